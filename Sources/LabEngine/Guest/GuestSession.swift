@@ -1,0 +1,150 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabResults
+import LabSpec
+import Synchronization
+
+/// A guest that is up: its machine, its command channel, its consoles' records, and the news of its loss.
+///
+/// Exists only inside `withGuest`, which owns the machine and ends it however the body ends.
+final class GuestSession: Sendable {
+    let guest: RunPlan.PlannedGuest
+    let machine: any Machine
+    let commands: CommandSession
+    let files: FileExchange
+    /// Set when the guest can no longer be used.
+    let loss = OneShot<GuestLoss>()
+
+    private let console: ConsoleLog
+    private let onNote: @Sendable (String) -> Void
+    private let poweredOff = Mutex(false)
+
+    private init(
+        guest: RunPlan.PlannedGuest, image: BootableImage, machine: any Machine, exchangeDisk: String?,
+        log: @escaping @Sendable (ConsoleLog.Line) -> Void, onNote: @escaping @Sendable (String) -> Void
+    ) {
+        self.guest = guest
+        self.machine = machine
+        let onePort = image.console.ports == 1
+        console = ConsoleLog(onLine: log)
+        commands = CommandSession(
+            channel: onePort ? machine.console : machine.commands,
+            dialect: Dialect.of(image.console),
+            transcript: onePort ? { [console] in console.append($0) } : nil)
+        files = FileExchange(session: commands, disk: exchangeDisk, os: guest.os)
+        self.onNote = onNote
+    }
+
+    /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.
+    ///
+    /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
+    static func withGuest<Result: Sendable>(
+        _ guest: RunPlan.PlannedGuest, image: BootableImage, configuration: MachineConfiguration,
+        log: @escaping @Sendable (ConsoleLog.Line) -> Void, onNote: @escaping @Sendable (String) -> Void,
+        body: @Sendable (GuestSession) async -> Result
+    ) async throws -> Result {
+        let machine = try await guest.backend.start(configuration)
+        let session = GuestSession(
+            guest: guest, image: image, machine: machine, exchangeDisk: configuration.exchangeDisk, log: log,
+            onNote: onNote)
+        return await withTaskGroup(of: Void.self) { watchers in
+            watchers.addTask { await session.watchMachine() }
+            if image.console.ports != 1 { watchers.addTask { await session.watchConsole() } }
+            let result = await body(session)
+            await session.commands.close()
+            await machine.end()
+            return result
+        }
+    }
+
+    /// Waits for the ready point. Throws the loss when the guest dies first, a loss when the deadline passes.
+    func becomeReady(deadline: ContinuousClock.Instant) async throws {
+        do {
+            try await whileAlive { [commands] in try await commands.open(deadline: deadline) }
+        } catch ConsoleError.deadline {
+            let loss = GuestLoss(
+                outcome: .error, message: "the guest did not become ready before its boot deadline",
+                consoleTail: consoleTail)
+            self.loss.set(loss)
+            throw loss
+        }
+    }
+
+    /// Reboots the guest and waits for its ready point again.
+    func reboot(deadline: ContinuousClock.Instant) async throws {
+        try await machine.reset()
+        do {
+            try await whileAlive { [commands] in try await commands.reopen(deadline: deadline) }
+        } catch ConsoleError.deadline {
+            let loss = GuestLoss(
+                outcome: .error, message: "the guest did not come back after its reboot", consoleTail: consoleTail)
+            self.loss.set(loss)
+            throw loss
+        }
+    }
+
+    /// What COM1 said last, as text.
+    var consoleTail: [String] { console.tail }
+
+    /// Runs `body` for as long as the guest lives: throws its `GuestLoss` when it is lost first.
+    func whileAlive<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask { [loss] in
+                if let lost = await loss.wait() { throw lost }
+                return nil
+            }
+            group.addTask { try await body() }
+            defer { group.cancelAll() }
+            do {
+                while let result = try await group.next() {
+                    if let result { return result }
+                }
+                throw CancellationError()
+            } catch ConsoleError.channelClosed {
+                // The port closes a moment before the machine's own news of why.
+                throw await lossSoon()
+            }
+        }
+    }
+
+    private func lossSoon() async -> GuestLoss {
+        let news = await Deadline.within(.seconds(5)) { [loss] in await loss.wait() }
+        return news.flatMap { $0 }
+            ?? GuestLoss(outcome: .error, message: "the guest's command channel closed", consoleTail: consoleTail)
+    }
+
+    private func watchMachine() async {
+        for await event in machine.events {
+            switch event {
+            case .shutdown:
+                poweredOff.withLock { $0 = true }
+            case .reset:
+                break
+            case .panicked(let message):
+                loss.set(GuestLoss(outcome: .panicked, message: message, consoleTail: consoleTail))
+            case .exited(let status, let standardError):
+                let message =
+                    poweredOff.withLock { $0 }
+                    ? "the guest powered itself off"
+                    : "the guest's machine ended (\(status))" + standardError.suffix(3).map { "; \($0)" }.joined()
+                loss.set(GuestLoss(outcome: .error, message: message, consoleTail: consoleTail))
+            }
+        }
+    }
+
+    private func watchConsole() async {
+        while let bytes = try? await machine.console.read(), !bytes.isEmpty {
+            for finding in console.append(bytes[...]) { hear(finding) }
+        }
+        console.finish()
+    }
+
+    private func hear(_ finding: PanicDetector.Finding) {
+        if finding.isFatal {
+            loss.set(GuestLoss(outcome: .panicked, message: finding.summary, consoleTail: finding.excerpt))
+        } else {
+            onNote(finding.summary)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import LabSpec
+import Synchronization
+import Testing
+
+@testable import LabEngine
+
+@Suite("Admission")
+struct AdmissionTests {
+    @Test("never lets in more than the budget, and everybody in the end", .timeLimit(.minutes(1)))
+    func budget() async {
+        let admission = Admission(memory: ByteCount(10), seats: 100)
+        let used = Mutex((now: UInt64(0), peak: UInt64(0), admitted: 0))
+        await withTaskGroup(of: Void.self) { group in
+            for number in 0..<200 {
+                let cost = UInt64(1 + number % 7)
+                group.addTask {
+                    guard await admission.acquire(ByteCount(cost)) else { return }
+                    used.withLock {
+                        $0.now += cost
+                        $0.peak = max($0.peak, $0.now)
+                        $0.admitted += 1
+                    }
+                    await Task.yield()
+                    used.withLock { $0.now -= cost }
+                    admission.release(ByteCount(cost))
+                }
+            }
+        }
+        #expect(used.withLock { $0.peak } <= 10)
+        #expect(used.withLock { $0.admitted } == 200)
+        #expect(!admission.isWanted)
+    }
+
+    @Test("a cancelled waiter takes nothing and lets the next one in", .timeLimit(.minutes(1)))
+    func cancellation() async {
+        let waiting = OneShot<Void>()
+        let admission = Admission(memory: ByteCount(1), seats: 1, onWaiting: { waiting.set(()) })
+        #expect(await admission.acquire(ByteCount(1)))
+        let waiter = Task { await admission.acquire(ByteCount(1)) }
+        _ = await waiting.wait()
+        #expect(admission.isWanted)
+        waiter.cancel()
+        #expect(await waiter.value == false)
+        admission.release(ByteCount(1))
+        #expect(await admission.acquire(ByteCount(1)))
+    }
+
+    @Test("the number of guests is bounded too")
+    func seats() async {
+        let admission = Admission(memory: ByteCount(100), seats: 1)
+        #expect(await admission.acquire(ByteCount(1)))
+        #expect(!admission.wouldAdmit(ByteCount(1)))
+        admission.release(ByteCount(1))
+        #expect(admission.wouldAdmit(ByteCount(1)))
+    }
+}
+
+@Suite("A value set once")
+struct OneShotTests {
+    @Test("all who wait get it, before and after", .timeLimit(.minutes(1)))
+    func waiting() async {
+        let shot = OneShot<Int>()
+        let waiters = (0..<10).map { _ in Task { await shot.wait() } }
+        #expect(shot.set(7))
+        #expect(!shot.set(8))
+        for waiter in waiters { #expect(await waiter.value == 7) }
+        #expect(await shot.wait() == 7)
+    }
+
+    @Test("a cancelled wait returns nil at once", .timeLimit(.minutes(1)))
+    func cancellation() async {
+        let shot = OneShot<Int>()
+        let waiter = Task { await shot.wait() }
+        waiter.cancel()
+        #expect(await waiter.value == nil)
+    }
+}
