@@ -21,25 +21,19 @@ func tests(of name: String, _ more: [Target.Dependency] = []) -> Target {
 
 // Verbs, options, --help and shell completions.
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
-// Runs host tools (apt-get, dpkg-deb, tar, qemu-img): output, status and cancellation done right.
-let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
-let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 
 let package = Package(
     name: "vmlab",
     products: [.executable(name: "vmlab", targets: ["vmlab"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
-        // swift-subprocess speaks in its paths and descriptors.
-        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     ],
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CLinux"),
 
         library("Diagnostics", []),
-        library("HostSystem", ["CLinux", "Diagnostics", subprocess, system]),
+        library("HostSystem", ["CLinux", "Diagnostics"]),
         library("YAMLTree", ["CYAML", "Diagnostics"]),
         library("GuestConsole", ["Diagnostics"]),
         library("LabSpec", ["YAMLTree", "Diagnostics"]),
