@@ -55,9 +55,9 @@ public struct LabRun: Sendable {
         let plan = plan
         let schedule = Schedule(tasks: plan.lab.tasks, guests: plan.guests.map(\.guest.name))
         // The scheduler asks admission whether guests wait; admission pokes the scheduler when one begins to.
-        let poke = OneShot<Scheduler>()
+        let poke = Completion<Scheduler>()
         let admission = Admission(
-            memory: plan.budget.limit, seats: plan.seats, onWaiting: { Task { await poke.value?.settle() } })
+            memory: plan.budget.limit, seats: plan.seats, onWaiting: { Task { await poke.current?.settle() } })
         let scheduler = Scheduler(
             schedule: schedule, memoryIsWanted: { admission.isWanted },
             onAbandoned: { gone in
@@ -69,7 +69,7 @@ public struct LabRun: Sendable {
                 tally.count(result.outcome)
                 recorder.emit(.taskFinished(result))
             })
-        poke.set(scheduler)
+        poke.fulfil(scheduler)
         recorder.emit(.fleetAdmitted(waves: plan.waves, note: admissionNote))
 
         let labDeadline = plan.lab.timeouts.lab.map { ContinuousClock.now + $0 * options.timeFactor }

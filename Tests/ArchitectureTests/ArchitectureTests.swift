@@ -27,7 +27,7 @@ private let toolchain: Set<String> = [
 ]
 
 /// Targets that must start fast and stay small.
-private let withoutFoundation: Set<String> = ["Diagnostics", "HostSystem", "YAMLTree", "GuestConsole", "LabEngine"]
+private let withoutFoundation: Set<String> = ["Diagnostics", "HostSystem", "YAMLTree", "GuestConsole"]
 
 @Suite("The layers of the package")
 struct ArchitectureTests {

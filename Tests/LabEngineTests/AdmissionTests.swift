@@ -1,3 +1,4 @@
+import HostSystem
 import LabSpec
 import Synchronization
 import Testing
@@ -32,12 +33,12 @@ struct AdmissionTests {
     }
 
     @Test("a cancelled waiter takes nothing and lets the next one in", .timeLimit(.minutes(1)))
-    func cancellation() async {
-        let waiting = OneShot<Void>()
-        let admission = Admission(memory: ByteCount(1), seats: 1, onWaiting: { waiting.set(()) })
+    func cancellation() async throws {
+        let waiting = Completion<Bool>()
+        let admission = Admission(memory: ByteCount(1), seats: 1, onWaiting: { waiting.fulfil(true) })
         #expect(await admission.acquire(ByteCount(1)))
         let waiter = Task { await admission.acquire(ByteCount(1)) }
-        _ = await waiting.wait()
+        _ = try await waiting.wait()
         #expect(admission.isWanted)
         waiter.cancel()
         #expect(await waiter.value == false)
@@ -52,26 +53,5 @@ struct AdmissionTests {
         #expect(!admission.wouldAdmit(ByteCount(1)))
         admission.release(ByteCount(1))
         #expect(admission.wouldAdmit(ByteCount(1)))
-    }
-}
-
-@Suite("A value set once")
-struct OneShotTests {
-    @Test("all who wait get it, before and after", .timeLimit(.minutes(1)))
-    func waiting() async {
-        let shot = OneShot<Int>()
-        let waiters = (0..<10).map { _ in Task { await shot.wait() } }
-        #expect(shot.set(7))
-        #expect(!shot.set(8))
-        for waiter in waiters { #expect(await waiter.value == 7) }
-        #expect(await shot.wait() == 7)
-    }
-
-    @Test("a cancelled wait returns nil at once", .timeLimit(.minutes(1)))
-    func cancellation() async {
-        let shot = OneShot<Int>()
-        let waiter = Task { await shot.wait() }
-        waiter.cancel()
-        #expect(await waiter.value == nil)
     }
 }

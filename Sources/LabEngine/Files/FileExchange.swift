@@ -1,111 +1,98 @@
 import Diagnostics
+import FoundationEssentials
 import GuestConsole
-import Glibc
 import HostSystem
 import LabSpec
+import Synchronization
 
-/// Copies files between the host and one guest.
+/// Copies files between the host and one guest, as tar streams.
 ///
-/// Guests with an exchange disk read and write the tar stream straight from that disk: 64 MiB take seconds even in
-/// emulation. The guest drops its cached blocks before it reads and writes them back after it wrote, the host goes through
-/// the page cache that QEMU uses too, and only one side uses the disk at a time, so both always see the same bytes.
-/// Guests without one get the same stream over the console: base64 inwards, framed raw bytes outwards.
+/// Guests with an exchange disk read and write the stream straight from that disk: 64 MiB take seconds even in emulation.
+/// The guest drops its cached blocks before it reads and writes them back after it wrote, and the host goes through the page
+/// cache that QEMU uses too, so both always see the same bytes. Guests without one get the stream over the console: base64
+/// inwards, framed raw bytes outwards.
 struct FileExchange: Sendable {
-    /// Virtual size of an exchange disk. It is sparse: it takes what is copied, and gives it back after each copy.
-    static let diskSize = ByteCount.gibibytes(64)
-    /// The virtio serial by which the guest finds it.
-    static let diskSerial = "vmlab-xchg"
-
     let session: CommandSession
     /// The exchange disk's file on the host; nil for guests that have none.
     let disk: String?
     let os: GuestOS
 
-    /// Makes an empty exchange disk.
-    static func makeDisk(at path: String) throws {
-        let file = try OwnedDescriptor.open(path, flags: O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode: 0o600)
-        try file.truncate(to: Int64(diskSize.bytes))
-    }
+    /// The guest's exit status for a path that does not exist.
+    private static let missing: Int32 = 66
 
-    /// Copies a host file or folder into the guest.
+    /// Copies a host file or folder into the guest. Throws a `Diagnostic` that names both paths.
     func put(_ copy: FileCopy, deadline: ContinuousClock.Instant) async throws {
-        let guestPath = linuxPath(copy.guest)
-        guard let disk else { return try await putOverConsole(copy.host, guestPath, deadline: deadline) }
-        let file = try OwnedDescriptor.open(disk, flags: O_RDWR | O_CLOEXEC)
-        defer { file.punchHole() }
-        try await TarStream.pack(host: copy.host, guest: guestPath, into: file.number)
-        let script = """
-            \(Self.findDisk)
-            blockdev --flushbufs $d && tar -xf $d -C /
-            """
-        try await inGuest(script, deadline: deadline, failure: "\(copy.host) could not be copied to \(copy.guest)")
+        let failure = "\(copy.host) could not be copied to \(copy.guest)"
+        guard let disk else {
+            let archive = try TemporaryFile()
+            try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: archive.descriptor)
+            let text = Data(try archive.bytes()).base64EncodedString(
+                options: [.lineLength76Characters, .endLineWithLineFeed])
+            let script = "base64 -d <<'VMLAB_END' | tar -xf - -C /\n\(text)\nVMLAB_END"
+            return try await inGuest(script, deadline: deadline, failure: failure)
+        }
+        let exchange = try ExchangeDisk(opening: disk)
+        try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: exchange.descriptor)
+        let script = Self.findDisk + "\nblockdev --flushbufs $d && tar -xf $d -C /"
+        try await inGuest(script, deadline: deadline, failure: failure)
     }
 
-    /// Copies a guest file or folder into the host folder `folder`, under its own name. Returns that name.
+    /// Copies a guest file or folder into the host folder `folder`, under its own name, and returns that name.
     ///
-    /// Throws a `Diagnostic` when it does not exist in the guest.
+    /// Throws a `Diagnostic` of category `guest` when it does not exist in the guest.
     func get(_ path: String, into folder: String, deadline: ContinuousClock.Instant) async throws -> String {
         let guestPath = linuxPath(path)
-        let name = guestPath.split(separator: "/").last.map(String.init) ?? "root"
-        let parent = guestPath.split(separator: "/").dropLast().joined(separator: "/")
-        let members = "-C \(quoted("/" + parent)) -- \(quoted(guestPath == "/" ? "." : name))"
-        let missing = "[ -e \(quoted(guestPath)) ] || [ -L \(quoted(guestPath)) ] || { echo 'no such file or folder'; exit 66; }"
-        guard let disk else {
-            return try await getOverConsole(path, missing + "\ntar -cf - " + members, folder, name, deadline: deadline)
+        let parts = guestPath.split(separator: "/")
+        let name = parts.last.map(String.init) ?? "."
+        let members = "-C \(quoted("/" + parts.dropLast().joined(separator: "/"))) -- \(quoted(name))"
+        let check = "[ -e \(quoted(guestPath)) ] || [ -L \(quoted(guestPath)) ] || exit \(Self.missing)\n"
+        let failure = "\(path) could not be collected"
+        if let disk {
+            let exchange = try ExchangeDisk(opening: disk)
+            let script = check + Self.findDisk + "\ntar -cf $d \(members) && blockdev --flushbufs $d"
+            try await inGuest(script, deadline: deadline, failure: failure)
+            try await TarStream.unpack(exchange.descriptor, into: folder)
+        } else {
+            let archive = try TemporaryFile()
+            let descriptor = archive.descriptor
+            let trouble = Mutex<SystemCallError?>(nil)
+            let result = try await session.plumb(GuestCommand(check + "tar -cf - " + members), deadline: deadline) {
+                bytes in
+                do throws(SystemCallError) {
+                    try writeAll(descriptor, bytes)
+                } catch {
+                    trouble.withLock { $0 = $0 ?? error }
+                }
+            }
+            if let error = trouble.withLock({ $0 }) { throw error.diagnostic(failure) }
+            try check(result, said: "", failure: failure)
+            try archive.rewind()
+            try await TarStream.unpack(descriptor, into: folder)
         }
-        let file = try OwnedDescriptor.open(disk, flags: O_RDWR | O_CLOEXEC)
-        defer { file.punchHole() }
-        let script = """
-            \(missing)
-            \(Self.findDisk)
-            tar -cf $d \(members) && blockdev --flushbufs $d
-            """
-        try await inGuest(script, deadline: deadline, failure: "\(path) could not be collected")
-        try await TarStream.unpack(file.number, into: folder)
         return name
     }
 
     /// Sets `$d` to the exchange disk's device.
     private static let findDisk = """
-        for d in /sys/block/*; do s=; read -r s <$d/serial; [ "$s" = \(diskSerial) ] && break; done 2>/dev/null
+        for d in /sys/block/*; do s=; read -r s <$d/serial; [ "$s" = \(ExchangeDisk.serial) ] && break; done 2>/dev/null
         d=/dev/${d##*/}
         """
 
     private func inGuest(_ script: String, deadline: ContinuousClock.Instant, failure: String) async throws {
-        let said = BoundedText()
-        let result = try await session.plumb(
-            GuestCommand(script: script), deadline: deadline, silence: nil, output: { said.append($0) })
-        guard result.exit == 0 else {
-            throw Diagnostic(.guest, failure, cause: said.text.isEmpty ? "exit status \(result.exit)" : said.text)
+        let said = Mutex<[UInt8]>([])
+        let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
+            said.withLock { if $0.count < 4096 { $0 += bytes } }
         }
+        let text = said.withLock { String(decoding: $0, as: UTF8.self) }
+        try check(result, said: text, failure: failure)
     }
 
-    private func putOverConsole(_ host: String, _ guest: String, deadline: ContinuousClock.Instant) async throws {
-        let archive = try OwnedDescriptor.temporaryFile()
-        try await TarStream.pack(host: host, guest: guest, into: archive.number)
-        let encoded = Base64.lines(of: try archive.readAll())
-        let script = "base64 -d <<'VMLAB_END' | tar -xf - -C /\n\(encoded)VMLAB_END"
-        try await inGuest(script, deadline: deadline, failure: "\(host) could not be copied to \(guest)")
-    }
-
-    private func getOverConsole(
-        _ path: String, _ script: String, _ folder: String, _ name: String, deadline: ContinuousClock.Instant
-    ) async throws -> String {
-        let archive = try OwnedDescriptor.temporaryFile()
-        let number = archive.number
-        let writeError = FirstError()
-        let result = try await session.plumb(GuestCommand(script: script), deadline: deadline, silence: nil) { bytes in
-            writeError.catching { try DescriptorIO.writeAll(number, bytes) }
-        }
-        try writeError.rethrow()
-        guard result.exit == 0 else {
-            throw Diagnostic(
-                .guest, "\(path) could not be collected",
-                cause: result.exit == 66 ? "no such file or folder" : "tar ended with status \(result.exit)")
-        }
-        try archive.rewind()
-        try await TarStream.unpack(number, into: folder)
-        return name
+    private func check(_ result: CommandResult, said: String, failure: String) throws {
+        guard result.exit != 0 else { return }
+        let words = said.split(whereSeparator: \.isNewline).joined(separator: "; ")
+        let cause = words.isEmpty ? "exit status \(result.exit) in the guest" : words
+        throw Diagnostic(
+            .guest, failure, cause: result.exit == Self.missing ? "there is no such file in the guest" : cause)
     }
 
     /// The path as the guest's Linux side sees it: drive C of a Windows-like guest lies at `/c`.

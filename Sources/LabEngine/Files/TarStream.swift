@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 import HostSystem
 
 /// Files travel as tar streams: written and read on the host by GNU tar, in the guest by whatever tar it has.
@@ -11,14 +12,13 @@ enum TarStream {
         guard !guest.contains(where: \.isNewline) else {
             throw Diagnostic(.specification, "the guest path \(guest.debugDescription) contains a line break")
         }
-        let source = try FileStatus.of(host)
         let name = host.split(separator: "/").last.map(String.init) ?? host
         let target = guest.hasSuffix("/") ? guest + name : guest
         let member = sedReplacement(String(target.drop { $0 == "/" }))
         var arguments = [
             "--create", "--format=gnu", "--numeric-owner", "--owner=0", "--group=0", "--file=-",
         ]
-        if source.isDirectory {
+        if try isFolder(host) {
             // Members are `.`, `./a`, …: the leading dot becomes the target.
             arguments += ["--transform=flags=rhS;s|^\\.|\(member)|", "--directory=\(host)", "."]
         } else {
@@ -43,11 +43,18 @@ enum TarStream {
     private static func tar(
         _ arguments: [String], doing what: String, input: Int32? = nil, output: Int32? = nil
     ) async throws {
-        let result = try await Tool.run(
-            "tar", arguments, environment: ["LC_ALL": "C"], standardInput: input, standardOutput: output)
-        guard result.isSuccess else {
-            throw Diagnostic(.host, "tar could not \(what)", cause: result.errorText)
-        }
+        var environment = Environment.all
+        environment["LC_ALL"] = "C"
+        try await Tool.run(
+            "tar", arguments, package: "tar", environment: environment,
+            standardInput: input.map { .descriptor($0) } ?? .null, output: output.map { .descriptor($0) }
+        ).checked("tar could not \(what)", remedy: "see what tar said")
+    }
+
+    private static func isFolder(_ path: String) throws -> Bool {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw SystemCallError("stat", path).diagnostic("cannot read \(path)") }
+        return status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// Text that stands for itself in the right-hand side of tar's `s|…|…|`.

@@ -14,7 +14,7 @@ final class GuestSession: Sendable {
     let commands: CommandSession
     let files: FileExchange
     /// Set when the guest can no longer be used.
-    let loss = OneShot<GuestLoss>()
+    let loss = Completion<GuestLoss>()
 
     private let console: ConsoleLog
     private let onNote: @Sendable (String) -> Void
@@ -52,13 +52,13 @@ final class GuestSession: Sendable {
             watchers.addTask { await session.watchMachine() }
             if image.console.ports != 1 { watchers.addTask { await session.watchConsole() } }
             let result = await body(session)
-            await session.commands.close()
+            session.commands.close()
             await machine.end()
             return result
         }
     }
 
-    /// Waits for the ready point. Throws the loss when the guest dies first, a loss when the deadline passes.
+    /// Waits for the ready point. Throws a `GuestLoss` when the guest dies first or is not ready at the deadline.
     func becomeReady(deadline: ContinuousClock.Instant) async throws {
         do {
             try await whileAlive { [commands] in try await commands.open(deadline: deadline) }
@@ -66,22 +66,16 @@ final class GuestSession: Sendable {
             let loss = GuestLoss(
                 outcome: .error, message: "the guest did not become ready before its boot deadline",
                 consoleTail: consoleTail)
-            self.loss.set(loss)
+            self.loss.fulfil(loss)
             throw loss
         }
     }
 
-    /// Reboots the guest and waits for its ready point again.
+    /// Reboots the guest and waits for its ready point again. Throws as `becomeReady`.
     func reboot(deadline: ContinuousClock.Instant) async throws {
+        commands.expectReboot()
         try await machine.reset()
-        do {
-            try await whileAlive { [commands] in try await commands.reopen(deadline: deadline) }
-        } catch ConsoleError.deadline {
-            let loss = GuestLoss(
-                outcome: .error, message: "the guest did not come back after its reboot", consoleTail: consoleTail)
-            self.loss.set(loss)
-            throw loss
-        }
+        try await becomeReady(deadline: deadline)
     }
 
     /// What COM1 said last, as text.
@@ -89,18 +83,13 @@ final class GuestSession: Sendable {
 
     /// Runs `body` for as long as the guest lives: throws its `GuestLoss` when it is lost first.
     func whileAlive<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
-        try await withThrowingTaskGroup(of: Result?.self) { group in
-            group.addTask { [loss] in
-                if let lost = await loss.wait() { throw lost }
-                return nil
-            }
+        try await withThrowingTaskGroup(of: Result.self) { group in
+            group.addTask { [loss] in throw try await loss.wait() }
             group.addTask { try await body() }
             defer { group.cancelAll() }
             do {
-                while let result = try await group.next() {
-                    if let result { return result }
-                }
-                throw CancellationError()
+                guard let result = try await group.next() else { throw CancellationError() }
+                return result
             } catch ConsoleError.channelClosed {
                 // The port closes a moment before the machine's own news of why.
                 throw await lossSoon()
@@ -109,8 +98,8 @@ final class GuestSession: Sendable {
     }
 
     private func lossSoon() async -> GuestLoss {
-        let news = await Deadline.within(.seconds(5)) { [loss] in await loss.wait() }
-        return news.flatMap { $0 }
+        let news = try? await withDeadline(ContinuousClock.now + .seconds(5)) { [loss] in try await loss.wait() }
+        return news
             ?? GuestLoss(outcome: .error, message: "the guest's command channel closed", consoleTail: consoleTail)
     }
 
@@ -122,13 +111,13 @@ final class GuestSession: Sendable {
             case .reset:
                 break
             case .panicked(let message):
-                loss.set(GuestLoss(outcome: .panicked, message: message, consoleTail: consoleTail))
+                loss.fulfil(GuestLoss(outcome: .panicked, message: message, consoleTail: consoleTail))
             case .exited(let status, let standardError):
                 let message =
                     poweredOff.withLock { $0 }
                     ? "the guest powered itself off"
                     : "the guest's machine ended (\(status))" + standardError.suffix(3).map { "; \($0)" }.joined()
-                loss.set(GuestLoss(outcome: .error, message: message, consoleTail: consoleTail))
+                loss.fulfil(GuestLoss(outcome: .error, message: message, consoleTail: consoleTail))
             }
         }
     }
@@ -142,7 +131,7 @@ final class GuestSession: Sendable {
 
     private func hear(_ finding: PanicDetector.Finding) {
         if finding.isFatal {
-            loss.set(GuestLoss(outcome: .panicked, message: finding.summary, consoleTail: finding.excerpt))
+            loss.fulfil(GuestLoss(outcome: .panicked, message: finding.summary, consoleTail: finding.excerpt))
         } else {
             onNote(finding.summary)
         }

@@ -94,7 +94,7 @@ struct GuestWorker: Sendable {
                 return .madeRoom
             case .run(let next):
                 await perform(next, on: session)
-                if let loss = session.loss.value {
+                if let loss = session.loss.current {
                     run.recorder.emit(.guestEnded(guest: name, orderly: false, reason: loss.message))
                     if await !run.scheduler.hasRetry(for: number) { await lose(loss) }
                     return .lost
@@ -144,7 +144,7 @@ extension RetryReason {
 /// One of the places for booting guests, given back once however often it is released.
 private final class BootPlace: Sendable {
     private let gate: Admission
-    private let released = OneShot<Void>()
+    private let released = Completion<Bool>()
 
     /// Waits for a place; nil when the task is cancelled first.
     init?(in gate: Admission) async {
@@ -153,6 +153,6 @@ private final class BootPlace: Sendable {
     }
 
     func release() {
-        if released.set(()) { gate.release(ByteCount(0)) }
+        if released.fulfil(true) { gate.release(ByteCount(0)) }
     }
 }

@@ -57,7 +57,8 @@ struct TaskRunner: Sendable {
         _ script: String, _ task: LabTask, _ id: TaskID, _ session: GuestSession, _ output: OutputWriter,
         _ deadline: ContinuousClock.Instant, _ result: inout TaskResult
     ) async throws {
-        let command = GuestCommand(script: script, environment: environment(of: task, id, session.guest.group))
+        let command = GuestCommand(
+            script, environment: environment(of: task, id, session.guest.group).map { ($0.name, $0.value) })
         let silence = lab.timeouts.silence.map { $0 * timeFactor }
         let ended = try await session.whileAlive {
             try await session.commands.run(
@@ -66,7 +67,7 @@ struct TaskRunner: Sendable {
         result.exit = ended.exit
         let disappointment = try task.expect.disappointment(exit: ended.exit) {
             try output.close()
-            return try readFile(results.absolute(RunDirectory.taskOutput(id)), atMost: Expectation.searchLimit)
+            return try SmallFile.bytes(results.absolute(RunDirectory.taskOutput(id)), limit: Expectation.searchLimit)
         }
         if let disappointment {
             result.outcome = .failed
@@ -76,12 +77,12 @@ struct TaskRunner: Sendable {
 
     /// Collects the task's files; what is missing fails a task that would have passed.
     private func collect(_ task: LabTask, _ session: GuestSession, _ result: inout TaskResult) async {
-        guard !task.get.isEmpty, session.loss.value == nil else { return }
+        guard !task.get.isEmpty, session.loss.current == nil else { return }
         let folder = RunDirectory.artifacts(result.id)
         let deadline = ContinuousClock.now + Self.collectionTime * max(timeFactor, 1)
         for path in task.get {
             do {
-                try makeFolders(results.absolute(folder))
+                try FileTree.makeFolder(results.absolute(folder))
                 let name = try await session.whileAlive { [absolute = results.absolute(folder)] in
                     try await session.files.get(path, into: absolute, deadline: deadline)
                 }
@@ -135,10 +136,10 @@ struct TaskRunner: Sendable {
 
     /// After a timeout the command still runs: interrupt it. A guest that does not come back to its prompt is lost.
     private func recover(_ session: GuestSession, after task: LabTask) async {
-        guard session.loss.value == nil else { return }
-        let usable = try? await session.whileAlive { await session.commands.interrupt(within: Self.interruptTime) }
+        guard session.loss.current == nil else { return }
+        let usable = try? await session.whileAlive { await session.commands.interrupt(grace: Self.interruptTime) }
         if usable != true {
-            session.loss.set(
+            session.loss.fulfil(
                 GuestLoss(
                     outcome: .error, message: "the guest did not come back after task \(task.name) ran out of time",
                     consoleTail: session.consoleTail))
@@ -149,7 +150,7 @@ struct TaskRunner: Sendable {
         switch action {
         case .run(let text): return text
         case .script(let path):
-            let bytes = try readFile(path, atMost: 64 << 20)
+            let bytes = try SmallFile.bytes(path, limit: 64 << 20)
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw Diagnostic(
                     .specification, "\(path) is not text in UTF-8", remedy: "use `put:` for programs and `run:` to start them")
