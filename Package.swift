@@ -56,7 +56,9 @@ let package = Package(
         tests(of: "YAMLTree"),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree"]),
-        tests(of: "LabResults"),
+        .testTarget(
+            name: "LabResultsTests", dependencies: ["LabResults", "Diagnostics"], exclude: ["Fixtures"],
+            swiftSettings: strict),
         tests(of: "LabEngine", ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "HostSystem"]),
         tests(of: "LabImages", ["LabSpec", "HostSystem"]),
         tests(of: "LabMachines", ["LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),

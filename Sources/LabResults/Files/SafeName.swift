@@ -10,11 +10,12 @@ public func safeFileName(_ name: String) -> String {
             }
         if keep { safe.unicodeScalars.append(scalar) } else { safe.append("_") }
     }
+    if safe.isEmpty { safe = "_" }
     if safe.first == "." || safe.first == "-" { safe = "_" + safe.dropFirst() }
     // Leaves room for the hash in the usual limit of 255 bytes.
     while safe.utf8.count > 200 { safe.unicodeScalars.removeLast() }
     // Compared as bytes: String's == finds a precomposed letter equal to its decomposed form; the hash does not.
-    if !safe.isEmpty, Array(safe.utf8) == Array(name.utf8) { return safe }
+    if Array(safe.utf8) == Array(name.utf8) { return safe }
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     let digits = String(hash & 0xFFFF_FFFF, radix: 16)

@@ -50,32 +50,35 @@ struct LiveView {
 
     /// The lines, at most one less than the terminal has rows; the last one sums up.
     func lines(tally: RunTally, now: Double, style: TextStyle, size: TerminalSink.Size) -> [StyledLine] {
-        var lines = images.map { image($0, style) }
-        for name in names {
-            if let line = line(name, tally, now, style) { lines.append(line) }
-        }
-        // The sum, the cursor's row and, if not all fit, the line that says so.
+        // Below them come the sum and the cursor's row.
         let room = max(0, size.rows - 2)
-        if lines.count > room {
-            let kept = max(0, room - 1)
-            let hidden = lines.count - kept
-            lines = Array(lines.prefix(kept))
-            if room > 0 { lines.append(StyledLine("\(style.ellipsis) and \(hidden) more", .faint)) }
-        }
+        let busy = names.filter { isBusy($0) }
+        let wanted = images.count + busy.count
+        let kept = wanted > room ? max(0, room - 1) : wanted
+        var lines = images.prefix(kept).map { image($0, style) }
+        lines += busy.prefix(kept - lines.count).map { line($0, tally, now, style) }
+        if wanted > kept, room > 0 { lines.append(StyledLine("\(style.ellipsis) and \(wanted - kept) more", .faint)) }
         return size.rows > 1 ? lines + [sum(tally, now, style, size)] : []
     }
 
-    private func line(_ name: String, _ tally: RunTally, _ now: Double, _ style: TextStyle) -> StyledLine? {
+    private func isBusy(_ name: String) -> Bool {
+        switch activities[name] {
+        case .booting, .task: true
+        case .waiting, .idle, .gone, nil: false
+        }
+    }
+
+    private func line(_ name: String, _ tally: RunTally, _ now: Double, _ style: TextStyle) -> StyledLine {
         var line = StyledLine(padEnd(style.safe(name), tally.guestWidth) + "  ")
         switch activities[name] {
         case .booting(let since):
             line.add("booting  ", .busy)
-            line.add(durationText(floor10(now - since)), .faint)
+            line.add(elapsedText(now - since), .faint)
         case .task(let id, let attempt, let since):
             line.add(style.safe(id.label) + "  ", .busy)
-            line.add(durationText(floor10(now - since)), .faint)
+            line.add(elapsedText(now - since), .faint)
             if attempt > 1 { line.add("  attempt \(attempt)", .doubtful) }
-        case .waiting, .idle, .gone, nil: return nil
+        case .waiting, .idle, .gone, nil: break
         }
         return line
     }
@@ -106,7 +109,7 @@ struct LiveView {
             (counts.waiting, "waiting"),
         ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         if !words.isEmpty { line.add("  guests: \(words.joined(separator: ", "))") }
-        line.add("  \(durationText(floor10(now)))", .faint)
+        line.add("  \(elapsedText(now))", .faint)
         if isStopping { line.add("  stopping", .doubtful) }
         return line
     }
@@ -122,7 +125,8 @@ struct LiveView {
     private func clamped(_ fraction: Double) -> Double { fraction.isFinite ? min(1, max(0, fraction)) : 0 }
 
     /// Tenths of a second: hundredths would flicker.
-    private func floor10(_ seconds: Double) -> Double {
-        seconds.isFinite && seconds < 1e9 ? max(0, (seconds * 10).rounded(.down) / 10) : 0
+    private func elapsedText(_ seconds: Double) -> String {
+        guard seconds.isFinite, seconds < 60 else { return durationText(seconds) }
+        return fixed((max(0, seconds) * 10).rounded(.down) / 10, 1) + " s"
     }
 }
