@@ -7,6 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+int vmlab_punch_hole(int file, int64_t length) {
+    return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length);
+}
+
 int vmlab_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int vmlab_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC); }

@@ -15,7 +15,7 @@ struct ExchangeDisk: ~Copyable {
     /// Makes an empty one. Throws when the file system cannot hold such a sparse file.
     static func make(at path: String) throws(SystemCallError) {
         let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
-        guard ftruncate(file.number, off_t(size.bytes)) == 0 else { throw SystemCallError("ftruncate", path) }
+        try file.resize(to: size.bytes)
     }
 
     /// Opens it for one copy, at its beginning.
@@ -24,8 +24,7 @@ struct ExchangeDisk: ~Copyable {
     }
 
     deinit {
-        // What was copied is not needed any more; a host file system without holes only keeps it a little longer.
-        _ = fallocate(file.number, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, off_t(Self.size.bytes))
+        file.punchHole(length: Self.size.bytes)
     }
 
     /// For reading and writing the stream; valid while the value lives.

@@ -65,7 +65,7 @@ struct FileExchange: Sendable {
                 }
             }
             if let error = trouble.withLock({ $0 }) { throw error.diagnostic(failure) }
-            try check(result, said: "", failure: failure)
+            try judge(result, said: "", failure: failure)
             try archive.rewind()
             try await TarStream.unpack(descriptor, into: folder)
         }
@@ -84,10 +84,10 @@ struct FileExchange: Sendable {
             said.withLock { if $0.count < 4096 { $0 += bytes } }
         }
         let text = said.withLock { String(decoding: $0, as: UTF8.self) }
-        try check(result, said: text, failure: failure)
+        try judge(result, said: text, failure: failure)
     }
 
-    private func check(_ result: CommandResult, said: String, failure: String) throws {
+    private func judge(_ result: CommandResult, said: String, failure: String) throws {
         guard result.exit != 0 else { return }
         let words = said.split(whereSeparator: \.isNewline).joined(separator: "; ")
         let cause = words.isEmpty ? "exit status \(result.exit) in the guest" : words

@@ -14,26 +14,26 @@ final class GuestSession: Sendable {
     let commands: CommandSession
     let files: FileExchange
     /// Set when the guest can no longer be used.
-    let loss = Completion<GuestLoss>()
+    let loss: Completion<GuestLoss>
 
-    private let console: ConsoleLog
-    private let onNote: @Sendable (String) -> Void
+    private let console: ConsoleWatch
     private let poweredOff = Mutex(false)
 
     private init(
         guest: RunPlan.PlannedGuest, image: BootableImage, machine: any Machine, exchangeDisk: String?,
-        log: @escaping @Sendable (ConsoleLog.Line) -> Void, onNote: @escaping @Sendable (String) -> Void
+        console: ConsoleWatch
     ) {
         self.guest = guest
         self.machine = machine
-        let onePort = image.console.ports == 1
-        console = ConsoleLog(onLine: log)
+        self.console = console
+        loss = console.loss
+        // Where commands share the kernel's port, the command channel is what there is to record and to watch.
+        let shared = image.console.ports == 1
+        let transcript: @Sendable (ArraySlice<UInt8>) -> Void = { console.append($0) }
         commands = CommandSession(
-            channel: onePort ? machine.console : machine.commands,
-            dialect: Dialect.of(image.console),
-            transcript: onePort ? { [console] in console.append($0) } : nil)
+            channel: shared ? machine.console : machine.commands, dialect: Dialect.of(image.console),
+            transcript: shared ? transcript : nil)
         files = FileExchange(session: commands, disk: exchangeDisk, os: guest.os)
-        self.onNote = onNote
     }
 
     /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.
@@ -41,13 +41,13 @@ final class GuestSession: Sendable {
     /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
     static func withGuest<Result: Sendable>(
         _ guest: RunPlan.PlannedGuest, image: BootableImage, configuration: MachineConfiguration,
-        log: @escaping @Sendable (ConsoleLog.Line) -> Void, onNote: @escaping @Sendable (String) -> Void,
+        log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void,
         body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
         let machine = try await guest.backend.start(configuration)
         let session = GuestSession(
-            guest: guest, image: image, machine: machine, exchangeDisk: configuration.exchangeDisk, log: log,
-            onNote: onNote)
+            guest: guest, image: image, machine: machine, exchangeDisk: configuration.exchangeDisk,
+            console: ConsoleWatch(log: log, onNote: onNote))
         return await withTaskGroup(of: Void.self) { watchers in
             watchers.addTask { await session.watchMachine() }
             if image.console.ports != 1 { watchers.addTask { await session.watchConsole() } }
@@ -124,16 +124,8 @@ final class GuestSession: Sendable {
 
     private func watchConsole() async {
         while let bytes = try? await machine.console.read(), !bytes.isEmpty {
-            for finding in console.append(bytes[...]) { hear(finding) }
+            console.append(bytes[...])
         }
         console.finish()
-    }
-
-    private func hear(_ finding: PanicDetector.Finding) {
-        if finding.isFatal {
-            loss.fulfil(GuestLoss(outcome: .panicked, message: finding.summary, consoleTail: finding.excerpt))
-        } else {
-            onNote(finding.summary)
-        }
     }
 }

@@ -45,7 +45,8 @@ struct GuestWorker: Sendable {
         guard let place = await BootPlace(in: run.boots) else { return .finished }
         defer { place.release() }
         let log = run.results.consoleWriter(name, clock: run.recorder.clock)
-        defer { log.close() }
+        // What a full disk took from a console log, the run's other files will tell.
+        defer { try? log.close() }
         do {
             run.recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: .cold))
             let started = ContinuousClock.now
@@ -60,14 +61,9 @@ struct GuestWorker: Sendable {
             ) { session in
                 await live(in: session, since: started, place)
             }
-        } catch let problem as Diagnostic {
-            await lose(
-                GuestLoss(
-                    outcome: .error, message: problem.message + (problem.cause.map { ": \($0)" } ?? ""),
-                    consoleTail: problem.notes))
-            return .lost
         } catch {
-            await lose(GuestLoss(outcome: .error, message: "\(error)", consoleTail: []))
+            let notes = (error as? Diagnostic)?.notes ?? []
+            await lose(GuestLoss(outcome: .error, message: sentence(of: error), consoleTail: notes))
             return .lost
         }
     }
@@ -83,7 +79,7 @@ struct GuestWorker: Sendable {
             return .finished
         }
         place.release()
-        run.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started).seconds))
+        run.recorder.emit(.guestReady(guest: name, seconds: seconds(ContinuousClock.now - started)))
         while true {
             switch await run.scheduler.next(for: number) {
             case .finished:
@@ -121,6 +117,19 @@ struct GuestWorker: Sendable {
         await run.scheduler.finish(next, outcome: result.outcome)
     }
 
+    private func configuration(in directory: String) throws -> MachineConfiguration {
+        var exchange: String?
+        if image.console.announces {
+            let path = directory + "/exchange"
+            try ExchangeDisk.make(at: path)
+            exchange = path
+        }
+        let words = [image.cmdline, "vmlab.guest=\(name)", guest.group.cmdline ?? ""].filter { !$0.isEmpty }
+        return MachineConfiguration(
+            name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, disks: guest.group.disks,
+            exchangeDisk: exchange, networks: [], cmdline: words.joined(separator: " "), directory: directory)
+    }
+
     /// The guest will not come back: what only it could have run is given up.
     private func lose(_ loss: GuestLoss) async {
         run.recorder.emit(
@@ -129,6 +138,9 @@ struct GuestWorker: Sendable {
         await run.scheduler.lose(number, reason: "\(name): \(loss.message)")
     }
 }
+
+/// A duration in seconds, as results give it.
+private func seconds(_ duration: Duration) -> Double { duration / .seconds(1) }
 
 extension RetryReason {
     /// Whether a task that ended so is tried again.

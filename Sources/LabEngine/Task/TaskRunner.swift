@@ -45,7 +45,7 @@ struct TaskRunner: Sendable {
             try output.close()
         } catch {
             result.outcome = .error
-            result.message = error.message + (error.cause.map { ": \($0)" } ?? "")
+            result.message = sentence(of: error)
         }
         result.outputBytes = output.count
         result.outputTail = output.tail
@@ -92,9 +92,9 @@ struct TaskRunner: Sendable {
                 result.consoleTail = loss.consoleTail
                 return
             } catch let problem as Diagnostic {
-                result.note(problem.category == .guest ? .failed : .error, problem.sentence)
+                result.note(problem.category == .guest ? .failed : .error, sentence(of: problem))
             } catch {
-                result.note(.error, "\(path) could not be collected: \(error)")
+                result.note(.error, "\(path) could not be collected: \(sentence(of: error))")
             }
         }
     }
@@ -116,22 +116,22 @@ struct TaskRunner: Sendable {
         case is CancellationError, ConsoleError.cancelled:
             result.outcome = .skipped
             result.message = "interrupted"
-        case let problem as Diagnostic:
+        case is Diagnostic:
             result.outcome = .error
-            result.message = problem.sentence
+            result.message = sentence(of: error)
         default:
             result.outcome = .error
-            result.message = "\(error)"
+            result.message = sentence(of: error)
             await recover(session, after: task)
         }
     }
 
     private func timeoutMessage(_ error: any Error, _ task: LabTask) -> String {
         if case ConsoleError.silence = error {
-            return "printed nothing for \(described((lab.timeouts.silence ?? .zero) * timeFactor))"
+            return "printed nothing for \(inWords((lab.timeouts.silence ?? .zero) * timeFactor))"
         }
         if let labDeadline, ContinuousClock.now >= labDeadline { return "the lab's time was up" }
-        return "did not end within \(described((task.timeout ?? lab.timeouts.task) * timeFactor))"
+        return "did not end within \(inWords((task.timeout ?? lab.timeouts.task) * timeFactor))"
     }
 
     /// After a timeout the command still runs: interrupt it. A guest that does not come back to its prompt is lost.
