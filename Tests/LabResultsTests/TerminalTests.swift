@@ -168,6 +168,11 @@ struct FakeTerminal {
         #expect(out.take().contains("\r\u{1B}[4A"))
     }
 
+    @Test func withoutATerminalItIsEightyByTwentyFour() {
+        #expect(TerminalSink.Size.of(-1) == TerminalSink.Size(columns: 80, rows: 24))
+        #expect(TerminalSink.Size(columns: -3, rows: 0) == TerminalSink.Size(columns: 1, rows: 1))
+    }
+
     @Test func widths() {
         #expect(displayWidth("日本e\u{301}") == 5)
         #expect(truncated("日本語", to: 5, ellipsis: "…") == "日本…")
