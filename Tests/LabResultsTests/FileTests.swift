@@ -47,6 +47,15 @@ import Testing
         }
     }
 
+    @Test func aPlaceThatCannotBeWrittenIsTold() {
+        let failure = #expect(throws: Diagnostic.self) {
+            try RunDirectory.create(lab: "l", under: "/proc/none/results")
+        }
+        #expect(failure?.category == .host)
+        #expect(failure?.message.contains("/proc/none") == true)
+        #expect(failure?.remedy?.contains("--out") == true)
+    }
+
     @Test func layout() throws {
         #expect(RunDirectory.consoleLog("lin-1") == "guests/lin-1/console.log")
         #expect(RunDirectory.taskOutput(TaskID(task: "kernel", guest: "lin-1")) == "tasks/kernel/lin-1/output")

@@ -49,6 +49,9 @@ import Testing
                 ])
             #expect(report.guests.map(\.end) == ["orderly", "failed", nil])
             #expect(report.exitStatus == 130)
+            let summary = report.summary(style: .plain, directory: folder)
+            #expect(summary.contains("shard       1/3  panicked   1m 01s\n"))
+            #expect(summary.contains("1 passed, 1 flaky, 1 failed, 1 panicked, 3 skipped in 1m 08s (interrupted)\n"))
         }
     }
 

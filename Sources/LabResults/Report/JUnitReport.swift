@@ -47,8 +47,9 @@ public enum JUnitReport {
                 ("classname", "\(suite).\(task.guest ?? "any")"), ("name", name),
                 ("time", fixed(task.duration, 3)),
             ])
-        let message = task.message ?? task.outcome.rawValue
-        let details = task.consoleTail.isEmpty ? "" : "\nconsole:\n" + task.consoleTail.joined(separator: "\n")
+        let message = visible(task.message ?? task.outcome.rawValue)
+        let details = (task.consoleTail.isEmpty ? [] : ["", "console:"] + task.consoleTail.map { visible($0) })
+            .joined(separator: "\n")
         let attributes = [("type", task.outcome.rawValue), ("message", message)]
         switch task.outcome {
         case .passed: break
@@ -60,7 +61,7 @@ public enum JUnitReport {
         if !task.outputTail.isEmpty {
             let cut = task.outputBytes > task.outputTail.utf8.count && task.output != nil
             let head = cut ? "[the end of \(task.outputBytes) bytes in \(task.output ?? "")]\n" : ""
-            xml.element("system-out", [], head + task.outputTail)
+            xml.element("system-out", [], head + visibleLines(task.outputTail).joined(separator: "\n"))
         }
         xml.close("testcase")
     }

@@ -135,6 +135,14 @@ public struct TaskReport: Sendable, Hashable, Codable {
         output = result.outputPath
         artifacts = result.artifacts
     }
+
+    /// The report as the result that it was made from, with the shorter tail.
+    public var result: TaskResult {
+        TaskResult(
+            id: TaskID(task: task, guest: guest, index: index, repetitions: repetitions), outcome: outcome, exit: exit,
+            duration: duration, started: started, attempts: attempts, message: message, outputBytes: outputBytes,
+            outputTail: outputTail, consoleTail: consoleTail, outputPath: output, artifacts: artifacts)
+    }
 }
 
 extension RunReport {

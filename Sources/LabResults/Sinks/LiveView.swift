@@ -93,6 +93,7 @@ struct LiveView {
     private func sum(_ tally: RunTally, _ now: Double, _ style: TextStyle, _ size: TerminalSink.Size) -> StyledLine {
         let fraction = tally.total > 0 ? Double(tally.done) / Double(tally.total) : 0
         var line = StyledLine("\(bar(fraction, size.columns < 60 ? 10 : 24, style)) \(tally.done)/\(tally.total)")
+        line.add("  \(elapsedText(now))", .faint)
         if tally.bad > 0 { line.add("  \(tally.bad) failed", .bad) }
         var counts = (booting: 0, running: 0, waiting: 0, idle: 0)
         for activity in activities.values {
@@ -109,7 +110,6 @@ struct LiveView {
             (counts.waiting, "waiting"),
         ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         if !words.isEmpty { line.add("  guests: \(words.joined(separator: ", "))") }
-        line.add("  \(elapsedText(now))", .faint)
         if isStopping { line.add("  stopping", .doubtful) }
         return line
     }

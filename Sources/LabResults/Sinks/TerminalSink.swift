@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Synchronization
 
@@ -35,6 +36,11 @@ public final class TerminalSink: RunSink {
     private let clock: RunClock
     private let style: TextStyle
     private let state: Mutex<State>
+    /// Held while a frame is made and written, so that frames keep their order. Events do not take it: a terminal that
+    /// is stopped with Ctrl-S must not stop the run.
+    private let drawing = Mutex(())
+    /// Draws on a thread of its own, for the same reason.
+    private let timer = Mutex<(any DispatchSourceTimer)?>(nil)
 
     private struct State {
         var narrator: Narrator
@@ -43,12 +49,10 @@ public final class TerminalSink: RunSink {
         var scroll: [String] = []
         /// The widths of the lines of the last frame, to find its top again.
         var shown: [Int] = []
-        var lastFrame = -Double.infinity
         /// The run's time when the last event came, and this sink's.
         var eventTime = 0.0
         var receivedTime = 0.0
         var isFinished = false
-        var ticker: Task<Void, Never>?
     }
 
     /// A sink for the terminal that the stream writes to. The size is asked before each frame, so that a resized window
@@ -63,60 +67,56 @@ public final class TerminalSink: RunSink {
         self.style = style
         state = Mutex(State(narrator: Narrator(.results, style: style, directory: directory)))
         guard ticks else { return }
-        let ticker = Task.detached { [weak self] in
-            while !Task.isCancelled {
-                try? await Task.sleep(for: .seconds(Self.frameInterval))
-                guard let self else { return }
-                self.tick()
-            }
+        timer.withLock { timer in
+            let source = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "vmlab.terminal"))
+            source.schedule(deadline: .now() + Self.frameInterval, repeating: Self.frameInterval)
+            source.setEventHandler { [weak self] in self?.tick() }
+            source.activate()
+            timer = source
         }
-        state.withLock { $0.ticker = ticker }
     }
 
     deinit {
-        state.withLock { $0.ticker?.cancel() }
+        timer.withLock { $0?.cancel() }
     }
 
-    /// Takes in the event; draws if the last frame is old enough.
+    /// Takes in the event; the next frame shows it. The last event is shown at once.
     public func receive(_ recorded: RecordedEvent) {
+        let columns = size().columns
         state.withLock { state in
-            let size = size()
             state.live.receive(recorded)
             state.eventTime = recorded.elapsed
             state.receivedTime = clock.elapsed
-            let lines = state.narrator.tell(recorded, columns: size.columns)
-            state.scroll += lines
-            if case .runFinished = recorded.event {
-                draw(&state, size, isLast: true)
-            } else if clock.elapsed - state.lastFrame >= Self.frameInterval {
-                draw(&state, size)
-            }
+            state.scroll += state.narrator.tell(recorded, columns: columns)
         }
+        if case .runFinished = recorded.event { finish() }
     }
 
-    /// Clears the live lines and stops redrawing.
+    /// Shows what is left, clears the live lines and stops redrawing.
     public func finish() {
-        state.withLock { state in
-            draw(&state, size(), isLast: true)
-            state.ticker?.cancel()
-            state.ticker = nil
-        }
+        timer.withLock { $0?.cancel() }
+        draw(isLast: true)
     }
 
     /// Frames that could not be written.
     public var problems: [String] { stream.problems }
 
-    /// Draws a frame now; what the ticker does ten times a second.
+    /// Draws a frame now; what the timer does ten times a second.
     func tick() {
-        state.withLock { draw(&$0, size()) }
+        draw(isLast: false)
     }
 
-    private func draw(_ state: inout State, _ size: Size, isLast: Bool = false) {
-        guard !state.isFinished else { return }
+    private func draw(isLast: Bool) {
+        drawing.withLock { _ in
+            let size = size()
+            if let frame = state.withLock({ frame(&$0, size, isLast: isLast) }) { stream.write(frame) }
+        }
+    }
+
+    private func frame(_ state: inout State, _ size: Size, isLast: Bool) -> String? {
+        guard !state.isFinished else { return nil }
         state.isFinished = isLast
-        state.lastFrame = clock.elapsed
         let now = state.eventTime + (clock.elapsed - state.receivedTime)
-        // The last row stays free for the cursor.
         let live =
             isLast
             ? [] : state.live.lines(tally: state.narrator.tally, now: now, style: style, size: size)
@@ -124,12 +124,14 @@ public final class TerminalSink: RunSink {
         // A terminal that became narrower has broken the old lines into several.
         let rows = state.shown.reduce(0) { $0 + max(1, ($1 + size.columns - 1) / size.columns) }
         if rows > 0 { frame += "\r\u{1B}[\(rows)A" }
-        for line in state.scroll { frame += line + "\u{1B}[K\r\n" }
-        for line in live { frame += line.rendered(style, columns: size.columns) + "\u{1B}[K\r\n" }
+        // The rest of a line is cleared before its text: after a full line it would take the last character with it.
+        for line in state.scroll + live.map({ $0.rendered(style, columns: size.columns) }) {
+            frame += "\u{1B}[K\(line)\r\n"
+        }
         frame += "\u{1B}[J"
-        if state.scroll.isEmpty, state.shown.isEmpty, live.isEmpty { return }
+        if state.scroll.isEmpty, state.shown.isEmpty, live.isEmpty { return nil }
         state.shown = live.map { min($0.width, size.columns) }
         state.scroll = []
-        stream.write("\u{1B}[?25l\(frame)\u{1B}[?25h")
+        return "\u{1B}[?25l\(frame)\u{1B}[?25h"
     }
 }

@@ -25,6 +25,10 @@ struct Narrator {
     private(set) var tally = RunTally()
     private var detailsLeft = Narrator.detailedFailures
     private var steps: [String: String] = [:]
+    /// Guests whose failure was told; their end is no further news.
+    private var failedGuests: Set<String> = []
+    /// The last console lines shown: a panic is reported for the task and for the guest.
+    private var shownConsole: [String] = []
 
     init(_ detail: Detail, style: TextStyle, directory: String?) {
         self.detail = detail
@@ -58,8 +62,8 @@ struct Narrator {
     private mutating func lines(for event: RunEvent) -> [StyledLine] {
         switch event {
         case .guestFailed(let guest, let outcome, let message, let consoleTail):
-            return [head(guest, outcome.rawValue, Colour(outcome)).adding(style.safe(message))]
-                + quote("console", consoleTail)
+            failedGuests.insert(guest)
+            return [head(guest, word(outcome), Colour(outcome)).adding(style.safe(message))] + console(consoleTail)
         case .taskFinished(let result): return finished(result)
         case .note(.warning, let message): return [StyledLine("warning: ", .doubtful).adding(style.safe(message))]
         case .note(.info, let message): return detail == .failures ? [] : [StyledLine(style.safe(message))]
@@ -68,6 +72,7 @@ struct Narrator {
             guard detail != .failures else { return [] }
             return [head(id.guest ?? "-", "note", .doubtful).adding("\(style.safe(id.label)): \(style.safe(message))")]
         case .guestEnded(let guest, false, let reason):
+            guard !failedGuests.contains(guest) else { return [] }
             return [head(guest, "ended", .doubtful).adding(style.safe(reason))]
         case .runStarted(let description): return detail == .failures ? [] : [title(description)]
         case .imageProgress(let image, let step, _):
@@ -102,7 +107,7 @@ struct Narrator {
     /// `lin-1     passed    `.
     private func head(_ guest: String, _ state: String, _ colour: Colour) -> StyledLine {
         var line = StyledLine(padEnd(style.safe(guest), tally.guestWidth) + "  ")
-        line.add(padEnd(state, 8), colour)
+        line.add(padEnd(state, detail == .results ? 10 : 8), colour)
         line.add("  ")
         return line
     }
@@ -110,10 +115,7 @@ struct Narrator {
     private mutating func finished(_ result: TaskResult) -> [StyledLine] {
         let isBad = !result.outcome.isSuccess && result.outcome != .skipped
         guard isBad || detail != .failures else { return [] }
-        var line = head(
-            result.id.guest ?? "-",
-            (detail == .results ? style.symbol(result.outcome) + " " : "")
-                + result.outcome.rawValue, Colour(result.outcome))
+        var line = head(result.id.guest ?? "-", word(result.outcome), Colour(result.outcome))
         line.add(style.safe(result.id.label))
         if result.outcome != .skipped { line.add(" (\(durationText(result.duration)))", .faint) }
         if result.attempts > 1 { line.add(" after \(result.attempts) attempts") }
@@ -122,23 +124,28 @@ struct Narrator {
         detailsLeft -= 1
         let output = style.safeLines(result.outputTail)
         let isCut = result.outputBytes > result.outputTail.utf8.count || output.count > Self.outputLines
-        return [line]
-            + quote(
-                isCut ? "the end of its output (\(result.outputBytes) bytes)" : "output", output, safe: true,
-                limit: Self.outputLines)
-            + quote("console", result.consoleTail)
+        let heading = isCut ? "the end of its output (\(result.outputBytes) bytes)" : "output"
+        return [line] + quote(heading, output.suffix(Self.outputLines)) + console(result.consoleTail)
     }
 
-    /// Lines of a guest, indented under a heading.
-    private func quote(_ heading: String, _ lines: [String], safe: Bool = false, limit: Int = Narrator.consoleLines)
-        -> [StyledLine]
-    {
+    private func word(_ outcome: Outcome) -> String {
+        (detail == .results ? style.symbol(outcome) + " " : "") + outcome.rawValue
+    }
+
+    private mutating func console(_ lines: [String]) -> [StyledLine] {
+        guard lines != shownConsole else { return [] }
+        shownConsole = lines
+        return quote("console", lines.suffix(Self.consoleLines).map(style.safe)[...])
+    }
+
+    /// Lines of a guest, already safe, indented under a heading.
+    private func quote(_ heading: String, _ lines: ArraySlice<String>) -> [StyledLine] {
         guard !lines.isEmpty else { return [] }
         let bar = style.unicode ? "│" : "|"
         return [StyledLine("    \(heading):", .faint)]
-            + lines.suffix(limit).map { line in
-                let shown = truncated(safe ? line : style.safe(line), to: Self.lineLimit, ellipsis: style.ellipsis)
-                return StyledLine("    \(bar) ", .faint).adding(shown)
+            + lines.map {
+                StyledLine("    \(bar) ", .faint)
+                    .adding(truncated($0, to: Self.lineLimit, ellipsis: style.ellipsis))
             }
     }
 }

@@ -7,7 +7,8 @@ struct RunTally {
         var done = 0
         var passed = 0
         var worst = Outcome.passed
-        var slowest = 0.0
+        /// Seconds of the slowest run; nil while none has run.
+        var slowest: Double?
     }
 
     /// A failure to be listed.
@@ -67,7 +68,7 @@ struct RunTally {
         rows[row].done += 1
         if result.outcome.isSuccess { rows[row].passed += 1 }
         if result.outcome.gravity > rows[row].worst.gravity { rows[row].worst = result.outcome }
-        rows[row].slowest = max(rows[row].slowest, result.duration)
+        if result.outcome != .skipped { rows[row].slowest = max(rows[row].slowest ?? 0, result.duration) }
         if !result.outcome.isSuccess, result.outcome != .skipped {
             fail(
                 Failure(
@@ -121,7 +122,7 @@ struct RunTally {
             // A task that never came to its end has no outcome, least of all "passed".
             let outcome = row.done < row.declared && row.worst.isSuccess ? .skipped : row.worst
             line.add(padEnd(outcome.rawValue, 8), Colour(outcome))
-            line.add(row.done == 0 ? "        -" : "  " + pad(durationText(row.slowest), 7))
+            line.add("  " + pad(row.slowest.map(durationText) ?? "-", 7))
             lines.append(line)
         }
         return lines
@@ -162,4 +163,20 @@ extension Outcome {
 extension TaskID {
     /// The task with its repetition, for people: `shard [17]`.
     var label: String { repetitions > 1 ? "\(task) [\(index)]" : task }
+}
+
+extension RunReport {
+    /// The report as a run's last lines at a terminal: the table, the failures and the sum.
+    public func summary(style: TextStyle, directory: String?, columns: Int = .max) -> String {
+        var tally = RunTally()
+        for task in tasks { tally.receive(.taskFinished(task.result)) }
+        for guest in guests {
+            guard let outcome = guest.outcome else { continue }
+            tally.receive(
+                .guestFailed(guest: guest.name, outcome: outcome, message: guest.reason ?? "", consoleTail: []))
+        }
+        let status = exitStatus.flatMap(ExitStatus.init(rawValue:)) ?? .interrupted
+        return tally.summary(status, duration: duration, directory: directory, style: style, columns: columns)
+            .joined(separator: "\n") + "\n"
+    }
 }

@@ -1,5 +1,5 @@
 /// Text of a guest made harmless for a terminal: escape sequences are left out, other control characters and direction
-/// overrides become `replacement`, tabs become blanks. One line: line ends become blanks too.
+/// overrides and noncharacters become `replacement`, tabs become blanks. One line: line ends become blanks too.
 func visible(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> String {
     visibleLines(text, replacement: replacement).joined(separator: " ")
 }
@@ -26,7 +26,8 @@ func visibleLines(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> [
             "\u{2066}"..."\u{2069}":
             line.append(replacement)
         default:
-            line.append(scalar)
+            // U+FFFE and U+FFFF, which no text has and XML cannot hold.
+            line.append(scalar.value & 0xFFFE == 0xFFFE ? replacement : scalar)
         }
     }
     if !line.isEmpty { lines.append(String(line)) }
