@@ -83,3 +83,11 @@ enum Quantities {
         return ByteCount(bytes + fraction)
     }
 }
+
+extension ByteCount {
+    /// Reads the notation of lab files: `512MiB`, `5G`. Nil for anything else.
+    public init?(parsing text: String) {
+        guard let size = try? Quantities.size(text) else { return nil }
+        self = size
+    }
+}

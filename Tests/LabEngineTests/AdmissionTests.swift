@@ -10,25 +10,21 @@ struct AdmissionTests {
     @Test("never lets in more than the budget, and everybody in the end", .timeLimit(.minutes(1)))
     func budget() async {
         let admission = Admission(memory: ByteCount(10), seats: 100)
-        let used = Mutex((now: UInt64(0), peak: UInt64(0), admitted: 0))
+        let used = Usage()
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<200 {
                 let cost = UInt64(1 + number % 7)
                 group.addTask {
                     guard await admission.acquire(ByteCount(cost)) else { return }
-                    used.withLock {
-                        $0.now += cost
-                        $0.peak = max($0.peak, $0.now)
-                        $0.admitted += 1
-                    }
+                    used.enter(cost)
                     await Task.yield()
-                    used.withLock { $0.now -= cost }
+                    used.leave(cost)
                     admission.release(ByteCount(cost))
                 }
             }
         }
-        #expect(used.withLock { $0.peak } <= 10)
-        #expect(used.withLock { $0.admitted } == 200)
+        #expect(used.peak <= 10)
+        #expect(used.admitted == 200)
         #expect(!admission.isWanted)
     }
 
@@ -54,4 +50,22 @@ struct AdmissionTests {
         admission.release(ByteCount(1))
         #expect(admission.wouldAdmit(ByteCount(1)))
     }
+}
+
+/// What the admitted hold together.
+private final class Usage: Sendable {
+    private let state = Mutex((now: UInt64(0), peak: UInt64(0), admitted: 0))
+
+    func enter(_ cost: UInt64) {
+        state.withLock {
+            $0.now += cost
+            $0.peak = max($0.peak, $0.now)
+            $0.admitted += 1
+        }
+    }
+
+    func leave(_ cost: UInt64) { state.withLock { $0.now -= cost } }
+
+    var peak: UInt64 { state.withLock { $0.peak } }
+    var admitted: Int { state.withLock { $0.admitted } }
 }

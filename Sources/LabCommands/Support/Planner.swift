@@ -16,7 +16,7 @@ struct Planner {
     /// A plan for each lab. Throws why any of them can never run here, all reasons at once.
     func plans(for labs: [Lab]) async throws -> [RunPlan] {
         let budget = budget
-        let backends = BackendSelection(override: host.backend)
+        let backends = await BackendSelection(override: host.backend)
         var plans: [RunPlan] = []
         var problems: [Diagnostic] = []
         for lab in labs {
