@@ -53,8 +53,8 @@ let package = Package(
 
         library("LabTestSupport", ["LabEngine", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),
 
-        tests(of: "Diagnostics"),
-        tests(of: "HostSystem"),
+        .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"], swiftSettings: strict),
+        tests(of: "HostSystem", ["LabTestSupport"]),
         tests(of: "YAMLTree"),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree"], exclude: ["Fixtures"]),

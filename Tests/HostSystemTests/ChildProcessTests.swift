@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import LabTestSupport
 import Synchronization
 import Testing
 

@@ -50,6 +50,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
 }
 
 /// Two descriptors that belong together: the ends of a pipe or of a connection.
+@frozen
 public struct DescriptorPair: ~Copyable, Sendable {
     /// One end; of a pipe the one to read from.
     public var first: OwnedDescriptor
