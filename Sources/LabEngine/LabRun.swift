@@ -49,7 +49,7 @@ public struct LabRun: Sendable {
 
     /// Runs the lab and returns the status that the command should exit with. A cancelled task tears everything down and
     /// gives `interrupted`.
-    public func run() async -> LabResults.ExitStatus {
+    public func run() async -> ExitStatus {
         let tally = Tally()
         let recorder = recorder
         let plan = plan
@@ -94,7 +94,7 @@ public struct LabRun: Sendable {
     }
 
     /// Records a run that could not begin: every task is an error for the reason given (skipped when it was cancelled).
-    public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> LabResults.ExitStatus {
+    public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> ExitStatus {
         let cancelled = error is CancellationError
         let reason = cancelled ? "the run was interrupted" : sentence(of: error)
         if cancelled {

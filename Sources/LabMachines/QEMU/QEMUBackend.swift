@@ -57,8 +57,8 @@ public struct QEMUBackend: MachineBackend {
     }
 
     /// What QEMU costs beyond the guest's RAM: see `MeasuredOverhead`.
-    public func overhead(of configuration: MachineConfiguration) -> ByteCount {
-        MeasuredOverhead.of(commandLine.accelerator, cpus: configuration.cpus)
+    public func overhead(memory: ByteCount, cpus: Int) -> ByteCount {
+        MeasuredOverhead.of(commandLine.accelerator, cpus: cpus)
     }
 
     /// Starts a guest. See the protocol.

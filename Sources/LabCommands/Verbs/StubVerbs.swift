@@ -1,0 +1,4 @@
+import ArgumentParser
+struct PsVerb: ParsableCommand {}
+struct LogsVerb: ParsableCommand {}
+struct GCVerb: ParsableCommand {}
