@@ -32,6 +32,10 @@ struct Matrix: Sendable {
             decoding.error("a value of the matrix must be one line without `${{`", at: node.span)
             return nil
         }
+        guard scalar.text.utf8.count <= Limits.matrixValue else {
+            decoding.error("a value of the matrix is longer than \(Limits.matrixValue) characters", at: node.span)
+            return nil
+        }
         return Value(scalar: scalar, span: node.span)
     }
 

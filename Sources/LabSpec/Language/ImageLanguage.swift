@@ -81,7 +81,8 @@ extension Form where Value == Pattern {
         if let problem = PatternCheck.problem(text) {
             decoding.error(
                 "\(text.quoted()) is not a regular expression: \(problem)",
-                remedy: "put `\\` before a character that stands for itself", at: node.span)
+                remedy: problem.hasSuffix("supported") ? nil : "put `\\` before a character that stands for itself",
+                at: node.span)
             return nil
         }
         return Pattern(text, span: node.span)

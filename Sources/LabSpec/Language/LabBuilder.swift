@@ -31,7 +31,8 @@ struct LabBuilder {
         let images = self.images()
         let networks = self.networks()
         let groups = self.groups()
-        let fleet = Fleet(groups, declared: declaredGuests, decoding)
+        let uncounted = (draft.guests ?? []).filter { $0.value.place.keys["count"] != nil && $0.value.count == nil }
+        let fleet = Fleet(groups, declared: declaredGuests, uncounted: Set(uncounted.map(\.name)), decoding)
         let tasks = self.tasks(fleet)
         NeedsGraph(draft.tasks ?? []).check(decoding)
         checkUse(groups)
@@ -188,6 +189,7 @@ struct LabBuilder {
 
     /// Warns of what is declared and never used.
     private func checkUse(_ groups: [GuestGroup]) {
+        guard !decoding.hasErrors else { return }
         let usedImages = Set(groups.map(\.image))
         for image in draft.images ?? [] where !usedImages.contains(image.name) {
             decoding.warning("no guest boots the image \(image.name.quoted())", at: image.nameSpan)
@@ -232,17 +234,16 @@ struct LabBuilder {
     }
 
     private func action(_ task: TaskDraft) -> TaskAction {
-        if let run = task.run { return .run(run) }
-        if let script = task.script {
-            return .script(path: paths.check(script, as: .file, what: "the script", decoding))
-        }
-        if let lua = task.lua {
+        let script = task.script.map { paths.check($0, as: .file, what: "the script", decoding) }
+        let lua = task.lua.map { lua -> LuaSource in
             guard lua.value.hasSuffix(".lua"), !lua.value.contains(where: \.isNewline) else {
-                return .lua(.inline(lua.value))
+                return .inline(lua.value)
             }
-            return .lua(.file(path: paths.check(lua, as: .file, what: "the Lua file", decoding)))
+            return .file(path: paths.check(lua, as: .file, what: "the Lua file", decoding))
         }
-        return .nothing
+        if let run = task.run { return .run(run) }
+        if let script { return .script(path: script) }
+        return lua.map { .lua($0) } ?? .nothing
     }
 
     private func copy(_ put: Named<String>) -> FileCopy {
