@@ -22,7 +22,11 @@ final class LocalShell: ByteChannel {
             trap : INT
             while :; do
                 printf '\\nVMLAB READY sh\\n'
-                ENV= $2 -c 'trap : INT; . "$1"' sh "$1" < /dev/null
+                # bash reads a file to its end before it runs any of it, but its standard input line by line.
+                case $2 in
+                    bash) ENV= $2 < $1 ;;
+                    *) ENV= $2 -c 'trap : INT; . "$1"' sh "$1" < /dev/null ;;
+                esac
             done
         } 2>&1 | { trap '' INT; exec cat > $1; }
         """
@@ -42,7 +46,13 @@ final class LocalShell: ByteChannel {
         let terminal = "/dev/pts/\(number)"
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
-        posix_spawnattr_setflags(&attributes, 0x80 /* POSIX_SPAWN_SETSID */)
+        // POSIX_SPAWN_SETSID, and the signals as a login has them: Dispatch's threads block them all.
+        posix_spawnattr_setflags(&attributes, 0x80 | Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF))
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0)

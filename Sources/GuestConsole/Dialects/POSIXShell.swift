@@ -12,7 +12,7 @@ enum POSIXShell {
     /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
     static let takeover = Array(
         (#"exec sh -c 't=$(tty);stty raw -echo isig intr ^C quit undef susp undef noflsh;trap : INT;"#
-            + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh -c "trap : INT;. $t" sh </dev/null;} 2>&1|"#
+            + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh <$t;} 2>&1|"#
             + #"{ trap "" INT;exec cat;}'"# + "\n").utf8)
 
     static let probe: @Sendable (Nonce) -> [UInt8] = { nonce in
