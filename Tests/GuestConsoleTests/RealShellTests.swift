@@ -1,11 +1,16 @@
+import Glibc
 import GuestConsole
 import Synchronization
 import Testing
 
-/// The real shells found here, in the guest's arrangement.
-let shells = ["busybox sh", "dash", "bash"].filter {
-    LocalShell.isInstalled(String($0.prefix { $0 != " " })) && LocalShell.isInstalled("busybox")
-}
+/// The real shells found here, in the guest's arrangement; or a guest that waits at its shell, by hand:
+/// `VMLAB_TEST_CHANNEL=/path/of/com2 swift test --no-parallel --filter RealShellTests`.
+let shells: [String] = {
+    if let path = getenv("VMLAB_TEST_CHANNEL") { return [String(cString: path)] }
+    return ["busybox sh", "dash", "bash"].filter {
+        LocalShell.isInstalled(String($0.prefix { $0 != " " })) && LocalShell.isInstalled("busybox")
+    }
+}()
 
 extension ContinuousClock.Instant {
     static func after(_ time: Duration) -> Self { .now + time }
@@ -33,9 +38,11 @@ extension CommandSession {
 }
 
 func withShell(_ shell: String, _ body: (CommandSession) async throws -> Void) async throws {
-    let session = CommandSession(channel: try LocalShell(shell), dialect: .sh)
+    let isGuest = shell.hasPrefix("/")
+    let channel: any ByteChannel = isGuest ? try DescriptorChannel(path: shell) : try LocalShell(shell)
+    let session = CommandSession(channel: channel, dialect: .sh)
     defer { session.close() }
-    try await session.open(deadline: .after(.seconds(10)))
+    try await session.open(atShell: isGuest, deadline: .after(.seconds(10)))
     try await body(session)
 }
 
