@@ -20,7 +20,8 @@ struct CmdGuestTests {
                 ("", "", 0), ("ver", nil, 0), ("echo hello", "hello\r\n", 0), ("exit /b 7", "", 7), ("exit 3", "", 3),
                 ("exit /b -1073741819", "", -1_073_741_819), ("<nul set /p x=no newline", "no newline", 0),
                 ("echo hüllo 日本 🐧", "hüllo 日本 🐧\r\n", 0), ("echo a & echo b\necho %OS:~0,4%", "a \r\nb\r\nWind\r\n", 0),
-                ("for %%i in (1 2 3) do echo %%i", "1\r\n2\r\n3\r\n", 0), ("echo \"a b\" ^& 50%%", "\"a b\" & 50%\r\n", 0),
+                ("for %%i in (1 2 3) do echo %%i", "1\r\n2\r\n3\r\n", 0),
+                ("echo \"a b\" ^& 50%%", "\"a b\" & 50%\r\n", 0),
                 ("set /p x=\necho [%x%]", "[]\r\n", 0), ("no-such-program", nil, 9009), ("echo it's", "it's\r\n", 0),
                 ("echo C:\\^>", "C:\\>\r\n", 0), ("cd \\windows\ncd", "C:\\windows\r\n", 0), ("cd", "C:\\\r\n", 0),
                 ("set LEAK=1", "", 0), ("echo [%LEAK%]", "[]\r\n", 0), ("echo err>&2", "err\r\n", 0),
@@ -34,7 +35,10 @@ struct CmdGuestTests {
 
     @Test func environment() async throws {
         try await withGuest { session in
-            for value in ["plain", "two words ", "100%", "%PATH%", "a&b|c<d>e^f", "it's", "ünï", "a!b", "x=y", "(z)", "say \"hi\" & go"] {
+            for value in [
+                "plain", "two words ", "100%", "%PATH%", "a&b|c<d>e^f", "it's", "ünï", "a!b", "x=y", "(z)",
+                "say \"hi\" & go",
+            ] {
                 let (exit, output) = try await session.run("set A_1", [("A_1", value)])
                 #expect(exit == 0)
                 #expect(String(decoding: output, as: UTF8.self) == "A_1=\(value)\r\n")

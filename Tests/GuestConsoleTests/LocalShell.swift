@@ -31,7 +31,8 @@ final class LocalShell: ByteChannel {
         let descriptor = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
         var unlocked: Int32 = 0
         var number: UInt32 = 0
-        guard descriptor >= 0, ioctl(descriptor, 0x4004_5431, &unlocked) == 0, ioctl(descriptor, 0x8004_5430, &number) == 0
+        guard descriptor >= 0, ioctl(descriptor, 0x4004_5431, &unlocked) == 0,
+            ioctl(descriptor, 0x8004_5430, &number) == 0
         else { throw DescriptorChannel.SystemError(code: errno) }
         terminal = try DescriptorChannel(descriptor)
         let path = "/dev/pts/\(number)"

@@ -96,7 +96,9 @@ struct RealShellTests {
 
     @Test(arguments: shells) func environmentIsTheCommandsOwn(_ shell: String) async throws {
         try await withShell(shell) { session in
-            let values = ["plain", "", "it's", "two\nlines\n", "$HOME `x` \\ \"q\" 100%", "ünï", "\u{3}\u{1b}", "-n", "*"]
+            let values = [
+                "plain", "", "it's", "two\nlines\n", "$HOME `x` \\ \"q\" 100%", "ünï", "\u{3}\u{1b}", "-n", "*",
+            ]
             for value in values {
                 let (exit, output) = try await session.run("printf %s \"$A_1\"; exit $B", [("B", "4"), ("A_1", value)])
                 #expect(exit == 4)
@@ -142,7 +144,8 @@ struct RealShellTests {
             for size in [1_000, 20_000, 110_000, 130_000, 1 << 20] {
                 let line = "# it's a line with ünïcödé, a quote ' and \u{3}\n"
                 let filler = String(repeating: line, count: size / line.utf8.count)
-                let (exit, output) = try await session.run("echo begin\n\(filler)printf 'e\u{3}nd'; exit 5", seconds: 60)
+                let (exit, output) = try await session.run(
+                    "echo begin\n\(filler)printf 'e\u{3}nd'; exit 5", seconds: 60)
                 #expect(exit == 5, "\(size)")
                 #expect(output == Array("begin\ne\u{3}nd".utf8), "\(size)")
             }
