@@ -60,7 +60,7 @@ guest() {
     ifconfig lo 127.0.0.1 up
     . /etc/vmlab.env
     cd "$WINEPREFIX/drive_c" || fail "no drive C"
-    relay "/dev/$port" wine64 cmd.exe >/dev/console 2>&1 </dev/null
+    relay "/dev/$port" wine64 'C:\windows\system32\cmd.exe' >/dev/console 2>&1 </dev/null
     fail "the relay ended with $?"
 }
 

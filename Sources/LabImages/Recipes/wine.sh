@@ -38,6 +38,9 @@ makeRoot() {
     mkdir -p "$root/$lib/wine/x86_64-windows"
     cp -a "$tree/$lib/wine/x86_64-unix" "$root/$lib/wine/"
     cp -a "$tree/usr/share/wine" "$root/usr/share/"
+    # UTF-8 in and out: in the guest's locale data, the code pages 1252 (ANSI) and 437 (OEM) of the western English
+    # locales become 65001. Without a console chcp changes nothing, and this is where Wine takes them from.
+    sed -i 's/\xe4\x04\xb5\x01\x10\x27/\xe9\xfd\xe9\xfd\x10\x27/g' "$root/usr/share/wine/nls/locale.nls"
     cp "$tree/bin/busybox" "$root/bin/"
     local applet
     for applet in $("$tree/bin/busybox" --list); do
@@ -50,8 +53,11 @@ makeRoot() {
     install -m 755 "$VMLAB_FILES/vmlab-kill.sh" "$root/sbin/vmlab-kill"
     echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
     echo 'root:x:0:' >"$root/etc/group"
+    # An empty configuration: fontconfig is only there for Wine's font code to link against.
+    mkdir -p "$root/etc/fonts"
+    echo '<?xml version="1.0"?><fontconfig><cachedir>/tmp</cachedir></fontconfig>' >"$root/etc/fonts/fonts.conf"
     cat >"$root/etc/vmlab.env" <<'EOF'
-export USER=root LC_ALL=C.UTF-8 WINEPREFIX=/wine WINESERVER=/usr/lib/wine/wineserver64 WINEDEBUG=-all
+export USER=root LC_ALL=C.UTF-8 WINEPREFIX=/wine WINESERVER=/usr/lib/wine/wineserver64 WINEDEBUG=${WINEDEBUG:--all}
 EOF
 }
 
@@ -140,6 +146,14 @@ finishPrefix() {
     echo disable >"$prefix/.update-timestamp"
     rm -rf "$prefix/wineserver" "$prefix"/drive_c/users/*/Temp/* "$prefix"/drive_c/windows/temp/*
     mkdir -p "$prefix/drive_c/lab"
+    # Services start when something asks for them, except the two that file names and network queries need.
+    # Wine starts its USB and HID buses whatever their start type: their keys go. A crash ends its program; it
+    # starts no debugger.
+    sed -i -E \
+        -e '/^\[System\\\\CurrentControlSet\\\\(Services\\\\|Enum\\\\ROOT\\\\)(wine|WINE)(bus|usb|\\\\).*\]/I,/^$/d' \
+        -e '/^\[System\\\\CurrentControlSet\\\\Services\\\\(Eventlog|NDIS|PlugPlay|Winmgmt)\]/,/^$/ s/^"Start"=.*/"Start"=dword:00000003/' \
+        -e '/^\[Software\\\\Microsoft\\\\Windows NT\\\\CurrentVersion\\\\AeDebug\]/,/^$/ { s/^"Auto"=.*/"Auto"="0"/; /^"Debugger"/d }' \
+        "$prefix/system.reg"
     # Registry keys carry the times of their making.
     sed -i -E -e 's/^(\[.*\]) [0-9]+$/\1 '"$epoch"'/' -e 's/^#time=.*/#time=1da17b3f1b00000/' "$prefix"/*.reg
 }
