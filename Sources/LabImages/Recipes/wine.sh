@@ -147,12 +147,12 @@ finishPrefix() {
     rm -rf "$prefix/wineserver" "$prefix"/drive_c/users/*/Temp/* "$prefix"/drive_c/windows/temp/*
     mkdir -p "$prefix/drive_c/lab"
     # Services start when something asks for them, except the two that file names and network queries need.
-    # Wine starts its USB and HID buses whatever their start type: their keys go. A crash ends its program; it
-    # starts no debugger.
+    # Wine starts its USB and HID buses whatever their start type: their keys go. A crash ends its program:
+    # the debugger does not exist. (Without Auto=1 Wine would ask in a window nobody sees.)
     sed -i -E \
         -e '/^\[System\\\\CurrentControlSet\\\\(Services\\\\|Enum\\\\ROOT\\\\)(wine|WINE)(bus|usb|\\\\).*\]/I,/^$/d' \
         -e '/^\[System\\\\CurrentControlSet\\\\Services\\\\(Eventlog|NDIS|PlugPlay|Winmgmt)\]/,/^$/ s/^"Start"=.*/"Start"=dword:00000003/' \
-        -e '/^\[Software\\\\Microsoft\\\\Windows NT\\\\CurrentVersion\\\\AeDebug\]/,/^$/ { s/^"Auto"=.*/"Auto"="0"/; /^"Debugger"/d }' \
+        -e '/^\[Software\\\\Microsoft\\\\Windows NT\\\\CurrentVersion\\\\AeDebug\]/,/^$/ s/^"Debugger"=.*/"Debugger"="none"/' \
         "$prefix/system.reg"
     # Registry keys carry the times of their making.
     sed -i -E -e 's/^(\[.*\]) [0-9]+$/\1 '"$epoch"'/' -e 's/^#time=.*/#time=1da17b3f1b00000/' "$prefix"/*.reg
