@@ -41,7 +41,9 @@ let package = Package(
         library("LabSpec", ["YAMLTree", "Diagnostics"]),
         library("LabResults", ["Diagnostics"]),
         library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),
-        library("LabImages", ["LabSpec", "HostSystem", "Diagnostics"]),
+        .target(
+            name: "LabImages", dependencies: ["LabSpec", "HostSystem", "Diagnostics"], exclude: ["Recipes"],
+            swiftSettings: strict),
         library("LabMachines", ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "Diagnostics"]),
         library(
             "LabCommands",

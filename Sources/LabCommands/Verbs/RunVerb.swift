@@ -84,15 +84,13 @@ struct RunVerb: AsyncParsableCommand {
             let images = try await ImageSupply().images(for: plan.lab) { image, step, fraction in
                 recorder.emit(.imageProgress(image: image, step: step, fraction: fraction))
             }
-            let workspace = try RunWorkspace.create(lab: plan.lab.name, results: directory.path)
+            let journal = try RunJournal.begin(lab: plan.lab.name, results: directory.path)
+            defer { journal.end() }
             let options = LabRun.Options(
                 timeFactor: timeFactor, stopOnFailure: onFailure == .stop, boots: HostFacts().processorCount)
-            let status = await LabRun(
-                plan: plan, images: images, options: options, recorder: recorder, results: directory,
-                workspace: workspace
+            return await LabRun(
+                plan: plan, images: images, options: options, recorder: recorder, results: directory, journal: journal
             ).run()
-            await workspace.close()
-            return status
         } catch {
             // The images could not be had: no guest was started, every task is an error, and the results say so.
             return LabRun.abandon(plan, because: error, recorder: recorder)
@@ -103,12 +101,13 @@ struct RunVerb: AsyncParsableCommand {
     private func interruptible<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws
         -> Result
     {
+        let received = try SignalWatcher.signals()
         let work = Task { try await body() }
         let signals = Task {
             var count = 0
-            for await _ in SignalWatcher.terminations() {
+            for await _ in received {
                 count += 1
-                // Guests die with this process: each has it as its parent-death signal's parent.
+                // Guests die with this process: that is their parent-death signal.
                 if count > 1 { Report.end(.interrupted) }
                 work.cancel()
             }

@@ -52,10 +52,12 @@ struct GuestWorker: Sendable {
         do {
             run.recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: .cold))
             let started = ContinuousClock.now
-            let directory = try run.workspace.makeDirectory(named: name)
-            defer { run.workspace.removeDirectory(directory) }
+            // In the run's own folder, which the journal knows.
+            let directory = "\(run.journal.directory)/\(number)"
+            try FileTree.makeFolder(directory, mode: 0o700)
+            defer { try? FileTree.remove(directory) }
             return try await GuestSession.withGuest(
-                guest, image: image, configuration: try configuration(in: directory),
+                guest, image: image, configuration: try configuration(in: directory), journal: run.journal,
                 log: { log.append($0) },
                 onNote: { [recorder = run.recorder, name] in
                     recorder.emit(.note(level: .warning, message: "\(name): \($0)"))

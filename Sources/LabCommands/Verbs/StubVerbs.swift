@@ -1,4 +1,0 @@
-import ArgumentParser
-struct PsVerb: ParsableCommand {}
-struct LogsVerb: ParsableCommand {}
-struct GCVerb: ParsableCommand {}
