@@ -47,6 +47,8 @@ makeRoot() {
         [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
     done
     ln -s ../usr/lib/wine/wine64 ../usr/lib/wine/wineserver64 "$root/bin/"
+    # Drive C as the host's file copies know it.
+    ln -s wine/drive_c "$root/c"
     cc -static -Os -Wall -Wextra -Werror -o "$root/sbin/relay" "$VMLAB_FILES/relay.c" >&2
     strip "$root/sbin/relay"
     install -m 755 "$VMLAB_FILES/wine-init.sh" "$root/sbin/init"
