@@ -1,0 +1,18 @@
+#!/bin/busybox sh
+# The command channel of the `debian` image: a shell that reads commands from COM2 (ttyS1).
+#
+# Output goes through a pipe to `cat`, so that programs see a pipe and not a terminal, and their bytes arrive as
+# written and in order. Commands have /dev/null as their input, so that none can eat the commands after it.
+# Ctrl-C (byte 0x03) interrupts the command in the foreground: this session owns the terminal, `cat` ignores
+# the signal, the resident shell takes it with an empty trap (its children get the default back).
+cd /root
+exec < /dev/ttyS1
+stty raw -echo isig intr ^C quit undef susp undef noflsh
+trap : INT
+{
+    trap : INT
+    while :; do
+        printf '\nVMLAB READY sh\n'
+        ENV= sh -c 'trap : INT; . /dev/ttyS1' sh < /dev/null
+    done
+} 2>&1 | { trap '' INT; exec cat > /dev/ttyS1; }
