@@ -72,8 +72,15 @@ trap 'sync; reboot -f' TERM
 # From here on the console hears everything: the boot is over, and what tasks provoke is worth recording.
 echo 7 > /proc/sys/kernel/printk
 
-# `wait` also collects orphans, and unlike a foreground child lets the traps above run at once.
+# The command channel, for ever. `setsid setsid` starts it: the inner one forks, so it returns at once. (With `&`
+# the shell would make it ignore SIGINT for good, and Ctrl-C could interrupt nothing.) The session holds the pipe
+# open for writing as long as it lives, and the reader ends when it does. `wait`, unlike a command in the
+# foreground, lets the traps above run at once, and it collects orphans.
+mkdir /run/vmlab
+mkfifo /run/vmlab/session
 while :; do
-    setsid /etc/vmlab/session < /dev/null &
+    read -r _ < /run/vmlab/session &
+    setsid setsid /etc/vmlab/session
     wait $!
+    read -r leader < /run/vmlab/leader && kill -9 "$leader" 2> /dev/null
 done

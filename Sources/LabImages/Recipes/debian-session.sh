@@ -3,16 +3,19 @@
 #
 # Output goes through a pipe to `cat`, so that programs see a pipe and not a terminal, and their bytes arrive as
 # written and in order. Commands have /dev/null as their input, so that none can eat the commands after it.
-# Ctrl-C (byte 0x03) interrupts the command in the foreground: this session owns the terminal, `cat` ignores
-# the signal, the resident shell takes it with an empty trap (its children get the default back).
+# Ctrl-C (byte 0x03) interrupts the command in the foreground: this session owns the terminal, `cat` ignores the
+# signal, and the resident shell takes it with an empty trap (its children get the default back).
 cd /root
+echo $$ > /run/vmlab/leader
+exec 9> /run/vmlab/session
 exec < /dev/ttyS1
-stty raw -echo isig intr ^C quit undef susp undef noflsh
+# The speed matters even here: QEMU holds the last bytes of a line back for four characters' time.
+stty raw 115200 -echo isig intr ^C quit undef susp undef noflsh
 trap : INT
 {
     trap : INT
     while :; do
         printf '\nVMLAB READY sh\n'
-        ENV= sh -c 'trap : INT; . /dev/ttyS1' sh < /dev/null
+        sh -c 'trap : INT; . /dev/ttyS1' sh < /dev/null
     done
-} 2>&1 | { trap '' INT; exec cat > /dev/ttyS1; }
+} 2>&1 9>&- | { trap '' INT; exec cat > /dev/ttyS1 9>&-; }

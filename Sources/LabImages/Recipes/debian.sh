@@ -4,7 +4,7 @@
 # packages: linux-image-cloud-amd64 busybox-static
 # tools: dpkg-deb=dpkg cpio=cpio lz4=lz4 od=coreutils
 # version: 1
-# cmdline: console=ttyS0 loglevel=5
+# cmdline: console=ttyS0 loglevel=5 cryptomgr.notests noreplace-smp
 # memory: 256MiB
 # minimum-memory: 96MiB
 #
@@ -42,7 +42,7 @@ lz4 -dcq "$VMLAB_WORK/vmlinux.lz4" > "$VMLAB_OUT/kernel"
 
 step "assembling the initial file system"
 root=$VMLAB_WORK/root
-mkdir -p "$root"/{bin,sbin,dev,etc,lib,mnt,proc,root,run,sys,tmp,usr/bin,usr/sbin,usr/share/udhcpc,var/tmp}
+mkdir -p "$root"/{bin,sbin,dev,etc,lib,mnt,proc,root,run,sys,tmp,usr/bin,usr/sbin,var/tmp}
 ln -s /run "$root/var/run"
 cp "$busybox" "$root/bin/busybox"
 "$busybox" --list-full | while read -r applet; do
@@ -51,8 +51,8 @@ cp "$busybox" "$root/bin/busybox"
 done
 install -m 755 "$VMLAB_FILES/debian-init.sh" "$root/init"
 install -D -m 755 "$VMLAB_FILES/debian-session.sh" "$root/etc/vmlab/session"
-install -m 755 "$VMLAB_FILES/debian-udhcpc.sh" "$root/usr/share/udhcpc/default.script"
-echo 'root::0:0:root:/root:/bin/sh' > "$root/etc/passwd"
+install -D -m 755 "$VMLAB_FILES/debian-udhcpc.sh" "$root/etc/udhcpc/default.script"
+echo 'root:x:0:0:root:/root:/bin/sh' > "$root/etc/passwd"
 echo 'root:x:0:' > "$root/etc/group"
 echo '127.0.0.1 localhost' > "$root/etc/hosts"
 cat > "$root/etc/os-release" <<END
