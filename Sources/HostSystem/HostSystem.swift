@@ -1,0 +1,1 @@
+// HostSystem: see DESIGN.md's table.

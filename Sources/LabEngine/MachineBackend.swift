@@ -1,0 +1,139 @@
+import Diagnostics
+import GuestConsole
+import LabSpec
+
+/// Makes machines: the seam between the engine and whatever virtualizes (QEMU, the built-in monitor, a test's script).
+public protocol MachineBackend: Sendable {
+    /// Short name for results, such as `qemu-tcg`, `qemu-kvm` or `kvm`.
+    var name: String { get }
+
+    /// Host memory that a machine costs beyond its guest's RAM, in bytes, as measured for this backend.
+    func overhead(of configuration: MachineConfiguration) -> ByteCount
+
+    /// Starts a machine; it runs when this returns.
+    ///
+    /// Throws a `Diagnostic` that names the host's trouble and its cure. A guest that fails to boot is not an error here.
+    /// On a throw, and when the calling task is cancelled, nothing of the machine is left.
+    func start(_ configuration: MachineConfiguration) async throws -> any Machine
+}
+
+/// What a machine is made from. Paths are absolute.
+public struct MachineConfiguration: Sendable {
+    /// The guest's name: its host name, and part of file names.
+    public var name: String
+    /// What it boots.
+    public var image: BootableImage
+    /// RAM.
+    public var memory: ByteCount
+    /// vCPUs.
+    public var cpus: Int
+    /// Disks beyond the image's own, in order.
+    public var disks: [DiskSpec]
+    /// The exchange disk for files, a sparse raw file that the engine made in `directory`; nil for none.
+    public var exchangeDisk: String?
+    /// Network cards in order.
+    public var networks: [NetworkAttachment]
+    /// The whole kernel command line.
+    public var cmdline: String
+    /// A folder of this machine's own for sockets, overlays and logs; exists, short, gone after the machine.
+    public var directory: String
+
+    /// A configuration as given.
+    public init(
+        name: String, image: BootableImage, memory: ByteCount, cpus: Int, disks: [DiskSpec] = [],
+        exchangeDisk: String? = nil, networks: [NetworkAttachment] = [], cmdline: String, directory: String
+    ) {
+        self.name = name
+        self.image = image
+        self.memory = memory
+        self.cpus = cpus
+        self.disks = disks
+        self.exchangeDisk = exchangeDisk
+        self.networks = networks
+        self.cmdline = cmdline
+        self.directory = directory
+    }
+}
+
+/// A network card of a machine.
+public struct NetworkAttachment: Sendable, Hashable {
+    /// Where the card's frames go.
+    public enum Link: Sendable, Hashable {
+        /// User-mode network address translation to the outside.
+        case nat
+        /// Each frame is a datagram between these two unix sockets: ours and the switch's.
+        case segment(local: String, remote: String)
+    }
+
+    /// The card's address, `52:54:00:xx:xx:xx`.
+    public var mac: String
+    /// Where its frames go.
+    public var link: Link
+
+    /// An attachment as given.
+    public init(mac: String, link: Link) {
+        self.mac = mac
+        self.link = link
+    }
+}
+
+/// A running machine: one supervised child process.
+///
+/// Its owner calls `end()` exactly when it is done with it; nothing else releases what it holds.
+public protocol Machine: Sendable {
+    /// COM1, the guest's kernel console.
+    var console: any ByteChannel { get }
+
+    /// COM2, the command channel.
+    var commands: any ByteChannel { get }
+
+    /// What the machine reports; finishes when its process is gone, with `exited` as the last event. One consumer.
+    var events: AsyncStream<MachineEvent> { get }
+
+    /// The child's process id.
+    var processID: Int32 { get }
+
+    /// Asks the guest to shut down, as by its power button. Throws when the machine does not answer or cannot.
+    func powerDown() async throws
+
+    /// Resets the machine, as by its reset button.
+    func reset() async throws
+
+    /// Stops the vCPUs.
+    func pause() async throws
+
+    /// Lets the vCPUs run again.
+    func resume() async throws
+
+    /// Ends the machine now and releases everything it holds: process, sockets, overlays. Never fails, safe to repeat, and
+    /// returns when nothing is left, also in a cancelled task.
+    func end() async
+}
+
+extension Machine {
+    /// Throws: this backend has no power button.
+    public func powerDown() async throws { throw unsupported("powerDown") }
+    /// Throws: this backend cannot reset.
+    public func reset() async throws { throw unsupported("reset") }
+    /// Throws: this backend cannot pause.
+    public func pause() async throws { throw unsupported("pause") }
+    /// Throws: this backend cannot resume.
+    public func resume() async throws { throw unsupported("resume") }
+
+    private func unsupported(_ operation: String) -> Diagnostic {
+        Diagnostic(
+            .host, "this machine's backend cannot \(operation)", remedy: "use another `backend:` for this guest")
+    }
+}
+
+/// What a machine reports.
+public enum MachineEvent: Sendable, Hashable {
+    /// The guest powered itself off.
+    case shutdown
+    /// The guest rebooted itself, or was reset.
+    case reset
+    /// The guest told its panic device, or the vCPU met an error it cannot go on from.
+    case panicked(String)
+    /// The process is gone: its status in words and the end of what it said on standard error.
+    case exited(status: String, standardError: [String])
+}

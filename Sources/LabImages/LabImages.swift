@@ -1,0 +1,1 @@
+// LabImages: see DESIGN.md's table.

@@ -1,0 +1,1 @@
+// LabMachines: see DESIGN.md's table.

@@ -1,0 +1,230 @@
+/// Everything that happens in a run, in the order it happens. The terminal, JSON lines, JUnit, TAP and HTML are sinks of
+/// this stream and nothing else prints.
+public enum RunEvent: Sendable, Hashable, Codable {
+    /// First event.
+    case runStarted(RunDescription)
+    /// An image is being built or fetched; `fraction` is 0…1 when it is known.
+    case imageProgress(image: String, step: String, fraction: Double?)
+    /// All images are there and the fleet is admitted in this many waves.
+    case fleetAdmitted(waves: Int, note: String?)
+    /// A guest waits for memory.
+    case guestQueued(guest: String, reason: String)
+    /// A guest's machine is being started.
+    case guestBooting(guest: String, backend: String, boot: BootKind)
+    /// A guest answers on its command channel.
+    case guestReady(guest: String, seconds: Double)
+    /// A guest's machine is gone. `orderly` is false when it was not the engine's doing.
+    case guestEnded(guest: String, orderly: Bool, reason: String)
+    /// The guest could not be used; its tasks will be errors. `consoleTail` is what COM1 said last.
+    case guestFailed(guest: String, outcome: Outcome, message: String, consoleTail: [String])
+    /// One task begins on one guest.
+    case taskStarted(TaskID, attempt: Int)
+    /// Something a person should know while a task runs, such as a retry and its reason.
+    case taskNote(TaskID, message: String)
+    /// One task on one guest has ended.
+    case taskFinished(TaskResult)
+    /// A word to the user that belongs to no guest or task.
+    case note(level: NoteLevel, message: String)
+    /// The run is being stopped early.
+    case interrupted(reason: String)
+    /// Last event.
+    case runFinished(RunSummary)
+}
+
+/// How a guest came up.
+public enum BootKind: String, Sendable, Hashable, Codable {
+    case cold, clone
+}
+
+/// How loud a note is.
+public enum NoteLevel: String, Sendable, Hashable, Codable {
+    case info, warning
+}
+
+/// A run event with its place in time.
+public struct RecordedEvent: Sendable, Hashable, Codable {
+    /// From 1, without gaps.
+    public var sequence: Int
+    /// Seconds since the run's first event, from a monotonic clock.
+    public var elapsed: Double
+    /// Wall-clock time, seconds since 1970.
+    public var time: Double
+    /// What happened.
+    public var event: RunEvent
+
+    /// An event as given.
+    public init(sequence: Int, elapsed: Double, time: Double, event: RunEvent) {
+        self.sequence = sequence
+        self.elapsed = elapsed
+        self.time = time
+        self.event = event
+    }
+}
+
+/// One task on one guest in one repetition.
+public struct TaskID: Sendable, Hashable, Codable {
+    /// The task's name.
+    public var task: String
+    /// The guest it ran on; nil for a task that was skipped before a free guest took it.
+    public var guest: String?
+    /// The repetition, from 1.
+    public var index: Int
+    /// How many repetitions the task has.
+    public var repetitions: Int
+
+    /// An id as given.
+    public init(task: String, guest: String?, index: Int = 1, repetitions: Int = 1) {
+        self.task = task
+        self.guest = guest
+        self.index = index
+        self.repetitions = repetitions
+    }
+}
+
+/// How one task on one guest went.
+public struct TaskResult: Sendable, Hashable, Codable {
+    /// Which one.
+    public var id: TaskID
+    /// How it ended.
+    public var outcome: Outcome
+    /// The command's exit status, when it ended by itself.
+    public var exit: Int32?
+    /// Seconds from the first attempt's start to the end, file copies included.
+    public var duration: Double
+    /// Seconds since the run's start when it began.
+    public var started: Double
+    /// How many attempts it took.
+    public var attempts: Int
+    /// Why it did not pass, one line: `exit status 3, expected 0`.
+    public var message: String?
+    /// Bytes that the command printed in its last attempt.
+    public var outputBytes: Int
+    /// The end of the output, as text, at most 4 KiB.
+    public var outputTail: String
+    /// The guest's last console lines, when the guest is to blame.
+    public var consoleTail: [String]
+    /// The output's file, relative to the results directory; nil when nothing ran.
+    public var outputPath: String?
+    /// Collected files, relative to the results directory.
+    public var artifacts: [String]
+
+    /// A result as given.
+    public init(
+        id: TaskID, outcome: Outcome, exit: Int32? = nil, duration: Double = 0, started: Double = 0, attempts: Int = 1,
+        message: String? = nil, outputBytes: Int = 0, outputTail: String = "", consoleTail: [String] = [],
+        outputPath: String? = nil, artifacts: [String] = []
+    ) {
+        self.id = id
+        self.outcome = outcome
+        self.exit = exit
+        self.duration = duration
+        self.started = started
+        self.attempts = attempts
+        self.message = message
+        self.outputBytes = outputBytes
+        self.outputTail = outputTail
+        self.consoleTail = consoleTail
+        self.outputPath = outputPath
+        self.artifacts = artifacts
+    }
+}
+
+/// What is about to run.
+public struct RunDescription: Sendable, Hashable, Codable {
+    /// The lab's name.
+    public var lab: String
+    /// The matrix cell's id, when there is a matrix.
+    public var cell: String?
+    /// The lab file's path.
+    public var file: String
+    /// The host: kernel, cores, memory in bytes available to the run.
+    public var host: HostDescription
+    /// Guests in order.
+    public var guests: [GuestDescription]
+    /// Every task run in order: what the progress bar counts. `guest` is nil where a free guest takes it.
+    public var tasks: [TaskID]
+    /// `vmlab`'s version.
+    public var version: String
+
+    /// A description as given.
+    public init(
+        lab: String, cell: String?, file: String, host: HostDescription, guests: [GuestDescription], tasks: [TaskID],
+        version: String
+    ) {
+        self.lab = lab
+        self.cell = cell
+        self.file = file
+        self.host = host
+        self.guests = guests
+        self.tasks = tasks
+        self.version = version
+    }
+}
+
+/// The host of a run.
+public struct HostDescription: Sendable, Hashable, Codable {
+    /// The host's name.
+    public var name: String
+    /// Kernel release.
+    public var kernel: String
+    /// Processors that the run may use.
+    public var cores: Int
+    /// Memory that the run may use, in bytes.
+    public var memory: UInt64
+
+    /// A host as given.
+    public init(name: String, kernel: String, cores: Int, memory: UInt64) {
+        self.name = name
+        self.kernel = kernel
+        self.cores = cores
+        self.memory = memory
+    }
+}
+
+/// One guest of a run.
+public struct GuestDescription: Sendable, Hashable, Codable {
+    /// The guest's name.
+    public var name: String
+    /// Its group.
+    public var group: String
+    /// Its image.
+    public var image: String
+    /// `linux` or `windows`.
+    public var os: String
+    /// RAM in bytes.
+    public var memory: UInt64
+    /// vCPUs.
+    public var cpus: Int
+    /// The backend that runs it, such as `qemu-tcg`.
+    public var backend: String
+
+    /// A guest as given.
+    public init(
+        name: String, group: String, image: String, os: String, memory: UInt64, cpus: Int, backend: String
+    ) {
+        self.name = name
+        self.group = group
+        self.image = image
+        self.os = os
+        self.memory = memory
+        self.cpus = cpus
+        self.backend = backend
+    }
+}
+
+/// How the run ended.
+public struct RunSummary: Sendable, Hashable, Codable {
+    /// The exit status that the command will have for this run.
+    public var status: ExitStatus
+    /// Seconds from the first event to the last.
+    public var duration: Double
+    /// How many task runs had each outcome.
+    public var counts: [String: Int]
+
+    /// A summary as given.
+    public init(status: ExitStatus, duration: Double, counts: [String: Int]) {
+        self.status = status
+        self.duration = duration
+        self.counts = counts
+    }
+}

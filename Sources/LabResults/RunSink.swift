@@ -1,0 +1,20 @@
+/// Something that hears a run's events: a terminal, a file, a test.
+public protocol RunSink: Sendable {
+    /// One event; called in order, never by two threads at once. It must not block for long and cannot fail: a sink that
+    /// loses its file keeps the first error for `problems`.
+    func receive(_ recorded: RecordedEvent)
+
+    /// After the last event: everything is written out.
+    func finish()
+
+    /// What this sink could not do, in words; empty when all went well.
+    var problems: [String] { get }
+}
+
+extension RunSink {
+    /// Nothing to do.
+    public func finish() {}
+
+    /// All went well.
+    public var problems: [String] { [] }
+}

@@ -1,0 +1,114 @@
+import Diagnostics
+
+/// A group of equal guests, one entry of `guests:`.
+public struct GuestGroup: Sendable, Hashable {
+    /// The key in the file.
+    public var name: String
+    /// How many; nil when the file gives no count: then there is one guest and it bears the group's name.
+    public var count: Int?
+    /// A name from the file's `images:` or from the catalog.
+    public var image: String
+    /// RAM of each guest in bytes; nil takes the image's default.
+    public var memory: ByteCount?
+    /// vCPUs of each guest, 1 to 64.
+    public var cpus: Int
+    /// Disks beyond the image's own, in order.
+    public var disks: [DiskSpec]
+    /// Names of the networks that each guest joins, in the order of its network cards.
+    public var networks: [String]
+    /// Which backend runs it.
+    public var backend: BackendChoice
+    /// How it comes up.
+    public var boot: BootChoice
+    /// Words added to the kernel command line.
+    public var cmdline: String?
+    /// Environment of every task on these guests.
+    public var env: [EnvironmentVariable]
+    /// Where it is declared.
+    public var span: SourceSpan?
+
+    /// A group as given.
+    public init(
+        name: String, count: Int? = nil, image: String, memory: ByteCount? = nil, cpus: Int = 1,
+        disks: [DiskSpec] = [], networks: [String] = [], backend: BackendChoice = .auto, boot: BootChoice = .auto,
+        cmdline: String? = nil, env: [EnvironmentVariable] = [], span: SourceSpan? = nil
+    ) {
+        self.name = name
+        self.count = count
+        self.image = image
+        self.memory = memory
+        self.cpus = cpus
+        self.disks = disks
+        self.networks = networks
+        self.backend = backend
+        self.boot = boot
+        self.cmdline = cmdline
+        self.env = env
+        self.span = span
+    }
+
+    /// The guests of the group: `name` itself without a count, `name-1` … `name-N` with one.
+    public var guests: [Guest] {
+        guard let count else { return [Guest(name: name, group: name, index: 1)] }
+        return (1...max(count, 1)).prefix(count).map { Guest(name: "\(name)-\($0)", group: name, index: $0) }
+    }
+}
+
+/// One guest of a group.
+public struct Guest: Sendable, Hashable {
+    /// Unique in the lab, and the guest's host name.
+    public var name: String
+    /// Its group.
+    public var group: String
+    /// Its place in the group, from 1.
+    public var index: Int
+
+    /// A guest as given.
+    public init(name: String, group: String, index: Int) {
+        self.name = name
+        self.group = group
+        self.index = index
+    }
+}
+
+/// Which backend runs a guest.
+public enum BackendChoice: String, Sendable, Hashable, CaseIterable {
+    /// The best that this host can do.
+    case auto
+    /// The built-in virtual machine monitor on `/dev/kvm`.
+    case kvm
+    /// QEMU, with hardware KVM when the host has it, else emulated.
+    case qemu
+}
+
+/// How a guest comes up.
+public enum BootChoice: String, Sendable, Hashable, CaseIterable {
+    /// A clone where there is a golden snapshot to clone, else cold.
+    case auto
+    /// Always from power-on.
+    case cold
+    /// Always as a clone.
+    case clone
+}
+
+/// A disk of a guest beyond its image's own.
+public enum DiskSpec: Sendable, Hashable {
+    /// An empty disk of this size, gone with the guest.
+    case scratch(size: ByteCount)
+    /// A disk image on the host, raw or qcow2; the guest writes to an overlay, never to the file.
+    case file(path: String)
+}
+
+/// One environment variable of a task.
+public struct EnvironmentVariable: Sendable, Hashable {
+    /// Letters, digits and `_`, not starting with a digit.
+    public var name: String
+    /// Any text without NUL.
+    public var value: String
+
+    /// A variable as given.
+    public init(_ name: String, _ value: String) {
+        self.name = name
+        self.value = value
+    }
+}

@@ -1,0 +1,165 @@
+import Diagnostics
+
+/// The kind of system in a guest.
+public enum GuestOS: String, Sendable, Hashable, CaseIterable {
+    case linux, windows
+}
+
+/// An image declared under `images:` in a lab file: what the file says, not yet looked at on disk.
+public struct ImageDeclaration: Sendable, Hashable {
+    /// The key in the file.
+    public var name: String
+    /// A catalog image that fills what this one does not say (a kernel developer's own kernel under `debian`).
+    public var from: String?
+    /// The kind of system; nil takes that of `from`.
+    public var os: GuestOS?
+    /// Linux kernel (bzImage or vmlinux) on the host, absolute.
+    public var kernel: String?
+    /// Initial RAM disk on the host, absolute.
+    public var initrd: String?
+    /// System disk on the host, raw or qcow2, absolute; never written to.
+    public var disk: String?
+    /// Kernel command line words.
+    public var cmdline: String?
+    /// Firmware file on the host, absolute, such as OVMF for a disk that boots by UEFI.
+    public var firmware: String?
+    /// How to talk to it; nil takes that of `from`, or the usual one of `os`.
+    public var console: ConsoleSpec?
+    /// Default RAM; nil takes that of `from`, or 512 MiB.
+    public var memory: ByteCount?
+    /// Where it is declared.
+    public var span: SourceSpan?
+    /// Where each key's value is written, for errors found when the files are looked at.
+    public var keySpans: [String: SourceSpan]
+
+    /// A declaration as given.
+    public init(
+        name: String, from: String? = nil, os: GuestOS? = nil, kernel: String? = nil, initrd: String? = nil,
+        disk: String? = nil, cmdline: String? = nil, firmware: String? = nil, console: ConsoleSpec? = nil,
+        memory: ByteCount? = nil, span: SourceSpan? = nil, keySpans: [String: SourceSpan] = [:]
+    ) {
+        self.name = name
+        self.from = from
+        self.os = os
+        self.kernel = kernel
+        self.initrd = initrd
+        self.disk = disk
+        self.cmdline = cmdline
+        self.firmware = firmware
+        self.console = console
+        self.memory = memory
+        self.span = span
+        self.keySpans = keySpans
+    }
+}
+
+/// How commands reach a guest.
+public struct ConsoleSpec: Sendable, Hashable {
+    /// The dialects that guests speak.
+    public enum Dialect: String, Sendable, Hashable, CaseIterable {
+        /// A POSIX shell.
+        case sh
+        /// cmd.exe behind vmlab's relay.
+        case cmd
+        /// Windows' Special Administration Console on COM1.
+        case sac
+        /// The UEFI shell.
+        case uefi
+    }
+
+    /// The shell's language.
+    public var dialect: Dialect
+    /// Whether the guest says `VMLAB READY` on COM2 (our own images); else the console is found by its prompts.
+    public var announces: Bool
+    /// 1 when commands share the kernel's console, 2 when they have COM2 to themselves.
+    public var ports: Int
+    /// A regular expression for the shell's prompt, for guests that do not announce themselves.
+    public var prompt: String?
+    /// User name, for guests that ask.
+    public var user: String?
+    /// Password, for guests that ask.
+    public var password: String?
+
+    /// A console as given; by default that of our own Linux images.
+    public init(
+        dialect: Dialect = .sh, announces: Bool = true, ports: Int = 2, prompt: String? = nil, user: String? = nil,
+        password: String? = nil
+    ) {
+        self.dialect = dialect
+        self.announces = announces
+        self.ports = ports
+        self.prompt = prompt
+        self.user = user
+        self.password = password
+    }
+}
+
+/// An image as files on this host, ready to boot: what the catalog and the lab's declarations come to.
+public struct BootableImage: Sendable, Hashable {
+    /// The catalog's or the lab's name.
+    public var name: String
+    /// A hash of what it is made of: equal ids boot equally.
+    public var id: String
+    /// The kind of system.
+    public var os: GuestOS
+    /// Linux kernel (bzImage or vmlinux), absolute; nil when the disk boots itself.
+    public var kernel: String?
+    /// Initial RAM disk, absolute.
+    public var initrd: String?
+    /// Disks of the image, in order; never written to.
+    public var disks: [ImageDisk]
+    /// Firmware, absolute.
+    public var firmware: String?
+    /// Kernel command line.
+    public var cmdline: String
+    /// How to talk to it.
+    public var console: ConsoleSpec
+    /// RAM when the lab says nothing.
+    public var defaultMemory: ByteCount
+    /// RAM below which it is known not to boot.
+    public var minimumMemory: ByteCount
+
+    /// An image as given.
+    public init(
+        name: String, id: String, os: GuestOS, kernel: String?, initrd: String? = nil, disks: [ImageDisk] = [],
+        firmware: String? = nil, cmdline: String = "", console: ConsoleSpec = ConsoleSpec(),
+        defaultMemory: ByteCount = .mebibytes(256), minimumMemory: ByteCount = .mebibytes(64)
+    ) {
+        self.name = name
+        self.id = id
+        self.os = os
+        self.kernel = kernel
+        self.initrd = initrd
+        self.disks = disks
+        self.firmware = firmware
+        self.cmdline = cmdline
+        self.console = console
+        self.defaultMemory = defaultMemory
+        self.minimumMemory = minimumMemory
+    }
+}
+
+/// A disk file of an image.
+public struct ImageDisk: Sendable, Hashable {
+    /// How the file is laid out.
+    public enum Format: String, Sendable, Hashable {
+        case raw, qcow2
+    }
+
+    /// Absolute path.
+    public var path: String
+    /// Its layout.
+    public var format: Format
+    /// The virtio serial by which the guest finds it, at most 20 characters.
+    public var serial: String
+    /// Whether the guest only reads it; else it gets an overlay to write to.
+    public var readOnly: Bool
+
+    /// A disk as given.
+    public init(path: String, format: Format, serial: String, readOnly: Bool) {
+        self.path = path
+        self.format = format
+        self.serial = serial
+        self.readOnly = readOnly
+    }
+}

@@ -1,0 +1,104 @@
+import Diagnostics
+
+/// A lab as values: one cell of its matrix, defaults applied, every name resolved.
+///
+/// What decodes it has checked it: group and guest names are unique, `needs` has no cycle, every target exists.
+public struct Lab: Sendable {
+    /// The `lab:` name: letters, digits, `.`, `_` and `-`.
+    public var name: String
+    /// The text it came from.
+    public var source: SourceFile
+    /// The folder that relative host paths start from.
+    public var directory: String
+    /// The cell of the matrix that this lab is, when the file has a matrix.
+    public var cell: MatrixCell?
+    /// Images declared in the file by name; other names are the catalog's.
+    public var images: [String: ImageDeclaration]
+    /// Groups in the order of the file.
+    public var groups: [GuestGroup]
+    /// Networks in the order of the file.
+    public var networks: [NetworkSpec]
+    /// Tasks in the order of the file.
+    public var tasks: [LabTask]
+    /// How long things may take.
+    public var timeouts: Timeouts
+
+    /// A lab as given; checks nothing.
+    public init(
+        name: String, source: SourceFile, directory: String, cell: MatrixCell? = nil,
+        images: [String: ImageDeclaration] = [:], groups: [GuestGroup], networks: [NetworkSpec] = [],
+        tasks: [LabTask], timeouts: Timeouts = Timeouts()
+    ) {
+        self.name = name
+        self.source = source
+        self.directory = directory
+        self.cell = cell
+        self.images = images
+        self.groups = groups
+        self.networks = networks
+        self.tasks = tasks
+        self.timeouts = timeouts
+    }
+
+    /// Every guest of every group, in order.
+    public var guests: [Guest] { groups.flatMap(\.guests) }
+}
+
+/// One combination of the matrix's axes.
+public struct MatrixCell: Sendable, Hashable {
+    /// Axis and value in the order of the file.
+    public var values: [(axis: String, value: String)]
+
+    /// A cell as given.
+    public init(values: [(axis: String, value: String)]) {
+        self.values = values
+    }
+
+    /// The stable id, such as `kernel=6.1,fs=ext4`.
+    public var id: String { values.map { "\($0.axis)=\($0.value)" }.joined(separator: ",") }
+
+    /// Two cells are the same when their ids are.
+    public static func == (left: MatrixCell, right: MatrixCell) -> Bool { left.id == right.id }
+
+    /// Hashes the id.
+    public func hash(into hasher: inout Hasher) { hasher.combine(id) }
+}
+
+/// Deadlines, which nest: lab > boot > task > command.
+public struct Timeouts: Sendable, Hashable {
+    /// From power-on to the ready point of one guest.
+    public var boot: Duration
+    /// One attempt of one task, unless the task has its own.
+    public var task: Duration
+    /// A running task that prints nothing for this long has hung; nil means no watchdog.
+    public var silence: Duration?
+    /// The whole run; nil means no limit.
+    public var lab: Duration?
+
+    /// The defaults: boot 3 minutes, task 10 minutes, no silence watchdog, no limit for the lab.
+    public init(
+        boot: Duration = .seconds(180), task: Duration = .seconds(600), silence: Duration? = nil, lab: Duration? = nil
+    ) {
+        self.boot = boot
+        self.task = task
+        self.silence = silence
+        self.lab = lab
+    }
+}
+
+/// A named isolated layer-2 segment between guests.
+public struct NetworkSpec: Sendable, Hashable {
+    /// The name that guests join by.
+    public var name: String
+    /// Whether the segment reaches the outside through the host.
+    public var nat: Bool
+    /// Where it is declared.
+    public var span: SourceSpan?
+
+    /// A network as given.
+    public init(name: String, nat: Bool = false, span: SourceSpan? = nil) {
+        self.name = name
+        self.nat = nat
+        self.span = span
+    }
+}

@@ -1,0 +1,148 @@
+import Diagnostics
+
+/// One entry of `tasks:`.
+public struct LabTask: Sendable {
+    /// Unique in the lab.
+    public var name: String
+    /// Where it runs: each target yields one run per guest (`every`) or one run on a free guest (`any`), per repetition.
+    public var targets: [TaskTarget]
+    /// What it does.
+    public var action: TaskAction
+    /// What makes it pass.
+    public var expect: Expectation
+    /// Deadline of one attempt; nil takes the lab's.
+    public var timeout: Duration?
+    /// How many more attempts after an infrastructure failure (or any failure with `retryOn` `.anyFailure`).
+    public var retries: Int
+    /// What a retry is for.
+    public var retryOn: RetryReason
+    /// How many times it runs; `VMLAB_INDEX` counts from 1.
+    public var repetitions: Int
+    /// Names of tasks that must have passed everywhere before this one starts.
+    public var needs: [String]
+    /// Whether it runs when what it needs did not pass.
+    public var condition: TaskCondition
+    /// Its environment, over the guest's.
+    public var env: [EnvironmentVariable]
+    /// Host files and folders copied into the guest before it runs.
+    public var put: [FileCopy]
+    /// Guest files and folders collected after it ran, also when it failed.
+    public var get: [String]
+    /// Whether the guest is rebooted after the action, and must become ready again.
+    public var reboot: Bool
+    /// Where it is declared.
+    public var span: SourceSpan?
+
+    /// A task as given; the defaults are the file's.
+    public init(
+        name: String, targets: [TaskTarget], action: TaskAction, expect: Expectation = Expectation(),
+        timeout: Duration? = nil, retries: Int = 0, retryOn: RetryReason = .infrastructure, repetitions: Int = 1,
+        needs: [String] = [], condition: TaskCondition = .needsPassed, env: [EnvironmentVariable] = [],
+        put: [FileCopy] = [], get: [String] = [], reboot: Bool = false, span: SourceSpan? = nil
+    ) {
+        self.name = name
+        self.targets = targets
+        self.action = action
+        self.expect = expect
+        self.timeout = timeout
+        self.retries = retries
+        self.retryOn = retryOn
+        self.repetitions = repetitions
+        self.needs = needs
+        self.condition = condition
+        self.env = env
+        self.put = put
+        self.get = get
+        self.reboot = reboot
+        self.span = span
+    }
+}
+
+/// Where a task runs; guest names, already resolved from groups.
+public enum TaskTarget: Sendable, Hashable {
+    /// On each of these guests.
+    case every([String])
+    /// On whichever of these guests is free first.
+    case any([String])
+}
+
+/// What a task does in the guest.
+public enum TaskAction: Sendable, Hashable {
+    /// Text for the guest's own shell (sh or cmd.exe), one line or many.
+    case run(String)
+    /// A file on the host whose text is given to the guest's own shell.
+    case script(path: String)
+    /// A Lua chunk, or a file of one.
+    case lua(LuaSource)
+    /// Nothing: the task only copies files or reboots.
+    case nothing
+}
+
+/// Where the Lua of a task comes from.
+public enum LuaSource: Sendable, Hashable {
+    /// Written in the lab file.
+    case inline(String)
+    /// A file on the host.
+    case file(path: String)
+}
+
+/// What makes a task pass.
+public struct Expectation: Sendable {
+    /// The exit statuses that pass; 0 unless told otherwise. Windows statuses are 32 bits, signed.
+    public var exit: [Int32]
+    /// Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends.
+    public var stdout: [Pattern]
+
+    /// Exit 0, any output.
+    public init(exit: [Int32] = [0], stdout: [Pattern] = []) {
+        self.exit = exit
+        self.stdout = stdout
+    }
+}
+
+/// A regular expression as written, known to compile.
+public struct Pattern: Sendable, Hashable {
+    /// The expression's text, in Swift `Regex` syntax (close to PCRE).
+    public var text: String
+    /// Where it is written.
+    public var span: SourceSpan?
+
+    /// A pattern as given; what decodes it has checked that it compiles.
+    public init(_ text: String, span: SourceSpan? = nil) {
+        self.text = text
+        self.span = span
+    }
+}
+
+/// What a retry is for.
+public enum RetryReason: String, Sendable, Hashable, CaseIterable {
+    /// Only trouble that is not the task's own: the guest died, a file could not be copied.
+    case infrastructure
+    /// Any failure, the task's own verdict too.
+    case anyFailure = "any"
+}
+
+/// When a task runs.
+public enum TaskCondition: Sendable, Hashable {
+    /// When everything it needs has passed; else it is skipped.
+    case needsPassed
+    /// `if: always()`: once what it needs has ended, however.
+    case always
+}
+
+/// One entry of `put:`.
+public struct FileCopy: Sendable, Hashable {
+    /// On the host, absolute.
+    public var host: String
+    /// In the guest, absolute. With a final slash the source is placed inside.
+    public var guest: String
+    /// Where it is written.
+    public var span: SourceSpan?
+
+    /// A copy as given.
+    public init(host: String, guest: String, span: SourceSpan? = nil) {
+        self.host = host
+        self.guest = guest
+        self.span = span
+    }
+}

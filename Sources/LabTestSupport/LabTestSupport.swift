@@ -1,0 +1,1 @@
+// LabTestSupport: see DESIGN.md's table.

@@ -1,0 +1,1 @@
+// YAMLTree: see DESIGN.md's table.

@@ -1,0 +1,8 @@
+import LabCommands
+
+@main
+enum VMLab {
+    static func main() async {
+        await VMLabCommand.main()
+    }
+}
