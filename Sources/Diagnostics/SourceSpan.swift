@@ -14,18 +14,43 @@ public struct SourceFile: Sendable, Hashable {
     /// The text of one line without its end, or nil past the last one. `line` counts from 1.
     public func line(_ line: Int) -> Substring? {
         guard line >= 1 else { return nil }
+        let bytes = text.utf8
         var number = 1
-        var rest = text[...]
-        while number < line {
-            guard let end = rest.firstIndex(where: \.isNewline) else { return nil }
-            rest = rest[rest.index(after: end)...]
+        var start = bytes.startIndex
+        var index = start
+        while index < bytes.endIndex {
+            guard let next = Self.lineBreak(in: bytes, at: index) else {
+                index = bytes.index(after: index)
+                continue
+            }
+            if number == line { return text[start..<index] }
             number += 1
+            (start, index) = (next, next)
         }
-        return rest.prefix { !$0.isNewline }
+        return number == line ? text[start...] : nil
+    }
+
+    /// The index after the line break at `index`, or nil when there is none: LF, CR, CR LF and, as in YAML, NEL, LS
+    /// and PS. Works on bytes because a list of many diagnostics asks for many lines.
+    private static func lineBreak(in bytes: String.UTF8View, at index: String.Index) -> String.Index? {
+        func byte(_ offset: Int) -> UInt8? {
+            guard let place = bytes.index(index, offsetBy: offset, limitedBy: bytes.endIndex), place < bytes.endIndex
+            else { return nil }
+            return bytes[place]
+        }
+        let length: Int
+        switch bytes[index] {
+        case 0x0A: length = 1
+        case 0x0D: length = byte(1) == 0x0A ? 2 : 1
+        case 0xC2 where byte(1) == 0x85: length = 2
+        case 0xE2 where byte(1) == 0x80 && (byte(2) == 0xA8 || byte(2) == 0xA9): length = 3
+        default: return nil
+        }
+        return bytes.index(index, offsetBy: length)
     }
 }
 
-/// A place in a source: line and column, both from 1, the column in characters.
+/// A place in a source: line and column, both from 1, the column in characters (Unicode scalars, tabs are one).
 public struct SourcePosition: Sendable, Hashable, Comparable {
     /// The line, from 1.
     public var line: Int

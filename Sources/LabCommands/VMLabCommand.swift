@@ -1,13 +1,78 @@
 import ArgumentParser
+import Diagnostics
+import Glibc
+import LabResults
 
 /// The `vmlab` command: composes the verbs.
 public struct VMLabCommand: AsyncParsableCommand {
     /// Name, one-line summary and the verbs.
     public static let configuration = CommandConfiguration(
         commandName: "vmlab",
-        abstract: "Run labs of Linux and Windows-like virtual machines."
-    )
+        abstract: "Run labs of Linux and Windows-like virtual machines.",
+        discussion: """
+            A lab is a YAML file that declares guests and the tasks to run on them. vmlab boots the fleet on this host, \
+            runs the tasks over the guests' serial consoles, collects the results and tears everything down.
+
+              vmlab run Labs/quickstart/lab.yaml     run a lab
+              vmlab validate lab.yaml                find all its mistakes, boot nothing
+              vmlab doctor                           what this host can do
+
+            Exit status: 0 all tasks passed, 1 a task failed, 2 the lab or the command line is wrong, 3 a guest or an \
+            image failed, 4 a deadline passed, 130 interrupted.
+            """,
+        version: vmlabVersion,
+        groupedSubcommands: [
+            CommandGroup(name: "Labs", subcommands: [RunVerb.self, ValidateVerb.self, PlanVerb.self, SchemaVerb.self]),
+            CommandGroup(name: "Guests", subcommands: [PsVerb.self, LogsVerb.self, GCVerb.self]),
+            CommandGroup(name: "Host", subcommands: [ImagesVerb.self, DoctorVerb.self]),
+        ])
 
     /// Made by the argument parser.
     public init() {}
+
+    /// Parses the command line, runs the verb and ends the process with its status: diagnostics go to standard error in
+    /// full, wrong usage ends with 2.
+    public static func start() async -> Never {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+            exit(ExitStatus.passed.rawValue)
+        } catch let status as ExitStatus {
+            exit(status.rawValue)
+        } catch let list as DiagnosticList {
+            Report.errors(list)
+            exit(list.exitStatus.rawValue)
+        } catch let problem as Diagnostic {
+            Report.errors(DiagnosticList([problem]))
+            exit(DiagnosticList([problem]).exitStatus.rawValue)
+        } catch is CancellationError {
+            exit(ExitStatus.interrupted.rawValue)
+        } catch {
+            // Help, version and completion scripts come this way too, with status 0.
+            let status = exitCode(for: error)
+            let text = fullMessage(for: error)
+            if !text.isEmpty {
+                fputs(text + "\n", status.isSuccess ? stdout : stderr)
+            }
+            exit(status.isSuccess ? ExitStatus.passed.rawValue : ExitStatus.invalid.rawValue)
+        }
+    }
+
+
+}
+
+/// The version that `--version` prints and results carry.
+let vmlabVersion = "0.1.0"
+
+extension ExitStatus: @retroactive Error {}
+
+extension DiagnosticList {
+    /// What a command that ends with these exits with.
+    var exitStatus: ExitStatus {
+        all.allSatisfy { $0.category == .specification } ? .invalid : .infrastructure
+    }
 }

@@ -7,8 +7,8 @@ public protocol MachineBackend: Sendable {
     /// Short name for results, such as `qemu-tcg`, `qemu-kvm` or `kvm`.
     var name: String { get }
 
-    /// Host memory that a machine costs beyond its guest's RAM, in bytes, as measured for this backend.
-    func overhead(of configuration: MachineConfiguration) -> ByteCount
+    /// Host memory that a machine costs beyond its guest's RAM, as measured for this backend.
+    func overhead(memory: ByteCount, cpus: Int) -> ByteCount
 
     /// Starts a machine; it runs when this returns.
     ///

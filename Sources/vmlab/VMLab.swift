@@ -3,6 +3,6 @@ import LabCommands
 @main
 enum VMLab {
     static func main() async {
-        await VMLabCommand.main()
+        await VMLabCommand.start()
     }
 }

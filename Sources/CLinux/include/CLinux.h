@@ -2,10 +2,64 @@
 #ifndef VMLAB_CLINUX_H
 #define VMLAB_CLINUX_H
 
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <sys/types.h>
+
+// A descriptor of the parent and the number under which the child gets it.
+struct vmlab_descriptor {
+    int source;
+    int target;
+};
+
+// A child to start. Every pointer stays the caller's.
+struct vmlab_spawn {
+    const char *executable;          // absolute path
+    char *const *arguments;          // argv, null-terminated, argv[0] included
+    char *const *environment;        // envp, null-terminated
+    const char *working_directory;   // null keeps the parent's
+    const struct vmlab_descriptor *descriptors;
+    size_t descriptor_count;         // targets not named here are closed, 0-2 included
+};
+
+// Starts a child in a session of its own that dies (SIGKILL) with the calling *thread*.
+//
+// In C because between clone and exec only async-signal-safe code may run, which Swift cannot promise. clone with
+// CLONE_VM|CLONE_VFORK copies no page tables however large the parent is, and tells of a failed exec through memory.
+// Returns 0 and the pid and pidfd (close-on-exec), or the errno with `*step` naming the call that failed.
+int vmlab_spawn(const struct vmlab_spawn *request, pid_t *pid, int *pidfd, const char **step);
+
+// System calls for which the C library has no wrapper on Debian 12's predecessors. They return -1 and set errno.
+int vmlab_pidfd_open(pid_t pid);
+int vmlab_pidfd_send_signal(int pidfd, int signal);
+// Waits for the child behind a pidfd without blocking. 1: reaped, with wait(2)'s status word split; 0: still runs.
+int vmlab_pidfd_reap(int pidfd, int *code, int *status);
+
+// fallocate needs _GNU_SOURCE too: gives the blocks of a sparse file's first `length` bytes back. -1 and errno on failure.
+int vmlab_punch_hole(int file, int64_t length);
+
+// pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
+int vmlab_pipe(int ends[2]);                  // close-on-exec
+int vmlab_accept(int listener);               // close-on-exec
+void vmlab_name_thread(const char *name);     // the calling thread, at most 15 bytes
+
+// The macro CPU_COUNT is not imported: CPUs that this process may run on, at least 1.
+int vmlab_cpu_count(void);
+
+// CPL 0 speed of /dev/kvm: see KVMProbe.swift.
+struct vmlab_kvm_speed {
+    int api_version;                 // 0 when it could not be asked
+    uint64_t instructions;           // that the scratch VM ran
+    uint64_t nanoseconds;            // that they took
+    const char *step;                // the call that failed, or null
+};
+// Runs `iterations` of a two-instruction loop in a scratch VM, for at most `limit_microseconds`.
+// `kvm` is an open /dev/kvm. Returns 0, or the errno of `step`.
+int vmlab_kvm_speed(int kvm, uint32_t iterations, uint32_t limit_microseconds, struct vmlab_kvm_speed *speed);
 
 #endif

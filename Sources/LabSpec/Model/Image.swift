@@ -139,6 +139,23 @@ public struct BootableImage: Sendable, Hashable {
     }
 }
 
+/// What planning needs to know of an image before it is built.
+public struct ImageFacts: Sendable, Hashable {
+    /// The kind of system.
+    public var os: GuestOS
+    /// RAM when the lab says nothing.
+    public var defaultMemory: ByteCount
+    /// RAM below which it is known not to boot.
+    public var minimumMemory: ByteCount
+
+    /// Facts as given.
+    public init(os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount) {
+        self.os = os
+        self.defaultMemory = defaultMemory
+        self.minimumMemory = minimumMemory
+    }
+}
+
 /// A disk file of an image.
 public struct ImageDisk: Sendable, Hashable {
     /// How the file is laid out.

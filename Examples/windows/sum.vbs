@@ -1,0 +1,1 @@
+WScript.Echo CInt(WScript.Arguments(0)) + CInt(WScript.Arguments(1))

@@ -1,0 +1,3 @@
+@echo off
+echo Hello from a batch file on %1
+exit /b 7

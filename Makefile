@@ -1,0 +1,55 @@
+# vmlab's commands for people and for CI. `make demo` and `make test` do everything on a fresh machine.
+
+SHELL := /bin/bash
+SWIFT ?= swift
+# A release build is what people run; tests are built for debugging.
+VMLAB := .build/release/vmlab
+
+# Debian packages: libraries to build with, then programs to run with (images are built from further Debian packages).
+PACKAGES := liblua5.4-dev libyaml-dev pkg-config \
+	qemu-system-x86 qemu-utils busybox-static cpio lz4 zstd squashfs-tools binutils-mingw-w64-x86-64 \
+	libxml2-utils python3 python3-venv
+
+.PHONY: demo test build check bench format lint deps clean
+
+demo: build ## builds everything and runs a real lab of Linux and Windows-like guests
+	$(VMLAB) run Labs/quickstart/lab.yaml
+
+build: deps ## builds the release binary
+	$(SWIFT) build -c release --product vmlab $(QUIET)
+
+test: deps ## builds and runs every test, the ones that boot guests too
+	$(SWIFT) build --build-tests $(QUIET)
+	.build/debug/vmlab images build debian wine
+	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build
+
+check: lint ## formatting, warnings as errors, the import table
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build --filter ArchitectureTests
+
+bench: build ## prints ratios against named baselines
+	Benchmarks/run
+
+format: ## rewrites sources in the project's format
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+
+lint: ## fails on sources that are not in the project's format
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+
+# The JSON Schema test's validator and the console benchmark's rival come from PyPI, in a folder of their own.
+PYTHON := $(CURDIR)/.build/python/bin/python3
+$(PYTHON): Tests/requirements.txt
+	python3 -m venv .build/python
+	.build/python/bin/pip install --quiet --requirement Tests/requirements.txt
+	touch $@
+
+deps: .build/deps-installed
+
+# Installs what is missing, with sudo when we are not root; asks nothing when all is there.
+.build/deps-installed: Makefile
+	@mkdir -p .build
+	Scripts/install-packages $(PACKAGES)
+	@touch $@
+
+clean: ## removes what was built here; images stay in the cache (`vmlab images rm`)
+	rm -rf .build results

@@ -1,0 +1,134 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000
+#endif
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+#define CLOSE_RANGE_CLOEXEC_FLAG (1u << 2)
+
+enum { child_stack_size = 64 * 1024 };
+
+// What parent and child share while the child borrows the parent's memory.
+struct launch {
+    const struct vmlab_spawn *request;
+    pid_t parent;
+    const char *step;
+    int error;
+};
+
+static int failed(struct launch *launch, const char *step) {
+    launch->error = errno;
+    launch->step = step;
+    _exit(127);
+}
+
+static void close_on_exec_from_3(void) {
+    if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC_FLAG) == 0) return;
+    // Linux before 5.11.
+    long limit = sysconf(_SC_OPEN_MAX);
+    for (int descriptor = 3; descriptor < limit; descriptor++) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
+
+static int child(void *argument) {
+    struct launch *launch = argument;
+    const struct vmlab_spawn *request = launch->request;
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return failed(launch, "prctl(PR_SET_PDEATHSIG)");
+    // The parent may have died before prctl: then nobody would ever send that signal.
+    if (getppid() != launch->parent) _exit(127);
+    if (setsid() < 0) return failed(launch, "setsid");
+
+    // By the system call itself: the C library refuses the two signals it keeps to itself, which may be ignored too.
+    // All zero is the kernel's `struct sigaction` of SIG_DFL; 8 is the size of its signal set.
+    const char standard[64] = {0};
+    for (int number = 1; number < NSIG; number++) syscall(SYS_rt_sigaction, number, standard, NULL, 8);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+
+    if (request->working_directory && chdir(request->working_directory) != 0) return failed(launch, "chdir");
+
+    // First every source moves out of the way of every target, then all are marked to close, then each takes its number,
+    // which clears the mark.
+    int above = 2;
+    for (size_t index = 0; index < request->descriptor_count; index++)
+        if (request->descriptors[index].target > above) above = request->descriptors[index].target;
+    int moved[request->descriptor_count + 1];
+    for (size_t index = 0; index < request->descriptor_count; index++) {
+        moved[index] = fcntl(request->descriptors[index].source, F_DUPFD_CLOEXEC, above + 1);
+        if (moved[index] < 0) return failed(launch, "fcntl(F_DUPFD)");
+    }
+    close_on_exec_from_3();
+    for (int standard_stream = 0; standard_stream < 3; standard_stream++)
+        fcntl(standard_stream, F_SETFD, FD_CLOEXEC);
+    for (size_t index = 0; index < request->descriptor_count; index++)
+        if (dup2(moved[index], request->descriptors[index].target) < 0) return failed(launch, "dup2");
+
+    execve(request->executable, request->arguments, request->environment);
+    return failed(launch, "execve");
+}
+
+int vmlab_spawn(const struct vmlab_spawn *request, pid_t *pid, int *pidfd, const char **step) {
+    struct launch launch = {.request = request, .parent = getpid()};
+    *step = NULL;
+    void *stack = mmap(NULL, child_stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED) {
+        *step = "mmap";
+        return errno;
+    }
+    // No handler of ours may run in the child while it borrows this memory.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int descriptor = -1;
+    pid_t started = clone(
+        child, (char *)stack + child_stack_size, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &descriptor);
+    int error = started < 0 ? errno : 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    munmap(stack, child_stack_size);
+
+    if (started < 0) {
+        *step = "clone";
+        return error;
+    }
+    if (launch.error != 0) {
+        while (waitpid(started, NULL, 0) < 0 && errno == EINTR) {}
+        close(descriptor);
+        *step = launch.step;
+        return launch.error;
+    }
+    *pid = started;
+    *pidfd = descriptor;
+    return 0;
+}
+
+int vmlab_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+int vmlab_pidfd_send_signal(int pidfd, int signal) {
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+int vmlab_pidfd_reap(int pidfd, int *code, int *status) {
+    siginfo_t information = {0};
+    int result;
+    do result = waitid((idtype_t)P_PIDFD, (id_t)pidfd, &information, WEXITED | WNOHANG);
+    while (result < 0 && errno == EINTR);
+    if (result < 0) return -1;
+    if (information.si_pid == 0) return 0;
+    *code = information.si_code;
+    *status = information.si_status;
+    return 1;
+}

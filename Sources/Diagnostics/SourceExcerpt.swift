@@ -1,0 +1,82 @@
+/// One line of a source with a caret line beneath it, as a terminal shows them.
+struct SourceExcerpt {
+    /// The line, tabs expanded, unprintable characters escaped, clipped around the caret.
+    let text: String
+    /// Blanks up to the place.
+    let indent: Int
+    /// Columns that the place covers, at least 1.
+    let width: Int
+
+    /// Columns of source shown at most.
+    static let maximumWidth = 100
+    /// Where tab stops are.
+    static let tabWidth = 4
+
+    /// The first line of `span`, or nil when the source has no such line.
+    init?(_ span: SourceSpan) {
+        guard let line = span.file.line(span.start.line) else { return nil }
+        // One cell per scalar: columns count scalars, and each says how wide it is shown.
+        var cells: [(shown: String, width: Int)] = []
+        var column = 0
+        for scalar in line.unicodeScalars {
+            let shown: String
+            if scalar == "\t" {
+                shown = String(repeating: " ", count: Self.tabWidth - column % Self.tabWidth)
+            } else {
+                shown = scalar.shown
+            }
+            let width = shown.unicodeScalars.reduce(0) { $0 + $1.displayWidth }
+            cells.append((shown, width))
+            column += width
+        }
+
+        let start = min(max(span.start.column - 1, 0), cells.count)
+        let lastColumn = span.end.line > span.start.line ? cells.count : min(span.end.column - 1, cells.count)
+        var end = max(lastColumn, start)
+
+        // Grow a window around the caret, first to the left for context, then to the right.
+        var first = start
+        var used = 0
+        while first > 0, used + cells[first - 1].width <= Self.maximumWidth / 2 {
+            first -= 1
+            used += cells[first].width
+        }
+        var past = start
+        while past < cells.count, used + cells[past].width <= Self.maximumWidth {
+            used += cells[past].width
+            past += 1
+        }
+        while first > 0, used + cells[first - 1].width <= Self.maximumWidth {
+            first -= 1
+            used += cells[first].width
+        }
+        end = min(end, past)
+
+        let clippedLeft = first > 0
+        text =
+            (clippedLeft ? "…" : "") + cells[first..<past].map(\.shown).joined() + (past < cells.count ? "…" : "")
+        indent = cells[first..<start].reduce(clippedLeft ? 1 : 0) { $0 + $1.width }
+        width = max(1, cells[start..<end].reduce(0) { $0 + $1.width })
+    }
+}
+
+extension Unicode.Scalar {
+    /// Columns that a terminal gives it: 0 for marks that combine, 2 for wide East Asian characters and emoji.
+    var displayWidth: Int {
+        guard value >= 0x300 else { return 1 }
+        switch properties.generalCategory {
+        case .nonspacingMark, .enclosingMark: return 0
+        case .format: return 0
+        default: break
+        }
+        let isWide = Self.wideRanges.contains { $0.contains(value) }
+        return isWide ? 2 : 1
+    }
+
+    /// Unicode's East Asian Width W and F, in the coarse blocks that terminals agree on.
+    private static let wideRanges: [ClosedRange<UInt32>] = [
+        0x1100...0x115F, 0x2E80...0x303E, 0x3041...0x33FF, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xA000...0xA4CF,
+        0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F, 0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1F64F,
+        0x1F680...0x1F6FF, 0x1F900...0x1F9FF, 0x20000...0x3FFFD,
+    ]
+}

@@ -1,0 +1,128 @@
+import Synchronization
+
+/// A guest's shell on the far end of a byte channel: runs commands one at a time, with exact output and status.
+///
+/// One task reads the channel from the session's making to its end, so a guest never blocks on us and nothing is lost;
+/// one writes to it. `close()`, or letting go of the session, ends both and the channel.
+public final class CommandSession: Sendable {
+    private let core: SessionCore
+    private let dialect: Dialect
+    private let tasks: [Task<Void, Never>]
+
+    /// A session on `channel`; nothing is typed before `open`.
+    ///
+    /// `transcript` is given every byte that the guest says, as it comes.
+    public init(
+        channel: any ByteChannel, dialect: Dialect, transcript: (@Sendable (ArraySlice<UInt8>) -> Void)? = nil
+    ) {
+        let (typing, continuation) = AsyncStream.makeStream(of: SessionCore.Typing.self)
+        let core = SessionCore(dialect: dialect, channel: channel, typing: continuation)
+        self.core = core
+        self.dialect = dialect
+        tasks = [
+            Task { await core.readAll(transcript: transcript) },
+            Task { await core.writeAll(typing) },
+        ]
+    }
+
+    deinit { close() }
+
+    /// Ends the session and its channel. What waits on it throws `channelClosed`. Safe to repeat.
+    public func close() {
+        core.close(.channelClosed)
+        for task in tasks { task.cancel() }
+    }
+
+    /// Waits until the guest's shell is ready and sets it up. Again after a reboot.
+    ///
+    /// With `atShell` the shell is known to wait for a command already (a guest restored from a snapshot), and no
+    /// greeting is waited for. Throws `deadline`, `cancelled` or `channelClosed`.
+    public func open(atShell: Bool = false, deadline: ContinuousClock.Instant) async throws(ConsoleError) {
+        var ready = atShell
+        while true {
+            if !ready { _ = try await core.wait(deadline: deadline) { $0.awaitReady() } }
+            let nonce = Nonce()
+            do {
+                _ = try await core.wait(typing: dialect.setup + dialect.probe(nonce), deadline: deadline) {
+                    $0.awaitProbe(nonce)
+                }
+                core.update { $0.finishSetup() }
+                return
+            } catch .greetedAgain {
+                // The shell was replaced while it was being set up.
+                ready = false
+            }
+        }
+    }
+
+    /// Says that the guest is about to reboot: the next `open` waits for a greeting that comes after this.
+    public func expectReboot() {
+        core.update { $0.forgetGreeting() }
+    }
+
+    /// Runs a command in the guest's shell and returns when it has ended.
+    ///
+    /// `output` gets exactly the bytes that the command prints, as they come, and none after this has returned. It must
+    /// be quick and must not use the session. `silence` bounds the time in which the guest says nothing at all.
+    ///
+    /// An exit status other than 0 is a result. Throws when there is none; after `deadline`, `silence` and `cancelled`
+    /// the command may still run, and the session is `busy` until it has ended or `interrupt` has returned true.
+    public func run(
+        _ command: GuestCommand, deadline: ContinuousClock.Instant, silence: Duration? = nil,
+        output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
+    ) async throws(ConsoleError) -> CommandResult {
+        try await perform(dialect.exchanges(command), deadline: deadline, silence: silence, output: output)
+    }
+
+    /// The same in the guest's plumbing shell, which is a POSIX shell on every guest that has one.
+    ///
+    /// It is the one of `run` where the guest is Linux. Throws `unsupported` where there is none.
+    public func plumb(
+        _ command: GuestCommand, deadline: ContinuousClock.Instant, silence: Duration? = nil,
+        output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
+    ) async throws(ConsoleError) -> CommandResult {
+        guard let exchanges = dialect.plumbing else {
+            throw .unsupported("a guest that speaks `\(dialect.name)` has no shell for the host's own errands")
+        }
+        return try await perform(exchanges(command), deadline: deadline, silence: silence, output: output)
+    }
+
+    private func perform(
+        _ exchanges: [Exchange], deadline: ContinuousClock.Instant, silence: Duration?,
+        output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
+    ) async throws(ConsoleError) -> CommandResult {
+        let start = ContinuousClock.now
+        var answer = SessionState.Answer()
+        for (index, exchange) in exchanges.enumerated() {
+            let isLast = index == exchanges.count - 1
+            answer = try await core.wait(typing: exchange.text, deadline: deadline, silence: silence) {
+                $0.awaitEnd(of: exchange, output: isLast ? output : nil)
+            }
+            if !isLast, answer.status != 0 {
+                throw .protocolViolation("the guest could not take the command in (status \(answer.status))")
+            }
+        }
+        return CommandResult(exit: answer.status, bytes: answer.bytes, duration: start.duration(to: .now))
+    }
+
+    /// Stops a command that was given up. True when the shell is free for the next one within `grace`.
+    ///
+    /// Types Ctrl-C, or whatever the dialect has, in rising order of force. False leaves the session busy: a program
+    /// that ignores Ctrl-C can only be ended with its guest.
+    public func interrupt(grace: Duration) async -> Bool {
+        let start = ContinuousClock.now
+        do {
+            // Typed any sooner it would reach the resident shell, which ignores it.
+            _ = try await core.wait(deadline: start + grace) { $0.awaitAbandoned(begin: true) }
+            let share = start.duration(to: .now + grace) / max(dialect.interrupts.count, 1)
+            for (index, keys) in dialect.interrupts.enumerated() {
+                do {
+                    let patience = index == dialect.interrupts.count - 1 ? start + grace : ContinuousClock.now + share
+                    _ = try await core.wait(typing: keys, deadline: patience) { $0.awaitAbandoned(begin: false) }
+                    return true
+                } catch .deadline {}
+            }
+        } catch {}
+        return false
+    }
+}

@@ -1,0 +1,58 @@
+import Diagnostics
+
+/// Why a wait on a guest's console ended without what it waited for.
+public enum ConsoleError: Error, Sendable, Hashable {
+    /// The deadline passed. The command may still run: `interrupt` it, or give the guest up.
+    case deadline
+    /// The guest printed nothing for as long as the silence watchdog allows. The command may still run.
+    case silence
+    /// The calling task was cancelled. The command may still run.
+    case cancelled
+    /// The channel ended: the guest's machine is gone.
+    case channelClosed
+    /// The guest announced itself again: it rebooted, or its shell was restarted. `open` the session again.
+    case greetedAgain
+    /// A command is running, or an earlier one was given up and `interrupt` has not yet brought the shell back.
+    case busy
+    /// No shell can be given this command; in words.
+    case invalidCommand(String)
+    /// The guest's dialect has no way to do this; in words.
+    case unsupported(String)
+    /// The guest answered what the dialect does not allow; in words.
+    case protocolViolation(String)
+
+    /// The same for people: what happened and what to do about it.
+    public var diagnostic: Diagnostic {
+        switch self {
+        case .deadline:
+            Diagnostic(
+                .guest, "the guest did not answer before the deadline",
+                remedy: "raise the timeout, or look at the guest's console log for what it was doing")
+        case .silence:
+            Diagnostic(
+                .guest, "the guest printed nothing for longer than the silence limit",
+                remedy: "raise `timeouts: silence:`, or let the command print its progress")
+        case .cancelled:
+            Diagnostic(.guest, "the command was cancelled")
+        case .channelClosed:
+            Diagnostic(
+                .guest, "the guest's command channel closed",
+                remedy: "look at the guest's console log: its machine ended or was ended")
+        case .greetedAgain:
+            Diagnostic(
+                .guest, "the guest rebooted or its shell was restarted",
+                remedy: "declare `reboot: true` on a task that reboots its guest")
+        case .busy:
+            Diagnostic(
+                .guest, "the guest's shell is still busy with an earlier command",
+                remedy: "wait for that command, or give it a timeout")
+        case .invalidCommand(let what):
+            Diagnostic(.specification, what, remedy: "change the task")
+        case .unsupported(let what):
+            Diagnostic(.guest, what, remedy: "use another image or console dialect for this task")
+        case .protocolViolation(let what):
+            Diagnostic(
+                .guest, what, remedy: "check the image's `console:`; the command channel's recording shows what it said")
+        }
+    }
+}

@@ -1,0 +1,63 @@
+/// How one kind of guest is spoken to: everything that tells one shell from another, as data.
+///
+/// `CommandSession` is the one interpreter. A new kind of guest is a new value of this type.
+public struct Dialect: Sendable {
+    /// Short name, for messages.
+    public var name: String
+    /// What the guest prints whenever its shell (re)starts; nil for guests that do not announce themselves.
+    public var greeting: [UInt8]?
+    /// What to answer to what the guest says on the way to its shell; empty when the greeting is all there is.
+    public var reactions: [Reaction] = []
+    /// Typed once per greeting, before the first command. Idempotent.
+    public var setup: [UInt8]
+    /// A line whose answer contains the nonce, though the line itself does not: shows that the shell reads and runs lines.
+    public var probe: @Sendable (Nonce) -> [UInt8]
+    /// The exchanges that run one command, in order; the last one's output and status are the command's.
+    public var exchanges: @Sendable (GuestCommand) throws(ConsoleError) -> [Exchange]
+    /// What to type to stop the running command: tried in order, spread over the grace period.
+    public var interrupts: [[UInt8]]
+    /// As `exchanges`, in the guest's plumbing shell; nil where there is none.
+    public var plumbing: (@Sendable (GuestCommand) throws(ConsoleError) -> [Exchange])?
+}
+
+/// One thing said and its framed answer.
+public struct Exchange: Sendable {
+    /// What is typed, the final newline included.
+    public var text: [UInt8]
+    /// What the guest prints before the output; empty when all of the answer counts.
+    public var begin: [UInt8]
+    /// What the guest prints behind the output; its decimal exit status follows, then a line feed.
+    public var end: [UInt8]
+
+    /// An exchange as given.
+    public init(text: [UInt8], begin: [UInt8], end: [UInt8]) {
+        self.text = text
+        self.begin = begin
+        self.end = end
+    }
+}
+
+/// An answer to something a guest says before its shell is ready.
+public struct Reaction: Sendable, Hashable {
+    /// What to do when the pattern is met.
+    public enum Action: Sendable, Hashable {
+        /// Type these bytes.
+        case type([UInt8])
+        /// The shell is ready.
+        case ready
+    }
+
+    /// A regular expression, met anywhere in what was said since the last reaction, escape sequences taken out.
+    public var pattern: String
+    /// What to do then.
+    public var action: Action
+    /// How many times at most, so that a refused login does not go round for ever.
+    public var times: Int
+
+    /// A reaction as given.
+    public init(_ pattern: String, _ action: Action, times: Int = 1) {
+        self.pattern = pattern
+        self.action = action
+        self.times = times
+    }
+}

@@ -1,0 +1,100 @@
+/// What is typed into a POSIX shell.
+enum POSIXShell {
+    /// Defines `v NONCE SCRIPT PREPARATION`, all that a command needs: one process, which becomes the script's shell.
+    ///
+    /// The resident shell's own standard error is closed, so that its remarks ("Killed") are not taken for output.
+    /// `a` acknowledges; `__c` is Ctrl-C, which cannot be typed as itself.
+    static let setup = Array(
+        (#"trap : INT;exec 2>/dev/null;__c=$(printf "\003");"#
+            + #"v(){ printf "\036$1+";(eval "$3";exec /bin/sh -c "$2" sh)</dev/null 2>&1;printf "\036$1-%d\n" $?;};"#
+            + #"a(){ printf "\036$1-0\n";}"# + "\n").utf8)
+
+    /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
+    static let takeover = Array(
+        (#"exec sh -c 't=$(tty);stty raw -echo isig intr ^C quit undef susp undef noflsh;trap : INT;"#
+            + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh -c "trap : INT;. $t" sh </dev/null;} 2>&1|"#
+            + #"{ trap "" INT;exec cat;}'"# + "\n").utf8)
+
+    static let probe: @Sendable (Nonce) -> [UInt8] = { nonce in
+        Array("\nprintf %s%s \(nonce.halves.0) \(nonce.halves.1)\n".utf8)
+    }
+
+    /// The longest text typed at once. Serial ports have no flow control: a guest that is slow to read its port loses
+    /// what its kernel cannot buffer (64 KiB in Linux), so longer commands go in acknowledged blocks.
+    static let longestText = 16 << 10
+
+    /// The longest script that fits an argument (Linux allows 128 KiB).
+    static let longestArgument = 120 << 10
+
+    /// One command: a line that calls `v`, or for a long one the blocks of that line and an `eval` of them.
+    static func exchanges(_ command: GuestCommand) throws(ConsoleError) -> [Exchange] {
+        try command.check()
+        let nonce = Nonce()
+        let script = Array(command.script.utf8)
+        let preparation = preparation(of: command)
+        var text = Array("v \(nonce) ".utf8)
+        text += script.count > longestArgument ? Array("'. /proc/self/fd/9'".utf8) : quoted(script)
+        if !preparation.isEmpty {
+            text += Array(" ".utf8) + quoted(preparation)
+        }
+        if script.count > longestArgument {
+            text += Array(" 9<<'\(nonce)'\n".utf8) + script + Array("\n\(nonce)".utf8)
+        }
+        guard text.count > longestText else { return [exchange(text, nonce)] }
+        return blocks(of: text) + [exchange(Array("eval \"$__s\"".utf8), nonce)]
+    }
+
+    /// What the script's process does before it becomes the script's shell.
+    private static func preparation(of command: GuestCommand) -> [UInt8] {
+        var text: [UInt8] = []
+        if let directory = command.workingDirectory {
+            text += Array("cd -- ".utf8) + quoted(Array(directory.utf8)) + Array("||exit;".utf8)
+        }
+        if !command.environment.isEmpty {
+            text += Array("export".utf8)
+            for (name, value) in command.environment {
+                text += Array(" \(name)=".utf8) + quoted(Array(value.utf8))
+            }
+        }
+        return text
+    }
+
+    /// `text` as one word of the shell. Control characters are the script's own matter, but Ctrl-C typed is a signal.
+    static func quoted(_ text: [UInt8]) -> [UInt8] {
+        if !text.isEmpty, text.count < 64, text.allSatisfy({ isWordByte($0) || plain.contains($0) }) { return text }
+        let quote = UInt8(ascii: "'")
+        var result: [UInt8] = [quote]
+        result.reserveCapacity(text.count + text.count / 16 + 2)
+        var rest = text[...]
+        while let special = rest.firstIndex(where: { $0 == quote || $0 == 3 }) {
+            result += rest[..<special]
+            result += Array((rest[special] == quote ? #"'\''"# : #"'"$__c"'"#).utf8)
+            rest = rest[(special + 1)...]
+        }
+        return result + rest + [quote]
+    }
+
+    private static let plain = Set("/.-:,+@%".utf8)
+
+    /// `text` gathered in the shell's variable `__s`, block by block, each acknowledged before the next is typed.
+    private static func blocks(of text: [UInt8]) -> [Exchange] {
+        var result: [Exchange] = []
+        var rest = text[...]
+        while !rest.isEmpty {
+            var stop = min(rest.startIndex + longestText, rest.endIndex)
+            // A character stays whole, for shells that read them.
+            while stop < rest.endIndex, rest[stop] & 0xc0 == 0x80 { stop -= 1 }
+            let nonce = Nonce()
+            let line = Array((result.isEmpty ? "__s=" : "__s=$__s").utf8) + quoted(Array(rest[..<stop]))
+            result.append(exchange(line + Array(";a \(nonce)".utf8), nonce, begins: false))
+            rest = rest[stop...]
+        }
+        return result
+    }
+
+    private static func exchange(_ text: [UInt8], _ nonce: Nonce, begins: Bool = true) -> Exchange {
+        Exchange(
+            text: text + [UInt8(ascii: "\n")], begin: begins ? Array("\u{1e}\(nonce)+".utf8) : [],
+            end: Array("\u{1e}\(nonce)-".utf8))
+    }
+}

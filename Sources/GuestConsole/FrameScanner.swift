@@ -1,0 +1,85 @@
+/// Takes one framed answer out of a byte stream: what is before the begin marker is dropped, what is between the
+/// markers is output, byte for byte, and the exit status follows the end marker.
+///
+/// Memory is bounded: output goes out piece by piece, and only bytes that may be part of a marker are kept back.
+struct FrameScanner {
+    /// Where in the answer.
+    private enum Place {
+        case before, output, status
+    }
+
+    /// What the last piece led to.
+    enum Progress: Equatable {
+        /// The end is not there yet.
+        case more
+        /// The answer ended with this status; `rest` is the index in the piece behind it.
+        case ended(status: Int32, rest: Int)
+        /// Behind the end marker there is no number.
+        case garbled(String)
+    }
+
+    /// More than any status takes; what is longer is no status.
+    private static let longestStatus = 16
+
+    private let begin: [UInt8]
+    private let end: [UInt8]
+    private var place: Place
+    private var held: [UInt8] = []
+    /// Output handed out so far.
+    private(set) var bytes = 0
+
+    init(_ exchange: Exchange) {
+        begin = exchange.begin
+        end = exchange.end
+        place = begin.isEmpty ? .output : .before
+    }
+
+    /// Whether the guest has started to run what it was given.
+    var hasBegun: Bool { place != .before }
+
+    /// Takes the next piece of the stream and hands its output out.
+    mutating func take(_ piece: ArraySlice<UInt8>, output: (ArraySlice<UInt8>) -> Void) -> Progress {
+        let kept = held.count
+        var rest = kept == 0 ? piece : (held + piece)[...]
+        held = []
+        // An index of `rest` as one of `piece`: never negative in the end, as what was kept was no whole answer.
+        let shift = piece.startIndex - (kept == 0 ? piece.startIndex : kept)
+
+        if place == .before {
+            guard let start = firstIndex(of: begin, in: rest) else {
+                held = Array(rest.suffix(possibleStart(of: begin, atEndOf: rest)))
+                return .more
+            }
+            rest = rest[(start + begin.count)...]
+            place = .output
+        }
+        if place == .output {
+            let start = firstIndex(of: end, in: rest)
+            let stop = start ?? rest.endIndex - possibleStart(of: end, atEndOf: rest)
+            if stop > rest.startIndex {
+                bytes += stop - rest.startIndex
+                output(rest[..<stop])
+            }
+            guard let start else {
+                held = Array(rest[stop...])
+                return .more
+            }
+            rest = rest[(start + end.count)...]
+            place = .status
+        }
+        guard let newline = rest.firstIndex(of: UInt8(ascii: "\n")) else {
+            held = Array(rest)
+            return rest.count > Self.longestStatus ? .garbled(text(of: rest)) : .more
+        }
+        var digits = rest[..<newline]
+        while let last = digits.last, last == UInt8(ascii: "\r") || last == UInt8(ascii: " ") { digits.removeLast() }
+        guard let status = Int64(text(of: digits)), (-0x8000_0000...0xffff_ffff).contains(status) else {
+            return .garbled(text(of: digits))
+        }
+        return .ended(status: Int32(truncatingIfNeeded: status), rest: newline + 1 + shift)
+    }
+
+    private func text(of bytes: ArraySlice<UInt8>) -> String {
+        String(decoding: bytes.prefix(Self.longestStatus), as: UTF8.self)
+    }
+}

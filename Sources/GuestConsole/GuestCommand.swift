@@ -1,0 +1,67 @@
+/// A script for a guest's own shell, run in a process of its own: nothing of it stays in the session.
+///
+/// Its standard input is empty (`/dev/null`, `NUL`); its two outputs are one stream, in the order written.
+public struct GuestCommand: Sendable {
+    /// The text, one line or many, in the language of the guest's shell. Without NUL.
+    public var script: String
+    /// Exported to the script and to nothing else, in order. Names are letters, digits and `_`; values have no NUL.
+    public var environment: [(name: String, value: String)]
+    /// Where it starts, an absolute path of the guest; nil for the session's own, the same for every command.
+    public var workingDirectory: String?
+
+    /// A command as given.
+    public init(
+        _ script: String, environment: [(name: String, value: String)] = [], workingDirectory: String? = nil
+    ) {
+        self.script = script
+        self.environment = environment
+        self.workingDirectory = workingDirectory
+    }
+
+    /// Throws `invalidCommand` for what no shell can be given.
+    func check() throws(ConsoleError) {
+        if script.utf8.contains(0) {
+            throw .invalidCommand("a script cannot contain a NUL byte")
+        }
+        for (name, value) in environment {
+            let letters = name.utf8
+            let valid = letters.allSatisfy { isWordByte($0) } && letters.first.map { !(48...57).contains($0) } == true
+            guard valid else {
+                throw .invalidCommand("`\(name)` cannot be the name of an environment variable")
+            }
+            if value.utf8.contains(0) {
+                throw .invalidCommand("the value of the environment variable `\(name)` contains a NUL byte")
+            }
+        }
+        if workingDirectory?.utf8.contains(0) == true {
+            throw .invalidCommand("the working directory contains a NUL byte")
+        }
+    }
+}
+
+/// How a command ended. A status other than 0 is a result, not an error.
+public struct CommandResult: Sendable, Hashable {
+    /// Exit status: 0…255 of a POSIX shell, 128 + n when signal n killed it; 32 bits, signed, of Windows.
+    public var exit: Int32
+    /// How much it printed, in bytes.
+    public var bytes: Int
+    /// From the command's sending to its end marker.
+    public var duration: Duration
+
+    /// A result as given.
+    public init(exit: Int32, bytes: Int, duration: Duration) {
+        self.exit = exit
+        self.bytes = bytes
+        self.duration = duration
+    }
+}
+
+/// Whether a byte is an ASCII letter, a digit or `_`.
+func isWordByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+        true
+    default: false
+    }
+}

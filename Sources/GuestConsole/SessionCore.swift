@@ -1,0 +1,156 @@
+import Synchronization
+
+/// The shell around `SessionState`: its lock, the one waiting task and its timer, and the two tasks on the channel.
+final class SessionCore: Sendable {
+    /// Bytes on their way to the guest, for the shell of one generation.
+    struct Typing: Sendable {
+        var bytes: [UInt8]
+        var generation: Int
+    }
+
+    private struct Guarded {
+        var state: SessionState
+        /// The number of the current wait; what is of an earlier one comes too late.
+        var number = 0
+        var ending: SessionState.Ending?
+        var waiter: CheckedContinuation<SessionState.Ending, Never>?
+        /// When the guest last said anything, or was last told something.
+        var lastHeard = ContinuousClock.now
+        /// Raised when the shell is replaced: what is queued for the old one is not typed.
+        var generation = 0
+
+        /// Notes how the current wait ended; the caller resumes the task returned.
+        mutating func end(with ending: SessionState.Ending) -> CheckedContinuation<SessionState.Ending, Never>? {
+            self.ending = ending
+            defer { waiter = nil }
+            return waiter
+        }
+    }
+
+    private let guarded: Mutex<Guarded>
+    private let channel: any ByteChannel
+    private let typing: AsyncStream<Typing>.Continuation
+
+    init(dialect: Dialect, channel: any ByteChannel, typing: AsyncStream<Typing>.Continuation) {
+        guarded = Mutex(Guarded(state: SessionState(dialect: dialect)))
+        self.channel = channel
+        self.typing = typing
+    }
+
+    // MARK: The waiting task
+
+    /// Begins a wait, types `text`, and returns how the wait ended: by the guest, the deadline, silence or cancellation.
+    func wait(
+        typing text: [UInt8] = [], deadline: ContinuousClock.Instant, silence: Duration? = nil,
+        _ begin: (inout SessionState) -> SessionState.Ending?
+    ) async throws(ConsoleError) -> SessionState.Answer {
+        if Task.isCancelled { throw .cancelled }
+        if deadline <= .now { throw .deadline }
+        let number = guarded.withLock { guarded in
+            guarded.number += 1
+            guarded.lastHeard = .now
+            guarded.ending = begin(&guarded.state)
+            if guarded.ending == nil, !text.isEmpty {
+                typing.yield(Typing(bytes: text, generation: guarded.generation))
+            }
+            return guarded.number
+        }
+        let timer = Task { await self.watch(number, deadline: deadline, silence: silence) }
+        defer { timer.cancel() }
+        let ending = await withTaskCancellationHandler {
+            await withCheckedContinuation { waiter in
+                let ending = guarded.withLock { guarded in
+                    if guarded.ending == nil { guarded.waiter = waiter }
+                    return guarded.ending
+                }
+                if let ending { waiter.resume(returning: ending) }
+            }
+        } onCancel: {
+            giveUp(number, .cancelled)
+        }
+        return try ending.get()
+    }
+
+    /// Sleeps until the deadline or the end of the guest's silence, whichever is first, and ends the wait then.
+    private func watch(_ number: Int, deadline: ContinuousClock.Instant, silence: Duration?) async {
+        while !Task.isCancelled {
+            let quiet = silence.map { limit in guarded.withLock { $0.lastHeard } + limit }
+            let wake = min(deadline, quiet ?? deadline)
+            if wake <= .now {
+                giveUp(number, wake == deadline ? .deadline : .silence)
+                return
+            }
+            try? await Task.sleep(until: wake, clock: .continuous)
+        }
+    }
+
+    private func giveUp(_ number: Int, _ error: ConsoleError) {
+        let waiter = guarded.withLock { guarded in
+            guard guarded.number == number, guarded.ending == nil else {
+                return nil as CheckedContinuation<SessionState.Ending, Never>?
+            }
+            guarded.state.giveUp()
+            return guarded.end(with: .failure(error))
+        }
+        waiter?.resume(returning: .failure(error))
+    }
+
+    /// Changes the state by what is no event of the guest's.
+    func update(_ change: (inout SessionState) -> Void) {
+        guarded.withLock { change(&$0.state) }
+    }
+
+    // MARK: The channel's tasks
+
+    /// Reads the channel to its end.
+    func readAll(transcript: (@Sendable (ArraySlice<UInt8>) -> Void)?) async {
+        do {
+            while true {
+                let bytes = try await channel.read()
+                if bytes.isEmpty { break }
+                transcript?(bytes[...])
+                // Output is handed out under the lock: none may come when its `run` has returned.
+                perform { $0.receive(bytes[...]) }
+            }
+        } catch {}
+        close(.channelClosed)
+    }
+
+    /// Types what is queued.
+    func writeAll(_ queue: AsyncStream<Typing>) async {
+        // Small enough that little is typed to a shell that is no more.
+        let slice = 16 << 10
+        do {
+            for await item in queue {
+                var rest = item.bytes[...]
+                while !rest.isEmpty, guarded.withLock({ $0.generation == item.generation }) {
+                    try await channel.write(Array(rest.prefix(slice)))
+                    rest = rest.dropFirst(slice)
+                }
+            }
+        } catch {
+            close(.channelClosed)
+        }
+    }
+
+    /// Ends the channel and whatever waits.
+    func close(_ error: ConsoleError) {
+        perform { $0.close(error) }
+        typing.finish()
+        channel.close()
+    }
+
+    private func perform(_ event: (inout SessionState) -> SessionState.Actions) {
+        let (waiter, ending) = guarded.withLock { guarded in
+            guarded.lastHeard = .now
+            let actions = event(&guarded.state)
+            if actions.dropsTyping { guarded.generation += 1 }
+            for keys in actions.typing { typing.yield(Typing(bytes: keys, generation: guarded.generation)) }
+            guard let ending = actions.ending else {
+                return (nil as CheckedContinuation<SessionState.Ending, Never>?, nil as SessionState.Ending?)
+            }
+            return (guarded.end(with: ending), ending)
+        }
+        if let ending { waiter?.resume(returning: ending) }
+    }
+}

@@ -1,0 +1,218 @@
+/// What a session knows, as a value: every event is a mutating method, and what is then to be done is returned.
+struct SessionState {
+    /// What somebody waits for; one at a time.
+    enum Wait {
+        /// The shell to be ready: its greeting, or the last of its reactions.
+        case ready
+        /// The answer to a probe.
+        case probe(StreamSearch)
+        /// The command in flight to start running.
+        case begin
+        /// The end of the command in flight.
+        case end
+    }
+
+    /// The framed answer that is on its way, whether or not somebody still waits for it.
+    struct Frame {
+        var scanner: FrameScanner
+        var output: (@Sendable (ArraySlice<UInt8>) -> Void)?
+        /// Tells a greeting of a restarted shell from output that looks like one.
+        var probe: StreamSearch?
+        /// Bounds what output full of false greetings makes us type.
+        var probesLeft = 8
+    }
+
+    /// What a wait came to: the status and size of a framed answer; zeros else.
+    struct Answer: Sendable, Equatable {
+        var status: Int32 = 0
+        var bytes = 0
+    }
+
+    typealias Ending = Result<Answer, ConsoleError>
+
+    /// What is to be done after an event.
+    struct Actions {
+        /// To be typed, in order.
+        var typing: [[UInt8]] = []
+        /// Whether what was queued for typing is for a shell that is no more.
+        var dropsTyping = false
+        /// How the current wait ended, if it did.
+        var ending: Ending?
+    }
+
+    private let dialect: Dialect
+    private var greeting: StreamSearch?
+    private var login: Login
+    private(set) var wait: Wait?
+    private(set) var frame: Frame?
+    /// The guest has greeted, and nobody has opened it since.
+    private(set) var hasGreeted = false
+    /// The shell knows the dialect's setup.
+    private(set) var isSetUp = false
+    private(set) var closed: ConsoleError?
+
+    init(dialect: Dialect) {
+        self.dialect = dialect
+        greeting = dialect.greeting.map { StreamSearch($0) }
+        login = Login(dialect.reactions)
+    }
+
+    /// Why no command can start now; nil when one can.
+    var obstacle: ConsoleError? {
+        if let closed { return closed }
+        if hasGreeted { return .greetedAgain }
+        if wait != nil || frame != nil { return .busy }
+        return isSetUp ? nil : .protocolViolation("the session was not opened")
+    }
+
+    /// Begins to wait for the shell. Succeeds at once when it has greeted already.
+    mutating func awaitReady() -> Ending? {
+        if let ending = claim() { return ending }
+        isSetUp = false
+        login = Login(dialect.reactions)
+        if hasGreeted { return becomeReady() }
+        wait = .ready
+        return nil
+    }
+
+    /// Begins to wait for the answer to a probe.
+    mutating func awaitProbe(_ nonce: Nonce) -> Ending? {
+        if let ending = claim() { return ending }
+        wait = .probe(StreamSearch(Array(nonce.description.utf8)))
+        return nil
+    }
+
+    /// Begins an exchange and waits for its end.
+    mutating func awaitEnd(
+        of exchange: Exchange, output: (@Sendable (ArraySlice<UInt8>) -> Void)?
+    ) -> Ending? {
+        if let obstacle { return .failure(obstacle) }
+        frame = Frame(scanner: FrameScanner(exchange), output: output)
+        wait = .end
+        return nil
+    }
+
+    /// Begins to wait for a command given up earlier: until it runs, or until its end.
+    mutating func awaitAbandoned(begin: Bool) -> Ending? {
+        if let ending = claim() { return ending }
+        guard let frame else { return hasGreeted ? .failure(.greetedAgain) : .success(Answer()) }
+        if begin, frame.scanner.hasBegun { return .success(Answer()) }
+        wait = begin ? .begin : .end
+        return nil
+    }
+
+    private func claim() -> Ending? {
+        if let closed { return .failure(closed) }
+        return wait == nil ? nil : .failure(.busy)
+    }
+
+    /// The shell has answered after its setup.
+    mutating func finishSetup() { isSetUp = true }
+
+    /// A reboot is wanted: earlier greetings do not count for the next `awaitReady`.
+    mutating func forgetGreeting() {
+        hasGreeted = false
+        isSetUp = false
+        frame = nil
+    }
+
+    /// Ends the current wait from outside. What is in flight stays so, heard by nobody.
+    mutating func giveUp() {
+        wait = nil
+        frame?.output = nil
+    }
+
+    /// The channel is no more.
+    mutating func close(_ error: ConsoleError) -> Actions {
+        closed = closed ?? error
+        frame = nil
+        return end(with: .failure(closed ?? error))
+    }
+
+    /// Takes what the guest said next.
+    mutating func receive(_ bytes: ArraySlice<UInt8>) -> Actions {
+        let greeted = lastGreeting(in: bytes)
+        if frame != nil { return receiveAnswer(bytes, greeted: greeted) }
+        if greeted != nil { return restarted() }
+        switch wait {
+        case .ready:
+            switch login.receive(bytes) {
+            case .nothing: return Actions()
+            case .type(let keys): return Actions(typing: keys)
+            case .ready: return end(with: becomeReady())
+            }
+        case .probe(var search):
+            if search.take(bytes) != nil { return end(with: .success(Answer())) }
+            wait = .probe(search)
+            return Actions()
+        case .begin, .end, nil: return Actions()
+        }
+    }
+
+    private mutating func receiveAnswer(_ bytes: ArraySlice<UInt8>, greeted: Int?) -> Actions {
+        guard var frame else { return Actions() }
+        let hadBegun = frame.scanner.hasBegun
+        let progress = frame.scanner.take(bytes) { frame.output?($0) }
+        switch progress {
+        case .ended(let status, let rest):
+            self.frame = nil
+            var actions = end(with: .success(Answer(status: status, bytes: frame.scanner.bytes)))
+            if let greeted, greeted > rest { actions.dropsTyping = restarted().dropsTyping }
+            return actions
+        case .garbled(let text):
+            self.frame = nil
+            isSetUp = false
+            return end(with: .failure(.protocolViolation("the guest's end marker bears no exit status but `\(text)`")))
+        case .more:
+            // Nothing of ours runs before the begin marker, so a greeting there is a new shell's. Behind it the
+            // command itself may print one: a probe's answer before the end marker shows that the shell is new.
+            if frame.probe?.take(bytes) != nil || greeted != nil && !frame.scanner.hasBegun { return restarted() }
+            var actions = Actions()
+            if greeted != nil, frame.probesLeft > 0 {
+                let nonce = Nonce()
+                frame.probe = StreamSearch(Array(nonce.description.utf8))
+                frame.probesLeft -= 1
+                actions.typing = [dialect.probe(nonce)]
+            }
+            self.frame = frame
+            if case .begin = wait, !hadBegun, frame.scanner.hasBegun {
+                actions.ending = end(with: .success(Answer())).ending
+            }
+            return actions
+        }
+    }
+
+    /// A new shell reads the channel.
+    private mutating func restarted() -> Actions {
+        frame = nil
+        hasGreeted = true
+        isSetUp = false
+        switch wait {
+        case nil: return Actions(dropsTyping: true)
+        case .ready: return end(with: becomeReady())
+        case .probe, .begin, .end:
+            var actions = end(with: .failure(.greetedAgain))
+            actions.dropsTyping = true
+            return actions
+        }
+    }
+
+    private mutating func becomeReady() -> Ending {
+        hasGreeted = false
+        frame = nil
+        return .success(Answer())
+    }
+
+    private mutating func end(with ending: Ending) -> Actions {
+        guard wait != nil else { return Actions() }
+        wait = nil
+        return Actions(ending: ending)
+    }
+
+    /// The index behind the last greeting that ends in `bytes`.
+    private mutating func lastGreeting(in bytes: ArraySlice<UInt8>) -> Int? {
+        var found: Int?
+        while let end = greeting?.take(bytes[(found ?? bytes.startIndex)...]) { found = end }
+        return found
+    }
+}

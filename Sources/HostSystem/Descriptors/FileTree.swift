@@ -1,0 +1,69 @@
+import Glibc
+
+/// Makes and removes folders.
+public enum FileTree {
+    /// Makes a folder and those above it that are missing, each with `mode`. No error when it is there already.
+    public static func makeFolder(_ path: String, mode: mode_t = 0o755) throws(SystemCallError) {
+        if mkdir(path, mode) == 0 { return }
+        switch errno {
+        case EEXIST:
+            var status = stat()
+            guard stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR else {
+                throw SystemCallError("mkdir", errno: ENOTDIR, path)
+            }
+        case ENOENT:
+            guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { fallthrough }
+            try makeFolder(String(path[..<slash]), mode: mode)
+            if mkdir(path, mode) != 0 && errno != EEXIST { throw SystemCallError("mkdir", path) }
+        default: throw SystemCallError("mkdir", path)
+        }
+    }
+
+    /// Removes a file, socket, link or whole folder; links are not followed. No error when nothing is there.
+    ///
+    /// Throws what stopped it; what could be removed is gone then.
+    public static func remove(_ path: String) throws(SystemCallError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            if errno == ENOENT || errno == ENOTDIR { return }
+            throw SystemCallError("lstat", path)
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            if unlink(path) != 0 && errno != ENOENT { throw SystemCallError("unlink", path) }
+            return
+        }
+        var failure: SystemCallError?
+        for name in try names(in: path) {
+            do throws(SystemCallError) { try remove(path + "/" + name) } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
+        if rmdir(path) != 0 && errno != ENOENT { throw SystemCallError("rmdir", path) }
+    }
+
+    /// The names in a folder, sorted, without `.` and `..`.
+    public static func names(in path: String) throws(SystemCallError) -> [String] {
+        guard let folder = opendir(path) else { throw SystemCallError("opendir", path) }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// Makes an empty file of `size` bytes that takes no space until it is written to. Throws `EEXIST` when it is there.
+    public static func makeSparseFile(_ path: String, size: UInt64) throws(SystemCallError) {
+        let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
+        let number = file.number
+        guard let length = off_t(exactly: size) else { throw SystemCallError("ftruncate", errno: EFBIG, path) }
+        do throws(SystemCallError) {
+            try systemCall("ftruncate", path) { ftruncate(number, length) }
+        } catch {
+            unlink(path)
+            throw error
+        }
+    }
+}

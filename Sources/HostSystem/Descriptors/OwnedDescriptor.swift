@@ -1,0 +1,77 @@
+import CLinux
+import Glibc
+
+/// A file descriptor with one owner, which closes it exactly once.
+public struct OwnedDescriptor: ~Copyable, Sendable {
+    /// The number, or -1 once closed. Valid only while this owner lives.
+    public private(set) var number: Int32
+
+    /// Takes over a descriptor that nobody else will close.
+    public init(owning number: Int32) {
+        self.number = number
+    }
+
+    deinit {
+        if number >= 0 { _ = Glibc.close(number) }
+    }
+
+    /// Whether it has not been closed yet.
+    public var isOpen: Bool { number >= 0 }
+
+    /// Closes it now. Safe to repeat.
+    ///
+    /// What `close` reports is dropped: Linux closes the descriptor whatever it returns.
+    public mutating func close() {
+        guard number >= 0 else { return }
+        _ = Glibc.close(number)
+        number = -1
+    }
+
+    /// Hands the descriptor over to a caller who will close it.
+    public consuming func release() -> Int32 {
+        let released = number
+        number = -1
+        return released
+    }
+
+    /// Opens a file, close-on-exec. `mode` counts only with `O_CREAT`.
+    public static func open(
+        _ path: String, _ flags: Int32, mode: mode_t = 0o600
+    ) throws(SystemCallError) -> OwnedDescriptor {
+        OwnedDescriptor(owning: try systemCall("open", path) { Glibc.open(path, flags | O_CLOEXEC, mode) })
+    }
+
+    /// Makes reads and writes return `EAGAIN` instead of waiting.
+    public borrowing func setNonBlocking() throws(SystemCallError) {
+        let number = number
+        let flags = try systemCall("fcntl") { fcntl(number, F_GETFL) }
+        try systemCall("fcntl") { fcntl(number, F_SETFL, flags | O_NONBLOCK) }
+    }
+}
+
+/// Two descriptors that belong together: the ends of a pipe or of a connection.
+@frozen
+public struct DescriptorPair: ~Copyable, Sendable {
+    /// One end; of a pipe the one to read from.
+    public var first: OwnedDescriptor
+    /// The other end; of a pipe the one to write to.
+    public var second: OwnedDescriptor
+
+    private init(_ call: String, _ make: (UnsafeMutablePointer<Int32>) -> Int32) throws(SystemCallError) {
+        var ends: [Int32] = [-1, -1]
+        try systemCall(call) { make(&ends) }
+        first = OwnedDescriptor(owning: ends[0])
+        second = OwnedDescriptor(owning: ends[1])
+    }
+
+    /// A pipe, close-on-exec.
+    public static func pipe() throws(SystemCallError) -> DescriptorPair {
+        try DescriptorPair("pipe2") { vmlab_pipe($0) }
+    }
+
+    /// Two unix sockets connected to each other, close-on-exec.
+    public static func socketPair() throws(SystemCallError) -> DescriptorPair {
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        return try DescriptorPair("socketpair") { socketpair(AF_UNIX, kind, 0, $0) }
+    }
+}

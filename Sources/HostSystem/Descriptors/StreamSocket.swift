@@ -1,0 +1,171 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// A connected unix socket, read and written without blocking a thread.
+public final class StreamSocket: Sendable {
+    /// The most that one `read` returns, in bytes.
+    public static let readLimit = 64 * 1024
+
+    // Under the lock so that `close` from another thread never lets a read or write touch a number used anew.
+    private let descriptor: Mutex<OwnedDescriptor>
+    private let readiness: Readiness
+
+    /// Takes over a connected stream socket. Throws when the event loop cannot watch it.
+    public init(owning descriptor: consuming OwnedDescriptor) throws(SystemCallError) {
+        try descriptor.setNonBlocking()
+        readiness = try Readiness(of: descriptor.number)
+        self.descriptor = Mutex(descriptor)
+    }
+
+    deinit { close() }
+
+    /// Connects to a listening socket at `path`, of any length.
+    ///
+    /// Unix sockets connect or fail at once; throws what the kernel says, such as `ECONNREFUSED`.
+    public static func connect(to path: String) throws(SystemCallError) -> StreamSocket {
+        let address = try UnixAddress(path)
+        let descriptor = try makeSocket(SOCK_STREAM)
+        try systemCall("connect", path) { address.with { Glibc.connect(descriptor.number, $0, $1) } }
+        return try StreamSocket(owning: descriptor)
+    }
+
+    /// Two sockets connected to each other.
+    public static func pair() throws(SystemCallError) -> (StreamSocket, StreamSocket) {
+        let pair = try DescriptorPair.socketPair()
+        let left = try StreamSocket(owning: pair.first)
+        return (left, try StreamSocket(owning: pair.second))
+    }
+
+    /// The next bytes, at least one and at most `readLimit`; empty at the end of the stream and after `close`.
+    ///
+    /// Throws what the kernel says, and `CancellationError`. One reader at a time.
+    public func read() async throws -> [UInt8] {
+        while true {
+            try Task.checkCancellation()
+            if let bytes = try readNow() { return bytes }
+            try await readiness.readable()
+        }
+    }
+
+    /// What is there to read now; nil when that is nothing yet, empty at the end.
+    private func readNow() throws(SystemCallError) -> [UInt8]? {
+        let result = descriptor.withLock { descriptor -> Result<[UInt8]?, SystemCallError> in
+            guard descriptor.isOpen else { return .success([]) }
+            var error: Int32 = 0
+            let bytes = [UInt8](unsafeUninitializedCapacity: Self.readLimit) { buffer, count in
+                var result = Glibc.read(descriptor.number, buffer.baseAddress, buffer.count)
+                while result < 0 && errno == EINTR {
+                    result = Glibc.read(descriptor.number, buffer.baseAddress, buffer.count)
+                }
+                if result < 0 { error = errno }
+                count = max(result, 0)
+            }
+            switch error {
+            // A little text must not keep 64 KiB alive.
+            case 0: return .success(bytes.count < Self.readLimit / 2 ? Array(bytes[...]) : bytes)
+            case EAGAIN: return .success(nil)
+            // The other side closed with unread bytes of ours: for a reader that is the end.
+            case ECONNRESET: return .success([])
+            default: return .failure(SystemCallError("read", errno: error))
+            }
+        }
+        return try result.get()
+    }
+
+    /// Writes all of `bytes`, waiting while the other side is slow.
+    ///
+    /// Throws `EPIPE` when the other side or this socket is closed, and `CancellationError`; part may be written then.
+    public func write(_ bytes: [UInt8]) async throws {
+        var start = 0
+        while start < bytes.count {
+            try Task.checkCancellation()
+            let written = try writeNow(bytes[start...])
+            start += written
+            if written == 0 { try await readiness.writable() }
+        }
+    }
+
+    private func writeNow(_ bytes: ArraySlice<UInt8>) throws(SystemCallError) -> Int {
+        let result = descriptor.withLock { descriptor -> Result<Int, SystemCallError> in
+            guard descriptor.isOpen else { return .failure(SystemCallError("send", errno: EPIPE)) }
+            while true {
+                let sent = bytes.withUnsafeBytes {
+                    send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+                }
+                if sent >= 0 { return .success(sent) }
+                if errno == EAGAIN { return .success(0) }
+                if errno != EINTR { return .failure(SystemCallError("send")) }
+            }
+        }
+        return try result.get()
+    }
+
+    /// Ends both directions; a waiting `read` returns empty. Safe to repeat.
+    public func close() {
+        readiness.end()
+        descriptor.withLock { $0.close() }
+    }
+
+    static func makeSocket(_ kind: __socket_type) throws(SystemCallError) -> OwnedDescriptor {
+        let flags = Int32(kind.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        return OwnedDescriptor(owning: try systemCall("socket") { socket(AF_UNIX, flags, 0) })
+    }
+}
+
+/// A unix socket that listens at a path of the file system.
+public final class ListeningSocket: Sendable {
+    /// Where it listens.
+    public let path: String
+    private let descriptor: Mutex<OwnedDescriptor>
+    private let readiness: Readiness
+
+    /// Binds `path`, which must not exist, and listens. Throws `EADDRINUSE` when it does.
+    public init(path: String, backlog: Int32 = 8) throws(SystemCallError) {
+        let descriptor = try Self.bind(path: path, backlog: backlog)
+        try descriptor.setNonBlocking()
+        self.path = path
+        readiness = try Readiness(of: descriptor.number)
+        self.descriptor = Mutex(descriptor)
+    }
+
+    deinit { close() }
+
+    /// A listening descriptor at `path` to hand to a child that will accept on it.
+    public static func bind(path: String, backlog: Int32 = 8) throws(SystemCallError) -> OwnedDescriptor {
+        let address = try UnixAddress(path)
+        let descriptor = try StreamSocket.makeSocket(SOCK_STREAM)
+        try systemCall("bind", path) { address.with { Glibc.bind(descriptor.number, $0, $1) } }
+        try systemCall("listen", path) { listen(descriptor.number, backlog) }
+        return descriptor
+    }
+
+    /// The next connection; nil after `close`. Throws `CancellationError` and what the kernel says.
+    public func accept() async throws -> StreamSocket? {
+        while true {
+            try Task.checkCancellation()
+            let number = descriptor.withLock { descriptor -> Int32? in
+                guard descriptor.isOpen else { return nil }
+                let number = vmlab_accept(descriptor.number)
+                return number >= 0 ? number : -errno
+            }
+            guard let number else { return nil }
+            if number >= 0 { return try StreamSocket(owning: OwnedDescriptor(owning: number)) }
+            switch -number {
+            case EINTR, ECONNABORTED: continue
+            case EAGAIN: try await readiness.readable()
+            default: throw SystemCallError("accept", errno: -number, path)
+            }
+        }
+    }
+
+    /// Stops listening and removes the path. Safe to repeat.
+    public func close() {
+        readiness.end()
+        descriptor.withLock { descriptor in
+            guard descriptor.isOpen else { return }
+            descriptor.close()
+            unlink(path)
+        }
+    }
+}

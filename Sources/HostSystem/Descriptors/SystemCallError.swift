@@ -1,0 +1,61 @@
+import Diagnostics
+import Glibc
+
+/// A system call that the kernel refused: the one form in which errno leaves this target.
+public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The call, such as `open`.
+    public let call: String
+    /// What the kernel said, such as `ENOENT`.
+    public let errno: Int32
+    /// What it was about: a path or another name that the user may know.
+    public let subject: String?
+
+    /// An error as given; `errno` is by default the calling thread's.
+    public init(_ call: String, errno: Int32 = Glibc.errno, _ subject: String? = nil) {
+        self.call = call
+        self.errno = errno
+        self.subject = subject
+    }
+
+    /// `open /x: No such file or directory`.
+    public var description: String {
+        let reason = strerror(errno).map { String(cString: $0) } ?? "errno \(errno)"
+        return subject.map { "\(call) \($0): \(reason)" } ?? "\(call): \(reason)"
+    }
+
+    /// The error as a user reads it, with the remedy where there is a usual one.
+    ///
+    /// `what` says in a few words what failed, such as `cannot start QEMU`.
+    public func diagnostic(_ what: String) -> Diagnostic {
+        Diagnostic(.host, what, remedy: remedy, cause: description)
+    }
+
+    private var remedy: String? {
+        switch errno {
+        case ENOSPC, EDQUOT: "free some disk space, or point TMPDIR and XDG_CACHE_HOME at a larger file system"
+        case EMFILE: "raise the limit of open files of this shell: `ulimit -n 4096` or more"
+        case ENFILE: "the host is out of open files: raise the sysctl fs.file-max"
+        case EACCES, EPERM: "check who owns it and the permissions on the way to it"
+        case ENOMEM: "run fewer guests at once or give them less `memory:`"
+        case EAGAIN where call == "clone": "raise the limit of processes: `ulimit -u`, or the cgroup's pids.max"
+        case EROFS: "the file system is mounted read-only: choose another directory"
+        case ENAMETOOLONG: "choose a shorter path"
+        default: nil
+        }
+    }
+}
+
+/// Calls `body` until it is not interrupted by a signal.
+///
+/// Throws when it returns -1, with the errno of that call.
+@discardableResult
+func systemCall<Result: SignedInteger>(
+    _ call: String, _ subject: String? = nil, _ body: () -> Result
+) throws(SystemCallError) -> Result {
+    while true {
+        let result = body()
+        guard result == -1 else { return result }
+        let error = errno
+        guard error == EINTR else { throw SystemCallError(call, errno: error, subject) }
+    }
+}

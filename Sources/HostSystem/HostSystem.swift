@@ -1,1 +1,0 @@
-// HostSystem: see DESIGN.md's table.

@@ -1,0 +1,179 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// A supervised child: in a session of its own, killed by the kernel when this process dies, reaped exactly once.
+///
+/// It is reaped whether or not anybody waits for it.
+public final class ChildProcess: Sendable {
+    /// Its process id. After it was reaped the number may belong to another; use `kill` rather than the number.
+    public let processID: pid_t
+    /// When it started, in clock ticks since the host's boot: with the id it names the process for ever. 0 if unknown.
+    public let startTime: UInt64
+
+    private struct Supervision: Sendable {
+        var readiness: Readiness?
+        var pumps: [OutputPump] = []
+        var isReaped = false
+    }
+
+    private let pidfd: OwnedDescriptor
+    private let supervision = Mutex(Supervision())
+    private let exit = Completion<ChildStatus>()
+    private let output: RingReceiver?
+    private let errors: RingReceiver?
+
+    /// Starts a child; the program runs when this returns.
+    ///
+    /// Throws the call that failed, `execve` with the program's path when it cannot be run. Never cancelled half-way.
+    public static func spawn(_ configuration: ChildConfiguration) async throws(SystemCallError) -> ChildProcess {
+        let loop = try EventLoop.shared
+        return try await loop.run { () -> Result<ChildProcess, SystemCallError> in
+            do throws(SystemCallError) {
+                return .success(try ChildProcess(configuration))
+            } catch {
+                return .failure(error)
+            }
+        }.get()
+    }
+
+    private init(_ configuration: ChildConfiguration) throws(SystemCallError) {
+        let null = try OwnedDescriptor.open("/dev/null", O_RDWR)
+        var descriptors: [vmlab_descriptor] = []
+        switch configuration.standardInput {
+        case .null: descriptors.append(vmlab_descriptor(source: null.number, target: 0))
+        case .descriptor(let number): descriptors.append(vmlab_descriptor(source: number, target: 0))
+        }
+        for (target, source) in configuration.inherited {
+            descriptors.append(vmlab_descriptor(source: source, target: target))
+        }
+        let out = try OutputEnd(configuration.standardOutput, null: null.number)
+        let err = try OutputEnd(configuration.standardError, null: null.number)
+        descriptors.append(vmlab_descriptor(source: out.number, target: 1))
+        descriptors.append(vmlab_descriptor(source: err.number, target: 2))
+
+        let started = try Self.start(configuration, descriptors)
+        processID = started.processID
+        pidfd = OwnedDescriptor(owning: started.pidfd)
+        startTime = ProcessTable().startTime(of: started.processID) ?? 0
+        output = out.ring
+        errors = err.ring
+
+        do throws(SystemCallError) {
+            let pumps = [try out.pump(), try err.pump()].compactMap { $0 }
+            supervision.withLock { $0.pumps = pumps }
+            // The handler keeps this object until the child is reaped, so that dropping it leaves no zombie.
+            let readiness = try Readiness(of: pidfd.number) { self.reap() }
+            supervision.withLock { $0.readiness = readiness }
+        } catch {
+            // Not supervised: better no child than one nobody reaps.
+            kill(SIGKILL)
+            _ = waitpid(processID, nil, 0)
+            throw error
+        }
+    }
+
+    /// Reaps it when it has ended. On the event loop's thread.
+    private func reap() {
+        var code: Int32 = 0
+        var status: Int32 = 0
+        let result = supervision.withLock { supervision in
+            guard !supervision.isReaped else { return Int32(0) }
+            let result = vmlab_pidfd_reap(pidfd.number, &code, &status)
+            if result != 0 { supervision.isReaped = true }
+            return result
+        }
+        guard result != 0 else { return }
+        let (pumps, readiness) = supervision.withLock { supervision in
+            defer { (supervision.pumps, supervision.readiness) = ([], nil) }
+            return (supervision.pumps, supervision.readiness)
+        }
+        for pump in pumps { pump.finish() }
+        readiness?.end()
+        // -1: somebody else reaped it, against the rules; it is gone all the same.
+        let ended: ChildStatus = result == 1 && code != CLD_EXITED ? .signalled(status) : .exited(status)
+        exit.fulfil(ended)
+    }
+
+    /// How it ended, once it has. Throws `CancellationError` at once when the calling task is cancelled.
+    public func wait() async throws -> ChildStatus { try await exit.wait() }
+
+    /// How it ended, once it has, also in a cancelled task: call it when the child has been killed.
+    public func ended() async -> ChildStatus { await exit.value() }
+
+    /// How it ended, or nil while it runs.
+    public var exitStatus: ChildStatus? { exit.current }
+
+    /// Sends it a signal; does nothing once it is gone, whoever has its number now.
+    public func kill(_ signal: Int32 = SIGKILL) {
+        _ = vmlab_pidfd_send_signal(pidfd.number, signal)
+    }
+
+    /// Sends a signal to it and to its own children that stayed in its process group.
+    public func killGroup(_ signal: Int32 = SIGKILL) {
+        supervision.withLock { supervision in
+            // Until it is reaped nobody else can have its number.
+            if !supervision.isReaped { _ = Glibc.kill(-processID, signal) }
+        }
+    }
+
+    /// What it said on standard error, as kept by `.ring`; complete once it has ended.
+    public var standardError: [String] { errors?.contents.lines ?? [] }
+
+    /// What it said on standard output, as kept by `.ring`; complete once it has ended.
+    public var standardOutput: [UInt8] { output?.contents.bytes ?? [] }
+}
+
+extension ChildProcess {
+    private static func start(
+        _ configuration: ChildConfiguration, _ descriptors: [vmlab_descriptor]
+    ) throws(SystemCallError) -> (processID: pid_t, pidfd: Int32) {
+        let arguments = CStrings([configuration.executable] + configuration.arguments)
+        let environment = CStrings(
+            configuration.environment.map { $0.map { "\($0)=\($1)" }.sorted() } ?? Environment.ambient)
+        var processID: pid_t = 0
+        var pidfd: Int32 = -1
+        var step: UnsafePointer<CChar>?
+        let error = configuration.executable.withCString { executable in
+            descriptors.withUnsafeBufferPointer { descriptors in
+                withOptionalCString(configuration.workingDirectory) { directory in
+                    var request = vmlab_spawn(
+                        executable: executable, arguments: arguments.pointers, environment: environment.pointers,
+                        working_directory: directory, descriptors: descriptors.baseAddress,
+                        descriptor_count: descriptors.count)
+                    return vmlab_spawn(&request, &processID, &pidfd, &step)
+                }
+            }
+        }
+        guard error == 0 else {
+            let call = step.map { String(cString: $0) } ?? "clone"
+            let subject = call == "chdir" ? configuration.workingDirectory : configuration.executable
+            throw SystemCallError(call, errno: error, subject)
+        }
+        return (processID, pidfd)
+    }
+}
+
+/// A null-terminated array of C strings, freed with its owner.
+private struct CStrings: ~Copyable {
+    let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    private let count: Int
+
+    /// A string that contains NUL ends there, as for any C program.
+    init(_ strings: [String]) {
+        count = strings.count
+        pointers = .allocate(capacity: count + 1)
+        for (index, string) in strings.enumerated() { pointers[index] = strdup(string) }
+        pointers[count] = nil
+    }
+
+    deinit {
+        for index in 0..<count { free(pointers[index]) }
+        pointers.deallocate()
+    }
+}
+
+private func withOptionalCString<Result>(_ string: String?, _ body: (UnsafePointer<CChar>?) -> Result) -> Result {
+    guard let string else { return body(nil) }
+    return string.withCString(body)
+}

@@ -1,0 +1,106 @@
+import Glibc
+import Synchronization
+
+/// Reads what a child writes into a pipe, on the event loop's thread.
+final class OutputPump: Sendable {
+    private let descriptor: Mutex<OwnedDescriptor>
+    private let receive: @Sendable ([UInt8]) -> Void
+    private let readiness = Mutex<Readiness?>(nil)
+
+    init(_ descriptor: consuming OwnedDescriptor, _ receive: @escaping @Sendable ([UInt8]) -> Void)
+        throws(SystemCallError)
+    {
+        try descriptor.setNonBlocking()
+        self.receive = receive
+        let number = descriptor.number
+        self.descriptor = Mutex(descriptor)
+        let readiness = try Readiness(of: number) { [weak self] in self?.pump() }
+        self.readiness.withLock { $0 = readiness }
+    }
+
+    /// Hands over what is there; at the end of the stream closes. On the loop's thread only, so calls never overlap.
+    func pump() {
+        let chunk = 64 * 1024
+        // A child that writes without end must not keep the loop to itself: 1 MiB a turn.
+        for _ in 0..<16 {
+            var ended = false
+            let bytes: [UInt8] = descriptor.withLock { descriptor in
+                guard descriptor.isOpen else { return [] }
+                return [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
+                    let result = Glibc.read(descriptor.number, buffer.baseAddress, chunk)
+                    ended = result == 0 || (result < 0 && errno != EAGAIN && errno != EINTR)
+                    count = max(result, 0)
+                }
+            }
+            if !bytes.isEmpty { receive(bytes) }
+            if ended { return close() }
+            if bytes.count < chunk { return }
+        }
+    }
+
+    /// Hands over what is still in the pipe and closes it: the child is gone, though its own children may hold the pipe.
+    func finish() {
+        pump()
+        close()
+    }
+
+    private func close() {
+        readiness.withLock { $0.take() }?.end()
+        descriptor.withLock { $0.close() }
+    }
+}
+
+/// One of a child's output streams while the child starts: the descriptor it gets, and our end of the pipe if we read it.
+struct OutputEnd: ~Copyable {
+    /// Keeps what `.ring` collects.
+    let ring: RingReceiver?
+    private let receive: (@Sendable ([UInt8]) -> Void)?
+    private var ours = OwnedDescriptor(owning: -1)
+    private var childs = OwnedDescriptor(owning: -1)
+    private let shared: Int32
+
+    init(_ output: ChildConfiguration.Output, null: Int32) throws(SystemCallError) {
+        switch output {
+        case .null: (ring, receive, shared) = (nil, nil, null)
+        case .descriptor(let number): (ring, receive, shared) = (nil, nil, number)
+        case .file(let path):
+            (ring, receive, shared) = (nil, nil, -1)
+            childs = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_APPEND)
+        case .ring(let limit):
+            let ring = RingReceiver(limit: limit)
+            (self.ring, receive, shared) = (ring, { ring.append($0) }, -1)
+            try openPipe()
+        case .receiver(let body):
+            (ring, receive, shared) = (nil, body, -1)
+            try openPipe()
+        }
+    }
+
+    private mutating func openPipe() throws(SystemCallError) {
+        var pipe = try DescriptorPair.pipe()
+        swap(&ours, &pipe.first)
+        swap(&childs, &pipe.second)
+    }
+
+    /// What the child gets.
+    var number: Int32 { childs.isOpen ? childs.number : shared }
+
+    /// Begins to read, once the child has started; nil when there is nothing to read.
+    consuming func pump() throws(SystemCallError) -> OutputPump? {
+        guard let receive else { return nil }
+        var number = OwnedDescriptor(owning: -1)
+        swap(&number, &ours)
+        return try OutputPump(number, receive)
+    }
+}
+
+/// A ring that the event loop's thread fills and others read.
+final class RingReceiver: Sendable {
+    private let ring: Mutex<ByteRing>
+
+    init(limit: Int) { ring = Mutex(ByteRing(limit: limit)) }
+
+    func append(_ bytes: [UInt8]) { ring.withLock { $0.append(bytes) } }
+
+    var contents: ByteRing { ring.withLock { $0 } }
+}

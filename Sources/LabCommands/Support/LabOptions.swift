@@ -1,0 +1,72 @@
+import ArgumentParser
+import Diagnostics
+import LabSpec
+
+/// Options of every verb that reads lab files.
+struct LabOptions: ParsableArguments {
+    @Argument(help: "Lab files.", completion: .file(extensions: ["yaml", "yml"]))
+    var files: [String]
+
+    @Option(
+        name: .customLong("set"), parsing: .singleValue,
+        help: ArgumentHelp("Override a value of the lab, such as guests.lin.count=2.", valueName: "key=value"))
+    var settings: [String] = []
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Run only tasks whose names match this pattern (* and ?), and what they need.", valueName: "pattern"))
+    var filter: [String] = []
+
+    /// Reads every file. Throws all mistakes of all files at once; warnings are printed.
+    func load() throws -> [Lab] {
+        let settings = try settings.map { setting in
+            guard let equals = setting.firstIndex(of: "=") else {
+                throw ValidationError("--set \(setting): expected key=value")
+            }
+            return (key: String(setting[..<equals]), value: String(setting[setting.index(after: equals)...]))
+        }
+        var labs: [Lab] = []
+        var problems: [Diagnostic] = []
+        for file in files {
+            do throws(DiagnosticList) {
+                let loaded = try LabFile.load(path: file, settings: settings)
+                Report.warnings(loaded.warnings)
+                labs += loaded.labs.map { $0.filtered(filter) }
+            } catch {
+                problems += error.all
+            }
+        }
+        guard problems.isEmpty else { throw DiagnosticList(problems) }
+        guard labs.contains(where: { !$0.tasks.isEmpty }) || filter.isEmpty else {
+            throw ValidationError("--filter \(filter.joined(separator: " ")): no task has such a name")
+        }
+        return labs
+    }
+}
+
+/// Options about where guests run.
+struct HostOptions: ParsableArguments {
+    @Option(help: "Run every guest on this backend: auto, kvm or qemu.")
+    var backend: BackendChoice?
+
+    @Option(help: ArgumentHelp("Memory that all guests together may take, such as 8GiB.", valueName: "size"))
+    var memory: ByteCount?
+
+    @Option(help: ArgumentHelp("How many guests may run at a time; as many as fit by default.", valueName: "n"))
+    var jobs: Int?
+
+    func validate() throws {
+        if let jobs, jobs < 1 { throw ValidationError("--jobs must be at least 1") }
+    }
+}
+
+extension BackendChoice: ExpressibleByArgument {}
+
+extension ByteCount: ExpressibleByArgument {
+    /// Reads the lab file's notation; nil for anything else.
+    public init?(argument: String) {
+        guard let parsed = try? ByteCount(parsing: argument) else { return nil }
+        self = parsed
+    }
+}

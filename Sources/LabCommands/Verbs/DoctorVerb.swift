@@ -1,0 +1,128 @@
+import ArgumentParser
+import Diagnostics
+import Glibc
+import HostSystem
+import LabEngine
+import LabImages
+import LabMachines
+import LabResults
+import LabSpec
+
+struct DoctorVerb: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Tell what this host can do, and what would make it better.",
+        discussion: "Exit status 3 when labs cannot run here at all.")
+
+    func run() async throws {
+        let findings = await Self.findings()
+        for finding in findings {
+            Report.line("\(finding.mark) \(finding.subject): \(finding.text)")
+            if let remedy = finding.remedy { Report.line("      remedy: \(remedy)") }
+        }
+        if findings.contains(where: { $0.level == .bad }) { throw LabResults.ExitStatus.infrastructure }
+    }
+
+    /// One thing looked at.
+    struct Finding {
+        enum Level {
+            case good, limited, bad
+        }
+
+        var level: Level
+        var subject: String
+        var text: String
+        var remedy: String?
+
+        var mark: String {
+            switch level {
+            case .good: "[ok]  "
+            case .limited: "[note]"
+            case .bad: "[FAIL]"
+            }
+        }
+    }
+
+    static func findings() async -> [Finding] {
+        [kvm(), await qemu(), memory(), processors(), files(), cache()] + tools()
+    }
+
+    private static func kvm() -> Finding {
+        switch KVMProbe.run() {
+        case .hardware(let speed):
+            Finding(level: .good, subject: "KVM", text: "hardware, \(perSecond(speed)) in kernel mode; guests use it")
+        case .interpreted(let speed):
+            Finding(
+                level: .limited, subject: "KVM",
+                text: "/dev/kvm interprets kernel-mode code (\(perSecond(speed))); guests run emulated by QEMU, which is faster",
+                remedy: "use a host whose KVM has hardware support; inside a virtual machine, enable nested virtualization")
+        case .unavailable(let reason, let remedy):
+            Finding(level: .limited, subject: "KVM", text: "\(reason); guests run emulated by QEMU", remedy: remedy)
+        }
+    }
+
+    private static func qemu() async -> Finding {
+        do {
+            let backend = try await QEMUBackend()
+            return Finding(
+                level: .good, subject: "QEMU", text: "\(backend.version) at \(backend.executable), backend \(backend.name)")
+        } catch {
+            let problem = error as? Diagnostic
+            return Finding(
+                level: .bad, subject: "QEMU", text: problem?.message ?? "\(error)", remedy: problem?.remedy)
+        }
+    }
+
+    private static func memory() -> Finding {
+        let facts = HostFacts()
+        var text = "\(ByteCount(facts.usableMemory)) usable of \(ByteCount(facts.totalMemory))"
+        if let limit = facts.cgroupMemory { text += "; this control group has \(ByteCount(limit)) left" }
+        let little = facts.usableMemory < 1 << 30
+        return Finding(
+            level: little ? .limited : .good, subject: "memory", text: text,
+            remedy: little ? "a Linux guest takes about 300MiB, a Windows-like one 400MiB: free some memory" : nil)
+    }
+
+    private static func processors() -> Finding {
+        let count = HostFacts().processorCount
+        return Finding(level: .good, subject: "processors", text: "\(count); so many guests boot at a time")
+    }
+
+    private static func files() -> Finding {
+        let limit = HostFacts().openFileLimit
+        let guests = limit / 12
+        return Finding(
+            level: guests < 50 ? .limited : .good, subject: "open files",
+            text: "limit \(limit), enough for about \(guests) guests",
+            remedy: guests < 50 ? "raise it: `ulimit -n 16384`" : nil)
+    }
+
+    private static func cache() -> Finding {
+        let path = ImageStore.defaultDirectory
+        let free = (try? HostFacts.freeSpace(at: existing(path))) ?? 0
+        return Finding(
+            level: free < 2 << 30 ? .limited : .good, subject: "image cache", text: "\(path), \(ByteCount(free)) free",
+            remedy: free < 2 << 30 ? "the images take about 1GiB while they are built: free some space, or set XDG_CACHE_HOME" : nil)
+    }
+
+    private static func tools() -> [Finding] {
+        let needed = ["tar": "tar", "apt-get": "apt", "dpkg-deb": "dpkg", "qemu-img": "qemu-utils"]
+        let missing = needed.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }
+        return missing.map {
+            Finding(
+                level: .bad, subject: $0.key, text: "missing", remedy: "on Debian: `apt-get install \($0.value)`")
+        }
+    }
+
+    /// The nearest folder above that is there.
+    private static func existing(_ path: String) -> String {
+        var path = path
+        while access(path, F_OK) != 0, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
+            path = String(path[..<slash])
+        }
+        return path
+    }
+
+    private static func perSecond(_ rate: Double) -> String {
+        rate >= 1e9 ? "\((rate / 1e8).rounded() / 10) G instructions/s" : "\((rate / 1e5).rounded() / 10) M instructions/s"
+    }
+}

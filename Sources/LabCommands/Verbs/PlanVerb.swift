@@ -1,0 +1,106 @@
+import ArgumentParser
+import Foundation
+import LabEngine
+import LabSpec
+
+struct PlanVerb: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan", abstract: "Show what would run where; boot nothing.",
+        discussion: """
+            Guests with their resources against the host's, in how many waves they come up, tasks in order, matrix cells.
+
+              vmlab plan lab.yaml
+              vmlab plan lab.yaml --json | jq .guests
+            """)
+
+    @OptionGroup var lab: LabOptions
+    @OptionGroup var host: HostOptions
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() async throws {
+        let plans = try await Planner(host: host).plans(for: try lab.load())
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            Report.line(String(decoding: try encoder.encode(plans.map(PlanDescription.init)), as: UTF8.self))
+        } else {
+            for plan in plans { show(PlanDescription(plan)) }
+        }
+    }
+
+    private func show(_ plan: PlanDescription) {
+        Report.line("lab \(plan.lab)" + (plan.cell.map { " [\($0)]" } ?? ""))
+        Report.line("")
+        Report.table(
+            ["GUEST", "IMAGE", "MEMORY", "CPUS", "BACKEND"],
+            plan.guests.map { [$0.name, $0.image, ByteCount($0.memory).description, "\($0.cpus)", $0.backend] })
+        Report.line("")
+        Report.line(
+            "memory: \(ByteCount(plan.memory)) for all, \(ByteCount(plan.memoryLimit)) may be used "
+                + "(\(plan.memoryLimitReason)): "
+                + (plan.waves > 1 ? "\(plan.waves) waves" : "all at once"))
+        Report.line("")
+        Report.table(
+            ["TASK", "ON", "RUNS", "NEEDS"],
+            plan.tasks.map { [$0.name, $0.on.joined(separator: ", "), "\($0.runs)", $0.needs.joined(separator: ", ")] })
+        Report.line("")
+    }
+}
+
+/// A plan as `vmlab plan` shows it.
+struct PlanDescription: Encodable {
+    struct GuestEntry: Encodable {
+        var name: String
+        var group: String
+        var image: String
+        var os: String
+        var memory: UInt64
+        var cpus: Int
+        var backend: String
+    }
+
+    struct TaskEntry: Encodable {
+        var name: String
+        var on: [String]
+        var runs: Int
+        var needs: [String]
+    }
+
+    var lab: String
+    var cell: String?
+    var file: String
+    var guests: [GuestEntry]
+    var tasks: [TaskEntry]
+    var memory: UInt64
+    var memoryLimit: UInt64
+    var memoryLimitReason: String
+    var waves: Int
+
+    init(_ plan: RunPlan) {
+        lab = plan.lab.name
+        cell = plan.lab.cell?.id
+        file = plan.lab.source.path
+        guests = plan.guests.map {
+            GuestEntry(
+                name: $0.guest.name, group: $0.guest.group, image: $0.group.image, os: $0.os.rawValue,
+                memory: $0.memory.bytes, cpus: $0.group.cpus, backend: $0.backend.name)
+        }
+        tasks = plan.lab.tasks.map { task in
+            let places = task.targets.map { target -> (text: [String], count: Int) in
+                switch target {
+                case .every(let names): (names, names.count)
+                case .any(let names): (["any of \(names.joined(separator: ", "))"], 1)
+                }
+            }
+            return TaskEntry(
+                name: task.name, on: places.flatMap(\.text),
+                runs: places.reduce(0) { $0 + $1.count } * task.repetitions, needs: task.needs)
+        }
+        memory = plan.totalCost.bytes
+        memoryLimit = plan.budget.limit.bytes
+        memoryLimitReason = plan.budget.explanation
+        waves = plan.waves
+    }
+}

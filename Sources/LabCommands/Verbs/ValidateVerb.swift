@@ -1,0 +1,35 @@
+import ArgumentParser
+import LabSpec
+
+struct ValidateVerb: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "validate", abstract: "Find all mistakes of lab files; boot nothing.",
+        discussion: """
+            Prints every mistake with its place and remedy, also fleets that can never fit this host.
+
+              vmlab validate lab.yaml
+              vmlab validate Labs/*/lab.yaml
+            """)
+
+    @OptionGroup var lab: LabOptions
+    @OptionGroup var host: HostOptions
+
+    func run() async throws {
+        let labs = try lab.load()
+        let plans = try await Planner(host: host).plans(for: labs)
+        let cells = plans.count == 1 ? "" : " (\(plans.count) labs and matrix cells)"
+        let guests = plans.reduce(0) { $0 + $1.guests.count }
+        let runs = plans.reduce(0) { $0 + $1.runs.count }
+        Report.line("valid: \(guests) guests, \(runs) task runs\(cells)")
+    }
+}
+
+struct SchemaVerb: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "schema", abstract: "Print the JSON Schema of lab files.",
+        discussion: "For editors: save it and refer to it with `# yaml-language-server: $schema=vmlab.schema.json`.")
+
+    func run() throws {
+        Report.line(LabSchema.json())
+    }
+}

@@ -1,0 +1,37 @@
+import Glibc
+import HostSystem
+
+/// A file without a name, gone with its owner.
+struct TemporaryFile: ~Copyable {
+    private let file: OwnedDescriptor
+
+    init() throws(SystemCallError) {
+        file = try OwnedDescriptor.open(Environment["TMPDIR"] ?? "/tmp", O_RDWR | __O_TMPFILE)
+    }
+
+    /// Valid while the value lives.
+    var descriptor: Int32 { file.number }
+
+    /// Goes back to the beginning.
+    func rewind() throws(SystemCallError) {
+        guard lseek(file.number, 0, SEEK_SET) == 0 else { throw SystemCallError("lseek") }
+    }
+
+    /// All that was written to it.
+    func bytes() throws(SystemCallError) -> [UInt8] {
+        try SmallFile.bytes("/proc/self/fd/\(file.number)", limit: .max)
+    }
+}
+
+/// Writes all of the bytes to a blocking descriptor.
+func writeAll(_ descriptor: Int32, _ bytes: ArraySlice<UInt8>) throws(SystemCallError) {
+    var rest = bytes
+    while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        if count < 0 {
+            if errno == EINTR { continue }
+            throw SystemCallError("write")
+        }
+        rest = rest.dropFirst(count)
+    }
+}

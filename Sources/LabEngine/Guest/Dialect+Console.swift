@@ -1,0 +1,16 @@
+import GuestConsole
+import LabSpec
+
+extension Dialect {
+    /// The dialect of a guest's console.
+    static func of(_ console: ConsoleSpec) -> Dialect {
+        switch console.dialect {
+        case .sh where console.announces: .sh
+        case .sh:
+            .sh(prompt: console.prompt ?? #"[#$] $"#, user: console.user, password: console.password)
+        case .cmd: .sh
+        case .sac: .sh
+        case .uefi: .sh
+        }
+    }
+}

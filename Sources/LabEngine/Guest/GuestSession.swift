@@ -1,0 +1,131 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabResults
+import LabSpec
+import Synchronization
+
+/// A guest that is up: its machine, its command channel, its consoles' records, and the news of its loss.
+///
+/// Exists only inside `withGuest`, which owns the machine and ends it however the body ends.
+final class GuestSession: Sendable {
+    let guest: RunPlan.PlannedGuest
+    let machine: any Machine
+    let commands: CommandSession
+    let files: FileExchange
+    /// Set when the guest can no longer be used.
+    let loss: Completion<GuestLoss>
+
+    private let console: ConsoleWatch
+    private let poweredOff = Mutex(false)
+
+    private init(
+        guest: RunPlan.PlannedGuest, image: BootableImage, machine: any Machine, exchangeDisk: String?,
+        console: ConsoleWatch
+    ) {
+        self.guest = guest
+        self.machine = machine
+        self.console = console
+        loss = console.loss
+        // Where commands share the kernel's port, the command channel is what there is to record and to watch.
+        let shared = image.console.ports == 1
+        let transcript: @Sendable (ArraySlice<UInt8>) -> Void = { console.append($0) }
+        commands = CommandSession(
+            channel: shared ? machine.console : machine.commands, dialect: Dialect.of(image.console),
+            transcript: shared ? transcript : nil)
+        files = FileExchange(session: commands, disk: exchangeDisk, os: guest.os)
+    }
+
+    /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.
+    ///
+    /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
+    static func withGuest<Result: Sendable>(
+        _ guest: RunPlan.PlannedGuest, image: BootableImage, configuration: MachineConfiguration,
+        log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void,
+        body: @Sendable (GuestSession) async -> Result
+    ) async throws -> Result {
+        let machine = try await guest.backend.start(configuration)
+        let session = GuestSession(
+            guest: guest, image: image, machine: machine, exchangeDisk: configuration.exchangeDisk,
+            console: ConsoleWatch(log: log, onNote: onNote))
+        return await withTaskGroup(of: Void.self) { watchers in
+            watchers.addTask { await session.watchMachine() }
+            if image.console.ports != 1 { watchers.addTask { await session.watchConsole() } }
+            let result = await body(session)
+            session.commands.close()
+            await machine.end()
+            return result
+        }
+    }
+
+    /// Waits for the ready point. Throws a `GuestLoss` when the guest dies first or is not ready at the deadline.
+    func becomeReady(deadline: ContinuousClock.Instant) async throws {
+        do {
+            try await whileAlive { [commands] in try await commands.open(deadline: deadline) }
+        } catch ConsoleError.deadline {
+            let loss = GuestLoss(
+                outcome: .error, message: "the guest did not become ready before its boot deadline",
+                consoleTail: consoleTail)
+            self.loss.fulfil(loss)
+            throw loss
+        }
+    }
+
+    /// Reboots the guest and waits for its ready point again. Throws as `becomeReady`.
+    func reboot(deadline: ContinuousClock.Instant) async throws {
+        commands.expectReboot()
+        try await machine.reset()
+        try await becomeReady(deadline: deadline)
+    }
+
+    /// What COM1 said last, as text.
+    var consoleTail: [String] { console.tail }
+
+    /// Runs `body` for as long as the guest lives: throws its `GuestLoss` when it is lost first.
+    func whileAlive<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result.self) { group in
+            group.addTask { [loss] in throw try await loss.wait() }
+            group.addTask { try await body() }
+            defer { group.cancelAll() }
+            do {
+                guard let result = try await group.next() else { throw CancellationError() }
+                return result
+            } catch ConsoleError.channelClosed {
+                // The port closes a moment before the machine's own news of why.
+                throw await lossSoon()
+            }
+        }
+    }
+
+    private func lossSoon() async -> GuestLoss {
+        let news = try? await withDeadline(ContinuousClock.now + .seconds(5)) { [loss] in try await loss.wait() }
+        return news
+            ?? GuestLoss(outcome: .error, message: "the guest's command channel closed", consoleTail: consoleTail)
+    }
+
+    private func watchMachine() async {
+        for await event in machine.events {
+            switch event {
+            case .shutdown:
+                poweredOff.withLock { $0 = true }
+            case .reset:
+                break
+            case .panicked(let message):
+                loss.fulfil(GuestLoss(outcome: .panicked, message: message, consoleTail: consoleTail))
+            case .exited(let status, let standardError):
+                let message =
+                    poweredOff.withLock { $0 }
+                    ? "the guest powered itself off"
+                    : "the guest's machine ended (\(status))" + standardError.suffix(3).map { "; \($0)" }.joined()
+                loss.fulfil(GuestLoss(outcome: .error, message: message, consoleTail: consoleTail))
+            }
+        }
+    }
+
+    private func watchConsole() async {
+        while let bytes = try? await machine.console.read(), !bytes.isEmpty {
+            console.append(bytes[...])
+        }
+        console.finish()
+    }
+}

@@ -1,0 +1,209 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabResults
+import LabSpec
+import Synchronization
+
+/// One run of one lab: admission, boots, tasks, teardown.
+///
+/// Structured from end to end: `run` returns when no guest is left, also when its task is cancelled.
+public struct LabRun: Sendable {
+    /// What the command line says about a run.
+    public struct Options: Sendable {
+        /// Multiplies every timeout.
+        public var timeFactor: Double
+        /// Whether the first failure keeps further tasks from starting.
+        public var stopOnFailure: Bool
+        /// How many guests may boot at the same time: boots are bounded by the processors.
+        public var boots: Int
+
+        /// Options as given.
+        public init(timeFactor: Double = 1, stopOnFailure: Bool = false, boots: Int) {
+            self.timeFactor = timeFactor
+            self.stopOnFailure = stopOnFailure
+            self.boots = boots
+        }
+    }
+
+    private let plan: RunPlan
+    private let images: [String: BootableImage]
+    private let options: Options
+    private let recorder: RunRecorder
+    private let results: RunDirectory
+    private let workspace: RunWorkspace
+
+    /// A run of `plan`. `images` holds every image that the lab's groups name. The recorder must have been told
+    /// `runStarted`; it is told everything up to and including `runFinished`.
+    public init(
+        plan: RunPlan, images: [String: BootableImage], options: Options, recorder: RunRecorder,
+        results: RunDirectory, workspace: RunWorkspace
+    ) {
+        self.plan = plan
+        self.images = images
+        self.options = options
+        self.recorder = recorder
+        self.results = results
+        self.workspace = workspace
+    }
+
+    /// Runs the lab and returns the status that the command should exit with. A cancelled task tears everything down and
+    /// gives `interrupted`.
+    public func run() async -> LabResults.ExitStatus {
+        let tally = Tally()
+        let recorder = recorder
+        let plan = plan
+        let schedule = Schedule(tasks: plan.lab.tasks, guests: plan.guests.map(\.guest.name))
+        // The scheduler asks admission whether guests wait; admission pokes the scheduler when one begins to.
+        let poke = Completion<Scheduler>()
+        let admission = Admission(
+            memory: plan.budget.limit, seats: plan.seats, onWaiting: { Task { await poke.current?.settle() } })
+        let scheduler = Scheduler(
+            schedule: schedule, memoryIsWanted: { admission.isWanted },
+            onAbandoned: { gone in
+                let task = plan.lab.tasks[gone.run.task]
+                let guest = gone.run.pinned.map { plan.guests[$0].guest.name }
+                let result = TaskResult(
+                    id: TaskID(task: task.name, guest: guest, index: gone.run.index, repetitions: task.repetitions),
+                    outcome: gone.outcome, started: recorder.clock.elapsed, attempts: 0, message: gone.reason)
+                tally.count(result.outcome)
+                recorder.emit(.taskFinished(result))
+            })
+        poke.fulfil(scheduler)
+        recorder.emit(.fleetAdmitted(waves: plan.waves, note: admissionNote))
+
+        let labDeadline = plan.lab.timeouts.lab.map { ContinuousClock.now + $0 * options.timeFactor }
+        let stopOnFailure = options.stopOnFailure
+        let context = Context(
+            plan: plan, timeFactor: options.timeFactor, labDeadline: labDeadline, scheduler: scheduler,
+            admission: admission, boots: Admission(memory: ByteCount(.max), seats: max(options.boots, 1)),
+            tasks: TaskRunner(
+                lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results),
+            recorder: recorder, results: results, workspace: workspace, tally: tally,
+            onFailure: { if stopOnFailure { Task { await scheduler.stop(reason: "an earlier task failed") } } })
+
+        await withTaskCancellationHandler {
+            await work(context, labDeadline)
+        } onCancel: {
+            recorder.emit(.interrupted(reason: "the run was interrupted"))
+            Task { await scheduler.stop(reason: "the run was interrupted") }
+        }
+        let status = Task.isCancelled ? ExitStatus.interrupted : tally.status
+        recorder.emit(.runFinished(RunSummary(status: status, duration: recorder.clock.elapsed, counts: tally.counts)))
+        return status
+    }
+
+    /// Records a run that could not begin: every task is an error for the reason given (skipped when it was cancelled).
+    public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> LabResults.ExitStatus {
+        let cancelled = error is CancellationError
+        let reason = cancelled ? "the run was interrupted" : sentence(of: error)
+        if cancelled {
+            recorder.emit(.interrupted(reason: reason))
+        } else {
+            recorder.emit(.note(level: .warning, message: reason))
+        }
+        let outcome = cancelled ? Outcome.skipped : .error
+        for id in plan.runs {
+            recorder.emit(
+                .taskFinished(
+                    TaskResult(
+                        id: id, outcome: outcome, started: recorder.clock.elapsed, attempts: 0, message: reason)))
+        }
+        let status = cancelled ? ExitStatus.interrupted : .infrastructure
+        recorder.emit(
+            .runFinished(
+                RunSummary(
+                    status: status, duration: recorder.clock.elapsed, counts: [outcome.rawValue: plan.runs.count])))
+        return status
+    }
+
+    private func work(_ context: Context, _ labDeadline: ContinuousClock.Instant?) async {
+        await context.scheduler.settle()
+        await withTaskGroup(of: Void.self) { group in
+            if let labDeadline {
+                group.addTask {
+                    guard (try? await Task.sleep(until: labDeadline, clock: .continuous)) != nil else { return }
+                    context.tally.deadlinePassed()
+                    context.recorder.emit(.interrupted(reason: "the lab's time is up"))
+                    await context.scheduler.stop(reason: "the lab's time was up")
+                }
+            }
+            await withTaskGroup(of: Void.self) { guests in
+                for (number, guest) in plan.guests.enumerated() {
+                    guard let image = images[guest.group.image] else { continue }
+                    guests.addTask { await GuestWorker(number: number, guest: guest, image: image, run: context).work() }
+                }
+            }
+            group.cancelAll()
+        }
+    }
+
+    private var admissionNote: String? {
+        guard plan.waves > 1 else { return nil }
+        return "the fleet needs \(plan.totalCost), \(plan.budget.limit) may be used (\(plan.budget.explanation)): "
+            + "guests take turns"
+    }
+
+    /// What the parts of a run share.
+    struct Context: Sendable {
+        let plan: RunPlan
+        let timeFactor: Double
+        let labDeadline: ContinuousClock.Instant?
+        let scheduler: Scheduler
+        let admission: Admission
+        /// Bounds how many guests boot at the same time.
+        let boots: Admission
+        let tasks: TaskRunner
+        let recorder: RunRecorder
+        let results: RunDirectory
+        let workspace: RunWorkspace
+        let tally: Tally
+        let onFailure: @Sendable () -> Void
+
+        /// The deadline, or the lab's if that is earlier.
+        func bounded(_ deadline: ContinuousClock.Instant) -> ContinuousClock.Instant {
+            labDeadline.map { min($0, deadline) } ?? deadline
+        }
+
+        /// Records the end of one run of a task.
+        func finished(_ result: TaskResult) {
+            tally.count(result.outcome)
+            recorder.emit(.taskFinished(result))
+            if !result.outcome.isSuccess { onFailure() }
+        }
+
+        /// A guest could not be used: infrastructure failed even if it cost no task.
+        func guestFailed() {
+            tally.guestFailed()
+            onFailure()
+        }
+    }
+
+    /// Counts outcomes as they come.
+    final class Tally: Sendable {
+        private struct State {
+            var counts: [Outcome: Int] = [:]
+            var guestFailed = false
+            var deadlinePassed = false
+        }
+
+        private let state = Mutex(State())
+
+        func count(_ outcome: Outcome) { state.withLock { $0.counts[outcome, default: 0] += 1 } }
+        func guestFailed() { state.withLock { $0.guestFailed = true } }
+        func deadlinePassed() { state.withLock { $0.deadlinePassed = true } }
+
+        var counts: [String: Int] {
+            state.withLock { Dictionary(uniqueKeysWithValues: $0.counts.map { ($0.key.rawValue, $0.value) }) }
+        }
+
+        var status: ExitStatus {
+            state.withLock { state in
+                var outcomes = Array(state.counts.keys)
+                if state.guestFailed { outcomes.append(.error) }
+                if state.deadlinePassed { outcomes.append(.timeout) }
+                return ExitStatus.gravest(of: outcomes)
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+import Diagnostics
+import LabResults
+import LabSpec
+
+/// What would run where: every guest with its image, memory and backend, and every run of every task.
+public struct RunPlan: Sendable {
+    /// One guest as it will be started.
+    public struct PlannedGuest: Sendable {
+        /// The guest.
+        public var guest: Guest
+        /// Its group's declaration.
+        public var group: GuestGroup
+        /// Linux or Windows-like.
+        public var os: GuestOS
+        /// RAM.
+        public var memory: ByteCount
+        /// What it costs the host: RAM and the machine's overhead.
+        public var cost: ByteCount
+        /// What runs it.
+        public var backend: any MachineBackend
+    }
+
+    /// The lab.
+    public let lab: Lab
+    /// Guests in the order of the file.
+    public let guests: [PlannedGuest]
+    /// How much memory the fleet may take at a time.
+    public let budget: MemoryBudget
+    /// How many guests may run at a time.
+    public let seats: Int
+
+    /// Plans a lab.
+    ///
+    /// `images` tells what is known of each image the lab names, `backend` picks the backend of a group. Throws every
+    /// reason why the lab can never run here, all at once: a guest below its image's minimum, one that is larger than the
+    /// budget, networked guests that must be up together and do not fit, whatever `backend` throws.
+    public static func make(
+        lab: Lab, images: [String: ImageFacts], budget: MemoryBudget, seats: Int? = nil,
+        backend: (GuestGroup) throws(Diagnostic) -> any MachineBackend
+    ) throws(DiagnosticList) -> RunPlan {
+        var problems: [Diagnostic] = []
+        var guests: [PlannedGuest] = []
+        for group in lab.groups {
+            guard let facts = images[group.image] else {
+                problems.append(Diagnostic(.specification, "image \(group.image) is not known", at: group.span))
+                continue
+            }
+            let memory = group.memory ?? facts.defaultMemory
+            if memory < facts.minimumMemory {
+                problems.append(
+                    Diagnostic(
+                        .specification,
+                        "\(group.name): \(memory) is too little for image \(group.image), which needs \(facts.minimumMemory)",
+                        remedy: "give the guests at least `memory: \(facts.minimumMemory)`", at: group.span))
+            }
+            do throws(Diagnostic) {
+                let backend = try backend(group)
+                let cost = memory + backend.overhead(memory: memory, cpus: group.cpus)
+                if cost > budget.limit {
+                    problems.append(tooLarge(group, memory: memory, cost: cost, budget: budget))
+                }
+                for guest in group.guests {
+                    guests.append(
+                        PlannedGuest(
+                            guest: guest, group: group, os: facts.os, memory: memory, cost: cost, backend: backend))
+                }
+            } catch {
+                problems.append(located(error, at: group.span))
+            }
+        }
+        problems += networksThatCannotFit(lab, guests: guests, budget: budget)
+        problems += unsupported(lab)
+        guard problems.isEmpty else { throw DiagnosticList(problems) }
+        return RunPlan(lab: lab, guests: guests, budget: budget, seats: max(1, seats ?? guests.count))
+    }
+
+    /// The cost of the whole fleet.
+    public var totalCost: ByteCount { guests.reduce(ByteCount(0)) { $0 + $1.cost } }
+
+    /// In how many waves the fleet comes up when each guest runs to its end before the next takes its place.
+    public var waves: Int {
+        var waves = guests.isEmpty ? 0 : 1
+        var used = ByteCount(0)
+        var count = 0
+        for guest in guests {
+            if used + guest.cost > budget.limit || count >= seats {
+                waves += 1
+                used = ByteCount(0)
+                count = 0
+            }
+            used = used + guest.cost
+            count += 1
+        }
+        return waves
+    }
+
+    /// Whether any task may run on the guest.
+    func hasTasks(for guest: String) -> Bool {
+        lab.tasks.contains { task in
+            task.targets.contains { target in
+                switch target {
+                case .every(let names), .any(let names): names.contains(guest)
+                }
+            }
+        }
+    }
+
+    /// Every run of every task in the order of the file.
+    public var runs: [TaskID] {
+        lab.tasks.flatMap { task in
+            task.targets.flatMap { target -> [TaskID] in
+                let guests: [String?] =
+                    switch target {
+                    case .every(let names): names
+                    case .any: [nil]
+                    }
+                return guests.flatMap { guest in
+                    (1...max(task.repetitions, 1)).map {
+                        TaskID(task: task.name, guest: guest, index: $0, repetitions: task.repetitions)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the run's first event says.
+    public func description(host: HostDescription, version: String) -> RunDescription {
+        RunDescription(
+            lab: lab.name, cell: lab.cell?.id, file: lab.source.path, host: host,
+            guests: guests.map {
+                GuestDescription(
+                    name: $0.guest.name, group: $0.guest.group, image: $0.group.image, os: $0.os.rawValue,
+                    memory: $0.memory.bytes, cpus: $0.group.cpus, backend: $0.backend.name)
+            },
+            tasks: runs, version: version)
+    }
+
+    private static func tooLarge(
+        _ group: GuestGroup, memory: ByteCount, cost: ByteCount, budget: MemoryBudget
+    ) -> Diagnostic {
+        Diagnostic(
+            .specification,
+            "\(group.name): one guest needs \(cost) (\(memory) and the machine's own), but only \(budget.limit) may be used",
+            remedy: "lower its `memory:`, or free memory on the host", cause: budget.explanation, at: group.span)
+    }
+
+    /// Guests on one network are peers that must be up together.
+    private static func networksThatCannotFit(
+        _ lab: Lab, guests: [PlannedGuest], budget: MemoryBudget
+    ) -> [Diagnostic] {
+        lab.networks.compactMap { network in
+            let peers = guests.filter { $0.group.networks.contains(network.name) }
+            let sum = peers.reduce(ByteCount(0)) { $0 + $1.cost }
+            guard peers.count > 1, sum > budget.limit else { return nil }
+            return Diagnostic(
+                .specification,
+                "the \(peers.count) guests on network \(network.name) must be up together and need \(sum), but only "
+                    + "\(budget.limit) may be used",
+                remedy: "lower their `memory:` or `count:`", cause: budget.explanation, at: network.span)
+        }
+    }
+
+    private static func unsupported(_ lab: Lab) -> [Diagnostic] {
+        var problems: [Diagnostic] = []
+        for task in lab.tasks {
+            if case .lua = task.action {
+                problems.append(
+                    Diagnostic(
+                        .specification, "task \(task.name): `lua:` tasks are not available in this version",
+                        remedy: "use `run:` or `script:`", at: task.span))
+            }
+        }
+        for group in lab.groups where group.boot == .clone {
+            problems.append(
+                Diagnostic(
+                    .specification, "\(group.name): `boot: clone` is not available in this version",
+                    remedy: "use `boot: cold`, or leave it to `auto`", at: group.span))
+        }
+        return problems
+    }
+
+    private static func located(_ problem: Diagnostic, at span: SourceSpan?) -> Diagnostic {
+        var problem = problem
+        problem.span = problem.span ?? span
+        return problem
+    }
+}
+
+/// How much memory a fleet may take.
+public struct MemoryBudget: Sendable, Hashable {
+    /// The limit.
+    public var limit: ByteCount
+    /// Where the limit comes from, in words: `22.1GiB are available on this host`.
+    public var explanation: String
+
+    /// A budget as given.
+    public init(limit: ByteCount, explanation: String) {
+        self.limit = limit
+        self.explanation = explanation
+    }
+}

@@ -1,0 +1,181 @@
+import Diagnostics
+import Glibc
+import GuestConsole
+import HostSystem
+import LabResults
+import LabSpec
+
+/// Carries one task through on one guest: files in, the command, the verdict, files out, the reboot.
+struct TaskRunner: Sendable {
+    let lab: Lab
+    let timeFactor: Double
+    /// When the whole lab's time is up.
+    let labDeadline: ContinuousClock.Instant?
+    let results: RunDirectory
+
+    /// How long collecting files may take when the task's own time is already used up.
+    private static let collectionTime = Duration.seconds(60)
+    /// How long an interrupted command may take to go.
+    private static let interruptTime = Duration.seconds(10)
+
+    /// Runs one attempt. Never throws: whatever happens is the result's outcome. When the guest is lost on the way, its
+    /// session says so afterwards.
+    func attempt(_ run: Schedule.Run, of task: LabTask, on session: GuestSession) async -> TaskResult {
+        let id = TaskID(
+            task: task.name, guest: session.guest.guest.name, index: run.index, repetitions: task.repetitions)
+        let output = results.outputWriter(id)
+        var result = TaskResult(id: id, outcome: .passed, attempts: run.attempt)
+        result.outputPath = RunDirectory.taskOutput(id)
+        let deadline = bounded(ContinuousClock.now + (task.timeout ?? lab.timeouts.task) * timeFactor)
+        do {
+            for copy in task.put {
+                try await session.whileAlive { try await session.files.put(copy, deadline: deadline) }
+            }
+            if let script = try script(of: task.action) {
+                try await perform(script, task, id, session, output, deadline, &result)
+            }
+            await collect(task, session, &result)
+            if task.reboot, result.outcome == .passed {
+                try await session.reboot(deadline: bounded(ContinuousClock.now + lab.timeouts.boot * timeFactor))
+            }
+        } catch {
+            await record(error, of: task, on: session, in: &result)
+        }
+        do throws(Diagnostic) {
+            try output.close()
+        } catch {
+            result.outcome = .error
+            result.message = sentence(of: error)
+        }
+        result.outputBytes = output.count
+        result.outputTail = output.tail
+        if result.outcome == .passed, run.attempt > 1 { result.outcome = .flaky }
+        return result
+    }
+
+    private func perform(
+        _ script: String, _ task: LabTask, _ id: TaskID, _ session: GuestSession, _ output: OutputWriter,
+        _ deadline: ContinuousClock.Instant, _ result: inout TaskResult
+    ) async throws {
+        let command = GuestCommand(
+            script, environment: environment(of: task, id, session.guest.group).map { ($0.name, $0.value) })
+        let silence = lab.timeouts.silence.map { $0 * timeFactor }
+        let ended = try await session.whileAlive {
+            try await session.commands.run(
+                command, deadline: deadline, silence: silence, output: { output.append($0) })
+        }
+        result.exit = ended.exit
+        let disappointment = try task.expect.disappointment(exit: ended.exit) {
+            try output.close()
+            return try SmallFile.bytes(results.absolute(RunDirectory.taskOutput(id)), limit: Expectation.searchLimit)
+        }
+        if let disappointment {
+            result.outcome = .failed
+            result.message = disappointment
+        }
+    }
+
+    /// Collects the task's files; what is missing fails a task that would have passed.
+    private func collect(_ task: LabTask, _ session: GuestSession, _ result: inout TaskResult) async {
+        guard !task.get.isEmpty, session.loss.current == nil else { return }
+        let folder = RunDirectory.artifacts(result.id)
+        let deadline = ContinuousClock.now + Self.collectionTime * max(timeFactor, 1)
+        for path in task.get {
+            do {
+                try FileTree.makeFolder(results.absolute(folder))
+                let name = try await session.whileAlive { [absolute = results.absolute(folder)] in
+                    try await session.files.get(path, into: absolute, deadline: deadline)
+                }
+                result.artifacts.append("\(folder)/\(name)")
+            } catch let loss as GuestLoss {
+                result.note(loss.outcome, loss.message)
+                result.consoleTail = loss.consoleTail
+                return
+            } catch let problem as Diagnostic {
+                result.note(problem.category == .guest ? .failed : .error, sentence(of: problem))
+            } catch {
+                result.note(.error, "\(path) could not be collected: \(sentence(of: error))")
+            }
+        }
+    }
+
+    /// Turns what ended an attempt early into its outcome, and brings the guest back to its prompt if it can be.
+    private func record(
+        _ error: any Error, of task: LabTask, on session: GuestSession, in result: inout TaskResult
+    ) async {
+        switch error {
+        case let loss as GuestLoss:
+            result.outcome = loss.outcome
+            result.message = loss.message
+            result.consoleTail = loss.consoleTail
+        case ConsoleError.deadline, ConsoleError.silence:
+            result.outcome = .timeout
+            result.message = timeoutMessage(error, task)
+            await recover(session, after: task)
+            await collect(task, session, &result)
+        case is CancellationError, ConsoleError.cancelled:
+            result.outcome = .skipped
+            result.message = "interrupted"
+        case is Diagnostic:
+            result.outcome = .error
+            result.message = sentence(of: error)
+        default:
+            result.outcome = .error
+            result.message = sentence(of: error)
+            await recover(session, after: task)
+        }
+    }
+
+    private func timeoutMessage(_ error: any Error, _ task: LabTask) -> String {
+        if case ConsoleError.silence = error {
+            return "printed nothing for \(inWords((lab.timeouts.silence ?? .zero) * timeFactor))"
+        }
+        if let labDeadline, ContinuousClock.now >= labDeadline { return "the lab's time was up" }
+        return "did not end within \(inWords((task.timeout ?? lab.timeouts.task) * timeFactor))"
+    }
+
+    /// After a timeout the command still runs: interrupt it. A guest that does not come back to its prompt is lost.
+    private func recover(_ session: GuestSession, after task: LabTask) async {
+        guard session.loss.current == nil else { return }
+        let usable = try? await session.whileAlive { await session.commands.interrupt(grace: Self.interruptTime) }
+        if usable != true {
+            session.loss.fulfil(
+                GuestLoss(
+                    outcome: .error, message: "the guest did not come back after task \(task.name) ran out of time",
+                    consoleTail: session.consoleTail))
+        }
+    }
+
+    private func script(of action: TaskAction) throws -> String? {
+        switch action {
+        case .run(let text): return text
+        case .script(let path):
+            let bytes = try SmallFile.bytes(path, limit: 64 << 20)
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw Diagnostic(
+                    .specification, "\(path) is not text in UTF-8", remedy: "use `put:` for programs and `run:` to start them")
+            }
+            return text
+        case .nothing, .lua: return nil
+        }
+    }
+
+    private func environment(of task: LabTask, _ id: TaskID, _ group: GuestGroup) -> [EnvironmentVariable] {
+        [
+            EnvironmentVariable("VMLAB_LAB", lab.name), EnvironmentVariable("VMLAB_GUEST", id.guest ?? ""),
+            EnvironmentVariable("VMLAB_TASK", task.name), EnvironmentVariable("VMLAB_INDEX", "\(id.index)"),
+        ] + group.env + task.env
+    }
+
+    private func bounded(_ deadline: ContinuousClock.Instant) -> ContinuousClock.Instant {
+        labDeadline.map { min($0, deadline) } ?? deadline
+    }
+}
+
+extension TaskResult {
+    /// Adds trouble that came after the verdict: it outweighs a pass and is told beside a failure.
+    fileprivate mutating func note(_ outcome: Outcome, _ message: String) {
+        if self.outcome == .passed { self.outcome = outcome }
+        self.message = [self.message, message].compactMap { $0 }.joined(separator: "; ")
+    }
+}

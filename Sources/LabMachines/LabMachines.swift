@@ -1,1 +1,0 @@
-// LabMachines: see DESIGN.md's table.

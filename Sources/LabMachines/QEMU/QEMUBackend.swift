@@ -1,0 +1,171 @@
+import Diagnostics
+import Glibc
+import HostSystem
+import LabEngine
+import LabSpec
+
+/// Machines in QEMU: any guest, on any host.
+public struct QEMUBackend: MachineBackend {
+    /// What runs the guests' instructions.
+    public enum Acceleration: Sendable, Hashable {
+        /// The host's processor where its KVM really is hardware, else emulation.
+        case automatic
+        /// Emulation, whatever the host has.
+        case emulated
+        /// KVM, whatever the probe says.
+        case kvm
+    }
+
+    /// The oldest QEMU whose options are used here.
+    public static let oldestVersion = QEMUVersion(major: 7, minor: 0)
+
+    /// `qemu-kvm` or `qemu-tcg`.
+    public var name: String { commandLine.accelerator == .kvm ? "qemu-kvm" : "qemu-tcg" }
+
+    /// The program's path and version.
+    public let executable: String
+    /// Its version.
+    public let version: QEMUVersion
+
+    let commandLine: QEMUCommandLine
+
+    /// Finds QEMU and chooses the accelerator.
+    ///
+    /// Throws a `Diagnostic` with the Debian package when QEMU or qemu-img is missing or too old.
+    public init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) async throws {
+        try Tool.require(["qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"])
+        let result = try await Tool.run("qemu-system-x86_64", ["--version"], package: "qemu-system-x86")
+        guard let version = QEMUVersion(parsing: result.text) else {
+            throw Diagnostic(
+                .host, "qemu-system-x86_64 does not tell its version", cause: result.errors.last ?? result.text)
+        }
+        guard version >= Self.oldestVersion else {
+            throw Diagnostic(
+                .host, "QEMU \(version) is too old: vmlab needs \(Self.oldestVersion) or later",
+                remedy: "on Debian 12 or later: `apt-get install qemu-system-x86`")
+        }
+        self.version = version
+        executable = Tool.find("qemu-system-x86_64") ?? "/usr/bin/qemu-system-x86_64"
+        let accelerator: QEMUCommandLine.Accelerator
+        switch acceleration {
+        case .emulated: accelerator = .tcg
+        case .kvm: accelerator = .kvm
+        case .automatic:
+            if case .hardware = probe ?? KVMProbe.run() { accelerator = .kvm } else { accelerator = .tcg }
+        }
+        commandLine = QEMUCommandLine(accelerator: accelerator)
+    }
+
+    /// What QEMU costs beyond the guest's RAM: see `MeasuredOverhead`.
+    public func overhead(of configuration: MachineConfiguration) -> ByteCount {
+        MeasuredOverhead.of(commandLine.accelerator, cpus: configuration.cpus)
+    }
+
+    /// Starts a guest. See the protocol.
+    public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
+        try check(configuration)
+        let drives = QEMUDrive.all(of: configuration, formatOf: DiskFormat.of)
+        let files = drives.filter { $0.preparation != .none }.map(\.path)
+        do {
+            for drive in drives { try await prepare(drive) }
+            return try await launch(configuration, drives, files)
+        } catch {
+            for file in files { try? FileTree.remove(file) }
+            throw error
+        }
+    }
+
+    private func check(_ configuration: MachineConfiguration) throws {
+        let segments = configuration.networks.contains { if case .segment = $0.link { true } else { false } }
+        if segments && version < QEMUVersion(major: 7, minor: 2) {
+            throw Diagnostic(
+                .host, "networks between guests need QEMU 7.2 or later, this is \(version)",
+                remedy: "on Debian 12 or later: `apt-get install qemu-system-x86`")
+        }
+    }
+
+    private func prepare(_ drive: QEMUDrive) async throws {
+        switch drive.preparation {
+        case .none: break
+        case .overlay(let base, let format):
+            try await Tool.run(
+                "qemu-img", ["create", "-q", "-f", "qcow2", "-b", base, "-F", format.rawValue, drive.path],
+                package: "qemu-utils"
+            ).checked("cannot make an overlay over the disk \(base)")
+        case .sparse(let bytes):
+            do throws(SystemCallError) {
+                try FileTree.makeSparseFile(drive.path, size: bytes)
+            } catch {
+                throw error.diagnostic("cannot make the scratch disk \(drive.path)")
+            }
+        }
+    }
+
+    private func launch(
+        _ configuration: MachineConfiguration, _ drives: [QEMUDrive], _ files: [String]
+    ) async throws -> QEMUMachine {
+        let what = "cannot start the guest \(configuration.name)"
+        let child: ChildProcess
+        let sockets: [StreamSocket]
+        do throws(SystemCallError) {
+            (child, sockets) = try await spawn(commandLine.arguments(for: configuration, drives: drives))
+        } catch {
+            throw error.diagnostic(what)
+        }
+        let monitor = QMPClient(sockets[0])
+        do {
+            // A loaded host may take seconds to run QEMU's start-up code; its end is noticed at once.
+            try await monitor.handshake(timeout: .seconds(60))
+        } catch {
+            // Let it finish its last words when it is dying by itself.
+            if error as? QMPError == .closed {
+                _ = try? await withDeadline(.now + .seconds(2)) { try await child.wait() }
+            }
+            child.kill()
+            let status = await child.ended()
+            monitor.close()
+            if error is CancellationError { throw error }
+            throw Diagnostic(
+                .host, what, remedy: remedy(for: child.standardError), cause: "QEMU: \(status)",
+                notes: Array(child.standardError.suffix(8)))
+        }
+        return QEMUMachine(
+            child: child, monitor: monitor, console: sockets[1], commands: sockets[2], files: files)
+    }
+
+    private func spawn(_ arguments: [String]) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
+        let monitor = try DescriptorPair.socketPair()
+        let console = try DescriptorPair.socketPair()
+        let commands = try DescriptorPair.socketPair()
+        let child = try await ChildProcess.spawn(
+            ChildConfiguration(
+                executable: executable, arguments: arguments, workingDirectory: "/",
+                inherited: [
+                    QEMUCommandLine.Descriptor.monitor: monitor.second.number,
+                    QEMUCommandLine.Descriptor.console: console.second.number,
+                    QEMUCommandLine.Descriptor.commands: commands.second.number,
+                ]))
+        do throws(SystemCallError) {
+            return (
+                child,
+                [
+                    try StreamSocket(owning: monitor.first), try StreamSocket(owning: console.first),
+                    try StreamSocket(owning: commands.first),
+                ]
+            )
+        } catch {
+            child.kill()
+            _ = await child.ended()
+            throw error
+        }
+    }
+
+    private func remedy(for lines: [String]) -> String? {
+        let text = lines.joined(separator: "\n")
+        if text.contains("Cannot allocate memory") || text.contains("cannot set up guest memory") {
+            return "run fewer guests at once or give them less `memory:`"
+        }
+        if text.contains("No space left") { return "free some disk space, or point TMPDIR at a larger file system" }
+        return nil
+    }
+}

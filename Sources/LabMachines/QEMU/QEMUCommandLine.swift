@@ -1,0 +1,128 @@
+import LabEngine
+import LabSpec
+
+/// QEMU's arguments for a machine: a pure function of what it is made of.
+struct QEMUCommandLine: Sendable {
+    /// What runs the guest's instructions.
+    enum Accelerator: String, Sendable, Hashable {
+        /// QEMU's own translation: works on any host.
+        case tcg
+        /// The host's processor.
+        case kvm
+    }
+
+    /// The descriptors under which QEMU inherits our connections.
+    enum Descriptor {
+        static let monitor: Int32 = 3
+        static let console: Int32 = 4
+        static let commands: Int32 = 5
+    }
+
+    /// The translation cache of one emulated guest in MiB: the larger part of what it costs beyond its RAM. QEMU's own
+    /// default is a fixed 1 GiB, which fleets do not fit into.
+    static let translationCache = 64
+
+    let accelerator: Accelerator
+
+    /// The arguments, without the program.
+    func arguments(for configuration: MachineConfiguration, drives: [QEMUDrive]) -> [String] {
+        var words = machine(configuration)
+        words += boot(configuration)
+        words += channels
+        for (index, drive) in drives.enumerated() { words += disk(drive, index) }
+        for (index, card) in configuration.networks.enumerated() { words += network(card, index) }
+        return words
+    }
+
+    private func machine(_ configuration: MachineConfiguration) -> [String] {
+        let mebibytes = max(1, configuration.memory.bytes.dividedRoundingUp(by: 1 << 20))
+        return [
+            "-name", "guest=\(Self.escaped(configuration.name)),debug-threads=on",
+            "-nodefaults", "-no-user-config", "-display", "none",
+            // A guest's process starts nothing and gains nothing.
+            "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+            "-M", "q35,vmport=off,smbus=off,sata=off",
+            "-accel", accelerator == .kvm ? "kvm" : "tcg,tb-size=\(Self.translationCache)",
+            // Emulated SMAP breaks Wine's user-mode iretq, which oopses the guest's kernel.
+            "-cpu", accelerator == .kvm ? "host" : "max,-smap",
+            "-smp", "\(configuration.cpus)",
+            "-m", "\(mebibytes)M",
+            "-rtc", "base=utc",
+            // A panic is an event, and the guest goes on saying its last words. A reboot is a reboot.
+            "-device", "pvpanic", "-action", "panic=none,reboot=reset,shutdown=poweroff",
+            "-device", "virtio-rng-pci",
+        ]
+    }
+
+    private func boot(_ configuration: MachineConfiguration) -> [String] {
+        var words: [String] = []
+        if let firmware = configuration.image.firmware { words += ["-bios", firmware] }
+        if let kernel = configuration.image.kernel {
+            words += ["-kernel", kernel]
+            if let initrd = configuration.image.initrd { words += ["-initrd", initrd] }
+            if !configuration.cmdline.isEmpty { words += ["-append", configuration.cmdline] }
+        }
+        return words
+    }
+
+    /// The monitor and the two serial ports come as connected sockets: nothing to bind, to poll for or to clean up, and
+    /// QEMU writes to them from its first instruction, so not a byte is lost.
+    private var channels: [String] {
+        [
+            "-chardev", "socket,id=monitor,fd=\(Descriptor.monitor)", "-mon", "chardev=monitor,mode=control",
+            "-chardev", "socket,id=com1,fd=\(Descriptor.console)", "-serial", "chardev:com1",
+            "-chardev", "socket,id=com2,fd=\(Descriptor.commands)", "-serial", "chardev:com2",
+        ]
+    }
+
+    private func disk(_ drive: QEMUDrive, _ index: Int) -> [String] {
+        let node = "disk\(index)"
+        let blockdev: JSONValue = [
+            "node-name": .string(node),
+            "driver": .string(drive.format.rawValue),
+            "read-only": .bool(drive.isReadOnly),
+            // Nothing outlives the machine, so nothing is flushed; never O_DIRECT, so that the host and the guest see
+            // each other's writes to the exchange disk through the page cache.
+            "cache": ["direct": false, "no-flush": true],
+            "discard": "unmap",
+            "file": ["driver": "file", "filename": .string(drive.path)],
+        ]
+        var device: [String: JSONValue] = [
+            "driver": "virtio-blk-pci", "drive": .string(node), "serial": .string(drive.serial),
+        ]
+        // A full host disk is the guest's I/O error, not a machine that stands still.
+        if !drive.isReadOnly { (device["werror"], device["rerror"]) = ("report", "report") }
+        return ["-blockdev", blockdev.line, "-device", JSONValue.object(device).line]
+    }
+
+    private func network(_ card: NetworkAttachment, _ index: Int) -> [String] {
+        let id = "net\(index)"
+        let backend: JSONValue
+        switch card.link {
+        case .nat:
+            backend = ["type": "user", "id": .string(id)]
+        case .segment(let local, let remote):
+            backend = [
+                "type": "dgram", "id": .string(id),
+                "local": ["type": "unix", "path": .string(local)],
+                "remote": ["type": "unix", "path": .string(remote)],
+            ]
+        }
+        // Without its option ROM the card does not try to boot the guest from the network.
+        let device: JSONValue = [
+            "driver": "virtio-net-pci", "netdev": .string(id), "mac": .string(card.mac), "romfile": "",
+        ]
+        return ["-netdev", backend.line, "-device", device.line]
+    }
+
+    /// A value inside a comma-separated option.
+    private static func escaped(_ value: String) -> String {
+        value.split(separator: ",", omittingEmptySubsequences: false).joined(separator: ",,")
+    }
+}
+
+extension UInt64 {
+    fileprivate func dividedRoundingUp(by divisor: UInt64) -> UInt64 {
+        self / divisor + (self % divisor == 0 ? 0 : 1)
+    }
+}

@@ -1,0 +1,58 @@
+import Diagnostics
+import Synchronization
+
+/// Records a guest's kernel console: every line with the host's time in front, the guest's bytes as they came, escape
+/// sequences included. The file is made at the first byte.
+///
+///     # console of lin-1; seconds since 2026-11-22T11:00:00.123Z
+///     [   3.204511] Linux version 6.1.0
+public final class ConsoleLogWriter: Sendable {
+    private let clock: RunClock
+    private let guest: String
+    private let state: Mutex<State>
+
+    private struct State: ~Copyable {
+        var file: FileWriter
+        var hasHead = false
+        var atLineStart = true
+    }
+
+    /// A log at the path; several writers of one path append to it. Times are the run's.
+    public init(path: String, guest: String, clock: RunClock) {
+        self.clock = clock
+        self.guest = guest
+        state = Mutex(State(file: FileWriter(.file(path, append: true))))
+    }
+
+    /// Takes what the console said now. It is on its way to the disk when this returns, so that another terminal can
+    /// follow it and a killed run leaves it; errors are kept for `close`.
+    public func append(_ bytes: some Sequence<UInt8>) {
+        state.withLock { state in
+            var lines: [UInt8] = []
+            let elapsed = clock.elapsed
+            let stamp = "[\(pad(fixed(elapsed, 6), 11))] ".utf8
+            for byte in bytes {
+                if state.atLineStart { lines.append(contentsOf: stamp) }
+                lines.append(byte)
+                state.atLineStart = byte == UInt8(ascii: "\n")
+            }
+            guard !lines.isEmpty else { return }
+            if !state.hasHead {
+                state.hasHead = true
+                let start = timestamp(clock.wall - elapsed)
+                state.file.append("# console of \(visible(guest)); seconds since \(start)\n".utf8)
+            }
+            state.file.append(lines)
+            state.file.flush()
+        }
+    }
+
+    /// Ends the log. Throws when bytes were lost, for whatever reason; a second call says the same.
+    public func close() throws(Diagnostic) {
+        let failure = state.withLock { state -> Diagnostic? in
+            if state.hasHead { state.file.close() }
+            return state.file.failure
+        }
+        if let failure { throw failure }
+    }
+}

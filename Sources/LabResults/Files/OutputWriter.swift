@@ -1,0 +1,59 @@
+import Diagnostics
+import Synchronization
+
+/// Writes what a task's command prints to a file, byte for byte, and keeps its end for reports.
+public final class OutputWriter: Sendable {
+    /// How much of the end is kept, in bytes.
+    public static let tailLimit = 4096
+
+    private let state: Mutex<State>
+
+    private struct State: ~Copyable {
+        var file: FileWriter
+        var count = 0
+        var tail: [UInt8] = []
+    }
+
+    /// A writer that replaces the file at the path; the file is made when the first bytes are written out, at the latest
+    /// by `close`, so that a command that printed nothing leaves an empty one.
+    public init(path: String) {
+        state = Mutex(State(file: FileWriter(.file(path, append: false))))
+    }
+
+    /// Takes bytes; never fails: errors are kept for `close`.
+    public func append(_ bytes: some Collection<UInt8>) {
+        state.withLock { state in
+            state.count += bytes.count
+            state.file.append(bytes)
+            state.tail.append(contentsOf: bytes.suffix(Self.tailLimit))
+            // Trimmed at twice the limit, so that many small appends do not move the tail each time.
+            if state.tail.count > 2 * Self.tailLimit {
+                state.tail.removeFirst(state.tail.count - Self.tailLimit)
+            }
+        }
+    }
+
+    /// Bytes taken so far, those lost to a full disk included.
+    public var count: Int { state.withLock { $0.count } }
+
+    /// The end of the output as text, at most 4 KiB of it; bytes that are not UTF-8 become U+FFFD.
+    public var tail: String {
+        state.withLock { state in
+            var end = state.tail.suffix(Self.tailLimit)
+            // A cut may fall inside a character: leave out its rest.
+            if state.count > end.count {
+                end = end.dropFirst(end.prefix(3).prefix { $0 & 0xC0 == 0x80 }.count)
+            }
+            return String(decoding: end, as: UTF8.self)
+        }
+    }
+
+    /// Writes out everything. Throws when bytes were lost, for whatever reason; a second call says the same.
+    public func close() throws(Diagnostic) {
+        let failure = state.withLock { state -> Diagnostic? in
+            state.file.close()
+            return state.file.failure
+        }
+        if let failure { throw failure }
+    }
+}

@@ -1,0 +1,153 @@
+import Diagnostics
+import Glibc
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// A run's results directory and its layout:
+///
+///     results.json  events.jsonl  junit.xml  report.html
+///     guests/<guest>/console.log
+///     tasks/<task>/<guest>/output          artifacts/ beside it
+///     tasks/<task>/<guest>/<index>/output  for a task with repetitions
+///     <cell>/…                             the same again for each cell of a matrix
+///
+/// While the value lives, no other run can use the directory.
+public final class RunDirectory: Sendable {
+    /// The directory's path, relative if it was given so.
+    public let path: String
+    /// Holds the lock on the marker file; -1 for a cell, whose parent holds it.
+    private let lock: Int32
+    private let parent: RunDirectory?
+
+    /// The file that tells a results directory from any other, so that only such a one is ever written over.
+    private static let marker = ".vmlab-results"
+
+    private init(path: String, lock: Int32, parent: RunDirectory?) {
+        self.path = path
+        self.lock = lock
+        self.parent = parent
+    }
+
+    deinit {
+        if lock >= 0 { close(lock) }
+    }
+
+    /// Makes `<root>/<lab>-<time>/`, or with `out` that very directory. Two runs in one second get two directories. `out`
+    /// may be new, empty, or an earlier run's results, which are then removed; anything else is refused, as is the
+    /// directory of a run that is still going.
+    public static func create(
+        lab: String, under root: String = "results", out: String? = nil, time: Double = RunClock().wall
+    ) throws(Diagnostic) -> RunDirectory {
+        if let out { return try reuse(out) }
+        if let error = System.makeFolders(root) { throw error }
+        let base = "\(root)/\(safeFileName(lab))-\(folderTimestamp(time))"
+        for attempt in 1...1000 {
+            let path = attempt == 1 ? base : "\(base)-\(attempt)"
+            if mkdir(path, 0o777) == 0 {
+                let directory = RunDirectory(path: path, lock: try acquire(path), parent: nil)
+                directory.becomeLatest(in: root)
+                return directory
+            }
+            guard errno == EEXIST else { throw System.diagnostic("cannot make the folder \(path)", errno) }
+        }
+        throw Diagnostic(
+            .host, "there are already a thousand results named \(base)", remedy: "choose a place with --out DIR")
+    }
+
+    /// The directory of one cell of a matrix, within this one.
+    public func cell(_ id: String) throws(Diagnostic) -> RunDirectory {
+        let path = absolute(safeFileName(id))
+        if let error = System.makeFolders(path) { throw error }
+        if let error = System.replace("\(path)/\(Self.marker)", with: []) { throw error }
+        return RunDirectory(path: path, lock: -1, parent: self)
+    }
+
+    // MARK: Layout
+
+    /// The path of something in this directory.
+    public func absolute(_ relative: String) -> String { "\(path)/\(relative)" }
+
+    /// The whole run; relative, as are all the following.
+    public static let results = "results.json"
+    /// One object per event.
+    public static let events = "events.jsonl"
+    /// One testcase per task and guest.
+    public static let junit = "junit.xml"
+    /// The page for people.
+    public static let report = "report.html"
+
+    /// A guest's kernel console.
+    public static func consoleLog(_ guest: String) -> String { "guests/\(safeFileName(guest))/console.log" }
+
+    /// What a task printed on a guest.
+    public static func taskOutput(_ id: TaskID) -> String { "\(folder(id))/output" }
+
+    /// The folder of the files collected from a guest.
+    public static func artifacts(_ id: TaskID) -> String { "\(folder(id))/artifacts" }
+
+    private static func folder(_ id: TaskID) -> String {
+        let base = "tasks/\(safeFileName(id.task))/\(safeFileName(id.guest ?? "none"))"
+        return id.repetitions > 1 ? "\(base)/\(id.index)" : base
+    }
+
+    /// A writer for a guest's console; makes no file yet.
+    public func consoleWriter(_ guest: String, clock: RunClock) -> ConsoleLogWriter {
+        ConsoleLogWriter(path: absolute(Self.consoleLog(guest)), guest: guest, clock: clock)
+    }
+
+    /// A writer for a task's output; makes no file yet.
+    public func outputWriter(_ id: TaskID) -> OutputWriter { OutputWriter(path: absolute(Self.taskOutput(id))) }
+
+    // MARK: Making
+
+    private static func reuse(_ path: String) throws(Diagnostic) -> RunDirectory {
+        if let error = System.makeFolders(path) { throw error }
+        guard let entries = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+            throw Diagnostic(.host, "cannot read \(path)", remedy: "choose another place with --out DIR")
+        }
+        guard entries.isEmpty || entries.contains(marker) else {
+            throw Diagnostic(
+                .specification, "\(path) is not empty and holds no results of vmlab",
+                remedy: "name a new or an empty directory with --out, so that nothing of yours is written over")
+        }
+        let directory = RunDirectory(path: path, lock: try acquire(path), parent: nil)
+        let ours: Set = [results, events, junit, report, "guests", "tasks"]
+        for entry in entries where ours.contains(entry) || System.exists("\(path)/\(entry)/\(marker)") {
+            do {
+                try FileManager.default.removeItem(atPath: "\(path)/\(entry)")
+            } catch {
+                throw Diagnostic(
+                    .host, "cannot remove the earlier results in \(path)/\(entry)",
+                    remedy: "remove them, or choose another place with --out DIR", cause: "\(error)")
+            }
+        }
+        return directory
+    }
+
+    private static func acquire(_ path: String) throws(Diagnostic) -> Int32 {
+        let file = "\(path)/\(marker)"
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw System.diagnostic("cannot write \(file)", errno) }
+        // A file system without locks is no reason to refuse; only a lock that somebody holds is.
+        if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+            close(descriptor)
+            throw Diagnostic(
+                .specification, "another run is writing to \(path)",
+                remedy: "wait for it to end, or give this run its own --out DIR")
+        }
+        return descriptor
+    }
+
+    /// Points `<root>/latest` here in one step. A convenience: failing is nobody's problem.
+    private func becomeLatest(in root: String) {
+        let draft = "\(root)/.latest.\(getpid())"
+        unlink(draft)
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        guard symlink(name, draft) == 0 else { return }
+        if rename(draft, "\(root)/latest") != 0 { unlink(draft) }
+    }
+}

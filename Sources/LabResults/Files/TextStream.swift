@@ -1,0 +1,44 @@
+import Synchronization
+
+/// Where a sink writes text: standard output, a file, or a test's collection. Never fails; the first error is kept.
+public final class TextStream: Sendable {
+    private let collect: (@Sendable (String) -> Void)?
+    private let file: Mutex<FileWriter>
+
+    /// Writes to a descriptor, which stays open. A reader that goes away (`vmlab run | head`) ends the writing, not the
+    /// run.
+    public init(descriptor: Int32) {
+        collect = nil
+        file = Mutex(FileWriter(.descriptor(descriptor)))
+    }
+
+    /// Writes to a file, which is replaced; it is made at the first text.
+    public init(path: String) {
+        collect = nil
+        file = Mutex(FileWriter(.file(path, append: false)))
+    }
+
+    /// Hands every text to a closure.
+    public init(_ collect: @escaping @Sendable (String) -> Void) {
+        self.collect = collect
+        file = Mutex(FileWriter(.descriptor(-1)))
+    }
+
+    /// Standard output.
+    public static var standardOutput: TextStream { TextStream(descriptor: 1) }
+
+    /// Writes the text out at once.
+    public func write(_ text: String) {
+        if let collect { return collect(text) }
+        file.withLock { file in
+            file.append(text.utf8)
+            file.flush()
+        }
+    }
+
+    /// What went wrong, in words.
+    public var problems: [String] {
+        guard let failure = file.withLock({ $0.failure }) else { return [] }
+        return [failure.sentence]
+    }
+}

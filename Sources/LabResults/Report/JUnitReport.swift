@@ -1,0 +1,118 @@
+/// A run as JUnit XML, in the dialect that Jenkins and Surefire share (junit-10): one suite per run, one case per task
+/// and guest. A wrong result or a passed deadline is a `failure`; a guest's death or panic is an `error`.
+public enum JUnitReport {
+    /// The whole file. Valid XML whatever the guests printed.
+    public static func xml(_ report: RunReport) -> String {
+        let name = report.lab + (report.cell.map { " [\($0)]" } ?? "")
+        let failures = report.tasks.count { $0.outcome == .failed || $0.outcome == .timeout }
+        let errors = report.tasks.count { $0.outcome == .error || $0.outcome == .panicked }
+        let skipped = report.tasks.count { $0.outcome == .skipped }
+        let counts: [(String, String)] = [
+            ("tests", "\(report.tasks.count)"), ("failures", "\(failures)"), ("errors", "\(errors)"),
+            ("time", fixed(report.duration, 3)),
+        ]
+        var xml = XMLText()
+        xml.open("testsuites", [("name", "vmlab")] + counts)
+        var suite = [("name", name)] + counts + [("skipped", "\(skipped)")]
+        if !report.started.isEmpty {
+            // The schema's timestamp is a date and a time without fraction or zone.
+            suite.append(("timestamp", String(report.started.prefix(19))))
+        }
+        if !report.host.name.isEmpty { suite.append(("hostname", report.host.name)) }
+        xml.open("testsuite", suite)
+        xml.open("properties")
+        for (key, value) in properties(report) { xml.empty("property", [("name", key), ("value", value)]) }
+        xml.close("properties")
+        for task in report.tasks { add(task, of: report, to: &xml) }
+        xml.close("testsuite")
+        xml.close("testsuites")
+        return xml.text
+    }
+
+    private static func properties(_ report: RunReport) -> [(String, String)] {
+        var all = [
+            ("vmlab.version", report.version), ("vmlab.file", report.file), ("vmlab.status", report.status),
+            ("host.kernel", report.host.kernel), ("host.cores", "\(report.host.cores)"),
+        ]
+        if let interrupted = report.interrupted { all.append(("vmlab.interrupted", interrupted)) }
+        return all
+    }
+
+    private static func add(_ task: TaskReport, of report: RunReport, to xml: inout XMLText) {
+        let name = task.task + (task.repetitions > 1 ? " [\(task.index)]" : "")
+        let suite = report.cell.map { "\(report.lab).\($0)" } ?? report.lab
+        xml.open(
+            "testcase",
+            [
+                ("classname", "\(suite).\(task.guest ?? "any")"), ("name", name),
+                ("time", fixed(task.duration, 3)),
+            ])
+        let message = visible(task.message ?? task.outcome.rawValue)
+        let details = (task.consoleTail.isEmpty ? [] : ["", "console:"] + task.consoleTail.map { visible($0) })
+            .joined(separator: "\n")
+        let attributes = [("type", task.outcome.rawValue), ("message", message)]
+        switch task.outcome {
+        case .passed: break
+        case .flaky: xml.empty("flakyFailure", attributes)
+        case .failed, .timeout: xml.element("failure", attributes, message + details)
+        case .panicked, .error: xml.element("error", attributes, message + details)
+        case .skipped: xml.empty("skipped", [("message", message)])
+        }
+        if !task.outputTail.isEmpty {
+            let cut = task.outputBytes > task.outputTail.utf8.count && task.output != nil
+            let head = cut ? "[the end of \(task.outputBytes) bytes in \(task.output ?? "")]\n" : ""
+            xml.element("system-out", [], head + visibleLines(task.outputTail).joined(separator: "\n"))
+        }
+        xml.close("testcase")
+    }
+}
+
+/// XML being written.
+struct XMLText {
+    private(set) var text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+    private var depth = 0
+
+    mutating func open(_ name: String, _ attributes: [(String, String)] = []) {
+        text += indent + tag(name, attributes) + ">\n"
+        depth += 1
+    }
+
+    mutating func close(_ name: String) {
+        depth -= 1
+        text += "\(indent)</\(name)>\n"
+    }
+
+    mutating func empty(_ name: String, _ attributes: [(String, String)]) {
+        text += indent + tag(name, attributes) + "/>\n"
+    }
+
+    mutating func element(_ name: String, _ attributes: [(String, String)], _ content: String) {
+        text += indent + tag(name, attributes) + ">" + Self.escaped(content) + "</\(name)>\n"
+    }
+
+    private var indent: String { String(repeating: "  ", count: depth) }
+
+    private func tag(_ name: String, _ attributes: [(String, String)]) -> String {
+        "<" + name + attributes.map { " \($0)=\"\(Self.escaped($1, attribute: true))\"" }.joined()
+    }
+
+    /// The text with markup escaped, and U+FFFD for what XML 1.0 cannot hold in any form.
+    static func escaped(_ text: String, attribute: Bool = false) -> String {
+        var escaped = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "&": escaped.append(contentsOf: "&amp;".unicodeScalars)
+            case "<": escaped.append(contentsOf: "&lt;".unicodeScalars)
+            case ">": escaped.append(contentsOf: "&gt;".unicodeScalars)
+            case "\"" where attribute: escaped.append(contentsOf: "&quot;".unicodeScalars)
+            case "\n" where attribute, "\t" where attribute, "\r":
+                escaped.append(contentsOf: "&#\(scalar.value);".unicodeScalars)
+            case "\n", "\t": escaped.append(scalar)
+            case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{84}", "\u{86}"..."\u{9F}", "\u{FFFE}", "\u{FFFF}":
+                escaped.append("\u{FFFD}")
+            default: escaped.append(scalar)
+            }
+        }
+        return String(escaped)
+    }
+}

@@ -1,0 +1,126 @@
+/// Makes the report of a run from its events.
+struct RunReportBuilder {
+    private var head = RunReport()
+    private var guests: [GuestReport] = []
+    private var guestPlaces: [String: Int] = [:]
+    private var declared: [TaskID] = []
+    /// Where a result belongs. A task for any free guest is declared without one.
+    private var taskPlaces: [TaskID: Int] = [:]
+    private var results: [TaskReport?] = []
+
+    /// Takes in one event.
+    mutating func receive(_ recorded: RecordedEvent) {
+        head.duration = recorded.elapsed
+        switch recorded.event {
+        case .runStarted(let description): start(description, at: recorded)
+        case .guestBooting(let guest, let backend, let boot):
+            update(guest) {
+                $0.backend = backend
+                $0.boot = boot
+                $0.console = RunDirectory.consoleLog(guest)
+            }
+        case .guestReady(let guest, let seconds):
+            update(guest) { $0.bootSeconds = seconds }
+        case .guestEnded(let guest, let orderly, let reason):
+            update(guest) {
+                // The first word on a guest's failure is the telling one; its end is a consequence.
+                guard $0.end != "failed" else { return }
+                $0.end = orderly ? "orderly" : "unexpected"
+                $0.reason = reason
+            }
+        case .guestFailed(let guest, let outcome, let message, let consoleTail):
+            update(guest) {
+                $0.end = "failed"
+                $0.reason = message
+                $0.outcome = outcome
+                $0.consoleTail = consoleTail
+            }
+        case .taskFinished(let result): finish(result)
+        case .note(.warning, let message): head.warnings.append(message)
+        case .interrupted(let reason): head.interrupted = reason
+        case .runFinished(let summary):
+            head.status = summary.status.word
+            head.exitStatus = summary.status.rawValue
+            head.duration = summary.duration
+        case .imageProgress, .fleetAdmitted, .guestQueued, .taskStarted, .taskNote, .note(.info, _): break
+        }
+    }
+
+    /// The report as far as the run has come. A declared task run without a result is skipped.
+    var report: RunReport {
+        var report = head
+        if report.exitStatus == nil, report.interrupted != nil { report.status = ExitStatus.interrupted.word }
+        report.guests = guests
+        report.tasks = results.enumerated().map { place, result in
+            result
+                ?? TaskReport(
+                    TaskResult(
+                        id: declared[place], outcome: .skipped, started: head.duration, attempts: 0,
+                        message: "did not run: the run ended first"))
+        }
+        for outcome in Outcome.allCases { report.counts[outcome.rawValue] = 0 }
+        for task in report.tasks { report.counts[task.outcome.rawValue, default: 0] += 1 }
+        return report
+    }
+
+    private mutating func start(_ description: RunDescription, at recorded: RecordedEvent) {
+        head.version = description.version
+        head.lab = description.lab
+        head.cell = description.cell
+        head.file = description.file
+        head.host = description.host
+        head.started = timestamp(recorded.time)
+        for guest in description.guests {
+            update(guest.name) {
+                $0.group = guest.group
+                $0.image = guest.image
+                $0.os = guest.os
+                $0.memory = guest.memory
+                $0.cpus = guest.cpus
+                $0.backend = guest.backend
+            }
+        }
+        for id in description.tasks { declare(id) }
+    }
+
+    private mutating func update(_ guest: String, _ change: (inout GuestReport) -> Void) {
+        let place = guestPlaces[guest] ?? guests.count
+        if place == guests.count {
+            guests.append(GuestReport(name: guest))
+            guestPlaces[guest] = place
+        }
+        change(&guests[place])
+    }
+
+    private mutating func declare(_ id: TaskID) {
+        taskPlaces[id.place] = declared.count
+        declared.append(id)
+        results.append(nil)
+    }
+
+    private mutating func finish(_ result: TaskResult) {
+        var anywhere = result.id.place
+        anywhere.guest = nil
+        if taskPlaces[result.id.place] == nil, taskPlaces[anywhere] == nil { declare(result.id) }
+        if let place = taskPlaces[result.id.place] ?? taskPlaces[anywhere] { results[place] = TaskReport(result) }
+    }
+}
+
+extension TaskID {
+    /// What makes it the same task run: everything but the number of repetitions.
+    fileprivate var place: TaskID { TaskID(task: task, guest: guest, index: index) }
+}
+
+extension ExitStatus {
+    /// The status in a word, for reports.
+    var word: String {
+        switch self {
+        case .passed: "passed"
+        case .taskFailed: "failed"
+        case .invalid: "invalid"
+        case .infrastructure: "infrastructure"
+        case .deadline: "deadline"
+        case .interrupted: "interrupted"
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import Glibc
+
+/// Chooses how a run is shown: by what the user asked for and by where standard output goes.
+public struct SinkSelection: Sendable, Hashable {
+    /// The ways to show a run.
+    public enum Mode: Sendable, Hashable {
+        /// Live lines at a terminal.
+        case terminal
+        /// Plain lines.
+        case plain
+        /// Only failures and the last word.
+        case quiet
+        /// Events as JSON lines.
+        case json
+    }
+
+    /// How to show it.
+    public var mode: Mode
+    /// How the text may look.
+    public var style: TextStyle
+
+    /// The choice: `--json` over `--quiet` over live lines, which need a terminal that is neither `TERM=dumb` nor a CI
+    /// system's. `NO_COLOR` takes the colours, a locale without UTF-8 all but ASCII.
+    public init(
+        quiet: Bool = false, json: Bool = false, environment: [String: String], isTerminal: Bool = isatty(1) == 1
+    ) {
+        func isSet(_ name: String) -> Bool {
+            guard let value = environment[name] else { return false }
+            return !value.isEmpty && value != "0" && value.lowercased() != "false"
+        }
+        let term = environment["TERM"] ?? ""
+        let canMove = isTerminal && term != "dumb" && !term.isEmpty
+        mode = json ? .json : quiet ? .quiet : canMove && !isSet("CI") ? .terminal : .plain
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
+        let charset = locale.lowercased()
+        // https://no-color.org: any value but the empty one counts.
+        let noColour = environment["NO_COLOR"].map { !$0.isEmpty } ?? false
+        style = TextStyle(
+            colour: canMove && !noColour, unicode: charset.contains("utf-8") || charset.contains("utf8"))
+    }
+
+    /// The sink that shows the run on the stream; `directory` is where its results are, as the user should see it.
+    public func progressSink(_ stream: TextStream = .standardOutput, directory: String?) -> any RunSink {
+        switch mode {
+        case .terminal: TerminalSink(stream, style: style, directory: directory)
+        case .plain: PlainSink(stream, style: style, directory: directory)
+        case .quiet: PlainSink.quiet(stream, style: style, directory: directory)
+        case .json: JSONLinesSink(stream)
+        }
+    }
+
+    /// The sinks that write a results directory's files.
+    public static func fileSinks(_ directory: RunDirectory) -> [any RunSink] {
+        [
+            JSONLinesSink(TextStream(path: directory.absolute(RunDirectory.events))),
+            ReportSink([
+                .resultsJSON(directory.absolute(RunDirectory.results)),
+                .junit(directory.absolute(RunDirectory.junit)),
+            ]),
+        ]
+    }
+}

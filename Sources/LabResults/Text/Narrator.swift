@@ -1,0 +1,151 @@
+/// Tells a run's events to people as lines. The terminal, plain and quiet sinks differ only in how much they want to
+/// hear and where the lines go.
+struct Narrator {
+    /// How much is told.
+    enum Detail {
+        /// Failures, warnings and the last word.
+        case failures
+        /// Also every task's end, and the table.
+        case results
+        /// Also images and guests coming and going, all with times in front.
+        case everything
+    }
+
+    /// So many failures are shown with their output; later ones on one line, so that a thousand stay readable.
+    static let detailedFailures = 20
+    static let outputLines = 20
+    static let consoleLines = 12
+    /// No line of a guest is shown beyond this; the file has it all.
+    static let lineLimit = 300
+
+    let detail: Detail
+    let style: TextStyle
+    /// The results directory, as the user should see it.
+    let directory: String?
+    private(set) var tally = RunTally()
+    private var detailsLeft = Narrator.detailedFailures
+    private var steps: [String: String] = [:]
+    /// Guests whose failure was told; their end is no further news.
+    private var failedGuests: Set<String> = []
+    /// The last console lines shown: a panic is reported for the task and for the guest.
+    private var shownConsole: [String] = []
+
+    init(_ detail: Detail, style: TextStyle, directory: String?) {
+        self.detail = detail
+        self.style = style
+        self.directory = directory
+    }
+
+    /// The lines for one event, without line ends, cut to the columns.
+    mutating func tell(_ recorded: RecordedEvent, columns: Int = .max) -> [String] {
+        tally.receive(recorded.event)
+        if case .runFinished(let summary) = recorded.event {
+            if detail == .failures {
+                var lines = [tally.lastWord(summary.status, duration: summary.duration).rendered(style)]
+                if let directory, summary.status != .passed { lines.append("results: \(style.safe(directory))") }
+                return lines
+            }
+            return tally.summary(
+                summary.status, duration: summary.duration, directory: directory, style: style, columns: columns)
+        }
+        var lines = lines(for: recorded.event)
+        guard !lines.isEmpty else { return [] }
+        if detail == .everything {
+            let stamp = "[\(pad(fixed(recorded.elapsed, 1), 7))s] "
+            var first = StyledLine(stamp, .faint)
+            for part in lines[0].parts { first.add(part.text, part.colour) }
+            lines[0] = first
+        }
+        return lines.map { $0.rendered(style, columns: columns) }
+    }
+
+    private mutating func lines(for event: RunEvent) -> [StyledLine] {
+        switch event {
+        case .guestFailed(let guest, let outcome, let message, let consoleTail):
+            failedGuests.insert(guest)
+            return [head(guest, word(outcome), Colour(outcome)).adding(style.safe(message))] + console(consoleTail)
+        case .taskFinished(let result): return finished(result)
+        case .note(.warning, let message): return [StyledLine("warning: ", .doubtful).adding(style.safe(message))]
+        case .note(.info, let message): return detail == .failures ? [] : [StyledLine(style.safe(message))]
+        case .interrupted(let reason): return [StyledLine("interrupted: ", .doubtful).adding(style.safe(reason))]
+        case .taskNote(let id, let message):
+            guard detail != .failures else { return [] }
+            return [head(id.guest ?? "-", "note", .doubtful).adding("\(style.safe(id.label)): \(style.safe(message))")]
+        case .guestEnded(let guest, false, let reason):
+            guard !failedGuests.contains(guest) else { return [] }
+            return [head(guest, "ended", .doubtful).adding(style.safe(reason))]
+        case .runStarted(let description): return detail == .failures ? [] : [title(description)]
+        case .imageProgress(let image, let step, _):
+            // Fractions come often; in a log one line per step is enough.
+            guard detail == .everything, steps.updateValue(step, forKey: image) != step else { return [] }
+            return [StyledLine("image \(style.safe(image)): \(style.safe(step))")]
+        case .fleetAdmitted(let waves, let note):
+            guard detail == .everything, waves > 1 || note != nil else { return [] }
+            let wave = waves > 1 ? "guests run in \(waves) waves" : "all guests run at once"
+            return [StyledLine(wave + (note.map { ": \(style.safe($0))" } ?? ""))]
+        case .guestQueued(let guest, let reason): return progress(guest, "queued", style.safe(reason))
+        case .guestBooting(let guest, let backend, let boot):
+            return progress(guest, "booting", "\(style.safe(backend)), \(boot.rawValue)")
+        case .guestReady(let guest, let seconds): return progress(guest, "ready", "in \(durationText(seconds))")
+        case .taskStarted, .guestEnded, .runFinished: return []
+        }
+    }
+
+    private func title(_ description: RunDescription) -> StyledLine {
+        var line = StyledLine("lab \(style.safe(description.lab))", .strong)
+        if let cell = description.cell { line.add(" [\(style.safe(cell))]") }
+        line.add(": \(counted(description.guests.count, "guest")), \(counted(description.tasks.count, "task run"))")
+        let host = description.host
+        line.add(" (\(style.safe(host.name)), \(counted(host.cores, "core")), \(sizeText(host.memory)))", .faint)
+        return line
+    }
+
+    private func progress(_ guest: String, _ state: String, _ text: String) -> [StyledLine] {
+        detail == .everything ? [head(guest, state, .busy).adding(text)] : []
+    }
+
+    /// `lin-1     passed    `.
+    private func head(_ guest: String, _ state: String, _ colour: Colour) -> StyledLine {
+        var line = StyledLine(padEnd(style.safe(guest), tally.guestWidth) + "  ")
+        line.add(padEnd(state, detail == .results ? 10 : 8), colour)
+        line.add("  ")
+        return line
+    }
+
+    private mutating func finished(_ result: TaskResult) -> [StyledLine] {
+        let isBad = !result.outcome.isSuccess && result.outcome != .skipped
+        guard isBad || detail != .failures else { return [] }
+        var line = head(result.id.guest ?? "-", word(result.outcome), Colour(result.outcome))
+        line.add(style.safe(result.id.label))
+        if result.outcome != .skipped { line.add(" (\(durationText(result.duration)))", .faint) }
+        if result.attempts > 1 { line.add(" after \(result.attempts) attempts") }
+        if let message = result.message, !message.isEmpty { line.add(": \(style.safe(message))") }
+        guard isBad, detailsLeft > 0 else { return [line] }
+        detailsLeft -= 1
+        let output = style.safeLines(result.outputTail)
+        let isCut = result.outputBytes > result.outputTail.utf8.count || output.count > Self.outputLines
+        let heading = isCut ? "the end of its output (\(result.outputBytes) bytes)" : "output"
+        return [line] + quote(heading, output.suffix(Self.outputLines)) + console(result.consoleTail)
+    }
+
+    private func word(_ outcome: Outcome) -> String {
+        (detail == .results ? style.symbol(outcome) + " " : "") + outcome.rawValue
+    }
+
+    private mutating func console(_ lines: [String]) -> [StyledLine] {
+        guard lines != shownConsole else { return [] }
+        shownConsole = lines
+        return quote("console", lines.suffix(Self.consoleLines).map(style.safe)[...])
+    }
+
+    /// Lines of a guest, already safe, indented under a heading.
+    private func quote(_ heading: String, _ lines: ArraySlice<String>) -> [StyledLine] {
+        guard !lines.isEmpty else { return [] }
+        let bar = style.unicode ? "│" : "|"
+        return [StyledLine("    \(heading):", .faint)]
+            + lines.map {
+                StyledLine("    \(bar) ", .faint)
+                    .adding(truncated($0, to: Self.lineLimit, ellipsis: style.ellipsis))
+            }
+    }
+}

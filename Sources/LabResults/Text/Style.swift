@@ -1,0 +1,103 @@
+/// How text for people may look.
+public struct TextStyle: Sendable, Hashable {
+    /// Whether colours are wanted.
+    public var colour: Bool
+    /// Whether the reader can show more than ASCII.
+    public var unicode: Bool
+
+    /// A style as given.
+    public init(colour: Bool, unicode: Bool) {
+        self.colour = colour
+        self.unicode = unicode
+    }
+
+    /// No colours, ASCII only.
+    public static let plain = TextStyle(colour: false, unicode: false)
+
+    var ellipsis: String { unicode ? "…" : "..." }
+    var replacement: Unicode.Scalar { unicode ? "\u{FFFD}" : "?" }
+
+    /// A user's or a guest's text on one line, safe for the terminal.
+    func safe(_ text: String) -> String { ascii(visible(text, replacement: replacement)) }
+
+    /// A user's or a guest's text as lines, safe for the terminal.
+    func safeLines(_ text: String) -> [String] { visibleLines(text, replacement: replacement).map(ascii) }
+
+    private func ascii(_ text: String) -> String {
+        if unicode || text.utf8.allSatisfy({ $0 < 0x80 }) { return text }
+        return String(text.unicodeScalars.map { $0.isASCII ? Character($0) : "?" })
+    }
+
+    func symbol(_ outcome: Outcome) -> String {
+        switch outcome {
+        case .passed: unicode ? "✓" : "+"
+        case .flaky: unicode ? "≈" : "~"
+        case .skipped: "-"
+        case .failed, .timeout, .panicked, .error: unicode ? "✗" : "x"
+        }
+    }
+}
+
+/// Colours by meaning.
+enum Colour: String {
+    case good = "32"
+    case doubtful = "33"
+    case bad = "31"
+    case faint = "2"
+    case strong = "1"
+    case busy = "36"
+
+    init(_ outcome: Outcome) {
+        switch outcome {
+        case .passed: self = .good
+        case .flaky: self = .doubtful
+        case .skipped: self = .faint
+        case .failed, .timeout, .panicked, .error: self = .bad
+        }
+    }
+}
+
+/// One line of text in parts of different colours. Its text is already safe to show.
+struct StyledLine: ExpressibleByStringInterpolation {
+    private(set) var parts: [(text: String, colour: Colour?)] = []
+
+    init(_ text: String = "", _ colour: Colour? = nil) { add(text, colour) }
+
+    init(stringLiteral text: String) { self.init(text) }
+
+    mutating func add(_ text: String, _ colour: Colour? = nil) {
+        if !text.isEmpty { parts.append((text, colour)) }
+    }
+
+    func adding(_ text: String, _ colour: Colour? = nil) -> StyledLine {
+        var line = self
+        line.add(text, colour)
+        return line
+    }
+
+    var width: Int { parts.reduce(0) { $0 + displayWidth($1.text) } }
+
+    /// The line cut to the columns, with colours if the style has them; no line end.
+    func rendered(_ style: TextStyle, columns: Int = .max) -> String {
+        var text = ""
+        var room = columns
+        let isCut = width > columns
+        for part in parts {
+            var shown = part.text
+            if isCut {
+                let rest = displayWidth(part.text) > room - displayWidth(style.ellipsis)
+                shown =
+                    rest ? truncated(part.text + style.ellipsis + " ", to: room, ellipsis: style.ellipsis) : part.text
+                room -= displayWidth(shown)
+                if rest { room = 0 }
+            }
+            if style.colour, let colour = part.colour, !shown.isEmpty {
+                text += "\u{1B}[\(colour.rawValue)m\(shown)\u{1B}[0m"
+            } else {
+                text += shown
+            }
+            if isCut, room <= 0 { break }
+        }
+        return text
+    }
+}

@@ -1,0 +1,118 @@
+/// Text of a guest made harmless for a terminal: escape sequences are left out, other control characters and direction
+/// overrides and noncharacters become `replacement`, tabs become blanks. One line: line ends become blanks too.
+func visible(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> String {
+    visibleLines(text, replacement: replacement).joined(separator: " ")
+}
+
+/// The lines of a guest's text, each as `visible` makes it. A carriage return ends a line like a line feed; an empty
+/// last line is left out.
+func visibleLines(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> [String] {
+    var lines: [String] = []
+    var line = String.UnicodeScalarView()
+    var escape = EscapeSequence.none
+    var afterReturn = false
+    for scalar in text.unicodeScalars {
+        if escape.consumes(scalar) { continue }
+        let follows = afterReturn && scalar == "\n"
+        afterReturn = scalar == "\r"
+        switch scalar {
+        case "\n", "\r", "\u{85}", "\u{2028}", "\u{2029}":
+            if follows { continue }
+            lines.append(String(line))
+            line = .init()
+        case "\t":
+            line.append(contentsOf: String(repeating: " ", count: 8 - line.count % 8).unicodeScalars)
+        case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{200E}", "\u{200F}", "\u{202A}"..."\u{202E}",
+            "\u{2066}"..."\u{2069}":
+            line.append(replacement)
+        default:
+            // U+FFFE and U+FFFF, which no text has and XML cannot hold.
+            line.append(scalar.value & 0xFFFE == 0xFFFE ? replacement : scalar)
+        }
+    }
+    if !line.isEmpty { lines.append(String(line)) }
+    return lines
+}
+
+/// Recognises terminal escape sequences (ECMA-48), one scalar at a time.
+private enum EscapeSequence {
+    case none, begun, control, string, stringEnd
+
+    /// Whether the scalar belongs to a sequence and is not text.
+    mutating func consumes(_ scalar: Unicode.Scalar) -> Bool {
+        switch self {
+        case .none:
+            switch scalar {
+            case "\u{1B}": self = .begun
+            case "\u{9B}": self = .control
+            case "\u{90}", "\u{98}", "\u{9D}", "\u{9E}", "\u{9F}": self = .string
+            default: return false
+            }
+        case .begun:
+            switch scalar {
+            case "[": self = .control
+            case "]", "P", "X", "^", "_": self = .string
+            case " "..."/": break
+            case "0"..."~": self = .none
+            default: return restart(scalar)
+            }
+        case .control:
+            switch scalar {
+            case "@"..."~": self = .none
+            case " "..."?": break
+            default: return restart(scalar)
+            }
+        case .string:
+            switch scalar {
+            case "\u{7}", "\u{9C}": self = .none
+            case "\u{1B}": self = .stringEnd
+            // A string that never ends must not swallow the rest of the output.
+            case "\n", "\r": return restart(scalar)
+            default: break
+            }
+        case .stringEnd:
+            if scalar != "\\" { return restart(scalar) }
+            self = .none
+        }
+        return true
+    }
+
+    private mutating func restart(_ scalar: Unicode.Scalar) -> Bool {
+        self = .none
+        return consumes(scalar)
+    }
+}
+
+/// How many terminal columns a visible text takes: 2 for East Asian wide characters and emoji, 0 for combining marks.
+func displayWidth(_ text: some StringProtocol) -> Int {
+    text.utf8.allSatisfy { $0 < 0x80 } ? text.utf8.count : text.unicodeScalars.reduce(0) { $0 + displayWidth($1) }
+}
+
+/// As many leading characters as fit the columns.
+func truncated(_ text: String, to columns: Int, ellipsis: String = "") -> String {
+    guard displayWidth(text) > columns else { return text }
+    let mark = displayWidth(ellipsis) <= columns ? ellipsis : ""
+    var room = columns - displayWidth(mark)
+    var kept = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+        room -= displayWidth(scalar)
+        guard room >= 0 else { break }
+        kept.append(scalar)
+    }
+    return String(kept) + mark
+}
+
+private func displayWidth(_ scalar: Unicode.Scalar) -> Int {
+    switch scalar.value {
+    case 0x20..<0x7F: return 1
+    case 0x200B...0x200D, 0x2060, 0xFE00...0xFE0F, 0xFEFF: return 0
+    case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F,
+        0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1F64F, 0x1F680...0x1F6FF, 0x1F900...0x1F9FF, 0x20000...0x3FFFD:
+        return 2
+    default:
+        switch scalar.properties.generalCategory {
+        case .nonspacingMark, .enclosingMark, .format: return 0
+        default: return 1
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import Diagnostics
+import Glibc
+
+/// Paths on the host: made absolute, and looked at once.
+final class HostPaths {
+    /// What a path must be.
+    enum Kind {
+        case file, fileOrFolder
+    }
+
+    /// The folder that relative paths start from, absolute.
+    let directory: String
+    private var known: [String: Found] = [:]
+
+    private enum Found {
+        case file, folder, other
+        case trouble(CInt)
+    }
+
+    init(directory: String) {
+        self.directory = Self.absolute(directory)
+    }
+
+    /// `path` relative to the lab's folder, `~` expanded, `.` steps dropped.
+    func resolve(_ path: String) -> String {
+        var whole = path
+        if path == "~" || path.hasPrefix("~/"), let home = getenv("HOME") {
+            whole = String(cString: home) + path.dropFirst(1)
+        } else if !path.hasPrefix("/") {
+            whole = directory + "/" + path
+        }
+        let parts = whole.split(separator: "/").filter { $0 != "." }
+        return "/" + parts.joined(separator: "/")
+    }
+
+    /// Reports when nothing readable of that kind is there. `what` begins the message: "the script".
+    func check(_ path: Located<String>, as kind: Kind, what: String, _ decoding: Decoding) -> String {
+        let absolute = resolve(path.value)
+        let found = look(absolute)
+        switch (found, kind) {
+        case (.file, _), (.folder, .fileOrFolder): break
+        case (.folder, .file):
+            decoding.error("\(what) \(path.value.quoted()) is a folder", remedy: "name a file", at: path.span)
+        case (.other, _):
+            decoding.error("\(what) \(path.value.quoted()) is neither a file nor a folder", at: path.span)
+        case (.trouble(ENOENT), _), (.trouble(ENOTDIR), _):
+            decoding.error(
+                "\(what) \(path.value.quoted()) does not exist",
+                remedy: path.value.hasPrefix("/") || path.value.hasPrefix("~")
+                    ? nil : "relative paths start from the lab file's folder", at: path.span)
+        case (.trouble(EACCES), _):
+            decoding.error(
+                "\(what) \(path.value.quoted()) cannot be read", remedy: "check its permissions", at: path.span)
+        case (.trouble(let code), _):
+            decoding.error(
+                "\(what) \(path.value.quoted()) cannot be read", cause: String(cString: strerror(code)), at: path.span)
+        }
+        return absolute
+    }
+
+    private func look(_ path: String) -> Found {
+        if let found = known[path] { return found }
+        let found: Found
+        var facts = stat()
+        if path.utf8.contains(0) {
+            found = .trouble(ENOENT)
+        } else if stat(path, &facts) != 0 || access(path, R_OK) != 0 {
+            found = .trouble(errno)
+        } else {
+            found =
+                switch facts.st_mode & S_IFMT {
+                case S_IFREG: .file
+                case S_IFDIR: .folder
+                case S_IFBLK: .file
+                default: .other
+                }
+        }
+        known[path] = found
+        return found
+    }
+
+    /// `path` from the root, for a path relative to the working folder.
+    static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let working = getcwd(nil, 0) else { return path }
+        defer { free(working) }
+        let folder = String(cString: working)
+        return path.isEmpty || path == "." ? folder : folder + "/" + path
+    }
+
+    /// The bytes of a file, at most `limit` and one more.
+    static func read(_ path: String, limit: Int) throws(Diagnostic) -> [UInt8] {
+        func failure(_ code: CInt) -> Diagnostic {
+            let remedy = code == ENOENT ? "check the path" : code == EISDIR ? "name the lab file in it" : nil
+            return Diagnostic(
+                .specification, "\(path.quoted()) cannot be read", remedy: remedy,
+                cause: String(cString: strerror(code)))
+        }
+        guard !path.utf8.contains(0) else { throw failure(ENOENT) }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure(errno) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        let chunk = 1 << 16
+        while bytes.count <= limit {
+            var failed: CInt?
+            let piece = [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
+                var result: Int
+                repeat { result = Glibc.read(descriptor, buffer.baseAddress, chunk) } while result < 0 && errno == EINTR
+                if result < 0 { failed = errno }
+                count = max(result, 0)
+            }
+            if let failed { throw failure(failed) }
+            if piece.isEmpty { break }
+            bytes += piece
+        }
+        return bytes
+    }
+}

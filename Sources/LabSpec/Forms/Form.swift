@@ -1,0 +1,110 @@
+import Diagnostics
+import YAMLTree
+
+/// How a value of the lab language is written: one declaration that both decodes it and describes it in the JSON
+/// Schema, so that the two cannot drift apart.
+struct Form<Value>: Sendable {
+    /// What the schema says.
+    var schema: JSONValue
+    /// Schemas that `schema` refers to by `#/$defs/…`.
+    var definitions: [String: JSONValue] = [:]
+    /// What the user is told to write: "a size such as `512MiB`".
+    var noun: String
+    /// The value of a node, or nil when it has none; then a diagnostic was reported, or the text awaits a matrix value
+    /// that could not be found (which was reported).
+    var decode: @Sendable (YAMLNode, Decoding) -> Value?
+
+    /// The same form with its value made into another.
+    func map<Other>(_ transform: @escaping @Sendable (Value) -> Other) -> Form<Other> {
+        let decode = decode
+        return Form<Other>(schema: schema, definitions: definitions, noun: noun) { node, decoding in
+            decode(node, decoding).map(transform)
+        }
+    }
+
+    /// The same form with a check or a change that may report.
+    func then<Other>(
+        _ transform: @escaping @Sendable (Value, YAMLNode, Decoding) -> Other?
+    ) -> Form<Other> {
+        let decode = decode
+        return Form<Other>(schema: schema, definitions: definitions, noun: noun) { node, decoding in
+            decode(node, decoding).flatMap { transform($0, node, decoding) }
+        }
+    }
+
+    /// The same form, keeping the place.
+    var located: Form<Located<Value>> {
+        let decode = decode
+        return Form<Located<Value>>(schema: schema, definitions: definitions, noun: noun) { node, decoding in
+            decode(node, decoding).map { Located($0, at: node.span) }
+        }
+    }
+}
+
+/// A value and where it is written.
+struct Located<Value> {
+    var value: Value
+    var span: SourceSpan
+
+    init(_ value: Value, at span: SourceSpan) {
+        self.value = value
+        self.span = span
+    }
+}
+
+extension Located: Sendable where Value: Sendable {}
+
+/// The state of one decoding: what was found wrong, and where in the tree it is.
+final class Decoding {
+    /// What was found, in the order of finding.
+    private(set) var diagnostics: [Diagnostic] = []
+    /// The keys from the root to the value at hand, for messages.
+    var path: [String] = []
+
+    /// Reports what was found elsewhere.
+    func report(_ diagnostic: Diagnostic) {
+        diagnostics.append(diagnostic)
+    }
+
+    /// Whether anything found makes the lab invalid.
+    var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
+
+    /// Reports an error in the lab.
+    func error(_ message: String, remedy: String? = nil, cause: String? = nil, at span: SourceSpan?) {
+        diagnostics.append(Diagnostic(.specification, message, remedy: remedy, cause: cause, at: span))
+    }
+
+    /// Reports something that is allowed but probably not meant.
+    func warning(_ message: String, remedy: String? = nil, at span: SourceSpan?) {
+        diagnostics.append(Diagnostic(.specification, message, severity: .warning, remedy: remedy, at: span))
+    }
+
+    /// The key at hand as messages name it.
+    var subject: String { path.last?.quoted() ?? "the lab" }
+
+    /// Reports that the value at hand is of the wrong kind.
+    func wrongKind(_ node: YAMLNode, wanted noun: String, remedy: String? = nil) {
+        error("\(subject) must be \(noun), not \(node.kind)", remedy: remedy, at: node.span)
+    }
+
+    /// Decodes under a key.
+    func under<Value>(_ key: String, _ body: () -> Value) -> Value {
+        path.append(key)
+        defer { path.removeLast() }
+        return body()
+    }
+}
+
+extension YAMLNode {
+    /// What it is, as messages say it.
+    var kind: String {
+        switch content {
+        case .scalar(let scalar): isNull ? "empty" : scalar.text.quoted()
+        case .sequence: "a list"
+        case .mapping: "a map"
+        }
+    }
+
+    /// Whether it is a text that still has a `${{ … }}` which could not be filled in; that was reported.
+    var isUnresolved: Bool { scalar?.text.contains("${{") ?? false }
+}

@@ -1,0 +1,189 @@
+import Diagnostics
+import YAMLTree
+
+/// Schema of a value that a matrix will fill in.
+private let expression: JSONValue = ["type": "string", "pattern": "\\$\\{\\{.*\\}\\}"]
+
+extension Form {
+    /// A form of scalars. `parse` gets a scalar that is written and resolved; it reports what it refuses.
+    static func scalar(
+        _ noun: String, schema: JSONValue, orExpression: Bool = true,
+        _ parse: @escaping @Sendable (YAMLScalar, YAMLNode, Decoding) -> Value?
+    ) -> Form {
+        let whole: JSONValue = orExpression ? ["anyOf": [schema, ["$ref": "#/$defs/expression"]]] : schema
+        let definitions = orExpression ? ["expression": expression] : [:]
+        return Form(schema: whole, definitions: definitions, noun: noun) { node, decoding in
+            guard let scalar = node.scalar else {
+                decoding.wrongKind(node, wanted: noun)
+                return nil
+            }
+            guard !node.isUnresolved else { return nil }
+            return parse(scalar, node, decoding)
+        }
+    }
+}
+
+extension Form where Value == String {
+    /// Any text but nothing; a number or a truth value is taken as it is written.
+    static let text = text("text")
+
+    /// Any text but nothing, called `noun` in messages.
+    static func text(_ noun: String, orNull: Bool = false) -> Form {
+        .scalar(
+            noun,
+            schema: ["type": orNull ? ["string", "number", "boolean", "null"] : ["string", "number", "boolean"]],
+            orExpression: false
+        ) { scalar, node, decoding in
+            if node.isNull {
+                if orNull { return "" }
+                decoding.error(
+                    "\(decoding.subject) is empty", remedy: "write \(noun), or leave the key out", at: node.span)
+                return nil
+            }
+            guard !scalar.text.unicodeScalars.contains("\0") else {
+                decoding.error("\(decoding.subject) contains a NUL character", remedy: "leave it out", at: node.span)
+                return nil
+            }
+            return scalar.text
+        }
+    }
+
+    /// Text with at least one character that is not blank.
+    static func filled(_ noun: String) -> Form {
+        var form = text(noun).then { text, node, decoding -> String? in
+            guard text.contains(where: { !$0.isWhitespace }) else {
+                decoding.error(
+                    "\(decoding.subject) is empty", remedy: "write \(noun), or leave the key out", at: node.span)
+                return nil
+            }
+            return text
+        }
+        form.schema = form.schema.adding("pattern", "\\S")
+        return form
+    }
+
+    /// Text that fits on one line.
+    static func line(_ noun: String) -> Form {
+        filled(noun).then { text, node, decoding in
+            guard !text.contains(where: \.isNewline) else {
+                decoding.error("\(decoding.subject) must be one line", remedy: "join its lines", at: node.span)
+                return nil
+            }
+            return text
+        }
+    }
+
+    /// A name, see ``Names``.
+    static let name: Form = {
+        var form = Form.text("a name").then { text, node, decoding in
+            Names.check(text, what: decoding.subject, at: node.span, decoding) ? text : nil
+        }
+        form.schema = form.schema.adding("pattern", .string(Names.schemaPattern))
+        return form
+    }()
+}
+
+extension Form where Value == Bool {
+    /// `true` or `false`.
+    static let boolean = scalar("`true` or `false`", schema: ["type": "boolean"]) { scalar, node, decoding in
+        switch scalar.text {
+        case "true", "True", "TRUE": return scalar.isPlain ? true : wrong(node, decoding)
+        case "false", "False", "FALSE": return scalar.isPlain ? false : wrong(node, decoding)
+        default: return wrong(node, decoding)
+        }
+    }
+
+    private static func wrong(_ node: YAMLNode, _ decoding: Decoding) -> Bool? {
+        let text = node.scalar?.text.lowercased() ?? ""
+        let remedy: String? =
+            if ["yes", "on", "true"].contains(text) {
+                "write `true` without quotes"
+            } else if ["no", "off", "false"].contains(text) {
+                "write `false` without quotes"
+            } else { nil }
+        decoding.wrongKind(node, wanted: "`true` or `false`", remedy: remedy)
+        return nil
+    }
+}
+
+extension Form where Value == Int {
+    /// A whole number within `range`; `hexadecimal` also takes `0xC0000005`.
+    static func integer(_ range: ClosedRange<Int>, hexadecimal: Bool = false) -> Form {
+        let noun = "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        let schema: JSONValue = [
+            "type": "integer", "minimum": .integer(range.lowerBound), "maximum": .integer(range.upperBound),
+        ]
+        return scalar(noun, schema: schema) { scalar, node, decoding in
+            guard scalar.isPlain, let number = parse(scalar.text, hexadecimal: hexadecimal) else {
+                let isQuoted = !scalar.isPlain && Int(scalar.text) != nil
+                decoding.wrongKind(node, wanted: noun, remedy: isQuoted ? "leave the quotes out" : nil)
+                return nil
+            }
+            guard range.contains(number) else {
+                decoding.error("\(decoding.subject) must be \(noun), not \(scalar.text.quoted())", at: node.span)
+                return nil
+            }
+            return number
+        }
+    }
+
+    /// Digits with an optional `-`. No leading zeros: YAML 1.1 readers take them for octal.
+    static func parse(_ text: String, hexadecimal: Bool) -> Int? {
+        if hexadecimal, text.hasPrefix("0x") { return Int(text.dropFirst(2), radix: 16) }
+        let digits = text.drop { $0 == "-" }
+        guard text.utf8.count - digits.utf8.count <= 1, digits == "0" || !digits.hasPrefix("0"),
+            digits.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+        else { return nil }
+        return Int(text)
+    }
+}
+
+extension Form where Value: CaseIterable & RawRepresentable & Sendable, Value.RawValue == String {
+    /// One of the words of an enumeration.
+    static func choice(_: Value.Type = Value.self) -> Form {
+        let words = Value.allCases.map(\.rawValue)
+        let noun = words.count == 1 ? "`\(words[0])`" : "one of " + words.map { "`\($0)`" }.joined(separator: ", ")
+        return scalar(noun, schema: ["enum": .array(words.map { .string($0) })]) { scalar, node, decoding in
+            if let value = Value(rawValue: scalar.text) { return value }
+            decoding.wrongKind(node, wanted: noun, remedy: didYouMean(scalar.text, words))
+            return nil
+        }
+    }
+}
+
+extension Form where Value == Duration {
+    /// A span of time such as `90s` or `1h30m`, at most a year.
+    static let duration = scalar(
+        "a duration such as `90s`, `5m` or `1h30m`",
+        schema: ["type": "string", "pattern": .string(Quantities.durationPattern)]
+    ) { scalar, node, decoding in
+        do throws(Quantities.Refusal) {
+            return try Quantities.duration(scalar.text)
+        } catch {
+            decoding.error("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
+            return nil
+        }
+    }
+}
+
+extension Form where Value == ByteCount {
+    /// An amount such as `512MiB`, at least `minimum`.
+    static func size(atLeast minimum: ByteCount) -> Form {
+        scalar(
+            "a size such as `512MiB` or `5GiB`", schema: ["type": "string", "pattern": .string(Quantities.sizePattern)]
+        ) { scalar, node, decoding in
+            do throws(Quantities.Refusal) {
+                let size = try Quantities.size(scalar.text)
+                guard size >= minimum else {
+                    decoding.error(
+                        "\(decoding.subject) must be at least \(minimum), not \(scalar.text.quoted())", at: node.span)
+                    return nil
+                }
+                return size
+            } catch {
+                decoding.error("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
+                return nil
+            }
+        }
+    }
+}

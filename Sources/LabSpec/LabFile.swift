@@ -1,0 +1,75 @@
+// LabSpec: the language of lab files. A text becomes a tree (YAMLTree), `--set` changes it, each cell of the matrix is
+// filled in, `LabDraft.shape` decodes it, and `LabBuilder` makes checked `Lab`s. `Model/` holds the values.
+
+import Diagnostics
+import YAMLTree
+
+/// A lab file, decoded and checked.
+public struct LabFile: Sendable {
+    /// One lab for each cell of the matrix, in order; exactly one without a matrix.
+    public var labs: [Lab]
+    /// What is allowed but probably not meant, in reading order.
+    public var warnings: [Diagnostic]
+
+    /// The images that vmlab brings along.
+    public static let standardCatalog: Set<String> = ["debian", "wine", "probe"]
+
+    /// Decodes and checks a lab. Relative host paths start from `directory`; `settings` (`--set`) change the text's
+    /// tree before it is decoded; `catalog` has the names of images that need no declaration.
+    ///
+    /// Looks at the files that the lab names (do they exist, can they be read) but opens none.
+    ///
+    /// - Throws: every error found, with the warnings, in reading order.
+    public static func parse(
+        _ source: SourceFile, directory: String, settings: [(key: String, value: String)] = [],
+        catalog: Set<String> = standardCatalog
+    ) throws(DiagnosticList) -> LabFile {
+        let decoding = Decoding()
+        let document = YAMLDocument.parse(source)
+        for problem in document.problems { decoding.report(problem) }
+        guard var root = document.root else {
+            if document.problems.isEmpty { decoding.report(empty(source)) }
+            throw DiagnosticList(decoding.diagnostics)
+        }
+        if root.isNull {
+            decoding.report(empty(source))
+            throw DiagnosticList(decoding.diagnostics)
+        }
+        for setting in settings { Settings.apply(setting, to: &root, decoding) }
+
+        let paths = HostPaths(directory: directory)
+        let labs = LabCells(root: root, source: source, catalog: catalog, paths: paths).labs(decoding)
+        let found = DiagnosticList(decoding.diagnostics)
+        let sorted = DiagnosticList(found.sorted)
+        if sorted.hasErrors { throw sorted }
+        return LabFile(labs: labs, warnings: sorted.all)
+    }
+
+    /// Reads and decodes the lab file at `path`; see ``parse(_:directory:settings:catalog:)``.
+    ///
+    /// - Throws: also when the file cannot be read or is not UTF-8.
+    public static func load(
+        path: String, settings: [(key: String, value: String)] = [], catalog: Set<String> = standardCatalog
+    ) throws(DiagnosticList) -> LabFile {
+        let source: SourceFile
+        do {
+            let limits = YAMLLimits()
+            let bytes = try HostPaths.read(path, limit: limits.bytes)
+            source = try YAMLDocument.source(path: path, bytes: bytes, limits: limits)
+        } catch {
+            throw DiagnosticList([error])
+        }
+        let folder = path.lastIndex(of: "/").map { path[..<$0] } ?? "."
+        let directory = folder.isEmpty ? "/" : String(folder)
+        return try parse(source, directory: directory, settings: settings, catalog: catalog)
+    }
+
+    private static func empty(_ source: SourceFile) -> Diagnostic {
+        Diagnostic(
+            .specification, "the lab is empty",
+            remedy:
+                "begin with `lab: name`, `guests: {vm: {image: debian}}` and `tasks: [{name: hello, run: uname -a}]`",
+            at: SourceSpan(
+                file: source, start: SourcePosition(line: 1, column: 1), end: SourcePosition(line: 1, column: 1)))
+    }
+}

@@ -1,0 +1,116 @@
+import Diagnostics
+
+/// What a guest group, or `defaults:`, says.
+struct GuestDraft: Draft {
+    var place = Place()
+    var image: Located<String>?
+    var count: Int?
+    var memory: ByteCount?
+    var cpus: Int?
+    var disks: [Located<DiskDraft>]?
+    var networks: [Located<String>]?
+    var backend: BackendChoice?
+    var boot: BootChoice?
+    var cmdline: String?
+    var env: [Named<String>]?
+
+    static let fields: [Field<GuestDraft>] = [
+        Field(
+            "image", \.image, Form.name.located,
+            "The image that the guests boot: a name from `images:` or from the catalog, such as `debian` or `wine`."),
+        Field(
+            "count", \.count, .integer(1...Limits.guests),
+            "How many equal guests: `count: 5` of `lin` is `lin-1` to `lin-5`. Without it there is one guest, `lin`."),
+        Field("memory", \.memory, .size(atLeast: .mebibytes(16)), "RAM of each guest, such as `512MiB` or `5GiB`."),
+        Field("cpus", \.cpus, .integer(1...64), standard: 1, "Virtual processors of each guest."),
+        Field(
+            "disks", \.disks, .list(of: DiskDraft.form.located, allowEmpty: true),
+            "Further disks: a size is an empty disk that goes with the guest, a path is a disk image, never written to."
+        ),
+        Field(
+            "networks", \.networks, .list(of: Form.name.located, allowEmpty: true),
+            "Networks that each guest joins, by the names under `networks:`, in the order of its network cards."),
+        Field(
+            "backend", \.backend, .choice(), standard: "auto", "What runs the guests; `auto` is the best this host has."
+        ),
+        Field(
+            "boot", \.boot, .choice(), standard: "auto",
+            "How guests come up: `cold` from power-on, `clone` from a snapshot, `auto` whichever can be had."),
+        Field("cmdline", \.cmdline, .line("kernel command line words"), "Words added to the kernel command line."),
+        Field("env", \.env, .environment, "Environment of every task on these guests."),
+    ]
+
+    static let group = Shape<GuestDraft>(
+        id: "guest", noun: "a guest group", doc: "A group of equal guests.", fields: fields)
+    static let defaults = Shape<GuestDraft>(
+        id: "defaults", noun: "`defaults`", doc: "What guest groups are that do not say otherwise.", fields: fields)
+
+    /// The group's own words, else those of `defaults`; environments add up.
+    func filled(from defaults: GuestDraft) -> GuestDraft {
+        var filled = self
+        filled.image = image ?? defaults.image
+        filled.count = place.keys["count"] == nil ? defaults.count : count
+        filled.memory = memory ?? defaults.memory
+        filled.cpus = cpus ?? defaults.cpus
+        filled.disks = disks ?? defaults.disks
+        filled.networks = networks ?? defaults.networks
+        filled.backend = backend ?? defaults.backend
+        filled.boot = boot ?? defaults.boot
+        filled.cmdline = cmdline ?? defaults.cmdline
+        filled.env = (defaults.env ?? []) + (env ?? [])
+        return filled
+    }
+}
+
+/// One entry of `disks:`.
+struct DiskDraft: Draft {
+    var place = Place()
+    var size: ByteCount?
+    var path: String?
+
+    private static let shape = Shape<DiskDraft>(
+        id: "disk", noun: "a disk", doc: "A disk beyond the image's own.",
+        fields: [
+            Field("size", \.size, .size(atLeast: .mebibytes(1)), "An empty disk of this size, gone with the guest."),
+            Field("path", \.path, .filled("a path"), "A disk image on the host, raw or qcow2; never written to."),
+        ], exclusive: [["size", "path"]], atLeastOne: ["size", "path"])
+
+    static let form: Form<DiskDraft> = .byKind(
+        "a size such as `2GiB` or a path", scalar: word, mapping: shape.form())
+
+    /// A text is a size when it begins with a digit and has no `/`, else a path.
+    private static let word: Form<DiskDraft> = {
+        let size = Form.size(atLeast: .mebibytes(1))
+        return Form<String>.filled("a size or a path").then { text, node, decoding in
+            var draft = DiskDraft()
+            if text.first?.isASCII == true, text.first?.isNumber == true, !text.contains("/") {
+                guard let amount = size.decode(node, decoding) else { return nil }
+                draft.size = amount
+            } else {
+                draft.path = text
+            }
+            return draft
+        }
+    }()
+}
+
+extension Form where Value == [Named<String>] {
+    /// Environment variables: names and texts; nothing written is the empty text.
+    static let environment: Form = .dictionary(
+        of: .text("text", orNull: true), keys: Names.variableSchemaPattern, allowEmpty: true,
+        checkKey: Names.checkVariable)
+}
+
+/// How much a lab may ask for, so that a slip of the pen is an error and not an exhausted host.
+enum Limits {
+    /// Guests of a group, and of a lab.
+    static let guests = 10_000
+    /// Repetitions of a task.
+    static let repetitions = 1_000_000
+    /// Runs of all tasks on all guests in all cells of a matrix.
+    static let runs = 1_000_000
+    /// Cells of a matrix.
+    static let cells = 1000
+    /// Characters of a regular expression, and its parentheses.
+    static let pattern = (length: 2000, groups: 100)
+}

@@ -1,0 +1,89 @@
+import Diagnostics
+
+/// What an entry of `images:` says.
+struct ImageDraft: Draft {
+    var place = Place()
+    var from: Located<String>?
+    var os: GuestOS?
+    var kernel: Located<String>?
+    var initrd: Located<String>?
+    var disk: Located<String>?
+    var cmdline: String?
+    var firmware: Located<String>?
+    var console: ConsoleDraft?
+    var memory: ByteCount?
+
+    static let shape = Shape<ImageDraft>(
+        id: "image", noun: "an image", doc: "An image of your own: a kernel, a disk, or a catalog image with changes.",
+        fields: [
+            Field(
+                "from", \.from, Form.name.located,
+                "A catalog image that fills what this one does not say, such as `debian` under a kernel of your own."),
+            Field("os", \.os, .choice(), "The kind of system; taken from `from` when left out."),
+            Field("kernel", \.kernel, .path, "Linux kernel on the host, bzImage or vmlinux."),
+            Field("initrd", \.initrd, .path, "Initial RAM disk on the host."),
+            Field("disk", \.disk, .path, "System disk on the host, raw or qcow2; never written to."),
+            Field("cmdline", \.cmdline, .line("kernel command line words"), "Kernel command line words."),
+            Field(
+                "firmware", \.firmware, .path, "Firmware file on the host, such as OVMF for a disk that boots by UEFI."),
+            Field(
+                "console", \.console, ConsoleDraft.form, "How commands reach the guest: a dialect, or a map of details."
+            ),
+            Field(
+                "memory", \.memory, .size(atLeast: .mebibytes(16)), "RAM of guests that do not say, such as `512MiB`."),
+        ], atLeastOne: ["from", "kernel", "disk", "firmware"])
+}
+
+/// What `console:` says.
+struct ConsoleDraft: Draft {
+    var place = Place()
+    var dialect: ConsoleSpec.Dialect?
+    var ports: Int?
+    var announces: Bool?
+    var prompt: Pattern?
+    var user: String?
+    var password: String?
+
+    private static let dialectForm: Form<ConsoleSpec.Dialect> = .choice()
+
+    private static let shape = Shape<ConsoleDraft>(
+        id: "console", noun: "a console", doc: "How commands reach a guest.",
+        fields: [
+            Field(
+                "dialect", \.dialect, dialectForm,
+                "The shell's language: `sh`, `cmd` (cmd.exe), `sac` (Windows' EMS console) or `uefi` (the UEFI shell)."),
+            Field("ports", \.ports, .integer(1...2), "1: commands share the kernel's console; 2: they have COM2."),
+            Field(
+                "announces", \.announces, .boolean,
+                "Whether the guest says VMLAB READY on COM2, as images of the catalog do; else its prompt is awaited."),
+            Field("prompt", \.prompt, .pattern, "A regular expression for the shell's prompt."),
+            Field("user", \.user, .filled("a user name"), "User name, for guests that ask."),
+            Field("password", \.password, .text("a password"), "Password, for guests that ask."),
+        ])
+
+    static let form: Form<ConsoleDraft> = .byKind(
+        "`sh`, `cmd`, `sac`, `uefi` or a map of details",
+        scalar: dialectForm.map { dialect in
+            var draft = ConsoleDraft()
+            draft.dialect = dialect
+            return draft
+        }, mapping: shape.form())
+}
+
+extension Form where Value == Located<String> {
+    /// A path on the host, relative to the lab file's folder.
+    static let path = Form<String>.line("a path").located
+}
+
+extension Form where Value == Pattern {
+    /// A regular expression that compiles.
+    static let pattern = Form<String>.text("a regular expression").then { text, node, decoding -> Pattern? in
+        if let problem = PatternCheck.problem(text) {
+            decoding.error(
+                "\(text.quoted()) is not a regular expression: \(problem)",
+                remedy: "put `\\` before a character that stands for itself", at: node.span)
+            return nil
+        }
+        return Pattern(text, span: node.span)
+    }
+}

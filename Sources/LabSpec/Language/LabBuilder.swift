@@ -1,0 +1,274 @@
+import Diagnostics
+import YAMLTree
+
+/// Makes a lab of what a file says: applies defaults, resolves names and reports what does not fit together.
+struct LabBuilder {
+    private let draft: LabDraft
+    private let catalog: [String]
+    private let paths: HostPaths
+    private let decoding: Decoding
+    /// Names that the file declares; one whose value was refused is still not unknown.
+    private let declaredGuests: [String]
+    private let knownImages: [String]
+    private let knownNetworks: [String]
+
+    /// A builder for the draft of `root`.
+    init(draft: LabDraft, root: YAMLNode, catalog: Set<String>, paths: HostPaths, decoding: Decoding) {
+        func declared(_ key: String) -> [String] {
+            root[key]?.entries?.map(\.key) ?? root[key]?.elements?.compactMap(\.scalar?.text) ?? []
+        }
+        self.draft = draft
+        self.catalog = catalog.sorted()
+        self.paths = paths
+        self.decoding = decoding
+        declaredGuests = declared("guests")
+        knownImages = declared("images") + self.catalog
+        knownNetworks = declared("networks")
+    }
+
+    /// The lab; complete only when nothing was reported.
+    func lab(source: SourceFile, cell: MatrixCell?) -> Lab {
+        let images = self.images()
+        let networks = self.networks()
+        let groups = self.groups()
+        let fleet = Fleet(groups, declared: declaredGuests, decoding)
+        let tasks = self.tasks(fleet)
+        NeedsGraph(draft.tasks ?? []).check(decoding)
+        checkUse(groups)
+        let timeouts = draft.timeouts
+        let standard = Timeouts()
+        return Lab(
+            name: draft.lab?.value ?? "", source: source, directory: paths.directory, cell: cell, images: images,
+            groups: groups, networks: networks, tasks: tasks,
+            timeouts: Timeouts(
+                boot: timeouts?.boot ?? standard.boot, task: timeouts?.task ?? standard.task,
+                silence: timeouts?.silence, lab: timeouts?.lab))
+    }
+
+    // MARK: Images and networks
+
+    private func images() -> [String: ImageDeclaration] {
+        var images: [String: ImageDeclaration] = [:]
+        for named in draft.images ?? [] {
+            images[named.name] = declaration(named.value, named)
+        }
+        return images
+    }
+
+    private func declaration(_ image: ImageDraft, _ named: Named<ImageDraft>) -> ImageDeclaration {
+        if let from = image.from, !catalog.contains(from.value) {
+            decoding.error(
+                "the catalog has no image \(from.value.quoted())",
+                remedy: didYouMean(from.value, catalog) ?? "it has \(catalog.joined(separator: ", "))",
+                at: from.span)
+        }
+        let given = image.place.keys
+        if given["initrd"] != nil, given["kernel"] == nil, given["from"] == nil {
+            decoding.error("an initrd needs a kernel", remedy: "add `kernel: …`", at: given["initrd"])
+        }
+        var os = image.os
+        if given["os"] == nil, given["from"] == nil {
+            if given["kernel"] != nil {
+                os = .linux
+            } else {
+                decoding.error(
+                    "the image \(named.name.quoted()) does not say its system",
+                    remedy: "add `os: linux` or `os: windows`", at: named.nameSpan)
+            }
+        }
+        // An image that no guest boots may name files that are not there yet.
+        let isUsed =
+            draft.defaults?.image?.value == named.name
+            || (draft.guests ?? []).contains { $0.value.image?.value == named.name }
+        func file(_ path: Located<String>?, _ what: String) -> String? {
+            path.map { isUsed ? paths.check($0, as: .file, what: what, decoding) : paths.resolve($0.value) }
+        }
+        return ImageDeclaration(
+            name: named.name, from: image.from?.value, os: os, kernel: file(image.kernel, "the kernel"),
+            initrd: file(image.initrd, "the initrd"), disk: file(image.disk, "the disk"), cmdline: image.cmdline,
+            firmware: file(image.firmware, "the firmware"),
+            console: image.console.map { console($0, of: image, os: os) },
+            memory: image.memory, span: named.nameSpan, keySpans: given)
+    }
+
+    /// An image of the catalog announces itself on COM2; one of the user's own is taken to do neither.
+    private func console(_ console: ConsoleDraft, of image: ImageDraft, os: GuestOS?) -> ConsoleSpec {
+        let dialect = console.dialect ?? (os == .windows ? .cmd : .sh)
+        let isOwn = image.from == nil || dialect == .sac || dialect == .uefi
+        return ConsoleSpec(
+            dialect: dialect, announces: console.announces ?? (!isOwn && console.prompt == nil),
+            ports: console.ports ?? (isOwn ? 1 : 2), prompt: console.prompt?.text, user: console.user,
+            password: console.password)
+    }
+
+    private func networks() -> [NetworkSpec] {
+        var seen: Set<String> = []
+        return (draft.networks ?? []).compactMap { named in
+            guard seen.insert(named.name).inserted else {
+                decoding.error(
+                    "the network \(named.name.quoted()) is named twice", remedy: "keep one", at: named.nameSpan)
+                return nil
+            }
+            return NetworkSpec(name: named.name, nat: named.value.nat ?? false, span: named.nameSpan)
+        }
+    }
+
+    // MARK: Groups
+
+    private func groups() -> [GuestGroup] {
+        let defaults = draft.defaults ?? GuestDraft()
+        checkReferences(defaults)
+        return (draft.guests ?? []).map { named in
+            checkReferences(named.value)
+            return group(named.value.filled(from: defaults), own: named)
+        }
+    }
+
+    private func group(_ guest: GuestDraft, own named: Named<GuestDraft>) -> GuestGroup {
+        let hasImage = named.value.place.keys["image"] != nil || draft.defaults?.place.keys["image"] != nil
+        if !hasImage {
+            decoding.error(
+                "the guest group \(named.name.quoted()) has no image", remedy: "add `image: debian`", at: named.nameSpan
+            )
+        }
+        return GuestGroup(
+            name: named.name, count: guest.count, image: guest.image?.value ?? "", memory: guest.memory,
+            cpus: guest.cpus ?? 1, disks: (guest.disks ?? []).compactMap(disk),
+            networks: guest.networks?.map(\.value) ?? [],
+            backend: guest.backend ?? .auto, boot: guest.boot ?? .auto, cmdline: guest.cmdline,
+            env: environment((draft.env ?? []) + (guest.env ?? [])), span: named.nameSpan)
+    }
+
+    private func disk(_ disk: Located<DiskDraft>) -> DiskSpec? {
+        if let size = disk.value.size { return .scratch(size: size) }
+        guard let path = disk.value.path else { return nil }
+        let place = disk.value.place.keys["path"] ?? disk.span
+        return .file(path: paths.check(Located(path, at: place), as: .file, what: "the disk", decoding))
+    }
+
+    /// Reports images and networks that do not exist.
+    private func checkReferences(_ guest: GuestDraft) {
+        if let image = guest.image {
+            if !knownImages.contains(image.value) {
+                decoding.error(
+                    "there is no image \(image.value.quoted())",
+                    remedy: didYouMean(image.value, knownImages)
+                        ?? "the catalog has \(catalog.joined(separator: ", ")); declare your own under `images:`",
+                    at: image.span)
+            }
+        }
+        var seen: Set<String> = []
+        for network in guest.networks ?? [] {
+            if !knownNetworks.contains(network.value) {
+                decoding.error(
+                    "there is no network \(network.value.quoted())",
+                    remedy: didYouMean(network.value, knownNetworks) ?? "declare it under `networks:`", at: network.span
+                )
+            } else if !seen.insert(network.value).inserted {
+                decoding.error(
+                    "the network \(network.value.quoted()) is joined twice", remedy: "keep one", at: network.span)
+            }
+        }
+    }
+
+    /// Each variable once; a later value replaces an earlier one.
+    private func environment(_ variables: [Named<String>]) -> [EnvironmentVariable] {
+        var places: [String: Int] = [:]
+        var result: [EnvironmentVariable] = []
+        for variable in variables {
+            if let place = places[variable.name] {
+                result[place].value = variable.value
+            } else {
+                places[variable.name] = result.count
+                result.append(EnvironmentVariable(variable.name, variable.value))
+            }
+        }
+        return result
+    }
+
+    /// Warns of what is declared and never used.
+    private func checkUse(_ groups: [GuestGroup]) {
+        let usedImages = Set(groups.map(\.image))
+        for image in draft.images ?? [] where !usedImages.contains(image.name) {
+            decoding.warning("no guest boots the image \(image.name.quoted())", at: image.nameSpan)
+        }
+        let usedNetworks = Set(groups.flatMap(\.networks))
+        for network in draft.networks ?? [] where !usedNetworks.contains(network.name) {
+            decoding.warning("no guest joins the network \(network.name.quoted())", at: network.nameSpan)
+        }
+    }
+
+    // MARK: Tasks
+
+    private func tasks(_ fleet: Fleet) -> [LabTask] {
+        var first: [String: SourceSpan] = [:]
+        return (draft.tasks ?? []).map { task in
+            if let name = task.name {
+                if let place = first[name.value] {
+                    decoding.error(
+                        "two tasks are named \(name.value.quoted())",
+                        remedy: "rename one; the first is in line \(place.start.line)", at: name.span)
+                } else {
+                    first[name.value] = name.span
+                }
+            }
+            return self.task(task, fleet)
+        }
+    }
+
+    private func task(_ task: TaskDraft, _ fleet: Fleet) -> LabTask {
+        LabTask(
+            name: task.name?.value ?? "", targets: fleet.targets(of: task, decoding), action: action(task),
+            expect: task.expect ?? Expectation(), timeout: task.timeout, retries: task.retries?.count ?? 0,
+            retryOn: task.retries?.on ?? .infrastructure, repetitions: task.repeats ?? 1,
+            needs: task.needs?.map(\.value) ?? [], condition: task.condition ?? .needsPassed,
+            env: environment(task.env ?? []),
+            put: (task.put ?? []).map(copy),
+            get: (task.get ?? []).map { path in
+                GuestPaths.check(path, key: "get", decoding)
+                return path.value
+            },
+            reboot: task.reboot ?? false, span: task.name?.span ?? task.place.span)
+    }
+
+    private func action(_ task: TaskDraft) -> TaskAction {
+        if let run = task.run { return .run(run) }
+        if let script = task.script {
+            return .script(path: paths.check(script, as: .file, what: "the script", decoding))
+        }
+        if let lua = task.lua {
+            guard lua.value.hasSuffix(".lua"), !lua.value.contains(where: \.isNewline) else {
+                return .lua(.inline(lua.value))
+            }
+            return .lua(.file(path: paths.check(lua, as: .file, what: "the Lua file", decoding)))
+        }
+        return .nothing
+    }
+
+    private func copy(_ put: Named<String>) -> FileCopy {
+        let source = Located(put.name, at: put.nameSpan)
+        let host =
+            put.name.contains("${{")
+            ? put.name : paths.check(source, as: .fileOrFolder, what: "the source", decoding)
+        GuestPaths.check(Located(put.value, at: put.valueSpan), key: "put", decoding)
+        return FileCopy(host: host, guest: put.value, span: put.nameSpan)
+    }
+}
+
+/// Paths within guests.
+enum GuestPaths {
+    /// Reports a path that is neither `/…` nor `C:\…`.
+    static func check(_ path: Located<String>, key: String, _ decoding: Decoding) {
+        let bytes = Array(path.value.utf8.prefix(3))
+        let isPosix = bytes.first == UInt8(ascii: "/")
+        let isDrive =
+            bytes.count == 3 && bytes[1] == UInt8(ascii: ":")
+            && (bytes[2] == UInt8(ascii: "\\") || bytes[2] == UInt8(ascii: "/"))
+            && ((0x41...0x5A).contains(bytes[0]) || (0x61...0x7A).contains(bytes[0]))
+        if !isPosix, !isDrive {
+            decoding.error(
+                "`\(key)` needs an absolute path in the guest, not \(path.value.quoted())",
+                remedy: "begin it with `/` or `C:\\`", at: path.span)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import Diagnostics
+
+/// What a lab file says.
+struct LabDraft: Draft {
+    var place = Place()
+    var lab: Located<String>?
+    var defaults: GuestDraft?
+    var guests: [Named<GuestDraft>]?
+    var images: [Named<ImageDraft>]?
+    var networks: [Named<NetworkDraft>]?
+    var tasks: [TaskDraft]?
+    var timeouts: TimeoutsDraft?
+    var env: [Named<String>]?
+    var matrix: Matrix?
+
+    static let form = shape.form()
+    static let shape = Shape<LabDraft>(
+        id: "lab", noun: "a lab",
+        doc: "A lab: a fleet of virtual machines and the tasks to run on them.",
+        fields: [
+            Field("lab", \.lab, Form.name.located, required: "lab: my-lab", "The lab's name."),
+            Field(
+                "defaults", \.defaults, GuestDraft.defaults.form(orNull: true),
+                "What guest groups are that do not say otherwise."),
+            Field(
+                "guests", \.guests, .named(GuestDraft.group.form(), nullAs: { GuestDraft() }),
+                required: "guests: {vm: {image: debian}}", "The fleet: groups of equal guests by name."),
+            Field("images", \.images, .named(ImageDraft.shape.form()), "Images of your own, by name."),
+            Field(
+                "networks", \.networks, NetworkDraft.form,
+                "Isolated segments between guests: a list of names, or a map."),
+            Field(
+                "tasks", \.tasks, .list(of: TaskDraft.shape.form()), required: "tasks: [{name: hello, run: uname -a}]",
+                "What to do on the guests."),
+            Field("timeouts", \.timeouts, TimeoutsDraft.shape.form(orNull: true), "How long things may take."),
+            Field("env", \.env, .environment, "Environment of every task on every guest."),
+            Field(
+                "matrix", \.matrix, Matrix.form,
+                "Axes of values; the lab runs once for each combination, with `${{ matrix.axis }}` filled in."),
+        ])
+}
+
+extension Form {
+    /// A map of things whose names the user chooses.
+    static func named<Entry>(_ entry: Form<Entry>, nullAs: (@Sendable () -> Entry)? = nil) -> Form
+    where Value == [Named<Entry>] {
+        .dictionary(of: entry, keys: Names.schemaPattern, nullAs: nullAs) { name, span, decoding in
+            Names.check(name, what: "the key", at: span, decoding)
+        }
+    }
+}
+
+/// What an entry of `networks:` says.
+struct NetworkDraft: Draft {
+    var place = Place()
+    var nat: Bool?
+
+    private static let shape = Shape<NetworkDraft>(
+        id: "network", noun: "a network", doc: "An isolated layer-2 segment between guests.",
+        fields: [Field("nat", \.nat, .boolean, standard: false, "Whether it reaches the outside through the host.")])
+
+    static let form: Form<[Named<NetworkDraft>]> = .byKind(
+        "a list of names, or a map of names",
+        sequence: Form<[Located<String>]>.list(of: Form.name.located).map { names in
+            names.map { Named(name: $0.value, nameSpan: $0.span, value: NetworkDraft(), valueSpan: $0.span) }
+        },
+        mapping: .named(shape.form(), nullAs: { NetworkDraft() }))
+}
+
+/// What `timeouts:` says.
+struct TimeoutsDraft: Draft {
+    var place = Place()
+    var boot: Duration?
+    var task: Duration?
+    var silence: Duration?
+    var lab: Duration?
+
+    static let shape = Shape<TimeoutsDraft>(
+        id: "timeouts", noun: "`timeouts`", doc: "How long things may take.",
+        fields: [
+            Field("boot", \.boot, .duration, standard: "3m", "From power-on to the ready point of one guest."),
+            Field("task", \.task, .duration, standard: "10m", "One attempt of a task that has no `timeout`."),
+            Field("silence", \.silence, .duration, "A running task that prints nothing for this long has hung."),
+            Field("lab", \.lab, .duration, "The whole run."),
+        ])
+}

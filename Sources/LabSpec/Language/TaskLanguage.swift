@@ -1,0 +1,138 @@
+import Diagnostics
+import YAMLTree
+
+/// What an entry of `tasks:` says.
+struct TaskDraft: Draft {
+    var place = Place()
+    var name: Located<String>?
+    var on: [Located<String>]?
+    var run: String?
+    var script: Located<String>?
+    var lua: Located<String>?
+    var expect: Expectation?
+    var timeout: Duration?
+    var retries: RetryDraft?
+    var repeats: Int?
+    var needs: [Located<String>]?
+    var condition: TaskCondition?
+    var env: [Named<String>]?
+    var put: [Named<String>]?
+    var get: [Located<String>]?
+    var reboot: Bool?
+
+    static let shape = Shape<TaskDraft>(
+        id: "task", noun: "a task", doc: "Something to do on guests.",
+        fields: [
+            Field(
+                "name", \.name, Form.name.located, required: "name: …",
+                "Names the task in results and in `needs`; unique."),
+            Field(
+                "on", \.on, .listOrOne(of: Form<String>.filled("a guest, a group or `any <group>`").located),
+                "Where it runs: a guest, a group (each of its guests), `any <group>` (whichever is free), or a list. "
+                    + "Left out: on every guest."),
+            Field(
+                "run", \.run, .filled("a command"),
+                "What the guest's own shell runs, sh or cmd.exe; one line or a block."),
+            Field("script", \.script, .path, "A file on the host with what the guest's own shell runs."),
+            Field("lua", \.lua, Form<String>.filled("Lua").located, "Lua, or the path of a `.lua` file."),
+            Field("expect", \.expect, .expectation, "What makes it pass: exit status 0 unless told otherwise."),
+            Field("timeout", \.timeout, .duration, "How long one attempt may take; `timeouts.task` when left out."),
+            Field(
+                "retries", \.retries, RetryDraft.form, standard: 0,
+                "How many more attempts after trouble not of its own."),
+            Field(
+                "repeat", \.repeats, .integer(1...Limits.repetitions), standard: 1,
+                "How many times it runs; `VMLAB_INDEX` counts from 1."),
+            Field(
+                "needs", \.needs, .listOrOne(of: Form.name.located),
+                "Tasks that must have passed everywhere before this one starts."),
+            Field("if", \.condition, .condition, "`always()`: also when what it needs did not pass."),
+            Field("env", \.env, .environment, "Its environment, over the guest's."),
+            Field(
+                "put", \.put, .dictionary(of: .line("a path in the guest"), keys: "\\S") { _, _, _ in true },
+                "Files and folders copied into the guest before it runs: host path to absolute guest path."),
+            Field(
+                "get", \.get, .listOrOne(of: Form<String>.line("a path in the guest").located),
+                "Absolute guest paths collected after it ran, also when it failed."),
+            Field("reboot", \.reboot, .boolean, standard: false, "Whether the guest is rebooted after it."),
+        ],
+        exclusive: [["run", "script", "lua"]], atLeastOne: ["run", "script", "lua", "put", "get", "reboot"])
+}
+
+/// What `retries:` says.
+struct RetryDraft: Draft {
+    var place = Place()
+    var count: Int?
+    var on: RetryReason?
+
+    private static let number = Form.integer(0...100)
+    private static let shape = Shape<RetryDraft>(
+        id: "retries", noun: "`retries`", doc: "How often and for what a task is tried again.",
+        fields: [
+            Field("count", \.count, number, required: "count: 1", "How many more attempts."),
+            Field("on", \.on, .choice(), standard: "infrastructure", "`any`: also after the task's own failure."),
+        ])
+
+    static let form: Form<RetryDraft> = .byKind(
+        "a whole number, or a map with `count` and `on`",
+        scalar: number.map { count in
+            var draft = RetryDraft()
+            draft.count = count
+            return draft
+        }, mapping: shape.form())
+}
+
+/// What `expect:` says as a map.
+private struct ExpectDraft: Draft {
+    var place = Place()
+    var exit: [Int32]?
+    var stdout: [Pattern]?
+
+    static let shape = Shape<ExpectDraft>(
+        id: "expect", noun: "`expect`", doc: "What makes a task pass.",
+        fields: [
+            Field("exit", \.exit, .listOrOne(of: .exitStatus), standard: 0, "The exit statuses that pass."),
+            Field(
+                "stdout", \.stdout, .listOrOne(of: .pattern),
+                "Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends."),
+        ], atLeastOne: ["exit", "stdout"])
+}
+
+extension Form where Value == Int32 {
+    /// A status of 32 bits; Windows' may be written unsigned or in hexadecimal, `0xC0000005`.
+    static let exitStatus = Form<Int>.integer(Int(Int32.min)...Int(UInt32.max), hexadecimal: true)
+        .map { Int32(truncatingIfNeeded: $0) }
+}
+
+extension Form where Value == Expectation {
+    /// A map, or for short an exit status, or a regular expression for the output.
+    static let expectation: Form = {
+        let pattern = Form<Pattern>.pattern
+        let word = Form<Expectation>(
+            schema: ["anyOf": [Form<Int32>.exitStatus.schema, pattern.schema]],
+            definitions: Form<Int32>.exitStatus.definitions, noun: "an exit status or a regular expression"
+        ) { node, decoding in
+            if let scalar = node.scalar, scalar.isPlain, Int.parse(scalar) != nil {
+                return Form<Int32>.exitStatus.decode(node, decoding).map { Expectation(exit: [$0]) }
+            }
+            return pattern.decode(node, decoding).map { Expectation(stdout: [$0]) }
+        }
+        return .byKind(
+            "an exit status, a regular expression, or a map with `exit` and `stdout`", scalar: word,
+            mapping: ExpectDraft.shape.form().map { Expectation(exit: $0.exit ?? [0], stdout: $0.stdout ?? []) })
+    }()
+}
+
+extension Int {
+    /// A scalar that is written as a whole number.
+    fileprivate static func parse(_ scalar: YAMLScalar) -> Int? { Form<Int>.parse(scalar.text, hexadecimal: true) }
+}
+
+extension Form where Value == TaskCondition {
+    /// `always()`.
+    static let condition = scalar("`always()`", schema: ["const": "always()"]) { scalar, node, decoding in
+        if scalar.text == "always()" { return TaskCondition.always }
+        decoding.wrongKind(node, wanted: "`always()`", remedy: "leave `if` out to run after what it `needs` has passed")
+        return nil
+    }
+}

@@ -1,0 +1,144 @@
+import Diagnostics
+import YAMLTree
+
+/// `matrix:` as written: axes with their values, and what to add and leave out.
+struct Matrix: Sendable {
+    /// A value of the matrix: its text, and how it was written (a quoted `"5"` stays a text).
+    struct Value: Sendable {
+        var scalar: YAMLScalar
+        var span: SourceSpan
+    }
+
+    typealias Row = [(axis: String, value: Value)]
+
+    var axes: [Named<[Value]>] = []
+    var include: [Row] = []
+    var exclude: [Row] = []
+
+    /// Every name that `${{ matrix.… }}` may use.
+    var names: [String] {
+        var seen: Set<String> = []
+        return (axes.map(\.name) + include.flatMap { $0.map(\.axis) }).filter { seen.insert($0).inserted }
+    }
+
+    private static let value = Form<Value>(
+        schema: ["type": ["string", "number", "boolean"]], noun: "a text, a number or a truth value"
+    ) { node, decoding in
+        guard let scalar = node.scalar, !node.isNull else {
+            decoding.wrongKind(node, wanted: "a text, a number or a truth value")
+            return nil
+        }
+        guard !scalar.text.contains(where: \.isNewline), !node.isUnresolved else {
+            decoding.error("a value of the matrix must be one line without `${{`", at: node.span)
+            return nil
+        }
+        return Value(scalar: scalar, span: node.span)
+    }
+
+    private static let row = Form<[Named<Value>]>.named(value).map { entries -> Row in
+        entries.map { ($0.name, $0.value) }
+    }
+
+    /// A map of axes, with the keys `include` and `exclude` apart.
+    static let form: Form<Matrix> = {
+        let values = Form<[Value]>.listOrOne(of: value)
+        let rows = Form<[Row]>.list(of: row, allowEmpty: true)
+        let schema: JSONValue = [
+            "type": "object", "minProperties": 1,
+            "properties": [
+                "include": rows.schema.adding("description", "Cells to add, or values to add to cells that match."),
+                "exclude": rows.schema.adding("description", "Combinations to leave out."),
+            ],
+            "additionalProperties": values.schema, "propertyNames": ["pattern": .string(Names.schemaPattern)],
+        ]
+        return Form(schema: schema, noun: "a map of axes") { node, decoding in
+            guard let entries = node.entries, !entries.isEmpty else {
+                decoding.wrongKind(node, wanted: "a map of axes", remedy: "write `matrix: {kernel: [6.1, 6.6]}`")
+                return nil
+            }
+            var matrix = Matrix()
+            for entry in entries {
+                decoding.under(entry.key) {
+                    switch entry.key {
+                    case "include": matrix.include = rows.decode(entry.value, decoding) ?? []
+                    case "exclude": matrix.exclude = rows.decode(entry.value, decoding) ?? []
+                    default:
+                        guard Names.check(entry.key, what: "the axis", at: entry.keySpan, decoding) else { return }
+                        matrix.axes.append(
+                            Named(
+                                name: entry.key, nameSpan: entry.keySpan,
+                                value: values.decode(entry.value, decoding) ?? [], valueSpan: entry.value.span))
+                    }
+                }
+            }
+            return matrix
+        }
+    }()
+
+    /// The cells: every combination of the axes' values without the excluded ones, then `include` as GitHub Actions
+    /// has it: an entry is added to each combination whose own values it does not change, else it is a cell of its own.
+    func cells(_ decoding: Decoding) -> [Row] {
+        checkAxes(decoding)
+        let product = axes.reduce(1) { count, axis in
+            count.multipliedReportingOverflow(by: axis.value.count).overflow ? .max : count * axis.value.count
+        }
+        guard product <= Limits.cells, product + include.count <= Limits.cells else {
+            decoding.error(
+                "the matrix has more than \(Limits.cells) cells", remedy: "use fewer axes or values",
+                at: axes.first?.nameSpan)
+            return []
+        }
+        var cells: [Row] = axes.isEmpty ? [] : [[]]
+        for axis in axes {
+            cells = cells.flatMap { cell in axis.value.map { cell + [(axis.name, $0)] } }
+        }
+        cells.removeAll { cell in exclude.contains { Self.matches($0, cell) } }
+
+        let original = Set(axes.map(\.name))
+        let combinations = cells.count
+        for row in include {
+            var extended = false
+            let own = row.filter { original.contains($0.axis) }
+            for index in 0..<combinations where Self.matches(own, cells[index]) {
+                extended = true
+                for (axis, value) in row where !original.contains(axis) {
+                    if let place = cells[index].firstIndex(where: { $0.axis == axis }) {
+                        cells[index][place].value = value
+                    } else {
+                        cells[index].append((axis, value))
+                    }
+                }
+            }
+            if !extended { cells.append(row) }
+        }
+        if cells.isEmpty, !decoding.hasErrors {
+            decoding.error("the matrix has no cells", remedy: "exclude fewer", at: axes.first?.nameSpan)
+        }
+        return cells
+    }
+
+    private static func matches(_ row: Row, _ cell: Row) -> Bool {
+        row.allSatisfy { part in
+            cell.contains { $0.axis == part.axis && $0.value.scalar.text == part.value.scalar.text }
+        }
+    }
+
+    private func checkAxes(_ decoding: Decoding) {
+        for axis in axes {
+            var seen: Set<String> = []
+            for value in axis.value where !seen.insert(value.scalar.text).inserted {
+                decoding.error(
+                    "the axis \(axis.name.quoted()) has \(value.scalar.text.quoted()) twice", remedy: "keep one",
+                    at: value.span)
+            }
+        }
+        for row in exclude {
+            for (name, value) in row where !axes.contains(where: { $0.name == name }) {
+                decoding.error(
+                    "`exclude` names \(name.quoted()), which is not an axis",
+                    remedy: didYouMean(name, axes.map(\.name)) ?? "axes: \(axes.map(\.name).joined(separator: ", "))",
+                    at: value.span)
+            }
+        }
+    }
+}

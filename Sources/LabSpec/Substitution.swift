@@ -1,0 +1,126 @@
+import Diagnostics
+import YAMLTree
+
+/// Fills `${{ matrix.axis }}` in, everywhere in a tree.
+struct Substitution {
+    /// The cell's values; an axis that only other cells have is the empty text, as in GitHub Actions.
+    let values: [String: YAMLScalar]
+    /// Every axis of the matrix, in order.
+    let names: [String]
+    /// Whether the matrix itself could not be read: then nothing is filled in and nothing is said.
+    var isBlind = false
+
+    /// The tree with every expression filled in; what cannot be is reported and left as it is.
+    func filled(_ node: YAMLNode, _ decoding: Decoding) -> YAMLNode {
+        switch node.content {
+        case .scalar(let scalar):
+            guard scalar.text.contains("${{") else { return node }
+            return YAMLNode(.scalar(filled(scalar, at: node.span, decoding)), at: node.span)
+        case .sequence(let elements):
+            return YAMLNode(.sequence(elements.map { filled($0, decoding) }), at: node.span)
+        case .mapping(let entries):
+            let filled = entries.map { entry in
+                var filled = entry
+                if entry.key.contains("${{") {
+                    filled.key = self.filled(YAMLScalar(entry.key), at: entry.keySpan, decoding).text
+                }
+                filled.value = self.filled(entry.value, decoding)
+                return filled
+            }
+            return YAMLNode(.mapping(filled), at: node.span)
+        }
+    }
+
+    /// A scalar with its expressions filled in. One that is nothing but an expression becomes the value as the matrix
+    /// has it; one with more around it may mean a number, whatever its quotes.
+    private func filled(_ scalar: YAMLScalar, at span: SourceSpan, _ decoding: Decoding) -> YAMLScalar {
+        guard !isBlind else { return scalar }
+        var text = ""
+        var rest = scalar.text[...]
+        var isResolved = true
+        while let open = rest.range(of: "${{") {
+            text += rest[..<open.lowerBound]
+            guard let close = rest[open.upperBound...].range(of: "}}") else {
+                decoding.error("`${{` is never closed", remedy: "write `${{ matrix.axis }}`", at: span.locating("${{"))
+                return scalar
+            }
+            let whole = rest[open.lowerBound..<close.upperBound]
+            let inner = rest[open.upperBound..<close.lowerBound].trimmed
+            if let value = value(of: inner, whole: whole, at: span, decoding) {
+                if text.isEmpty, whole.count == scalar.text.count { return value }
+                text += value.text
+            } else {
+                isResolved = false
+            }
+            rest = rest[close.upperBound...]
+        }
+        guard isResolved else { return scalar }
+        let isBlock = scalar.style == .literal || scalar.style == .folded
+        return YAMLScalar(text + rest, style: isBlock ? scalar.style : .plain)
+    }
+
+    private func value(
+        of expression: Substring, whole: Substring, at span: SourceSpan, _ decoding: Decoding
+    ) -> YAMLScalar? {
+        let place = span.locating(String(whole))
+        guard expression.hasPrefix("matrix.") else {
+            decoding.error(
+                "\(whole.quoted()) is not known here", remedy: "only `${{ matrix.axis }}` is filled in", at: place)
+            return nil
+        }
+        let axis = String(expression.dropFirst("matrix.".count))
+        if let value = values[axis] { return value }
+        if names.contains(axis) { return YAMLScalar("", style: .doubleQuoted) }
+        guard !names.isEmpty else {
+            decoding.error(
+                "\(whole.quoted()), but the lab has no matrix",
+                remedy: "add `matrix: {\(axis.escapingControls()): […]}`",
+                at: place)
+            return nil
+        }
+        decoding.error(
+            "the matrix has no axis \(axis.quoted())",
+            remedy: didYouMean(axis, names) ?? "it has \(names.joined(separator: ", "))", at: place)
+        return nil
+    }
+}
+
+extension StringProtocol {
+    /// Without blanks at both ends.
+    var trimmed: SubSequence {
+        guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace })
+        else { return self[endIndex...] }
+        return self[first...last]
+    }
+
+    /// Where `needle` first is.
+    func range(of needle: String) -> Range<Index>? {
+        guard let first = needle.first else { return nil }
+        var rest = self[...]
+        while let start = rest.firstIndex(of: first) {
+            if self[start...].hasPrefix(needle), let end = index(start, offsetBy: needle.count, limitedBy: endIndex) {
+                return start..<end
+            }
+            rest = self[index(after: start)...]
+        }
+        return nil
+    }
+}
+
+extension SourceSpan {
+    /// Where `text` first stands within the span, or the span itself when it is written in another way there.
+    func locating(_ text: String) -> SourceSpan {
+        let count = text.unicodeScalars.count
+        for number in start.line...max(start.line, min(end.line, start.line + 10_000)) {
+            guard let line = file.line(number) else { break }
+            let skipped = number == start.line ? start.column - 1 : 0
+            let scalars = String(line.unicodeScalars.dropFirst(skipped))
+            guard let found = scalars.range(of: text) else { continue }
+            let column = skipped + scalars[..<found.lowerBound].unicodeScalars.count + 1
+            return SourceSpan(
+                file: file, start: SourcePosition(line: number, column: column),
+                end: SourcePosition(line: number, column: column + count))
+        }
+        return self
+    }
+}

@@ -1,1 +1,0 @@
-// LabTestSupport: see DESIGN.md's table.

@@ -1,0 +1,71 @@
+import HostSystem
+import LabSpec
+import Synchronization
+import Testing
+
+@testable import LabEngine
+
+@Suite("Admission")
+struct AdmissionTests {
+    @Test("never lets in more than the budget, and everybody in the end", .timeLimit(.minutes(1)))
+    func budget() async {
+        let admission = Admission(memory: ByteCount(10), seats: 100)
+        let used = Usage()
+        await withTaskGroup(of: Void.self) { group in
+            for number in 0..<200 {
+                let cost = UInt64(1 + number % 7)
+                group.addTask {
+                    guard await admission.acquire(ByteCount(cost)) else { return }
+                    used.enter(cost)
+                    await Task.yield()
+                    used.leave(cost)
+                    admission.release(ByteCount(cost))
+                }
+            }
+        }
+        #expect(used.peak <= 10)
+        #expect(used.admitted == 200)
+        #expect(!admission.isWanted)
+    }
+
+    @Test("a cancelled waiter takes nothing and lets the next one in", .timeLimit(.minutes(1)))
+    func cancellation() async throws {
+        let waiting = Completion<Bool>()
+        let admission = Admission(memory: ByteCount(1), seats: 1, onWaiting: { waiting.fulfil(true) })
+        #expect(await admission.acquire(ByteCount(1)))
+        let waiter = Task { await admission.acquire(ByteCount(1)) }
+        _ = try await waiting.wait()
+        #expect(admission.isWanted)
+        waiter.cancel()
+        #expect(await waiter.value == false)
+        admission.release(ByteCount(1))
+        #expect(await admission.acquire(ByteCount(1)))
+    }
+
+    @Test("the number of guests is bounded too")
+    func seats() async {
+        let admission = Admission(memory: ByteCount(100), seats: 1)
+        #expect(await admission.acquire(ByteCount(1)))
+        #expect(!admission.wouldAdmit(ByteCount(1)))
+        admission.release(ByteCount(1))
+        #expect(admission.wouldAdmit(ByteCount(1)))
+    }
+}
+
+/// What the admitted hold together.
+private final class Usage: Sendable {
+    private let state = Mutex((now: UInt64(0), peak: UInt64(0), admitted: 0))
+
+    func enter(_ cost: UInt64) {
+        state.withLock {
+            $0.now += cost
+            $0.peak = max($0.peak, $0.now)
+            $0.admitted += 1
+        }
+    }
+
+    func leave(_ cost: UInt64) { state.withLock { $0.now -= cost } }
+
+    var peak: UInt64 { state.withLock { $0.peak } }
+    var admitted: Int { state.withLock { $0.admitted } }
+}

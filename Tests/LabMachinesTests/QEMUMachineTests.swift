@@ -1,0 +1,173 @@
+import Diagnostics
+import Glibc
+import GuestConsole
+import HostSystem
+import LabEngine
+import LabSpec
+import LabTestSupport
+import Testing
+
+@testable import LabMachines
+
+@Suite("QEMU machines", .requiresQEMU, .serialized, .timeLimit(.minutes(2)))
+struct QEMUMachineTests {
+    private func withMachine(
+        _ change: (inout MachineConfiguration) -> Void = { _ in },
+        _ body: (any Machine, String) async throws -> Void
+    ) async throws {
+        try await withTemporaryFolder { folder in
+            var configuration = try ProbeGuest.configuration(in: folder)
+            change(&configuration)
+            let machine = try await QEMUBackend(acceleration: .emulated).start(configuration)
+            do {
+                try await body(machine, folder)
+            } catch {
+                await machine.end()
+                throw error
+            }
+            await machine.end()
+        }
+    }
+
+    /// Reads until `text` has come; what came, or what was there at the end of the stream or after 30 seconds.
+    private func read(_ channel: any ByteChannel, until text: String) async throws -> String {
+        try await withDeadline(.now + .seconds(30)) {
+            var bytes: [UInt8] = []
+            while !String(decoding: bytes, as: UTF8.self).contains(text) {
+                let more = try await channel.read()
+                if more.isEmpty { break }
+                bytes += more
+            }
+            return String(decoding: bytes, as: UTF8.self)
+        }
+    }
+
+    @Test("Both serial ports speak from the first byte, and the guest answers")
+    func serialPorts() async throws {
+        try await withMachine { machine, _ in
+            #expect(try await read(machine.commands, until: "ready\n") == "ready\n")
+            #expect(try await read(machine.console, until: "hello\n") == "kernel says hello\n")
+            try await machine.commands.write(Array("abc".utf8))
+            #expect(try await read(machine.commands, until: "abc") == "abc")
+        }
+    }
+
+    @Test("Nothing is lost when the console is read late")
+    func slowReader() async throws {
+        try await withMachine { machine, _ in
+            _ = try await read(machine.commands, until: "ready\n")
+            try await machine.commands.write(Array("f".utf8))
+            // More than the sockets hold: the guest waits for us, not the other way round.
+            var bytes: [UInt8] = []
+            let hello = "kernel says hello\n".utf8.count
+            while bytes.count < 200_000 + hello { bytes += try await machine.console.read() }
+            #expect(Array(bytes.dropFirst(hello)) == (1...200_000).reversed().map { UInt8(truncatingIfNeeded: $0) })
+            #expect(try await read(machine.commands, until: "F") == "F")
+        }
+    }
+
+    @Test("The guest's power-off, reset and panic are events; the end is always the last one")
+    func events() async throws {
+        try await withMachine { machine, _ in
+            _ = try await read(machine.commands, until: "ready\n")
+            try await machine.commands.write(Array("r".utf8))
+            _ = try await read(machine.commands, until: "ready\n")
+            try await machine.commands.write(Array("x".utf8))
+            try await machine.commands.write(Array("still on".utf8))
+            _ = try await read(machine.commands, until: "still on")
+            try await machine.commands.write(Array("p".utf8))
+            var events: [MachineEvent] = []
+            for await event in machine.events { events.append(event) }
+            #expect(
+                events == [
+                    .reset, .panicked("the guest reported a kernel panic"), .shutdown,
+                    .exited(status: "exit status 0", standardError: []),
+                ])
+        }
+    }
+
+    @Test("Pause stops it, resume lets it go on, reset starts it anew")
+    func pauseAndReset() async throws {
+        try await withMachine { machine, _ in
+            _ = try await read(machine.commands, until: "ready\n")
+            try await machine.pause()
+            try await machine.commands.write(Array("abc".utf8))
+            try await machine.resume()
+            #expect(try await read(machine.commands, until: "abc") == "abc")
+            try await machine.reset()
+            #expect(try await read(machine.commands, until: "ready\n") == "ready\n")
+        }
+    }
+
+    @Test("Killed from outside, it says so at once")
+    func killed() async throws {
+        try await withMachine { machine, _ in
+            kill(machine.processID, SIGKILL)
+            var last: MachineEvent?
+            for await event in machine.events { last = event }
+            #expect(last == .exited(status: "killed by SIGKILL", standardError: []))
+            _ = try await read(machine.console, until: "no such text, only the end of the stream")
+            await #expect(throws: Diagnostic.self) { try await machine.pause() }
+        }
+    }
+
+    @Test("end() leaves no process and no file, may be called twice, at once and in a cancelled task")
+    func ending() async throws {
+        try await withTemporaryFolder { folder in
+            var configuration = try ProbeGuest.configuration(in: folder)
+            let base = folder + "/base.raw"
+            try FileTree.makeSparseFile(base, size: 1 << 20)
+            configuration.disks = [.scratch(size: .gibibytes(3)), .file(path: base)]
+            configuration.networks = [NetworkAttachment(mac: "52:54:00:00:00:01", link: .nat)]
+            let machine = try await QEMUBackend(acceleration: .emulated).start(configuration)
+            #expect(try FileTree.names(in: folder) == ["base.raw", "kernel", "overlay1.qcow2", "scratch0.raw"])
+            let cancelled = Task {
+                withUnsafeCurrentTask { $0?.cancel() }
+                async let first: Void = machine.end()
+                async let second: Void = machine.end()
+                _ = await (first, second)
+            }
+            await cancelled.value
+            await machine.end()
+            #expect(kill(machine.processID, 0) == -1)
+            #expect(try FileTree.names(in: folder) == ["base.raw", "kernel"])
+        }
+    }
+
+    @Test("What QEMU refuses is told with its own words, and nothing is left")
+    func refused() async throws {
+        try await withTemporaryFolder { folder in
+            var configuration = try ProbeGuest.configuration(in: folder)
+            configuration.disks = [.scratch(size: .mebibytes(1))]
+            configuration.networks = [NetworkAttachment(mac: "not a mac", link: .nat)]
+            let backend = try await QEMUBackend(acceleration: .emulated)
+            let wanted = configuration
+            let error = await #expect(throws: Diagnostic.self) { try await backend.start(wanted) }
+            #expect(error?.message == "cannot start the guest probe")
+            #expect(error?.cause == "QEMU: exit status 1")
+            #expect(error?.notes.contains { $0.contains("not a mac") } == true)
+            #expect(try FileTree.names(in: folder) == ["kernel"])
+        }
+    }
+
+    @Test("Cancelled while starting, nothing is left")
+    func cancelledStart() async throws {
+        try await withTemporaryFolder { folder in
+            var configuration = try ProbeGuest.configuration(in: folder)
+            configuration.disks = [.scratch(size: .mebibytes(1))]
+            let wanted = configuration
+            let backend = try await QEMUBackend(acceleration: .emulated)
+            for delay in [0, 5, 15, 40] {
+                let starting = Task { try await backend.start(wanted) }
+                try await Task.sleep(for: .milliseconds(delay))
+                starting.cancel()
+                // It may have been quick enough to start.
+                do {
+                    let machine = try await starting.value
+                    await machine.end()
+                } catch is CancellationError {}
+                #expect(try FileTree.names(in: folder) == ["kernel"])
+            }
+        }
+    }
+}

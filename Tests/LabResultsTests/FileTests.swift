@@ -1,0 +1,179 @@
+import Diagnostics
+import Foundation
+import Testing
+
+@testable import LabResults
+
+@Suite struct FileTests {
+    @Test func twoRunsInOneSecondGetTwoDirectories() throws {
+        try withFolder { folder in
+            let root = "\(folder)/deep/results"
+            let one = try RunDirectory.create(lab: "quick", under: root, time: 0)
+            let two = try RunDirectory.create(lab: "quick", under: root, time: 0)
+            #expect(two.path == one.path + "-2")
+            #expect(one.path.hasPrefix("\(root)/quick-19"))
+            let latest = try FileManager.default.destinationOfSymbolicLink(atPath: "\(root)/latest")
+            #expect("\(root)/\(latest)" == two.path)
+        }
+    }
+
+    @Test func outIsRefusedWhereItCouldDoDamage() throws {
+        try withFolder { folder in
+            let mine = "\(folder)/mine"
+            try FileManager.default.createDirectory(atPath: mine, withIntermediateDirectories: true)
+            try Data("precious".utf8).write(to: URL(filePath: "\(mine)/results.json"))
+            let refusal = #expect(throws: Diagnostic.self) { try RunDirectory.create(lab: "l", out: mine) }
+            #expect(refusal?.remedy?.contains("--out") == true)
+            #expect(try text("\(mine)/results.json") == "precious")
+            #expect(throws: Diagnostic.self) { try RunDirectory.create(lab: "l", out: "\(mine)/results.json") }
+        }
+    }
+
+    @Test func outMayBeAnEarlierRunsResultsOnceItHasEnded() throws {
+        try withFolder { folder in
+            let out = "\(folder)/out"
+            do {
+                let first = try RunDirectory.create(lab: "l", out: out)
+                let cell = try first.cell("fs=ext4")
+                #expect(cell.path == "\(out)/fs=ext4")
+                try first.outputWriter(TaskID(task: "t", guest: "g")).close()
+                try Data("keep".utf8).write(to: URL(filePath: "\(out)/notes.txt"))
+                let refusal = #expect(throws: Diagnostic.self) { try RunDirectory.create(lab: "l", out: out) }
+                #expect(refusal?.message.contains("another run") == true)
+            }
+            let second = try RunDirectory.create(lab: "l", out: out)
+            let left = try FileManager.default.contentsOfDirectory(atPath: second.path)
+            #expect(Set(left) == [".vmlab-results", "notes.txt"])
+        }
+    }
+
+    @Test func aPlaceThatCannotBeWrittenIsTold() {
+        let failure = #expect(throws: Diagnostic.self) {
+            try RunDirectory.create(lab: "l", under: "/proc/none/results")
+        }
+        #expect(failure?.category == .host)
+        #expect(failure?.message.contains("/proc/none") == true)
+        #expect(failure?.remedy?.contains("--out") == true)
+    }
+
+    @Test func layout() throws {
+        #expect(RunDirectory.consoleLog("lin-1") == "guests/lin-1/console.log")
+        #expect(RunDirectory.taskOutput(TaskID(task: "kernel", guest: "lin-1")) == "tasks/kernel/lin-1/output")
+        let seventh = TaskID(task: "shard", guest: "lin-1", index: 7, repetitions: 9)
+        #expect(RunDirectory.taskOutput(seventh) == "tasks/shard/lin-1/7/output")
+        #expect(RunDirectory.artifacts(seventh) == "tasks/shard/lin-1/7/artifacts")
+    }
+
+    @Test func namesAreSafeAndNeverShared() {
+        let names = [
+            "kernel=6.1,fs=ext4", "a/b", "a_b", "a b", "..", ".", "", "../../etc/passwd", "-rf", "été", "e\u{301}te",
+            "nul\u{0}", "new\nline", String(repeating: "x", count: 300), String(repeating: "x", count: 301), "日本",
+        ]
+        let safe = names.map(safeFileName)
+        #expect(Set(safe.map { Array($0.utf8) }).count == names.count)
+        #expect(safe[0] == names[0])
+        #expect(safe[9] == "été")
+        for name in safe {
+            #expect(!name.isEmpty && name.utf8.count < 255 && !name.contains("/") && !name.hasPrefix("."))
+            #expect(!name.hasPrefix("-"))
+        }
+    }
+
+    @Test func consoleLinesCarryTheirTime() throws {
+        try withFolder { folder in
+            let clock = ManualClock()
+            let run = clock.run
+            let path = "\(folder)/guests/lin-1/console.log"
+            let log = ConsoleLogWriter(path: path, guest: "lin-1", clock: run)
+            #expect(!FileManager.default.fileExists(atPath: path))
+            clock.now = 3.2045114
+            log.append(Array("Linux \u{1B}[1mver".utf8))
+            clock.now = 12.5
+            log.append([UInt8(ascii: "!"), 0xFF, 0, 13, 10] + Array("next".utf8))
+            try log.close()
+            let expected =
+                Array("# console of lin-1; seconds since \(timestamp(ManualClock.start))\n".utf8)
+                + Array("[   3.204511] Linux \u{1B}[1mver!".utf8) + [0xFF, 0, 13, 10] + Array("[  12.500000] next".utf8)
+            #expect(try bytes(path) == expected)
+        }
+    }
+
+    @Test func outputIsByteExactAndItsEndIsKept() throws {
+        try withFolder { folder in
+            let directory = try RunDirectory.create(lab: "l", under: folder)
+            let id = TaskID(task: "t", guest: "g")
+            let writer = directory.outputWriter(id)
+            var all: [UInt8] = []
+            for step in 0..<300 {
+                let chunk = (0..<(step * 7)).map { UInt8(truncatingIfNeeded: $0 &* step) }
+                all += chunk
+                writer.append(chunk)
+            }
+            let line = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20)
+            all += line
+            writer.append(line)
+            let end = Array("\u{E9}".utf8) + [UInt8](repeating: 0xC3, count: 2) + [UInt8](repeating: 0x79, count: 4093)
+            all += end
+            writer.append(end[...])
+            try writer.close()
+            #expect(writer.count == all.count)
+            #expect(try bytes(directory.absolute(RunDirectory.taskOutput(id))) == all)
+            // The cut falls inside the é: its second byte is left out, the stray bytes are shown as such.
+            #expect(writer.tail == "\u{FFFD}\u{FFFD}" + String(repeating: "y", count: 4093))
+        }
+    }
+
+    @Test func aRetryLeavesNothingOfTheAttemptBefore() throws {
+        try withFolder { folder in
+            let path = "\(folder)/output"
+            let first = OutputWriter(path: path)
+            first.append(Array("first".utf8))
+            try first.close()
+            try OutputWriter(path: path).close()
+            #expect(try bytes(path).isEmpty)
+        }
+    }
+
+    @Test func aFullDiskIsToldAtTheEnd() throws {
+        let writer = OutputWriter(path: "/dev/full")
+        for _ in 0..<100 { writer.append([UInt8](repeating: 1, count: 10_000)) }
+        writer.append(Array("the end".utf8))
+        let failure = #expect(throws: Diagnostic.self) { try writer.close() }
+        #expect(failure?.cause == "No space left on device")
+        #expect(failure?.remedy?.contains("free some space") == true)
+        #expect(writer.count == 1_000_007)
+        #expect(writer.tail.hasSuffix("the end"))
+        let log = ConsoleLogWriter(path: "/dev/full", guest: "g", clock: RunClock())
+        log.append(Array("x\n".utf8))
+        #expect(throws: Diagnostic.self) { try log.close() }
+    }
+
+    @Test func resultsThatAreNoneAreTold() throws {
+        try withFolder { folder in
+            let missing = #expect(throws: Diagnostic.self) { try ResultsFile.load(folder) }
+            #expect(missing?.remedy?.contains("vmlab run") == true)
+            try Data("{\"format\": 1".utf8).write(to: URL(filePath: "\(folder)/results.json"))
+            #expect(throws: Diagnostic.self) { try ResultsFile.load(folder) }
+        }
+    }
+
+    @Test(arguments: [
+        (0.0, "0.00 s"), (0.1234, "0.12 s"), (9.99, "9.99 s"), (9.996, "10.0 s"), (59.96, "1m 00s"), (61.4, "1m 01s"),
+        (3599.6, "1h 00m"), (7380, "2h 03m"), (.nan, "-"), (-1, "0.00 s"), (.infinity, "-"),
+    ])
+    func durations(seconds: Double, text: String) {
+        #expect(durationText(seconds) == text)
+    }
+
+    @Test func numbersAndTimes() {
+        #expect(fixed(-0.0004, 3) == "0.000")
+        #expect(fixed(-1.5, 2) == "-1.50")
+        #expect(fixed(1e300, 2) == "-")
+        #expect(sizeText(5 << 30) == "5 GiB")
+        #expect(sizeText(1536 << 20) == "1.5 GiB")
+        #expect(timestamp(0) == "1970-01-01T00:00:00.000Z")
+        #expect(timestamp(-0.001) == "1969-12-31T23:59:59.999Z")
+        #expect(timestamp(1_795_345_200.1239) == "2026-11-22T11:00:00.124Z")
+        #expect(timestamp(1_795_345_199.9996) == "2026-11-22T11:00:00.000Z")
+    }
+}

@@ -1,0 +1,216 @@
+import Foundation
+import Testing
+
+@testable import LabResults
+
+@Suite struct SinkTests {
+    @Test func plainLines() throws {
+        let out = Collected()
+        play([PlainSink(out.stream, directory: "results/mixed-fleet")])
+        try expectGolden(out.text, "plain.txt")
+    }
+
+    @Test func quietLines() throws {
+        let out = Collected()
+        play([PlainSink.quiet(out.stream, directory: "results/mixed-fleet")])
+        try expectGolden(out.text, "quiet.txt")
+    }
+
+    @Test func jsonLines() throws {
+        let out = Collected()
+        play([JSONLinesSink(out.stream)])
+        try expectGolden(out.text, "events.jsonl")
+        let lines = out.text.split(separator: "\n")
+        #expect(lines.count == script().count)
+        for (place, line) in lines.enumerated() {
+            let object = try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+            #expect(object["seq"] as? Int == place + 1)
+        }
+    }
+
+    @Test func tap() throws {
+        let out = Collected()
+        play([TAPSink(out.stream)])
+        try expectGolden(out.text, "run.tap")
+    }
+
+    @Test func resultsAreInDeclaredOrderAndReadBack() throws {
+        try withFolder { folder in
+            let sink = ReportSink([.resultsJSON("\(folder)/results.json")])
+            play([sink])
+            #expect(sink.problems.isEmpty)
+            try expectGolden(try text("\(folder)/results.json"), "results.json")
+            let report = try ResultsFile.load(folder)
+            #expect(report == sink.report)
+            #expect(
+                report.tasks.map { "\($0.task) \($0.guest ?? "-") \($0.index) \($0.outcome)" } == [
+                    "kernel lin-1 1 failed", "kernel lin-2 1 passed", "version win-1 1 skipped",
+                    "shard lin-2 1 panicked", "shard lin-1 2 flaky", "shard - 3 skipped", "after win-1 1 skipped",
+                ])
+            #expect(report.guests.map(\.end) == ["orderly", "failed", nil])
+            #expect(report.exitStatus == 130)
+            let summary = report.summary(style: .plain, directory: folder)
+            #expect(summary.contains("shard       1/3  panicked   1m 01s\n"))
+            #expect(summary.contains("1 passed, 1 flaky, 1 failed, 1 panicked, 3 skipped in 1m 08s (interrupted)\n"))
+        }
+    }
+
+    @Test func anInterruptedRunLeavesItsResultsBeforeItEnds() throws {
+        try withFolder { folder in
+            let events = Array(script().prefix { if case .interrupted = $0.1 { false } else { true } })
+            let clock = ManualClock()
+            let sink = ReportSink([.resultsJSON("\(folder)/results.json"), .junit("\(folder)/junit.xml")])
+            let recorder = RunRecorder(sinks: [sink], clock: clock.run)
+            for (_, event) in events { recorder.emit(event) }
+            #expect(throws: (any Error).self) { try ResultsFile.load(folder) }
+            recorder.emit(.interrupted(reason: "SIGTERM"))
+            let report = try ResultsFile.load(folder)
+            #expect(report.status == "interrupted")
+            #expect(report.interrupted == "SIGTERM")
+            #expect(try text("\(folder)/junit.xml").hasSuffix("</testsuites>\n"))
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 2)
+        }
+    }
+
+    @Test func junit() throws {
+        try withFolder { folder in
+            play([ReportSink([.junit("\(folder)/junit.xml")])])
+            try expectGolden(try text("\(folder)/junit.xml"), "junit.xml")
+        }
+    }
+
+    static let xmllint = ["/usr/bin/xmllint", "/usr/local/bin/xmllint"].first {
+        FileManager.default.isExecutableFile(atPath: $0)
+    }
+
+    @Test(.enabled(if: xmllint != nil, "xmllint is missing (Debian package libxml2-utils)"))
+    func junitIsValidWhateverGuestsPrint() throws {
+        let tool = try #require(Self.xmllint)
+        try withFolder { folder in
+            let path = "\(folder)/junit.xml"
+            var events = script()
+            // Every scalar below 0x300, the ends of the planes, and raw bytes that are not UTF-8.
+            let all = (0..<0x300).compactMap { Unicode.Scalar($0) } + ["\u{FFFE}", "\u{FFFF}", "\u{10FFFF}"]
+            let raw = String(decoding: (0...255).map { UInt8($0) }, as: UTF8.self)
+            let everything = String(String.UnicodeScalarView(all)) + raw + hostile
+            for outcome in Outcome.allCases {
+                let result = TaskResult(
+                    id: TaskID(task: everything, guest: everything), outcome: outcome, message: everything,
+                    outputTail: everything, consoleTail: [everything], outputPath: everything)
+                events.insert((0, .taskFinished(result)), at: events.count - 1)
+            }
+            play([ReportSink([.junit(path)])], events)
+            let process = Process()
+            process.executableURL = URL(filePath: tool)
+            process.arguments = ["--noout", "--schema", "\(fixtures)/junit.xsd", path]
+            let pipe = Pipe()
+            process.standardError = pipe
+            try process.run()
+            let said = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0, "\(said)")
+        }
+    }
+
+    @Test func noSinkForPeoplePassesAGuestsControlCharacters() {
+        let everything = String(decoding: (0...255).map { UInt8($0) }, as: UTF8.self) + hostile + "\u{90}q\u{9C}"
+        let guest = everything
+        var events = script()
+        events.insert(
+            (0.8, .guestFailed(guest: guest, outcome: .error, message: everything, consoleTail: [everything])), at: 8)
+        events.insert((0.8, .note(level: .warning, message: everything)), at: 8)
+        events.insert((0.8, .imageProgress(image: everything, step: everything, fraction: .nan)), at: 2)
+        events.insert((0.9, .guestBooting(guest: everything, backend: everything, boot: .cold)), at: 8)
+        for style in [TextStyle.plain, TextStyle(colour: false, unicode: true)] {
+            let out = Collected()
+            play([PlainSink(out.stream, style: style), PlainSink.quiet(out.stream, style: style)], events)
+            let bad = out.text.unicodeScalars.filter {
+                $0.value < 0x20 && $0 != "\n" || (0x7F...0x9F).contains($0.value) || $0 == "\u{202E}"
+                    || !style.unicode && !$0.isASCII
+            }
+            #expect(bad.isEmpty, "\(bad)")
+        }
+    }
+
+    @Test func aThousandTasksStayReadable() {
+        let ids = (1...1000).map { TaskID(task: "shard", guest: "g-\($0 % 4)", index: $0, repetitions: 1000) }
+        var events: [(Double, RunEvent)] = [
+            (
+                0,
+                .runStarted(
+                    RunDescription(
+                        lab: "big", cell: nil, file: "big.yaml",
+                        host: HostDescription(name: "box", kernel: "6", cores: 2, memory: 1 << 30), guests: [],
+                        tasks: ids, version: "0"))
+            )
+        ]
+        let tail = String(repeating: "line\n", count: 100)
+        for id in ids {
+            events.append((1, .taskFinished(TaskResult(id: id, outcome: .failed, message: "no", outputTail: tail))))
+        }
+        events.append((2, .runFinished(RunSummary(status: .taskFailed, duration: 2, counts: ["failed": 1000]))))
+        let out = Collected()
+        play([PlainSink(out.stream)], events)
+        let lines = out.text.split(separator: "\n")
+        #expect(lines.count < 1000 + Narrator.detailedFailures * (Narrator.outputLines + 2) + 70)
+        // Compared outside the macro: a failure must not print a thousand lines.
+        let hasCut = lines.contains("  ... and 950 more")
+        let hasRow = lines.contains("shard  0/1000  failed     0.00 s")
+        #expect(hasCut && hasRow)
+        #expect(lines.last == "1000 failed in 2.00 s")
+    }
+
+    @Test func aRecorderNumbersFromOneAndStopsAtItsEnd() throws {
+        let out = Collected()
+        let recorder = RunRecorder(sinks: [JSONLinesSink(out.stream)], clock: ManualClock().run)
+        DispatchQueue.concurrentPerform(iterations: 200) { _ in recorder.emit(.note(level: .info, message: "x")) }
+        recorder.finish()
+        recorder.emit(.note(level: .info, message: "late"))
+        recorder.finish()
+        let numbers = out.text.split(separator: "\n").map { $0.prefix { $0 != "," } }
+        #expect(numbers == (1...200).map { "{\"seq\":\($0)" })
+    }
+
+    @Test func aFullDiskIsAProblemNotACrash() throws {
+        let sinks: [any RunSink] = [
+            JSONLinesSink(TextStream(path: "/dev/full")),
+            ReportSink([.resultsJSON("/proc/none/results.json"), .junit("/dev/full/junit.xml")]),
+        ]
+        let recorder = RunRecorder(sinks: sinks)
+        for (_, event) in script() { recorder.emit(event) }
+        recorder.finish()
+        #expect(recorder.problems.count == 3)
+        #expect(recorder.problems[0].contains("No space left on device; free some space"))
+    }
+
+    @Test func aReaderThatGoesAwayIsNotASignal() {
+        var ends: [Int32] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        close(ends[0])
+        let stream = TextStream(descriptor: ends[1])
+        stream.write("into the void\n")
+        stream.write("and again\n")
+        #expect(stream.problems.count == 1)
+        close(ends[1])
+    }
+
+    @Test(arguments: [
+        (["TERM": "xterm", "LANG": "C.UTF-8"], true, SinkSelection.Mode.terminal, true, true),
+        (["TERM": "xterm", "LANG": "C.UTF-8", "LC_ALL": "C"], true, .terminal, true, false),
+        (["TERM": "xterm", "NO_COLOR": "1"], true, .terminal, false, false),
+        (["TERM": "xterm", "NO_COLOR": ""], true, .terminal, true, false),
+        (["TERM": "xterm", "CI": "true"], true, .plain, true, false),
+        (["TERM": "xterm", "CI": "false"], true, .terminal, true, false),
+        (["TERM": "dumb"], true, .plain, false, false), ([:], true, .plain, false, false),
+        (["TERM": "xterm", "LANG": "de_DE.utf8"], false, .plain, false, true),
+    ])
+    func selection(
+        environment: [String: String], isTerminal: Bool, mode: SinkSelection.Mode, colour: Bool, unicode: Bool
+    ) {
+        let choice = SinkSelection(environment: environment, isTerminal: isTerminal)
+        #expect(choice.mode == mode)
+        #expect(choice.style == TextStyle(colour: colour, unicode: unicode))
+        #expect(SinkSelection(quiet: true, environment: environment, isTerminal: isTerminal).mode == .quiet)
+        #expect(SinkSelection(quiet: true, json: true, environment: environment, isTerminal: isTerminal).mode == .json)
+    }
+}

@@ -1,0 +1,1 @@
+echo "shard $VMLAB_INDEX"
