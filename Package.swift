@@ -41,9 +41,8 @@ let package = Package(
         library("LabSpec", ["YAMLTree", "Diagnostics"]),
         library("LabResults", ["Diagnostics"]),
         library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),
-        .target(
-            name: "LabImages", dependencies: ["LabSpec", "HostSystem", "Diagnostics"], exclude: ["Recipes"],
-            swiftSettings: strict),
+        library(
+            "LabImages", ["LabSpec", "HostSystem", "Diagnostics"], resources: [.embedInCode("Recipes")]),
         library("LabMachines", ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "Diagnostics"]),
         library(
             "LabCommands",
