@@ -96,7 +96,7 @@ import Testing
         ("matrix: {a: []}", "2:13: error: `a` is an empty list"),
         ("matrix: {}", "2:9: error: `matrix` must be a map of axes, not a map"),
         ("matrix: {a: [1, 1]}", "2:17: error: the axis `a` has `1` twice"),
-        ("matrix: {a: [[1]]}", "2:14: error: `a` must be a text, a number or a truth value, not a list"),
+        ("matrix: {a: [[1]]}", "2:14: error: a value of `a` must be a text, a number or a truth value, not a list"),
         ("matrix: {a: [1], exclude: [{b: 1}]}", "2:32: error: `exclude` names `b`, which is not an axis"),
         ("matrix: {a: [1], exclude: [{a: 1}]}", "2:10: error: the matrix has no cells"),
         ("matrix: {include: [{a: 1}, {a: 1}]}", "2:32: error: the matrix has the cell `a=1` twice"),

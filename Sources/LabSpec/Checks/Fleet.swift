@@ -26,13 +26,13 @@ struct Fleet {
             }
             let members = group.guests.map(\.name)
             for member in members {
-                if let other = guests[member] {
-                    decoding.error(
-                        "the groups \(other.quoted()) and \(group.name.quoted()) both have a guest \(member.quoted())",
-                        remedy: "rename one group", at: group.span)
-                } else if member != group.name, names.contains(member) {
+                if member != group.name, names.contains(member) {
                     decoding.error(
                         "\(member.quoted()) would be a group and also a guest of the group \(group.name.quoted())",
+                        remedy: "rename one group", at: group.span)
+                } else if member != group.name, let other = guests[member] {
+                    decoding.error(
+                        "the groups \(other.quoted()) and \(group.name.quoted()) both have a guest \(member.quoted())",
                         remedy: "rename one group", at: group.span)
                 }
                 guests[member] = group.name

@@ -64,12 +64,12 @@ struct LabBuilder {
                 at: from.span)
         }
         let given = image.place.keys
-        if given["initrd"] != nil, given["kernel"] == nil, given["from"] == nil {
+        if given["initrd"] != nil, !image.place.says("kernel"), !image.place.says("from") {
             decoding.error("an initrd needs a kernel", remedy: "add `kernel: …`", at: given["initrd"])
         }
         var os = image.os
-        if given["os"] == nil, given["from"] == nil {
-            if given["kernel"] != nil {
+        if !image.place.says("os"), !image.place.says("from") {
+            if image.place.says("kernel") {
                 os = .linux
             } else {
                 decoding.error(
@@ -126,7 +126,7 @@ struct LabBuilder {
     }
 
     private func group(_ guest: GuestDraft, own named: Named<GuestDraft>) -> GuestGroup {
-        let hasImage = named.value.place.keys["image"] != nil || draft.defaults?.place.keys["image"] != nil
+        let hasImage = named.value.place.says("image") || draft.defaults?.place.says("image") == true
         if !hasImage {
             decoding.error(
                 "the guest group \(named.name.quoted()) has no image", remedy: "add `image: debian`", at: named.nameSpan
