@@ -103,7 +103,8 @@ struct Fleet {
         if guests[name] != nil { return [name] }
         // A group that was refused is not unknown, nor are its guests.
         let isRefused = declared.contains {
-            $0 == name || ((groups[$0] == nil || uncounted.contains($0)) && name.hasPrefix($0 + "-"))
+            $0 == name || $0.contains("${{")
+                || ((groups[$0] == nil || uncounted.contains($0)) && name.hasPrefix($0 + "-"))
         }
         guard !isRefused else { return nil }
         var remedy = didYouMean(name, declared)
