@@ -99,9 +99,11 @@ struct LabCells {
             }
         }
 
+        /// Reports each finding, with the cells it is in unless that is all; what only some cells leave unused is used.
         func report(cells total: Int, _ decoding: Decoding) {
             for var diagnostic in order {
                 if let found = cells[Key(diagnostic)], found.count < total, let first = found.first {
+                    if diagnostic.severity == .warning { continue }
                     let more = found.count > 1 ? " and \(found.count - 1) more" : ""
                     diagnostic.notes.append("in the matrix cell \(first.id)\(more)")
                 }

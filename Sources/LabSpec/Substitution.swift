@@ -112,6 +112,12 @@ extension StringProtocol {
         return self[first...last]
     }
 
+    /// Without the characters at the end that satisfy the test.
+    func trimmingSuffix(while test: (Character) -> Bool) -> SubSequence {
+        guard let last = lastIndex(where: { !test($0) }) else { return self[startIndex..<startIndex] }
+        return self[...last]
+    }
+
     /// Where `needle` first is.
     func range(of needle: String) -> Range<Index>? {
         guard let first = needle.first else { return nil }

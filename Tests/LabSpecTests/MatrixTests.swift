@@ -96,10 +96,11 @@ import Testing
         ("matrix: {a: []}", "2:13: error: `a` is an empty list"),
         ("matrix: {}", "2:9: error: `matrix` must be a map of axes, not a map"),
         ("matrix: {a: [1, 1]}", "2:17: error: the axis `a` has `1` twice"),
-        ("matrix: {a: [[1]]}", "2:14: error: `a` must be a text, a number or a truth value, not a list"),
+        ("matrix: {a: [[1]]}", "2:14: error: a value of `a` must be a text, a number or a truth value, not a list"),
         ("matrix: {a: [1], exclude: [{b: 1}]}", "2:32: error: `exclude` names `b`, which is not an axis"),
-        ("matrix: {a: [1], exclude: [{a: 1}]}", "2:10: error: the matrix has no cells"),
+        ("matrix: {a: [1], exclude: [{a: 1}]}", "2:9: error: the matrix has no cells"),
         ("matrix: {include: [{a: 1}, {a: 1}]}", "2:32: error: the matrix has the cell `a=1` twice"),
+        ("matrix: {include: []}", "2:9: error: the matrix has no cells"),
         ("matrix: {a b: [1]}", "2:10: error: the axis is not a name"),
     ])
     func wrongMatrices(_ matrix: String, _ expected: String) {
@@ -114,6 +115,36 @@ import Testing
             "lab: x\nmatrix: {a: []}\nguests: {a: {image: \"${{ matrix.a }}\", cuont: 2}}\ntasks: [{name: t, run: 1}]\n"
         )
         #expect(text.split(separator: "\n").filter { $0.contains("error:") }.count == 2)
+    }
+
+    /// A name that could not be filled in may be the one that something else means.
+    @Test func anUnknownAxisIsTheOnlyMistake() {
+        let text = errors(
+            """
+            lab: x
+            matrix: {a: [debian]}
+            images: {"i-${{ matrix.b }}": {from: debian}}
+            networks: ["n-${{ matrix.b }}"]
+            guests: {"g-${{ matrix.b }}": {image: i-1, networks: [n-1], count: "${{ matrix.b }}"}}
+            tasks: [{name: "t-${{ matrix.b }}", on: g-1, run: ls}, {name: u, run: ls, needs: t-1}]
+            """)
+        let messages = text.split(separator: "\n").filter { $0.contains("error:") }
+        #expect(messages.count == 5)
+        #expect(messages.allSatisfy { $0.contains("the matrix has no axis `b` (did you mean `a`?)") })
+    }
+
+    @Test func whatSomeCellUsesIsUsed() throws {
+        let file = try LabFile.parse(
+            SourceFile(
+                path: "l",
+                text: """
+                    lab: x
+                    matrix: {image: [one, two]}
+                    images: {one: {from: debian}, two: {from: debian}, three: {from: debian}}
+                    guests: {a: {image: "${{ matrix.image }}"}}
+                    tasks: [{name: t, run: 1}]
+                    """), directory: "/")
+        #expect(file.labs.count == 2 && file.warnings.map(\.message) == ["no guest boots the image `three`"])
     }
 
     @Test func expressionsNeedAMatrix() {

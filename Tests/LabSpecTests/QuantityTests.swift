@@ -37,6 +37,16 @@ import Testing
         #expect(throws: Quantities.Refusal.self) { try Quantities.size(text) }
     }
 
+    /// The schema's words for the defaults are the values that decoding takes.
+    @Test func theSchemaNamesTheRealDefaults() throws {
+        let standard = Timeouts()
+        for (key, value) in [("boot", standard.boot), ("task", standard.task)] {
+            let field = try #require(TimeoutsDraft.shape.fields.first { $0.name == key })
+            guard case .string(let text)? = field.standard else { return #expect(Bool(false)) }
+            #expect(try Quantities.duration(text) == value)
+        }
+    }
+
     @Test func aBareNumberIsAskedForItsUnit() {
         let duration = #expect(throws: Quantities.Refusal.self) { try Quantities.duration("90") }
         #expect(duration?.remedy == "write `90s`, `90m` or `90h`")

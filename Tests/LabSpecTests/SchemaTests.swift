@@ -74,6 +74,7 @@ import Testing
                 #expect(text?.hasSuffix(".") == true, "\(name).\(key)")
             }
         }
-        #expect(Set(definitions.keys).isSuperset(of: ["lab", "guest", "defaults", "image", "task", "timeouts", "network"]))
+        #expect(
+            Set(definitions.keys).isSuperset(of: ["lab", "guest", "defaults", "image", "task", "timeouts", "network"]))
     }
 }

@@ -26,13 +26,13 @@ struct Fleet {
             }
             let members = group.guests.map(\.name)
             for member in members {
-                if let other = guests[member] {
-                    decoding.error(
-                        "the groups \(other.quoted()) and \(group.name.quoted()) both have a guest \(member.quoted())",
-                        remedy: "rename one group", at: group.span)
-                } else if member != group.name, names.contains(member) {
+                if member != group.name, names.contains(member) {
                     decoding.error(
                         "\(member.quoted()) would be a group and also a guest of the group \(group.name.quoted())",
+                        remedy: "rename one group", at: group.span)
+                } else if member != group.name, let other = guests[member] {
+                    decoding.error(
+                        "the groups \(other.quoted()) and \(group.name.quoted()) both have a guest \(member.quoted())",
                         remedy: "rename one group", at: group.span)
                 }
                 guests[member] = group.name
@@ -103,7 +103,8 @@ struct Fleet {
         if guests[name] != nil { return [name] }
         // A group that was refused is not unknown, nor are its guests.
         let isRefused = declared.contains {
-            $0 == name || ((groups[$0] == nil || uncounted.contains($0)) && name.hasPrefix($0 + "-"))
+            $0 == name || $0.contains("${{")
+                || ((groups[$0] == nil || uncounted.contains($0)) && name.hasPrefix($0 + "-"))
         }
         guard !isRefused else { return nil }
         var remedy = didYouMean(name, declared)

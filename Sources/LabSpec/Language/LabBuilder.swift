@@ -9,8 +9,8 @@ struct LabBuilder {
     private let decoding: Decoding
     /// Names that the file declares; one whose value was refused is still not unknown.
     private let declaredGuests: [String]
-    private let knownImages: [String]
-    private let knownNetworks: [String]
+    private let knownImages: KnownNames
+    private let knownNetworks: KnownNames
 
     /// A builder for the draft of `root`.
     init(draft: LabDraft, root: YAMLNode, catalog: Set<String>, paths: HostPaths, decoding: Decoding) {
@@ -22,8 +22,8 @@ struct LabBuilder {
         self.paths = paths
         self.decoding = decoding
         declaredGuests = declared("guests")
-        knownImages = declared("images") + self.catalog
-        knownNetworks = declared("networks")
+        knownImages = KnownNames(declared("images") + self.catalog)
+        knownNetworks = KnownNames(declared("networks"))
     }
 
     /// The lab; complete only when nothing was reported.
@@ -64,12 +64,12 @@ struct LabBuilder {
                 at: from.span)
         }
         let given = image.place.keys
-        if given["initrd"] != nil, given["kernel"] == nil, given["from"] == nil {
+        if given["initrd"] != nil, !image.place.says("kernel"), !image.place.says("from") {
             decoding.error("an initrd needs a kernel", remedy: "add `kernel: …`", at: given["initrd"])
         }
         var os = image.os
-        if given["os"] == nil, given["from"] == nil {
-            if given["kernel"] != nil {
+        if !image.place.says("os"), !image.place.says("from") {
+            if image.place.says("kernel") {
                 os = .linux
             } else {
                 decoding.error(
@@ -126,7 +126,7 @@ struct LabBuilder {
     }
 
     private func group(_ guest: GuestDraft, own named: Named<GuestDraft>) -> GuestGroup {
-        let hasImage = named.value.place.keys["image"] != nil || draft.defaults?.place.keys["image"] != nil
+        let hasImage = named.value.place.says("image") || draft.defaults?.place.says("image") == true
         if !hasImage {
             decoding.error(
                 "the guest group \(named.name.quoted()) has no image", remedy: "add `image: debian`", at: named.nameSpan
@@ -153,7 +153,7 @@ struct LabBuilder {
             if !knownImages.contains(image.value) {
                 decoding.error(
                     "there is no image \(image.value.quoted())",
-                    remedy: didYouMean(image.value, knownImages)
+                    remedy: didYouMean(image.value, knownImages.names)
                         ?? "the catalog has \(catalog.joined(separator: ", ")); declare your own under `images:`",
                     at: image.span)
             }
@@ -163,7 +163,8 @@ struct LabBuilder {
             if !knownNetworks.contains(network.value) {
                 decoding.error(
                     "there is no network \(network.value.quoted())",
-                    remedy: didYouMean(network.value, knownNetworks) ?? "declare it under `networks:`", at: network.span
+                    remedy: didYouMean(network.value, knownNetworks.names) ?? "declare it under `networks:`",
+                    at: network.span
                 )
             } else if !seen.insert(network.value).inserted {
                 decoding.error(
@@ -254,6 +255,22 @@ struct LabBuilder {
         GuestPaths.check(Located(put.value, at: put.valueSpan), key: "put", decoding)
         return FileCopy(host: host, guest: put.value, span: put.nameSpan)
     }
+}
+
+/// Names that a reference may use.
+private struct KnownNames {
+    let names: [String]
+    /// Whether a name awaits a matrix value that could not be found: then any reference may mean it.
+    private let isOpen: Bool
+    private let set: Set<String>
+
+    init(_ names: [String]) {
+        self.names = names
+        set = Set(names)
+        isOpen = names.contains { $0.contains("${{") }
+    }
+
+    func contains(_ name: String) -> Bool { isOpen || set.contains(name) }
 }
 
 /// Paths within guests.
