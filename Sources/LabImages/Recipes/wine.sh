@@ -66,11 +66,19 @@ EOF
 # Debug sections are four fifths of Wine's PE files. The file alignment must stay one page: Wine maps such files
 # and reads the others into private memory.
 stripWindows() {
-    export LD_LIBRARY_PATH=
-    local copy="$tree/usr/bin/x86_64-w64-mingw32-objcopy"
+    # The packages' own loader and libraries, so that the host's do not matter.
+    cat >"$VMLAB_WORK/objcopy" <<EOF
+#!/bin/sh
+exec "$tree/lib64/ld-linux-x86-64.so.2" --library-path "$tree/lib/x86_64-linux-gnu:$tree/$lib" \
+    "$tree/usr/bin/x86_64-w64-mingw32-objcopy" "\$@"
+EOF
+    chmod +x "$VMLAB_WORK/objcopy"
+    # objcopy stamps the time into what it writes.
+    export SOURCE_DATE_EPOCH=$epoch
     (cd "$tree/$lib/wine/x86_64-windows" && find . -type f -print0 |
-        xargs -0 -P "$(nproc)" -I{} "$copy" --strip-unneeded --file-alignment=4096 {} \
+        xargs -0 -P "$(nproc)" -I{} "$VMLAB_WORK/objcopy" --strip-unneeded --file-alignment=4096 {} \
             "$root/$lib/wine/x86_64-windows/{}") >&2
+    unset SOURCE_DATE_EPOCH # mksquashfs takes the same from its options, and refuses both
     cp "$tree/usr/x86_64-w64-mingw32/lib/zlib1.dll" "$root/$lib/wine/x86_64-windows/"
 }
 
@@ -147,6 +155,7 @@ finishPrefix() {
     # Otherwise every boot updates the prefix.
     echo disable >"$prefix/.update-timestamp"
     rm -rf "$prefix/wineserver" "$prefix"/drive_c/users/*/Temp/* "$prefix"/drive_c/windows/temp/*
+    find "$root/root" "$root/tmp" -mindepth 1 -delete
     mkdir -p "$prefix/drive_c/lab"
     # Services start when something asks for them, except the two that file names and network queries need.
     # Wine starts its USB and HID buses whatever their start type: their keys go. A crash ends its program:
@@ -156,7 +165,11 @@ finishPrefix() {
         -e '/^\[System\\\\CurrentControlSet\\\\Services\\\\(Eventlog|NDIS|PlugPlay|Winmgmt)\]/,/^$/ s/^"Start"=.*/"Start"=dword:00000003/' \
         -e '/^\[Software\\\\Microsoft\\\\Windows NT\\\\CurrentVersion\\\\AeDebug\]/,/^$/ s/^"Debugger"=.*/"Debugger"="none"/' \
         "$prefix/system.reg"
-    # Registry keys carry the times of their making.
+    # What differs from build to build: window metrics, by whichever process came first; identities; times.
+    sed -i -E -e '/^\[(Control Panel\\\\(Colors|Desktop)|Software\\\\Wine\\\\(FileOpen|MenuFiles|Temporary)|.*\\\\ThemeManager)/,/^$/d' \
+        "$prefix/user.reg"
+    sed -i -E -e 's/^("(MachineGuid|VideoID)"="\{?)[0-9a-f-]{36}/\1564d4c41-4200-4000-8000-57696e650001/' \
+        -e 's/^"DriverDateData"=.*/"DriverDateData"=hex:00,00,8b,fb,6b,16,da,01/' "$prefix/system.reg"
     sed -i -E -e 's/^(\[.*\]) [0-9]+$/\1 '"$epoch"'/' -e 's/^#time=.*/#time=1da17b3f1b00000/' "$prefix"/*.reg
 }
 
