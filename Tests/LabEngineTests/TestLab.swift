@@ -122,7 +122,10 @@ struct TestLab: Sendable {
             let run = LabRun(
                 plan: plan, images: ["debian": image],
                 options: LabRun.Options(stopOnFailure: stopOnFailure, boots: boots), recorder: recorder,
-                results: results, workspace: RunWorkspace(root: folder + "/run"))
+                results: results,
+                journal: try RunJournal.begin(
+                    lab: "test", results: nil,
+                    in: RunFolders(journals: folder + "/journals", temporary: folder + "/run")))
             let begun = ContinuousClock.now
             let task = Task { await run.run() }
             let side = Task { try await beside(sink) }
