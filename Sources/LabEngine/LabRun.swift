@@ -132,7 +132,9 @@ public struct LabRun: Sendable {
             await withTaskGroup(of: Void.self) { guests in
                 for (number, guest) in plan.guests.enumerated() {
                     guard let image = images[guest.group.image] else { continue }
-                    guests.addTask { await GuestWorker(number: number, guest: guest, image: image, run: context).work() }
+                    guests.addTask {
+                        await GuestWorker(number: number, guest: guest, image: image, run: context).work()
+                    }
                 }
             }
             group.cancelAll()

@@ -41,7 +41,8 @@ final class GuestSession: Sendable {
     /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
     static func withGuest<Result: Sendable>(
         _ guest: RunPlan.PlannedGuest, image: BootableImage, configuration: MachineConfiguration,
-        journal: RunJournal, log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void,
+        journal: RunJournal, log: @escaping @Sendable (ArraySlice<UInt8>) -> Void,
+        onNote: @escaping @Sendable (String) -> Void,
         body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
         let machine = try await guest.backend.start(configuration)

@@ -72,7 +72,8 @@ struct GuestWorker: Sendable {
         }
     }
 
-    private func live(in session: GuestSession, since started: ContinuousClock.Instant, _ place: BootPlace) async -> End {
+    private func live(in session: GuestSession, since started: ContinuousClock.Instant, _ place: BootPlace) async -> End
+    {
         let deadline = run.bounded(started + run.plan.lab.timeouts.boot * run.timeFactor)
         do {
             guard try await isReady(session, by: deadline) else {
@@ -137,7 +138,8 @@ struct GuestWorker: Sendable {
         result.duration = run.recorder.clock.elapsed - begun
         if task.retries >= next.attempt, task.retryOn.covers(result.outcome), !Task.isCancelled {
             run.recorder.emit(
-                .taskNote(id, message: "attempt \(next.attempt) \(result.outcome): \(result.message ?? ""); trying again"))
+                .taskNote(
+                    id, message: "attempt \(next.attempt) \(result.outcome): \(result.message ?? ""); trying again"))
             await run.scheduler.retry(next, of: number)
             return
         }

@@ -148,7 +148,8 @@ struct Schedule {
         var again = run
         again.attempt += 1
         if let pinned = run.pinned {
-            tasks[run.task].pinned[pinned, default: []].insert(again, at: tasks[run.task].pinned[pinned]?.startIndex ?? 0)
+            tasks[run.task].pinned[pinned, default: []].insert(
+                again, at: tasks[run.task].pinned[pinned]?.startIndex ?? 0)
         } else if let queue = tasks[run.task].shared.firstIndex(where: { $0.guests.contains(guest) }) {
             tasks[run.task].shared[queue].runs.insert(again, at: tasks[run.task].shared[queue].runs.startIndex)
         }
