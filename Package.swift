@@ -41,7 +41,8 @@ let package = Package(
         library("LabSpec", ["YAMLTree", "Diagnostics"]),
         library("LabResults", ["Diagnostics"]),
         library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),
-        library("LabImages", ["LabSpec", "HostSystem", "Diagnostics"]),
+        library(
+            "LabImages", ["LabSpec", "HostSystem", "Diagnostics"], resources: [.embedInCode("Recipes")]),
         library("LabMachines", ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "Diagnostics"]),
         library(
             "LabCommands",

@@ -31,25 +31,26 @@ public struct LabRun: Sendable {
     private let options: Options
     private let recorder: RunRecorder
     private let results: RunDirectory
-    private let workspace: RunWorkspace
+    private let journal: RunJournal
 
     /// A run of `plan`. `images` holds every image that the lab's groups name. The recorder must have been told
-    /// `runStarted`; it is told everything up to and including `runFinished`.
+    /// `runStarted`; it is told everything up to and including `runFinished`. Machines and their folders are written down in
+    /// `journal`, which the caller ends afterwards.
     public init(
         plan: RunPlan, images: [String: BootableImage], options: Options, recorder: RunRecorder,
-        results: RunDirectory, workspace: RunWorkspace
+        results: RunDirectory, journal: RunJournal
     ) {
         self.plan = plan
         self.images = images
         self.options = options
         self.recorder = recorder
         self.results = results
-        self.workspace = workspace
+        self.journal = journal
     }
 
     /// Runs the lab and returns the status that the command should exit with. A cancelled task tears everything down and
     /// gives `interrupted`.
-    public func run() async -> LabResults.ExitStatus {
+    public func run() async -> ExitStatus {
         let tally = Tally()
         let recorder = recorder
         let plan = plan
@@ -79,7 +80,7 @@ public struct LabRun: Sendable {
             admission: admission, boots: Admission(memory: ByteCount(.max), seats: max(options.boots, 1)),
             tasks: TaskRunner(
                 lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results),
-            recorder: recorder, results: results, workspace: workspace, tally: tally,
+            recorder: recorder, results: results, journal: journal, tally: tally,
             onFailure: { if stopOnFailure { Task { await scheduler.stop(reason: "an earlier task failed") } } })
 
         await withTaskCancellationHandler {
@@ -94,7 +95,7 @@ public struct LabRun: Sendable {
     }
 
     /// Records a run that could not begin: every task is an error for the reason given (skipped when it was cancelled).
-    public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> LabResults.ExitStatus {
+    public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> ExitStatus {
         let cancelled = error is CancellationError
         let reason = cancelled ? "the run was interrupted" : sentence(of: error)
         if cancelled {
@@ -156,7 +157,7 @@ public struct LabRun: Sendable {
         let tasks: TaskRunner
         let recorder: RunRecorder
         let results: RunDirectory
-        let workspace: RunWorkspace
+        let journal: RunJournal
         let tally: Tally
         let onFailure: @Sendable () -> Void
 

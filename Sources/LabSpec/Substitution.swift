@@ -85,12 +85,37 @@ struct Substitution {
     }
 }
 
+extension YAMLNode {
+    /// How many values the tree has, and at most how many expressions: its `$` signs.
+    var weight: (values: Int, expressions: Int) {
+        switch content {
+        case .scalar(let scalar): (1, scalar.text.utf8.count(where: { $0 == UInt8(ascii: "$") }))
+        case .sequence(let elements): elements.reduce((1, 0)) { Self.sum($0, $1.weight) }
+        case .mapping(let entries):
+            entries.reduce((1, 0)) { sum, entry in
+                let inKey = entry.key.utf8.count(where: { $0 == UInt8(ascii: "$") })
+                return Self.sum(Self.sum(sum, (0, inKey)), entry.value.weight)
+            }
+        }
+    }
+
+    private static func sum(_ left: (Int, Int), _ right: (Int, Int)) -> (Int, Int) {
+        (left.0 + right.0, left.1 + right.1)
+    }
+}
+
 extension StringProtocol {
     /// Without blanks at both ends.
     var trimmed: SubSequence {
         guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace })
         else { return self[endIndex...] }
         return self[first...last]
+    }
+
+    /// Without the characters at the end that satisfy the test.
+    func trimmingSuffix(while test: (Character) -> Bool) -> SubSequence {
+        guard let last = lastIndex(where: { !test($0) }) else { return self[startIndex..<startIndex] }
+        return self[...last]
     }
 
     /// Where `needle` first is.

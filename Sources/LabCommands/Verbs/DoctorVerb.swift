@@ -19,7 +19,7 @@ struct DoctorVerb: AsyncParsableCommand {
             Report.line("\(finding.mark) \(finding.subject): \(finding.text)")
             if let remedy = finding.remedy { Report.line("      remedy: \(remedy)") }
         }
-        if findings.contains(where: { $0.level == .bad }) { throw LabResults.ExitStatus.infrastructure }
+        if findings.contains(where: { $0.level == .bad }) { throw ExitStatus.infrastructure }
     }
 
     /// One thing looked at.

@@ -41,10 +41,15 @@ final class GuestSession: Sendable {
     /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
     static func withGuest<Result: Sendable>(
         _ guest: RunPlan.PlannedGuest, image: BootableImage, configuration: MachineConfiguration,
-        log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void,
+        journal: RunJournal, log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void,
         body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
         let machine = try await guest.backend.start(configuration)
+        // A machine that cannot be written down still dies with us.
+        try? journal.record(
+            .child(
+                guest: guest.guest.name, processID: machine.processID,
+                startTime: ProcessTable().startTime(of: machine.processID) ?? 0, program: configuration.name))
         let session = GuestSession(
             guest: guest, image: image, machine: machine, exchangeDisk: configuration.exchangeDisk,
             console: ConsoleWatch(log: log, onNote: onNote))

@@ -23,7 +23,7 @@ struct GuestWorker: Sendable {
     /// Returns when this guest has nothing left to do, or the run is cancelled.
     func work() async {
         // A guest without any task is booted all the same: that it comes up is what its lab asks.
-        var unconditional = !run.plan.hasTasks(for: guest.guest.name)
+        var unconditional = !hasTasks
         while !Task.isCancelled {
             if !unconditional {
                 guard await run.scheduler.waitForWork(number) else { return }
@@ -40,20 +40,24 @@ struct GuestWorker: Sendable {
     }
 
     private var name: String { guest.guest.name }
+    private var hasTasks: Bool { run.plan.hasTasks(for: name) }
 
     private func live() async -> End {
         guard let place = await BootPlace(in: run.boots) else { return .finished }
         defer { place.release() }
+        if hasTasks, run.scheduler.finished.current != nil { return .finished }
         let log = run.results.consoleWriter(name, clock: run.recorder.clock)
         // What a full disk took from a console log, the run's other files will tell.
         defer { try? log.close() }
         do {
             run.recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: .cold))
             let started = ContinuousClock.now
-            let directory = try run.workspace.makeDirectory(named: name)
-            defer { run.workspace.removeDirectory(directory) }
+            // In the run's own folder, which the journal knows.
+            let directory = "\(run.journal.directory)/\(number)"
+            try FileTree.makeFolder(directory, mode: 0o700)
+            defer { try? FileTree.remove(directory) }
             return try await GuestSession.withGuest(
-                guest, image: image, configuration: try configuration(in: directory),
+                guest, image: image, configuration: try configuration(in: directory), journal: run.journal,
                 log: { log.append($0) },
                 onNote: { [recorder = run.recorder, name] in
                     recorder.emit(.note(level: .warning, message: "\(name): \($0)"))
@@ -69,8 +73,12 @@ struct GuestWorker: Sendable {
     }
 
     private func live(in session: GuestSession, since started: ContinuousClock.Instant, _ place: BootPlace) async -> End {
+        let deadline = run.bounded(started + run.plan.lab.timeouts.boot * run.timeFactor)
         do {
-            try await session.becomeReady(deadline: run.bounded(started + run.plan.lab.timeouts.boot * run.timeFactor))
+            guard try await isReady(session, by: deadline) else {
+                run.recorder.emit(.guestEnded(guest: name, orderly: true, reason: "the others did its work"))
+                return .finished
+            }
         } catch let loss as GuestLoss {
             await lose(loss)
             return .lost
@@ -96,6 +104,26 @@ struct GuestWorker: Sendable {
                     return .lost
                 }
             }
+        }
+    }
+
+    /// Waits until the guest is ready. False when the others have done all its work meanwhile.
+    private func isReady(_ session: GuestSession, by deadline: ContinuousClock.Instant) async throws -> Bool {
+        guard hasTasks else {
+            try await session.becomeReady(deadline: deadline)
+            return true
+        }
+        return try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await session.becomeReady(deadline: deadline)
+                return true
+            }
+            group.addTask { [finished = run.scheduler.finished] in
+                _ = try await finished.wait()
+                return false
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? false
         }
     }
 

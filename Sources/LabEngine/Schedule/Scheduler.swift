@@ -1,3 +1,4 @@
+import HostSystem
 import LabResults
 import LabSpec
 
@@ -12,6 +13,9 @@ actor Scheduler {
         /// The lab is done.
         case finished
     }
+
+    /// Fulfilled once every run has ended.
+    nonisolated let finished = Completion<Bool>()
 
     private var schedule: Schedule
     private var waiters: [Int: CheckedContinuation<Order, Never>] = [:]
@@ -72,6 +76,7 @@ actor Scheduler {
     /// Something outside changed, such as a guest that began to wait for memory: everybody is told anew.
     func settle() {
         for gone in schedule.takeAbandoned() { onAbandoned(gone) }
+        if schedule.isFinished { finished.fulfil(true) }
         for guest in waiters.keys.sorted() {
             guard let order = decide(guest) else { continue }
             waiters.removeValue(forKey: guest)?.resume(returning: order)

@@ -14,7 +14,7 @@ extension Form {
             if elements.isEmpty, !allowEmpty {
                 decoding.error("\(decoding.subject) is an empty list", remedy: "fill it or leave it out", at: node.span)
             }
-            return elements.compactMap { element.decode($0, decoding) }
+            return elements.compactMap { node in decoding.element { element.decode(node, decoding) } }
         }
     }
 

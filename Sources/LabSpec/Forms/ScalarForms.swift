@@ -36,8 +36,7 @@ extension Form where Value == String {
         ) { scalar, node, decoding in
             if node.isNull {
                 if orNull { return "" }
-                decoding.error(
-                    "\(decoding.subject) is empty", remedy: "write \(noun), or leave the key out", at: node.span)
+                decoding.wrongKind(node, wanted: noun)
                 return nil
             }
             guard !scalar.text.unicodeScalars.contains("\0") else {
@@ -53,7 +52,7 @@ extension Form where Value == String {
         var form = text(noun).then { text, node, decoding -> String? in
             guard text.contains(where: { !$0.isWhitespace }) else {
                 decoding.error(
-                    "\(decoding.subject) is empty", remedy: "write \(noun), or leave the key out", at: node.span)
+                    "\(decoding.subject) is empty", remedy: "write \(noun), or leave it out", at: node.span)
                 return nil
             }
             return text

@@ -1,0 +1,132 @@
+import Diagnostics
+import Glibc
+import HostSystem
+
+/// A package as apt would download it now.
+struct DebianPackage: Codable, Sendable, Hashable {
+    /// The package's name.
+    var name: String
+    /// Its version.
+    var version: String
+    /// The file's name, as apt writes it.
+    var file: String
+    /// The file's length in bytes.
+    var size: UInt64
+    /// The file's hash as the archive's signed index has it; another kind of hash than SHA-256 is not known.
+    var sha256: String
+
+    /// Reads one line of `apt-get --print-uris download`: the address, the file, the size, the hash. Nil for other text.
+    init?(line: String) {
+        let fields = line.split(separator: " ")
+        guard fields.count == 4, fields[0].hasPrefix("'"), let size = UInt64(fields[2]),
+            fields[3].hasPrefix("SHA256:"), !fields[1].contains("/")
+        else { return nil }
+        let parts = fields[1].split(separator: "_")
+        guard parts.count == 3 else { return nil }
+        name = String(parts[0])
+        version = parts[1].split(separator: "%3a", omittingEmptySubsequences: false).joined(separator: ":")
+        file = String(fields[1])
+        self.size = size
+        sha256 = String(fields[3].dropFirst("SHA256:".count))
+    }
+}
+
+/// Downloaded Debian packages, shared by all images. Uses the host's own apt and its sources, as an ordinary user.
+struct PackageCache: Sendable {
+    /// Where the files are.
+    let directory: String
+    /// The lock file under which it changes.
+    let lock: String
+
+    /// Sees that the packages are there, complete and as apt's signed lists have them, and says which they are.
+    ///
+    /// Complete files are kept, others fetched again. Throws a `Diagnostic` when apt knows no such package or cannot
+    /// fetch it.
+    func fetch(_ names: [String], progress: ImageProgress) async throws -> [DebianPackage] {
+        let packages = try await resolve(names)
+        try FileTree.makeFolder(directory)
+        let lock = try await FileLock.acquire(lock) { holder in
+            progress("waiting for \(describe(holder)), which is downloading", nil)
+        }
+        defer { lock.release() }
+        var missing: [DebianPackage] = []
+        for package in packages where try await !isComplete(package) { missing.append(package) }
+        for (index, package) in missing.enumerated() {
+            progress(
+                "downloading \(package.name) (\(package.size / 1024) KiB)",
+                Double(index) / Double(missing.count))
+            try? FileTree.remove("\(directory)/\(package.file)")
+            let result = try await Tool.run(
+                "apt-get", ["download", "-qq", "\(package.name)=\(package.version)"], package: "apt",
+                environment: Self.environment, workingDirectory: directory)
+            try BuildFailure.check(result, "cannot download the Debian package \(package.name)", near: directory) {
+                "check the network and /etc/apt/sources.list; if the lists are old: `sudo apt-get update`"
+            }
+            guard try await isComplete(package) else {
+                throw Diagnostic(
+                    .image, "the downloaded package \(package.file) is not what apt's lists promise",
+                    remedy: "refresh the lists: `sudo apt-get update`")
+            }
+        }
+        return packages
+    }
+
+    /// The packages that apt would download for these names. A kernel's meta package stands for the kernel itself.
+    func resolve(_ names: [String]) async throws -> [DebianPackage] {
+        var real: [String] = []
+        for name in names {
+            let isMeta = name.hasPrefix("linux-image-") && name.dropFirst("linux-image-".count).first?.isNumber == false
+            real.append(isMeta ? try await kernel(of: name) : name)
+        }
+        guard !real.isEmpty else { return [] }
+        let result = try await apt("apt-get", ["--print-uris", "-qq", "download"] + real)
+        let packages = result.text.split(separator: "\n").compactMap { DebianPackage(line: String($0)) }
+        guard packages.count == Set(real).count else {
+            throw Diagnostic(
+                .image, "apt does not say where to download \(real.joined(separator: ", "))",
+                remedy: "refresh its lists: `sudo apt-get update`", notes: Array(result.errors.suffix(6)))
+        }
+        return packages
+    }
+
+    private func kernel(of meta: String) async throws -> String {
+        let result = try await apt("apt-cache", ["show", "--no-all-versions", meta])
+        for line in result.text.split(separator: "\n") where line.hasPrefix("Depends:") {
+            for word in line.split(whereSeparator: { $0 == " " || $0 == "," }) where word.hasPrefix("linux-image-") {
+                return String(word)
+            }
+        }
+        throw Diagnostic(.image, "the Debian package \(meta) depends on no kernel")
+    }
+
+    private func apt(_ program: String, _ arguments: [String]) async throws -> ToolResult {
+        let result = try await Tool.run(program, arguments, package: "apt", environment: Self.environment)
+        return try result.checked(
+            "apt does not know a package that the image is made of", category: .image,
+            remedy: "fetch apt's lists: `sudo apt-get update`")
+    }
+
+    private func isComplete(_ package: DebianPackage) async throws -> Bool {
+        let path = "\(directory)/\(package.file)"
+        guard FileFacts(path)?.size == package.size else { return false }
+        return try await FileHash.sha256(of: [path]) == [package.sha256]
+    }
+
+    /// apt's messages are read, so they come in English.
+    private static var environment: [String: String] {
+        Environment.all.merging(["LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"]) { $1 }
+    }
+}
+
+/// Hashes of large files, by the host's `sha256sum`.
+enum FileHash {
+    /// In hexadecimal, in the order of the paths. Throws a `Diagnostic` when one cannot be read.
+    static func sha256(of paths: [String]) async throws -> [String] {
+        let result = try await Tool.run("sha256sum", ["--zero", "--"] + paths, package: "coreutils")
+        try result.checked("cannot read the files of an image", category: .image)
+        return result.text.split(separator: "\0").map { String($0.prefix(64)) }
+    }
+}
+
+/// A process as a message names it.
+func describe(_ process: pid_t?) -> String { process.map { "process \($0)" } ?? "another process" }

@@ -1,0 +1,120 @@
+import Diagnostics
+import Glibc
+import HostSystem
+import LabSpec
+
+/// An image that a lab declares, with the catalog's recipe that fills what it does not say.
+struct DeclaredImage {
+    let declaration: ImageDeclaration
+    let base: Recipe?
+
+    init(_ declaration: ImageDeclaration, base: Recipe?) {
+        self.declaration = declaration
+        self.base = base
+    }
+
+    var os: GuestOS { declaration.os ?? base?.os ?? .linux }
+
+    var facts: ImageFacts {
+        let memory = declaration.memory ?? base?.memory ?? .mebibytes(512)
+        let minimum = base?.minimumMemory ?? .mebibytes(32)
+        return ImageFacts(os: os, defaultMemory: memory, minimumMemory: min(minimum, memory))
+    }
+
+    // MARK: Checks
+
+    /// Everything that is wrong with the files, each at its place in the lab.
+    func problems() -> [Diagnostic] {
+        var problems: [Diagnostic] = []
+        if let kernel = declaration.kernel, let problem = unusable(kernel, "kernel") ?? notAKernel(kernel) {
+            problems.append(problem)
+        }
+        if let initrd = declaration.initrd, let problem = unusable(initrd, "initrd") { problems.append(problem) }
+        if let disk = declaration.disk, let problem = unusable(disk, "disk") ?? notADisk(disk) {
+            problems.append(problem)
+        }
+        if let firmware = declaration.firmware, let problem = unusable(firmware, "firmware") {
+            problems.append(problem)
+        }
+        if declaration.kernel == nil && declaration.disk == nil && base == nil {
+            problems.append(
+                problem("the image \"\(declaration.name)\" has nothing to boot", "give it a `kernel:` or a `disk:`"))
+        }
+        return problems
+    }
+
+    private func problem(_ message: String, _ remedy: String?, key: String? = nil, cause: String? = nil) -> Diagnostic {
+        let span = key.flatMap { declaration.keySpans[$0] } ?? declaration.span
+        return Diagnostic(.specification, message, remedy: remedy, cause: cause, at: span)
+    }
+
+    private func unusable(_ path: String, _ key: String) -> Diagnostic? {
+        guard let facts = FileFacts(path) else {
+            return problem(
+                "the \(key) of the image \"\(declaration.name)\" is not there: \(path)",
+                "relative paths start from the lab file's folder", key: key)
+        }
+        if !facts.isFile { return problem("the \(key) \(path) is not a file", nil, key: key) }
+        if facts.size == 0 { return problem("the \(key) \(path) is empty", "make it again", key: key) }
+        if access(path, R_OK) != 0 {
+            return problem(
+                "the \(key) \(path) cannot be read", "let this user read it: `chmod +r`", key: key,
+                cause: SystemCallError("open", path).description)
+        }
+        return nil
+    }
+
+    /// A bzImage has `HdrS` at 0x202 (Linux boot protocol), a vmlinux begins as every ELF file.
+    private func notAKernel(_ path: String) -> Diagnostic? {
+        let bytes = firstBytes(path, 0x206)
+        if bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) { return nil }
+        if bytes.count == 0x206, Array(bytes[0x202...]) == Array("HdrS".utf8) { return nil }
+        return problem(
+            "\(path) is not a Linux kernel for x86: neither a bzImage nor an ELF file",
+            "in a kernel tree it is arch/x86/boot/bzImage, on Debian /boot/vmlinuz-…", key: "kernel")
+    }
+
+    private func notADisk(_ path: String) -> Diagnostic? {
+        guard path.hasSuffix(".qcow2"), format(path) != .qcow2 else { return nil }
+        return problem(
+            "\(path) is called qcow2 but is not one", "`qemu-img info \(path)` tells what it is", key: "disk")
+    }
+
+    /// A qcow2 begins with `QFI\xfb`; everything else is taken as it is.
+    private func format(_ path: String) -> ImageDisk.Format {
+        firstBytes(path, 4) == [0x51, 0x46, 0x49, 0xfb] ? .qcow2 : .raw
+    }
+
+    private func firstBytes(_ path: String, _ count: Int) -> [UInt8] {
+        (try? SmallFile.bytes(path, limit: count)) ?? []
+    }
+
+    // MARK: Booting
+
+    /// The image ready to boot; `built` is that of `from:`. Throws all problems at once in a `DiagnosticList`.
+    func bootable(on built: BootableImage?) throws(DiagnosticList) -> BootableImage {
+        let problems = problems()
+        guard problems.isEmpty else { throw DiagnosticList(problems) }
+        var disks = built?.disks ?? []
+        if let disk = declaration.disk {
+            disks.append(ImageDisk(path: disk, format: format(disk), serial: "vmlab-disk", readOnly: false))
+        }
+        let kernel = declaration.kernel ?? built?.kernel
+        let usualWords = kernel == nil || os == .windows ? "" : "console=ttyS0"
+        let usualConsole = ConsoleSpec(dialect: os == .windows ? .sac : .sh, announces: false, ports: 1)
+        let identity = [declaration.kernel, declaration.initrd, declaration.disk, declaration.firmware].map(stamp)
+        return BootableImage(
+            name: declaration.name, id: SHA256.hex((identity + [built?.id ?? "-"]).joined(separator: "\n")), os: os,
+            kernel: kernel, initrd: declaration.initrd ?? built?.initrd, disks: disks,
+            firmware: declaration.firmware ?? built?.firmware,
+            cmdline: declaration.cmdline ?? built?.cmdline ?? usualWords,
+            console: declaration.console ?? built?.console ?? usualConsole,
+            defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory)
+    }
+
+    /// What tells one state of a file from another without reading gigabytes.
+    private func stamp(_ path: String?) -> String {
+        guard let path, let facts = FileFacts(path) else { return "-" }
+        return "\(path) \(facts.size) \(facts.modified)"
+    }
+}

@@ -1,0 +1,51 @@
+import Dispatch
+import Glibc
+import HostSystem
+
+/// An advisory lock on a file, held until its owner goes or the process ends, however it ends.
+struct FileLock: ~Copyable {
+    private let file: OwnedDescriptor
+
+    /// Takes the lock, making the file when it is missing. When another holds it, calls `busy` once with that process's
+    /// id, if it is known, and waits; a cancelled wait throws `CancellationError` at once.
+    static func acquire(_ path: String, busy: (pid_t?) -> Void = { _ in }) async throws -> FileLock {
+        if let lock = try tryAcquire(path) { return lock }
+        busy(SmallFile.text(path).flatMap { pid_t($0) })
+        let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
+        // flock cannot be waited for otherwise, so it gets a thread, with a descriptor of its own for the same open
+        // file: whichever of the two is closed last lets the lock go, also when nobody waits for it any more.
+        let second = fcntl(file.number, F_DUPFD_CLOEXEC, 3)
+        guard second >= 0 else { throw SystemCallError("fcntl", path) }
+        let locked = Completion<Bool>()
+        DispatchQueue.global().async {
+            let file = OwnedDescriptor(owning: second)
+            while flock(file.number, LOCK_EX) != 0 && errno == EINTR {}
+            locked.fulfil(true)
+        }
+        _ = try await locked.wait()
+        return FileLock(signing: file)
+    }
+
+    /// Takes the lock if nobody has it; nil when somebody has.
+    static func tryAcquire(_ path: String) throws(SystemCallError) -> FileLock? {
+        let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
+        guard flock(file.number, LOCK_EX | LOCK_NB) == 0 else {
+            guard errno == EWOULDBLOCK else { throw SystemCallError("flock", path) }
+            return nil
+        }
+        return FileLock(signing: file)
+    }
+
+    /// Lets the lock go. Written out where it is held, because its owner would otherwise go after its last use.
+    borrowing func release() {
+        _ = flock(file.number, LOCK_UN)
+    }
+
+    /// Writes our id into the file, for those who wait. Only a courtesy, so failures are dropped.
+    private init(signing file: consuming OwnedDescriptor) {
+        let id = Array(String(getpid()).utf8)
+        _ = ftruncate(file.number, 0)
+        _ = pwrite(file.number, id, id.count, 0)
+        self.file = file
+    }
+}

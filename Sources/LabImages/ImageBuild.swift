@@ -1,0 +1,125 @@
+import Diagnostics
+import Foundation
+import HostSystem
+
+/// Hears how a build gets on: what it does now, and how much of that is done (0 to 1) when that is known. May be called
+/// on any thread.
+public typealias ImageProgress = @Sendable (_ step: String, _ fraction: Double?) -> Void
+
+/// One run of a recipe in a scratch folder.
+struct ImageBuild: Sendable {
+    let recipe: Recipe
+    let packages: PackageCache
+    /// An empty folder on the cache's file system; the finished image is its `out`.
+    let scratch: String
+    let progress: ImageProgress
+
+    /// No recipe takes so long; one that does hangs.
+    static let limit = Duration.seconds(30 * 60)
+
+    /// Builds and returns the folder with the image's files and manifest.
+    ///
+    /// Throws a `Diagnostic` for what the user can mend: a missing program, a failed download, a full disk, the script's
+    /// own last words.
+    func run() async throws -> String {
+        try checkTools()
+        let folders = ["files", "debs", "work", "out"].map { "\(scratch)/\($0)" }
+        for folder in folders { try FileTree.makeFolder(folder) }
+        try write(recipe.script, to: "\(scratch)/files/recipe.sh")
+        for (name, bytes) in recipe.support { try write(bytes, to: "\(scratch)/files/\(name)") }
+
+        let fetched = recipe.packages.isEmpty ? [] : try await packages.fetch(recipe.packages, progress: progress)
+        // The script sees its own packages and no others.
+        for package in fetched {
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(scratch)/debs/\(package.file)", withDestinationPath: "\(packages.directory)/\(package.file)")
+        }
+        try await runScript()
+        try await writeManifest(fetched)
+        return "\(scratch)/out"
+    }
+
+    /// All programs of the host that are missing, in one error.
+    private func checkTools() throws {
+        var tools = recipe.tools
+        tools["bash"] = "bash"
+        tools["sha256sum"] = "coreutils"
+        if !recipe.packages.isEmpty { (tools["apt-get"], tools["apt-cache"]) = ("apt", "apt") }
+        do {
+            try Tool.require(tools)
+        } catch var diagnostic as Diagnostic {
+            diagnostic.message = "the image \(recipe.name) cannot be built: \(diagnostic.message)"
+            throw diagnostic
+        }
+    }
+
+    private func runScript() async throws {
+        let environment = Environment.all.merging([
+            "VMLAB_FILES": "\(scratch)/files", "VMLAB_DEBS": "\(scratch)/debs", "VMLAB_WORK": "\(scratch)/work",
+            "VMLAB_OUT": "\(scratch)/out",
+        ]) { $1 }
+        let progress = progress
+        progress("starting", nil)
+        let result: ToolResult
+        do {
+            result = try await withDeadline(.now + Self.limit) {
+                try await Tool.run(
+                    "bash", ["\(scratch)/files/recipe.sh"], environment: environment,
+                    workingDirectory: "\(scratch)/work"
+                ) { line in
+                    if line.hasPrefix("step: ") { progress(String(line.dropFirst("step: ".count)), nil) }
+                }
+            }
+        } catch is DeadlineExceeded {
+            throw Diagnostic(.image, "building the image \(recipe.name) took longer than 30 minutes")
+        }
+        try BuildFailure.check(result, "cannot build the image \(recipe.name)", near: scratch) { nil }
+    }
+
+    private func writeManifest(_ packages: [DebianPackage]) async throws {
+        let out = "\(scratch)/out"
+        let names = try FileTree.names(in: out)
+        guard let kernel = FileFacts("\(out)/kernel"), kernel.size > 0 else {
+            throw Diagnostic(.image, "the recipe of the image \(recipe.name) made no kernel")
+        }
+        let hashes = try await FileHash.sha256(of: names.map { "\(out)/\($0)" })
+        let files = zip(names, hashes).map { name, hash in
+            ImageManifest.File(name: name, size: FileFacts("\(out)/\(name)")?.size ?? 0, sha256: hash)
+        }
+        try ImageManifest(image: recipe.name, key: recipe.key, built: Date(), packages: packages, files: files)
+            .write(in: out)
+    }
+
+    private func write(_ bytes: [UInt8], to path: String) throws {
+        do {
+            try Data(bytes).write(to: URL(fileURLWithPath: path))
+        } catch {
+            throw BuildFailure.fullDisk(near: scratch)
+                ?? Diagnostic(.image, "cannot write \(path)", cause: error.localizedDescription)
+        }
+    }
+}
+
+/// Says why a program that works for a build failed.
+enum BuildFailure {
+    /// Throws a `Diagnostic` unless the program succeeded; a full disk is told as such whatever the program made of it.
+    static func check(_ result: ToolResult, _ what: String, near folder: String, remedy: () -> String?) throws {
+        if result.status.isSuccess { return }
+        let complained = result.errors.contains { $0.contains("No space left on device") }
+        if complained || freeSpace(folder) < 1 << 20, let full = fullDisk(near: folder, certain: true) { throw full }
+        try result.checked(what, category: .image, remedy: remedy())
+    }
+
+    /// That the disk is full; nil when it is not.
+    static func fullDisk(near folder: String, certain: Bool = false) -> Diagnostic? {
+        let free = freeSpace(folder)
+        guard certain || free < 1 << 20 else { return nil }
+        return Diagnostic(
+            .host, "no space is left on the disk of \(folder)",
+            remedy: "free about 1 GiB there, or set XDG_CACHE_HOME to a folder on a larger disk")
+    }
+
+    private static func freeSpace(_ folder: String) -> UInt64 {
+        (try? HostFacts.freeSpace(at: folder)) ?? .max
+    }
+}

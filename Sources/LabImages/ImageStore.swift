@@ -1,0 +1,202 @@
+import Diagnostics
+import Foundation
+import Glibc
+import HostSystem
+import LabSpec
+
+/// One line of `vmlab images list`.
+public struct ImageEntry: Sendable {
+    /// The catalog's name.
+    public let name: String
+    /// The kind of system.
+    public let os: GuestOS
+    /// Whether the recipe's present form is built.
+    public let isBuilt: Bool
+    /// Bytes on disk; nil when it is not built.
+    public let size: UInt64?
+    /// When it was built; nil when it is not.
+    public let built: Date?
+    /// The release of its Linux kernel; nil when it is not built.
+    public let kernel: String?
+}
+
+/// The catalog's images on this host: built when they are first asked for, then kept.
+///
+/// ```
+/// images/<name>-<key>/   kernel, initrd, root.squashfs, manifest.json; appears whole or not at all
+/// build/<name>-<pid>/    a build in progress, or what a killed one left
+/// debs/                  downloaded packages, shared by all images
+/// locks/                 one lock file per image, one for debs/
+/// ```
+/// The key is a hash of the recipe, so a new recipe makes a new image and never disturbs guests that run on the old one.
+public struct ImageStore: Sendable {
+    /// The cache's folder.
+    public let directory: String
+    /// What can be built.
+    public let catalog: ImageCatalog
+
+    /// `$XDG_CACHE_HOME/vmlab`, else `~/.cache/vmlab`.
+    public static var defaultDirectory: String {
+        if let cache = Environment["XDG_CACHE_HOME"], cache.hasPrefix("/") { return "\(cache)/vmlab" }
+        return "\(Environment["HOME"] ?? NSHomeDirectory())/.cache/vmlab"
+    }
+
+    /// The store in `cacheDirectory`, made with its first image.
+    public init(cacheDirectory: String = Self.defaultDirectory, catalog: ImageCatalog = .standard) {
+        directory = cacheDirectory
+        self.catalog = catalog
+    }
+
+    // MARK: Getting images
+
+    /// The image of that name, built first when it is not there or damaged. No network is used when it is there.
+    ///
+    /// One process builds at a time, others wait for it; `progress` hears of both. When the task is cancelled the build
+    /// stops and `CancellationError` is thrown. Otherwise throws a `Diagnostic`.
+    public func image(named name: String, progress: @escaping ImageProgress) async throws -> BootableImage {
+        guard let recipe = catalog[name] else { throw catalog.unknown(name) }
+        if let manifest = manifest(of: recipe) { return bootable(recipe, manifest) }
+        return try await build(recipe, progress)
+    }
+
+    private func build(_ recipe: Recipe, _ progress: @escaping ImageProgress) async throws -> BootableImage {
+        do throws(SystemCallError) {
+            for folder in ["images", "build", "debs", "locks"] { try FileTree.makeFolder("\(directory)/\(folder)") }
+        } catch {
+            throw error.diagnostic("cannot use the image cache \(directory)")
+        }
+        let lock = try await FileLock.acquire(lockPath(recipe)) { holder in
+            progress("waiting for \(describe(holder)), which is building it", nil)
+        }
+        defer { lock.release() }
+        // Another may have built it meanwhile.
+        if let manifest = manifest(of: recipe) { return bootable(recipe, manifest) }
+        removeLeftovers(of: recipe)
+        let scratch = "\(directory)/build/\(recipe.name)-\(getpid())"
+        defer { try? FileTree.remove(scratch) }
+        do {
+            try FileTree.makeFolder(scratch)
+            let packages = PackageCache(directory: "\(directory)/debs", lock: "\(directory)/locks/debs")
+            let build = ImageBuild(recipe: recipe, packages: packages, scratch: scratch, progress: progress)
+            try publish(try await build.run(), as: folder(of: recipe))
+        } catch let error as SystemCallError {
+            throw error.diagnostic("cannot build the image \(recipe.name)")
+        }
+        guard let manifest = manifest(of: recipe) else {
+            throw Diagnostic(.image, "the image \(recipe.name) is incomplete after its build")
+        }
+        progress("ready", 1)
+        return bootable(recipe, manifest)
+    }
+
+    /// Puts a finished folder in its place in one step. A damaged image that is there goes first.
+    private func publish(_ built: String, as folder: String) throws(SystemCallError) {
+        if rename(folder, "\(built).damaged") != 0 && errno != ENOENT { throw SystemCallError("rename", folder) }
+        if rename(built, folder) != 0 { throw SystemCallError("rename", folder) }
+    }
+
+    /// What killed builds left; call with the image's lock held. What cannot be removed is left to the next time.
+    @discardableResult
+    private func removeLeftovers(of recipe: Recipe) -> UInt64 {
+        remove(in: "\(directory)/build") { $0.hasPrefix("\(recipe.name)-") }
+    }
+
+    // MARK: What is there
+
+    /// Every image of the catalog, built or not.
+    public func list() -> [ImageEntry] {
+        catalog.recipes.map { recipe in
+            let manifest = manifest(of: recipe)
+            return ImageEntry(
+                name: recipe.name, os: recipe.os, isBuilt: manifest != nil,
+                size: manifest.map { _ in FileFacts.space(of: folder(of: recipe)) }, built: manifest?.built,
+                kernel: manifest?.kernelRelease)
+        }
+    }
+
+    /// Removes an image in all its versions; guests that run on it keep running. Waits for a build of it to end.
+    ///
+    /// Throws a `Diagnostic` when the catalog has no such image or it cannot be removed; not when it is not built.
+    public func remove(_ name: String) async throws {
+        guard let recipe = catalog[name] else { throw catalog.unknown(name) }
+        guard access("\(directory)/locks", F_OK) == 0 else { return }
+        do {
+            let lock = try await FileLock.acquire(lockPath(recipe))
+            defer { lock.release() }
+            removeLeftovers(of: recipe)
+            for entry in try FileTree.names(in: "\(directory)/images") where Self.imageName(entry) == name {
+                try FileTree.remove("\(directory)/images/\(entry)")
+            }
+        } catch let error as SystemCallError {
+            throw error.diagnostic("cannot remove the image \(name)")
+        }
+    }
+
+    /// Removes what no image of this catalog needs: images of older recipes, damaged ones, what killed builds left,
+    /// downloads that no built image is made of. Leaves alone what another process is building. Returns the bytes freed.
+    public func prune() async throws -> UInt64 {
+        guard access("\(directory)/locks", F_OK) == 0 else { return 0 }
+        var freed: UInt64 = 0
+        var isBusy = false
+        let known = Set(catalog.recipes.map(\.name))
+        for recipe in catalog.recipes {
+            guard let lock = try? FileLock.tryAcquire(lockPath(recipe)) else {
+                isBusy = true
+                continue
+            }
+            defer { lock.release() }
+            freed += removeLeftovers(of: recipe)
+            let current = manifest(of: recipe).map { _ in "\(recipe.name)-\(recipe.key)" }
+            freed += remove(in: "\(directory)/images") { Self.imageName($0) == recipe.name && $0 != current }
+        }
+        freed += remove(in: "\(directory)/images") { !known.contains(Self.imageName($0)) }
+        // A build in progress may need any download.
+        if !isBusy, let lock = try? FileLock.tryAcquire("\(directory)/locks/debs") {
+            defer { lock.release() }
+            let used = Set(catalog.recipes.flatMap { manifest(of: $0)?.packages.map(\.file) ?? [] })
+            freed += remove(in: "\(directory)/debs") { !used.contains($0) }
+        }
+        return freed
+    }
+
+    /// Removes some of a folder's entries and returns the bytes freed.
+    private func remove(in folder: String, where isUnwanted: (String) -> Bool) -> UInt64 {
+        var freed: UInt64 = 0
+        for name in (try? FileTree.names(in: folder)) ?? [] where isUnwanted(name) {
+            let space = FileFacts.space(of: "\(folder)/\(name)")
+            if (try? FileTree.remove("\(folder)/\(name)")) != nil { freed += space }
+        }
+        return freed
+    }
+
+    // MARK: Paths
+
+    private func folder(of recipe: Recipe) -> String { "\(directory)/images/\(recipe.name)-\(recipe.key)" }
+    private func lockPath(_ recipe: Recipe) -> String { "\(directory)/locks/\(recipe.name)" }
+
+    /// The image's name in the name of its folder.
+    private static func imageName(_ folder: String) -> String {
+        folder.lastIndex(of: "-").map { String(folder[..<$0]) } ?? folder
+    }
+
+    /// The manifest of the recipe's image if that is there and intact.
+    private func manifest(of recipe: Recipe) -> ImageManifest? {
+        let folder = folder(of: recipe)
+        guard let manifest = ImageManifest.read(in: folder), manifest.isIntact(in: folder) else { return nil }
+        return manifest
+    }
+
+    private func bootable(_ recipe: Recipe, _ manifest: ImageManifest) -> BootableImage {
+        let folder = folder(of: recipe)
+        func path(_ name: String) -> String? {
+            manifest.files.contains { $0.name == name } ? "\(folder)/\(name)" : nil
+        }
+        let root = path("root.squashfs").map {
+            ImageDisk(path: $0, format: .raw, serial: "vmlab-root", readOnly: true)
+        }
+        return BootableImage(
+            name: recipe.name, id: manifest.id, os: recipe.os, kernel: path("kernel"), initrd: path("initrd"),
+            disks: root.map { [$0] } ?? [], cmdline: recipe.cmdline, console: recipe.console,
+            defaultMemory: recipe.memory, minimumMemory: recipe.minimumMemory)
+    }
+}

@@ -1,0 +1,43 @@
+import Diagnostics
+import LabSpec
+
+/// Gets a lab all the images that its guests boot.
+public struct ImageSupply: Sendable {
+    private let store: ImageStore
+
+    /// Supplies from this store, by default this user's.
+    public init(store: ImageStore = ImageStore()) {
+        self.store = store
+    }
+
+    /// The images that the lab's groups name, ready to boot, by name. What the catalog must build is built one after the
+    /// other, each once; `progress` hears the image's name, the step, and how much of it is done when that is known.
+    ///
+    /// Throws a `DiagnosticList` with every problem of the declared images, before anything is built; else the first
+    /// `Diagnostic` of a build, or `CancellationError`.
+    public func images(
+        for lab: Lab, progress: @escaping @Sendable (_ image: String, _ step: String, _ fraction: Double?) -> Void
+    ) async throws -> [String: BootableImage] {
+        let (_, problems) = store.catalog.facts(of: lab)
+        guard problems.isEmpty else { throw DiagnosticList(problems) }
+        var built: [String: BootableImage] = [:]
+        var images: [String: BootableImage] = [:]
+        for group in lab.groups where images[group.image] == nil {
+            let declaration = lab.images[group.image]
+            var base: BootableImage?
+            if let name = declaration == nil ? group.image : declaration?.from {
+                if built[name] == nil {
+                    built[name] = try await store.image(named: name) { progress(name, $0, $1) }
+                }
+                base = built[name]
+            }
+            if let declaration {
+                let recipe = declaration.from.flatMap { store.catalog[$0] }
+                images[group.image] = try DeclaredImage(declaration, base: recipe).bootable(on: base)
+            } else {
+                images[group.image] = base
+            }
+        }
+        return images
+    }
+}

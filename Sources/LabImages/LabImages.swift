@@ -1,1 +1,0 @@
-// LabImages: see DESIGN.md's table.

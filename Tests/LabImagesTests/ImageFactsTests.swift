@@ -1,0 +1,125 @@
+import Diagnostics
+import Foundation
+import LabSpec
+import Testing
+
+@testable import LabImages
+
+@Suite("Declared images and the catalog")
+struct ImageFactsTests {
+    @Test("SHA-256 agrees with the standard's examples, at every length around a block")
+    func hashes() {
+        #expect(SHA256.hex("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+        #expect(SHA256.hex("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        #expect(
+            SHA256.hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")
+                == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
+        var whole = SHA256()
+        whole.update([UInt8](repeating: 97, count: 1000))
+        var parts = SHA256()
+        for count in [1, 54, 9, 64, 127, 745] { parts.update([UInt8](repeating: 97, count: count)) }
+        let expected = "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3"
+        #expect(whole.finish() == expected)
+        #expect(parts.finish() == expected)
+    }
+
+    @Test("the standard catalog embeds every file of Recipes/, and each is used")
+    func recipesAreEmbedded() throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../Sources/LabImages/Recipes").standardized.path
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { !$0.hasPrefix(".") }
+        var used: Set<String> = []
+        for recipe in ImageCatalog.standard.recipes {
+            used.insert("\(recipe.name).sh")
+            used.formUnion(recipe.support.keys)
+            #expect(!recipe.packages.isEmpty && !recipe.tools.isEmpty && recipe.cmdline.contains("console=ttyS0"))
+        }
+        #expect(used == Set(names))
+        #expect(ImageCatalog.names == ["debian", "wine"])
+        #expect(Set(ImageCatalog.names) == LabFile.standardCatalog)
+    }
+
+    @Test("an apt line gives package, version, file, size and hash; other text gives nothing")
+    func aptLines() throws {
+        let line = "'http://x/b.deb' busybox-static_1%3a1.35.0-4+b1_amd64.deb 928188 SHA256:3d3fdbe9"
+        let package = try #require(DebianPackage(line: line))
+        #expect(package.name == "busybox-static")
+        #expect(package.version == "1:1.35.0-4+b1")
+        #expect(package.file == "busybox-static_1%3a1.35.0-4+b1_amd64.deb")
+        #expect(package.size == 928188 && package.sha256 == "3d3fdbe9")
+        for other in ["", "Reading package lists...", line.replacingOccurrences(of: "SHA256", with: "MD5")] {
+            #expect(DebianPackage(line: other) == nil)
+        }
+    }
+
+    @Test("every unusable file of a declaration is named, at its own key")
+    func unusableFiles() throws {
+        let text = "kernel: /nosuch/vmlinuz\n"
+        let span = SourceSpan(
+            file: SourceFile(path: "lab.yaml", text: text), start: SourcePosition(line: 1, column: 9),
+            end: SourcePosition(line: 1, column: 24))
+        let declaration = ImageDeclaration(
+            name: "mine", kernel: "/nosuch/vmlinuz", initrd: "/tmp", disk: #filePath, firmware: "/dev/null",
+            keySpans: ["kernel": span])
+        let problems = DeclaredImage(declaration, base: nil).problems()
+        #expect(
+            problems.map(\.message) == [
+                "the kernel of the image \"mine\" is not there: /nosuch/vmlinuz", "the initrd /tmp is not a file",
+                "the firmware /dev/null is not a file",
+            ])
+        #expect(problems[0].span == span)
+        #expect(problems.allSatisfy { $0.category == .specification })
+    }
+
+    @Test("a kernel is known by its magic, a qcow2 disk too")
+    func magic() async throws {
+        try await withCache { cache in
+            func file(_ name: String, _ bytes: [UInt8]) throws -> String {
+                let path = "\(cache.directory)/\(name)"
+                try Data(bytes).write(to: URL(fileURLWithPath: path))
+                return path
+            }
+            let bzImage = try file("bzImage", [UInt8](repeating: 0, count: 0x202) + Array("HdrS....".utf8))
+            let elf = try file("vmlinux", [0x7f, 0x45, 0x4c, 0x46, 2])
+            let text = try file("text", Array("not a kernel".utf8))
+            let qcow2 = try file("disk.img", [0x51, 0x46, 0x49, 0xfb, 0])
+            let pretender = try file("disk.qcow2", [0])
+            func problems(_ declaration: ImageDeclaration) -> [String] {
+                DeclaredImage(declaration, base: nil).problems().map(\.message)
+            }
+            #expect(problems(ImageDeclaration(name: "a", kernel: bzImage)) == [])
+            #expect(problems(ImageDeclaration(name: "a", kernel: elf, disk: qcow2)) == [])
+            #expect(problems(ImageDeclaration(name: "a", kernel: text)).count == 1)
+            #expect(problems(ImageDeclaration(name: "a", disk: pretender)).count == 1)
+            #expect(problems(ImageDeclaration(name: "a", firmware: bzImage)).count == 1)
+
+            let image = try DeclaredImage(ImageDeclaration(name: "a", kernel: elf, disk: qcow2), base: nil)
+                .bootable(on: nil)
+            #expect(image.disks.map(\.format) == [.qcow2])
+            #expect(image.disks.allSatisfy { !$0.readOnly })
+            #expect(image.console == ConsoleSpec(dialect: .sh, announces: false, ports: 1))
+        }
+    }
+
+    @Test("`from:` fills what a declaration does not say, and its id follows the files")
+    func inheritance() async throws {
+        try await withCache { cache in
+            let kernel = "\(cache.directory)/vmlinux"
+            try Data([0x7f, 0x45, 0x4c, 0x46]).write(to: URL(fileURLWithPath: kernel))
+            let recipe = Recipe(
+                name: "fake", os: .windows, console: ConsoleSpec(dialect: .cmd),
+                script: Array("# memory: 300MiB\n".utf8))
+            let base = BootableImage(
+                name: "fake", id: "1", os: .windows, kernel: "/k", initrd: "/i", cmdline: "words",
+                console: recipe.console)
+            let own = try DeclaredImage(ImageDeclaration(name: "own", from: "fake", kernel: kernel), base: recipe)
+                .bootable(on: base)
+            #expect(own.kernel == kernel && own.initrd == "/i" && own.cmdline == "words")
+            #expect(own.os == .windows && own.console.dialect == .cmd && own.defaultMemory == .mebibytes(300))
+            try Data([0x7f, 0x45, 0x4c, 0x46, 1]).write(to: URL(fileURLWithPath: kernel))
+            let changed = try DeclaredImage(ImageDeclaration(name: "own", from: "fake", kernel: kernel), base: recipe)
+                .bootable(on: base)
+            #expect(own.id != changed.id)
+        }
+    }
+}
