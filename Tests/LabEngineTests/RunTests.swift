@@ -39,17 +39,6 @@ struct RunTests {
         #expect(run.status == .taskFailed)
     }
 
-    @Test("the same guest named twice runs a task once; overlapping targets have results of their own")
-    func overlap() async throws {
-        let lab = TestLab(
-            groups: [group("g", count: 2)],
-            tasks: [
-                LabTask(name: "twice", targets: [.every(["g-1"]), .every(["g-1", "g-2"])], action: .run("true")),
-                LabTask(name: "mixed", targets: [.every(["g-1"]), .any(["g-1", "g-2"])], action: .run("true")),
-            ])
-        #expect(try await lab.run().status == .passed)
-    }
-
     @Test("a guest without tasks is booted; a lab without tasks passes")
     func idleGuests() async throws {
         let run = try await TestLab(groups: [group("a"), group("b")], tasks: [task("t", on: ["a"])]).run()
