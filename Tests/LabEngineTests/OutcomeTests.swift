@@ -187,7 +187,7 @@ struct OutcomeTests {
         ])
         let run = try await lab.run()
         #expect(try run.result("kills").outcome == .error)
-        #expect(try run.result("kills").message?.contains("again") == true)
+        #expect(try run.result("kills").message?.contains("restarted") == true)
         #expect(try run.result("next").outcome == .passed)
     }
 }

@@ -119,13 +119,14 @@ struct TestLab: Sendable {
             let recorder = RunRecorder(sinks: [sink])
             let results = try RunDirectory.create(lab: "test", out: folder + "/results")
             let plan = try plan()
+            let journal = try RunJournal.begin(
+                lab: "test", results: nil,
+                in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
+            defer { journal.end() }
             let run = LabRun(
                 plan: plan, images: ["debian": image],
                 options: LabRun.Options(stopOnFailure: stopOnFailure, boots: boots), recorder: recorder,
-                results: results,
-                journal: try RunJournal.begin(
-                    lab: "test", results: nil,
-                    in: RunFolders(journals: folder + "/journals", temporary: folder + "/run")))
+                results: results, journal: journal)
             let begun = ContinuousClock.now
             let task = Task { await run.run() }
             let side = Task { try await beside(sink) }
