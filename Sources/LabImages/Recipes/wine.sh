@@ -170,7 +170,8 @@ finishPrefix() {
     sed -i -E -e '/^\[(Control Panel\\\\(Colors|Desktop)|Software\\\\Wine\\\\(FileOpen|MenuFiles|Temporary)|.*\\\\ThemeManager)/,/^$/d' \
         "$prefix/user.reg"
     sed -i -E -e 's/^("(MachineGuid|VideoID)"="\{?)[0-9a-f-]{36}/\1564d4c41-4200-4000-8000-57696e650001/' \
-        -e 's/^"DriverDateData"=.*/"DriverDateData"=hex:00,00,8b,fb,6b,16,da,01/' "$prefix/system.reg"
+        -e 's/^"DriverDateData"=.*/"DriverDateData"=hex:00,00,8b,fb,6b,16,da,01/' \
+        -e 's/^@=hex\(ffff000[89]\):[0-9a-f]{2},03(,00){6}$/@=hex(ffff0008):ef,03,00,00,00,00,00,00/' "$prefix/system.reg"
     sed -i -E -e 's/^(\[.*\]) [0-9]+$/\1 '"$epoch"'/' -e 's/^#time=.*/#time=1da17b3f1b00000/' "$prefix"/*.reg
 }
 
