@@ -5,7 +5,7 @@
 # tools: mksquashfs=squashfs-tools cpio=cpio dpkg-deb=dpkg unshare=util-linux cc=gcc strip=binutils lz4=lz4
 # version: 1
 # memory: 256MiB
-# cmdline: console=ttyS0 quiet
+# cmdline: console=ttyS0 quiet nokaslr mitigations=off tsc=reliable no_timer_check cryptomgr.notests random.trust_cpu=on i8042.noaux i8042.nokbd lsm= audit=0 8250.nr_uarts=2 rcupdate.rcu_expedited=1 clearcpuid=smap
 #
 # Reads VMLAB_DEBS (the packages), VMLAB_FILES (this folder); works in VMLAB_WORK; leaves kernel, initrd and
 # root.squashfs in VMLAB_OUT. Needs no network, no root and no mounts outside its own namespaces. The same packages
@@ -172,7 +172,8 @@ finishPrefix() {
     sed -i -E -e '/^\[(Control Panel\\\\(Colors|Desktop)|Software\\\\Wine\\\\(FileOpen|MenuFiles|Temporary)|.*\\\\ThemeManager)/,/^$/d' \
         "$prefix/user.reg"
     sed -i -E -e 's/^("(MachineGuid|VideoID)"="\{?)[0-9a-f-]{36}/\1564d4c41-4200-4000-8000-57696e650001/' \
-        -e 's/^"DriverDateData"=.*/"DriverDateData"=hex:00,00,8b,fb,6b,16,da,01/' "$prefix/system.reg"
+        -e 's/^"DriverDateData"=.*/"DriverDateData"=hex:00,00,8b,fb,6b,16,da,01/' \
+        -e 's/^@=hex\(ffff000[89]\):[0-9a-f]{2},03(,00){6}$/@=hex(ffff0008):ef,03,00,00,00,00,00,00/' "$prefix/system.reg"
     sed -i -E -e 's/^(\[.*\]) [0-9]+$/\1 '"$epoch"'/' -e 's/^#time=.*/#time=1da17b3f1b00000/' "$prefix"/*.reg
 }
 
@@ -193,6 +194,19 @@ makeInitrd() {
     (cd "$initrd" && find . | sort | cpio -o -H newc -R 0:0 --reproducible --quiet) >"$VMLAB_OUT/initrd"
 }
 
+# The kernel as the ELF file inside Debian's bzImage: the guest then has nothing to decompress.
+makeKernel() {
+    local image payload setup offset length
+    image=$(echo "$tree"/boot/vmlinuz-*)
+    field() { od -An -t "u$2" -j "$1" -N "$2" "$image" | tr -d ' '; }
+    setup=$(field 497 1) offset=$(field 584 4) length=$(field 588 4)
+    payload=$(((setup + 1) * 512 + offset))
+    # The last four bytes are the size, not LZ4.
+    tail -c "+$((payload + 1))" "$image" | head -c "$((length - 4))" >"$VMLAB_WORK/vmlinux.lz4" || :
+    lz4 -d -q -f "$VMLAB_WORK/vmlinux.lz4" "$VMLAB_OUT/kernel" >&2 || die "no LZ4 kernel in $image"
+    [ "$(head -c 4 "$VMLAB_OUT/kernel" | tail -c 3)" = ELF ] || die "no ELF kernel in $image"
+}
+
 step "unpacking packages"
 unpack
 step "making the root"
@@ -206,6 +220,6 @@ finishPrefix
 step "packing"
 mkdir -p "$VMLAB_OUT"
 makeInitrd
-cp "$tree"/boot/vmlinuz-* "$VMLAB_OUT/kernel"
+makeKernel
 mksquashfs "$root" "$VMLAB_OUT/root.squashfs" -noappend -quiet -no-progress -all-root -no-xattrs \
-    -mkfs-time "$epoch" -all-time "$epoch" -comp "${VMLAB_COMP:-lz4}" -b "${VMLAB_BLOCK:-128K}" >&2
+    -mkfs-time "$epoch" -all-time "$epoch" -comp lz4 -Xhc >&2
