@@ -60,16 +60,17 @@ final class ConsoleWatch: Sendable {
             })
     }
 
+    /// The machine says that its guest has panicked. What the console tells of it is better, and may still be coming.
+    func panicked(_ message: String) {
+        dieSoon(orBecause: message)
+    }
+
     private func hear(_ findings: [PanicDetector.Finding]) {
         for finding in findings {
             switch finding {
             case .began(let report) where report.isFatal:
                 state.withLock { $0.dying = report }
-                // Unstructured on purpose: it ends by itself within a second.
-                Task { [self] in
-                    _ = try? await withDeadline(.now + Self.lastWords) { [saidAll] in try await saidAll.wait() }
-                    die()
-                }
+                dieSoon()
             case .began(let report):
                 onNote("\(report.kind): \(report.message)")
             case .completed(let report) where report.isFatal:
@@ -81,9 +82,15 @@ final class ConsoleWatch: Sendable {
         }
     }
 
-    private func die() {
-        guard let report = state.withLock({ $0.dying }) else { return }
-        loss.fulfil(
-            GuestLoss(outcome: .panicked, message: report.message, consoleTail: report.lines.map(\.text)))
+    private func dieSoon(orBecause message: String = "the kernel panicked") {
+        // Unstructured on purpose: it ends by itself within a second.
+        Task { [self] in
+            _ = try? await withDeadline(.now + Self.lastWords) { [saidAll] in try await saidAll.wait() }
+            let report = state.withLock { $0.dying }
+            loss.fulfil(
+                GuestLoss(
+                    outcome: .panicked, message: report?.message ?? message,
+                    consoleTail: report?.lines.map(\.text) ?? tail))
+        }
     }
 }

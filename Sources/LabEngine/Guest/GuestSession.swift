@@ -135,7 +135,7 @@ final class GuestSession: Sendable {
             case .reset:
                 break
             case .panicked(let message):
-                loss.fulfil(GuestLoss(outcome: .panicked, message: message, consoleTail: consoleTail))
+                console.panicked(message)
             case .exited(let status, let standardError):
                 let message =
                     poweredOff.withLock { $0 }
