@@ -27,7 +27,7 @@ extension YAMLSyntaxProblem {
         if line.contains("${{"), context.contains("flow") || problem.contains("flow") || problem.contains("key") {
             return ("this is not YAML", "within {…} or […], put quotes around a value with ${{ … }}")
         }
-        let quoting = "or put quotes around a value with one of `[]{},` in it"
+        let quoting = "add it, or put quotes around a value with one of `[]{},` in it"
         switch problem {
         case "found character that cannot start any token":
             return line.drop { $0 == " " }.hasPrefix("\t")
