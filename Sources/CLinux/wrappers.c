@@ -1,9 +1,11 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,4 +25,32 @@ int vmlab_cpu_count(void) {
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (int)online : 1;
+}
+
+static volatile sig_atomic_t signal_descriptor = -1;
+
+static void tell(int number) {
+    int error = errno;
+    unsigned char byte = (unsigned char)number;
+    // A full pipe already holds signals enough.
+    if (write(signal_descriptor, &byte, 1) < 0) {}
+    errno = error;
+}
+
+int vmlab_watch_signal(int number, int descriptor) {
+    struct sigaction before;
+    if (sigaction(number, NULL, &before) != 0) return -1;
+    if (before.sa_handler == SIG_IGN) return 0;
+    signal_descriptor = descriptor;
+    struct sigaction action = {.sa_handler = tell, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    return sigaction(number, &action, NULL);
+}
+
+int vmlab_unwatch_signal(int number) {
+    struct sigaction before;
+    if (sigaction(number, NULL, &before) != 0) return -1;
+    if (before.sa_handler != tell) return 0;
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    return sigaction(number, &standard, NULL);
 }

@@ -1,3 +1,5 @@
+// Diagnostics: how any failure is said, with its place in a source, and how that looks in a terminal.
+
 /// How any failure is said: what went wrong, the remedy, the cause beneath it and the place in the source.
 ///
 /// A diagnostic is both a value to collect (a lab with twelve mistakes has twelve) and an `Error` to throw.

@@ -12,7 +12,9 @@ func firstIndex(of needle: [UInt8], in bytes: ArraySlice<UInt8>) -> Int? {
             var start = 0
             let last = hay.count - pin.count
             while start <= last {
-                guard let found = memchr(base + start + anchor, Int32(pin[anchor]), last - start + 1) else { return nil }
+                guard let found = memchr(base + start + anchor, Int32(pin[anchor]), last - start + 1) else {
+                    return nil
+                }
                 start = UnsafeRawPointer(found) - base - anchor
                 if memcmp(base + start, pattern, pin.count) == 0 { return start }
                 start += 1

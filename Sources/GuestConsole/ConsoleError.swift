@@ -52,7 +52,8 @@ public enum ConsoleError: Error, Sendable, Hashable {
             Diagnostic(.guest, what, remedy: "use another image or console dialect for this task")
         case .protocolViolation(let what):
             Diagnostic(
-                .guest, what, remedy: "check the image's `console:`; the command channel's recording shows what it said")
+                .guest, what, remedy: "check the image's `console:`; the command channel's recording shows what it said"
+            )
         }
     }
 }

@@ -1,36 +1,40 @@
 /// Answers what a guest says on its way to a shell: the interpreter of a dialect's reactions.
 struct Login {
-    /// What to do after a piece of what the guest said.
-    enum Step: Equatable {
-        case nothing
-        case type([[UInt8]])
-        case ready
-    }
-
     /// How much of the past a pattern can see.
     private static let memory = 4096
 
-    private var reactions: [Reaction]
+    private let reactions: [Reaction]
+    private var timesLeft: [Int] = []
     private var heard: [UInt8] = []
 
     init(_ reactions: [Reaction]) {
         self.reactions = reactions
+        restart()
     }
 
-    mutating func receive(_ bytes: ArraySlice<UInt8>) -> Step {
-        guard !reactions.isEmpty else { return .nothing }
+    /// Every reaction is fresh again.
+    mutating func restart() { timesLeft = reactions.map(\.times) }
+
+    /// What was said so far was said by a guest that is no more.
+    mutating func forget() { heard = [] }
+
+    /// Takes what the guest said next.
+    mutating func hear(_ bytes: ArraySlice<UInt8>) {
+        guard !reactions.isEmpty else { return }
         heard = Array((heard + bytes).suffix(Self.memory))
+    }
+
+    /// What to do about what was said since the last reaction; nil for nothing.
+    mutating func react() -> Reaction.Action? {
+        guard !heard.isEmpty else { return nil }
         let text = withoutEscapes(heard[...])
-        for index in reactions.indices where reactions[index].times > 0 {
+        for (index, reaction) in reactions.enumerated() where timesLeft[index] > 0 {
             // A pattern that does not compile was refused where it was declared; here it is one never met.
-            guard let regex = try? Regex(reactions[index].pattern), text.firstMatch(of: regex) != nil else { continue }
-            reactions[index].times -= 1
+            guard let regex = try? Regex(reaction.pattern), text.firstMatch(of: regex) != nil else { continue }
+            timesLeft[index] -= 1
             heard = []
-            switch reactions[index].action {
-            case .ready: return .ready
-            case .type(let keys): return .type([keys])
-            }
+            return reaction.action
         }
-        return .nothing
+        return nil
     }
 }

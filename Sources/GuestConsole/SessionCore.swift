@@ -42,16 +42,19 @@ final class SessionCore: Sendable {
     /// Begins a wait, types `text`, and returns how the wait ended: by the guest, the deadline, silence or cancellation.
     func wait(
         typing text: [UInt8] = [], deadline: ContinuousClock.Instant, silence: Duration? = nil,
-        _ begin: (inout SessionState) -> SessionState.Ending?
+        _ begin: (inout SessionState) -> SessionState.Actions
     ) async throws(ConsoleError) -> SessionState.Answer {
         if Task.isCancelled { throw .cancelled }
         if deadline <= .now { throw .deadline }
         let number = guarded.withLock { guarded in
             guarded.number += 1
             guarded.lastHeard = .now
-            guarded.ending = begin(&guarded.state)
-            if guarded.ending == nil, !text.isEmpty {
-                typing.yield(Typing(bytes: text, generation: guarded.generation))
+            let actions = begin(&guarded.state)
+            guarded.ending = actions.ending
+            if actions.ending == nil {
+                for keys in actions.typing + [text] where !keys.isEmpty {
+                    typing.yield(Typing(bytes: keys, generation: guarded.generation))
+                }
             }
             return guarded.number
         }

@@ -65,40 +65,40 @@ struct SessionState {
         return isSetUp ? nil : .protocolViolation("the session was not opened")
     }
 
-    /// Begins to wait for the shell. Succeeds at once when it has greeted already.
-    mutating func awaitReady() -> Ending? {
-        if let ending = claim() { return ending }
+    /// Begins to wait for the shell. What the guest said before counts: a greeting, or a prompt to react to.
+    mutating func awaitReady() -> Actions {
+        if let ending = claim() { return Actions(ending: ending) }
         isSetUp = false
-        login = Login(dialect.reactions)
-        if hasGreeted { return becomeReady() }
+        if hasGreeted { return Actions(ending: becomeReady()) }
         wait = .ready
-        return nil
+        login.restart()
+        return react()
     }
 
     /// Begins to wait for the answer to a probe.
-    mutating func awaitProbe(_ nonce: Nonce) -> Ending? {
-        if let ending = claim() { return ending }
+    mutating func awaitProbe(_ nonce: Nonce) -> Actions {
+        if let ending = claim() { return Actions(ending: ending) }
         wait = .probe(StreamSearch(Array(nonce.description.utf8)))
-        return nil
+        return Actions()
     }
 
     /// Begins an exchange and waits for its end.
     mutating func awaitEnd(
         of exchange: Exchange, output: (@Sendable (ArraySlice<UInt8>) -> Void)?
-    ) -> Ending? {
-        if let obstacle { return .failure(obstacle) }
+    ) -> Actions {
+        if let obstacle { return Actions(ending: .failure(obstacle)) }
         frame = Frame(scanner: FrameScanner(exchange), output: output)
         wait = .end
-        return nil
+        return Actions()
     }
 
     /// Begins to wait for a command given up earlier: until it runs, or until its end.
-    mutating func awaitAbandoned(begin: Bool) -> Ending? {
-        if let ending = claim() { return ending }
-        guard let frame else { return hasGreeted ? .failure(.greetedAgain) : .success(Answer()) }
-        if begin, frame.scanner.hasBegun { return .success(Answer()) }
+    mutating func awaitAbandoned(begin: Bool) -> Actions {
+        if let ending = claim() { return Actions(ending: ending) }
+        guard let frame else { return Actions(ending: hasGreeted ? .failure(.greetedAgain) : .success(Answer())) }
+        if begin, frame.scanner.hasBegun { return Actions(ending: .success(Answer())) }
         wait = begin ? .begin : .end
-        return nil
+        return Actions()
     }
 
     private func claim() -> Ending? {
@@ -114,6 +114,7 @@ struct SessionState {
         hasGreeted = false
         isSetUp = false
         frame = nil
+        login.forget()
     }
 
     /// Ends the current wait from outside. What is in flight stays so, heard by nobody.
@@ -134,18 +135,23 @@ struct SessionState {
         let greeted = lastGreeting(in: bytes)
         if frame != nil { return receiveAnswer(bytes, greeted: greeted) }
         if greeted != nil { return restarted() }
+        if !isSetUp { login.hear(bytes) }
         switch wait {
         case .ready:
-            switch login.receive(bytes) {
-            case .nothing: return Actions()
-            case .type(let keys): return Actions(typing: keys)
-            case .ready: return end(with: becomeReady())
-            }
+            return react()
         case .probe(var search):
             if search.take(bytes) != nil { return end(with: .success(Answer())) }
             wait = .probe(search)
             return Actions()
         case .begin, .end, nil: return Actions()
+        }
+    }
+
+    private mutating func react() -> Actions {
+        switch login.react() {
+        case nil: Actions()
+        case .type(let keys): Actions(typing: [keys])
+        case .ready: end(with: becomeReady())
         }
     }
 

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Diagnostics
-import Glibc
 import LabResults
 
 /// The `vmlab` command: composes the verbs.
@@ -40,35 +39,32 @@ public struct VMLabCommand: AsyncParsableCommand {
             } else {
                 try command.run()
             }
-            exit(ExitStatus.passed.rawValue)
+            Report.end(ExitStatus.passed)
         } catch let status as ExitStatus {
-            exit(status.rawValue)
+            Report.end(status)
         } catch let list as DiagnosticList {
             Report.errors(list)
-            exit(list.exitStatus.rawValue)
+            Report.end(list.exitStatus)
         } catch let problem as Diagnostic {
             Report.errors(DiagnosticList([problem]))
-            exit(DiagnosticList([problem]).exitStatus.rawValue)
+            Report.end(DiagnosticList([problem]).exitStatus)
         } catch is CancellationError {
-            exit(ExitStatus.interrupted.rawValue)
+            Report.end(ExitStatus.interrupted)
         } catch {
             // Help, version and completion scripts come this way too, with status 0.
             let status = exitCode(for: error)
             let text = fullMessage(for: error)
-            if !text.isEmpty {
-                fputs(text + "\n", status.isSuccess ? stdout : stderr)
-            }
-            exit(status.isSuccess ? ExitStatus.passed.rawValue : ExitStatus.invalid.rawValue)
+            if status.isSuccess { Report.line(text) } else { Report.error(text) }
+            Report.end(status.isSuccess ? .passed : .invalid)
         }
     }
-
 
 }
 
 /// The version that `--version` prints and results carry.
 let vmlabVersion = "0.1.0"
 
-extension ExitStatus: @retroactive Error {}
+extension ExitStatus: Error {}
 
 extension DiagnosticList {
     /// What a command that ends with these exits with.

@@ -31,25 +31,26 @@ public struct LabRun: Sendable {
     private let options: Options
     private let recorder: RunRecorder
     private let results: RunDirectory
-    private let workspace: RunWorkspace
+    private let journal: RunJournal
 
     /// A run of `plan`. `images` holds every image that the lab's groups name. The recorder must have been told
-    /// `runStarted`; it is told everything up to and including `runFinished`.
+    /// `runStarted`; it is told everything up to and including `runFinished`. Machines and their folders are written down in
+    /// `journal`, which the caller ends afterwards.
     public init(
         plan: RunPlan, images: [String: BootableImage], options: Options, recorder: RunRecorder,
-        results: RunDirectory, workspace: RunWorkspace
+        results: RunDirectory, journal: RunJournal
     ) {
         self.plan = plan
         self.images = images
         self.options = options
         self.recorder = recorder
         self.results = results
-        self.workspace = workspace
+        self.journal = journal
     }
 
     /// Runs the lab and returns the status that the command should exit with. A cancelled task tears everything down and
     /// gives `interrupted`.
-    public func run() async -> LabResults.ExitStatus {
+    public func run() async -> ExitStatus {
         let tally = Tally()
         let recorder = recorder
         let plan = plan
@@ -59,13 +60,14 @@ public struct LabRun: Sendable {
         let admission = Admission(
             memory: plan.budget.limit, seats: plan.seats, onWaiting: { Task { await poke.current?.settle() } })
         let scheduler = Scheduler(
-            schedule: schedule, memoryIsWanted: { admission.isWanted },
+            schedule: schedule, costs: plan.guests.map(\.cost), shortage: { admission.shortage },
             onAbandoned: { gone in
                 let task = plan.lab.tasks[gone.run.task]
                 let guest = gone.run.pinned.map { plan.guests[$0].guest.name }
                 let result = TaskResult(
                     id: TaskID(task: task.name, guest: guest, index: gone.run.index, repetitions: task.repetitions),
-                    outcome: gone.outcome, started: recorder.clock.elapsed, attempts: 0, message: gone.reason)
+                    outcome: gone.outcome, started: recorder.clock.elapsed, attempts: gone.run.attempt - 1,
+                    message: gone.reason)
                 tally.count(result.outcome)
                 recorder.emit(.taskFinished(result))
             })
@@ -73,14 +75,13 @@ public struct LabRun: Sendable {
         recorder.emit(.fleetAdmitted(waves: plan.waves, note: admissionNote))
 
         let labDeadline = plan.lab.timeouts.lab.map { ContinuousClock.now + $0 * options.timeFactor }
-        let stopOnFailure = options.stopOnFailure
         let context = Context(
-            plan: plan, timeFactor: options.timeFactor, labDeadline: labDeadline, scheduler: scheduler,
+            plan: plan, timeFactor: options.timeFactor, scheduler: scheduler,
             admission: admission, boots: Admission(memory: ByteCount(.max), seats: max(options.boots, 1)),
             tasks: TaskRunner(
                 lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results),
-            recorder: recorder, results: results, workspace: workspace, tally: tally,
-            onFailure: { if stopOnFailure { Task { await scheduler.stop(reason: "an earlier task failed") } } })
+            recorder: recorder, results: results, journal: journal, tally: tally,
+            stopOnFailure: options.stopOnFailure)
 
         await withTaskCancellationHandler {
             await work(context, labDeadline)
@@ -88,13 +89,15 @@ public struct LabRun: Sendable {
             recorder.emit(.interrupted(reason: "the run was interrupted"))
             Task { await scheduler.stop(reason: "the run was interrupted") }
         }
+        // Whatever became of the guests, every run has its result before the last event.
+        await scheduler.stop(reason: Task.isCancelled ? "the run was interrupted" : "no guest was left for it")
         let status = Task.isCancelled ? ExitStatus.interrupted : tally.status
         recorder.emit(.runFinished(RunSummary(status: status, duration: recorder.clock.elapsed, counts: tally.counts)))
         return status
     }
 
     /// Records a run that could not begin: every task is an error for the reason given (skipped when it was cancelled).
-    public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> LabResults.ExitStatus {
+    public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> ExitStatus {
         let cancelled = error is CancellationError
         let reason = cancelled ? "the run was interrupted" : sentence(of: error)
         if cancelled {
@@ -119,6 +122,7 @@ public struct LabRun: Sendable {
 
     private func work(_ context: Context, _ labDeadline: ContinuousClock.Instant?) async {
         await context.scheduler.settle()
+        let busy = plan.guestsWithTasks
         await withTaskGroup(of: Void.self) { group in
             if let labDeadline {
                 group.addTask {
@@ -130,8 +134,14 @@ public struct LabRun: Sendable {
             }
             await withTaskGroup(of: Void.self) { guests in
                 for (number, guest) in plan.guests.enumerated() {
-                    guard let image = images[guest.group.image] else { continue }
-                    guests.addTask { await GuestWorker(number: number, guest: guest, image: image, run: context).work() }
+                    guard let image = images[guest.group.image] else {
+                        let reason = "\(guest.guest.name): image \(guest.group.image) is not there"
+                        await context.scheduler.lose(number, reason: reason)
+                        continue
+                    }
+                    let worker = GuestWorker(
+                        number: number, guest: guest, image: image, hasTasks: busy.contains(guest.guest.name), run: context)
+                    guests.addTask { await worker.work() }
                 }
             }
             group.cancelAll()
@@ -148,7 +158,6 @@ public struct LabRun: Sendable {
     struct Context: Sendable {
         let plan: RunPlan
         let timeFactor: Double
-        let labDeadline: ContinuousClock.Instant?
         let scheduler: Scheduler
         let admission: Admission
         /// Bounds how many guests boot at the same time.
@@ -156,26 +165,25 @@ public struct LabRun: Sendable {
         let tasks: TaskRunner
         let recorder: RunRecorder
         let results: RunDirectory
-        let workspace: RunWorkspace
+        let journal: RunJournal
         let tally: Tally
-        let onFailure: @Sendable () -> Void
+        let stopOnFailure: Bool
 
-        /// The deadline, or the lab's if that is earlier.
-        func bounded(_ deadline: ContinuousClock.Instant) -> ContinuousClock.Instant {
-            labDeadline.map { min($0, deadline) } ?? deadline
-        }
-
-        /// Records the end of one run of a task.
-        func finished(_ result: TaskResult) {
+        /// Records the end of one run of a task. No further run starts after a failure that stops the lab.
+        func finished(_ result: TaskResult) async {
             tally.count(result.outcome)
             recorder.emit(.taskFinished(result))
-            if !result.outcome.isSuccess { onFailure() }
+            if !result.outcome.isSuccess { await stopIfWanted() }
         }
 
         /// A guest could not be used: infrastructure failed even if it cost no task.
-        func guestFailed() {
+        func guestFailed() async {
             tally.guestFailed()
-            onFailure()
+            await stopIfWanted()
+        }
+
+        private func stopIfWanted() async {
+            if stopOnFailure { await scheduler.stop(reason: "an earlier task failed") }
         }
     }
 

@@ -34,6 +34,13 @@ public enum ExitStatus: Int32, Sendable, Codable {
     /// Ended by a signal.
     case interrupted = 130
 
+    /// The gravest of several runs' statuses.
+    public static func gravest(of statuses: some Sequence<ExitStatus>) -> ExitStatus {
+        let order: [ExitStatus] = [.interrupted, .infrastructure, .deadline, .taskFailed, .invalid]
+        let all = Set(statuses)
+        return order.first(where: all.contains) ?? .passed
+    }
+
     /// The status of a run with these task outcomes: the gravest of infrastructure, deadline, failure.
     public static func gravest(of outcomes: some Sequence<Outcome>) -> ExitStatus {
         var status = ExitStatus.passed

@@ -20,10 +20,18 @@ struct LabCells {
         let own = Decoding()
         let matrix = own.under("matrix") { Matrix.form.decode(matrixNode, own) }
         let cells = matrix?.cells(own) ?? []
+        let weight = rest.weight
+        if weight.values * cells.count > Limits.filled.values
+            || weight.expressions * cells.count > Limits.filled.expressions
+        {
+            own.error(
+                "the lab is too large for a matrix of \(cells.count) cells", remedy: "split the lab or the matrix",
+                at: entries.first { $0.key == "matrix" }?.keySpan)
+        }
         for diagnostic in own.diagnostics { decoding.report(diagnostic) }
         // With a broken matrix the rest is still looked at, its expressions left alone.
         if own.hasErrors { return decode([nil], names: nil, rest, decoding) }
-        return decode(cells.map { $0 }, names: matrix?.names ?? [], rest, decoding)
+        return decode(cells, names: matrix?.names ?? [], rest, decoding)
     }
 
     private func decode(_ cells: [Matrix.Row?], names: [String]?, _ tree: YAMLNode, _ decoding: Decoding) -> [Lab] {
@@ -31,6 +39,7 @@ struct LabCells {
         var findings = Findings()
         var seenIDs: Set<String> = []
         var runs = 0
+        var guests = 0
         for cell in cells {
             let own = Decoding()
             let values = cell.map { Dictionary($0.map { ($0.axis, $0.value.scalar) }) { first, _ in first } } ?? [:]
@@ -51,9 +60,16 @@ struct LabCells {
                         "the tasks come to \(runs) runs; at most \(Limits.runs) are taken",
                         remedy: "lower `repeat`, `count` or the matrix", at: draft.place.keys["tasks"]?.firstCharacter)
                 }
+                guests += lab.groups.reduce(0) { $0 + ($1.count ?? 1) }
                 labs.append(lab)
             }
+            if guests > Limits.guestsOfCells {
+                own.error(
+                    "the cells of the matrix come to more than \(Limits.guestsOfCells) guests",
+                    remedy: "lower `count` or the matrix", at: cell?.first?.value.span)
+            }
             findings.add(own.diagnostics, cell: id)
+            if guests > Limits.guestsOfCells { break }
         }
         findings.report(cells: cells.count, decoding)
         return labs
@@ -83,9 +99,11 @@ struct LabCells {
             }
         }
 
+        /// Reports each finding, with the cells it is in unless that is all; what only some cells leave unused is used.
         func report(cells total: Int, _ decoding: Decoding) {
             for var diagnostic in order {
                 if let found = cells[Key(diagnostic)], found.count < total, let first = found.first {
+                    if diagnostic.severity == .warning { continue }
                     let more = found.count > 1 ? " and \(found.count - 1) more" : ""
                     diagnostic.notes.append("in the matrix cell \(first.id)\(more)")
                 }

@@ -39,8 +39,10 @@ public struct LabFile: Sendable {
 
         let paths = HostPaths(directory: directory)
         let labs = LabCells(root: root, source: source, catalog: catalog, paths: paths).labs(decoding)
-        let found = DiagnosticList(decoding.diagnostics)
-        let sorted = DiagnosticList(found.sorted)
+        // Reading order: the file, then the settings.
+        let inFile = decoding.diagnostics.filter { $0.span?.file.path == source.path }
+        let elsewhere = decoding.diagnostics.filter { $0.span?.file.path != source.path }
+        let sorted = DiagnosticList(DiagnosticList(inFile + elsewhere).sorted)
         if sorted.hasErrors { throw sorted }
         return LabFile(labs: labs, warnings: sorted.all)
     }

@@ -11,6 +11,8 @@ struct Matrix: Sendable {
 
     typealias Row = [(axis: String, value: Value)]
 
+    /// Where it is written.
+    let span: SourceSpan
     var axes: [Named<[Value]>] = []
     var include: [Row] = []
     var exclude: [Row] = []
@@ -30,6 +32,10 @@ struct Matrix: Sendable {
         }
         guard !scalar.text.contains(where: \.isNewline), !node.isUnresolved else {
             decoding.error("a value of the matrix must be one line without `${{`", at: node.span)
+            return nil
+        }
+        guard scalar.text.utf8.count <= Limits.matrixValue else {
+            decoding.error("a value of the matrix is longer than \(Limits.matrixValue) characters", at: node.span)
             return nil
         }
         return Value(scalar: scalar, span: node.span)
@@ -56,7 +62,7 @@ struct Matrix: Sendable {
                 decoding.wrongKind(node, wanted: "a map of axes", remedy: "write `matrix: {kernel: [6.1, 6.6]}`")
                 return nil
             }
-            var matrix = Matrix()
+            var matrix = Matrix(span: node.span.firstCharacter)
             for entry in entries {
                 decoding.under(entry.key) {
                     switch entry.key {
@@ -84,8 +90,7 @@ struct Matrix: Sendable {
         }
         guard product <= Limits.cells, product + include.count <= Limits.cells else {
             decoding.error(
-                "the matrix has more than \(Limits.cells) cells", remedy: "use fewer axes or values",
-                at: axes.first?.nameSpan)
+                "the matrix has more than \(Limits.cells) cells", remedy: "use fewer axes or values", at: span)
             return []
         }
         var cells: [Row] = axes.isEmpty ? [] : [[]]
@@ -112,7 +117,7 @@ struct Matrix: Sendable {
             if !extended { cells.append(row) }
         }
         if cells.isEmpty, !decoding.hasErrors {
-            decoding.error("the matrix has no cells", remedy: "exclude fewer", at: axes.first?.nameSpan)
+            decoding.error("the matrix has no cells", remedy: "name an axis with values, and exclude fewer", at: span)
         }
         return cells
     }
@@ -136,7 +141,8 @@ struct Matrix: Sendable {
             for (name, value) in row where !axes.contains(where: { $0.name == name }) {
                 decoding.error(
                     "`exclude` names \(name.quoted()), which is not an axis",
-                    remedy: didYouMean(name, axes.map(\.name)) ?? "axes: \(axes.map(\.name).joined(separator: ", "))",
+                    remedy: decoding.didYouMean(name, axes.map(\.name))
+                        ?? "axes: \(axes.map(\.name).joined(separator: ", "))",
                     at: value.span)
             }
         }

@@ -14,14 +14,14 @@ struct Substitution {
     func filled(_ node: YAMLNode, _ decoding: Decoding) -> YAMLNode {
         switch node.content {
         case .scalar(let scalar):
-            guard scalar.text.contains("${{") else { return node }
+            guard scalar.text.hasExpression else { return node }
             return YAMLNode(.scalar(filled(scalar, at: node.span, decoding)), at: node.span)
         case .sequence(let elements):
             return YAMLNode(.sequence(elements.map { filled($0, decoding) }), at: node.span)
         case .mapping(let entries):
             let filled = entries.map { entry in
                 var filled = entry
-                if entry.key.contains("${{") {
+                if entry.key.hasExpression {
                     filled.key = self.filled(YAMLScalar(entry.key), at: entry.keySpan, decoding).text
                 }
                 filled.value = self.filled(entry.value, decoding)
@@ -41,7 +41,9 @@ struct Substitution {
         while let open = rest.range(of: "${{") {
             text += rest[..<open.lowerBound]
             guard let close = rest[open.upperBound...].range(of: "}}") else {
-                decoding.error("`${{` is never closed", remedy: "write `${{ matrix.axis }}`", at: span.locating("${{"))
+                decoding.error(
+                    "`${{` is never closed", remedy: "write `${{ matrix.axis }}`",
+                    at: decoding.place(of: "${{", in: span))
                 return scalar
             }
             let whole = rest[open.lowerBound..<close.upperBound]
@@ -62,7 +64,8 @@ struct Substitution {
     private func value(
         of expression: Substring, whole: Substring, at span: SourceSpan, _ decoding: Decoding
     ) -> YAMLScalar? {
-        let place = span.locating(String(whole))
+        // Looked for only when there is something to say.
+        var place: SourceSpan { decoding.place(of: whole, in: span) }
         guard expression.hasPrefix("matrix.") else {
             decoding.error(
                 "\(whole.quoted()) is not known here", remedy: "only `${{ matrix.axis }}` is filled in", at: place)
@@ -80,9 +83,33 @@ struct Substitution {
         }
         decoding.error(
             "the matrix has no axis \(axis.quoted())",
-            remedy: didYouMean(axis, names) ?? "it has \(names.joined(separator: ", "))", at: place)
+            remedy: decoding.didYouMean(axis, names) ?? "it has \(names.joined(separator: ", "))", at: place)
         return nil
     }
+}
+
+extension YAMLNode {
+    /// How many values the tree has, and at most how many expressions: its `$` signs.
+    var weight: (values: Int, expressions: Int) {
+        switch content {
+        case .scalar(let scalar): (1, scalar.text.utf8.count(where: { $0 == UInt8(ascii: "$") }))
+        case .sequence(let elements): elements.reduce((1, 0)) { Self.sum($0, $1.weight) }
+        case .mapping(let entries):
+            entries.reduce((1, 0)) { sum, entry in
+                let inKey = entry.key.utf8.count(where: { $0 == UInt8(ascii: "$") })
+                return Self.sum(Self.sum(sum, (0, inKey)), entry.value.weight)
+            }
+        }
+    }
+
+    private static func sum(_ left: (Int, Int), _ right: (Int, Int)) -> (Int, Int) {
+        (left.0 + right.0, left.1 + right.1)
+    }
+}
+
+extension String {
+    /// Whether it has a `${{`.
+    var hasExpression: Bool { utf8.contains(UInt8(ascii: "$")) && contains("${{") }
 }
 
 extension StringProtocol {
@@ -91,6 +118,12 @@ extension StringProtocol {
         guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace })
         else { return self[endIndex...] }
         return self[first...last]
+    }
+
+    /// Without the characters at the end that satisfy the test.
+    func trimmingSuffix(while test: (Character) -> Bool) -> SubSequence {
+        guard let last = lastIndex(where: { !test($0) }) else { return self[startIndex..<startIndex] }
+        return self[...last]
     }
 
     /// Where `needle` first is.

@@ -10,17 +10,20 @@ extension YAMLSyntaxProblem {
                 remedy: "write it as an escape in double quotes, such as \"\\x1b\"", cause: problem,
                 at: locator.span(ofByte: byte, in: text))
         }
-        let place = locator.position(mark)
+        let opener = locator.position(contextMark)
+        var place = locator.position(mark)
+        // What is never closed is noticed only at the end; the beginning is the place to look at.
+        let isAtEnd = locator.file.line(place.line)?.isEmpty ?? true && locator.file.line(place.line + 1) == nil
+        if isAtEnd, !context.isEmpty { place = opener }
         let span = SourceSpan(
             file: locator.file, start: place, end: SourcePosition(line: place.line, column: place.column + 1))
         let line = locator.file.line(place.line) ?? ""
-        let opener = locator.position(contextMark)
-        let (message, remedy) = words(line: line, opener: opener)
+        let (message, remedy) = words(line: line, opener: opener, isAtEnd: isAtEnd)
         let own = [context, problem].filter { !$0.isEmpty }.joined(separator: ": ")
         return Diagnostic(.specification, message, remedy: remedy, cause: "libyaml: \(own)", at: span)
     }
 
-    private func words(line: Substring, opener: SourcePosition) -> (String, String?) {
+    private func words(line: Substring, opener: SourcePosition, isAtEnd: Bool) -> (String, String?) {
         if line.contains("${{"), context.contains("flow") || problem.contains("flow") || problem.contains("key") {
             return ("this is not YAML", "within {…} or […], put quotes around a value with ${{ … }}")
         }
@@ -33,12 +36,16 @@ extension YAMLSyntaxProblem {
             return ("a `:` is not allowed here", "check the indentation, or put quotes around a value with `: ` in it")
         case "could not find expected ':'":
             return ("a `:` is missing after a key", "write `key: value`; check the indentation")
+        case "did not find expected ',' or '}'" where isAtEnd:
+            return ("this map is never closed", "add `}`")
+        case "did not find expected ',' or ']'" where isAtEnd:
+            return ("this list is never closed", "add `]`")
         case "did not find expected ',' or '}'":
             return ("the map opened in line \(opener.line) lacks a `,` or its closing `}`", nil)
         case "did not find expected ',' or ']'":
             return ("the list opened in line \(opener.line) lacks a `,` or its closing `]`", nil)
         case "found unexpected end of stream" where context.contains("quoted"):
-            return ("the quote opened in line \(opener.line) is never closed", nil)
+            return ("this quote is never closed", nil)
         case "did not find expected key":
             return (
                 "a key of the map begun in line \(opener.line) is expected here",

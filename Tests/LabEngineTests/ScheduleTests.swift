@@ -95,7 +95,7 @@ struct ScheduleTests {
     func retries() throws {
         var schedule = Schedule(tasks: [task("a", [.any(["g", "h"])], repetitions: 2)], guests: ["g", "h"])
         let first = try #require(run(schedule.next(for: 0)))
-        schedule.retry(first, of: 0)
+        schedule.retry(first, before: Schedule.Attempt(outcome: .error, message: "x"))
         #expect(schedule.hasRetry(for: 1))
         let again = try #require(run(schedule.next(for: 1)))
         #expect(again.index == 1)
@@ -122,9 +122,11 @@ struct ScheduleTests {
     @Test("an idle guest is told to make room only while others wait for it")
     func makeRoom() async {
         let scheduler = Scheduler(
-            schedule: Schedule(tasks: [task("a", [.every(["h"])])], guests: ["g", "h"]), memoryIsWanted: { true },
+            schedule: Schedule(tasks: [task("a", [.every(["h"])])], guests: ["g", "h"]),
+            costs: [ByteCount(1), ByteCount(1)], shortage: { Admission.Shortage(memory: 1, seats: 0) },
             onAbandoned: { _ in })
-        if case .makeRoom = await scheduler.next(for: 0) {} else { Issue.record("the idle guest was not told") }
+        _ = await scheduler.arrive(0)
+        if case .makeRoom(early: false) = await scheduler.next(for: 0) {} else { Issue.record("it was not told") }
         #expect(await !scheduler.waitForWork(0))
         #expect(await scheduler.waitForWork(1))
     }

@@ -48,6 +48,11 @@ int vmlab_pipe(int ends[2]);                  // close-on-exec
 int vmlab_accept(int listener);               // close-on-exec
 void vmlab_name_thread(const char *name);     // the calling thread, at most 15 bytes
 
+// A signal handler may only do async-signal-safe things, which Swift cannot promise: these two write the number of
+// each signal as one byte to `descriptor`. An ignored signal stays ignored (nohup). Return -1 and set errno.
+int vmlab_watch_signal(int number, int descriptor);
+int vmlab_unwatch_signal(int number);
+
 // The macro CPU_COUNT is not imported: CPUs that this process may run on, at least 1.
 int vmlab_cpu_count(void);
 

@@ -3,16 +3,16 @@ enum POSIXShell {
     /// Defines `v NONCE SCRIPT PREPARATION`, all that a command needs: one process, which becomes the script's shell.
     ///
     /// The resident shell's own standard error is closed, so that its remarks ("Killed") are not taken for output.
-    /// `a` acknowledges; `__c` is Ctrl-C, which cannot be typed as itself.
+    /// `a` acknowledges what is before it; `__c` is Ctrl-C, which cannot be typed as itself.
     static let setup = Array(
         (#"trap : INT;exec 2>/dev/null;__c=$(printf "\003");"#
             + #"v(){ printf "\036$1+";(eval "$3";exec /bin/sh -c "$2" sh)</dev/null 2>&1;printf "\036$1-%d\n" $?;};"#
-            + #"a(){ printf "\036$1-0\n";}"# + "\n").utf8)
+            + #"a(){ printf "\036$1-%d\n" $?;}"# + "\n").utf8)
 
     /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
     static let takeover = Array(
         (#"exec sh -c 't=$(tty);stty raw -echo isig intr ^C quit undef susp undef noflsh;trap : INT;"#
-            + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh -c "trap : INT;. $t" sh </dev/null;} 2>&1|"#
+            + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh <$t;} 2>&1|"#
             + #"{ trap "" INT;exec cat;}'"# + "\n").utf8)
 
     static let probe: @Sendable (Nonce) -> [UInt8] = { nonce in
@@ -42,6 +42,15 @@ enum POSIXShell {
         }
         guard text.count > longestText else { return [exchange(text, nonce)] }
         return blocks(of: text) + [exchange(Array("eval \"$__s\"".utf8), nonce)]
+    }
+
+    /// The resident shell itself writes a file; `path` needs no quotes. The last exchange's status is 0 on success.
+    static func writing(_ bytes: [UInt8], to path: String) -> [Exchange] {
+        let nonce = Nonce()
+        let isLong = bytes.count > longestText
+        let text = Array("printf %s ".utf8) + (isLong ? Array("\"$__s\"".utf8) : quoted(bytes))
+        return (isLong ? blocks(of: bytes) : [])
+            + [exchange(text + Array(" >\(path);a \(nonce)".utf8), nonce, begins: false)]
     }
 
     /// What the script's process does before it becomes the script's shell.
@@ -95,6 +104,6 @@ enum POSIXShell {
     private static func exchange(_ text: [UInt8], _ nonce: Nonce, begins: Bool = true) -> Exchange {
         Exchange(
             text: text + [UInt8(ascii: "\n")], begin: begins ? Array("\u{1e}\(nonce)+".utf8) : [],
-            end: Array("\u{1e}\(nonce)-".utf8))
+            end: Array("\u{1e}\(nonce)-".utf8), isOutput: begins)
     }
 }

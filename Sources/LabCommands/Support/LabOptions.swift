@@ -66,7 +66,6 @@ extension BackendChoice: ExpressibleByArgument {}
 extension ByteCount: ExpressibleByArgument {
     /// Reads the lab file's notation; nil for anything else.
     public init?(argument: String) {
-        guard let parsed = try? ByteCount(parsing: argument) else { return nil }
-        self = parsed
+        self.init(parsing: argument)
     }
 }

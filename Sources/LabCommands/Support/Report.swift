@@ -8,9 +8,9 @@ enum Report {
     /// Prints diagnostics, most with their source line and caret, and how many errors there are.
     static func errors(_ list: DiagnosticList) {
         let style = SinkSelection(environment: Environment.all, isTerminal: isatty(2) == 1).style
-        fputs(list.rendered(color: style.colour) + "\n", stderr)
+        error(list.rendered(color: style.colour))
         let count = list.all.count { $0.severity == .error }
-        if count > 1 { fputs("\(count) errors\n", stderr) }
+        if count > 1 { error("\(count) errors") }
     }
 
     /// Prints warnings, if there are any.
@@ -18,8 +18,14 @@ enum Report {
         if !warnings.isEmpty { errors(DiagnosticList(warnings)) }
     }
 
-    /// One line to standard output.
-    static func line(_ text: String) { print(text) }
+    /// A line to standard output.
+    static func line(_ text: String) { TextStream.standardOutput.write(text + "\n") }
+
+    /// A line to standard error.
+    static func error(_ text: String) { TextStream(descriptor: 2).write(text + "\n") }
+
+    /// Ends the process.
+    static func end(_ status: ExitStatus) -> Never { exit(status.rawValue) }
 
     /// Rows under headings, columns aligned; the last column is not padded.
     static func table(_ headings: [String], _ rows: [[String]]) {
@@ -29,7 +35,7 @@ enum Report {
             let cells = row.enumerated().map { column, cell in
                 column == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
             }
-            print(cells.joined(separator: "  "))
+            line(cells.joined(separator: "  "))
         }
     }
 }

@@ -22,7 +22,7 @@ struct RunVerb: AsyncParsableCommand {
         case `continue`, stop
     }
 
-    @OptionGroup var lab: LabOptions
+    @OptionGroup var labs: LabOptions
     @OptionGroup var host: HostOptions
 
     @Option(help: ArgumentHelp("Write the results there instead of results/<lab>-<time>.", valueName: "dir"))
@@ -47,22 +47,27 @@ struct RunVerb: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let plans = try await Planner(host: host).plans(for: try lab.load())
+        let plans = try await Planner(host: host).plans(for: try labs.load())
         let selection = SinkSelection(quiet: quiet, json: json, environment: Environment.all)
         let statuses = try await interruptible {
             var statuses: [ExitStatus] = []
-            for group in plans.chunked(by: { $0.lab.source.path == $1.lab.source.path && $1.lab.cell != nil }) {
-                let directory = try RunDirectory.create(
-                    lab: group[0].lab.name, out: plans.count > group.count ? out.map { "\($0)/\(group[0].lab.name)" } : out)
-                for plan in group {
-                    if Task.isCancelled { return statuses }
-                    let place = try plan.lab.cell.map { try directory.cell($0.id) } ?? directory
-                    statuses.append(try await perform(plan, in: place, selection))
+            var current: (file: String, directory: RunDirectory)?
+            for plan in plans where !Task.isCancelled {
+                // The cells of one file's matrix share a results directory; every file has its own.
+                if current?.file != plan.lab.source.path {
+                    current = (plan.lab.source.path, try directory(for: plan.lab, alone: labs.files.count == 1))
                 }
+                guard let directory = current?.directory else { break }
+                let place = try plan.lab.cell.map { try directory.cell($0.id) } ?? directory
+                statuses.append(try await perform(plan, in: place, selection))
             }
             return statuses
         }
         throw ExitStatus.gravest(of: statuses)
+    }
+
+    private func directory(for lab: Lab, alone: Bool) throws -> RunDirectory {
+        try RunDirectory.create(lab: lab.name, out: alone ? out : out.map { "\($0)/\(lab.name)" })
     }
 
     private func perform(_ plan: RunPlan, in directory: RunDirectory, _ selection: SinkSelection) async throws
@@ -74,20 +79,18 @@ struct RunVerb: AsyncParsableCommand {
             recorder.finish()
             Report.warnings(recorder.problems.map { Diagnostic(.host, $0, severity: .warning) })
         }
-        recorder.emit(.runStarted(plan.description(host: HostFacts())))
+        recorder.emit(.runStarted(plan.description(host: .current, version: vmlabVersion)))
         do {
             let images = try await ImageSupply().images(for: plan.lab) { image, step, fraction in
                 recorder.emit(.imageProgress(image: image, step: step, fraction: fraction))
             }
-            let workspace = try RunWorkspace.create(lab: plan.lab.name, results: directory.path)
+            let journal = try RunJournal.begin(lab: plan.lab.name, results: directory.path)
+            defer { journal.end() }
             let options = LabRun.Options(
                 timeFactor: timeFactor, stopOnFailure: onFailure == .stop, boots: HostFacts().processorCount)
-            let status = await LabRun(
-                plan: plan, images: images, options: options, recorder: recorder, results: directory,
-                workspace: workspace
+            return await LabRun(
+                plan: plan, images: images, options: options, recorder: recorder, results: directory, journal: journal
             ).run()
-            await workspace.close()
-            return status
         } catch {
             // The images could not be had: no guest was started, every task is an error, and the results say so.
             return LabRun.abandon(plan, because: error, recorder: recorder)
@@ -98,17 +101,27 @@ struct RunVerb: AsyncParsableCommand {
     private func interruptible<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws
         -> Result
     {
+        let received = try SignalWatcher.signals()
         let work = Task { try await body() }
         let signals = Task {
             var count = 0
-            for await _ in SignalWatcher.terminations() {
+            for await _ in received {
                 count += 1
-                // Guests die with this process: each has it as its parent-death signal's parent.
-                if count > 1 { endProcess(with: .interrupted) }
+                // Guests die with this process: that is their parent-death signal.
+                if count > 1 { Report.end(.interrupted) }
                 work.cancel()
             }
         }
         defer { signals.cancel() }
         return try await work.value
+    }
+}
+
+extension HostDescription {
+    /// This host, now.
+    static var current: HostDescription {
+        let facts = HostFacts()
+        return HostDescription(
+            name: facts.hostName, kernel: facts.kernelRelease, cores: facts.processorCount, memory: facts.usableMemory)
     }
 }

@@ -27,6 +27,13 @@ struct ExchangeDisk: ~Copyable {
         file.punchHole(length: Self.size.bytes)
     }
 
+    /// How many bytes have been written or read since it was opened, by us or by who inherited the descriptor.
+    func position() throws(SystemCallError) -> Int {
+        let position = lseek(file.number, 0, SEEK_CUR)
+        guard position >= 0 else { throw SystemCallError("lseek") }
+        return Int(position)
+    }
+
     /// For reading and writing the stream; valid while the value lives.
     var descriptor: Int32 { file.number }
 }

@@ -20,6 +20,9 @@ struct FileExchange: Sendable {
     /// The guest's exit status for a path that does not exist.
     private static let missing: Int32 = 66
 
+    /// How much of the disk the guest reads at a time, in bytes.
+    private static let blockSize = 1 << 18
+
     /// Copies a host file or folder into the guest. Throws a `Diagnostic` that names both paths.
     func put(_ copy: FileCopy, deadline: ContinuousClock.Instant) async throws {
         let failure = "\(copy.host) could not be copied to \(copy.guest)"
@@ -33,7 +36,12 @@ struct FileExchange: Sendable {
         }
         let exchange = try ExchangeDisk(opening: disk)
         try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: exchange.descriptor)
-        let script = Self.findDisk + "\nblockdev --flushbufs $d && tar -xf $d -C /"
+        // busybox's tar reads on to the end of its input, which on the disk itself is 64 GiB away.
+        let blocks = try exchange.position() / Self.blockSize + 1
+        let script = """
+            \(Self.findDisk)
+            blockdev --flushbufs $d && dd if=$d bs=\(Self.blockSize) count=\(blocks) 2>/dev/null | tar -xf - -C /
+            """
         try await inGuest(script, deadline: deadline, failure: failure)
     }
 

@@ -6,9 +6,8 @@ extension Dialect {
     static func of(_ console: ConsoleSpec) -> Dialect {
         switch console.dialect {
         case .sh where console.announces: .sh
-        case .sh:
-            .sh(prompt: console.prompt ?? #"[#$] $"#, user: console.user, password: console.password)
-        case .cmd: .sh
+        case .sh: .sh(prompt: console.prompt ?? #"[#$] $"#, user: console.user, password: console.password)
+        case .cmd: .cmd
         case .sac: .sh
         case .uefi: .sh
         }

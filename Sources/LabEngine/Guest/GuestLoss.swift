@@ -8,4 +8,6 @@ struct GuestLoss: Error, Sendable, Hashable {
     var message: String
     /// What COM1 said last.
     var consoleTail: [String]
+    /// Whether it lives and only a command that cannot be interrupted keeps it from its prompt.
+    var isStubborn = false
 }

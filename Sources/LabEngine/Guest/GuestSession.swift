@@ -41,41 +41,66 @@ final class GuestSession: Sendable {
     /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
     static func withGuest<Result: Sendable>(
         _ guest: RunPlan.PlannedGuest, image: BootableImage, configuration: MachineConfiguration,
-        log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void,
+        journal: RunJournal, log: @escaping @Sendable (ArraySlice<UInt8>) -> Void,
+        onNote: @escaping @Sendable (String) -> Void, onLoss: @escaping @Sendable () async -> Void,
         body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
         let machine = try await guest.backend.start(configuration)
+        // A machine that cannot be written down still dies with us.
+        try? journal.record(
+            .child(
+                guest: guest.guest.name, processID: machine.processID,
+                startTime: ProcessTable().startTime(of: machine.processID) ?? 0, program: configuration.name))
         let session = GuestSession(
             guest: guest, image: image, machine: machine, exchangeDisk: configuration.exchangeDisk,
             console: ConsoleWatch(log: log, onNote: onNote))
         return await withTaskGroup(of: Void.self) { watchers in
             watchers.addTask { await session.watchMachine() }
+            watchers.addTask {
+                if (try? await session.loss.wait()) != nil { await onLoss() }
+            }
             if image.console.ports != 1 { watchers.addTask { await session.watchConsole() } }
             let result = await body(session)
             session.commands.close()
             await machine.end()
+            // The watchers of machine and console end with what they watch; who waits for a loss is told to go.
+            watchers.cancelAll()
             return result
         }
     }
 
-    /// Waits for the ready point. Throws a `GuestLoss` when the guest dies first or is not ready at the deadline.
+    /// Waits for the ready point. Throws a `GuestLoss` when the guest dies first, is not ready at the deadline or cannot be
+    /// spoken to, else only when the calling task is cancelled.
     func becomeReady(deadline: ContinuousClock.Instant) async throws {
         do {
             try await whileAlive { [commands] in try await commands.open(deadline: deadline) }
-        } catch ConsoleError.deadline {
-            let loss = GuestLoss(
-                outcome: .error, message: "the guest did not become ready before its boot deadline",
-                consoleTail: consoleTail)
-            self.loss.fulfil(loss)
-            throw loss
+        } catch let error as ConsoleError where !Task.isCancelled {
+            throw lose(
+                error == .deadline
+                    ? "the guest did not become ready before its boot deadline"
+                    : "the guest did not become ready: \(sentence(of: error))")
         }
     }
 
-    /// Reboots the guest and waits for its ready point again. Throws as `becomeReady`.
+    /// Reboots the guest and waits for its ready point again. Throws as `becomeReady`, also when the machine cannot reset.
     func reboot(deadline: ContinuousClock.Instant) async throws {
         commands.expectReboot()
-        try await machine.reset()
+        do {
+            try await machine.reset()
+        } catch where !Task.isCancelled {
+            // The session waits for a greeting that will not come.
+            throw loss.current ?? lose("the guest could not be rebooted: \(sentence(of: error))")
+        }
         try await becomeReady(deadline: deadline)
+    }
+
+    /// Gives the guest up, unless it is lost already; returns why it is.
+    @discardableResult
+    func lose(_ message: String, isStubborn: Bool = false) -> GuestLoss {
+        let news = GuestLoss(
+            outcome: .error, message: message, consoleTail: consoleTail, isStubborn: isStubborn)
+        loss.fulfil(news)
+        return loss.current ?? news
     }
 
     /// What COM1 said last, as text.
@@ -99,8 +124,7 @@ final class GuestSession: Sendable {
 
     private func lossSoon() async -> GuestLoss {
         let news = try? await withDeadline(ContinuousClock.now + .seconds(5)) { [loss] in try await loss.wait() }
-        return news
-            ?? GuestLoss(outcome: .error, message: "the guest's command channel closed", consoleTail: consoleTail)
+        return news ?? lose("the guest's command channel closed")
     }
 
     private func watchMachine() async {

@@ -9,59 +9,74 @@ struct GuestWorker: Sendable {
     let number: Int
     let guest: RunPlan.PlannedGuest
     let image: BootableImage
+    /// A guest without any task is booted all the same: that it comes up is what its lab asks.
+    let hasTasks: Bool
     let run: LabRun.Context
 
     private enum End {
-        /// The lab is done.
+        /// There is nothing more for this guest, or the run is being stopped.
         case finished
-        /// The guest left its memory to others; it boots again when there is something for it to run.
-        case madeRoom
-        /// The guest is gone before its time; it boots again if a retry waits for it.
+        /// The machine is gone, and boots again when there is something for it to run.
+        case again
+        /// The guest will not come back.
         case lost
     }
 
     /// Returns when this guest has nothing left to do, or the run is cancelled.
     func work() async {
-        // A guest without any task is booted all the same: that it comes up is what its lab asks.
-        var unconditional = !run.plan.hasTasks(for: guest.guest.name)
         while !Task.isCancelled {
-            if !unconditional {
+            if hasTasks {
                 guard await run.scheduler.waitForWork(number) else { return }
             }
-            unconditional = false
             if !run.admission.wouldAdmit(guest.cost) {
                 run.recorder.emit(.guestQueued(guest: name, reason: "waits for room (\(guest.cost))"))
             }
             guard await run.admission.acquire(guest.cost) else { return }
-            let end = await live()
+            let end = await isStillWanted() ? await live() : hasTasks ? .again : .finished
+            // In this order: room is asked for only where what has been given back is not enough.
             run.admission.release(guest.cost)
-            if case .finished = end { return }
+            await run.scheduler.depart(number)
+            switch end {
+            case .again where hasTasks: continue
+            case .again, .finished, .lost: return
+            }
         }
     }
 
     private var name: String { guest.guest.name }
 
+    /// Whether there is something to boot for: while the guest waited for room others may have done its work.
+    private func isStillWanted() async -> Bool {
+        let hasWork = await run.scheduler.arrive(number)
+        return hasTasks ? hasWork : run.scheduler.stopped.current == nil
+    }
+
     private func live() async -> End {
         guard let place = await BootPlace(in: run.boots) else { return .finished }
         defer { place.release() }
+        guard await isStillWanted() else { return hasTasks ? .again : .finished }
         let log = run.results.consoleWriter(name, clock: run.recorder.clock)
         // What a full disk took from a console log, the run's other files will tell.
         defer { try? log.close() }
         do {
             run.recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: .cold))
             let started = ContinuousClock.now
-            let directory = try run.workspace.makeDirectory(named: name)
-            defer { run.workspace.removeDirectory(directory) }
+            // In the run's own folder, which the journal knows.
+            let directory = "\(run.journal.directory)/\(number)"
+            try FileTree.makeFolder(directory, mode: 0o700)
+            defer { try? FileTree.remove(directory) }
             return try await GuestSession.withGuest(
-                guest, image: image, configuration: try configuration(in: directory),
+                guest, image: image, configuration: try configuration(in: directory), journal: run.journal,
                 log: { log.append($0) },
                 onNote: { [recorder = run.recorder, name] in
                     recorder.emit(.note(level: .warning, message: "\(name): \($0)"))
-                }
+                },
+                onLoss: { [scheduler = run.scheduler, number] in await scheduler.recall(number) }
             ) { session in
                 await live(in: session, since: started, place)
             }
         } catch {
+            if Task.isCancelled { return end("interrupted", .finished) }
             let notes = (error as? Diagnostic)?.notes ?? []
             await lose(GuestLoss(outcome: .error, message: sentence(of: error), consoleTail: notes))
             return .lost
@@ -70,32 +85,74 @@ struct GuestWorker: Sendable {
 
     private func live(in session: GuestSession, since started: ContinuousClock.Instant, _ place: BootPlace) async -> End {
         do {
-            try await session.becomeReady(deadline: run.bounded(started + run.plan.lab.timeouts.boot * run.timeFactor))
+            guard try await isReady(session, by: started + run.plan.lab.timeouts.boot * run.timeFactor) else {
+                let reason = run.scheduler.stopped.current == nil ? "the others did its work" : "the run is stopped"
+                return end(reason, .finished)
+            }
         } catch let loss as GuestLoss {
             await lose(loss)
             return .lost
         } catch {
-            run.recorder.emit(.guestEnded(guest: name, orderly: true, reason: "interrupted"))
-            return .finished
+            return end("interrupted", .finished)
         }
         place.release()
-        run.recorder.emit(.guestReady(guest: name, seconds: seconds(ContinuousClock.now - started)))
+        run.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
         while true {
             switch await run.scheduler.next(for: number) {
-            case .finished:
-                run.recorder.emit(.guestEnded(guest: name, orderly: true, reason: "the lab is done"))
-                return .finished
-            case .makeRoom:
-                run.recorder.emit(.guestEnded(guest: name, orderly: true, reason: "makes room for a waiting guest"))
-                return .madeRoom
+            case .finished: return end("the lab is done", .finished)
+            case .makeRoom(let early): return leave(early: early)
             case .run(let next):
-                await perform(next, on: session)
-                if let loss = session.loss.current {
-                    run.recorder.emit(.guestEnded(guest: name, orderly: false, reason: loss.message))
-                    if await !run.scheduler.hasRetry(for: number) { await lose(loss) }
-                    return .lost
+                if session.loss.current == nil {
+                    await perform(next, on: session)
+                } else {
+                    await run.scheduler.giveBack(next)
                 }
+            case .look: break
             }
+            if let loss = session.loss.current { return await bury(loss) }
+        }
+    }
+
+    /// Says that the guest's machine ends by the engine's own will.
+    private func end(_ reason: String, _ end: End) -> End {
+        run.recorder.emit(.guestEnded(guest: name, orderly: true, reason: reason))
+        return end
+    }
+
+    private func leave(early: Bool) -> End {
+        if early {
+            run.recorder.emit(
+                .note(
+                    level: .warning,
+                    message: "\(name) makes room for guests that it waits for and boots anew afterwards: "
+                        + "what its tasks left in it is lost"))
+        }
+        return end("makes room for a waiting guest", .again)
+    }
+
+    /// A guest that was up is lost.
+    private func bury(_ loss: GuestLoss) async -> End {
+        run.recorder.emit(.guestEnded(guest: name, orderly: false, reason: loss.message))
+        if await run.scheduler.hasRetry(for: number) { return .again }
+        // A guest that only a stubborn command keeps from its prompt has failed nobody if nothing more was asked of it.
+        let hasHope = await run.scheduler.hasHope(for: number)
+        if !loss.isStubborn || hasHope { await lose(loss) }
+        return .lost
+    }
+
+    /// Waits until the guest is ready. False when meanwhile the others have done all its work, or the run is stopped.
+    private func isReady(_ session: GuestSession, by deadline: ContinuousClock.Instant) async throws -> Bool {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await session.becomeReady(deadline: deadline)
+                return true
+            }
+            group.addTask { [over = hasTasks ? run.scheduler.finished : run.scheduler.stopped] in
+                _ = try await over.wait()
+                return false
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? false
         }
     }
 
@@ -108,12 +165,13 @@ struct GuestWorker: Sendable {
         result.started = begun
         result.duration = run.recorder.clock.elapsed - begun
         if task.retries >= next.attempt, task.retryOn.covers(result.outcome), !Task.isCancelled {
-            run.recorder.emit(
-                .taskNote(id, message: "attempt \(next.attempt) \(result.outcome): \(result.message ?? ""); trying again"))
-            await run.scheduler.retry(next, of: number)
-            return
+            let message = "attempt \(next.attempt) \(result.outcome): \(result.message ?? "")"
+            if await run.scheduler.retry(next, before: Schedule.Attempt(outcome: result.outcome, message: message)) {
+                run.recorder.emit(.taskNote(id, message: message + "; trying again"))
+                return
+            }
         }
-        run.finished(result)
+        await run.finished(result)
         await run.scheduler.finish(next, outcome: result.outcome)
     }
 
@@ -134,13 +192,10 @@ struct GuestWorker: Sendable {
     private func lose(_ loss: GuestLoss) async {
         run.recorder.emit(
             .guestFailed(guest: name, outcome: loss.outcome, message: loss.message, consoleTail: loss.consoleTail))
-        run.guestFailed()
+        await run.guestFailed()
         await run.scheduler.lose(number, reason: "\(name): \(loss.message)")
     }
 }
-
-/// A duration in seconds, as results give it.
-private func seconds(_ duration: Duration) -> Double { duration / .seconds(1) }
 
 extension RetryReason {
     /// Whether a task that ended so is tried again.

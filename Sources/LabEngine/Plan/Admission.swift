@@ -28,8 +28,31 @@ final class Admission: Sendable {
         self.onWaiting = onWaiting
     }
 
-    /// Whether somebody waits.
-    var isWanted: Bool { state.withLock { !$0.waiters.isEmpty } }
+    /// What the first who waits lacks.
+    struct Shortage: Sendable, Hashable {
+        /// Bytes.
+        var memory: UInt64
+        /// Guests too many, 0 or 1.
+        var seats: Int
+
+        /// Whether anything is still lacking.
+        var isShort: Bool { memory > 0 || seats > 0 }
+
+        /// A guest of this cost will leave.
+        mutating func cover(_ cost: ByteCount) {
+            memory -= min(memory, cost.bytes)
+            seats = max(0, seats - 1)
+        }
+    }
+
+    /// What the first who waits lacks; nil when nobody waits.
+    var shortage: Shortage? {
+        state.withLock { state in
+            guard let first = state.waiters.first else { return nil }
+            return Shortage(
+                memory: first.cost.bytes - min(first.cost.bytes, state.free), seats: state.seats > 0 ? 0 : 1)
+        }
+    }
 
     /// Whether `acquire` would return at once.
     func wouldAdmit(_ cost: ByteCount) -> Bool {

@@ -94,15 +94,9 @@ public struct RunPlan: Sendable {
         return waves
     }
 
-    /// Whether any task may run on the guest.
-    func hasTasks(for guest: String) -> Bool {
-        lab.tasks.contains { task in
-            task.targets.contains { target in
-                switch target {
-                case .every(let names), .any(let names): names.contains(guest)
-                }
-            }
-        }
+    /// The names of the guests that some task may run on.
+    var guestsWithTasks: Set<String> {
+        Set(lab.tasks.flatMap(\.targets).flatMap(\.guests))
     }
 
     /// Every run of every task in the order of the file.
@@ -169,6 +163,14 @@ public struct RunPlan: Sendable {
                         .specification, "task \(task.name): `lua:` tasks are not available in this version",
                         remedy: "use `run:` or `script:`", at: task.span))
             }
+            // Its results would have nothing to tell them apart by.
+            var seen = Set<String>()
+            if let twice = task.targets.flatMap({ Set($0.guests).sorted() }).first(where: { !seen.insert($0).inserted }) {
+                problems.append(
+                    Diagnostic(
+                        .specification, "task \(task.name): two of its targets name the guest \(twice)",
+                        remedy: "make it two tasks, or name each guest once", at: task.span))
+            }
         }
         for group in lab.groups where group.boot == .clone {
             problems.append(
@@ -183,6 +185,15 @@ public struct RunPlan: Sendable {
         var problem = problem
         problem.span = problem.span ?? span
         return problem
+    }
+}
+
+extension TaskTarget {
+    /// The guests that it names.
+    fileprivate var guests: [String] {
+        switch self {
+        case .every(let names), .any(let names): names
+        }
     }
 }
 

@@ -13,8 +13,18 @@ struct Schedule {
         var index: Int
         /// The guest it is bound to; nil where any free guest of the target may take it.
         var pinned: Int?
+        /// Which of its task's `any` targets it belongs to, where it is bound to no guest.
+        var queue = 0
         /// From 1.
         var attempt = 1
+        /// How the attempt before this one went.
+        var before: Attempt?
+    }
+
+    /// How an attempt went that is to be tried again.
+    struct Attempt: Hashable {
+        var outcome: Outcome
+        var message: String
     }
 
     /// What a guest does next.
@@ -84,7 +94,10 @@ struct Schedule {
                     }
                 case .any(let names):
                     let set = Set(names.compactMap { guestIndex[$0] })
-                    let runs = (1...max(task.repetitions, 1)).map { Run(task: number, index: $0, pinned: nil) }
+                    let queue = entry.shared.count
+                    let runs = (1...max(task.repetitions, 1)).map {
+                        Run(task: number, index: $0, pinned: nil, queue: queue)
+                    }
                     entry.shared.append((set, runs[...]))
                     entry.open += runs.count
                     reachable.formUnion(set)
@@ -101,40 +114,38 @@ struct Schedule {
     /// Whether every run has ended.
     var isFinished: Bool { openRuns == 0 }
 
-    /// The next run for a guest that is free. A returned run counts as running until `finish` or `retry` is told of it.
+    /// The next run for a guest that is free. A returned run counts as running until `finish`, `retry` or `giveBack` is
+    /// told of it.
     mutating func next(for guest: Int) -> Decision {
-        let found = find(for: guest)
-        if case .run(let run) = found.decision {
-            if let queue = found.queue {
-                tasks[run.task].shared[queue].runs.removeFirst()
+        let decision = peek(for: guest)
+        if case .run(let run) = decision {
+            if run.pinned == nil {
+                tasks[run.task].shared[run.queue].runs.removeFirst()
             } else {
                 tasks[run.task].pinned[guest]?.removeFirst()
             }
         }
-        return found.decision
+        return decision
     }
 
     /// What `next` would say, taking nothing.
-    func peek(for guest: Int) -> Decision { find(for: guest).decision }
-
-    /// The decision, and the shared queue of its run (nil for a run bound to the guest).
-    private func find(for guest: Int) -> (decision: Decision, queue: Int?) {
+    func peek(for guest: Int) -> Decision {
+        if lostGuests[guest] != nil { return .nothing }
         var hope = false
         for number in tasksOfGuest[guest] {
-            let entry = tasks[number]
-            if case .ended = entry.state { continue }
-            let ready = if case .ready = entry.state { true } else { false }
-            if let run = entry.pinned[guest]?.first {
-                if ready { return (.run(run), nil) }
+            if case .ended = tasks[number].state { continue }
+            let ready = if case .ready = tasks[number].state { true } else { false }
+            if let run = tasks[number].pinned[guest]?.first {
+                if ready { return .run(run) }
                 hope = true
             }
-            for (queue, target) in entry.shared.enumerated() where target.guests.contains(guest) {
-                if ready, let run = target.runs.first { return (.run(run), queue) }
+            for target in tasks[number].shared where target.guests.contains(guest) {
+                if ready, let run = target.runs.first { return .run(run) }
                 // An empty queue may fill again: a run that another guest dies with comes back for a retry.
                 hope = true
             }
         }
-        return (hope ? .wait : .nothing, nil)
+        return hope ? .wait : .nothing
     }
 
     /// A run handed out has ended.
@@ -144,21 +155,33 @@ struct Schedule {
     }
 
     /// A run handed out goes back to the head of its queue for another attempt.
-    mutating func retry(_ run: Run, of guest: Int) {
+    mutating func retry(_ run: Run, before: Attempt) {
         var again = run
         again.attempt += 1
+        again.before = before
+        giveBack(again)
+    }
+
+    /// A run handed out goes back to the head of its queue as it is.
+    mutating func giveBack(_ run: Run) {
         if let pinned = run.pinned {
-            tasks[run.task].pinned[pinned, default: []].insert(again, at: tasks[run.task].pinned[pinned]?.startIndex ?? 0)
-        } else if let queue = tasks[run.task].shared.firstIndex(where: { $0.guests.contains(guest) }) {
-            tasks[run.task].shared[queue].runs.insert(again, at: tasks[run.task].shared[queue].runs.startIndex)
+            var runs = tasks[run.task].pinned[pinned, default: []]
+            runs.insert(run, at: runs.startIndex)
+            tasks[run.task].pinned[pinned] = runs
+        } else {
+            let start = tasks[run.task].shared[run.queue].runs.startIndex
+            tasks[run.task].shared[run.queue].runs.insert(run, at: start)
         }
         settle()
     }
 
     /// Whether a run that this guest could take waits for another attempt.
     func hasRetry(for guest: Int) -> Bool {
-        if case .run(let run) = peek(for: guest) { return run.attempt > 1 }
-        return false
+        guard lostGuests[guest] == nil else { return false }
+        return tasksOfGuest[guest].contains { number in
+            if (tasks[number].pinned[guest]?.first?.attempt ?? 1) > 1 { return true }
+            return tasks[number].shared.contains { $0.guests.contains(guest) && ($0.runs.first?.attempt ?? 1) > 1 }
+        }
     }
 
     /// A guest is gone for good: runs that only it could have taken are given up.
@@ -186,6 +209,9 @@ struct Schedule {
     }
 
     private mutating func giveUp(_ run: Run, _ outcome: Outcome, _ reason: String) {
+        // What was tried before is the run's outcome; that it was not tried again is only the end of its story.
+        let (outcome, reason) =
+            run.before.map { ($0.outcome, "\($0.message); not tried again: \(reason)") } ?? (outcome, reason)
         abandoned.append(Abandoned(run: run, outcome: outcome, reason: reason))
         close(run, success: false)
     }

@@ -1,45 +1,91 @@
+import HostSystem
 import LabResults
 import LabSpec
 
-/// The schedule shared by all guests: hands out runs, lets free guests wait, and tells when the lab is done.
+/// The schedule shared by all guests: hands out runs, lets free guests wait, makes idle guests leave their memory to
+/// others, and tells when the lab is done.
 actor Scheduler {
     /// What a free guest is told.
     enum Order {
         /// Run this.
         case run(Schedule.Run)
-        /// Nothing to run for now, and other guests wait for this one's memory: make room.
-        case makeRoom
+        /// Other guests need this one's memory: make room. `early` when the guest still had runs to wait for, so that what
+        /// its tasks left in it is lost.
+        case makeRoom(early: Bool)
+        /// Something happened to the guest itself: see what.
+        case look
         /// The lab is done.
         case finished
     }
 
+    /// Fulfilled once nothing will be handed out any more: every run has ended, or the run is being stopped.
+    nonisolated let finished = Completion<Bool>()
+    /// Fulfilled once the run is being stopped.
+    nonisolated let stopped = Completion<Bool>()
+
     private var schedule: Schedule
-    private var waiters: [Int: CheckedContinuation<Order, Never>] = [:]
-    private var workWaiters: [Int: CheckedContinuation<Bool, Never>] = [:]
-    private let memoryIsWanted: @Sendable () -> Bool
+    private let costs: [ByteCount]
+    /// Guests that are up and have nothing to run.
+    private var idle: [Int: CheckedContinuation<Order, Never>] = [:]
+    /// Guests that are down and have nothing to run.
+    private var absent: [Int: CheckedContinuation<Bool, Never>] = [:]
+    /// Guests that hold memory, and those of them that are on their way out.
+    private var present: Set<Int> = []
+    private var leaving: Set<Int> = []
+    /// Guests to which something happened while they were not idle.
+    private var recalled: Set<Int> = []
+    private let shortage: @Sendable () -> Admission.Shortage?
     private let onAbandoned: @Sendable (Schedule.Abandoned) -> Void
 
-    /// A scheduler that asks `memoryIsWanted` whether other guests wait for room, and tells `onAbandoned` of each run that
-    /// will never start.
+    /// A scheduler over guests of these costs. It asks `shortage` what the guests that wait for memory lack, and tells
+    /// `onAbandoned` of each run that will never start.
     init(
-        schedule: Schedule, memoryIsWanted: @escaping @Sendable () -> Bool,
+        schedule: Schedule, costs: [ByteCount], shortage: @escaping @Sendable () -> Admission.Shortage?,
         onAbandoned: @escaping @Sendable (Schedule.Abandoned) -> Void
     ) {
         self.schedule = schedule
-        self.memoryIsWanted = memoryIsWanted
+        self.costs = costs
+        self.shortage = shortage
         self.onAbandoned = onAbandoned
     }
 
     /// The next order for a free, running guest. Waits while there is nothing to do; ends with `finished`.
     func next(for guest: Int) async -> Order {
+        if recalled.remove(guest) != nil { return .look }
         if let order = decide(guest) { return order }
-        return await withCheckedContinuation { waiters[guest] = $0 }
+        return await withCheckedContinuation {
+            idle[guest] = $0
+            makeRoom()
+        }
     }
 
     /// For a guest that is not running: true once it has something to run, false once it never will.
     func waitForWork(_ guest: Int) async -> Bool {
         if let answer = decideWork(guest) { return answer }
-        return await withCheckedContinuation { workWaiters[guest] = $0 }
+        return await withCheckedContinuation { absent[guest] = $0 }
+    }
+
+    /// A guest has its memory. False when it has nothing to run any more, others having taken it: then it need not boot.
+    func arrive(_ guest: Int) -> Bool {
+        present.insert(guest)
+        return decideWork(guest) == true
+    }
+
+    /// A guest has given its memory back.
+    func depart(_ guest: Int) {
+        present.remove(guest)
+        leaving.remove(guest)
+        recalled.remove(guest)
+        settle()
+    }
+
+    /// Something happened to a guest that is up: if it is idle it is told to look, else at its next turn.
+    func recall(_ guest: Int) {
+        if let waiter = idle.removeValue(forKey: guest) {
+            waiter.resume(returning: .look)
+        } else if present.contains(guest) {
+            recalled.insert(guest)
+        }
     }
 
     /// A run has ended.
@@ -48,14 +94,26 @@ actor Scheduler {
         settle()
     }
 
-    /// A run goes back for another attempt.
-    func retry(_ run: Schedule.Run, of guest: Int) {
-        schedule.retry(run, of: guest)
+    /// A run goes back for another attempt, `before` being how this one went. False when nothing is started any more: then
+    /// it has ended.
+    func retry(_ run: Schedule.Run, before: Schedule.Attempt) -> Bool {
+        if stopped.current != nil { return false }
+        schedule.retry(run, before: before)
+        settle()
+        return true
+    }
+
+    /// A run that was handed out and not begun goes back.
+    func giveBack(_ run: Schedule.Run) {
+        schedule.giveBack(run)
         settle()
     }
 
-    /// Whether a retry is bound to this guest, which must boot anew for it.
+    /// Whether a run that this guest could take waits for another attempt.
     func hasRetry(for guest: Int) -> Bool { schedule.hasRetry(for: guest) }
+
+    /// Whether something is left that this guest could ever run.
+    func hasHope(for guest: Int) -> Bool { schedule.peek(for: guest) != .nothing }
 
     /// A guest will not come back.
     func lose(_ guest: Int, reason: String) {
@@ -66,28 +124,51 @@ actor Scheduler {
     /// Nothing more is started.
     func stop(reason: String) {
         schedule.stop(reason: reason)
+        stopped.fulfil(true)
+        finished.fulfil(true)
         settle()
     }
 
     /// Something outside changed, such as a guest that began to wait for memory: everybody is told anew.
     func settle() {
         for gone in schedule.takeAbandoned() { onAbandoned(gone) }
-        for guest in waiters.keys.sorted() {
+        if schedule.isFinished { finished.fulfil(true) }
+        for guest in idle.keys.sorted() {
             guard let order = decide(guest) else { continue }
-            waiters.removeValue(forKey: guest)?.resume(returning: order)
+            idle.removeValue(forKey: guest)?.resume(returning: order)
         }
-        for guest in workWaiters.keys.sorted() {
+        for guest in absent.keys.sorted() {
             guard let answer = decideWork(guest) else { continue }
-            workWaiters.removeValue(forKey: guest)?.resume(returning: answer)
+            absent.removeValue(forKey: guest)?.resume(returning: answer)
         }
+        makeRoom()
+    }
+
+    /// Sends away as many idle guests as the next waiting guest needs: first those that have nothing left to run. Those that
+    /// wait for other guests keep what their tasks left in them for as long as anybody else gets on.
+    private func makeRoom() {
+        guard !idle.isEmpty, var lacking = shortage() else { return }
+        for guest in leaving { lacking.cover(costs[guest]) }
+        for guest in idle.keys.sorted() where lacking.isShort && schedule.peek(for: guest) == .nothing {
+            send(guest, away: &lacking, early: false)
+        }
+        guard leaving.isEmpty, present.count == idle.count else { return }
+        for guest in idle.keys.sorted() where lacking.isShort {
+            send(guest, away: &lacking, early: true)
+        }
+    }
+
+    private func send(_ guest: Int, away lacking: inout Admission.Shortage, early: Bool) {
+        guard let waiter = idle.removeValue(forKey: guest) else { return }
+        leaving.insert(guest)
+        lacking.cover(costs[guest])
+        waiter.resume(returning: .makeRoom(early: early))
     }
 
     private func decide(_ guest: Int) -> Order? {
         if schedule.isFinished { return .finished }
-        switch schedule.next(for: guest) {
-        case .run(let run): return .run(run)
-        case .wait, .nothing: return memoryIsWanted() ? .makeRoom : nil
-        }
+        if case .run(let run) = schedule.next(for: guest) { return .run(run) }
+        return nil
     }
 
     private func decideWork(_ guest: Int) -> Bool? {

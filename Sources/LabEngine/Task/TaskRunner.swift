@@ -17,6 +17,8 @@ struct TaskRunner: Sendable {
     private static let collectionTime = Duration.seconds(60)
     /// How long an interrupted command may take to go.
     private static let interruptTime = Duration.seconds(10)
+    /// The same when the lab's time is up and the guest ends anyway.
+    private static let lastInterruptTime = Duration.seconds(2)
 
     /// Runs one attempt. Never throws: whatever happens is the result's outcome. When the guest is lost on the way, its
     /// session says so afterwards.
@@ -94,7 +96,10 @@ struct TaskRunner: Sendable {
             } catch let problem as Diagnostic {
                 result.note(problem.category == .guest ? .failed : .error, sentence(of: problem))
             } catch {
-                result.note(.error, "\(path) could not be collected: \(sentence(of: error))")
+                // No verdict on the task where the run itself was ended.
+                result.note(
+                    Task.isCancelled ? .skipped : .error, "\(path) could not be collected: \(sentence(of: error))")
+                guard await recover(session, after: task) else { return }
             }
         }
     }
@@ -111,11 +116,17 @@ struct TaskRunner: Sendable {
         case ConsoleError.deadline, ConsoleError.silence:
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
-            await recover(session, after: task)
-            await collect(task, session, &result)
+            // Where the guest ends anyway and nothing is collected from it, its command needs no interruption.
+            if isOver, task.get.isEmpty { return }
+            if await recover(session, after: task) { await collect(task, session, &result) }
         case is CancellationError, ConsoleError.cancelled:
             result.outcome = .skipped
             result.message = "interrupted"
+        case ConsoleError.greetedAgain:
+            result.outcome = .error
+            result.message = sentence(of: error)
+            // The guest is there again: what comes after this task can have it.
+            try? await session.becomeReady(deadline: bounded(ContinuousClock.now + lab.timeouts.boot * timeFactor))
         case is Diagnostic:
             result.outcome = .error
             result.message = sentence(of: error)
@@ -130,20 +141,24 @@ struct TaskRunner: Sendable {
         if case ConsoleError.silence = error {
             return "printed nothing for \(inWords((lab.timeouts.silence ?? .zero) * timeFactor))"
         }
-        if let labDeadline, ContinuousClock.now >= labDeadline { return "the lab's time was up" }
+        if isOver { return "the lab's time was up" }
         return "did not end within \(inWords((task.timeout ?? lab.timeouts.task) * timeFactor))"
     }
 
-    /// After a timeout the command still runs: interrupt it. A guest that does not come back to its prompt is lost.
-    private func recover(_ session: GuestSession, after task: LabTask) async {
-        guard session.loss.current == nil else { return }
-        let usable = try? await session.whileAlive { await session.commands.interrupt(grace: Self.interruptTime) }
-        if usable != true {
-            session.loss.fulfil(
-                GuestLoss(
-                    outcome: .error, message: "the guest did not come back after task \(task.name) ran out of time",
-                    consoleTail: session.consoleTail))
+    /// Whether the lab's time is up.
+    private var isOver: Bool { labDeadline.map { ContinuousClock.now >= $0 } ?? false }
+
+    /// After a timeout the command still runs: interrupt it. False when the guest does not come back to its prompt; then it
+    /// is lost, unless it ends now anyway.
+    @discardableResult
+    private func recover(_ session: GuestSession, after task: LabTask) async -> Bool {
+        guard session.loss.current == nil, !Task.isCancelled else { return false }
+        let grace = isOver ? Self.lastInterruptTime : Self.interruptTime
+        let usable = (try? await session.whileAlive { await session.commands.interrupt(grace: grace) }) == true
+        if !usable, !isOver, !Task.isCancelled {
+            session.lose("the guest did not come back after task \(task.name) was ended", isStubborn: true)
         }
+        return usable
     }
 
     private func script(of action: TaskAction) throws -> String? {
@@ -153,7 +168,8 @@ struct TaskRunner: Sendable {
             let bytes = try SmallFile.bytes(path, limit: 64 << 20)
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw Diagnostic(
-                    .specification, "\(path) is not text in UTF-8", remedy: "use `put:` for programs and `run:` to start them")
+                    .specification, "\(path) is not text in UTF-8",
+                    remedy: "use `put:` for programs and `run:` to start them")
             }
             return text
         case .nothing, .lua: return nil

@@ -233,7 +233,7 @@ static void openPort(const char *path) {
 
 int main(int count, char *arguments[]) {
     static char *const sh[] = { "/bin/sh", NULL };
-    bool awaitsPrompt = true;
+    bool awaitsPrompt = true, away = false;
     if (count < 3) return 2;
     signal(SIGPIPE, SIG_IGN);
     sigset_t children;
@@ -258,17 +258,25 @@ int main(int count, char *arguments[]) {
             { cmd.pending.start < cmd.pending.end ? cmd.input : -1, POLLOUT, 0 },
             { shell.pending.start < shell.pending.end ? shell.input : -1, POLLOUT, 0 },
         };
+        // A virtio port says "hung up" while the host is not connected, and no poll() tells when it is again.
+        if (away) polls[0].fd = -1;
         bool ending = cmd.exited || shell.exited;
-        if (poll(polls, 6, ending && portIdle ? 0 : -1) < 0 && errno != EINTR) stop();
+        if (poll(polls, 6, ending && portIdle ? 0 : away ? 20 : -1) < 0 && errno != EINTR) stop();
         if (polls[1].revents) reap(signals);
         bool cmdAlive = true, shellAlive = true;
         if (portIdle && (polls[2].revents || cmd.exited)) cmdAlive = collect(&cmd, &awaitsPrompt);
         if (portIdle && (polls[3].revents || shell.exited)) shellAlive = collect(&shell, NULL);
+        away = false;
+        if (polls[0].revents & POLLHUP) away = true;
         if (room && polls[0].revents & (POLLIN | POLLHUP)) {
             static unsigned char chunk[CHUNK];
             ssize_t got = read(port, chunk, sizeof chunk);
-            if (got > 0) take(chunk, (size_t)got);
-            else if (got < 0 && errno != EAGAIN && errno != EINTR) stop();
+            if (got > 0) {
+                take(chunk, (size_t)got);
+                away = false;
+            } else if (got < 0 && errno != EAGAIN && errno != EINTR) {
+                stop();
+            }
         }
         if (!drain(&cmd.pending, cmd.input)) cmdAlive = false;
         if (!drain(&shell.pending, shell.input)) shellAlive = false;

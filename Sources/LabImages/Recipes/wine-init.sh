@@ -3,7 +3,7 @@
 #
 # Words on the kernel's command line:
 #   vmlab.guest=NAME    host name and Windows computer name (default: wine)
-#   vmlab.port=ttyS1    device of the command channel (ttyS1, hvc0, ...)
+#   vmlab.port=ttyS1    the command channel: a device, or the name of a virtio serial port, which is far faster
 #   vmlab.shell         a shell on the kernel console when something here fails (default: power off)
 #
 # COM1 (ttyS0) is the kernel's console and this script's; COM2 is the relay's alone. README.md beside the recipe
@@ -60,6 +60,14 @@ guest() {
     ifconfig lo 127.0.0.1 up
     . /etc/vmlab.env
     cd "$WINEPREFIX/drive_c" || fail "no drive C"
+    # A virtio port appears a moment after its controller, under a number of the kernel's choosing.
+    tries=0
+    until [ -c "/dev/$port" ] || [ $((tries += 1)) -gt 500 ]; do
+        for candidate in /sys/class/virtio-ports/*; do
+            read -r label <"$candidate/name" && [ "$label" = "$port" ] && port=${candidate##*/}
+        done 2>/dev/null
+        [ -c "/dev/$port" ] || usleep 10000
+    done
     relay "/dev/$port" wine64 'C:\windows\system32\cmd.exe' >/dev/console 2>&1 </dev/null
     fail "the relay ended with $?"
 }

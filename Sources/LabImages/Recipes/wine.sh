@@ -1,7 +1,7 @@
 #!/bin/bash
 # The `wine` image: a Windows-like guest, Wine's cmd.exe on a serial port over Debian's cloud kernel.
 #
-# packages: linux-image-cloud-amd64 busybox-static wine64 libwine libz-mingw-w64 fonts-wine libc6 libgcc-s1 libunwind8 liblzma5 libfreetype6 libpng16-16 zlib1g libbrotli1 libfontconfig1 libexpat1 binutils-mingw-w64-x86-64 libzstd1
+# packages: linux-image-cloud-amd64 busybox-static wine64 libwine libz-mingw-w64 fonts-wine libc6 libc-bin libgcc-s1 libunwind8 liblzma5 libfreetype6 libpng16-16 zlib1g libbrotli1 libfontconfig1 libexpat1 binutils-mingw-w64-x86-64 libzstd1
 # tools: mksquashfs=squashfs-tools cpio=cpio dpkg-deb=dpkg unshare=util-linux cc=gcc strip=binutils lz4=lz4
 # version: 1
 # memory: 256MiB
@@ -38,6 +38,8 @@ makeRoot() {
     mkdir -p "$root/$lib/wine/x86_64-windows"
     cp -a "$tree/$lib/wine/x86_64-unix" "$root/$lib/wine/"
     cp -a "$tree/usr/share/wine" "$root/usr/share/"
+    # Without a UTF-8 locale Wine finds no file whose name is not ASCII.
+    cp -a "$tree/usr/lib/locale" "$root/usr/lib/"
     # UTF-8 in and out: in the guest's locale data, the code pages 1252 (ANSI) and 437 (OEM) of the western English
     # locales become 65001. Without a console chcp changes nothing, and this is where Wine takes them from.
     sed -i 's/\xe4\x04\xb5\x01\x10\x27/\xe9\xfd\xe9\xfd\x10\x27/g' "$root/usr/share/wine/nls/locale.nls"
@@ -47,10 +49,13 @@ makeRoot() {
         [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
     done
     ln -s ../usr/lib/wine/wine64 ../usr/lib/wine/wineserver64 "$root/bin/"
+    # Drive C as the host's file copies know it.
+    ln -s wine/drive_c "$root/c"
     cc -static -Os -Wall -Wextra -Werror -o "$root/sbin/relay" "$VMLAB_FILES/relay.c" >&2
     strip "$root/sbin/relay"
     install -m 755 "$VMLAB_FILES/wine-init.sh" "$root/sbin/init"
     install -m 755 "$VMLAB_FILES/vmlab-kill.sh" "$root/sbin/vmlab-kill"
+    install -m 755 "$VMLAB_FILES/vmlab-rename.sh" "$root/sbin/vmlab-rename"
     echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
     echo 'root:x:0:' >"$root/etc/group"
     # An empty configuration: fontconfig is only there for Wine's font code to link against.
@@ -64,11 +69,19 @@ EOF
 # Debug sections are four fifths of Wine's PE files. The file alignment must stay one page: Wine maps such files
 # and reads the others into private memory.
 stripWindows() {
-    export LD_LIBRARY_PATH=
-    local copy="$tree/usr/bin/x86_64-w64-mingw32-objcopy"
+    # The packages' own loader and libraries, so that the host's do not matter.
+    cat >"$VMLAB_WORK/objcopy" <<EOF
+#!/bin/sh
+exec "$tree/lib64/ld-linux-x86-64.so.2" --library-path "$tree/lib/x86_64-linux-gnu:$tree/$lib" \
+    "$tree/usr/bin/x86_64-w64-mingw32-objcopy" "\$@"
+EOF
+    chmod +x "$VMLAB_WORK/objcopy"
+    # objcopy stamps the time into what it writes.
+    export SOURCE_DATE_EPOCH=$epoch
     (cd "$tree/$lib/wine/x86_64-windows" && find . -type f -print0 |
-        xargs -0 -P "$(nproc)" -I{} "$copy" --strip-unneeded --file-alignment=4096 {} \
+        xargs -0 -P "$(nproc)" -I{} "$VMLAB_WORK/objcopy" --strip-unneeded --file-alignment=4096 {} \
             "$root/$lib/wine/x86_64-windows/{}") >&2
+    unset SOURCE_DATE_EPOCH # mksquashfs takes the same from its options, and refuses both
     cp "$tree/usr/x86_64-w64-mingw32/lib/zlib1.dll" "$root/$lib/wine/x86_64-windows/"
 }
 
@@ -105,16 +118,16 @@ EOF
 }
 
 # What no console program needs: graphics, sound, browsers, codecs, desktop toys.
-readonly prune='d3d* dxgi* dxdiag* dx8* ddraw* wined3d* opengl32* glu32* vulkan* winevulkan* d2d1* dwrite* mshtml.*
+readonly prune='d3d* dxdiag* dx8* ddraw* glu32* vulkan* winevulkan* d2d1* dwrite* mshtml.*
     mshtml.tlb ieframe* iexplore* quartz* qcap* qedit* evr* mf.dll mfplat* mfreadwrite* mfmediaengine* mfplay* wmp*
     wmvcore* wmasf* wmadmod* wmvdecod* xactengine* xaudio* x3daudio* xapofx* xinput* dinput* dsound* dswave* dm*.dll
     devenum* winegstreamer* wineps* winex11* winealsa* winepulse* wineusb* winebus* winehid* winexinput* winebth*
     light.msstyles wordpad* winecfg* taskmgr* oleview* winemine* progman* winefile* notepad* clock* view.exe wmplayer*
-    winhlp32* hh.exe explorerframe* windowscodecs* wmphoto* gphoto2* sane* capi* ctapi* opencl* odbc* msado* msdaps*
+    winhlp32* hh.exe explorerframe* windowscodecs* wmphoto* gphoto2* sane* capi* ctapi* opencl* odbc32* msado* joy.cpl mfsrcsnk* qasf* msdasql* icinfo* msdaps*
     mp3dmod* l3codec* *.acm *.ax msrle32* msvidc32* iccvid* ir50* icmui* gameux* hlink* inetcpl* itircl* itss* jscript9*
     mscoree* fusion* mciavi* mcicda* mciqtz* mciseq* mciwave* midimap* msacm32.drv winmm16* mmdevapi* avicap* avifil*
     msvfw32* photometadata* prntvpt* sti* twain* unidrv* uianimation* uiribbon* wiaservc* wmi* xpsprint* xpssvcs*
-    speech* sapi* msttsengine* amstream* msdmo* compstui* dplay* dpn* dpv* dpw* directmanipulation* cabarc* winedbg*
+    speech* sapi* msttsengine* amstream* msdmo* dplay* dpn* dpv* dpw* directmanipulation* cabarc* winedbg*
     msvcp60* msvcp70* msvcp71* msvcp80* msvcp90* msvcr70* msvcr71* msvcr80* msvcr90* msvcrtd* msvcrt20* msvcrt40*
     presentationfontcache* ngen* servicemodelreg* regasm* regsvcs* aspnet* dplaysvr* dpnsvr* dpvsetup* winemenubuilder*'
 
@@ -131,7 +144,7 @@ pruneWindows() {
             set -f
         done
     )
-    rm -f "$root/$lib"/wine/x86_64-unix/{wine[xagpuv]*,opengl32,opencl,gphoto2,sane,capi2032,ctapi32,odbc32,qcap,wpcap,avicap32,localspl,winspool,dwrite}*.so
+    rm -f "$root/$lib"/wine/x86_64-unix/{wine[xagpuv]*,opencl,gphoto2,sane,capi2032,ctapi32,odbc32,qcap,wpcap,avicap32,dwrite}*.so
     # One inode for a program's two names: one copy in the page cache.
     local file
     for file in "$system"/*; do
@@ -145,6 +158,7 @@ finishPrefix() {
     # Otherwise every boot updates the prefix.
     echo disable >"$prefix/.update-timestamp"
     rm -rf "$prefix/wineserver" "$prefix"/drive_c/users/*/Temp/* "$prefix"/drive_c/windows/temp/*
+    find "$root/root" "$root/tmp" -mindepth 1 -delete
     mkdir -p "$prefix/drive_c/lab"
     # Services start when something asks for them, except the two that file names and network queries need.
     # Wine starts its USB and HID buses whatever their start type: their keys go. A crash ends its program:
@@ -154,7 +168,11 @@ finishPrefix() {
         -e '/^\[System\\\\CurrentControlSet\\\\Services\\\\(Eventlog|NDIS|PlugPlay|Winmgmt)\]/,/^$/ s/^"Start"=.*/"Start"=dword:00000003/' \
         -e '/^\[Software\\\\Microsoft\\\\Windows NT\\\\CurrentVersion\\\\AeDebug\]/,/^$/ s/^"Debugger"=.*/"Debugger"="none"/' \
         "$prefix/system.reg"
-    # Registry keys carry the times of their making.
+    # What differs from build to build: window metrics, by whichever process came first; identities; times.
+    sed -i -E -e '/^\[(Control Panel\\\\(Colors|Desktop)|Software\\\\Wine\\\\(FileOpen|MenuFiles|Temporary)|.*\\\\ThemeManager)/,/^$/d' \
+        "$prefix/user.reg"
+    sed -i -E -e 's/^("(MachineGuid|VideoID)"="\{?)[0-9a-f-]{36}/\1564d4c41-4200-4000-8000-57696e650001/' \
+        -e 's/^"DriverDateData"=.*/"DriverDateData"=hex:00,00,8b,fb,6b,16,da,01/' "$prefix/system.reg"
     sed -i -E -e 's/^(\[.*\]) [0-9]+$/\1 '"$epoch"'/' -e 's/^#time=.*/#time=1da17b3f1b00000/' "$prefix"/*.reg
 }
 

@@ -120,10 +120,7 @@ final class QMPClient: Sendable {
     }
 
     /// Ends the connection; everyone who waits gets `closed`. Safe to repeat.
-    func close() {
-        socket.close()
-        fail(.closed)
-    }
+    func close() { fail(.closed) }
 
     private func take(_ line: [UInt8]) throws {
         guard let message = try? JSONValue.parse(line) else {
@@ -154,6 +151,7 @@ final class QMPClient: Sendable {
     }
 
     private func fail(_ reason: QMPError) {
+        socket.close()
         let pending = state.withLock { state -> [Completion<Result<JSONValue, QMPError>>] in
             if state.failure == nil { state.failure = reason }
             defer { state.pending = [:] }

@@ -6,7 +6,7 @@ func visible(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> String
 
 /// The lines of a guest's text, each as `visible` makes it. A carriage return ends a line like a line feed; an empty
 /// last line is left out.
-func visibleLines(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> [String] {
+public func visibleLines(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> [String] {
     var lines: [String] = []
     var line = String.UnicodeScalarView()
     var escape = EscapeSequence.none

@@ -6,13 +6,17 @@ struct Fleet {
     private var groups: [String: [String]] = [:]
     /// The group of each guest.
     private var guests: [String: String] = [:]
-    private var everyone: [String] = []
+    /// Every guest in the order of the file.
+    private(set) var everyone: [String] = []
     /// Names under `guests:`, also of groups that were refused.
     private let declared: [String]
+    /// Groups whose `count` was refused.
+    private let uncounted: Set<String>
 
     /// Reports guests that share a name, and fleets beyond the limit.
-    init(_ all: [GuestGroup], declared: [String], _ decoding: Decoding) {
+    init(_ all: [GuestGroup], declared: [String], uncounted: Set<String>, _ decoding: Decoding) {
         self.declared = declared
+        self.uncounted = uncounted
         let names = Set(all.map(\.name))
         for group in all {
             guard everyone.count + (group.count ?? 1) <= Limits.guests else {
@@ -22,13 +26,13 @@ struct Fleet {
             }
             let members = group.guests.map(\.name)
             for member in members {
-                if let other = guests[member] {
-                    decoding.error(
-                        "the groups \(other.quoted()) and \(group.name.quoted()) both have a guest \(member.quoted())",
-                        remedy: "rename one group", at: group.span)
-                } else if member != group.name, names.contains(member) {
+                if member != group.name, names.contains(member) {
                     decoding.error(
                         "\(member.quoted()) would be a group and also a guest of the group \(group.name.quoted())",
+                        remedy: "rename one group", at: group.span)
+                } else if member != group.name, let other = guests[member] {
+                    decoding.error(
+                        "the groups \(other.quoted()) and \(group.name.quoted()) both have a guest \(member.quoted())",
                         remedy: "rename one group", at: group.span)
                 }
                 guests[member] = group.name
@@ -48,17 +52,30 @@ struct Fleet {
         guard let words = task.on else {
             return task.place.keys["on"] == nil ? [.every(everyone)] : []
         }
+        checkRepeated(words, decoding)
+        return words.compactMap { target($0, decoding) }
+    }
+
+    /// Reports a guest that a list names twice, by itself or by its group.
+    private func checkRepeated(_ words: [Located<String>], _ decoding: Decoding) {
         var named: Set<String> = []
-        return words.compactMap { word -> TaskTarget? in
-            guard let target = target(word, decoding) else { return nil }
-            if case .every(let members) = target {
-                for member in members where !named.insert(member).inserted {
-                    decoding.error(
-                        "the guest \(member.quoted()) is named twice", remedy: "name each guest once", at: word.span)
-                    break
-                }
+        var groupsOfNamed: Set<String> = []
+        for word in words {
+            let name = word.value
+            let isRepeated: Bool
+            if groups[name] != nil {
+                isRepeated = groupsOfNamed.contains(name) || !named.insert(name).inserted
+            } else if let group = guests[name] {
+                isRepeated = named.contains(group) || !named.insert(name).inserted
+                groupsOfNamed.insert(group)
+            } else {
+                continue
             }
-            return target
+            if isRepeated {
+                decoding.error(
+                    "\(name.quoted()) names guests that the list has already", remedy: "name each guest once",
+                    at: word.span)
+            }
         }
     }
 
@@ -85,9 +102,12 @@ struct Fleet {
         if let members = groups[name] { return members }
         if guests[name] != nil { return [name] }
         // A group that was refused is not unknown, nor are its guests.
-        let isRefused = declared.contains { $0 == name || (groups[$0] == nil && name.hasPrefix($0 + "-")) }
+        let isRefused = declared.contains {
+            $0 == name || $0.hasExpression
+                || ((groups[$0] == nil || uncounted.contains($0)) && name.hasPrefix($0 + "-"))
+        }
         guard !isRefused else { return nil }
-        var remedy = didYouMean(name, declared)
+        var remedy = decoding.didYouMean(name, declared)
         if let dash = name.lastIndex(of: "-"), let members = groups[String(name[..<dash])], let last = members.last,
             Int(name[name.index(after: dash)...]) != nil
         {

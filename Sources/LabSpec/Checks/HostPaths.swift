@@ -18,7 +18,7 @@ final class HostPaths {
     }
 
     init(directory: String) {
-        self.directory = Self.absolute(directory)
+        self.directory = Self.withoutDots(Self.absolute(directory))
     }
 
     /// `path` relative to the lab's folder, `~` expanded, `.` steps dropped.
@@ -29,8 +29,12 @@ final class HostPaths {
         } else if !path.hasPrefix("/") {
             whole = directory + "/" + path
         }
-        let parts = whole.split(separator: "/").filter { $0 != "." }
-        return "/" + parts.joined(separator: "/")
+        return Self.withoutDots(whole)
+    }
+
+    /// An absolute path without `.` and empty steps; `..` stays, for it may follow a link.
+    private static func withoutDots(_ path: String) -> String {
+        "/" + path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
     }
 
     /// Reports when nothing readable of that kind is there. `what` begins the message: "the script".
@@ -64,16 +68,19 @@ final class HostPaths {
         var facts = stat()
         if path.utf8.contains(0) {
             found = .trouble(ENOENT)
-        } else if stat(path, &facts) != 0 || access(path, R_OK) != 0 {
+        } else if stat(path, &facts) != 0 {
             found = .trouble(errno)
         } else {
-            found =
+            let isFolder = facts.st_mode & S_IFMT == S_IFDIR
+            if access(path, isFolder ? R_OK | X_OK : R_OK) != 0 {
+                found = .trouble(errno)
+            } else {
                 switch facts.st_mode & S_IFMT {
-                case S_IFREG: .file
-                case S_IFDIR: .folder
-                case S_IFBLK: .file
-                default: .other
+                case S_IFREG, S_IFBLK: found = .file
+                case S_IFDIR: found = .folder
+                default: found = .other
                 }
+            }
         }
         known[path] = found
         return found

@@ -13,8 +13,13 @@ struct NeedsGraph {
         }
     }
 
+    /// Whether a task's name was refused: it may be one that another needs.
+    private var hasNameless: Bool { tasks.contains { $0.name == nil && $0.place.says("name") } }
+
     /// Reports needs that name no task, their own task, a task twice, or go in a circle.
     func check(_ decoding: Decoding) {
+        let names = tasks.compactMap(\.name?.value)
+        let hasNameless = hasNameless
         for task in tasks {
             var seen: Set<String> = []
             for need in task.needs ?? [] {
@@ -22,10 +27,11 @@ struct NeedsGraph {
                     decoding.error(
                         "the task \(need.value.quoted()) needs itself", remedy: "leave it out", at: need.span)
                 } else if index[need.value] == nil {
-                    let names = tasks.compactMap(\.name?.value)
+                    guard !hasNameless else { continue }
                     decoding.error(
                         "there is no task \(need.value.quoted())",
-                        remedy: didYouMean(need.value, names) ?? "tasks: \(names.prefix(8).joined(separator: ", "))",
+                        remedy: decoding.didYouMean(need.value, names)
+                            ?? "tasks: \(names.prefix(8).joined(separator: ", "))",
                         at: need.span)
                 } else if !seen.insert(need.value).inserted {
                     decoding.error("the task \(need.value.quoted()) is needed twice", remedy: "keep one", at: need.span)

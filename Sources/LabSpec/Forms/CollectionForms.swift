@@ -14,7 +14,7 @@ extension Form {
             if elements.isEmpty, !allowEmpty {
                 decoding.error("\(decoding.subject) is an empty list", remedy: "fill it or leave it out", at: node.span)
             }
-            return elements.compactMap { element.decode($0, decoding) }
+            return elements.compactMap { node in decoding.element { element.decode(node, decoding) } }
         }
     }
 
@@ -74,7 +74,7 @@ extension Form {
                     decoding.error(
                         "the key \(entry.key.quoted()) is given twice", remedy: "keep one", at: entry.keySpan)
                 }
-                let isKeyGood = entry.key.contains("${{") || checkKey(entry.key, entry.keySpan, decoding)
+                let isKeyGood = entry.key.hasExpression || checkKey(entry.key, entry.keySpan, decoding)
                 let decoded = decoding.under(entry.key) {
                     if let nullAs, entry.value.isNull { return nullAs() as Entry? }
                     return value.decode(entry.value, decoding)

@@ -59,7 +59,20 @@ final class Decoding {
     /// What was found, in the order of finding.
     private(set) var diagnostics: [Diagnostic] = []
     /// The keys from the root to the value at hand, for messages.
-    var path: [String] = []
+    private var path: [String] = []
+
+    /// Whether so much is wrong that guessing what was meant, and where exactly, would take longer than it helps.
+    private var isOverwhelmed: Bool { diagnostics.count > 200 }
+
+    /// "did you mean …?", while mistakes are few.
+    func didYouMean(_ word: String, _ candidates: some Sequence<String>) -> String? {
+        isOverwhelmed ? nil : Diagnostics.didYouMean(word, candidates)
+    }
+
+    /// Where `text` first stands within a span, while mistakes are few.
+    func place(of text: some StringProtocol, in span: SourceSpan) -> SourceSpan {
+        isOverwhelmed ? span : span.locating(String(text))
+    }
 
     /// Reports what was found elsewhere.
     func report(_ diagnostic: Diagnostic) {
@@ -79,18 +92,41 @@ final class Decoding {
         diagnostics.append(Diagnostic(.specification, message, severity: .warning, remedy: remedy, at: span))
     }
 
-    /// The key at hand as messages name it.
-    var subject: String { path.last?.quoted() ?? "the lab" }
+    /// Whether the value at hand is an element of the list under the last key.
+    private var isElement = false
+
+    /// The value at hand as messages name it.
+    var subject: String {
+        guard let key = path.last else { return "the lab" }
+        return isElement ? "a value of \(key.quoted())" : key.quoted()
+    }
 
     /// Reports that the value at hand is of the wrong kind.
     func wrongKind(_ node: YAMLNode, wanted noun: String, remedy: String? = nil) {
+        guard !node.isNull else {
+            error("\(subject) is empty", remedy: "write \(noun), or leave it out", at: node.span)
+            return
+        }
         error("\(subject) must be \(noun), not \(node.kind)", remedy: remedy, at: node.span)
     }
 
     /// Decodes under a key.
     func under<Value>(_ key: String, _ body: () -> Value) -> Value {
+        let wasElement = isElement
         path.append(key)
-        defer { path.removeLast() }
+        isElement = false
+        defer {
+            path.removeLast()
+            isElement = wasElement
+        }
+        return body()
+    }
+
+    /// Decodes an element of a list.
+    func element<Value>(_ body: () -> Value) -> Value {
+        let wasElement = isElement
+        isElement = true
+        defer { isElement = wasElement }
         return body()
     }
 }
@@ -106,5 +142,5 @@ extension YAMLNode {
     }
 
     /// Whether it is a text that still has a `${{ … }}` which could not be filled in; that was reported.
-    var isUnresolved: Bool { scalar?.text.contains("${{") ?? false }
+    var isUnresolved: Bool { scalar?.text.hasExpression ?? false }
 }

@@ -36,8 +36,7 @@ extension Form where Value == String {
         ) { scalar, node, decoding in
             if node.isNull {
                 if orNull { return "" }
-                decoding.error(
-                    "\(decoding.subject) is empty", remedy: "write \(noun), or leave the key out", at: node.span)
+                decoding.wrongKind(node, wanted: noun)
                 return nil
             }
             guard !scalar.text.unicodeScalars.contains("\0") else {
@@ -53,7 +52,7 @@ extension Form where Value == String {
         var form = text(noun).then { text, node, decoding -> String? in
             guard text.contains(where: { !$0.isWhitespace }) else {
                 decoding.error(
-                    "\(decoding.subject) is empty", remedy: "write \(noun), or leave the key out", at: node.span)
+                    "\(decoding.subject) is empty", remedy: "write \(noun), or leave it out", at: node.span)
                 return nil
             }
             return text
@@ -145,7 +144,7 @@ extension Form where Value: CaseIterable & RawRepresentable & Sendable, Value.Ra
         let noun = words.count == 1 ? "`\(words[0])`" : "one of " + words.map { "`\($0)`" }.joined(separator: ", ")
         return scalar(noun, schema: ["enum": .array(words.map { .string($0) })]) { scalar, node, decoding in
             if let value = Value(rawValue: scalar.text) { return value }
-            decoding.wrongKind(node, wanted: noun, remedy: didYouMean(scalar.text, words))
+            decoding.wrongKind(node, wanted: noun, remedy: decoding.didYouMean(scalar.text, words))
             return nil
         }
     }

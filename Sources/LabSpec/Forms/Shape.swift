@@ -14,6 +14,11 @@ struct Place: Sendable {
     var span: SourceSpan?
     /// Where each known key's value is; a key is here even when its value was refused.
     var keys: [String: SourceSpan] = [:]
+    /// Keys that were probably meant, by what is written instead.
+    var misspelt: [String: SourceSpan] = [:]
+
+    /// Whether a key is there, well spelt or not.
+    func says(_ key: String) -> Bool { keys[key] != nil || misspelt[key] != nil }
 }
 
 /// A map with known keys: the one declaration from which decoding, "did you mean" and the schema come.
@@ -45,32 +50,38 @@ struct Shape<Value: Draft>: Sendable {
     private func decode(_ node: YAMLNode, _ decoding: Decoding, orNull: Bool) -> Value? {
         var draft = Value()
         guard let entries = node.entries ?? (orNull && node.isNull ? [] : nil) else {
-            decoding.wrongKind(
-                node,
-                wanted: "\(noun) with keys such as \(fields.prefix(3).map { "`\($0.name)`" }.joined(separator: ", "))")
+            let names = fields.prefix(3).map { "`\($0.name)`" }.joined(separator: ", ")
+            decoding.wrongKind(node, wanted: "a map with keys such as \(names)")
             return nil
         }
         draft.place.span = entries.first?.keySpan ?? node.span
+        var given: [String: SourceSpan] = [:]
         for entry in entries {
             guard let field = fields.first(where: { $0.name == entry.key }) else {
+                // A shape has few keys, so this stays cheap.
+                let meant = closest(to: entry.key, in: fields.map(\.name))
+                let all = "it has \(fields.map(\.name).joined(separator: ", "))"
                 decoding.error(
                     "\(noun) has no key \(entry.key.quoted())",
-                    remedy: didYouMean(entry.key, fields.map(\.name))
-                        ?? "it has \(fields.map(\.name).joined(separator: ", "))",
+                    remedy: meant.map { "did you mean \($0.quoted())?" } ?? all,
                     at: entry.keySpan)
+                // What is misspelt is not missing too.
+                if let meant { draft.place.misspelt[meant] = entry.keySpan }
                 continue
             }
+            given[field.name] = entry.keySpan
             draft.place.keys[field.name] = entry.value.span
             decoding.under(field.name) { field.decode(entry.value, decoding, &draft) }
         }
-        checkPresence(
-            Dictionary(entries.map { ($0.key, $0.keySpan) }) { first, _ in first }, draft.place.span, decoding)
+        checkPresence(given, misspelt: draft.place.misspelt, draft.place.span, decoding)
         return draft
     }
 
     /// Reports keys that are missing or exclude each other.
-    private func checkPresence(_ given: [String: SourceSpan], _ span: SourceSpan?, _ decoding: Decoding) {
-        for field in fields where given[field.name] == nil {
+    private func checkPresence(
+        _ given: [String: SourceSpan], misspelt: [String: SourceSpan], _ span: SourceSpan?, _ decoding: Decoding
+    ) {
+        for field in fields where given[field.name] == nil && misspelt[field.name] == nil {
             guard let example = field.required else { continue }
             decoding.error("\(noun) needs the key `\(field.name)`", remedy: "add `\(example)`", at: span)
         }
@@ -82,7 +93,7 @@ struct Shape<Value: Draft>: Sendable {
                 "\(noun) takes only one of " + present.map { "`\($0.name)`" }.joined(separator: " and "),
                 remedy: "keep one", at: last.span)
         }
-        if !atLeastOne.isEmpty, !atLeastOne.contains(where: { given[$0] != nil }) {
+        if !atLeastOne.isEmpty, !atLeastOne.contains(where: { given[$0] != nil || misspelt[$0] != nil }) {
             decoding.error(
                 "\(noun) needs one of " + atLeastOne.map { "`\($0)`" }.joined(separator: ", "), at: span)
         }

@@ -100,17 +100,3 @@ extension Form where Value == [Named<String>] {
         of: .text("text", orNull: true), keys: Names.variableSchemaPattern, allowEmpty: true,
         checkKey: Names.checkVariable)
 }
-
-/// How much a lab may ask for, so that a slip of the pen is an error and not an exhausted host.
-enum Limits {
-    /// Guests of a group, and of a lab.
-    static let guests = 10_000
-    /// Repetitions of a task.
-    static let repetitions = 1_000_000
-    /// Runs of all tasks on all guests in all cells of a matrix.
-    static let runs = 1_000_000
-    /// Cells of a matrix.
-    static let cells = 1000
-    /// Characters of a regular expression, and its parentheses.
-    static let pattern = (length: 2000, groups: 100)
-}

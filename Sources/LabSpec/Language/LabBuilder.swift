@@ -9,8 +9,8 @@ struct LabBuilder {
     private let decoding: Decoding
     /// Names that the file declares; one whose value was refused is still not unknown.
     private let declaredGuests: [String]
-    private let knownImages: [String]
-    private let knownNetworks: [String]
+    private let knownImages: KnownNames
+    private let knownNetworks: KnownNames
 
     /// A builder for the draft of `root`.
     init(draft: LabDraft, root: YAMLNode, catalog: Set<String>, paths: HostPaths, decoding: Decoding) {
@@ -22,8 +22,8 @@ struct LabBuilder {
         self.paths = paths
         self.decoding = decoding
         declaredGuests = declared("guests")
-        knownImages = declared("images") + self.catalog
-        knownNetworks = declared("networks")
+        knownImages = KnownNames(declared("images") + self.catalog)
+        knownNetworks = KnownNames(declared("networks"))
     }
 
     /// The lab; complete only when nothing was reported.
@@ -31,7 +31,8 @@ struct LabBuilder {
         let images = self.images()
         let networks = self.networks()
         let groups = self.groups()
-        let fleet = Fleet(groups, declared: declaredGuests, decoding)
+        let uncounted = (draft.guests ?? []).filter { $0.value.place.keys["count"] != nil && $0.value.count == nil }
+        let fleet = Fleet(groups, declared: declaredGuests, uncounted: Set(uncounted.map(\.name)), decoding)
         let tasks = self.tasks(fleet)
         NeedsGraph(draft.tasks ?? []).check(decoding)
         checkUse(groups)
@@ -59,16 +60,16 @@ struct LabBuilder {
         if let from = image.from, !catalog.contains(from.value) {
             decoding.error(
                 "the catalog has no image \(from.value.quoted())",
-                remedy: didYouMean(from.value, catalog) ?? "it has \(catalog.joined(separator: ", "))",
+                remedy: decoding.didYouMean(from.value, catalog) ?? "it has \(catalog.joined(separator: ", "))",
                 at: from.span)
         }
         let given = image.place.keys
-        if given["initrd"] != nil, given["kernel"] == nil, given["from"] == nil {
+        if given["initrd"] != nil, !image.place.says("kernel"), !image.place.says("from") {
             decoding.error("an initrd needs a kernel", remedy: "add `kernel: …`", at: given["initrd"])
         }
         var os = image.os
-        if given["os"] == nil, given["from"] == nil {
-            if given["kernel"] != nil {
+        if !image.place.says("os"), !image.place.says("from") {
+            if image.place.says("kernel") {
                 os = .linux
             } else {
                 decoding.error(
@@ -125,7 +126,7 @@ struct LabBuilder {
     }
 
     private func group(_ guest: GuestDraft, own named: Named<GuestDraft>) -> GuestGroup {
-        let hasImage = named.value.place.keys["image"] != nil || draft.defaults?.place.keys["image"] != nil
+        let hasImage = named.value.place.says("image") || draft.defaults?.place.says("image") == true
         if !hasImage {
             decoding.error(
                 "the guest group \(named.name.quoted()) has no image", remedy: "add `image: debian`", at: named.nameSpan
@@ -152,7 +153,7 @@ struct LabBuilder {
             if !knownImages.contains(image.value) {
                 decoding.error(
                     "there is no image \(image.value.quoted())",
-                    remedy: didYouMean(image.value, knownImages)
+                    remedy: decoding.didYouMean(image.value, knownImages.names)
                         ?? "the catalog has \(catalog.joined(separator: ", ")); declare your own under `images:`",
                     at: image.span)
             }
@@ -162,7 +163,8 @@ struct LabBuilder {
             if !knownNetworks.contains(network.value) {
                 decoding.error(
                     "there is no network \(network.value.quoted())",
-                    remedy: didYouMean(network.value, knownNetworks) ?? "declare it under `networks:`", at: network.span
+                    remedy: decoding.didYouMean(network.value, knownNetworks.names) ?? "declare it under `networks:`",
+                    at: network.span
                 )
             } else if !seen.insert(network.value).inserted {
                 decoding.error(
@@ -188,6 +190,7 @@ struct LabBuilder {
 
     /// Warns of what is declared and never used.
     private func checkUse(_ groups: [GuestGroup]) {
+        guard !decoding.hasErrors else { return }
         let usedImages = Set(groups.map(\.image))
         for image in draft.images ?? [] where !usedImages.contains(image.name) {
             decoding.warning("no guest boots the image \(image.name.quoted())", at: image.nameSpan)
@@ -232,27 +235,42 @@ struct LabBuilder {
     }
 
     private func action(_ task: TaskDraft) -> TaskAction {
-        if let run = task.run { return .run(run) }
-        if let script = task.script {
-            return .script(path: paths.check(script, as: .file, what: "the script", decoding))
-        }
-        if let lua = task.lua {
+        let script = task.script.map { paths.check($0, as: .file, what: "the script", decoding) }
+        let lua = task.lua.map { lua -> LuaSource in
             guard lua.value.hasSuffix(".lua"), !lua.value.contains(where: \.isNewline) else {
-                return .lua(.inline(lua.value))
+                return .inline(lua.value)
             }
-            return .lua(.file(path: paths.check(lua, as: .file, what: "the Lua file", decoding)))
+            return .file(path: paths.check(lua, as: .file, what: "the Lua file", decoding))
         }
-        return .nothing
+        if let run = task.run { return .run(run) }
+        if let script { return .script(path: script) }
+        return lua.map { .lua($0) } ?? .nothing
     }
 
     private func copy(_ put: Named<String>) -> FileCopy {
         let source = Located(put.name, at: put.nameSpan)
         let host =
-            put.name.contains("${{")
+            put.name.hasExpression
             ? put.name : paths.check(source, as: .fileOrFolder, what: "the source", decoding)
         GuestPaths.check(Located(put.value, at: put.valueSpan), key: "put", decoding)
         return FileCopy(host: host, guest: put.value, span: put.nameSpan)
     }
+}
+
+/// Names that a reference may use.
+private struct KnownNames {
+    let names: [String]
+    /// Whether a name awaits a matrix value that could not be found: then any reference may mean it.
+    private let isOpen: Bool
+    private let set: Set<String>
+
+    init(_ names: [String]) {
+        self.names = names
+        set = Set(names)
+        isOpen = names.contains { $0.hasExpression }
+    }
+
+    func contains(_ name: String) -> Bool { isOpen || set.contains(name) }
 }
 
 /// Paths within guests.

@@ -49,7 +49,12 @@ struct TaskDraft: Draft {
             Field("if", \.condition, .condition, "`always()`: also when what it needs did not pass."),
             Field("env", \.env, .environment, "Its environment, over the guest's."),
             Field(
-                "put", \.put, .dictionary(of: .line("a path in the guest"), keys: "\\S") { _, _, _ in true },
+                "put", \.put,
+                .dictionary(of: .line("a path in the guest"), keys: "\\S") { path, span, decoding in
+                    if path.contains(where: { !$0.isWhitespace }) { return true }
+                    decoding.error("`put` has an empty path", remedy: "name a file or a folder", at: span)
+                    return false
+                },
                 "Files and folders copied into the guest before it runs: host path to absolute guest path."),
             Field(
                 "get", \.get, .listOrOne(of: Form<String>.line("a path in the guest").located),

@@ -1,0 +1,101 @@
+import Diagnostics
+import Glibc
+import Synchronization
+
+/// What a run has made on this host, written down before it is made, so that whatever kills the run, `vmlab gc` can
+/// remove the rest.
+///
+/// The runner holds a lock on the journal for its whole life: whoever gets the lock knows that the run is over.
+public final class RunJournal: Sendable {
+    /// Who and where.
+    public let head: RunHead
+    /// The run's id.
+    public var id: String { head.run }
+    /// A folder of this run's own for temporary files, with a short path; gone after `end`.
+    public var directory: String { head.directory }
+
+    private let file: Mutex<OwnedDescriptor>
+    private let folder: String
+
+    /// Begins a run: its journal and its temporary folder are there when this returns. Throws a `Diagnostic`.
+    public static func begin(
+        lab: String, results: String?, in folders: RunFolders = .standard
+    ) throws -> RunJournal {
+        try folders.makeTemporary()
+        do throws(SystemCallError) {
+            return try RunJournal(lab: lab, results: results, folders)
+        } catch {
+            throw error.diagnostic("cannot begin a run")
+        }
+    }
+
+    private init(lab: String, results: String?, _ folders: RunFolders) throws(SystemCallError) {
+        var now = time(nil)
+        let random = String(UInt32.random(in: 0..<(36 * 36 * 36 * 36)), radix: 36)
+        let run = "\(Self.stamp(&now))-\(getpid())-\(random)"
+        let folder = "\(folders.journals)/\(run)"
+        self.folder = folder
+        head = RunHead(
+            run: run, processID: getpid(), startTime: ProcessTable().startTime(of: getpid()) ?? 0,
+            bootID: RunRecord.bootID, lab: lab, results: results,
+            directory: "\(folders.temporary)/\(getpid())-\(random)", began: Int64(now))
+        try FileTree.makeFolder(folder, mode: 0o700)
+        // Under its name only once it is locked and has its head, so that a collector never sees less.
+        let (draft, journal) = (folder + "/draft", folder + "/journal")
+        let descriptor = try OwnedDescriptor.open(draft, O_WRONLY | O_CREAT | O_EXCL | O_APPEND)
+        let number = descriptor.number
+        try systemCall("flock", draft) { flock(number, LOCK_EX | LOCK_NB) }
+        try Self.append(RunRecord.line(head), to: number, draft)
+        try systemCall("rename", draft) { rename(draft, journal) }
+        file = Mutex(descriptor)
+        let directory = head.directory
+        do throws(SystemCallError) {
+            try systemCall("mkdir", directory) { mkdir(directory, 0o700) }
+        } catch {
+            end()
+            throw error
+        }
+    }
+
+    /// Writes down a resource: a path before it is made, a child as soon as it has started.
+    public func record(_ resource: RunResource) throws(SystemCallError) {
+        let line = RunRecord.line(resource)
+        let result = file.withLock { file -> Result<Void, SystemCallError> in
+            guard file.isOpen else { return .success(()) }
+            do throws(SystemCallError) {
+                return .success(try Self.append(line, to: file.number, folder))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    /// Ends the run: removes its temporary folder, then the journal. Call it when all else is gone. Safe to repeat.
+    ///
+    /// What cannot be removed keeps the journal, for `vmlab gc` to try again.
+    public func end() {
+        file.withLock { file in
+            guard file.isOpen else { return }
+            do {
+                try FileTree.remove(head.directory)
+                try FileTree.remove(folder)
+            } catch {}
+            file.close()
+        }
+    }
+
+    private static func append(_ line: [UInt8], to number: Int32, _ path: String) throws(SystemCallError) {
+        // One write with O_APPEND: a line is there in full or, after a crash or on a full disk, is a torn last one.
+        let written = try systemCall("write", path) { write(number, line, line.count) }
+        guard written == line.count else { throw SystemCallError("write", errno: ENOSPC, path) }
+    }
+
+    private static func stamp(_ now: inout time_t) -> String {
+        var parts = tm()
+        gmtime_r(&now, &parts)
+        func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        let date = "\(parts.tm_year + 1900)\(two(parts.tm_mon + 1))\(two(parts.tm_mday))"
+        return "\(date)-\(two(parts.tm_hour))\(two(parts.tm_min))\(two(parts.tm_sec))"
+    }
+}

@@ -1,0 +1,274 @@
+import GuestConsole
+import LabTestSupport
+import Synchronization
+import Testing
+
+/// The guest's side of a session, played.
+private struct Play: Sendable {
+    let guest = ScriptedGuest()
+    let session: CommandSession
+
+    init(_ dialect: Dialect = .sh) {
+        session = CommandSession(channel: guest, dialect: dialect)
+    }
+
+    /// Greets and answers the setup, as a real shell does.
+    static func opened() async throws -> Play {
+        let play = Play()
+        play.guest.say("[boot] noise\n\nVMLAB READY sh\n")
+        async let setUp: Void = play.answerSetup()
+        try await play.session.open(deadline: .after(.seconds(5)))
+        try await setUp
+        return play
+    }
+
+    func answerSetup() async throws {
+        // … "printf %s%s 0123456789abcdef 0123456789abcdef\n": the shell joins what the line keeps apart.
+        var heard = ""
+        while heard.split(separator: "printf %s%s ").count < 2 || !heard.hasSuffix("\n") {
+            heard += try await guest.hear(until: "\n")
+        }
+        let halves = try #require(heard.split(separator: "printf %s%s ").last).split(separator: " ")
+        guest.say(halves.joined().filter { $0 != "\n" })
+    }
+
+    /// Hears `v NONCE 'script'` and returns the nonce.
+    func hearCommand() async throws -> String {
+        let line = try await guest.hear(until: "\n")
+        let words = line.split(separator: " ")
+        #expect(words.first == "v")
+        return String(words[1])
+    }
+}
+
+@Suite(.timeLimit(.minutes(1)))
+struct SessionTests {
+    @Test func aCommandIsOneLineAndItsOutputTheBytesBetweenTheMarkers() async throws {
+        let play = try await Play.opened()
+        async let result = play.session.run("echo 'it''s'\nuname", [("A", "1")])
+        let line = try await play.guest.hear(until: "export A=1'\n")
+        let nonce = String(line.split(separator: " ")[1])
+        #expect(line == "v \(nonce) 'echo '\\''it'\\'''\\''s'\\''\nuname' 'export A=1'\n")
+        #expect(nonce.count == 32)
+        // Late output of something in the background; begin; output; end; and more noise behind it.
+        play.guest.say("stale\u{1e}\(nonce)+out \u{1e}\(nonce) v \(nonce) 'echo\u{1e}\(nonce)-3\nlater")
+        let (exit, output) = try await result
+        #expect(exit == 3)
+        #expect(String(decoding: output, as: UTF8.self) == "out \u{1e}\(nonce) v \(nonce) 'echo")
+    }
+
+    @Test func anAnswerCutAnywhereIsTheSame() async throws {
+        let play = try await Play.opened()
+        var cut = 1
+        while true {
+            async let result = play.session.run("x")
+            let nonce = try await play.hearCommand()
+            let answer = Array("noise\u{1e}\(nonce)+a\u{1e}b\n\u{1e}\(nonce.prefix(31))\u{1e}\(nonce)--7\r\n".utf8)
+            play.guest.say(Array(answer.prefix(cut)))
+            if cut < answer.count { play.guest.say(Array(answer.dropFirst(cut))) }
+            let (exit, output) = try await result
+            #expect(exit == -7)
+            #expect(String(decoding: output, as: UTF8.self) == "a\u{1e}b\n\u{1e}\(nonce.prefix(31))")
+            cut += 1
+            if cut > answer.count { break }
+        }
+        // And byte by byte.
+        async let result = play.session.run("x")
+        let nonce = try await play.hearCommand()
+        for byte in "\u{1e}\(nonce)+\u{1e}\u{1e}\u{1e}\(nonce)-4294967295\n".utf8 { play.guest.say([byte]) }
+        let (exit, output) = try await result
+        #expect(exit == -1)
+        #expect(output == [0x1e, 0x1e])
+    }
+
+    @Test func outputComesAsItIsPrinted() async throws {
+        let play = try await Play.opened()
+        let (pieces, continuation) = AsyncStream.makeStream(of: String.self)
+        async let result = play.session.run(GuestCommand("x"), deadline: .after(.seconds(5))) {
+            continuation.yield(String(decoding: $0, as: UTF8.self))
+        }
+        let nonce = try await play.hearCommand()
+        var iterator = pieces.makeAsyncIterator()
+        play.guest.say("\u{1e}\(nonce)+Password: ")
+        #expect(await iterator.next() == "Password: ")
+        play.guest.say("\u{1e}")
+        play.guest.say("more")
+        #expect(await iterator.next() == "\u{1e}more")
+        play.guest.say("\u{1e}\(nonce)-0\n")
+        #expect(try await result.exit == 0)
+    }
+
+    @Test func aPeerThatStopsAnswering() async throws {
+        let play = try await Play.opened()
+        await #expect(throws: ConsoleError.deadline) {
+            _ = try await play.session.run(GuestCommand("x"), deadline: .after(.milliseconds(50)))
+        }
+        await #expect(throws: ConsoleError.busy) {
+            _ = try await play.session.run(GuestCommand("x"), deadline: .after(.milliseconds(50)))
+        }
+        #expect(!(await play.session.interrupt(grace: .milliseconds(50))))
+    }
+
+    @Test func silenceIsBrokenByAnyByte() async throws {
+        let play = try await Play.opened()
+        let start = ContinuousClock.now
+        let running = Task {
+            try await play.session.run(
+                GuestCommand("x"), deadline: .after(.seconds(30)), silence: .milliseconds(200))
+        }
+        let nonce = try await play.hearCommand()
+        for _ in 0..<6 {
+            try await Task.sleep(for: .milliseconds(60))
+            play.guest.say("\u{1e}\(nonce)+")
+        }
+        await #expect(throws: ConsoleError.silence) { _ = try await running.value }
+        let time = start.duration(to: .now)
+        #expect(time > .milliseconds(500) && time < .seconds(5))
+    }
+
+    @Test func aPeerThatPrintsForEver() async throws {
+        let play = try await Play.opened()
+        let count = Mutex(0)
+        let printing = Task {
+            let nonce = try await play.hearCommand()
+            play.guest.say("\u{1e}\(nonce)+")
+            while !Task.isCancelled {
+                play.guest.say(Array(repeating: UInt8(ascii: "y"), count: 4096))
+                await Task.yield()
+            }
+        }
+        await #expect(throws: ConsoleError.deadline) {
+            _ = try await play.session.run(
+                GuestCommand("yes"), deadline: .after(.milliseconds(100)), silence: .milliseconds(50)
+            ) { piece in count.withLock { $0 += piece.count } }
+        }
+        let atTheEnd = count.withLock { $0 }
+        #expect(atTheEnd > 0)
+        await Task.yield()
+        printing.cancel()
+        _ = await printing.result
+        #expect(count.withLock { $0 } == atTheEnd)
+    }
+
+    @Test func theChannelClosesInMidCommand() async throws {
+        let play = try await Play.opened()
+        let running = Task { try await play.session.run("x") }
+        _ = try await play.hearCommand()
+        play.guest.close()
+        await #expect(throws: ConsoleError.channelClosed) { _ = try await running.value }
+        await #expect(throws: ConsoleError.channelClosed) { _ = try await play.session.run("y") }
+        #expect(!(await play.session.interrupt(grace: .seconds(1))))
+    }
+
+    @Test func cancellationEndsTheWaitAtOnce() async throws {
+        let play = try await Play.opened()
+        let running = Task { try await play.session.run("x", seconds: 60) }
+        let nonce = try await play.hearCommand()
+        running.cancel()
+        await #expect(throws: ConsoleError.cancelled) { _ = try await running.value }
+        // Ctrl-C waits until the command runs: typed sooner it would be lost.
+        async let freed = play.session.interrupt(grace: .seconds(5))
+        play.guest.say("\u{1e}\(nonce)+")
+        #expect(try await play.guest.hear(until: "\u{3}") == "\u{3}")
+        play.guest.say("^C\u{1e}\(nonce)-130\n")
+        #expect(await freed)
+        async let result = play.session.run("y")
+        let next = try await play.hearCommand()
+        play.guest.say("\u{1e}\(next)+\u{1e}\(next)-0\n")
+        #expect(try await result.exit == 0)
+    }
+
+    @Test func aGreetingBeforeTheCommandRunsIsANewShell() async throws {
+        let play = try await Play.opened()
+        let running = Task { try await play.session.run("x") }
+        _ = try await play.hearCommand()
+        play.guest.say("\nVMLAB READY sh\n")
+        await #expect(throws: ConsoleError.greetedAgain) { _ = try await running.value }
+        async let setUp: Void = play.answerSetup()
+        try await play.session.open(deadline: .after(.seconds(5)))
+        try await setUp
+    }
+
+    @Test func aGreetingInTheOutputIsOnlyOutput() async throws {
+        let play = try await Play.opened()
+        async let result = play.session.run("x")
+        let nonce = try await play.hearCommand()
+        play.guest.say("\u{1e}\(nonce)+a\nVMLAB READY sh\nb")
+        // The session asks who is there; the command goes on, ends, and only then does the shell answer.
+        let probe = try await play.guest.hear(until: "printf %s%s ")
+        #expect(probe.hasPrefix("\n"))
+        play.guest.say("c\u{1e}\(nonce)-0\n")
+        let (exit, output) = try await result
+        #expect(exit == 0)
+        #expect(String(decoding: output, as: UTF8.self) == "a\nVMLAB READY sh\nbc")
+    }
+
+    @Test func aGreetingWithAnAnswerToTheProbeIsANewShell() async throws {
+        let play = try await Play.opened()
+        let running = Task { try await play.session.run("x") }
+        let nonce = try await play.hearCommand()
+        play.guest.say("\u{1e}\(nonce)+a\nVMLAB READY sh\n")
+        try await play.answerSetup()
+        await #expect(throws: ConsoleError.greetedAgain) { _ = try await running.value }
+    }
+
+    @Test func aGreetingWhileIdleIsTold() async throws {
+        let play = try await Play.opened()
+        play.guest.say("\nVMLAB REA")
+        play.guest.say("DY sh\n")
+        while true {
+            do { _ = try await play.session.run(GuestCommand("x"), deadline: .after(.milliseconds(20))) } catch {
+                if error == .greetedAgain { break }
+                _ = await play.session.interrupt(grace: .milliseconds(1))
+            }
+        }
+    }
+
+    @Test func aRebootThatWasAskedFor() async throws {
+        let play = try await Play.opened()
+        play.session.expectReboot()
+        await #expect(throws: ConsoleError.deadline) {
+            try await play.session.open(deadline: .after(.milliseconds(30)))
+        }
+        play.guest.say("\nVMLAB READY sh\n")
+        async let setUp: Void = play.answerSetup()
+        try await play.session.open(deadline: .after(.seconds(5)))
+        try await setUp
+    }
+
+    @Test func whatNoShellCanBeGiven() async throws {
+        let play = try await Play.opened()
+        for command in [
+            GuestCommand("a\0b"), GuestCommand("x", environment: [("A B", "")]),
+            GuestCommand("x", environment: [("1A", "")]), GuestCommand("x", environment: [("A", "\0")]),
+            GuestCommand("x", environment: [("", "")]),
+        ] {
+            do throws(ConsoleError) {
+                _ = try await play.session.run(command, deadline: .after(.seconds(1)))
+                Issue.record("accepted \(command)")
+            } catch {
+                guard case .invalidCommand = error else {
+                    Issue.record("\(error)")
+                    return
+                }
+            }
+        }
+    }
+
+    @Test func anEndMarkerWithoutAStatus() async throws {
+        let play = try await Play.opened()
+        async let result = play.session.run("x")
+        let nonce = try await play.hearCommand()
+        play.guest.say("\u{1e}\(nonce)+\u{1e}\(nonce)-what?\n")
+        do {
+            _ = try await result
+            Issue.record("no error")
+        } catch let error as ConsoleError {
+            guard case .protocolViolation(let text) = error else {
+                Issue.record("\(error)")
+                return
+            }
+            #expect(text.contains("what?"))
+        }
+    }
+}

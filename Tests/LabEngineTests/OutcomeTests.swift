@@ -1,0 +1,193 @@
+import LabResults
+import LabSpec
+import LabTestSupport
+import Testing
+
+@testable import LabEngine
+
+/// What becomes of single tasks, on real shells.
+@Suite("Outcomes of tasks", .timeLimit(.minutes(1)))
+struct OutcomeTests {
+    @Test("a command passes or fails by its exit status")
+    func exitStatus() async throws {
+        let lab = TestLab(tasks: [
+            task("good", "echo hello"), task("bad", "echo oops; exit 3"),
+            task("three", "exit 3").with { $0.expect.exit = [0, 3] },
+        ])
+        let run = try await TestLab.$inspect.withValue({ run in
+            let bad = try run.result("bad")
+            #expect(run.output(bad) == "oops\n")
+        }) { try await lab.run() }
+        #expect(run.status == .taskFailed)
+        let good = try run.result("good")
+        #expect(good.outcome == .passed)
+        #expect(good.exit == 0)
+        #expect(good.outputTail == "hello\n")
+        #expect(good.attempts == 1)
+        let bad = try run.result("bad")
+        #expect(bad.outcome == .failed)
+        #expect(bad.message == "exit status 3, expected 0")
+        #expect(try run.result("three").outcome == .passed)
+    }
+
+    @Test("all pass: exit status 0")
+    func passed() async throws {
+        #expect(try await TestLab(tasks: [task("good")]).run().status == .passed)
+    }
+
+    @Test(
+        "output patterns", arguments: [
+            ("^two$", "printf 'one\\ntwo\\nthree\\n'", true),
+            ("^two$", "printf 'one\\r\\ntwo\\r\\nthree\\r\\n'", true),
+            ("^two", "echo one two", false),
+            ("one$", "printf 'one two\\n'", false),
+            ("one\\r?\\ntwo", "printf 'one\\r\\ntwo'", true),
+            ("one\\ntwo", "printf 'one\\ntwo'", true),
+            ("^Linux 6\\.", "echo Linux 6.1.0", true),
+            ("^$", "true", true),
+            (".", "true", false),
+            ("Ä+", "echo ÄÄ", true),
+            ("^\\d+\\s\\w+$", "echo '12 ab'", true),
+            ("e$", "printf 'caf\\303\\251'", false),
+            ("b", "printf 'a\\000b\\377'", true),
+        ])
+    func patterns(pattern: String, command: String, matches: Bool) async throws {
+        let run = try await TestLab(tasks: [task("t", command).with { $0.expect.stdout = [Pattern(pattern)] }]).run()
+        let result = try run.result("t")
+        #expect(result.outcome == (matches ? .passed : .failed))
+        if !matches { #expect(result.message == "the output does not match /\(pattern)/") }
+    }
+
+    @Test("a task's environment: the lab's words, the group's, its own")
+    func environment() async throws {
+        let script = #"echo "$VMLAB_LAB|$VMLAB_GUEST|$VMLAB_TASK|$VMLAB_INDEX|$A|$B""#
+        let lab = TestLab(
+            groups: [group("g", env: [EnvironmentVariable("A", "group"), EnvironmentVariable("B", "it's\n$B")])],
+            tasks: [
+                task("t", script).with {
+                    $0.repetitions = 2
+                    $0.env = [EnvironmentVariable("A", "task")]
+                }
+            ])
+        let run = try await lab.run()
+        #expect(try run.result("t", index: 1).outputTail == "test|g|t|1|task|it's\n$B\n")
+        #expect(try run.result("t", index: 2).outputTail == "test|g|t|2|task|it's\n$B\n")
+    }
+
+    @Test("a script of the host is run; one that is missing or not text is an error")
+    func scripts() async throws {
+        try await withTemporaryFolder { folder in
+            try write("echo from a script\n", to: folder + "/good.sh")
+            try write([0xff, 0xfe, 0], to: folder + "/bad.sh")
+            let lab = TestLab(tasks: [
+                task("good").with { $0.action = .script(path: folder + "/good.sh") },
+                task("bad").with { $0.action = .script(path: folder + "/bad.sh") },
+                task("none").with { $0.action = .script(path: folder + "/none.sh") },
+                task("after"),
+            ])
+            let run = try await lab.run()
+            #expect(try run.result("good").outputTail == "from a script\n")
+            #expect(try run.result("bad").outcome == .error)
+            #expect(try run.result("bad").message?.contains("not text in UTF-8") == true)
+            #expect(try run.result("none").message?.contains("none.sh") == true)
+            #expect(try run.result("after").outcome == .passed)
+            #expect(run.status == .infrastructure)
+        }
+    }
+
+    @Test("a task that runs too long is a timeout, and its guest goes on")
+    func timeout() async throws {
+        let lab = TestLab(tasks: [
+            task("slow", "echo begun; sleep 100").with { $0.timeout = .milliseconds(300) }, task("next", "echo fine"),
+        ])
+        let run = try await lab.run()
+        let slow = try run.result("slow")
+        #expect(slow.outcome == .timeout)
+        #expect(slow.message == "did not end within 0.3s")
+        #expect(slow.outputTail == "begun\n")
+        #expect(try run.result("next").outcome == .passed)
+        #expect(run.status == .deadline)
+        #expect(run.failedGuests.isEmpty)
+    }
+
+    @Test("a task that falls silent is a timeout; one that talks is none")
+    func silence() async throws {
+        var lab = TestLab(tasks: [
+            task("talks", "for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done"), task("silent", "echo a; sleep 100"),
+            task("next"),
+        ])
+        lab.timeouts.silence = .milliseconds(700)
+        let run = try await lab.run()
+        #expect(try run.result("talks").outcome == .passed)
+        #expect(try run.result("silent").outcome == .timeout)
+        #expect(try run.result("silent").message == "printed nothing for 0.7s")
+        #expect(try run.result("next").outcome == .passed)
+        #expect(run.status == .deadline)
+    }
+
+    @Test("a command that ignores Ctrl-C costs its guest, and that is told")
+    func unstoppable() async throws {
+        let lab = TestLab(tasks: [
+            task("stubborn", "trap '' INT; while :; do sleep 1; done").with { $0.timeout = .milliseconds(300) },
+            task("next"),
+        ])
+        let run = try await lab.run()
+        #expect(try run.result("stubborn").outcome == .timeout)
+        #expect(try run.result("next").outcome == .error)
+        #expect(run.failedGuests["g"]?.contains("stubborn") == true)
+        #expect(run.status == .infrastructure)
+    }
+
+    @Test("a last command that ignores Ctrl-C is a timeout and nothing worse")
+    func unstoppableLast() async throws {
+        let lab = TestLab(tasks: [
+            task("stubborn", "trap '' INT; while :; do sleep 1; done").with { $0.timeout = .milliseconds(300) }
+        ])
+        let run = try await lab.run()
+        #expect(try run.result("stubborn").outcome == .timeout)
+        #expect(run.status == .deadline)
+    }
+
+    @Test("10 MB of output arrive whole and are searched")
+    func muchOutput() async throws {
+        let lab = TestLab(tasks: [
+            task("t", "yes 0123456789abcdef0123456789abcdef | head -c 10000000; echo; echo the end").with {
+                $0.expect.stdout = [Pattern("^the end$")]
+            }
+        ])
+        let run = try await lab.run()
+        #expect(try run.result("t").outcome == .passed)
+        #expect(try run.result("t").outputBytes == 10_000_009)
+    }
+
+    @Test("more output than is searched is no error")
+    func tooMuchOutput() async throws {
+        let lab = TestLab(tasks: [
+            task("t", "echo first; head -c 17000000 /dev/zero").with { $0.expect.stdout = [Pattern("^first$")] }
+        ])
+        #expect(try await lab.run().result("t").outcome == .passed)
+    }
+
+    @Test("the reboot of a task gives its guest a new shell")
+    func reboot() async throws {
+        let lab = TestLab(tasks: [
+            task("first", "echo $PPID > before").with { $0.reboot = true },
+            task("second", "test $(cat before) != $PPID"),
+            LabTask(name: "only", targets: [.every(["g"])], action: .nothing, reboot: true), task("third"),
+        ])
+        let run = try await lab.run()
+        #expect(run.status == .passed)
+        #expect(run.finished.map(\.outcome) == [.passed, .passed, .passed, .passed])
+    }
+
+    @Test("a guest whose shell starts anew in mid-task is usable afterwards")
+    func shellRestarts() async throws {
+        let lab = TestLab(tasks: [
+            task("kills", "kill -9 $PPID; sleep 5"), task("next", "echo fine"),
+        ])
+        let run = try await lab.run()
+        #expect(try run.result("kills").outcome == .error)
+        #expect(try run.result("kills").message?.contains("restarted") == true)
+        #expect(try run.result("next").outcome == .passed)
+    }
+}

@@ -1,0 +1,188 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabResults
+import LabSpec
+import LabTestSupport
+import Synchronization
+import Testing
+
+@testable import LabEngine
+
+/// Keeps a run's events.
+final class RecordingSink: RunSink {
+    private let state = Mutex<(events: [RecordedEvent], watchers: [Watcher])>(([], []))
+
+    private struct Watcher {
+        let wanted: @Sendable (RunEvent) -> Bool
+        let seen: Completion<Void>
+    }
+
+    func receive(_ recorded: RecordedEvent) {
+        let seen = state.withLock { state in
+            state.events.append(recorded)
+            return state.watchers.filter { $0.wanted(recorded.event) }.map(\.seen)
+        }
+        for completion in seen { completion.fulfil(()) }
+    }
+
+    var events: [RunEvent] { state.withLock { $0.events.map(\.event) } }
+
+    /// Returns once an event that satisfies `wanted` has come.
+    func wait(for wanted: @escaping @Sendable (RunEvent) -> Bool) async throws {
+        let completion = Completion<Void>()
+        let already = state.withLock { state in
+            state.watchers.append(Watcher(wanted: wanted, seen: completion))
+            return state.events.contains { wanted($0.event) }
+        }
+        if already { return }
+        try await completion.wait()
+    }
+
+    func waitForStart(of task: String, index: Int = 1) async throws {
+        try await wait {
+            if case .taskStarted(let id, _) = $0 { id.task == task && id.index == index } else { false }
+        }
+    }
+
+    func waitForReady(_ name: String) async throws {
+        try await wait { if case .guestReady(let guest, _) = $0 { guest == name } else { false } }
+    }
+}
+
+/// How a whole lab went.
+struct TestRun {
+    let status: LabResults.ExitStatus
+    let events: [RunEvent]
+    let census: ShellBackend.Census
+    let results: RunDirectory
+    let duration: Duration
+
+    var finished: [TaskResult] {
+        events.compactMap { if case .taskFinished(let result) = $0 { result } else { nil } }
+    }
+
+    func result(_ task: String, on guest: String? = nil, index: Int = 1) throws -> TaskResult {
+        try #require(
+            finished.first { $0.id.task == task && $0.id.index == index && (guest == nil || $0.id.guest == guest) },
+            "no result of \(task)")
+    }
+
+    func output(_ result: TaskResult) -> String {
+        SmallFile.text(results.absolute(RunDirectory.taskOutput(result.id))) ?? "(none)"
+    }
+
+    var failedGuests: [String: String] {
+        var found: [String: String] = [:]
+        for case .guestFailed(let guest, _, let message, _) in events { found[guest] = message }
+        return found
+    }
+
+    func outcomes(_ task: String) -> [Outcome] { finished.filter { $0.id.task == task }.map(\.outcome) }
+}
+
+/// A lab to be run in a test.
+struct TestLab: Sendable {
+    var groups: [GuestGroup] = [group("g")]
+    var tasks: [LabTask] = []
+    var timeouts = Timeouts(boot: .seconds(20), task: .seconds(20))
+    var limit = ByteCount.gibibytes(100)
+    var seats: Int?
+    var boots = 4
+    var stopOnFailure = false
+    var backend = ShellBackend()
+    var image = BootableImage(
+        name: "debian", id: "0", os: .linux, kernel: nil, defaultMemory: .mebibytes(100), minimumMemory: .mebibytes(1))
+
+    var lab: Lab {
+        Lab(
+            name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: "/", groups: groups, tasks: tasks,
+            timeouts: timeouts)
+    }
+
+    func plan() throws -> RunPlan {
+        let facts = ImageFacts(os: image.os, defaultMemory: image.defaultMemory, minimumMemory: image.minimumMemory)
+        let backend = backend
+        return try RunPlan.make(
+            lab: lab, images: ["debian": facts], budget: MemoryBudget(limit: limit, explanation: "a test"), seats: seats,
+            backend: { _ throws(Diagnostic) in backend })
+    }
+
+    /// Runs it, and `beside` at the same time. Checks what must hold after any run. When `cancelled` returns true the run's
+    /// task is cancelled as soon as `beside` returns.
+    @discardableResult
+    func run(
+        cancelling: Bool = false, _ beside: @escaping @Sendable (RecordingSink) async throws -> Void = { _ in }
+    ) async throws -> TestRun {
+        try await withTemporaryFolder { folder in
+            let sink = RecordingSink()
+            let recorder = RunRecorder(sinks: [sink])
+            let results = try RunDirectory.create(lab: "test", out: folder + "/results")
+            let plan = try plan()
+            let journal = try RunJournal.begin(
+                lab: "test", results: nil,
+                in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
+            defer { journal.end() }
+            let run = LabRun(
+                plan: plan, images: ["debian": image],
+                options: LabRun.Options(stopOnFailure: stopOnFailure, boots: boots), recorder: recorder,
+                results: results, journal: journal)
+            let begun = ContinuousClock.now
+            let task = Task { await run.run() }
+            let side = Task { try await beside(sink) }
+            if cancelling {
+                try await side.value
+                task.cancel()
+            }
+            let status = await task.value
+            side.cancel()
+            do { try await side.value } catch is CancellationError {}
+            let ended = TestRun(
+                status: status, events: sink.events, census: backend.census, results: results,
+                duration: ContinuousClock.now - begun)
+            check(ended, against: plan)
+            try Self.inspect?(ended)
+            return ended
+        }
+    }
+
+    /// Reads files of the results while they exist.
+    @TaskLocal static var inspect: (@Sendable (TestRun) throws -> Void)?
+
+    private func check(_ run: TestRun, against plan: RunPlan) {
+        #expect(run.census.live == 0, "machines are left")
+        #expect(run.census.peakMemory <= plan.budget.limit)
+        let declared = plan.runs.map { "\($0.task) \($0.index)" }.sorted()
+        let reported = run.finished.map { "\($0.id.task) \($0.id.index)" }.sorted()
+        #expect(declared == reported, "every run has exactly one result")
+        #expect(Set(run.finished.map(\.id)).count == run.finished.count, "two results have the same id")
+        let ends = run.events.indices.filter { if case .runFinished = run.events[$0] { true } else { false } }
+        #expect(ends == [run.events.count - 1], "runFinished is the last event, once")
+        if case .runFinished(let summary) = run.events.last {
+            #expect(summary.status == run.status)
+            #expect(summary.counts.values.reduce(0, +) == run.finished.count)
+        }
+    }
+}
+
+func group(_ name: String, count: Int? = nil, memory: ByteCount? = nil, env: [EnvironmentVariable] = []) -> GuestGroup {
+    GuestGroup(name: name, count: count, image: "debian", memory: memory, env: env)
+}
+
+/// A task that runs `text` on every named guest.
+func task(_ name: String, _ text: String = "true", on guests: [String] = ["g"], needs: [String] = []) -> LabTask {
+    LabTask(name: name, targets: [.every(guests)], action: .run(text), needs: needs)
+}
+
+/// A task that runs `text` on any of the guests.
+func shared(_ name: String, _ text: String = "true", among guests: [String], repetitions: Int) -> LabTask {
+    LabTask(name: name, targets: [.any(guests)], action: .run(text), repetitions: repetitions)
+}
+
+extension LabTask {
+    func with(_ change: (inout LabTask) -> Void) -> LabTask {
+        var copy = self
+        change(&copy)
+        return copy
+    }
+}

@@ -1,0 +1,117 @@
+import LabEngine
+import LabSpec
+import Testing
+
+@testable import LabMachines
+
+@Suite("QEMU command line")
+struct QEMUCommandLineTests {
+    private func lines(_ accelerator: QEMUCommandLine.Accelerator, _ configuration: MachineConfiguration) -> [String] {
+        let drives = QEMUDrive.all(of: configuration) { $0.hasSuffix(".qcow2") ? .qcow2 : .raw }
+        let words = QEMUCommandLine(accelerator: accelerator).arguments(for: configuration, drives: drives)
+        // One option a line, with its value.
+        return words.reduce(into: []) { lines, word in
+            if word.hasPrefix("-") || lines.isEmpty { lines.append(word) } else { lines[lines.count - 1] += " " + word }
+        }
+    }
+
+    private var small: MachineConfiguration {
+        MachineConfiguration(
+            name: "lin-1",
+            image: BootableImage(name: "debian", id: "1", os: .linux, kernel: "/k/vmlinux", initrd: "/k/initrd"),
+            memory: .mebibytes(256), cpus: 1, cmdline: "console=ttyS0 quiet", directory: "/run/m")
+    }
+
+    @Test("A small Linux guest, emulated")
+    func smallGuest() {
+        #expect(
+            lines(.tcg, small) == [
+                "-name guest=lin-1,debug-threads=on", "-nodefaults", "-no-user-config", "-display none",
+                "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+                "-M q35,vmport=off,smbus=off,sata=off", "-accel tcg,tb-size=64", "-cpu max,-smap", "-smp 1", "-m 256M",
+                "-rtc base=utc", "-device pvpanic", "-action panic=none,reboot=reset,shutdown=poweroff",
+                "-device virtio-rng-pci", "-kernel /k/vmlinux", "-initrd /k/initrd", "-append console=ttyS0 quiet",
+                "-chardev socket,id=monitor,fd=3", "-mon chardev=monitor,mode=control",
+                "-chardev socket,id=com1,fd=4", "-serial chardev:com1", "-chardev socket,id=com2,fd=5",
+                "-serial chardev:com2",
+            ])
+    }
+
+    @Test("Everything at once, with KVM: what differs and what is added")
+    func largeGuest() {
+        var large = small
+        large.name = "a,b"
+        large.memory = ByteCount((5 << 30) + 1)
+        large.cpus = 4
+        large.cmdline = "console=ttyS0 vmlab.channel=hvc0"
+        large.image.firmware = "/k/OVMF.fd"
+        large.image.disks = [
+            ImageDisk(path: "/k/base, \"one\".qcow2", format: .qcow2, serial: "root", readOnly: true),
+            ImageDisk(path: "/k/data.raw", format: .raw, serial: "data", readOnly: false),
+        ]
+        large.disks = [.scratch(size: .gibibytes(2)), .file(path: "/home/u/x.qcow2")]
+        large.exchangeDisk = "/run/m/exchange"
+        large.networks = [
+            NetworkAttachment(mac: "52:54:00:00:00:01", link: .nat),
+            NetworkAttachment(mac: "52:54:00:00:00:02", link: .segment(local: "/run/a", remote: "/run/switch")),
+        ]
+        func disk(_ node: Int, _ path: String, _ format: String, _ readOnly: Bool, _ serial: String) -> [String] {
+            let errors = readOnly ? "" : #","rerror":"report""#
+            let writes = readOnly ? "" : #","werror":"report""#
+            return [
+                #"-blockdev {"cache":{"direct":false,"no-flush":true},"discard":"unmap","driver":"\#(format)","file":"#
+                    + #"{"driver":"file","filename":"\#(path)"},"node-name":"disk\#(node)","read-only":\#(readOnly)}"#,
+                #"-device {"drive":"disk\#(node)","driver":"virtio-blk-pci"\#(errors),"serial":"\#(serial)"\#(writes)}"#,
+            ]
+        }
+        let small = Set(lines(.kvm, small))
+        #expect(
+            lines(.kvm, large).filter { !small.contains($0) } == [
+                "-name guest=a,,b,debug-threads=on", "-smp 4", "-m 5121M", "-bios /k/OVMF.fd",
+                "-append console=ttyS0 vmlab.channel=hvc0", "-device virtio-serial-pci",
+                "-device virtconsole,chardev=com2",
+            ] + disk(0, #"/k/base, \"one\".qcow2"#, "qcow2", true, "root")
+                + disk(1, "/run/m/overlay1.qcow2", "qcow2", false, "data")
+                + disk(2, "/run/m/scratch2.raw", "raw", false, "disk0")
+                + disk(3, "/run/m/overlay3.qcow2", "qcow2", false, "disk1")
+                + disk(4, "/run/m/exchange", "raw", false, "vmlab-xchg") + [
+                    #"-netdev {"id":"net0","type":"user"}"#,
+                    #"-device {"driver":"virtio-net-pci","mac":"52:54:00:00:00:01","netdev":"net0","romfile":""}"#,
+                    #"-netdev {"id":"net1","local":{"path":"/run/a","type":"unix"},"#
+                        + #""remote":{"path":"/run/switch","type":"unix"},"type":"dgram"}"#,
+                    #"-device {"driver":"virtio-net-pci","mac":"52:54:00:00:00:02","netdev":"net1","romfile":""}"#,
+                ])
+        #expect(small.isSuperset(of: ["-accel kvm", "-cpu host"]))
+        #expect(!lines(.kvm, large).contains("-serial chardev:com2"))
+    }
+
+    @Test("What is made before the start, and what is never written to")
+    func preparations() {
+        var configuration = small
+        configuration.image.disks = [
+            ImageDisk(path: "/k/root.qcow2", format: .qcow2, serial: "root", readOnly: true),
+            ImageDisk(path: "/k/data.raw", format: .raw, serial: "data", readOnly: false),
+        ]
+        configuration.disks = [.file(path: "/u/disk.qcow2"), .scratch(size: ByteCount(5))]
+        let drives = QEMUDrive.all(of: configuration) { _ in .qcow2 }
+        #expect(
+            drives.map(\.preparation) == [
+                .none, .overlay(base: "/k/data.raw", format: .raw), .overlay(base: "/u/disk.qcow2", format: .qcow2),
+                .sparse(bytes: 5),
+            ])
+        let written = drives.filter { !$0.isReadOnly }.map(\.path)
+        #expect(written.allSatisfy { $0.hasPrefix("/run/m/") })
+    }
+
+    @Test(
+        "Versions as distributions print them",
+        arguments: [
+            ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)\nCopyright", QEMUVersion(major: 7, minor: 2)),
+            ("QEMU emulator version 10.0.0", QEMUVersion(major: 10, minor: 0)),
+            ("QEMU emulator version 6.1", QEMUVersion(major: 6, minor: 1)),
+        ])
+    func versions(text: String, version: QEMUVersion) {
+        #expect(QEMUVersion(parsing: text) == version)
+        #expect(QEMUVersion(parsing: "something else") == nil)
+    }
+}

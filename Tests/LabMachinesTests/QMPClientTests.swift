@@ -1,0 +1,141 @@
+import HostSystem
+import LabTestSupport
+import Testing
+
+@testable import LabMachines
+
+/// Plays QEMU: what a test says it says, line by line.
+private struct Server {
+    let socket: StreamSocket
+
+    /// A client connected to a server that has not said anything yet.
+    static func connected() throws -> (QMPClient, Server) {
+        let (ours, theirs) = try StreamSocket.pair()
+        return (QMPClient(ours), Server(socket: theirs))
+    }
+
+    func say(_ text: String) async throws { try await socket.write(Array((text + "\r\n").utf8)) }
+
+    /// The next command; clients send one line at a time.
+    func hear() async throws -> JSONValue { try JSONValue.parse(try await socket.read()) }
+
+    /// Greets and accepts the capabilities.
+    func greet() async throws {
+        try await say(#"{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}}, "capabilities": ["oob"]}}"#)
+        let command = try await hear()
+        #expect(command["execute"] == "qmp_capabilities")
+        try await say(#"{"return": {}, "id": \#(command["id"]?.whole ?? 0)}"#)
+    }
+}
+
+@Suite("QMP client", .timeLimit(.minutes(1)))
+struct QMPClientTests {
+    private func shaken() async throws -> (QMPClient, Server) {
+        let (client, server) = try Server.connected()
+        async let greeting: Void = server.greet()
+        try await client.handshake(timeout: .seconds(20))
+        try await greeting
+        return (client, server)
+    }
+
+    @Test("Answers find their commands, whatever their order, with events in between")
+    func answers() async throws {
+        let (client, server) = try await shaken()
+        let status = Task { try await client.execute("query-status") }
+        let first = try await server.hear()
+        let version = Task { try await client.execute("query-version", ["full": true]) }
+        let second = try await server.hear()
+        #expect(first["execute"] == "query-status")
+        #expect(second["arguments"]?["full"] == true)
+        try await server.say(#"{"return": {"major": 7}, "id": \#(second["id"]?.whole ?? 0)}"#)
+        try await server.say(
+            #"{"timestamp": {"seconds": 2, "microseconds": 5}, "event": "RESET", "data": {"guest": true}}"#)
+        try await server.say("")
+        try await server.say(#"{"return": {"status": "running"}, "id": \#(first["id"]?.whole ?? 0)}"#)
+        #expect(try await status.value["status"] == "running")
+        #expect(try await version.value["major"] == 7)
+        server.socket.close()
+        var events: [QMPEvent] = []
+        for await event in client.events { events.append(event) }
+        #expect(events == [QMPEvent(name: "RESET", data: ["guest": true], time: 2_000_005)])
+    }
+
+    @Test("A refusal is an error in QEMU's words")
+    func refusal() async throws {
+        let (client, server) = try await shaken()
+        let answer = Task { try await client.execute("no-such") }
+        let command = try await server.hear()
+        try await server.say(
+            #"{"id": \#(command["id"]?.whole ?? 0), "error": {"class": "CommandNotFound", "desc": "not found"}}"#)
+        let expected = QMPError.refused(command: "no-such", class: "CommandNotFound", description: "not found")
+        await #expect(throws: expected) { try await answer.value }
+    }
+
+    @Test("The connection's end ends every wait; later commands fail at once")
+    func closed() async throws {
+        let (client, server) = try await shaken()
+        let first = Task { try await client.execute("stop") }
+        _ = try await server.hear()
+        server.socket.close()
+        await #expect(throws: QMPError.closed) { try await first.value }
+        await #expect(throws: QMPError.closed) { try await client.execute("cont") }
+    }
+
+    @Test("A server that says nothing is given up at the deadline; a late answer harms nothing")
+    func silence() async throws {
+        let (client, server) = try await shaken()
+        await #expect(throws: QMPError.silent(command: "stop")) {
+            try await client.execute("stop", timeout: .milliseconds(20))
+        }
+        let stop = try await server.hear()
+        try await server.say(#"{"return": {}, "id": \#(stop["id"]?.whole ?? 0)}"#)
+        let next = Task { try await client.execute("cont") }
+        let command = try await server.hear()
+        try await server.say(#"{"return": {"n": 1}, "id": \#(command["id"]?.whole ?? 0)}"#)
+        #expect(try await next.value["n"] == 1)
+        let (mute, server2) = try Server.connected()
+        await #expect(throws: QMPError.silent(command: "greeting")) {
+            try await mute.handshake(timeout: .milliseconds(20))
+        }
+        server2.socket.close()
+    }
+
+    @Test("What is not QMP ends the connection", arguments: ["garbage", #"{"error": {"desc": "bad syntax"}}"#])
+    func malformed(line: String) async throws {
+        let (client, server) = try await shaken()
+        let answer = Task { try await client.execute("stop") }
+        _ = try await server.hear()
+        try await server.say(line)
+        let error = await #expect(throws: QMPError.self) { try await answer.value }
+        guard case .malformed = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
+    @Test("A line without end is not kept without end")
+    func endlessLine() async throws {
+        let (client, server) = try await shaken()
+        let answer = Task { try await client.execute("stop") }
+        _ = try await server.hear()
+        let chunk = [UInt8](repeating: 0x20, count: 1 << 20)
+        do {
+            for _ in 0..<8 { try await server.socket.write(chunk) }
+        } catch {}
+        server.socket.close()
+        let error = await #expect(throws: QMPError.self) { try await answer.value }
+        guard case .malformed = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
+    @Test("A cancelled command ends at once")
+    func cancelled() async throws {
+        let (client, server) = try await shaken()
+        let running = Task { try await client.execute("stop", timeout: .seconds(50)) }
+        _ = try await server.hear()
+        running.cancel()
+        await #expect(throws: CancellationError.self) { try await running.value }
+    }
+}

@@ -1,0 +1,161 @@
+import Diagnostics
+import Foundation
+import Testing
+
+@testable import LabSpec
+
+/// Damaged labs: whatever they are, they end as a lab or as diagnostics, soon. `VMLAB_FUZZ=N` tries N times as many.
+@Suite struct RobustnessTests {
+    private static let effort = ProcessInfo.processInfo.environment["VMLAB_FUZZ"].flatMap(Int.init) ?? 1
+
+    /// A small generator with a seed, so that a failure comes again.
+    private struct Generator: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return (state >> 33) ^ (state << 31)
+        }
+    }
+
+    /// Parses and renders bytes as the file `everything.yaml`; the time it took.
+    private func digest(_ bytes: [UInt8]) -> Duration {
+        let text = String(decoding: bytes, as: UTF8.self)
+        return ContinuousClock().measure {
+            do throws(DiagnosticList) {
+                let file = try LabFile.parse(
+                    SourceFile(path: "f", text: text), directory: fixtures + "/good", settings: [("lab", "x")])
+                #expect(!file.labs.isEmpty)
+            } catch {
+                #expect(error.hasErrors && !error.rendered(color: true).isEmpty)
+            }
+        }
+    }
+
+    private func labs() throws -> [[UInt8]] {
+        try ["everything", "matrix"].map {
+            Array(try Data(contentsOf: URL(fileURLWithPath: "\(fixtures)/good/\($0).yaml")))
+        }
+    }
+
+    @Test func truncations() throws {
+        var slowest = Duration.zero
+        for lab in try labs() {
+            for length in stride(from: 0, to: lab.count, by: Self.effort > 1 ? 1 : 13) {
+                slowest = max(slowest, digest(Array(lab.prefix(length))))
+            }
+        }
+        #expect(slowest < .seconds(2))
+    }
+
+    @Test func flippedBytesAndMovedPieces() throws {
+        var random = Generator(state: 42)
+        let splinters = [
+            "${{ matrix.", "}}", "{", "}", "[", "]", ": ", "- ", "&a ", "*a", "<<: ", "\n", "\t", "'", "\"", "|\n",
+            "!!str ",
+            "99999999999999999999", "-1", "~", "\u{0}", "\u{1B}", "é", "(?", "any ", "---\n", "%", "#", "? ", "@", "\r",
+        ]
+        var slowest = Duration.zero
+        for lab in try labs() {
+            for _ in 0..<(300 * Self.effort) {
+                var bytes = lab
+                for _ in 0..<Int.random(in: 1...4, using: &random) {
+                    let place = Int.random(in: 0..<bytes.count, using: &random)
+                    switch Int.random(in: 0..<4, using: &random) {
+                    case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+                    case 1: bytes[place] = UInt8.random(in: 0...255, using: &random)
+                    case 2:
+                        let splinter = splinters.randomElement(using: &random) ?? ""
+                        bytes.insert(contentsOf: Array(splinter.utf8), at: place)
+                    default:
+                        let end = min(bytes.count, place + Int.random(in: 1...40, using: &random))
+                        let piece = bytes[place..<end]
+                        bytes.removeSubrange(place..<end)
+                        bytes.insert(contentsOf: piece, at: Int.random(in: 0...bytes.count, using: &random))
+                    }
+                }
+                slowest = max(slowest, digest(bytes))
+            }
+        }
+        #expect(slowest < .seconds(2))
+    }
+
+    /// 10,000 lines are well under a second in release; the bound here is for debug builds on a busy host.
+    @Test func aLongLabIsDecodedInTime() throws {
+        var text = "lab: long\nguests: {lin: {image: debian, count: 4}}\ntasks:\n"
+        for number in 0..<2000 {
+            text += """
+                - name: task-\(number)
+                  on: any lin
+                  run: echo \(number)
+                  expect: {exit: 0, stdout: '^\(number)$'}
+                  needs: [task-\(max(0, number - 1) == number ? 1999 : max(0, number - 1))]
+
+                """
+        }
+        text = text.replacing("  needs: [task-1999]\n", with: "  env: {A: b}\n")
+        #expect(text.split(separator: "\n").count == 10_003)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let lab = try lab(text)
+        let elapsed = clock.now - start
+        #expect(lab.tasks.count == 2000)
+        #expect(elapsed < .seconds(5))
+        if Self.effort > 1 { print("10,000 lines: \(elapsed)") }
+    }
+
+    @Test func aThousandCellsAreDecodedInTime() throws {
+        let values = (0..<(Self.effort > 1 ? 1000 : 100)).map(String.init).joined(separator: ", ")
+        let tasks = (0..<20).map { "- {name: t\($0), on: any, run: \"echo ${{ matrix.n }}\", expect: '^x'}\n" }.joined()
+        let clock = ContinuousClock()
+        let start = clock.now
+        let file = try LabFile.parse(
+            SourceFile(
+                path: "l",
+                text: "lab: x\nmatrix: {n: [\(values)]}\nguests: {a: {image: debian, count: 9}}\ntasks:\n\(tasks)"),
+            directory: "/")
+        let elapsed = clock.now - start
+        #expect(file.labs.count == (Self.effort > 1 ? 1000 : 100) && elapsed < .seconds(5))
+        if Self.effort > 1 { print("1,000 cells of 20 tasks: \(elapsed)") }
+    }
+
+    /// Each kind of mistake, thousands of times: no step may take time for each mistake times the file's length.
+    @Test(arguments: [
+        "- {name: tN, run: ls, cuont: 5}", "- {name: tN, run: ls, needs: [uN]}", "- {name: tN, run: ls, on: gN}",
+        "- {name: tN, run: '${{ matrix.x }}'}", "- {name: t, run: ls}", "- {name: tN, run: ls, run: ls}",
+    ])
+    func manyMistakesAreShownInTime(_ task: String) {
+        let tasks = (0..<1500).map { task.replacing("N", with: String($0)) + "\n" }.joined()
+        let clock = ContinuousClock()
+        let start = clock.now
+        let text = errors("lab: x\nguests: {a: {image: debian}}\ntasks:\n" + tasks)
+        #expect(text.split(separator: "\n").count >= 3 * 1499)
+        #expect(clock.now - start < .seconds(10))
+        if Self.effort > 1 { print("1,500 mistakes \(task): \(clock.now - start)") }
+    }
+}
+
+/// What the host refuses.
+@Suite struct HostFileTests {
+    @Test(.enabled(if: geteuid() != 0, "root may read everything"))
+    func filesThatMayNotBeRead() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("vmlab-\(UUID())").path
+        try FileManager.default.createDirectory(atPath: folder + "/closed", withIntermediateDirectories: true)
+        defer {
+            chmod(folder + "/closed", 0o700)
+            try? FileManager.default.removeItem(atPath: folder)
+        }
+        try "echo".write(toFile: folder + "/secret.sh", atomically: true, encoding: .utf8)
+        chmod(folder + "/secret.sh", 0)
+        chmod(folder + "/closed", 0)
+        let text = errors(
+            """
+            lab: x
+            guests: {a: {image: debian}}
+            tasks:
+              - {name: a, script: \(folder)/secret.sh}
+              - {name: b, put: {\(folder)/closed: /root/}}
+            """)
+        #expect(text.split(separator: "\n").filter { $0.contains("cannot be read (check its permissions)") }.count == 2)
+    }
+}
