@@ -7,6 +7,7 @@ class Boot:
 
     def __init__(self, command, deadline=60, probe=b"echo sum-$((6*7))\n", answer=b"sum-42", keep=False):
         self.console = b""
+        self.cpu = self.resident = None
         self.firmware = self.ready = self.answer = None
         self.command_output = b""
         directory = tempfile.mkdtemp(prefix="vmlab-bench-")
@@ -63,10 +64,13 @@ class Boot:
         """Ends the guest; afterwards `cpu` is the processor time QEMU used and `errors` what it said."""
         if self.process.poll() is None:
             self.process.kill()
-        _, _, usage = os.wait4(self.process.pid, 0) if self.process.returncode is None else (0, 0, None)
-        self.cpu = usage.ru_utime + usage.ru_stime if usage else None
-        self.resident = usage.ru_maxrss / 1024 if usage else None
-        self.process.returncode = self.process.returncode or 0
+        if self.process.returncode is None:
+            _, _, usage = os.wait4(self.process.pid, 0)
+            self.process.returncode = 0
+            self.cpu = usage.ru_utime + usage.ru_stime
+            self.resident = usage.ru_maxrss / 1024
+        self.com1 and self.com1.close()
+        self.com2 and self.com2.close()
         self.errors.seek(0)
         self.errors = self.errors.read()
 
@@ -83,7 +87,8 @@ def command(image, machine="q35", cpu="max,-smap", memory="256", words="", accel
             "-accel", accel, "-cpu", cpu, "-m", memory, "-kernel", kernel or f"{image}/kernel",
             "-initrd", initrd or f"{image}/initrd", "-append", words, *SERIAL,
             "-serial", "chardev:com1"]
-    line += ["-device", "isa-serial,chardev=com2,iobase=0x2f8,irq=3,index=1"] if micro else ["-serial", "chardev:com2"]
+    if "virtconsole,chardev=com2" not in extra:
+        line += ["-device", "isa-serial,chardev=com2,iobase=0x2f8,irq=3,index=1"] if micro else ["-serial", "chardev:com2"]
     if devices:
         line += ["-device", "virtio-rng-device" if micro else "virtio-rng-pci"]
     return line + list(extra)

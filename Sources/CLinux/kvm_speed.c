@@ -13,11 +13,11 @@
 
 // mov ecx, imm32; 1: dec ecx; jnz 1b; hlt - in real mode, so with operand-size prefixes.
 static const uint8_t loop_code[] = {0x66, 0xb9, 0, 0, 0, 0, 0x66, 0x49, 0x75, 0xfc, 0xf4};
-enum { code_address = 0x1000, memory_size = 0x2000, slice = 2000 };
+enum { code_address = 0x1000, memory_size = 0x2000, slice = 5000 };
 
-static uint64_t now(void) {
+static uint64_t now(clockid_t clock) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
@@ -108,13 +108,18 @@ int vmlab_kvm_speed(int kvm, uint32_t iterations, uint32_t limit_microseconds, s
     if (error == 0) {
         // The first slice pays for faulting in the memory and is not counted.
         int state = run_slice(&vm, 1);
-        uint64_t begin = now();
-        while (state == 1 && speed->instructions < 2ull * iterations) {
+        uint64_t begin = now(CLOCK_MONOTONIC);
+        // The quickest slice in processor time counts: a busy host must not make its processor look like an interpreter.
+        for (uint32_t done = 0; state == 1 && done < iterations; done += slice) {
+            uint64_t slice_begin = now(CLOCK_THREAD_CPUTIME_ID);
             state = run_slice(&vm, slice);
-            if (state == 1) speed->instructions += 2ull * slice;
-            if (now() - begin > 1000ull * limit_microseconds) break;
+            uint64_t taken = now(CLOCK_THREAD_CPUTIME_ID) - slice_begin;
+            if (state == 1 && (speed->instructions == 0 || taken < speed->nanoseconds)) {
+                speed->instructions = 2ull * slice;
+                speed->nanoseconds = taken;
+            }
+            if (now(CLOCK_MONOTONIC) - begin > 1000ull * limit_microseconds) break;
         }
-        speed->nanoseconds = now() - begin;
         if (state < 0) error = failed(speed, "KVM_RUN");
         timer_delete(timer);
         sigaction(SIGRTMIN + 5, &before, NULL);

@@ -11,6 +11,11 @@ extension Diagnostic {
     ///
     /// Control characters in any part are written as escapes. `color` adds terminal colours.
     public func rendered(color: Bool = false) -> String {
+        var reader = LineReader()
+        return rendered(color: color, &reader)
+    }
+
+    fileprivate func rendered(color: Bool, _ reader: inout LineReader) -> String {
         let paint = Paint(isOn: color)
         var lines: [String] = []
         var head = ""
@@ -22,7 +27,8 @@ extension Diagnostic {
         if let remedy { head += " (\(remedy.escapingControls()))" }
         lines.append(head)
 
-        if let span, let excerpt = SourceExcerpt(span) {
+        if let span, let line = reader.line(span.start.line, of: span.file) {
+            let excerpt = SourceExcerpt(span, line: line)
             let number = String(span.start.line)
             let gutter = max(4, number.count)
             lines.append(String(repeating: " ", count: gutter - number.count) + number + " | " + excerpt.text)
@@ -83,7 +89,8 @@ extension DiagnosticList {
 
     /// Every diagnostic as text, in reading order, without a final newline.
     public func rendered(color: Bool = false) -> String {
-        sorted.map { $0.rendered(color: color) }.joined(separator: "\n")
+        var reader = LineReader()
+        return sorted.map { $0.rendered(color: color, &reader) }.joined(separator: "\n")
     }
 }
 

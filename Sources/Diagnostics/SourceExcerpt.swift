@@ -12,9 +12,8 @@ struct SourceExcerpt {
     /// Where tab stops are.
     static let tabWidth = 4
 
-    /// The first line of `span`, or nil when the source has no such line.
-    init?(_ span: SourceSpan) {
-        guard let line = span.file.line(span.start.line) else { return nil }
+    /// The first line of `span`, whose text is `line`.
+    init(_ span: SourceSpan, line: Substring) {
         // One cell per scalar: columns count scalars, and each says how wide it is shown.
         var cells: [(shown: String, width: Int)] = []
         var column = 0

@@ -12,27 +12,16 @@ public struct SourceFile: Sendable, Hashable {
     }
 
     /// The text of one line without its end, or nil past the last one. `line` counts from 1.
+    ///
+    /// Reads the text from its beginning; ``LineReader`` is for many lines.
     public func line(_ line: Int) -> Substring? {
-        guard line >= 1 else { return nil }
-        let bytes = text.utf8
-        var number = 1
-        var start = bytes.startIndex
-        var index = start
-        while index < bytes.endIndex {
-            guard let next = Self.lineBreak(in: bytes, at: index) else {
-                index = bytes.index(after: index)
-                continue
-            }
-            if number == line { return text[start..<index] }
-            number += 1
-            (start, index) = (next, next)
-        }
-        return number == line ? text[start...] : nil
+        var reader = LineReader()
+        return reader.line(line, of: self)
     }
 
     /// The index after the line break at `index`, or nil when there is none: LF, CR, CR LF and, as in YAML, NEL, LS
-    /// and PS. Works on bytes because a list of many diagnostics asks for many lines.
-    private static func lineBreak(in bytes: String.UTF8View, at index: String.Index) -> String.Index? {
+    /// and PS. Works on bytes because texts may be long.
+    fileprivate static func lineBreak(in bytes: String.UTF8View, at index: String.Index) -> String.Index? {
         func byte(_ offset: Int) -> UInt8? {
             guard let place = bytes.index(index, offsetBy: offset, limitedBy: bytes.endIndex), place < bytes.endIndex
             else { return nil }
@@ -47,6 +36,34 @@ public struct SourceFile: Sendable, Hashable {
         default: return nil
         }
         return bytes.index(index, offsetBy: length)
+    }
+}
+
+/// Finds lines of sources, going on from the last one found: all lines in reading order cost one pass over the text.
+struct LineReader {
+    private var file: SourceFile?
+    /// The line that begins at `start`.
+    private var number = 1
+    private var start = "".startIndex
+
+    /// The text of a line without its end, or nil past the last one.
+    mutating func line(_ line: Int, of file: SourceFile) -> Substring? {
+        guard line >= 1 else { return nil }
+        if self.file != file || line < number {
+            (self.file, number, start) = (file, 1, file.text.startIndex)
+        }
+        let bytes = file.text.utf8
+        var index = start
+        while index < bytes.endIndex {
+            guard let next = SourceFile.lineBreak(in: bytes, at: index) else {
+                index = bytes.index(after: index)
+                continue
+            }
+            if number == line { return file.text[start..<index] }
+            number += 1
+            (start, index) = (next, next)
+        }
+        return number == line ? file.text[start...] : nil
     }
 }
 

@@ -92,17 +92,19 @@ public final class CommandSession: Sendable {
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
     ) async throws(ConsoleError) -> CommandResult {
         let start = ContinuousClock.now
-        var answer = SessionState.Answer()
-        for (index, exchange) in exchanges.enumerated() {
-            let isLast = index == exchanges.count - 1
-            answer = try await core.wait(typing: exchange.text, deadline: deadline, silence: silence) {
-                $0.awaitEnd(of: exchange, output: isLast ? output : nil)
+        var bytes = 0
+        var status: Int32 = 0
+        for exchange in exchanges {
+            if status != 0 {
+                throw .protocolViolation("the guest could not take the command in (status \(status))")
             }
-            if !isLast, answer.status != 0 {
-                throw .protocolViolation("the guest could not take the command in (status \(answer.status))")
+            let answer = try await core.wait(typing: exchange.text, deadline: deadline, silence: silence) {
+                $0.awaitEnd(of: exchange, output: exchange.isOutput ? output : nil)
             }
+            status = answer.status
+            if exchange.isOutput { bytes += answer.bytes }
         }
-        return CommandResult(exit: answer.status, bytes: answer.bytes, duration: start.duration(to: .now))
+        return CommandResult(exit: status, bytes: bytes, duration: start.duration(to: .now))
     }
 
     /// Stops a command that was given up. True when the shell is free for the next one within `grace`.

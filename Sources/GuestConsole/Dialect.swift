@@ -12,7 +12,8 @@ public struct Dialect: Sendable {
     public var setup: [UInt8]
     /// A line whose answer contains the nonce, though the line itself does not: shows that the shell reads and runs lines.
     public var probe: @Sendable (Nonce) -> [UInt8]
-    /// The exchanges that run one command, in order; the last one's output and status are the command's.
+    /// The exchanges that run one command, in order; the last one's status is the command's, and in
+    /// those before it one other than 0 means that the guest could not take the command in.
     public var exchanges: @Sendable (GuestCommand) throws(ConsoleError) -> [Exchange]
     /// What to type to stop the running command: tried in order, spread over the grace period.
     public var interrupts: [[UInt8]]
@@ -26,14 +27,20 @@ public struct Exchange: Sendable {
     public var text: [UInt8]
     /// What the guest prints before the output; empty when all of the answer counts.
     public var begin: [UInt8]
-    /// What the guest prints behind the output; its decimal exit status follows, then a line feed.
+    /// What the guest prints behind the output.
     public var end: [UInt8]
+    /// Whether the output is the command's; else it is dropped.
+    public var isOutput: Bool
+    /// Whether the exit status follows the end, up to a line feed: decimal, or hexadecimal with `0x`.
+    public var hasStatus: Bool
 
     /// An exchange as given.
-    public init(text: [UInt8], begin: [UInt8], end: [UInt8]) {
+    public init(text: [UInt8], begin: [UInt8], end: [UInt8], isOutput: Bool = true, hasStatus: Bool = true) {
         self.text = text
         self.begin = begin
         self.end = end
+        self.isOutput = isOutput
+        self.hasStatus = hasStatus
     }
 }
 

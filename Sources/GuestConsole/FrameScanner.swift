@@ -23,6 +23,7 @@ struct FrameScanner {
 
     private let begin: [UInt8]
     private let end: [UInt8]
+    private let hasStatus: Bool
     private var place: Place
     private var held: [UInt8] = []
     /// Output handed out so far.
@@ -31,6 +32,7 @@ struct FrameScanner {
     init(_ exchange: Exchange) {
         begin = exchange.begin
         end = exchange.end
+        hasStatus = exchange.hasStatus
         place = begin.isEmpty ? .output : .before
     }
 
@@ -67,16 +69,20 @@ struct FrameScanner {
             rest = rest[(start + end.count)...]
             place = .status
         }
+        guard hasStatus else { return .ended(status: 0, rest: rest.startIndex + shift) }
         guard let newline = rest.firstIndex(of: UInt8(ascii: "\n")) else {
             held = Array(rest)
             return rest.count > Self.longestStatus ? .garbled(text(of: rest)) : .more
         }
         var digits = rest[..<newline]
         while let last = digits.last, last == UInt8(ascii: "\r") || last == UInt8(ascii: " ") { digits.removeLast() }
-        guard let status = Int64(text(of: digits)), (-0x8000_0000...0xffff_ffff).contains(status) else {
-            return .garbled(text(of: digits))
-        }
+        guard let status = status(in: text(of: digits)) else { return .garbled(text(of: digits)) }
         return .ended(status: Int32(truncatingIfNeeded: status), rest: newline + 1 + shift)
+    }
+
+    private func status(in text: String) -> Int64? {
+        let value = text.hasPrefix("0x") ? Int64(text.dropFirst(2), radix: 16) : Int64(text)
+        return value.flatMap { (-0x8000_0000...0xffff_ffff).contains($0) ? $0 : nil }
     }
 
     private func text(of bytes: ArraySlice<UInt8>) -> String {

@@ -59,7 +59,6 @@ public struct VMLabCommand: AsyncParsableCommand {
         }
     }
 
-
 }
 
 /// The version that `--version` prints and results carry.

@@ -140,7 +140,8 @@ public struct LabRun: Sendable {
                         continue
                     }
                     let worker = GuestWorker(
-                        number: number, guest: guest, image: image, hasTasks: busy.contains(guest.guest.name), run: context)
+                        number: number, guest: guest, image: image, hasTasks: busy.contains(guest.guest.name),
+                        run: context)
                     guests.addTask { await worker.work() }
                 }
             }

@@ -42,7 +42,7 @@ struct PackageCache: Sendable {
     ///
     /// Complete files are kept, others fetched again. Throws a `Diagnostic` when apt knows no such package or cannot
     /// fetch it.
-    func fetch(_ names: [String], progress: ImageProgress) async throws -> [DebianPackage] {
+    func fetch(_ names: [String], progress: @escaping ImageProgress) async throws -> [DebianPackage] {
         let packages = try await resolve(names)
         try FileTree.makeFolder(directory)
         let lock = try await FileLock.acquire(lock) { holder in
@@ -51,24 +51,33 @@ struct PackageCache: Sendable {
         defer { lock.release() }
         var missing: [DebianPackage] = []
         for package in packages where try await !isComplete(package) { missing.append(package) }
-        for (index, package) in missing.enumerated() {
-            progress(
-                "downloading \(package.name) (\(package.size / 1024) KiB)",
-                Double(index) / Double(missing.count))
-            try? FileTree.remove("\(directory)/\(package.file)")
-            let result = try await Tool.run(
-                "apt-get", ["download", "-qq", "\(package.name)=\(package.version)"], package: "apt",
-                environment: Self.environment, workingDirectory: directory)
-            try BuildFailure.check(result, "cannot download the Debian package \(package.name)", near: directory) {
-                "check the network and /etc/apt/sources.list; if the lists are old: `sudo apt-get update`"
-            }
-            guard try await isComplete(package) else {
-                throw Diagnostic(
-                    .image, "the downloaded package \(package.file) is not what apt's lists promise",
-                    remedy: "refresh the lists: `sudo apt-get update`")
-            }
-        }
+        if !missing.isEmpty { try await download(missing, progress) }
         return packages
+    }
+
+    /// Fetches in one go; what is complete when it fails or is killed stays for the next time.
+    private func download(_ packages: [DebianPackage], _ progress: @escaping ImageProgress) async throws {
+        for package in packages { try? FileTree.remove("\(directory)/\(package.file)") }
+        let count = packages.count
+        progress("downloading \(count) packages", 0)
+        let result = try await Tool.run(
+            "apt-get", ["download", "-q"] + packages.map { "\($0.name)=\($0.version)" }, package: "apt",
+            environment: Self.environment, workingDirectory: directory
+        ) { line in
+            // `Get:3 http://… bookworm/main amd64 libwine amd64 8.0 [100 MB]`
+            let words = line.split(separator: " ")
+            guard words.count > 4, words[0].hasPrefix("Get:"), let number = Int(words[0].dropFirst(4)) else { return }
+            progress("downloading \(words[4]), \(number) of \(count)", Double(number - 1) / Double(count))
+        }
+        let names = packages.map(\.name).joined(separator: ", ")
+        try BuildFailure.check(result, "cannot download the Debian packages \(names)", near: directory) {
+            "check the network and apt's sources; if its lists are old: `sudo apt-get update`"
+        }
+        for package in packages where try await !isComplete(package) {
+            throw Diagnostic(
+                .image, "the downloaded package \(package.file) is not what apt's lists promise",
+                remedy: "refresh the lists: `sudo apt-get update`")
+        }
     }
 
     /// The packages that apt would download for these names. A kernel's meta package stands for the kernel itself.

@@ -141,7 +141,8 @@ struct Matrix: Sendable {
             for (name, value) in row where !axes.contains(where: { $0.name == name }) {
                 decoding.error(
                     "`exclude` names \(name.quoted()), which is not an axis",
-                    remedy: didYouMean(name, axes.map(\.name)) ?? "axes: \(axes.map(\.name).joined(separator: ", "))",
+                    remedy: decoding.didYouMean(name, axes.map(\.name))
+                        ?? "axes: \(axes.map(\.name).joined(separator: ", "))",
                     at: value.span)
             }
         }

@@ -60,7 +60,7 @@ enum Settings {
             guard let index = elements.firstIndex(where: { $0["name"]?.scalar?.text == step.key }) else {
                 decoding.error(
                     "no element of the list is named \(step.key.quoted())",
-                    remedy: didYouMean(step.key, names)
+                    remedy: decoding.didYouMean(step.key, names)
                         ?? (names.isEmpty
                             ? "set the whole list: `key=[…]`" : "it has \(names.prefix(8).joined(separator: ", "))"),
                     at: step.span)

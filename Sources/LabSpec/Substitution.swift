@@ -14,14 +14,14 @@ struct Substitution {
     func filled(_ node: YAMLNode, _ decoding: Decoding) -> YAMLNode {
         switch node.content {
         case .scalar(let scalar):
-            guard scalar.text.contains("${{") else { return node }
+            guard scalar.text.hasExpression else { return node }
             return YAMLNode(.scalar(filled(scalar, at: node.span, decoding)), at: node.span)
         case .sequence(let elements):
             return YAMLNode(.sequence(elements.map { filled($0, decoding) }), at: node.span)
         case .mapping(let entries):
             let filled = entries.map { entry in
                 var filled = entry
-                if entry.key.contains("${{") {
+                if entry.key.hasExpression {
                     filled.key = self.filled(YAMLScalar(entry.key), at: entry.keySpan, decoding).text
                 }
                 filled.value = self.filled(entry.value, decoding)
@@ -41,7 +41,9 @@ struct Substitution {
         while let open = rest.range(of: "${{") {
             text += rest[..<open.lowerBound]
             guard let close = rest[open.upperBound...].range(of: "}}") else {
-                decoding.error("`${{` is never closed", remedy: "write `${{ matrix.axis }}`", at: span.locating("${{"))
+                decoding.error(
+                    "`${{` is never closed", remedy: "write `${{ matrix.axis }}`",
+                    at: decoding.place(of: "${{", in: span))
                 return scalar
             }
             let whole = rest[open.lowerBound..<close.upperBound]
@@ -62,7 +64,8 @@ struct Substitution {
     private func value(
         of expression: Substring, whole: Substring, at span: SourceSpan, _ decoding: Decoding
     ) -> YAMLScalar? {
-        let place = span.locating(String(whole))
+        // Looked for only when there is something to say.
+        var place: SourceSpan { decoding.place(of: whole, in: span) }
         guard expression.hasPrefix("matrix.") else {
             decoding.error(
                 "\(whole.quoted()) is not known here", remedy: "only `${{ matrix.axis }}` is filled in", at: place)
@@ -80,7 +83,7 @@ struct Substitution {
         }
         decoding.error(
             "the matrix has no axis \(axis.quoted())",
-            remedy: didYouMean(axis, names) ?? "it has \(names.joined(separator: ", "))", at: place)
+            remedy: decoding.didYouMean(axis, names) ?? "it has \(names.joined(separator: ", "))", at: place)
         return nil
     }
 }
@@ -102,6 +105,11 @@ extension YAMLNode {
     private static func sum(_ left: (Int, Int), _ right: (Int, Int)) -> (Int, Int) {
         (left.0 + right.0, left.1 + right.1)
     }
+}
+
+extension String {
+    /// Whether it has a `${{`.
+    var hasExpression: Bool { utf8.contains(UInt8(ascii: "$")) && contains("${{") }
 }
 
 extension StringProtocol {

@@ -40,7 +40,8 @@ struct LoginTests {
             _ = try await session.run(GuestCommand("sleep 100"), deadline: .after(.milliseconds(200)))
         }
         #expect(await session.interrupt(grace: .seconds(5)))
-        let (_, long) = try await session.run(String(repeating: "# it's filler\n", count: 3000) + "echo $LONG", [("LONG", "x")])
+        let (_, long) = try await session.run(
+            String(repeating: "# it's filler\n", count: 3000) + "echo $LONG", [("LONG", "x")])
         #expect(String(decoding: long, as: UTF8.self) == "x\n")
     }
 

@@ -53,7 +53,7 @@ struct RunJournalTests {
             let table = ProcessTable()
             #expect(
                 try await eventually { table.commandLine(of: supervised)?.isEmpty != false }, "died with its parent")
-            #expect(table.commandLine(of: orphan)?.first == "sleep")
+            #expect(try await eventually { table.commandLine(of: orphan)?.first == "sleep" })
             #expect(RunRegistry.live(in: folders).isEmpty)
 
             // Two collectors at once do the work once.

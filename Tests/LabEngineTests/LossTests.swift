@@ -41,7 +41,8 @@ struct LossTests {
         let run = try await lab.run { sink in
             try await sink.waitForStart(of: "t")
             try await backend.machine("g").kernel.say(
-                "[    1.0] all is well\r\n[    2.0] Kernel panic - not syncing: sysrq triggered crash\r\n[    2.1] CPU: 0\r\n")
+                "[    1.0] all is well\r\n[    2.0] Kernel panic - not syncing: sysrq triggered crash\r\n[    2.1] CPU: 0\r\n"
+            )
         }
         let result = try run.result("t")
         #expect(result.outcome == .panicked)
@@ -90,7 +91,11 @@ struct LossTests {
         #expect(run.failedGuests["g-1"] == "the guest did not become ready before its boot deadline")
         #expect(
             run.events.contains {
-                if case .guestFailed(_, _, _, let tail) = $0 { tail.contains { $0.contains("root device") } } else { false }
+                if case .guestFailed(_, _, _, let tail) = $0 {
+                    tail.contains { $0.contains("root device") }
+                } else {
+                    false
+                }
             })
         #expect(run.outcomes("s") == Array(repeating: .passed, count: 10))
         #expect(run.census.starts == ["g-1": 1, "g-2": 1], "a lost guest does not boot again")

@@ -36,7 +36,8 @@ struct OutcomeTests {
     }
 
     @Test(
-        "output patterns", arguments: [
+        "output patterns",
+        arguments: [
             ("^two$", "printf 'one\\ntwo\\nthree\\n'", true),
             ("^two$", "printf 'one\\r\\ntwo\\r\\nthree\\r\\n'", true),
             ("^two", "echo one two", false),

@@ -28,7 +28,8 @@ struct RunTests {
             tasks: [
                 task("last", on: ["g-1"], needs: ["c"]).with { $0.condition = .always },
                 task("a", "[ $VMLAB_GUEST = g-1 ] || exit 4", on: ["g-1", "g-2"]),
-                task("b", on: ["g-1", "g-2"], needs: ["a"]), task("c", on: ["g-2"], needs: ["b"]), task("d", on: ["g-2"]),
+                task("b", on: ["g-1", "g-2"], needs: ["a"]), task("c", on: ["g-2"], needs: ["b"]),
+                task("d", on: ["g-2"]),
             ])
         let run = try await lab.run()
         #expect(run.outcomes("b") == [.skipped, .skipped])
@@ -52,7 +53,10 @@ struct RunTests {
     func stopOnFailure() async throws {
         var lab = TestLab(
             groups: [group("g", count: 2)],
-            tasks: [task("bad", "exit 1", on: ["g-1"]), task("more", "sleep 0.5", on: ["g-1", "g-2"]), task("last", on: ["g-2"])])
+            tasks: [
+                task("bad", "exit 1", on: ["g-1"]), task("more", "sleep 0.5", on: ["g-1", "g-2"]),
+                task("last", on: ["g-2"]),
+            ])
         lab.stopOnFailure = true
         let run = try await lab.run { try await $0.waitForReady("g-2") }
         #expect(try run.result("more", on: "g-1").outcome == .skipped)

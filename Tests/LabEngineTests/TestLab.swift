@@ -105,7 +105,8 @@ struct TestLab: Sendable {
         let facts = ImageFacts(os: image.os, defaultMemory: image.defaultMemory, minimumMemory: image.minimumMemory)
         let backend: any MachineBackend = other ?? backend
         return try RunPlan.make(
-            lab: lab, images: ["debian": facts], budget: MemoryBudget(limit: limit, explanation: "a test"), seats: seats,
+            lab: lab, images: ["debian": facts], budget: MemoryBudget(limit: limit, explanation: "a test"),
+            seats: seats,
             backend: { _ throws(Diagnostic) in backend })
     }
 

@@ -34,7 +34,8 @@ struct ImageStoreTests {
         #expect(one.key == Recipe(name: "fake", script: script, files: ["init.sh": [1]]).key)
         #expect(one.key != Recipe(name: "fake", script: script, files: ["init.sh": [2]]).key)
         #expect(one.key != Recipe(name: "fake", script: script + [10], files: ["init.sh": [1]]).key)
-        let nested = Recipe(name: "fake", script: script, files: ["init.sh": Array("run other.sh".utf8), "other.sh": [1]])
+        let files = ["init.sh": Array("run other.sh".utf8), "other.sh": [1]]
+        let nested = Recipe(name: "fake", script: script, files: files)
         #expect(nested.support.keys.sorted() == ["init.sh", "other.sh"])
     }
 
@@ -57,7 +58,8 @@ struct ImageStoreTests {
     @Test("a failing script says its last words and leaves nothing")
     func failure() async throws {
         try await withCache { cache in
-            let store = cache.store(Self.recipe("echo kernel > $VMLAB_OUT/kernel; echo no such thing >&2; exit 3", cache))
+            let store = cache.store(
+                Self.recipe("echo kernel > $VMLAB_OUT/kernel; echo no such thing >&2; exit 3", cache))
             let problem = try #require(
                 await #expect(throws: Diagnostic.self) { try await store.image(named: "fake") { _, _ in } })
             #expect(problem.category == .image)

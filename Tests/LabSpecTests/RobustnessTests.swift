@@ -104,13 +104,58 @@ import Testing
         if Self.effort > 1 { print("10,000 lines: \(elapsed)") }
     }
 
-    @Test func manyMistakesAreShownInTime() {
-        let text =
-            "lab: x\nguests: {a: {image: debian}}\ntasks:\n"
-            + (0..<1000).map { "- {name: t\($0), run: ls, cuont: 5}\n" }.joined()
+    @Test func aThousandCellsAreDecodedInTime() throws {
+        let values = (0..<(Self.effort > 1 ? 1000 : 100)).map(String.init).joined(separator: ", ")
+        let tasks = (0..<20).map { "- {name: t\($0), on: any, run: \"echo ${{ matrix.n }}\", expect: '^x'}\n" }.joined()
         let clock = ContinuousClock()
         let start = clock.now
-        #expect(errors(text).split(separator: "\n").count == 3000)
-        #expect(clock.now - start < .seconds(5))
+        let file = try LabFile.parse(
+            SourceFile(
+                path: "l",
+                text: "lab: x\nmatrix: {n: [\(values)]}\nguests: {a: {image: debian, count: 9}}\ntasks:\n\(tasks)"),
+            directory: "/")
+        let elapsed = clock.now - start
+        #expect(file.labs.count == (Self.effort > 1 ? 1000 : 100) && elapsed < .seconds(5))
+        if Self.effort > 1 { print("1,000 cells of 20 tasks: \(elapsed)") }
+    }
+
+    /// Each kind of mistake, thousands of times: no step may take time for each mistake times the file's length.
+    @Test(arguments: [
+        "- {name: tN, run: ls, cuont: 5}", "- {name: tN, run: ls, needs: [uN]}", "- {name: tN, run: ls, on: gN}",
+        "- {name: tN, run: '${{ matrix.x }}'}", "- {name: t, run: ls}", "- {name: tN, run: ls, run: ls}",
+    ])
+    func manyMistakesAreShownInTime(_ task: String) {
+        let tasks = (0..<1500).map { task.replacing("N", with: String($0)) + "\n" }.joined()
+        let clock = ContinuousClock()
+        let start = clock.now
+        let text = errors("lab: x\nguests: {a: {image: debian}}\ntasks:\n" + tasks)
+        #expect(text.split(separator: "\n").count >= 3 * 1499)
+        #expect(clock.now - start < .seconds(10))
+        if Self.effort > 1 { print("1,500 mistakes \(task): \(clock.now - start)") }
+    }
+}
+
+/// What the host refuses.
+@Suite struct HostFileTests {
+    @Test(.enabled(if: geteuid() != 0, "root may read everything"))
+    func filesThatMayNotBeRead() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("vmlab-\(UUID())").path
+        try FileManager.default.createDirectory(atPath: folder + "/closed", withIntermediateDirectories: true)
+        defer {
+            chmod(folder + "/closed", 0o700)
+            try? FileManager.default.removeItem(atPath: folder)
+        }
+        try "echo".write(toFile: folder + "/secret.sh", atomically: true, encoding: .utf8)
+        chmod(folder + "/secret.sh", 0)
+        chmod(folder + "/closed", 0)
+        let text = errors(
+            """
+            lab: x
+            guests: {a: {image: debian}}
+            tasks:
+              - {name: a, script: \(folder)/secret.sh}
+              - {name: b, put: {\(folder)/closed: /root/}}
+            """)
+        #expect(text.split(separator: "\n").filter { $0.contains("cannot be read (check its permissions)") }.count == 2)
     }
 }

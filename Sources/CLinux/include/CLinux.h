@@ -59,11 +59,11 @@ int vmlab_cpu_count(void);
 // CPL 0 speed of /dev/kvm: see KVMProbe.swift.
 struct vmlab_kvm_speed {
     int api_version;                 // 0 when it could not be asked
-    uint64_t instructions;           // that the scratch VM ran
-    uint64_t nanoseconds;            // that they took
+    uint64_t instructions;           // of the quickest stretch; 0 when not one was finished in time
+    uint64_t nanoseconds;            // of processor time that they took
     const char *step;                // the call that failed, or null
 };
-// Runs `iterations` of a two-instruction loop in a scratch VM, for at most `limit_microseconds`.
+// Runs `iterations` of a two-instruction loop in stretches of 5000 in a scratch VM, for at most `limit_microseconds`.
 // `kvm` is an open /dev/kvm. Returns 0, or the errno of `step`.
 int vmlab_kvm_speed(int kvm, uint32_t iterations, uint32_t limit_microseconds, struct vmlab_kvm_speed *speed);
 

@@ -59,7 +59,9 @@ enum CmdShell {
 
     /// The same for the plumbing shell: every line of it begins with DLE.
     static func plumbed(_ exchange: Exchange) -> Exchange {
-        Exchange(text: plumbed(exchange.text), begin: exchange.begin, end: exchange.end)
+        var result = exchange
+        result.text = plumbed(exchange.text)
+        return result
     }
 
     static func plumbed(_ text: [UInt8]) -> [UInt8] {

@@ -104,6 +104,6 @@ enum POSIXShell {
     private static func exchange(_ text: [UInt8], _ nonce: Nonce, begins: Bool = true) -> Exchange {
         Exchange(
             text: text + [UInt8(ascii: "\n")], begin: begins ? Array("\u{1e}\(nonce)+".utf8) : [],
-            end: Array("\u{1e}\(nonce)-".utf8))
+            end: Array("\u{1e}\(nonce)-".utf8), isOutput: begins)
     }
 }

@@ -4,8 +4,9 @@ import Synchronization
 
 /// One thread that waits on epoll for everyone: sockets, pipes, children.
 ///
-/// The thread lives as long as the process, which children that must die with their parent rely on: Linux sends
-/// `PR_SET_PDEATHSIG` when the *thread* that made the child ends, so children are made here and never on Swift's pool.
+/// The thread lives as long as the process. Children that must die with their parent rely on that: Linux sends
+/// `PR_SET_PDEATHSIG` when the *thread* that made the child ends, so children are made on such a thread (`spawner`) and
+/// never on Swift's pool.
 public final class EventLoop: Sendable {
     private struct Entry {
         let number: Int32
@@ -23,24 +24,35 @@ public final class EventLoop: Sendable {
 
     private static let wakeToken: UInt64 = 0
 
+    private let name: StaticString
     private let epoll: OwnedDescriptor
     private let wake: OwnedDescriptor
     private let state = Mutex(State())
 
-    private static let started: Result<EventLoop, SystemCallError> = {
+    private static let started = make("vmlab-events")
+    private static let spawning = make("vmlab-spawn")
+
+    private static func make(_ name: StaticString) -> Result<EventLoop, SystemCallError> {
         do throws(SystemCallError) {
-            return .success(try EventLoop())
+            return .success(try EventLoop(name))
         } catch {
             return .failure(error)
         }
-    }()
+    }
 
     /// The process's loop. Throws when the kernel refuses its thread or descriptors, at the first use and ever after.
     public static var shared: EventLoop {
         get throws(SystemCallError) { try started.get() }
     }
 
-    private init() throws(SystemCallError) {
+    /// A second thread that starts children and does nothing else: each start takes it a millisecond or more, which
+    /// everyone's input and output should not wait for.
+    static var spawner: EventLoop {
+        get throws(SystemCallError) { try spawning.get() }
+    }
+
+    private init(_ name: StaticString) throws(SystemCallError) {
+        self.name = name
         epoll = OwnedDescriptor(owning: try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
         let flags = Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)
         wake = OwnedDescriptor(owning: try systemCall("eventfd") { eventfd(0, flags) })
@@ -59,7 +71,6 @@ public final class EventLoop: Sendable {
         let error = pthread_create(
             &thread, nil,
             { argument in
-                vmlab_name_thread("vmlab-events")
                 if let argument { Unmanaged<EventLoop>.fromOpaque(argument).takeRetainedValue().run() }
                 return nil
             }, Unmanaged.passRetained(self).toOpaque())
@@ -68,6 +79,7 @@ public final class EventLoop: Sendable {
     }
 
     private func run() {
+        name.withUTF8Buffer { vmlab_name_thread(UnsafeRawPointer($0.baseAddress)?.assumingMemoryBound(to: CChar.self)) }
         var ready = [epoll_event](repeating: epoll_event(), count: 128)
         while true {
             let count = epoll_wait(epoll.number, &ready, Int32(ready.count), -1)

@@ -27,8 +27,7 @@ public final class ChildProcess: Sendable {
     ///
     /// Throws the call that failed, `execve` with the program's path when it cannot be run. Never cancelled half-way.
     public static func spawn(_ configuration: ChildConfiguration) async throws(SystemCallError) -> ChildProcess {
-        let loop = try EventLoop.shared
-        return try await loop.run { () -> Result<ChildProcess, SystemCallError> in
+        try await EventLoop.spawner.run { () -> Result<ChildProcess, SystemCallError> in
             do throws(SystemCallError) {
                 return .success(try ChildProcess(configuration))
             } catch {
@@ -63,8 +62,10 @@ public final class ChildProcess: Sendable {
             let pumps = [try out.pump(), try err.pump()].compactMap { $0 }
             supervision.withLock { $0.pumps = pumps }
             // The handler keeps this object until the child is reaped, so that dropping it leaves no zombie.
-            let readiness = try Readiness(of: pidfd.number) { self.reap() }
-            supervision.withLock { $0.readiness = readiness }
+            // Under the lock that `reap` takes: the child may end before this returns.
+            try supervision.withLock { (supervision: inout Supervision) throws(SystemCallError) in
+                supervision.readiness = try Readiness(of: pidfd.number) { self.reap() }
+            }
         } catch {
             // Not supervised: better no child than one nobody reaps.
             kill(SIGKILL)

@@ -14,8 +14,10 @@ final class OutputPump: Sendable {
         self.receive = receive
         let number = descriptor.number
         self.descriptor = Mutex(descriptor)
-        let readiness = try Readiness(of: number) { [weak self] in self?.pump() }
-        self.readiness.withLock { $0 = readiness }
+        // Under the lock that `close` takes: the first bytes may come, and end, before this returns.
+        try readiness.withLock { (readiness: inout Readiness?) throws(SystemCallError) in
+            readiness = try Readiness(of: number) { [weak self] in self?.pump() }
+        }
     }
 
     /// Hands over what is there; at the end of the stream closes. On the loop's thread only, so calls never overlap.

@@ -53,8 +53,10 @@ struct DoctorVerb: AsyncParsableCommand {
         case .interpreted(let speed):
             Finding(
                 level: .limited, subject: "KVM",
-                text: "/dev/kvm interprets kernel-mode code (\(perSecond(speed))); guests run emulated by QEMU, which is faster",
-                remedy: "use a host whose KVM has hardware support; inside a virtual machine, enable nested virtualization")
+                text:
+                    "/dev/kvm interprets kernel-mode code (\(perSecond(speed))); guests run emulated by QEMU, which is faster",
+                remedy:
+                    "use a host whose KVM has hardware support; inside a virtual machine, enable nested virtualization")
         case .unavailable(let reason, let remedy):
             Finding(level: .limited, subject: "KVM", text: "\(reason); guests run emulated by QEMU", remedy: remedy)
         }
@@ -64,7 +66,8 @@ struct DoctorVerb: AsyncParsableCommand {
         do {
             let backend = try await QEMUBackend()
             return Finding(
-                level: .good, subject: "QEMU", text: "\(backend.version) at \(backend.executable), backend \(backend.name)")
+                level: .good, subject: "QEMU",
+                text: "\(backend.version) at \(backend.executable), backend \(backend.name)")
         } catch {
             let problem = error as? Diagnostic
             return Finding(
@@ -101,7 +104,8 @@ struct DoctorVerb: AsyncParsableCommand {
         let free = (try? HostFacts.freeSpace(at: existing(path))) ?? 0
         return Finding(
             level: free < 2 << 30 ? .limited : .good, subject: "image cache", text: "\(path), \(ByteCount(free)) free",
-            remedy: free < 2 << 30 ? "the images take about 1GiB while they are built: free some space, or set XDG_CACHE_HOME" : nil)
+            remedy: free < 2 << 30
+                ? "the images take about 1GiB while they are built: free some space, or set XDG_CACHE_HOME" : nil)
     }
 
     private static func tools() -> [Finding] {
@@ -123,6 +127,7 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     private static func perSecond(_ rate: Double) -> String {
-        rate >= 1e9 ? "\((rate / 1e8).rounded() / 10) G instructions/s" : "\((rate / 1e5).rounded() / 10) M instructions/s"
+        rate >= 1e9
+            ? "\((rate / 1e8).rounded() / 10) G instructions/s" : "\((rate / 1e5).rounded() / 10) M instructions/s"
     }
 }

@@ -52,7 +52,8 @@ struct LogsVerb: AsyncParsableCommand {
             return
         }
         throw Diagnostic(
-            .specification, "no console of a guest named \(guest) is recorded in \(directories.joined(separator: ", "))",
+            .specification,
+            "no console of a guest named \(guest) is recorded in \(directories.joined(separator: ", "))",
             remedy: "`vmlab ps` lists the guests that run; --results DIR names a finished run")
     }
 }

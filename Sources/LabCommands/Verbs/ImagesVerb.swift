@@ -19,7 +19,7 @@ struct ImagesVerb: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the catalog and what is built (the default).")
 
         func run() async throws {
-            let entries = try ImageStore().list()
+            let entries = ImageStore().list()
             Report.table(
                 ["IMAGE", "OS", "STATE", "SIZE", "KERNEL"],
                 entries.map {
@@ -37,7 +37,7 @@ struct ImagesVerb: AsyncParsableCommand {
         @Argument(help: "Names from the catalog.") var names: [String] = []
 
         func run() async throws {
-            let store = try ImageStore()
+            let store = ImageStore()
             for name in names.isEmpty ? ImageCatalog.names : names {
                 let image = try await store.image(named: name) { step, _ in Report.line("\(name): \(step)") }
                 Report.line("\(name): ready (\(image.id.prefix(12)))")
@@ -52,7 +52,7 @@ struct ImagesVerb: AsyncParsableCommand {
         @Argument(help: "Names from the catalog.") var names: [String]
 
         func run() async throws {
-            let store = try ImageStore()
+            let store = ImageStore()
             for name in names { try await store.remove(name) }
         }
     }

@@ -24,7 +24,8 @@ enum TarStream {
         } else {
             let folder = host.dropLast(name.count)
             arguments += [
-                "--transform=flags=rS;s|^.*$|\(member)|", "--directory=\(folder.isEmpty ? "." : String(folder))", "./\(name)",
+                "--transform=flags=rS;s|^.*$|\(member)|", "--directory=\(folder.isEmpty ? "." : String(folder))",
+                "./\(name)",
             ]
         }
         try await tar(arguments, doing: "pack \(host)", output: descriptor)

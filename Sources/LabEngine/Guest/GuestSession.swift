@@ -87,7 +87,7 @@ final class GuestSession: Sendable {
         commands.expectReboot()
         do {
             try await machine.reset()
-        } catch where !Task.isCancelled {
+        } catch  where !Task.isCancelled {
             // The session waits for a greeting that will not come.
             throw loss.current ?? lose("the guest could not be rebooted: \(sentence(of: error))")
         }

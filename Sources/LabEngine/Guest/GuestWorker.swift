@@ -83,7 +83,8 @@ struct GuestWorker: Sendable {
         }
     }
 
-    private func live(in session: GuestSession, since started: ContinuousClock.Instant, _ place: BootPlace) async -> End {
+    private func live(in session: GuestSession, since started: ContinuousClock.Instant, _ place: BootPlace) async -> End
+    {
         do {
             guard try await isReady(session, by: started + run.plan.lab.timeouts.boot * run.timeFactor) else {
                 let reason = run.scheduler.stopped.current == nil ? "the others did its work" : "the run is stopped"

@@ -165,7 +165,8 @@ public struct RunPlan: Sendable {
             }
             // Its results would have nothing to tell them apart by.
             var seen = Set<String>()
-            if let twice = task.targets.flatMap({ Set($0.guests).sorted() }).first(where: { !seen.insert($0).inserted }) {
+            if let twice = task.targets.flatMap({ Set($0.guests).sorted() }).first(where: { !seen.insert($0).inserted })
+            {
                 problems.append(
                     Diagnostic(
                         .specification, "task \(task.name): two of its targets name the guest \(twice)",

@@ -170,7 +170,8 @@ struct TaskRunner: Sendable {
             let bytes = try SmallFile.bytes(path, limit: 64 << 20)
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw Diagnostic(
-                    .specification, "\(path) is not text in UTF-8", remedy: "use `put:` for programs and `run:` to start them")
+                    .specification, "\(path) is not text in UTF-8",
+                    remedy: "use `put:` for programs and `run:` to start them")
             }
             return text
         case .nothing, .lua: return nil

@@ -1,11 +1,11 @@
 #!/bin/bash
 # The `wine` image: a Windows-like guest, Wine's cmd.exe on a serial port over Debian's cloud kernel.
 #
-# packages: linux-image-cloud-amd64 busybox-static wine64 libwine libz-mingw-w64 fonts-wine libc6 libgcc-s1 libunwind8 liblzma5 libfreetype6 libpng16-16 zlib1g libbrotli1 libfontconfig1 libexpat1 binutils-mingw-w64-x86-64 libzstd1
+# packages: linux-image-cloud-amd64 busybox-static wine64 libwine libz-mingw-w64 fonts-wine libc6 libc-bin libgcc-s1 libunwind8 liblzma5 libfreetype6 libpng16-16 zlib1g libbrotli1 libfontconfig1 libexpat1 binutils-mingw-w64-x86-64 libzstd1
 # tools: mksquashfs=squashfs-tools cpio=cpio dpkg-deb=dpkg unshare=util-linux cc=gcc strip=binutils lz4=lz4
 # version: 1
 # memory: 256MiB
-# cmdline: console=ttyS0 quiet
+# cmdline: console=ttyS0 quiet nokaslr mitigations=off tsc=reliable no_timer_check cryptomgr.notests random.trust_cpu=on i8042.noaux i8042.nokbd lsm= audit=0 8250.nr_uarts=2 rcupdate.rcu_expedited=1 clearcpuid=smap
 #
 # Reads VMLAB_DEBS (the packages), VMLAB_FILES (this folder); works in VMLAB_WORK; leaves kernel, initrd and
 # root.squashfs in VMLAB_OUT. Needs no network, no root and no mounts outside its own namespaces. The same packages
@@ -38,6 +38,8 @@ makeRoot() {
     mkdir -p "$root/$lib/wine/x86_64-windows"
     cp -a "$tree/$lib/wine/x86_64-unix" "$root/$lib/wine/"
     cp -a "$tree/usr/share/wine" "$root/usr/share/"
+    # Without a UTF-8 locale Wine finds no file whose name is not ASCII.
+    cp -a "$tree/usr/lib/locale" "$root/usr/lib/"
     # UTF-8 in and out: in the guest's locale data, the code pages 1252 (ANSI) and 437 (OEM) of the western English
     # locales become 65001. Without a console chcp changes nothing, and this is where Wine takes them from.
     sed -i 's/\xe4\x04\xb5\x01\x10\x27/\xe9\xfd\xe9\xfd\x10\x27/g' "$root/usr/share/wine/nls/locale.nls"
@@ -53,6 +55,7 @@ makeRoot() {
     strip "$root/sbin/relay"
     install -m 755 "$VMLAB_FILES/wine-init.sh" "$root/sbin/init"
     install -m 755 "$VMLAB_FILES/vmlab-kill.sh" "$root/sbin/vmlab-kill"
+    install -m 755 "$VMLAB_FILES/vmlab-rename.sh" "$root/sbin/vmlab-rename"
     echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
     echo 'root:x:0:' >"$root/etc/group"
     # An empty configuration: fontconfig is only there for Wine's font code to link against.
@@ -115,16 +118,16 @@ EOF
 }
 
 # What no console program needs: graphics, sound, browsers, codecs, desktop toys.
-readonly prune='d3d* dxgi* dxdiag* dx8* ddraw* wined3d* opengl32* glu32* vulkan* winevulkan* d2d1* dwrite* mshtml.*
+readonly prune='d3d* dxdiag* dx8* ddraw* glu32* vulkan* winevulkan* d2d1* dwrite* mshtml.*
     mshtml.tlb ieframe* iexplore* quartz* qcap* qedit* evr* mf.dll mfplat* mfreadwrite* mfmediaengine* mfplay* wmp*
     wmvcore* wmasf* wmadmod* wmvdecod* xactengine* xaudio* x3daudio* xapofx* xinput* dinput* dsound* dswave* dm*.dll
     devenum* winegstreamer* wineps* winex11* winealsa* winepulse* wineusb* winebus* winehid* winexinput* winebth*
     light.msstyles wordpad* winecfg* taskmgr* oleview* winemine* progman* winefile* notepad* clock* view.exe wmplayer*
-    winhlp32* hh.exe explorerframe* windowscodecs* wmphoto* gphoto2* sane* capi* ctapi* opencl* odbc* msado* msdaps*
+    winhlp32* hh.exe explorerframe* windowscodecs* wmphoto* gphoto2* sane* capi* ctapi* opencl* odbc32* msado* joy.cpl mfsrcsnk* qasf* msdasql* icinfo* msdaps*
     mp3dmod* l3codec* *.acm *.ax msrle32* msvidc32* iccvid* ir50* icmui* gameux* hlink* inetcpl* itircl* itss* jscript9*
     mscoree* fusion* mciavi* mcicda* mciqtz* mciseq* mciwave* midimap* msacm32.drv winmm16* mmdevapi* avicap* avifil*
     msvfw32* photometadata* prntvpt* sti* twain* unidrv* uianimation* uiribbon* wiaservc* wmi* xpsprint* xpssvcs*
-    speech* sapi* msttsengine* amstream* msdmo* compstui* dplay* dpn* dpv* dpw* directmanipulation* cabarc* winedbg*
+    speech* sapi* msttsengine* amstream* msdmo* dplay* dpn* dpv* dpw* directmanipulation* cabarc* winedbg*
     msvcp60* msvcp70* msvcp71* msvcp80* msvcp90* msvcr70* msvcr71* msvcr80* msvcr90* msvcrtd* msvcrt20* msvcrt40*
     presentationfontcache* ngen* servicemodelreg* regasm* regsvcs* aspnet* dplaysvr* dpnsvr* dpvsetup* winemenubuilder*'
 
@@ -141,7 +144,7 @@ pruneWindows() {
             set -f
         done
     )
-    rm -f "$root/$lib"/wine/x86_64-unix/{wine[xagpuv]*,opengl32,opencl,gphoto2,sane,capi2032,ctapi32,odbc32,qcap,wpcap,avicap32,localspl,winspool,dwrite}*.so
+    rm -f "$root/$lib"/wine/x86_64-unix/{wine[xagpuv]*,opencl,gphoto2,sane,capi2032,ctapi32,odbc32,qcap,wpcap,avicap32,dwrite}*.so
     # One inode for a program's two names: one copy in the page cache.
     local file
     for file in "$system"/*; do
@@ -169,7 +172,8 @@ finishPrefix() {
     sed -i -E -e '/^\[(Control Panel\\\\(Colors|Desktop)|Software\\\\Wine\\\\(FileOpen|MenuFiles|Temporary)|.*\\\\ThemeManager)/,/^$/d' \
         "$prefix/user.reg"
     sed -i -E -e 's/^("(MachineGuid|VideoID)"="\{?)[0-9a-f-]{36}/\1564d4c41-4200-4000-8000-57696e650001/' \
-        -e 's/^"DriverDateData"=.*/"DriverDateData"=hex:00,00,8b,fb,6b,16,da,01/' "$prefix/system.reg"
+        -e 's/^"DriverDateData"=.*/"DriverDateData"=hex:00,00,8b,fb,6b,16,da,01/' \
+        -e 's/^@=hex\(ffff000[89]\):[0-9a-f]{2},03(,00){6}$/@=hex(ffff0008):ef,03,00,00,00,00,00,00/' "$prefix/system.reg"
     sed -i -E -e 's/^(\[.*\]) [0-9]+$/\1 '"$epoch"'/' -e 's/^#time=.*/#time=1da17b3f1b00000/' "$prefix"/*.reg
 }
 
@@ -190,6 +194,19 @@ makeInitrd() {
     (cd "$initrd" && find . | sort | cpio -o -H newc -R 0:0 --reproducible --quiet) >"$VMLAB_OUT/initrd"
 }
 
+# The kernel as the ELF file inside Debian's bzImage: the guest then has nothing to decompress.
+makeKernel() {
+    local image payload setup offset length
+    image=$(echo "$tree"/boot/vmlinuz-*)
+    field() { od -An -t "u$2" -j "$1" -N "$2" "$image" | tr -d ' '; }
+    setup=$(field 497 1) offset=$(field 584 4) length=$(field 588 4)
+    payload=$(((setup + 1) * 512 + offset))
+    # The last four bytes are the size, not LZ4.
+    tail -c "+$((payload + 1))" "$image" | head -c "$((length - 4))" >"$VMLAB_WORK/vmlinux.lz4" || :
+    lz4 -d -q -f "$VMLAB_WORK/vmlinux.lz4" "$VMLAB_OUT/kernel" >&2 || die "no LZ4 kernel in $image"
+    [ "$(head -c 4 "$VMLAB_OUT/kernel" | tail -c 3)" = ELF ] || die "no ELF kernel in $image"
+}
+
 step "unpacking packages"
 unpack
 step "making the root"
@@ -203,6 +220,6 @@ finishPrefix
 step "packing"
 mkdir -p "$VMLAB_OUT"
 makeInitrd
-cp "$tree"/boot/vmlinuz-* "$VMLAB_OUT/kernel"
+makeKernel
 mksquashfs "$root" "$VMLAB_OUT/root.squashfs" -noappend -quiet -no-progress -all-root -no-xattrs \
-    -mkfs-time "$epoch" -all-time "$epoch" -comp "${VMLAB_COMP:-lz4}" -b "${VMLAB_BLOCK:-128K}" >&2
+    -mkfs-time "$epoch" -all-time "$epoch" -comp lz4 -Xhc >&2

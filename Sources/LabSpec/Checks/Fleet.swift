@@ -103,11 +103,11 @@ struct Fleet {
         if guests[name] != nil { return [name] }
         // A group that was refused is not unknown, nor are its guests.
         let isRefused = declared.contains {
-            $0 == name || $0.contains("${{")
+            $0 == name || $0.hasExpression
                 || ((groups[$0] == nil || uncounted.contains($0)) && name.hasPrefix($0 + "-"))
         }
         guard !isRefused else { return nil }
-        var remedy = didYouMean(name, declared)
+        var remedy = decoding.didYouMean(name, declared)
         if let dash = name.lastIndex(of: "-"), let members = groups[String(name[..<dash])], let last = members.last,
             Int(name[name.index(after: dash)...]) != nil
         {

@@ -30,7 +30,8 @@ struct NeedsGraph {
                     guard !hasNameless else { continue }
                     decoding.error(
                         "there is no task \(need.value.quoted())",
-                        remedy: didYouMean(need.value, names) ?? "tasks: \(names.prefix(8).joined(separator: ", "))",
+                        remedy: decoding.didYouMean(need.value, names)
+                            ?? "tasks: \(names.prefix(8).joined(separator: ", "))",
                         at: need.span)
                 } else if !seen.insert(need.value).inserted {
                     decoding.error("the task \(need.value.quoted()) is needed twice", remedy: "keep one", at: need.span)

@@ -74,7 +74,7 @@ extension Form {
                     decoding.error(
                         "the key \(entry.key.quoted()) is given twice", remedy: "keep one", at: entry.keySpan)
                 }
-                let isKeyGood = entry.key.contains("${{") || checkKey(entry.key, entry.keySpan, decoding)
+                let isKeyGood = entry.key.hasExpression || checkKey(entry.key, entry.keySpan, decoding)
                 let decoded = decoding.under(entry.key) {
                     if let nullAs, entry.value.isNull { return nullAs() as Entry? }
                     return value.decode(entry.value, decoding)

@@ -61,6 +61,19 @@ final class Decoding {
     /// The keys from the root to the value at hand, for messages.
     private var path: [String] = []
 
+    /// Whether so much is wrong that guessing what was meant, and where exactly, would take longer than it helps.
+    private var isOverwhelmed: Bool { diagnostics.count > 200 }
+
+    /// "did you mean …?", while mistakes are few.
+    func didYouMean(_ word: String, _ candidates: some Sequence<String>) -> String? {
+        isOverwhelmed ? nil : Diagnostics.didYouMean(word, candidates)
+    }
+
+    /// Where `text` first stands within a span, while mistakes are few.
+    func place(of text: some StringProtocol, in span: SourceSpan) -> SourceSpan {
+        isOverwhelmed ? span : span.locating(String(text))
+    }
+
     /// Reports what was found elsewhere.
     func report(_ diagnostic: Diagnostic) {
         diagnostics.append(diagnostic)
@@ -129,5 +142,5 @@ extension YAMLNode {
     }
 
     /// Whether it is a text that still has a `${{ … }}` which could not be filled in; that was reported.
-    var isUnresolved: Bool { scalar?.text.contains("${{") ?? false }
+    var isUnresolved: Bool { scalar?.text.hasExpression ?? false }
 }

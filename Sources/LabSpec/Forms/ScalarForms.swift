@@ -144,7 +144,7 @@ extension Form where Value: CaseIterable & RawRepresentable & Sendable, Value.Ra
         let noun = words.count == 1 ? "`\(words[0])`" : "one of " + words.map { "`\($0)`" }.joined(separator: ", ")
         return scalar(noun, schema: ["enum": .array(words.map { .string($0) })]) { scalar, node, decoding in
             if let value = Value(rawValue: scalar.text) { return value }
-            decoding.wrongKind(node, wanted: noun, remedy: didYouMean(scalar.text, words))
+            decoding.wrongKind(node, wanted: noun, remedy: decoding.didYouMean(scalar.text, words))
             return nil
         }
     }

@@ -58,6 +58,7 @@ struct Shape<Value: Draft>: Sendable {
         var given: [String: SourceSpan] = [:]
         for entry in entries {
             guard let field = fields.first(where: { $0.name == entry.key }) else {
+                // A shape has few keys, so this stays cheap.
                 let meant = closest(to: entry.key, in: fields.map(\.name))
                 let all = "it has \(fields.map(\.name).joined(separator: ", "))"
                 decoding.error(

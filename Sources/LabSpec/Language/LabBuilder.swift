@@ -60,7 +60,7 @@ struct LabBuilder {
         if let from = image.from, !catalog.contains(from.value) {
             decoding.error(
                 "the catalog has no image \(from.value.quoted())",
-                remedy: didYouMean(from.value, catalog) ?? "it has \(catalog.joined(separator: ", "))",
+                remedy: decoding.didYouMean(from.value, catalog) ?? "it has \(catalog.joined(separator: ", "))",
                 at: from.span)
         }
         let given = image.place.keys
@@ -153,7 +153,7 @@ struct LabBuilder {
             if !knownImages.contains(image.value) {
                 decoding.error(
                     "there is no image \(image.value.quoted())",
-                    remedy: didYouMean(image.value, knownImages.names)
+                    remedy: decoding.didYouMean(image.value, knownImages.names)
                         ?? "the catalog has \(catalog.joined(separator: ", ")); declare your own under `images:`",
                     at: image.span)
             }
@@ -163,7 +163,7 @@ struct LabBuilder {
             if !knownNetworks.contains(network.value) {
                 decoding.error(
                     "there is no network \(network.value.quoted())",
-                    remedy: didYouMean(network.value, knownNetworks.names) ?? "declare it under `networks:`",
+                    remedy: decoding.didYouMean(network.value, knownNetworks.names) ?? "declare it under `networks:`",
                     at: network.span
                 )
             } else if !seen.insert(network.value).inserted {
@@ -250,7 +250,7 @@ struct LabBuilder {
     private func copy(_ put: Named<String>) -> FileCopy {
         let source = Located(put.name, at: put.nameSpan)
         let host =
-            put.name.contains("${{")
+            put.name.hasExpression
             ? put.name : paths.check(source, as: .fileOrFolder, what: "the source", decoding)
         GuestPaths.check(Located(put.value, at: put.valueSpan), key: "put", decoding)
         return FileCopy(host: host, guest: put.value, span: put.nameSpan)
@@ -267,7 +267,7 @@ private struct KnownNames {
     init(_ names: [String]) {
         self.names = names
         set = Set(names)
-        isOpen = names.contains { $0.contains("${{") }
+        isOpen = names.contains { $0.hasExpression }
     }
 
     func contains(_ name: String) -> Bool { isOpen || set.contains(name) }

@@ -3,7 +3,8 @@ extension Lab {
     /// the groups that they run on.
     public func filtered(_ patterns: [String]) -> Lab {
         guard !patterns.isEmpty else { return self }
-        var wanted = Set(tasks.map(\.name).filter { name in patterns.contains { wildcard($0[...], matches: name[...]) } })
+        var wanted = Set(
+            tasks.map(\.name).filter { name in patterns.contains { wildcard($0[...], matches: name[...]) } })
         var size = -1
         while wanted.count != size {
             size = wanted.count

@@ -1,0 +1,219 @@
+import Glibc
+import Synchronization
+
+/// An Ethernet switch between processes, without root: a unix datagram socket to which each port sends its frames, one
+/// per datagram, and which sends them on to the ports they are for.
+///
+/// It learns which address is behind which port, and floods what is for everyone or for an address not seen yet. A port
+/// that does not take its frames loses them once its queue is full, and holds up nobody else.
+public final class EthernetSwitch: Sendable {
+    /// What has happened so far, in frames.
+    public struct Statistics: Sendable, Hashable {
+        /// Received from a port and well-formed.
+        public var received = 0
+        /// Handed to one port's queue because its address was known.
+        public var forwarded = 0
+        /// Received and handed to all other ports.
+        public var flooded = 0
+        /// Lost: a full queue, a port that is not there, or no frame at all.
+        public var dropped = 0
+    }
+
+    /// Where the ports send their frames.
+    public let path: String
+
+    /// Frames that wait for a slow port; some hundred kilobytes.
+    static let queueLimit = 256
+    /// Addresses remembered; a guest that makes up more only makes the switch flood.
+    static let addressLimit = 4096
+
+    private struct State {
+        var ports: [String: SwitchPort] = [:]
+        var addresses: [UInt64: String] = [:]
+        var statistics = Statistics()
+    }
+
+    private let descriptor: Mutex<OwnedDescriptor>
+    private let state = Mutex(State())
+    private let readiness = Mutex<Readiness?>(nil)
+
+    /// Makes the switch's socket at `path`, which must not exist. Throws what the kernel says.
+    public init(path: String) throws(SystemCallError) {
+        let address = try UnixAddress(path)
+        let socket = try StreamSocket.makeSocket(SOCK_DGRAM)
+        try systemCall("bind", path) { address.with { bind(socket.number, $0, $1) } }
+        try socket.setNonBlocking()
+        let number = socket.number
+        self.path = path
+        descriptor = Mutex(socket)
+        try readiness.withLock { (readiness: inout Readiness?) throws(SystemCallError) in
+            readiness = try Readiness(of: number) { [weak self] in self?.receive() }
+        }
+    }
+
+    deinit { close() }
+
+    /// Adds the port whose process receives at `path`. It need not be there yet, nor be the first to speak.
+    ///
+    /// Throws `ENAMETOOLONG` beyond 107 bytes, more than a process such as QEMU can bind.
+    public func attach(_ path: String) throws(SystemCallError) {
+        guard path.utf8.count <= UnixAddress.longest else { throw SystemCallError("bind", errno: ENAMETOOLONG, path) }
+        let port = SwitchPort(path) { [weak self] in self?.state.withLock { $0.statistics.dropped += 1 } }
+        let former = state.withLock { $0.ports.updateValue(port, forKey: path) }
+        former?.close()
+    }
+
+    /// Removes a port. Safe to repeat.
+    public func detach(_ path: String) {
+        let port = state.withLock { state in
+            state.addresses = state.addresses.filter { $0.value != path }
+            return state.ports.removeValue(forKey: path)
+        }
+        port?.close()
+    }
+
+    /// What has happened so far.
+    public var statistics: Statistics { state.withLock { $0.statistics } }
+
+    /// Ends it and removes its socket. Safe to repeat.
+    public func close() {
+        readiness.withLock { $0.take() }?.end()
+        descriptor.withLock { descriptor in
+            guard descriptor.isOpen else { return }
+            descriptor.close()
+            unlink(path)
+        }
+        let ports = state.withLock { state in
+            defer { state.ports = [:] }
+            return Array(state.ports.values)
+        }
+        for port in ports { port.close() }
+    }
+
+    /// Takes what has come. On the event loop's thread; a busy switch leaves the loop to others after some frames.
+    private func receive() {
+        for _ in 0..<64 {
+            guard let (frame, sender) = descriptor.withLock({ Self.receiveOne($0.number) }) else { return }
+            handle(frame, from: sender)
+        }
+    }
+
+    private static func receiveOne(_ number: Int32) -> (frame: [UInt8], sender: String)? {
+        guard number >= 0 else { return nil }
+        var address = sockaddr_un()
+        var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        // The longest frame QEMU sends is that of a 64 KiB offloaded packet and its headers.
+        let limit = 68 * 1024
+        var received = -1
+        let frame = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+            received = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    recvfrom(number, buffer.baseAddress, limit, Int32(MSG_DONTWAIT), $0, &length)
+                }
+            }
+            count = max(received, 0)
+        }
+        guard received >= 0 else { return nil }
+        let pathLength = max(0, Int(length) - MemoryLayout<sa_family_t>.size)
+        let sender = withUnsafeBytes(of: &address.sun_path) { bytes in
+            String(decoding: bytes.prefix(pathLength).prefix { $0 != 0 }, as: UTF8.self)
+        }
+        return (Array(frame[...]), sender)
+    }
+
+    private func handle(_ frame: [UInt8], from sender: String) {
+        let targets = state.withLock { state -> [SwitchPort] in
+            guard frame.count >= 14, state.ports[sender] != nil else {
+                state.statistics.dropped += 1
+                return []
+            }
+            state.statistics.received += 1
+            let (target, source) = (Self.address(frame[0..<6]), Self.address(frame[6..<12]))
+            // The lowest bit of the first byte marks an address of many; no card has one.
+            if frame[6] & 1 == 0 && (state.addresses[source] != nil || state.addresses.count < Self.addressLimit) {
+                state.addresses[source] = sender
+            }
+            if frame[0] & 1 == 0, let known = state.addresses[target], let port = state.ports[known] {
+                if known == sender { return [] }
+                state.statistics.forwarded += 1
+                return [port]
+            }
+            state.statistics.flooded += 1
+            return state.ports.values.filter { $0.path != sender }
+        }
+        for port in targets { port.send(frame) }
+    }
+
+    private static func address(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+        bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
+
+/// One port: a queue and the task that empties it.
+private final class SwitchPort: Sendable {
+    let path: String
+    private let queue: AsyncStream<[UInt8]>.Continuation
+    private let sender: Task<Void, Never>
+    private let drop: @Sendable () -> Void
+
+    init(_ path: String, drop: @escaping @Sendable () -> Void) {
+        self.path = path
+        self.drop = drop
+        let (frames, queue) = AsyncStream<[UInt8]>.makeStream(
+            bufferingPolicy: .bufferingOldest(EthernetSwitch.queueLimit))
+        self.queue = queue
+        sender = Task.detached {
+            var connection: DatagramConnection?
+            for await frame in frames {
+                do {
+                    if connection == nil { connection = try DatagramConnection(to: path) }
+                    try await connection?.send(frame)
+                } catch {
+                    // Not there yet, or gone: it may come back at the same path.
+                    connection = nil
+                    drop()
+                }
+            }
+        }
+    }
+
+    func send(_ frame: [UInt8]) {
+        if case .dropped = queue.yield(frame) { drop() }
+    }
+
+    func close() {
+        queue.finish()
+        sender.cancel()
+    }
+}
+
+/// A datagram socket connected to one receiver, so that the kernel tells when that receiver has room.
+private final class DatagramConnection: Sendable {
+    private let socket: OwnedDescriptor
+    private let readiness: Readiness
+
+    init(to path: String) throws(SystemCallError) {
+        let address = try UnixAddress(path)
+        let socket = try StreamSocket.makeSocket(SOCK_DGRAM)
+        try systemCall("connect", path) { address.with { connect(socket.number, $0, $1) } }
+        try socket.setNonBlocking()
+        readiness = try Readiness(of: socket.number)
+        self.socket = socket
+    }
+
+    deinit { readiness.end() }
+
+    func send(_ frame: [UInt8]) async throws {
+        while true {
+            let sent = frame.withUnsafeBytes {
+                Glibc.send(socket.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if sent >= 0 { return }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: try await readiness.writable()
+            default: throw SystemCallError("send")
+            }
+        }
+    }
+}
