@@ -31,7 +31,9 @@ struct CostTests {
 
     @Test(
         "the schedule's cost per run",
-        arguments: [(1, 8, 5000, true), (1, 8, 5000, false), (200, 100, 1, false), (1000, 10, 1, false), (10, 1000, 1, false)])
+        arguments: [
+            (1, 8, 5000, true), (1, 8, 5000, false), (200, 100, 1, false), (1000, 10, 1, false), (10, 1000, 1, false),
+        ])
     func schedule(shape: (Int, Int, Int, Bool)) {
         let cost = schedule(tasks: shape.0, guests: shape.1, repetitions: shape.2, isShared: shape.3)
         print("schedule of \(shape.0) tasks, \(shape.1) guests, \(shape.2) repetitions: \(cost) per run")

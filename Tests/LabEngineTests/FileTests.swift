@@ -12,7 +12,8 @@ import Testing
 @Suite("Files", .timeLimit(.minutes(1)))
 struct FileTests {
     static let hardNames = [
-        "plain", "with space", "it's", "a|b", "a&b", "back\\slash", "näme-☃", "\"double\"", "-dash", "$HOME", "a;b", "*",
+        "plain", "with space", "it's", "a|b", "a&b", "back\\slash", "näme-☃", "\"double\"", "-dash", "$HOME", "a;b",
+        "*",
         "tail ", "~", "#x#", "new\nline", "1\\1",
     ]
 

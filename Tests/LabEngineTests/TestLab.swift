@@ -97,7 +97,8 @@ struct TestLab: Sendable {
 
     var lab: Lab {
         Lab(
-            name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: "/", groups: groups, networks: networks,
+            name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: "/", groups: groups,
+            networks: networks,
             tasks: tasks, timeouts: timeouts)
     }
 
