@@ -58,7 +58,7 @@ public struct LabRun: Sendable {
         // The scheduler asks admission whether guests wait; admission pokes the scheduler when one begins to.
         let poke = Completion<Scheduler>()
         let admission = Admission(
-            memory: plan.budget.limit, seats: plan.seats, onWaiting: { Task { await poke.current?.settle() } })
+            memory: plan.budget.limit, seats: plan.seats, onWaiting: { Task { await poke.current?.makeRoom() } })
         let scheduler = Scheduler(
             schedule: schedule, costs: plan.guests.map(\.cost), shortage: { admission.shortage },
             onAbandoned: { gone in

@@ -84,6 +84,7 @@ struct TestRun {
 /// A lab to be run in a test.
 struct TestLab: Sendable {
     var groups: [GuestGroup] = [group("g")]
+    var networks: [NetworkSpec] = []
     var tasks: [LabTask] = []
     var timeouts = Timeouts(boot: .seconds(20), task: .seconds(20))
     var limit = ByteCount.gibibytes(100)
@@ -96,30 +97,32 @@ struct TestLab: Sendable {
 
     var lab: Lab {
         Lab(
-            name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: "/", groups: groups, tasks: tasks,
-            timeouts: timeouts)
+            name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: "/", groups: groups,
+            networks: networks,
+            tasks: tasks, timeouts: timeouts)
     }
 
-    func plan() throws -> RunPlan {
+    func plan(on other: (any MachineBackend)? = nil) throws -> RunPlan {
         let facts = ImageFacts(os: image.os, defaultMemory: image.defaultMemory, minimumMemory: image.minimumMemory)
-        let backend = backend
+        let backend: any MachineBackend = other ?? backend
         return try RunPlan.make(
             lab: lab, images: ["debian": facts], budget: MemoryBudget(limit: limit, explanation: "a test"),
             seats: seats,
             backend: { _ throws(Diagnostic) in backend })
     }
 
-    /// Runs it, and `beside` at the same time. Checks what must hold after any run. When `cancelled` returns true the run's
-    /// task is cancelled as soon as `beside` returns.
+    /// Runs it, and `beside` at the same time; with `cancelling` the run's task is cancelled as soon as `beside` returns.
+    /// Checks what must hold after any run. `other` runs the guests in place of the shells.
     @discardableResult
     func run(
-        cancelling: Bool = false, _ beside: @escaping @Sendable (RecordingSink) async throws -> Void = { _ in }
+        cancelling: Bool = false, on other: (any MachineBackend)? = nil,
+        _ beside: @escaping @Sendable (RecordingSink) async throws -> Void = { _ in }
     ) async throws -> TestRun {
         try await withTemporaryFolder { folder in
             let sink = RecordingSink()
             let recorder = RunRecorder(sinks: [sink])
             let results = try RunDirectory.create(lab: "test", out: folder + "/results")
-            let plan = try plan()
+            let plan = try plan(on: other)
             let journal = try RunJournal.begin(
                 lab: "test", results: nil,
                 in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))

@@ -1,5 +1,6 @@
 import Diagnostics
 import FoundationEssentials
+import Glibc
 import GuestConsole
 import HostSystem
 import LabSpec
@@ -45,13 +46,18 @@ struct FileExchange: Sendable {
         try await inGuest(script, deadline: deadline, failure: failure)
     }
 
-    /// Copies a guest file or folder into the host folder `folder`, under its own name, and returns that name.
+    /// Copies a guest file or folder into the host folder `folder`, under its own name or, where that is taken, the next
+    /// like `name-2`, and returns that name.
     ///
     /// Throws a `Diagnostic` of category `guest` when it does not exist in the guest.
     func get(_ path: String, into folder: String, deadline: ContinuousClock.Instant) async throws -> String {
         let guestPath = linuxPath(path)
         let parts = guestPath.split(separator: "/")
-        let name = parts.last.map(String.init) ?? "."
+        guard let name = parts.last.map(String.init), name != ".", name != ".." else {
+            throw Diagnostic(
+                .guest, "\(path) could not be collected", remedy: "name a file or a folder of the guest",
+                cause: "it has no name of its own")
+        }
         let members = "-C \(quoted("/" + parts.dropLast().joined(separator: "/"))) -- \(quoted(name))"
         let check = "[ -e \(quoted(guestPath)) ] || [ -L \(quoted(guestPath)) ] || exit \(Self.missing)\n"
         let failure = "\(path) could not be collected"
@@ -59,7 +65,7 @@ struct FileExchange: Sendable {
             let exchange = try ExchangeDisk(opening: disk)
             let script = check + Self.findDisk + "\ntar -cf $d \(members) && blockdev --flushbufs $d"
             try await inGuest(script, deadline: deadline, failure: failure)
-            try await TarStream.unpack(exchange.descriptor, into: folder)
+            return try await take(name, from: exchange.descriptor, into: folder)
         } else {
             let archive = try TemporaryFile()
             let descriptor = archive.descriptor
@@ -75,9 +81,29 @@ struct FileExchange: Sendable {
             if let error = trouble.withLock({ $0 }) { throw error.diagnostic(failure) }
             try judge(result, said: "", failure: failure)
             try archive.rewind()
-            try await TarStream.unpack(descriptor, into: folder)
+            return try await take(name, from: descriptor, into: folder)
         }
-        return name
+    }
+
+    /// Unpacks an archive and moves what is called `name` into the folder. In an empty folder of its own first: tar keeps an
+    /// archive from leaving by its own links, but not by links that an earlier one brought.
+    private func take(_ name: String, from archive: Int32, into folder: String) async throws -> String {
+        let incoming = folder + "/.incoming"
+        try FileTree.remove(incoming)
+        try FileTree.makeFolder(incoming, mode: 0o700)
+        defer { try? FileTree.remove(incoming) }
+        try await TarStream.unpack(archive, into: incoming)
+        let taken = Set(try FileTree.names(in: folder))
+        var free = name
+        var number = 1
+        while taken.contains(free) {
+            number += 1
+            free = "\(name)-\(number)"
+        }
+        guard rename(incoming + "/" + name, folder + "/" + free) == 0 else {
+            throw SystemCallError("rename", folder + "/" + free)
+        }
+        return free
     }
 
     /// Sets `$d` to the exchange disk's device.

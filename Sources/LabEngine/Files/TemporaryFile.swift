@@ -6,7 +6,15 @@ struct TemporaryFile: ~Copyable {
     private let file: OwnedDescriptor
 
     init() throws(SystemCallError) {
-        file = try OwnedDescriptor.open(Environment["TMPDIR"] ?? "/tmp", O_RDWR | __O_TMPFILE)
+        let folder = Environment["TMPDIR"] ?? "/tmp"
+        do throws(SystemCallError) {
+            file = try OwnedDescriptor.open(folder, O_RDWR | __O_TMPFILE)
+        } catch {
+            // Not every file system can (some overlays): then one with a name, for a moment.
+            let path = "\(folder)/vmlab-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+            file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
+            unlink(path)
+        }
     }
 
     /// Valid while the value lives.

@@ -64,8 +64,8 @@ struct Schedule {
     }
 
     private var tasks: [TaskEntry]
-    /// For each guest the tasks that may run on it, in the order of the file.
-    private let tasksOfGuest: [[Int]]
+    /// For each guest the tasks that may run on it, in the order of the file, without those at the front that have ended.
+    private var tasksOfGuest: [ArraySlice<Int>]
     private var lostGuests: [Int: String] = [:]
     private var stopped: String?
     /// Runs given up since they were last taken.
@@ -73,6 +73,9 @@ struct Schedule {
 
     /// How many runs have not ended yet.
     private(set) var openRuns = 0
+
+    /// Grows with everything that may give a guest other than the one concerned something to do, or take it away.
+    private(set) var changes = 0
 
     /// A schedule for the lab's tasks over guests given by name in the plan's order.
     init(tasks labTasks: [LabTask], guests: [String]) {
@@ -107,7 +110,7 @@ struct Schedule {
             openRuns += entry.open
             tasks.append(entry)
         }
-        self.tasksOfGuest = tasksOfGuest
+        self.tasksOfGuest = tasksOfGuest.map { $0[...] }
         settle()
     }
 
@@ -117,6 +120,9 @@ struct Schedule {
     /// The next run for a guest that is free. A returned run counts as running until `finish`, `retry` or `giveBack` is
     /// told of it.
     mutating func next(for guest: Int) -> Decision {
+        while let first = tasksOfGuest[guest].first, case .ended = tasks[first].state {
+            tasksOfGuest[guest].removeFirst()
+        }
         let decision = peek(for: guest)
         if case .run(let run) = decision {
             if run.pinned == nil {
@@ -151,7 +157,7 @@ struct Schedule {
     /// A run handed out has ended.
     mutating func finish(_ run: Run, success: Bool) {
         close(run, success: success)
-        settle()
+        if tasks[run.task].open == 0 { settle() }
     }
 
     /// A run handed out goes back to the head of its queue for another attempt.
@@ -172,6 +178,12 @@ struct Schedule {
             let start = tasks[run.task].shared[run.queue].runs.startIndex
             tasks[run.task].shared[run.queue].runs.insert(run, at: start)
         }
+        changes += 1
+        if let stopped {
+            giveUpAll(of: run.task, .skipped, stopped)
+        } else {
+            giveUpLost(of: run.task)
+        }
         settle()
     }
 
@@ -187,12 +199,17 @@ struct Schedule {
     /// A guest is gone for good: runs that only it could have taken are given up.
     mutating func lose(guest: Int, reason: String) {
         lostGuests[guest] = reason
+        changes += 1
+        for number in tasks.indices { giveUpLost(of: number) }
         settle()
     }
 
     /// No further run is handed out: what has not started is given up as skipped.
     mutating func stop(reason: String) {
-        stopped = stopped ?? reason
+        guard stopped == nil else { return }
+        stopped = reason
+        changes += 1
+        for number in tasks.indices { giveUpAll(of: number, .skipped, reason) }
         settle()
     }
 
@@ -223,18 +240,13 @@ struct Schedule {
             changed = false
             for number in tasks.indices {
                 if case .ended = tasks[number].state { continue }
-                if let stopped {
-                    giveUpAll(of: number, .skipped, stopped)
-                } else {
-                    giveUpLost(of: number)
-                    if case .waiting = tasks[number].state {
-                        switch verdictOnNeeds(of: number) {
-                        case .wait: break
-                        case .go:
-                            tasks[number].state = .ready
-                            changed = true
-                        case .skip(let reason): giveUpAll(of: number, .skipped, reason)
-                        }
+                if case .waiting = tasks[number].state {
+                    switch verdictOnNeeds(of: number) {
+                    case .wait: break
+                    case .go:
+                        tasks[number].state = .ready
+                        changed = true
+                    case .skip(let reason): giveUpAll(of: number, .skipped, reason)
                     }
                 }
                 if tasks[number].open == 0 {
@@ -242,6 +254,7 @@ struct Schedule {
                     changed = true
                 }
             }
+            if changed { changes += 1 }
         }
     }
 

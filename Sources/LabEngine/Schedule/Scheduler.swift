@@ -90,8 +90,10 @@ actor Scheduler {
 
     /// A run has ended.
     func finish(_ run: Schedule.Run, outcome: Outcome) {
+        let before = schedule.changes
         schedule.finish(run, success: outcome.isSuccess)
-        settle()
+        // Most ends concern nobody but the guest, which asks for its next run itself.
+        if schedule.changes != before { settle() }
     }
 
     /// A run goes back for another attempt, `before` being how this one went. False when nothing is started any more: then
@@ -129,7 +131,7 @@ actor Scheduler {
         settle()
     }
 
-    /// Something outside changed, such as a guest that began to wait for memory: everybody is told anew.
+    /// Tells everybody anew.
     func settle() {
         for gone in schedule.takeAbandoned() { onAbandoned(gone) }
         if schedule.isFinished { finished.fulfil(true) }
@@ -145,8 +147,9 @@ actor Scheduler {
     }
 
     /// Sends away as many idle guests as the next waiting guest needs: first those that have nothing left to run. Those that
-    /// wait for other guests keep what their tasks left in them for as long as anybody else gets on.
-    private func makeRoom() {
+    /// wait for other guests keep what their tasks left in them for as long as anybody else gets on. To be called when a guest
+    /// begins to wait.
+    func makeRoom() {
         guard !idle.isEmpty, var lacking = shortage() else { return }
         for guest in leaving { lacking.cover(costs[guest]) }
         for guest in idle.keys.sorted() where lacking.isShort && schedule.peek(for: guest) == .nothing {

@@ -23,7 +23,10 @@ extension Pattern {
     /// Whether the expression matches anywhere; `^` and `$` match at line ends. False when it does not compile, which
     /// validation has excluded.
     func matches(somewhereIn text: String) -> Bool {
-        guard let regex = try? Regex(self.text).anchorsMatchLineEndings() else { return false }
+        // By scalars, as people know it from elsewhere: by characters `\r\n` would be one, which neither `\r` nor `\n` matches.
+        guard let regex = try? Regex(self.text).anchorsMatchLineEndings().matchingSemantics(.unicodeScalar) else {
+            return false
+        }
         return text.firstMatch(of: regex) != nil
     }
 }

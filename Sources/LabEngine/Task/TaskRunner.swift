@@ -25,6 +25,8 @@ struct TaskRunner: Sendable {
     func attempt(_ run: Schedule.Run, of task: LabTask, on session: GuestSession) async -> TaskResult {
         let id = TaskID(
             task: task.name, guest: session.guest.guest.name, index: run.index, repetitions: task.repetitions)
+        // What an earlier attempt left would be taken for this one's.
+        if run.attempt > 1 { try? FileTree.remove(results.absolute(RunDirectory.artifacts(id))) }
         let output = results.outputWriter(id)
         var result = TaskResult(id: id, outcome: .passed, attempts: run.attempt)
         result.outputPath = RunDirectory.taskOutput(id)

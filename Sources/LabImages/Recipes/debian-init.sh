@@ -1,8 +1,9 @@
 #!/bin/busybox sh
 # Process 1 of the `debian` image: prepares the guest, then keeps a shell on the second serial port.
 #
-# COM1 (ttyS0) is the kernel's console; what this script prints goes there too. COM2 (ttyS1), or what
-# the kernel word `vmlab.channel=` names, is the command channel. Most lines here are shell builtins: in emulation every new process costs a millisecond or more.
+# COM1 (ttyS0) is the kernel's console; what this script prints goes there too. COM2 (ttyS1), or the device that the
+# kernel word `vmlab.channel=` names, is the command channel. Most lines here are shell builtins: in emulation every
+# new process costs a millisecond or more.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root SHELL=/bin/sh TERM=dumb
 
 mount -t proc proc /proc
