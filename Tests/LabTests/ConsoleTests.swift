@@ -39,7 +39,7 @@ extension GuestTests {
             OutputCase("exit-255", "echo x; exit 255", exit: 255, prints: "x\n"),
             OutputCase("last-status", "true\nfalse", exit: 1, prints: ""),
             OutputCase("killed", "echo x; kill -9 $$", exit: 137, prints: "x\n"),
-            OutputCase("terminated", "sh -c 'kill -TERM $$'", exit: 143, prints: "Terminated\n"),
+            OutputCase("terminated", "sh -c 'kill -TERM $$'", exit: 143, prints: ""),
             OutputCase("no-such-command", "surely-not-there 2>/dev/null", exit: 127, prints: ""),
             OutputCase(
                 "many-lines",
@@ -173,7 +173,7 @@ extension GuestTests {
                 let ended = try await vmlab("run", "lab.yaml", "--out", "out")
                 #expect(ended.status == 0, "\(ended.everything)")
                 try lab.check(vmlab)
-                #expect(try vmlab.console("box").contains("Linux version"))
+                #expect(try vmlab.console("box").hasPrefix("# console of box; seconds since "))
             }
         }
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Glibc
 import HostSystem
+import LabEngine
 import LabResults
 import LabSpec
 

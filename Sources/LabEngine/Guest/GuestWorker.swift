@@ -58,6 +58,7 @@ struct GuestWorker: Sendable {
         let log = run.results.consoleWriter(name, clock: run.recorder.clock)
         // What a full disk took from a console log, the run's other files will tell.
         defer { try? log.close() }
+        log.append([])
         do {
             run.recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: .cold))
             let started = ContinuousClock.now

@@ -2,7 +2,7 @@ import Diagnostics
 import Synchronization
 
 /// Records a guest's kernel console: every line with the host's time in front, the guest's bytes as they came, escape
-/// sequences included. The file is made at the first byte.
+/// sequences included. The file is made at the first `append`, be it of nothing: a guest that booted has a log.
 ///
 ///     # console of lin-1; seconds since 2026-11-22T11:00:00.123Z
 ///     [   3.204511] Linux version 6.1.0
@@ -36,7 +36,7 @@ public final class ConsoleLogWriter: Sendable {
                 lines.append(byte)
                 state.atLineStart = byte == UInt8(ascii: "\n")
             }
-            guard !lines.isEmpty else { return }
+            guard !lines.isEmpty || !state.hasHead else { return }
             if !state.hasHead {
                 state.hasHead = true
                 let start = timestamp(clock.wall - elapsed)
