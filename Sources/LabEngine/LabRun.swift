@@ -60,7 +60,8 @@ public struct LabRun: Sendable {
         let admission = Admission(
             memory: plan.budget.limit, seats: plan.seats, onWaiting: { Task { await poke.current?.makeRoom() } })
         let scheduler = Scheduler(
-            schedule: schedule, costs: plan.guests.map(\.cost), shortage: { admission.shortage },
+            schedule: schedule, costs: plan.guests.map(\.cost), isRoomy: plan.waves <= 1,
+            shortage: { admission.shortage },
             onAbandoned: { gone in
                 let task = plan.lab.tasks[gone.run.task]
                 let guest = gone.run.pinned.map { plan.guests[$0].guest.name }
