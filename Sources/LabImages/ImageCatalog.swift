@@ -27,6 +27,7 @@ public struct ImageCatalog: Sendable {
         "wine-init.sh": PackageResources.wine_init_sh,
         "relay.c": PackageResources.relay_c,
         "vmlab-kill.sh": PackageResources.vmlab_kill_sh,
+        "vmlab-rename.sh": PackageResources.vmlab_rename_sh,
     ]
 
     /// The names of the standard catalog.

@@ -27,6 +27,7 @@ extension YAMLSyntaxProblem {
         if line.contains("${{"), context.contains("flow") || problem.contains("flow") || problem.contains("key") {
             return ("this is not YAML", "within {…} or […], put quotes around a value with ${{ … }}")
         }
+        let quoting = "add it, or put quotes around a value with one of `[]{},` in it"
         switch problem {
         case "found character that cannot start any token":
             return line.drop { $0 == " " }.hasPrefix("\t")
@@ -41,9 +42,9 @@ extension YAMLSyntaxProblem {
         case "did not find expected ',' or ']'" where isAtEnd:
             return ("this list is never closed", "add `]`")
         case "did not find expected ',' or '}'":
-            return ("the map opened in line \(opener.line) lacks a `,` or its closing `}`", nil)
+            return ("the map opened in line \(opener.line) lacks a `,` or its closing `}`", quoting)
         case "did not find expected ',' or ']'":
-            return ("the list opened in line \(opener.line) lacks a `,` or its closing `]`", nil)
+            return ("the list opened in line \(opener.line) lacks a `,` or its closing `]`", quoting)
         case "found unexpected end of stream" where context.contains("quoted"):
             return ("this quote is never closed", nil)
         case "did not find expected key":

@@ -123,4 +123,48 @@ import Testing
         #expect(parts[3].2.last == "[    9.1] ---[ end Kernel panic - not syncing: Fatal exception ]---")
         #expect(detector.finish() == [])
     }
+
+    /// From a Debian guest: `tail /dev/zero; echo c > /proc/sysrq-trigger`, shortened.
+    private static let console = #"""
+        [  836.965378] [     97]     0    97      565      434    28672        0             0 sh
+        [  836.965487] [   1303]     0  1303    48346    48160   425984        0             0 tail
+        [  836.965613] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=tail,pid=1303,uid=0
+        [  836.968446] Out of memory: Killed process 1303 (tail) total-vm:193384kB, anon-rss:191292kB, file-rss:4kB, shmem-rss:1344kB, UID:0 pgtables:416kB oom_score_adj:0
+        [  837.087329] sysrq: Trigger a crash
+        [  837.087645] Kernel panic - not syncing: sysrq triggered crash
+        [  837.087778] CPU: 0 PID: 97 Comm: sh Not tainted 6.1.0-56-cloud-amd64 #1  Debian 6.1.192-2
+        [  837.087904] Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014
+        [  837.088034] Call Trace:
+        [  837.088095]  <TASK>
+        [  837.088149]  dump_stack_lvl+0x44/0x5c
+        [  837.088239]  panic+0x118/0x2f4
+        [  837.088322]  ? _printk+0x68/0x83
+        [  837.088381]  sysrq_handle_crash+0x16/0x20
+        [  837.088459]  __handle_sysrq.cold+0x44/0x11c
+        [  837.088535]  write_sysrq_trigger+0x24/0x40
+        [  837.089825] RIP: 0033:0x47b7a0
+        [  837.091287] Kernel Offset: disabled
+        [  837.091531] ---[ end Kernel panic - not syncing: sysrq triggered crash ]---
+        """#
+
+    @Test func aGuestsEnd() {
+        var log = ConsoleLog()
+        var detector = PanicDetector()
+        var findings: [PanicDetector.Finding] = []
+        let bytes = Array(Self.console.replacing("\n", with: "\r\n").utf8)
+        for start in stride(from: 0, to: bytes.count, by: 7) {
+            log.receive(bytes[start..<min(start + 7, bytes.count)]) { findings += detector.receive($0) }
+        }
+        log.finish { findings += detector.receive($0) }
+        findings += detector.finish()
+        let kinds = findings.compactMap { if case .completed(let report) = $0 { report.kind } else { nil } }
+        #expect(kinds == [.oomKill, .panic])
+        guard case .completed(let report) = findings.last else {
+            Issue.record("no report")
+            return
+        }
+        #expect(report.isFatal)
+        #expect(report.message == "Kernel panic - not syncing: sysrq triggered crash")
+        #expect(report.lines.last?.text.contains("---[ end Kernel panic") == true)
+    }
 }

@@ -45,9 +45,10 @@ final class DescriptorChannel: ByteChannel {
         try await withCheckedThrowingContinuation { continuation in
             reading.async { [self] in
                 guard ready(POLLIN) else { return continuation.resume(returning: []) }
-                var buffer = [UInt8](repeating: 0, count: 65536)
-                let count = Glibc.read(descriptor, &buffer, buffer.count)
-                continuation.resume(returning: Array(buffer.prefix(max(count, 0))))
+                let bytes = withUnsafeTemporaryAllocation(byteCount: 65536, alignment: 1) { buffer in
+                    Array(buffer.prefix(max(Glibc.read(descriptor, buffer.baseAddress, buffer.count), 0)))
+                }
+                continuation.resume(returning: bytes)
             }
         }
     }

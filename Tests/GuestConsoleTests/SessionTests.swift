@@ -51,7 +51,7 @@ struct SessionTests {
         #expect(line == "v \(nonce) 'echo '\\''it'\\'''\\''s'\\''\nuname' 'export A=1'\n")
         #expect(nonce.count == 32)
         // Late output of something in the background; begin; output; end; and more noise behind it.
-        play.guest.say("stale\u{1e}\(nonce)+out \u{1e}\(nonce) v \(nonce) 'echo\u{1e}\(nonce)-3\nlater")
+        play.guest.say("stale\u{1e}\(nonce.prefix(8))+out \u{1e}\(nonce) v \(nonce) 'echo\u{1e}\(nonce)-3\nlater")
         let (exit, output) = try await result
         #expect(exit == 3)
         #expect(String(decoding: output, as: UTF8.self) == "out \u{1e}\(nonce) v \(nonce) 'echo")
@@ -63,19 +63,20 @@ struct SessionTests {
         while true {
             async let result = play.session.run("x")
             let nonce = try await play.hearCommand()
-            let answer = Array("noise\u{1e}\(nonce)+a\u{1e}b\n\u{1e}\(nonce.prefix(31))\u{1e}\(nonce)--7\r\n".utf8)
+            let output = "a\u{1e}b\n\u{1e}\(nonce.prefix(31))"
+            let answer = Array("noise\u{1e}\(nonce.prefix(8))+\(output)\u{1e}\(nonce)--7\r\n".utf8)
             play.guest.say(Array(answer.prefix(cut)))
             if cut < answer.count { play.guest.say(Array(answer.dropFirst(cut))) }
-            let (exit, output) = try await result
+            let (exit, heard) = try await result
             #expect(exit == -7)
-            #expect(String(decoding: output, as: UTF8.self) == "a\u{1e}b\n\u{1e}\(nonce.prefix(31))")
+            #expect(String(decoding: heard, as: UTF8.self) == output)
             cut += 1
             if cut > answer.count { break }
         }
         // And byte by byte.
         async let result = play.session.run("x")
         let nonce = try await play.hearCommand()
-        for byte in "\u{1e}\(nonce)+\u{1e}\u{1e}\u{1e}\(nonce)-4294967295\n".utf8 { play.guest.say([byte]) }
+        for byte in "\u{1e}\(nonce.prefix(8))+\u{1e}\u{1e}\u{1e}\(nonce)-4294967295\n".utf8 { play.guest.say([byte]) }
         let (exit, output) = try await result
         #expect(exit == -1)
         #expect(output == [0x1e, 0x1e])
@@ -89,7 +90,7 @@ struct SessionTests {
         }
         let nonce = try await play.hearCommand()
         var iterator = pieces.makeAsyncIterator()
-        play.guest.say("\u{1e}\(nonce)+Password: ")
+        play.guest.say("\u{1e}\(nonce.prefix(8))+Password: ")
         #expect(await iterator.next() == "Password: ")
         play.guest.say("\u{1e}")
         play.guest.say("more")
@@ -119,7 +120,7 @@ struct SessionTests {
         let nonce = try await play.hearCommand()
         for _ in 0..<6 {
             try await Task.sleep(for: .milliseconds(60))
-            play.guest.say("\u{1e}\(nonce)+")
+            play.guest.say("\u{1e}\(nonce.prefix(8))+")
         }
         await #expect(throws: ConsoleError.silence) { _ = try await running.value }
         let time = start.duration(to: .now)
@@ -131,7 +132,7 @@ struct SessionTests {
         let count = Mutex(0)
         let printing = Task {
             let nonce = try await play.hearCommand()
-            play.guest.say("\u{1e}\(nonce)+")
+            play.guest.say("\u{1e}\(nonce.prefix(8))+")
             while !Task.isCancelled {
                 play.guest.say(Array(repeating: UInt8(ascii: "y"), count: 4096))
                 await Task.yield()
@@ -168,13 +169,13 @@ struct SessionTests {
         await #expect(throws: ConsoleError.cancelled) { _ = try await running.value }
         // Ctrl-C waits until the command runs: typed sooner it would be lost.
         async let freed = play.session.interrupt(grace: .seconds(5))
-        play.guest.say("\u{1e}\(nonce)+")
+        play.guest.say("\u{1e}\(nonce.prefix(8))+")
         #expect(try await play.guest.hear(until: "\u{3}") == "\u{3}")
         play.guest.say("^C\u{1e}\(nonce)-130\n")
         #expect(await freed)
         async let result = play.session.run("y")
         let next = try await play.hearCommand()
-        play.guest.say("\u{1e}\(next)+\u{1e}\(next)-0\n")
+        play.guest.say("\u{1e}\(next.prefix(8))+\u{1e}\(next)-0\n")
         #expect(try await result.exit == 0)
     }
 
@@ -193,7 +194,7 @@ struct SessionTests {
         let play = try await Play.opened()
         async let result = play.session.run("x")
         let nonce = try await play.hearCommand()
-        play.guest.say("\u{1e}\(nonce)+a\nVMLAB READY sh\nb")
+        play.guest.say("\u{1e}\(nonce.prefix(8))+a\nVMLAB READY sh\nb")
         // The session asks who is there; the command goes on, ends, and only then does the shell answer.
         let probe = try await play.guest.hear(until: "printf %s%s ")
         #expect(probe.hasPrefix("\n"))
@@ -207,7 +208,7 @@ struct SessionTests {
         let play = try await Play.opened()
         let running = Task { try await play.session.run("x") }
         let nonce = try await play.hearCommand()
-        play.guest.say("\u{1e}\(nonce)+a\nVMLAB READY sh\n")
+        play.guest.say("\u{1e}\(nonce.prefix(8))+a\nVMLAB READY sh\n")
         try await play.answerSetup()
         await #expect(throws: ConsoleError.greetedAgain) { _ = try await running.value }
     }
@@ -259,7 +260,7 @@ struct SessionTests {
         let play = try await Play.opened()
         async let result = play.session.run("x")
         let nonce = try await play.hearCommand()
-        play.guest.say("\u{1e}\(nonce)+\u{1e}\(nonce)-what?\n")
+        play.guest.say("\u{1e}\(nonce.prefix(8))+\u{1e}\(nonce)-what?\n")
         do {
             _ = try await result
             Issue.record("no error")

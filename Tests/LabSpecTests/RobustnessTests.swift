@@ -45,7 +45,7 @@ import Testing
                 slowest = max(slowest, digest(Array(lab.prefix(length))))
             }
         }
-        #expect(slowest < .seconds(2))
+        #expect(slowest < .seconds(5))
     }
 
     @Test func flippedBytesAndMovedPieces() throws {
@@ -77,7 +77,7 @@ import Testing
                 slowest = max(slowest, digest(bytes))
             }
         }
-        #expect(slowest < .seconds(2))
+        #expect(slowest < .seconds(5))
     }
 
     /// 10,000 lines are well under a second in release; the bound here is for debug builds on a busy host.

@@ -3,10 +3,12 @@ enum POSIXShell {
     /// Defines `v NONCE SCRIPT PREPARATION`, all that a command needs: one process, which becomes the script's shell.
     ///
     /// The resident shell's own standard error is closed, so that its remarks ("Killed") are not taken for output.
+    /// Its begin marker has only 32 bits of the nonce: each byte of a serial port costs an emulated guest dearly, and
+    /// all it must differ from is what came late from earlier commands. The end marker has all 128.
     /// `a` acknowledges what is before it; `__c` is Ctrl-C, which cannot be typed as itself.
     static let setup = Array(
         (#"trap : INT;exec 2>/dev/null;__c=$(printf "\003");"#
-            + #"v(){ printf "\036$1+";(eval "$3";exec /bin/sh -c "$2" sh)</dev/null 2>&1;printf "\036$1-%d\n" $?;};"#
+            + #"v(){ printf "\036%.8s+" "$1";(eval "$3";exec /bin/sh -c "$2" sh)</dev/null 2>&1;printf "\036$1-%d\n" $?;};"#
             + #"a(){ printf "\036$1-%d\n" $?;}"# + "\n").utf8)
 
     /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
@@ -103,7 +105,7 @@ enum POSIXShell {
 
     private static func exchange(_ text: [UInt8], _ nonce: Nonce, begins: Bool = true) -> Exchange {
         Exchange(
-            text: text + [UInt8(ascii: "\n")], begin: begins ? Array("\u{1e}\(nonce)+".utf8) : [],
+            text: text + [UInt8(ascii: "\n")], begin: begins ? Array("\u{1e}\(nonce.description.prefix(8))+".utf8) : [],
             end: Array("\u{1e}\(nonce)-".utf8), isOutput: begins)
     }
 }

@@ -49,7 +49,7 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
 ///
 /// Throws when it returns -1, with the errno of that call.
 @discardableResult
-func systemCall<Result: SignedInteger>(
+public func systemCall<Result: SignedInteger>(
     _ call: String, _ subject: String? = nil, _ body: () -> Result
 ) throws(SystemCallError) -> Result {
     while true {

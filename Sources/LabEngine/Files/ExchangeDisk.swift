@@ -14,8 +14,7 @@ struct ExchangeDisk: ~Copyable {
 
     /// Makes an empty one. Throws when the file system cannot hold such a sparse file.
     static func make(at path: String) throws(SystemCallError) {
-        let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
-        try file.resize(to: size.bytes)
+        try FileTree.makeSparseFile(path, size: size.bytes)
     }
 
     /// Opens it for one copy, at its beginning.

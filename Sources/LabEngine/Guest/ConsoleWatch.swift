@@ -65,11 +65,7 @@ final class ConsoleWatch: Sendable {
             switch finding {
             case .began(let report) where report.isFatal:
                 state.withLock { $0.dying = report }
-                // Unstructured on purpose: it ends by itself within a second.
-                Task { [self] in
-                    _ = try? await withDeadline(.now + Self.lastWords) { [saidAll] in try await saidAll.wait() }
-                    die()
-                }
+                panic(report.message)
             case .began(let report):
                 onNote("\(report.kind): \(report.message)")
             case .completed(let report) where report.isFatal:
@@ -81,9 +77,16 @@ final class ConsoleWatch: Sendable {
         }
     }
 
-    private func die() {
-        guard let report = state.withLock({ $0.dying }) else { return }
-        loss.fulfil(
-            GuestLoss(outcome: .panicked, message: report.message, consoleTail: report.lines.map(\.text)))
+    /// The kernel panics, as it says itself or as its machine does: the guest is lost once all is said.
+    func panic(_ message: String) {
+        // Unstructured on purpose: it ends by itself within a second.
+        Task { [self] in
+            _ = try? await withDeadline(.now + Self.lastWords) { [saidAll] in try await saidAll.wait() }
+            let report = state.withLock { $0.dying }
+            loss.fulfil(
+                GuestLoss(
+                    outcome: .panicked, message: report?.message ?? message,
+                    consoleTail: report.map { $0.lines.map(\.text) } ?? tail))
+        }
     }
 }

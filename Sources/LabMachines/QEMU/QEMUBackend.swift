@@ -28,15 +28,11 @@ public struct QEMUBackend: MachineBackend {
     public let version: QEMUVersion
 
     let commandLine: QEMUCommandLine
-    private let journal: RunJournal?
 
-    /// Finds QEMU and chooses the accelerator. Each machine's process is written down in `journal`.
+    /// Finds QEMU and chooses the accelerator.
     ///
     /// Throws a `Diagnostic` with the Debian package when QEMU or qemu-img is missing or too old.
-    public init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil, journal: RunJournal? = nil)
-        async throws
-    {
-        self.journal = journal
+    public init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) async throws {
         try Tool.require(["qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"])
         let result = try await Tool.run("qemu-system-x86_64", ["--version"], package: "qemu-system-x86")
         guard let version = QEMUVersion(parsing: result.text) else {
@@ -112,8 +108,7 @@ public struct QEMUBackend: MachineBackend {
         let child: ChildProcess
         let sockets: [StreamSocket]
         do throws(SystemCallError) {
-            (child, sockets) = try await spawn(
-                configuration.name, commandLine.arguments(for: configuration, drives: drives))
+            (child, sockets) = try await spawn(commandLine.arguments(for: configuration, drives: drives))
         } catch {
             throw error.diagnostic(what)
         }
@@ -138,9 +133,7 @@ public struct QEMUBackend: MachineBackend {
             child: child, monitor: monitor, console: sockets[1], commands: sockets[2], files: files)
     }
 
-    private func spawn(_ guest: String, _ arguments: [String]) async throws(SystemCallError) -> (
-        ChildProcess, [StreamSocket]
-    ) {
+    private func spawn(_ arguments: [String]) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
         let monitor = try DescriptorPair.socketPair()
         let console = try DescriptorPair.socketPair()
         let commands = try DescriptorPair.socketPair()
@@ -153,9 +146,6 @@ public struct QEMUBackend: MachineBackend {
                     QEMUCommandLine.Descriptor.commands: commands.second.number,
                 ]))
         do throws(SystemCallError) {
-            try journal?.record(
-                .child(
-                    guest: guest, processID: child.processID, startTime: child.startTime, program: executable))
             return (
                 child,
                 [

@@ -8,7 +8,8 @@ extension Form {
         if !allowEmpty { schema = schema.adding("minItems", 1) }
         return Form(schema: schema, definitions: element.definitions, noun: "a list") { node, decoding in
             guard let elements = node.elements else {
-                decoding.wrongKind(node, wanted: "a list")
+                decoding.wrongKind(
+                    node, wanted: "a list", remedy: node.entries == nil ? nil : "begin each of its values with `- `")
                 return nil
             }
             if elements.isEmpty, !allowEmpty {
@@ -61,7 +62,8 @@ extension Form {
         if !allowEmpty { schema = schema.adding("minProperties", 1) }
         return Form(schema: schema, definitions: value.definitions, noun: "a map") { node, decoding in
             guard let entries = node.entries else {
-                decoding.wrongKind(node, wanted: "a map")
+                decoding.wrongKind(
+                    node, wanted: "a map", remedy: node.elements == nil ? nil : "write `name: …` instead of `- …`")
                 return nil
             }
             if entries.isEmpty, !allowEmpty {

@@ -51,7 +51,11 @@ struct Shape<Value: Draft>: Sendable {
         var draft = Value()
         guard let entries = node.entries ?? (orNull && node.isNull ? [] : nil) else {
             let names = fields.prefix(3).map { "`\($0.name)`" }.joined(separator: ", ")
-            decoding.wrongKind(node, wanted: "a map with keys such as \(names)")
+            let word = node.scalar?.text.prefix { $0 != ":" }
+            let isKey = word.map { word in fields.contains { $0.name == word } } ?? false
+            decoding.wrongKind(
+                node, wanted: "a map with keys such as \(names)",
+                remedy: isKey && word != node.scalar?.text[...] ? "put a blank after the `:`" : nil)
             return nil
         }
         draft.place.span = entries.first?.keySpan ?? node.span

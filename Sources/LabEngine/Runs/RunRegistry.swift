@@ -1,4 +1,5 @@
 import Glibc
+import HostSystem
 
 /// A run that is going on.
 public struct LiveRun: Sendable, Hashable {

@@ -1,5 +1,5 @@
-import CLinux
 import Glibc
+import HostSystem
 
 /// Removes what killed runs left behind: `vmlab gc`.
 public enum Collector {
@@ -65,27 +65,15 @@ public enum Collector {
     private static func kill(
         _ processID: pid_t, startTime: UInt64, program: String, guest: String, _ report: inout Report
     ) async {
-        let table = ProcessTable()
-        let number = vmlab_pidfd_open(processID)
-        guard number >= 0 else { return }
-        let pidfd = OwnedDescriptor(owning: number)
-        // Looked at after the pidfd was opened: from here on it is this process and no other of the same number.
-        guard table.isAlive(processID, startTime: startTime),
-            table.commandLine(of: processID)?.contains(where: { $0.contains(program) }) == true
-        else { return }
-        guard vmlab_pidfd_send_signal(pidfd.number, SIGKILL) == 0 else {
-            if errno != ESRCH { fail("kill", "\(guest) (process \(processID))", &report) }
-            return
-        }
+        guard let process = ForeignProcess.find(processID, startTime: startTime, program: program) else { return }
         do {
-            let readiness = try Readiness(of: pidfd.number)
-            defer { readiness.end() }
-            try await withDeadline(.now + .seconds(10)) { try await readiness.readable() }
+            try await process.kill()
             report.killed.append("\(guest) (process \(processID))")
+        } catch let error as SystemCallError {
+            report.failures.append("\(guest) (process \(processID)): \(error)")
         } catch {
             report.failures.append("\(guest) (process \(processID)) was killed but has not ended")
         }
-        _ = consume pidfd
     }
 
     private static func remove(_ path: String, _ report: inout Report) {

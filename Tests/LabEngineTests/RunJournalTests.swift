@@ -3,7 +3,8 @@ import Glibc
 import LabTestSupport
 import Testing
 
-@testable import HostSystem
+import HostSystem
+@testable import LabEngine
 
 /// The runner that `killedOwner` kills: it runs only when started by that test.
 @Test("A run's owner, nested", .enabled(if: NestedProcess.argument != nil))

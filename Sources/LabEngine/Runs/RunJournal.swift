@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import HostSystem
 import Synchronization
 
 /// What a run has made on this host, written down before it is made, so that whatever kills the run, `vmlab gc` can

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import HostSystem
 
 /// Who runs and where: the first line of a journal.
 public struct RunHead: Codable, Sendable, Hashable {

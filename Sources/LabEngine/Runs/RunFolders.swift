@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import HostSystem
 
 /// Where runs keep their journals and their temporary files.
 public struct RunFolders: Sendable {
