@@ -190,7 +190,8 @@ struct GuestWorker: Sendable {
         let words = [image.cmdline, "vmlab.guest=\(name)", guest.group.cmdline ?? ""].filter { !$0.isEmpty }
         return MachineConfiguration(
             name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, disks: guest.group.disks,
-            exchangeDisk: exchange, networks: try run.networks.attachments(of: number, in: directory), cmdline: words.joined(separator: " "), directory: directory)
+            exchangeDisk: exchange, networks: try run.networks.attachments(of: number, in: directory),
+            cmdline: words.joined(separator: " "), directory: directory)
     }
 
     /// The guest will not come back: what only it could have run is given up.
