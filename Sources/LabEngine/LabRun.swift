@@ -60,7 +60,8 @@ public struct LabRun: Sendable {
         let admission = Admission(
             memory: plan.budget.limit, seats: plan.seats, onWaiting: { Task { await poke.current?.makeRoom() } })
         let scheduler = Scheduler(
-            schedule: schedule, costs: plan.guests.map(\.cost), shortage: { admission.shortage },
+            schedule: schedule, costs: plan.guests.map(\.cost), isRoomy: plan.waves <= 1,
+            shortage: { admission.shortage },
             onAbandoned: { gone in
                 let task = plan.lab.tasks[gone.run.task]
                 let guest = gone.run.pinned.map { plan.guests[$0].guest.name }
@@ -75,8 +76,15 @@ public struct LabRun: Sendable {
         recorder.emit(.fleetAdmitted(waves: plan.waves, note: admissionNote))
 
         let labDeadline = plan.lab.timeouts.lab.map { ContinuousClock.now + $0 * options.timeFactor }
+        let networks: LabNetworks
+        do {
+            networks = try LabNetworks(plan, in: journal.directory)
+        } catch {
+            return Self.abandon(plan, because: error, recorder: recorder)
+        }
+        defer { networks.close() }
         let context = Context(
-            plan: plan, timeFactor: options.timeFactor, scheduler: scheduler,
+            plan: plan, networks: networks, timeFactor: options.timeFactor, scheduler: scheduler,
             admission: admission, boots: Admission(memory: ByteCount(.max), seats: max(options.boots, 1)),
             tasks: TaskRunner(
                 lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results),
@@ -158,6 +166,7 @@ public struct LabRun: Sendable {
     /// What the parts of a run share.
     struct Context: Sendable {
         let plan: RunPlan
+        let networks: LabNetworks
         let timeFactor: Double
         let scheduler: Scheduler
         let admission: Admission

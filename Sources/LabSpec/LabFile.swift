@@ -17,12 +17,13 @@ public struct LabFile: Sendable {
     /// Decodes and checks a lab. Relative host paths start from `directory`; `settings` (`--set`) change the text's
     /// tree before it is decoded; `catalog` has the names of images that need no declaration.
     ///
-    /// Looks at the files that the lab names (do they exist, can they be read) but opens none.
+    /// Looks at the files that the lab names (do they exist, can they be read) but opens none. `checking` adds what else is
+    /// wrong with each lab, as far as it could be decoded: whether it fits the host is for others to know.
     ///
     /// - Throws: every error found, with the warnings, in reading order.
     public static func parse(
         _ source: SourceFile, directory: String, settings: [(key: String, value: String)] = [],
-        catalog: Set<String> = standardCatalog
+        catalog: Set<String> = standardCatalog, checking: (Lab) -> [Diagnostic] = { _ in [] }
     ) throws(DiagnosticList) -> LabFile {
         let decoding = Decoding()
         let document = YAMLDocument.parse(source)
@@ -39,6 +40,13 @@ public struct LabFile: Sendable {
 
         let paths = HostPaths(directory: directory)
         let labs = LabCells(root: root, source: source, catalog: catalog, paths: paths).labs(decoding)
+        // A place that is wrong already needs no second opinion.
+        let places = Set(decoding.diagnostics.compactMap { $0.severity == .error ? $0.span?.start : nil })
+        for lab in labs {
+            for problem in checking(lab) where problem.span.map({ !places.contains($0.start) }) ?? true {
+                decoding.report(problem)
+            }
+        }
         // Reading order: the file, then the settings.
         let inFile = decoding.diagnostics.filter { $0.span?.file.path == source.path }
         let elsewhere = decoding.diagnostics.filter { $0.span?.file.path != source.path }
@@ -47,11 +55,12 @@ public struct LabFile: Sendable {
         return LabFile(labs: labs, warnings: sorted.all)
     }
 
-    /// Reads and decodes the lab file at `path`; see ``parse(_:directory:settings:catalog:)``.
+    /// Reads and decodes the lab file at `path`; see ``parse(_:directory:settings:catalog:checking:)``.
     ///
     /// - Throws: also when the file cannot be read or is not UTF-8.
     public static func load(
-        path: String, settings: [(key: String, value: String)] = [], catalog: Set<String> = standardCatalog
+        path: String, settings: [(key: String, value: String)] = [], catalog: Set<String> = standardCatalog,
+        checking: (Lab) -> [Diagnostic] = { _ in [] }
     ) throws(DiagnosticList) -> LabFile {
         let source: SourceFile
         do {
@@ -63,7 +72,7 @@ public struct LabFile: Sendable {
         }
         let folder = path.lastIndex(of: "/").map { path[..<$0] } ?? "."
         let directory = folder.isEmpty ? "/" : String(folder)
-        return try parse(source, directory: directory, settings: settings, catalog: catalog)
+        return try parse(source, directory: directory, settings: settings, catalog: catalog, checking: checking)
     }
 
     private static func empty(_ source: SourceFile) -> Diagnostic {

@@ -37,6 +37,7 @@ public final class ShellBackend: MachineBackend {
         var waiters: [String: Completion<ShellMachine>] = [:]
     }
 
+    /// `shell`.
     public let name = "shell"
     private let shell: String
     private let overheadPerMachine: ByteCount
@@ -68,8 +69,10 @@ public final class ShellBackend: MachineBackend {
         return try await waiter.wait()
     }
 
+    /// As given.
     public func overhead(memory: ByteCount, cpus: Int) -> ByteCount { overheadPerMachine }
 
+    /// Starts a shell machine, or fails as planned.
     public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
         let guest = configuration.name
         let number = state.withLock { state in

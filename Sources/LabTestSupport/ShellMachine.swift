@@ -21,9 +21,13 @@ public final class ShellMachine: Machine {
     public let kernel = ScriptedGuest()
     /// The folder that the shell starts in.
     public let directory: String
+    /// COM1, which `kernel` speaks on.
     public var console: any ByteChannel { kernel }
+    /// COM2, the shell.
     public var commands: any ByteChannel { port }
+    /// Its end, and what `report` is given.
     public let events: AsyncStream<MachineEvent>
+    /// The session leader's process id.
     public var processID: Int32 { state.withLock { $0.child?.processID ?? 0 } }
 
     private struct State {
@@ -118,6 +122,7 @@ public final class ShellMachine: Machine {
     /// The machine tells of a panic, as by a panic device.
     public func report(_ event: MachineEvent) { sink.yield(event) }
 
+    /// Kills the shell and starts it anew.
     public func reset() async throws {
         let child = state.withLock { state in
             state.isResetting = true
@@ -130,6 +135,7 @@ public final class ShellMachine: Machine {
         state.withLock { $0.isResetting = false }
     }
 
+    /// Kills the guest and all its processes.
     public func end() async {
         let (first, child) = state.withLock { state in
             defer { state.hasEnded = true }

@@ -43,7 +43,7 @@ struct QEMUCommandLineTests {
         large.name = "a,b"
         large.memory = ByteCount((5 << 30) + 1)
         large.cpus = 4
-        large.cmdline = "console=ttyS0 vmlab.channel=hvc0"
+        large.cmdline = "console=ttyS0 vmlab.port=vmlab.com2"
         large.image.firmware = "/k/OVMF.fd"
         large.image.disks = [
             ImageDisk(path: "/k/base, \"one\".qcow2", format: .qcow2, serial: "root", readOnly: true),
@@ -68,8 +68,8 @@ struct QEMUCommandLineTests {
         #expect(
             lines(.kvm, large).filter { !small.contains($0) } == [
                 "-name guest=a,,b,debug-threads=on", "-smp 4", "-m 5121M", "-bios /k/OVMF.fd",
-                "-append console=ttyS0 vmlab.channel=hvc0", "-device virtio-serial-pci",
-                "-device virtconsole,chardev=com2",
+                "-append console=ttyS0 vmlab.port=vmlab.com2", "-device virtio-serial-pci",
+                "-device virtserialport,chardev=com2,name=vmlab.com2",
             ] + disk(0, #"/k/base, \"one\".qcow2"#, "qcow2", true, "root")
                 + disk(1, "/run/m/overlay1.qcow2", "qcow2", false, "data")
                 + disk(2, "/run/m/scratch2.raw", "raw", false, "disk0")

@@ -18,30 +18,14 @@ struct LabOptions: ParsableArguments {
             "Run only tasks whose names match this pattern (* and ?), and what they need.", valueName: "pattern"))
     var filter: [String] = []
 
-    /// Reads every file. Throws all mistakes of all files at once; warnings are printed.
-    func load() throws -> [Lab] {
-        let settings = try settings.map { setting in
+    /// `--set` as keys and values.
+    func parsedSettings() throws -> [(key: String, value: String)] {
+        try settings.map { setting in
             guard let equals = setting.firstIndex(of: "=") else {
                 throw ValidationError("--set \(setting): expected key=value")
             }
             return (key: String(setting[..<equals]), value: String(setting[setting.index(after: equals)...]))
         }
-        var labs: [Lab] = []
-        var problems: [Diagnostic] = []
-        for file in files {
-            do throws(DiagnosticList) {
-                let loaded = try LabFile.load(path: file, settings: settings)
-                Report.warnings(loaded.warnings)
-                labs += loaded.labs.map { $0.filtered(filter) }
-            } catch {
-                problems += error.all
-            }
-        }
-        guard problems.isEmpty else { throw DiagnosticList(problems) }
-        guard labs.contains(where: { !$0.tasks.isEmpty }) || filter.isEmpty else {
-            throw ValidationError("--filter \(filter.joined(separator: " ")): no task has such a name")
-        }
-        return labs
     }
 }
 

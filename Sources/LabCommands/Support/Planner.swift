@@ -1,3 +1,4 @@
+import ArgumentParser
 import Diagnostics
 import HostSystem
 import LabEngine
@@ -13,27 +14,54 @@ struct Planner {
     /// Memory that stays free for the host whatever the fleet takes.
     private static let reserve = ByteCount.mebibytes(256)
 
-    /// A plan for each lab. Throws why any of them can never run here, all reasons at once.
-    func plans(for labs: [Lab]) async throws -> [RunPlan] {
-        let budget = budget
+    /// A plan for each cell of each lab file. Throws all mistakes of all files at once, also why a lab can never run here;
+    /// warnings are printed.
+    func plans(_ options: LabOptions) async throws -> [RunPlan] {
         let backends = await BackendSelection(override: host.backend)
+        let budget = budget
+        let settings = try options.parsedSettings()
         var plans: [RunPlan] = []
         var problems: [Diagnostic] = []
-        for lab in labs {
-            let (images, imageProblems) = ImageCatalog.facts(of: lab)
-            problems += imageProblems
-            guard imageProblems.isEmpty else { continue }
+        for file in options.files {
             do throws(DiagnosticList) {
-                plans.append(
-                    try RunPlan.make(lab: lab, images: images, budget: budget, seats: host.jobs) {
-                        group throws(Diagnostic) in try backends.backend(for: group)
+                let loaded = try LabFile.load(
+                    path: file, settings: settings, catalog: Set(ImageCatalog.names),
+                    checking: { lab in
+                        switch plan(lab.filtered(options.filter), budget, backends) {
+                        case .success(let plan):
+                            plans.append(plan)
+                            return []
+                        case .failure(let list):
+                            return list.all
+                        }
                     })
+                Report.warnings(loaded.warnings)
             } catch {
                 problems += error.all
             }
         }
         guard problems.isEmpty else { throw DiagnosticList(problems) }
+        guard options.filter.isEmpty || plans.contains(where: { !$0.lab.tasks.isEmpty }) else {
+            throw ValidationError("--filter \(options.filter.joined(separator: " ")): no task has such a name")
+        }
         return plans
+    }
+
+    private func plan(
+        _ lab: Lab, _ budget: MemoryBudget, _ backends: BackendSelection
+    ) -> Result<RunPlan, DiagnosticList> {
+        // A lab with other mistakes may name images that are not there, which the decoder has said in their place.
+        var lab = lab
+        lab.groups.removeAll { lab.images[$0.image] == nil && !ImageCatalog.names.contains($0.image) }
+        let (images, problems) = ImageCatalog.facts(of: lab)
+        do throws(DiagnosticList) {
+            let plan = try RunPlan.make(lab: lab, images: images, budget: budget, seats: host.jobs) {
+                group throws(Diagnostic) in try backends.backend(for: group)
+            }
+            return problems.isEmpty ? .success(plan) : .failure(DiagnosticList(problems))
+        } catch {
+            return .failure(DiagnosticList(problems + error.all))
+        }
     }
 
     /// What guests may take: what is available now, less a reserve, and no more than `--memory`.

@@ -42,10 +42,7 @@ struct LogsVerb: AsyncParsableCommand {
     var results: String?
 
     func run() async throws {
-        let directories =
-            results.map { [$0] }
-            ?? RunRegistry.live().filter { run in run.guests.contains { $0.name == guest } }.compactMap(\.head.results)
-            + ["results/latest"]
+        let directories = results.map { [$0] } ?? liveDirectories + ["results/latest"]
         for directory in directories {
             let path = "\(directory)/\(RunDirectory.consoleLog(guest))"
             guard access(path, R_OK) == 0 else { continue }
@@ -56,6 +53,13 @@ struct LogsVerb: AsyncParsableCommand {
             .specification,
             "no console of a guest named \(guest) is recorded in \(directories.joined(separator: ", "))",
             remedy: "`vmlab ps` lists the guests that run; --results DIR names a finished run")
+    }
+}
+
+extension LogsVerb {
+    /// Where the runs that have such a guest now write their results.
+    fileprivate var liveDirectories: [String] {
+        RunRegistry.live().filter { run in run.guests.contains { $0.name == guest } }.compactMap(\.head.results)
     }
 }
 

@@ -20,7 +20,7 @@ struct PlanVerb: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        let plans = try await Planner(host: host).plans(for: try lab.load())
+        let plans = try await Planner(host: host).plans(lab)
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

@@ -47,7 +47,7 @@ struct RunVerb: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let plans = try await Planner(host: host).plans(for: try labs.load())
+        let plans = try await Planner(host: host).plans(labs)
         let selection = SinkSelection(quiet: quiet, json: json, environment: Environment.all)
         let statuses = try await interruptible {
             var statuses: [ExitStatus] = []

@@ -15,8 +15,7 @@ struct ValidateVerb: AsyncParsableCommand {
     @OptionGroup var host: HostOptions
 
     func run() async throws {
-        let labs = try lab.load()
-        let plans = try await Planner(host: host).plans(for: labs)
+        let plans = try await Planner(host: host).plans(lab)
         let cells = plans.count == 1 ? "" : " (\(plans.count) labs and matrix cells)"
         let guests = plans.reduce(0) { $0 + $1.guests.count }
         let runs = plans.reduce(0) { $0 + $1.runs.count }

@@ -16,7 +16,7 @@ enum TarStream {
         let target = guest.hasSuffix("/") ? guest + name : guest
         let member = sedReplacement(String(target.drop { $0 == "/" }))
         var arguments = [
-            "--create", "--format=gnu", "--numeric-owner", "--owner=0", "--group=0", "--file=-",
+            "--create", "--no-unquote", "--format=gnu", "--numeric-owner", "--owner=0", "--group=0", "--file=-",
         ]
         if try isFolder(host) {
             // Members are `.`, `./a`, …: the leading dot becomes the target.

@@ -60,17 +60,12 @@ final class ConsoleWatch: Sendable {
             })
     }
 
-    /// The machine says that its guest has panicked. What the console tells of it is better, and may still be coming.
-    func panicked(_ message: String) {
-        dieSoon(orBecause: message)
-    }
-
     private func hear(_ findings: [PanicDetector.Finding]) {
         for finding in findings {
             switch finding {
             case .began(let report) where report.isFatal:
                 state.withLock { $0.dying = report }
-                dieSoon()
+                panic(report.message)
             case .began(let report):
                 onNote("\(report.kind): \(report.message)")
             case .completed(let report) where report.isFatal:
@@ -82,7 +77,8 @@ final class ConsoleWatch: Sendable {
         }
     }
 
-    private func dieSoon(orBecause message: String = "the kernel panicked") {
+    /// The kernel panics, as it says itself or as its machine does: the guest is lost once all is said.
+    func panic(_ message: String) {
         // Unstructured on purpose: it ends by itself within a second.
         Task { [self] in
             _ = try? await withDeadline(.now + Self.lastWords) { [saidAll] in try await saidAll.wait() }
@@ -90,7 +86,7 @@ final class ConsoleWatch: Sendable {
             loss.fulfil(
                 GuestLoss(
                     outcome: .panicked, message: report?.message ?? message,
-                    consoleTail: report?.lines.map(\.text) ?? tail))
+                    consoleTail: report.map { $0.lines.map(\.text) } ?? tail))
         }
     }
 }

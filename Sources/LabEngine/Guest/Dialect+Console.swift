@@ -8,8 +8,8 @@ extension Dialect {
         case .sh where console.announces: .sh
         case .sh: .sh(prompt: console.prompt ?? #"[#$] $"#, user: console.user, password: console.password)
         case .cmd: .cmd
-        case .sac: .sh
-        case .uefi: .sh
+        case .sac: .sac(user: console.user ?? "Administrator", password: console.password ?? "")
+        case .uefi: .uefi
         }
     }
 }

@@ -17,14 +17,17 @@ final class GuestSession: Sendable {
     let loss: Completion<GuestLoss>
 
     private let console: ConsoleWatch
+    /// What its plumbing shell runs at each ready point.
+    private let setup: String?
     private let poweredOff = Mutex(false)
 
     private init(
         guest: RunPlan.PlannedGuest, image: BootableImage, machine: any Machine, exchangeDisk: String?,
-        console: ConsoleWatch
+        setup: String?, console: ConsoleWatch
     ) {
         self.guest = guest
         self.machine = machine
+        self.setup = setup
         self.console = console
         loss = console.loss
         // Where commands share the kernel's port, the command channel is what there is to record and to watch.
@@ -38,10 +41,12 @@ final class GuestSession: Sendable {
 
     /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.
     ///
+    /// `setup` is run by the guest's plumbing shell at each of its ready points.
+    ///
     /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
     static func withGuest<Result: Sendable>(
         _ guest: RunPlan.PlannedGuest, image: BootableImage, configuration: MachineConfiguration,
-        journal: RunJournal, log: @escaping @Sendable (ArraySlice<UInt8>) -> Void,
+        journal: RunJournal, setup: String? = nil, log: @escaping @Sendable (ArraySlice<UInt8>) -> Void,
         onNote: @escaping @Sendable (String) -> Void, onLoss: @escaping @Sendable () async -> Void,
         body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
@@ -52,19 +57,19 @@ final class GuestSession: Sendable {
                 guest: guest.guest.name, processID: machine.processID,
                 startTime: ProcessTable().startTime(of: machine.processID) ?? 0, program: configuration.name))
         let session = GuestSession(
-            guest: guest, image: image, machine: machine, exchangeDisk: configuration.exchangeDisk,
+            guest: guest, image: image, machine: machine, exchangeDisk: configuration.exchangeDisk, setup: setup,
             console: ConsoleWatch(log: log, onNote: onNote))
+        let herald = Task {
+            if (try? await session.loss.wait()) != nil { await onLoss() }
+        }
+        defer { herald.cancel() }
         return await withTaskGroup(of: Void.self) { watchers in
             watchers.addTask { await session.watchMachine() }
-            watchers.addTask {
-                if (try? await session.loss.wait()) != nil { await onLoss() }
-            }
             if image.console.ports != 1 { watchers.addTask { await session.watchConsole() } }
             let result = await body(session)
             session.commands.close()
             await machine.end()
-            // The watchers of machine and console end with what they watch; who waits for a loss is told to go.
-            watchers.cancelAll()
+            // The watchers end with what they watch, so that a console is recorded to its last byte.
             return result
         }
     }
@@ -74,12 +79,24 @@ final class GuestSession: Sendable {
     func becomeReady(deadline: ContinuousClock.Instant) async throws {
         do {
             try await whileAlive { [commands] in try await commands.open(deadline: deadline) }
+            if let setup { try await setUp(setup, deadline) }
         } catch let error as ConsoleError where !Task.isCancelled {
             throw lose(
                 error == .deadline
                     ? "the guest did not become ready before its boot deadline"
                     : "the guest did not become ready: \(sentence(of: error))")
         }
+    }
+
+    private func setUp(_ script: String, _ deadline: ContinuousClock.Instant) async throws {
+        let said = Mutex("")
+        let result = try await whileAlive { [commands] in
+            try await commands.plumb(GuestCommand(script), deadline: deadline) { bytes in
+                said.withLock { $0 += String(decoding: bytes, as: UTF8.self) }
+            }
+        }
+        guard result.exit != 0 else { return }
+        throw lose("the guest's network could not be set up: \(said.withLock { $0 })")
     }
 
     /// Reboots the guest and waits for its ready point again. Throws as `becomeReady`, also when the machine cannot reset.
@@ -135,7 +152,7 @@ final class GuestSession: Sendable {
             case .reset:
                 break
             case .panicked(let message):
-                console.panicked(message)
+                console.panic(message)
             case .exited(let status, let standardError):
                 let message =
                     poweredOff.withLock { $0 }

@@ -65,9 +65,13 @@ struct GuestWorker: Sendable {
             // In the run's own folder, which the journal knows.
             let directory = "\(run.journal.directory)/\(number)"
             try FileTree.makeFolder(directory, mode: 0o700)
-            defer { try? FileTree.remove(directory) }
+            defer {
+                run.networks.detach(number, from: directory)
+                try? FileTree.remove(directory)
+            }
             return try await GuestSession.withGuest(
                 guest, image: image, configuration: try configuration(in: directory), journal: run.journal,
+                setup: run.networks.setup(of: number),
                 log: { log.append($0) },
                 onNote: { [recorder = run.recorder, name] in
                     recorder.emit(.note(level: .warning, message: "\(name): \($0)"))
@@ -187,7 +191,8 @@ struct GuestWorker: Sendable {
         let words = [image.cmdline, "vmlab.guest=\(name)", guest.group.cmdline ?? ""].filter { !$0.isEmpty }
         return MachineConfiguration(
             name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, disks: guest.group.disks,
-            exchangeDisk: exchange, networks: [], cmdline: words.joined(separator: " "), directory: directory)
+            exchangeDisk: exchange, networks: try run.networks.attachments(of: number, in: directory),
+            cmdline: words.joined(separator: " "), directory: directory)
     }
 
     /// The guest will not come back: what only it could have run is given up.

@@ -25,6 +25,8 @@ actor Scheduler {
 
     private var schedule: Schedule
     private let costs: [ByteCount]
+    /// Whether there is room for all guests at once: then they boot while they wait for their first run.
+    private let isRoomy: Bool
     /// Guests that are up and have nothing to run.
     private var idle: [Int: CheckedContinuation<Order, Never>] = [:]
     /// Guests that are down and have nothing to run.
@@ -40,11 +42,13 @@ actor Scheduler {
     /// A scheduler over guests of these costs. It asks `shortage` what the guests that wait for memory lack, and tells
     /// `onAbandoned` of each run that will never start.
     init(
-        schedule: Schedule, costs: [ByteCount], shortage: @escaping @Sendable () -> Admission.Shortage?,
+        schedule: Schedule, costs: [ByteCount], isRoomy: Bool = false,
+        shortage: @escaping @Sendable () -> Admission.Shortage?,
         onAbandoned: @escaping @Sendable (Schedule.Abandoned) -> Void
     ) {
         self.schedule = schedule
         self.costs = costs
+        self.isRoomy = isRoomy
         self.shortage = shortage
         self.onAbandoned = onAbandoned
     }
@@ -59,7 +63,8 @@ actor Scheduler {
         }
     }
 
-    /// For a guest that is not running: true once it has something to run, false once it never will.
+    /// For a guest that is not running: true once it should boot, because it has something to run or because there is room for
+    /// it to wait in; false once it will never have anything to run.
     func waitForWork(_ guest: Int) async -> Bool {
         if let answer = decideWork(guest) { return answer }
         return await withCheckedContinuation { absent[guest] = $0 }
@@ -178,7 +183,7 @@ actor Scheduler {
         if schedule.isFinished { return false }
         switch schedule.peek(for: guest) {
         case .run: return true
-        case .wait: return nil
+        case .wait: return isRoomy ? true : nil
         case .nothing: return false
         }
     }

@@ -1,9 +1,8 @@
 #!/bin/busybox sh
 # Process 1 of the `debian` image: prepares the guest, then keeps a shell on the second serial port.
 #
-# COM1 (ttyS0) is the kernel's console; what this script prints goes there too. COM2 (ttyS1), or the device that the
-# kernel word `vmlab.channel=` names, is the command channel. Most lines here are shell builtins: in emulation every
-# new process costs a millisecond or more.
+# COM1 (ttyS0) is the kernel's console; what this script prints goes there too. COM2 (ttyS1) is the command channel.
+# Most lines here are shell builtins: in emulation every new process costs a millisecond or more.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root SHELL=/bin/sh TERM=dumb
 
 mount -t proc proc /proc
@@ -18,11 +17,10 @@ ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 
 read -r words < /proc/cmdline
-guest=debian channel=/dev/ttyS1
+guest=debian
 for word in $words; do
     case $word in
         vmlab.guest=*) guest=${word#*=} ;;
-        vmlab.channel=*) channel=/dev/${word#*=} ;;
     esac
 done
 echo "$guest" > /proc/sys/kernel/hostname
@@ -82,7 +80,7 @@ mkdir /run/vmlab
 mkfifo /run/vmlab/session
 while :; do
     read -r _ < /run/vmlab/session &
-    setsid setsid /etc/vmlab/session "$channel"
+    setsid setsid /etc/vmlab/session
     wait $!
     read -r leader < /run/vmlab/leader && kill -9 "$leader" 2> /dev/null
 done

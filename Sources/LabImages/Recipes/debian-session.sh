@@ -1,21 +1,17 @@
 #!/bin/busybox sh
-# The command channel of the `debian` image: a shell that reads commands from a terminal device, `$1`: COM2 (ttyS1),
-# or a virtio console (hvc0) when the kernel word `vmlab.channel=hvc0` says so, which carries some forty times more.
+# The command channel of the `debian` image: a shell that reads commands from COM2 (ttyS1).
 #
 # Output goes through a pipe to `cat`, so that programs see a pipe and not a terminal, and their bytes arrive as
 # written and in order. Commands have /dev/null as their input, so that none can eat the commands after it.
 # Ctrl-C (byte 0x03) interrupts the command in the foreground: this session owns the terminal, `cat` ignores the
 # signal, and the resident shell takes it with an empty trap (its children get the default back).
-channel=$1
+channel=/dev/ttyS1
 cd /root
 echo $$ > /run/vmlab/leader
 exec 9> /run/vmlab/session
 exec < "$channel"
-stty raw -echo isig intr ^C quit undef susp undef noflsh
-case $channel in
-    # The speed matters even in emulation: QEMU holds the last bytes of a line back for four characters' time.
-    /dev/ttyS*) stty 115200 ;;
-esac
+# The speed matters even in emulation: QEMU holds the last bytes of a line back for four characters' time.
+stty raw 115200 -echo isig intr ^C quit undef susp undef noflsh
 trap : INT
 {
     trap : INT

@@ -5,7 +5,8 @@
 # tools: mksquashfs=squashfs-tools cpio=cpio dpkg-deb=dpkg unshare=util-linux cc=gcc strip=binutils lz4=lz4
 # version: 1
 # memory: 256MiB
-# cmdline: console=ttyS0 quiet nokaslr mitigations=off tsc=reliable no_timer_check cryptomgr.notests random.trust_cpu=on i8042.noaux i8042.nokbd lsm= audit=0 8250.nr_uarts=2 rcupdate.rcu_expedited=1 clearcpuid=smap
+# minimum-memory: 96MiB
+# cmdline: console=ttyS0 vmlab.port=vmlab.com2 quiet nokaslr mitigations=off tsc=reliable no_timer_check cryptomgr.notests random.trust_cpu=on i8042.noaux i8042.nokbd lsm= audit=0 8250.nr_uarts=2 rcupdate.rcu_expedited=1 clearcpuid=smap
 #
 # Reads VMLAB_DEBS (the packages), VMLAB_FILES (this folder); works in VMLAB_WORK; leaves kernel, initrd and
 # root.squashfs in VMLAB_OUT. Needs no network, no root and no mounts outside its own namespaces. The same packages
