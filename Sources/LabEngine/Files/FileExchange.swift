@@ -18,8 +18,18 @@ struct FileExchange: Sendable {
     let disk: String?
     let os: GuestOS
 
+    /// Set once the guest was found not to see its exchange disk.
+    private let isDiskUnseen = Completion<Bool>()
+
+    /// An exchange with the guest that the session speaks to.
+    init(session: CommandSession, disk: String?, os: GuestOS) {
+        (self.session, self.disk, self.os) = (session, disk, os)
+    }
+
     /// The guest's exit status for a path that does not exist.
     private static let missing: Int32 = 66
+    /// Its exit status where it does not see the exchange disk.
+    private static let noDisk: Int32 = 67
 
     /// How much of the disk the guest reads at a time, in bytes.
     private static let blockSize = 1 << 18
@@ -27,23 +37,23 @@ struct FileExchange: Sendable {
     /// Copies a host file or folder into the guest. Throws a `Diagnostic` that names both paths.
     func put(_ copy: FileCopy, deadline: ContinuousClock.Instant) async throws {
         let failure = "\(copy.host) could not be copied to \(copy.guest)"
-        guard let disk else {
-            let archive = try TemporaryFile()
-            try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: archive.descriptor)
-            let text = Data(try archive.bytes()).base64EncodedString(
-                options: [.lineLength76Characters, .endLineWithLineFeed])
-            let script = "base64 -d <<'VMLAB_END' | tar -xf - -C /\n\(text)\nVMLAB_END"
-            return try await inGuest(script, deadline: deadline, failure: failure)
+        if let exchange = try openDisk() {
+            try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: exchange.descriptor)
+            // busybox's tar reads on to the end of its input, which on the disk itself is 64 GiB away.
+            let blocks = try exchange.position() / Self.blockSize + 1
+            let script = """
+                \(Self.findDisk)
+                blockdev --flushbufs $d && dd if=$d bs=\(Self.blockSize) count=\(blocks) 2>/dev/null | tar -xf - -C /
+                """
+            if try await inGuestByDisk(script, deadline: deadline, failure: failure) { return }
         }
-        let exchange = try ExchangeDisk(opening: disk)
-        try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: exchange.descriptor)
-        // busybox's tar reads on to the end of its input, which on the disk itself is 64 GiB away.
-        let blocks = try exchange.position() / Self.blockSize + 1
-        let script = """
-            \(Self.findDisk)
-            blockdev --flushbufs $d && dd if=$d bs=\(Self.blockSize) count=\(blocks) 2>/dev/null | tar -xf - -C /
-            """
-        try await inGuest(script, deadline: deadline, failure: failure)
+        let archive = try TemporaryFile()
+        try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: archive.descriptor)
+        let text = Data(try archive.bytes()).base64EncodedString(
+            options: [.lineLength76Characters, .endLineWithLineFeed])
+        let script = "base64 -d <<'VMLAB_END' | tar -xf - -C /\n\(text)\nVMLAB_END"
+        let (result, said) = try await inGuest(script, deadline: deadline)
+        try judge(result, said: said, failure: failure)
     }
 
     /// Copies a guest file or folder into the host folder `folder`, under its own name or, where that is taken, the next
@@ -61,28 +71,28 @@ struct FileExchange: Sendable {
         let members = "-C \(quoted("/" + parts.dropLast().joined(separator: "/"))) -- \(quoted(name))"
         let check = "[ -e \(quoted(guestPath)) ] || [ -L \(quoted(guestPath)) ] || exit \(Self.missing)\n"
         let failure = "\(path) could not be collected"
-        if let disk {
-            let exchange = try ExchangeDisk(opening: disk)
+        if let exchange = try openDisk() {
             let script = check + Self.findDisk + "\ntar -cf $d \(members) && blockdev --flushbufs $d"
-            try await inGuest(script, deadline: deadline, failure: failure)
-            return try await take(name, from: exchange.descriptor, into: folder)
-        } else {
-            let archive = try TemporaryFile()
-            let descriptor = archive.descriptor
-            let trouble = Mutex<SystemCallError?>(nil)
-            let result = try await session.plumb(GuestCommand(check + "tar -cf - " + members), deadline: deadline) {
-                bytes in
-                do throws(SystemCallError) {
-                    try writeAll(descriptor, bytes)
-                } catch {
-                    trouble.withLock { $0 = $0 ?? error }
-                }
+            if try await inGuestByDisk(script, deadline: deadline, failure: failure) {
+                return try await take(name, from: exchange.descriptor, into: folder)
             }
-            if let error = trouble.withLock({ $0 }) { throw error.diagnostic(failure) }
-            try judge(result, said: "", failure: failure)
-            try archive.rewind()
-            return try await take(name, from: descriptor, into: folder)
         }
+        let archive = try TemporaryFile()
+        let descriptor = archive.descriptor
+        let trouble = Mutex<SystemCallError?>(nil)
+        // What tar remarks must not get into its stream.
+        let script = "\(check)tar -cf - \(members) 2>/dev/null"
+        let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
+            do throws(SystemCallError) {
+                try writeAll(descriptor, bytes)
+            } catch {
+                trouble.withLock { $0 = $0 ?? error }
+            }
+        }
+        if let error = trouble.withLock({ $0 }) { throw error.diagnostic(failure) }
+        try judge(result, said: "", failure: failure)
+        try archive.rewind()
+        return try await take(name, from: descriptor, into: folder)
     }
 
     /// Unpacks an archive and moves what is called `name` into the folder. In an empty folder of its own first: tar keeps an
@@ -106,19 +116,37 @@ struct FileExchange: Sendable {
         return free
     }
 
-    /// Sets `$d` to the exchange disk's device.
+    /// Sets `$d` to the exchange disk's device, or ends with `noDisk`: a kernel of the lab's own may have no driver for it.
     private static let findDisk = """
         for d in /sys/block/*; do s=; read -r s <$d/serial; [ "$s" = \(ExchangeDisk.serial) ] && break; done 2>/dev/null
+        [ "$s" = \(ExchangeDisk.serial) ] || exit \(noDisk)
         d=/dev/${d##*/}
         """
 
-    private func inGuest(_ script: String, deadline: ContinuousClock.Instant, failure: String) async throws {
+    private func openDisk() throws -> ExchangeDisk? {
+        guard let disk, isDiskUnseen.current == nil else { return nil }
+        return try ExchangeDisk(opening: disk)
+    }
+
+    /// Runs a script that uses the disk. False when the guest does not see it: then and from then on it is the console.
+    private func inGuestByDisk(_ script: String, deadline: ContinuousClock.Instant, failure: String) async throws
+        -> Bool
+    {
+        let (result, said) = try await inGuest(script, deadline: deadline)
+        if result.exit == Self.noDisk {
+            isDiskUnseen.fulfil(true)
+            return false
+        }
+        try judge(result, said: said, failure: failure)
+        return true
+    }
+
+    private func inGuest(_ script: String, deadline: ContinuousClock.Instant) async throws -> (CommandResult, String) {
         let said = Mutex<[UInt8]>([])
         let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
             said.withLock { if $0.count < 4096 { $0 += bytes } }
         }
-        let text = said.withLock { String(decoding: $0, as: UTF8.self) }
-        try judge(result, said: text, failure: failure)
+        return (result, said.withLock { String(decoding: $0, as: UTF8.self) })
     }
 
     private func judge(_ result: CommandResult, said: String, failure: String) throws {
