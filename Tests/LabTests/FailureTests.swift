@@ -115,6 +115,65 @@ extension GuestTests {
             }
         }
 
+        @Test func aWindowsLikeTaskWithoutEndTimesOutAndTheGuestGoesOn() async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write("wait.vbs", "WScript.Echo \"waiting\"\r\nDo\r\nLoop\r\n")
+                try vmlab.write(
+                    "lab.yaml",
+                    #"""
+                    lab: hangs
+                    guests:
+                      win: {image: wine, memory: 256MiB}
+                    timeouts: {task: 2m}
+                    tasks:
+                      - name: batch
+                        timeout: 3s
+                        run: |
+                          echo begun
+                          :loop
+                          goto loop
+                      - {name: program, put: {./wait.vbs: 'C:\lab\wait.vbs'}, run: cscript //nologo C:\lab\wait.vbs, timeout: 6s}
+                      - {name: window, run: notepad, timeout: 3s}
+                      - {name: alive, run: echo alive}
+                    """#)
+                let ended = try await vmlab("run", "lab.yaml", "--out", "out")
+                let report = try vmlab.report()
+                #expect(ended.status == 4, "\(report.outcomes)\n\(ended.everything)")
+                for task in ["batch", "program", "window"] {
+                    #expect(try report.task(task).outcome == .timeout, "\(report.outcomes)")
+                }
+                #expect(try vmlab.text("out/tasks/batch/win/output") == "begun\r\n")
+                #expect(try vmlab.text("out/tasks/program/win/output") == "waiting\r\n")
+                #expect(try vmlab.text("out/tasks/alive/win/output") == "alive\r\n")
+            }
+        }
+
+        @Test func aRetryBootsAKilledMachineAnew() async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write(
+                    "lab.yaml",
+                    """
+                    lab: again
+                    guests:
+                      box: {image: debian, memory: 128MiB}
+                    tasks:
+                      - {name: first, run: touch /tmp/mark}
+                      - {name: unlucky, run: sleep 5; test ! -e /tmp/mark, retries: 1}
+                      - {name: after, run: echo after}
+                    """)
+                let run = try await vmlab.start(["run", "lab.yaml", "--out", "out"])
+                try await run.taskStarted("unlucky")
+                kill(try await run.machine("box").id, SIGKILL)
+                let ended = try await run.ended()
+                #expect(ended.status == 0, "\(ended.everything)")
+                let report = try vmlab.report()
+                let unlucky = try report.task("unlucky")
+                #expect(unlucky.outcome == .flaky && unlucky.attempts == 2, "\(unlucky)")
+                #expect(try report.task("after").outcome == .passed)
+                #expect(ended.out.contains("trying again"), "\(ended.out)")
+            }
+        }
+
         @Test func theLabsTimeIsUp() async throws {
             try await VMLab.with { vmlab in
                 try vmlab.write(

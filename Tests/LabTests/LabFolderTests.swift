@@ -5,16 +5,16 @@ import LabResults
 import Testing
 
 /// A lab of this repository: a folder with a `lab.yaml`.
-struct LabFolder: Sendable, CustomTestStringConvertible {
+struct LabFolder: Sendable, CustomStringConvertible {
     /// `Labs` or `Examples`.
     let shelf: String
     let name: String
 
     var file: String { "\(VMLab.root)/\(shelf)/\(name)/lab.yaml" }
-    var testDescription: String { "\(shelf)/\(name)" }
+    var description: String { "\(shelf)/\(name)" }
 
     /// How `vmlab run` ends; most labs pass.
-    var status: Int32 { testDescription == "Examples/timeouts" ? 4 : 0 }
+    var status: Int32 { description == "Examples/timeouts" ? 4 : 0 }
 
     static func all(_ shelf: String) -> [LabFolder] {
         let names = (try? FileTree.names(in: "\(VMLab.root)/\(shelf)")) ?? []
@@ -46,6 +46,7 @@ extension GuestTests {
                 let run = try await vmlab("run", lab.file, "--out", "out")
                 #expect(run.status == lab.status, "\(run.everything)")
                 #expect(run.err == "")
+                print("\(lab): \(run.duration)")
                 let reports = vmlab.files(under: "out").filter { $0.hasSuffix("results.json") }
                 #expect(!reports.isEmpty)
                 for report in reports {

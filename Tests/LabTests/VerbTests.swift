@@ -7,7 +7,7 @@ import Testing
 /// The verbs that boot nothing.
 @Suite(.requiresVMLab)
 struct VerbTests {
-    static let verbs = ["run", "validate", "plan", "schema", "ps", "logs", "gc", "images", "doctor"]
+    static let verbs = ["run", "validate", "plan", "schema", "ps", "logs", "gc", "images", "doctor", "report"]
 
     private static let lab = """
         lab: small
@@ -50,6 +50,7 @@ struct VerbTests {
         ["run", "lab.yaml", "--time-factor", "0"], ["run", "lab.yaml", "--memory", "much"],
         ["run", "lab.yaml", "--backend", "magic"], ["validate"], ["plan", "nowhere.yaml"], ["logs"],
         ["logs", "nobody"], ["images", "build", "no-such-image"], ["images", "rm", "no-such-image"], ["validate", "."],
+        ["report", "."], ["report"],
     ]
 
     @Test(arguments: wrongUsage)
@@ -217,6 +218,13 @@ extension GuestTests {
                 #expect(lines.count < 12, "\(quiet.out)")
                 #expect(quiet.out.contains("some output") && quiet.out.contains("exit status 3, expected 0"))
                 #expect(!quiet.out.contains("booting"))
+
+                // The finished run, shown again: the same table, the same file, the same status.
+                let again = try await vmlab("report", "out")
+                #expect(again.status == 1 && again.out.contains("fails"), "\(again.everything)")
+                let junit = try await vmlab("report", "out", "--format", "junit")
+                #expect(junit.status == 1)
+                #expect(try junit.out == vmlab.text("out/junit.xml"))
             }
         }
 
