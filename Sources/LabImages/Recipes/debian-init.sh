@@ -1,7 +1,8 @@
 #!/bin/busybox sh
 # Process 1 of the `debian` image: prepares the guest, then keeps a shell on the second serial port.
 #
-# COM1 (ttyS0) is the kernel's console; what this script prints goes there too. COM2 (ttyS1) is the command channel.
+# COM1 (ttyS0) is the kernel's console; what this script prints goes there too. COM2 (ttyS1) is the command channel,
+# unless the kernel words name a virtio port that is written to (vmlab.port=) and a terminal that is read (vmlab.keys=).
 # Most lines here are shell builtins: in emulation every new process costs a millisecond or more.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root SHELL=/bin/sh TERM=dumb
 
@@ -17,10 +18,12 @@ ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 
 read -r words < /proc/cmdline
-guest=debian
+guest=debian port=ttyS1 keys=ttyS1
 for word in $words; do
     case $word in
         vmlab.guest=*) guest=${word#*=} ;;
+        vmlab.port=*) port=${word#*=} ;;
+        vmlab.keys=*) keys=${word#*=} ;;
     esac
 done
 echo "$guest" > /proc/sys/kernel/hostname
@@ -76,11 +79,20 @@ echo 7 > /proc/sys/kernel/printk
 # the shell would make it ignore SIGINT for good, and Ctrl-C could interrupt nothing.) The session holds the pipe
 # open for writing as long as it lives, and the reader ends when it does. `wait`, unlike a command in the
 # foreground, lets the traps above run at once, and it collects orphans.
+# A virtio port appears a moment after its controller, under a number of the kernel's choosing.
+tries=0
+until [ -c "/dev/$port" ] && [ -c "/dev/$keys" ] || [ $((tries += 1)) -gt 2000 ]; do
+    for candidate in /sys/class/virtio-ports/*; do
+        [ -e "$candidate/name" ] || continue
+        read -r name < "$candidate/name" && [ "$name" = "$port" ] && port=${candidate##*/}
+    done
+    [ -c "/dev/$port" ] && [ -c "/dev/$keys" ] || usleep 5000
+done
 mkdir /run/vmlab
 mkfifo /run/vmlab/session
 while :; do
     read -r _ < /run/vmlab/session &
-    setsid setsid /etc/vmlab/session
+    setsid setsid /etc/vmlab/session "/dev/$keys" "/dev/$port"
     wait $!
     read -r leader < /run/vmlab/leader && kill -9 "$leader" 2> /dev/null
 done
