@@ -4,6 +4,7 @@ SHELL := /bin/bash
 SWIFT ?= swift
 # A release build is what people run; tests are built for debugging.
 VMLAB := .build/release/vmlab
+PYTHON := $(CURDIR)/.build/python/bin/python3
 
 # Debian packages: libraries to build with, then programs to run with (images are built from further Debian packages).
 PACKAGES := liblua5.4-dev libyaml-dev pkg-config \
@@ -27,8 +28,8 @@ check: lint ## formatting, warnings as errors, the import table
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build --filter ArchitectureTests
 
-bench: build ## prints ratios against named baselines
-	Benchmarks/run
+bench: build $(PYTHON) ## prints ratios against named baselines
+	$(PYTHON) Benchmarks/run
 
 format: ## rewrites sources in the project's format
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
@@ -37,7 +38,6 @@ lint: ## fails on sources that are not in the project's format
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 
 # The JSON Schema test's validator and the console benchmark's rival come from PyPI, in a folder of their own.
-PYTHON := $(CURDIR)/.build/python/bin/python3
 $(PYTHON): Tests/requirements.txt
 	python3 -m venv .build/python
 	.build/python/bin/pip install --quiet --requirement Tests/requirements.txt

@@ -39,8 +39,7 @@ enum POSIXShell {
         let script = Array(command.script.utf8)
         let preparation = preparation(of: command)
         if let words = simpleCommand(script), words.count + preparation.count < longestText {
-            let first = preparation.isEmpty ? [] : preparation + [UInt8(ascii: ";")]
-            let text = Array("b \(nonce);(".utf8) + first + words + Array(")\(input);a \(nonce)".utf8)
+            let text = Array("b \(nonce);(".utf8) + preparation + words + Array(")\(input);a \(nonce)".utf8)
             return [exchange(text, nonce)]
         }
         var text = Array("v \(nonce) ".utf8)
@@ -64,7 +63,7 @@ enum POSIXShell {
             + [exchange(text + Array(" >\(path);a \(nonce)".utf8), nonce, begins: false)]
     }
 
-    /// What the script's process does before it becomes the script's shell.
+    /// What the script's process does before it becomes the script's shell, or its program: whole statements.
     private static func preparation(of command: GuestCommand) -> [UInt8] {
         var text: [UInt8] = []
         if let directory = command.workingDirectory {
@@ -75,6 +74,7 @@ enum POSIXShell {
             for (name, value) in command.environment {
                 text += Array(" \(name)=".utf8) + quoted(Array(value.utf8))
             }
+            text.append(UInt8(ascii: ";"))
         }
         return text
     }
@@ -105,7 +105,8 @@ enum POSIXShell {
         guard let first = script.firstIndex(where: { !blank($0) }), let last = script.lastIndex(where: { !blank($0) })
         else { return nil }
         let words = script[first...last]
-        guard words.allSatisfy({ isWordByte($0) || plain.contains($0) || $0 == UInt8(ascii: " ") || $0 == equals }) else {
+        guard words.allSatisfy({ isWordByte($0) || plain.contains($0) || $0 == UInt8(ascii: " ") || $0 == equals })
+        else {
             return nil
         }
         let name = words.prefix { !blank($0) }

@@ -10,8 +10,9 @@ cd /root
 echo $$ > /run/vmlab/leader
 exec 9> /run/vmlab/session
 exec < "$keys"
-# On a serial port the speed matters even in emulation: QEMU holds the last bytes of a line back for four characters' time.
-stty raw 115200 -echo isig intr ^C quit undef susp undef noflsh
+# On a serial port the speed matters even in emulation: QEMU holds the last bytes of a line back for four characters.
+case $keys in /dev/ttyS*) speed=115200 ;; *) speed= ;; esac
+stty raw $speed -echo isig intr ^C quit undef susp undef noflsh
 trap : INT
 {
     trap : INT
