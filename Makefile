@@ -4,12 +4,14 @@ SHELL := /bin/bash
 SWIFT ?= swift
 # A release build is what people run; tests are built for debugging.
 VMLAB := .build/release/vmlab
+
+# The JSON Schema test's validator and the benchmarks' rival come from PyPI, in a folder of their own.
 PYTHON := $(CURDIR)/.build/python/bin/python3
 
-# Debian packages: libraries to build with, then programs to run with (images are built from further Debian packages).
+# Debian packages: libraries to build with, programs to run and build images with, and what the tests look on with.
 PACKAGES := liblua5.4-dev libyaml-dev pkg-config \
-	qemu-system-x86 qemu-utils busybox-static cpio lz4 zstd squashfs-tools binutils-mingw-w64-x86-64 \
-	libxml2-utils python3 python3-venv
+	qemu-system-x86 qemu-utils cpio lz4 zstd squashfs-tools gcc libc6-dev binutils \
+	busybox-static libxml2-utils python3 python3-venv
 
 .PHONY: demo test build check bench format lint deps clean
 
@@ -17,12 +19,14 @@ demo: build ## builds everything and runs a real lab of Linux and Windows-like g
 	$(VMLAB) run Labs/quickstart/lab.yaml
 
 build: deps ## builds the release binary
-	$(SWIFT) build -c release --product vmlab $(QUIET)
+	$(SWIFT) build -c release --product vmlab
 
-test: deps ## builds and runs every test, the ones that boot guests too
-	$(SWIFT) build --build-tests $(QUIET)
+# Unit tests first, together; then the tests that boot guests, one at a time.
+test: deps $(PYTHON) ## builds and runs every test, the ones that boot guests too
+	$(SWIFT) build --build-tests
+	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip LabTests
 	.build/debug/vmlab images build debian wine
-	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build
+	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter LabTests
 
 check: lint ## formatting, warnings as errors, the import table
 	$(SWIFT) build --build-tests
@@ -37,7 +41,6 @@ format: ## rewrites sources in the project's format
 lint: ## fails on sources that are not in the project's format
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 
-# The JSON Schema test's validator and the console benchmark's rival come from PyPI, in a folder of their own.
 $(PYTHON): Tests/requirements.txt
 	python3 -m venv .build/python
 	.build/python/bin/pip install --quiet --requirement Tests/requirements.txt

@@ -66,7 +66,7 @@ let package = Package(
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(
             name: "LabTests",
-            dependencies: ["LabTestSupport", "HostSystem", "Diagnostics"],
+            dependencies: ["vmlab", "LabTestSupport", "LabResults", "LabImages", "HostSystem"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -21,7 +21,9 @@ public struct VMLabCommand: AsyncParsableCommand {
             """,
         version: vmlabVersion,
         groupedSubcommands: [
-            CommandGroup(name: "Labs", subcommands: [RunVerb.self, ValidateVerb.self, PlanVerb.self, SchemaVerb.self]),
+            CommandGroup(
+                name: "Labs",
+                subcommands: [RunVerb.self, ValidateVerb.self, PlanVerb.self, ReportVerb.self, SchemaVerb.self]),
             CommandGroup(name: "Guests", subcommands: [PsVerb.self, LogsVerb.self, GCVerb.self]),
             CommandGroup(name: "Host", subcommands: [ImagesVerb.self, DoctorVerb.self]),
         ])

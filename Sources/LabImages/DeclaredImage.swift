@@ -36,9 +36,11 @@ struct DeclaredImage {
         if let firmware = declaration.firmware, let problem = unusable(firmware, "firmware") {
             problems.append(problem)
         }
-        if declaration.kernel == nil && declaration.disk == nil && base == nil {
+        if declaration.kernel == nil, declaration.disk == nil, declaration.firmware == nil, base == nil {
             problems.append(
-                problem("the image \"\(declaration.name)\" has nothing to boot", "give it a `kernel:` or a `disk:`"))
+                problem(
+                    "the image \"\(declaration.name)\" has nothing to boot",
+                    "give it a `kernel:`, a `disk:` or a `firmware:`"))
         }
         return problems
     }

@@ -115,16 +115,16 @@ struct SessionTests {
         let start = ContinuousClock.now
         let running = Task {
             try await play.session.run(
-                GuestCommand("x"), deadline: .after(.seconds(30)), silence: .milliseconds(200))
+                GuestCommand("x"), deadline: .after(.seconds(60)), silence: .seconds(2))
         }
         let nonce = try await play.hearCommand()
         for _ in 0..<6 {
-            try await Task.sleep(for: .milliseconds(60))
+            try await Task.sleep(for: .milliseconds(500))
             play.guest.say("\u{1e}\(nonce.prefix(8))+")
         }
         await #expect(throws: ConsoleError.silence) { _ = try await running.value }
         let time = start.duration(to: .now)
-        #expect(time > .milliseconds(500) && time < .seconds(5))
+        #expect(time > .seconds(4) && time < .seconds(55))
     }
 
     @Test func aPeerThatPrintsForEver() async throws {
@@ -140,7 +140,7 @@ struct SessionTests {
         }
         await #expect(throws: ConsoleError.deadline) {
             _ = try await play.session.run(
-                GuestCommand("yes"), deadline: .after(.milliseconds(100)), silence: .milliseconds(50)
+                GuestCommand("yes"), deadline: .after(.seconds(3)), silence: .seconds(2)
             ) { piece in count.withLock { $0 += piece.count } }
         }
         let atTheEnd = count.withLock { $0 }

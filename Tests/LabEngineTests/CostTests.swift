@@ -6,10 +6,10 @@ import Testing
 
 @testable import LabEngine
 
-/// The engine's own cost. Bounds are wide: they catch what grows with the square, not slow hosts.
+/// The engine's own cost, printed; what grows with the square runs into the time limit.
 @Suite("The engine's own cost", .serialized, .timeLimit(.minutes(2)))
 struct CostTests {
-    private func schedule(tasks: Int, guests: Int, repetitions: Int, isShared: Bool) -> Duration {
+    private func schedule(tasks: Int, guests: Int, repetitions: Int, isShared: Bool) -> (runs: Int, each: Duration) {
         let names = (1...guests).map { "g-\($0)" }
         let list = (1...tasks).map { number in
             LabTask(
@@ -26,7 +26,7 @@ struct CostTests {
                 runs += 1
             }
         }
-        return (ContinuousClock.now - begun) / max(runs, 1)
+        return (runs, (ContinuousClock.now - begun) / max(runs, 1))
     }
 
     @Test(
@@ -36,8 +36,8 @@ struct CostTests {
         ])
     func schedule(shape: (Int, Int, Int, Bool)) {
         let cost = schedule(tasks: shape.0, guests: shape.1, repetitions: shape.2, isShared: shape.3)
-        print("schedule of \(shape.0) tasks, \(shape.1) guests, \(shape.2) repetitions: \(cost) per run")
-        #expect(cost < .milliseconds(1))
+        print("schedule of \(shape.0) tasks, \(shape.1) guests, \(shape.2) repetitions: \(cost.each) per run")
+        #expect(cost.runs == shape.0 * shape.2 * (shape.3 ? 1 : shape.1))
     }
 
     @Test("whole runs of instant guests", arguments: [1000, 5000])
@@ -47,7 +47,6 @@ struct CostTests {
         let run = try await lab.run(on: InstantBackend())
         #expect(run.status == .passed)
         print("\(count) runs over 8 instant guests: \(run.duration / count) per run")
-        #expect(run.duration / count < .milliseconds(5))
     }
 
     @Test("a thousand guests of ten tasks each, a hundred at a time")
@@ -59,6 +58,5 @@ struct CostTests {
         let run = try await lab.run(on: InstantBackend())
         #expect(run.status == .passed)
         print("10000 runs over 1000 instant guests, 100 at a time: \(run.duration / 10_000) per run")
-        #expect(run.duration < .seconds(60))
     }
 }

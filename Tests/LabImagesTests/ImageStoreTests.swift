@@ -207,9 +207,9 @@ struct TemporaryCache: Sendable {
         (try? FileManager.default.contentsOfDirectory(atPath: "\(directory)/cache/\(folder)")) ?? []
     }
 
-    /// Waits until a script has said so much, at most ten seconds.
+    /// Waits until a script has said so much, at most a minute.
     func waitForLog(_ text: String) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while log != text {
             try #require(ContinuousClock.now < deadline, "the script did not start")
             try await Task.sleep(for: .milliseconds(5))

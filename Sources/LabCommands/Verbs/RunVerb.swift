@@ -51,23 +51,28 @@ struct RunVerb: AsyncParsableCommand {
         let selection = SinkSelection(quiet: quiet, json: json, environment: Environment.all)
         let statuses = try await interruptible {
             var statuses: [ExitStatus] = []
+            var places: Set<String> = []
             var current: (file: String, directory: RunDirectory)?
             for plan in plans where !Task.isCancelled {
                 // The cells of one file's matrix share a results directory; every file has its own.
                 if current?.file != plan.lab.source.path {
-                    current = (plan.lab.source.path, try directory(for: plan.lab, alone: labs.files.count == 1))
+                    current = (plan.lab.source.path, try directory(for: plan.lab, besides: &places))
                 }
                 guard let directory = current?.directory else { break }
                 let place = try plan.lab.cell.map { try directory.cell($0.id) } ?? directory
                 statuses.append(try await perform(plan, in: place, selection))
             }
-            return statuses
+            return Task.isCancelled ? statuses + [.interrupted] : statuses
         }
         throw ExitStatus.gravest(of: statuses)
     }
 
-    private func directory(for lab: Lab, alone: Bool) throws -> RunDirectory {
-        try RunDirectory.create(lab: lab.name, out: alone ? out : out.map { "\($0)/\(lab.name)" })
+    /// With `--out` that very directory for a single lab file, a folder in it for each of several.
+    private func directory(for lab: Lab, besides taken: inout Set<String>) throws -> RunDirectory {
+        guard let out, labs.files.count > 1 else { return try RunDirectory.create(lab: lab.name, out: out) }
+        var name = lab.name
+        for number in 2... where !taken.insert(name).inserted { name = "\(lab.name)-\(number)" }
+        return try RunDirectory.create(lab: lab.name, out: "\(out)/\(name)")
     }
 
     private func perform(_ plan: RunPlan, in directory: RunDirectory, _ selection: SinkSelection) async throws
@@ -93,7 +98,11 @@ struct RunVerb: AsyncParsableCommand {
             ).run()
         } catch {
             // The images could not be had: no guest was started, every task is an error, and the results say so.
-            return LabRun.abandon(plan, because: error, recorder: recorder)
+            let status = LabRun.abandon(plan, because: error, recorder: recorder)
+            if let list = error as? DiagnosticList ?? (error as? Diagnostic).map({ DiagnosticList([$0]) }) {
+                Report.errors(list)
+            }
+            return status
         }
     }
 

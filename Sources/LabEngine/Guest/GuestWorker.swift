@@ -104,7 +104,8 @@ struct GuestWorker: Sendable {
         run.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
         while true {
             switch await run.scheduler.next(for: number) {
-            case .finished: return end("the lab is done", .finished)
+            case .finished:
+                return end(run.scheduler.stopped.current == nil ? "the lab is done" : "the run is stopped", .finished)
             case .makeRoom(let early): return leave(early: early)
             case .run(let next):
                 if session.loss.current == nil {

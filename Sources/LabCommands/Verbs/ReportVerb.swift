@@ -1,0 +1,38 @@
+import ArgumentParser
+import Diagnostics
+import HostSystem
+import LabResults
+
+struct ReportVerb: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "report", abstract: "Show a finished run again.",
+        discussion: """
+              vmlab report results/latest
+              vmlab report results/latest --format junit > junit.xml
+
+            Exit status: that of the run.
+            """)
+
+    /// How to show it.
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case terminal, junit
+    }
+
+    @Argument(help: "The results directory of the run, or of one cell of its matrix.", completion: .directory)
+    var directory: String
+
+    @Option(help: "How to show it.")
+    var format: Format = .terminal
+
+    func run() throws {
+        let report = try ResultsFile.load(directory)
+        switch format {
+        case .terminal:
+            let style = SinkSelection(environment: Environment.all).style
+            TextStream.standardOutput.write(report.summary(style: style, directory: directory))
+        case .junit:
+            TextStream.standardOutput.write(JUnitReport.xml(report))
+        }
+        throw report.exitStatus.flatMap(ExitStatus.init(rawValue:)) ?? .interrupted
+    }
+}

@@ -1,0 +1,95 @@
+import Foundation
+import Glibc
+import HostSystem
+import LabResults
+import Testing
+
+/// A lab of this repository: a folder with a `lab.yaml`.
+struct LabFolder: Sendable, CustomTestStringConvertible {
+    /// `Labs` or `Examples`.
+    let shelf: String
+    let name: String
+
+    var file: String { "\(VMLab.root)/\(shelf)/\(name)/lab.yaml" }
+    var testDescription: String { "\(shelf)/\(name)" }
+
+    /// How `vmlab run` ends; most labs pass.
+    var status: Int32 { testDescription == "Examples/timeouts" ? 4 : 0 }
+
+    static func all(_ shelf: String) -> [LabFolder] {
+        let names = (try? FileTree.names(in: "\(VMLab.root)/\(shelf)")) ?? []
+        return names.map { LabFolder(shelf: shelf, name: $0) }.filter { access($0.file, R_OK) == 0 }
+    }
+}
+
+extension GuestTests {
+    /// Every lab that people are given works, and leaves the results that they are promised.
+    @Suite struct LabFolderTests {
+        @Test(arguments: LabFolder.all("Labs"))
+        func labs(_ lab: LabFolder) async throws { try await run(lab) }
+
+        @Test(arguments: LabFolder.all("Examples"))
+        func examples(_ lab: LabFolder) async throws { try await run(lab) }
+
+        @Test func thereAreLabs() {
+            #expect(LabFolder.all("Labs").count >= 3)
+            #expect(LabFolder.all("Examples").count >= 10)
+        }
+
+        private func run(_ lab: LabFolder) async throws {
+            if lab.name == "kernel-smoke" {
+                // Kept beside the lab, ignored by git.
+                try await Tool.run("\(VMLab.root)/Labs/kernel-smoke/get-kernel.sh", [], package: "apt").checked(
+                    "the kernel under test could not be had")
+            }
+            try await VMLab.with { vmlab in
+                let run = try await vmlab("run", lab.file, "--out", "out")
+                #expect(run.status == lab.status, "\(run.everything)")
+                #expect(run.err == "")
+                let reports = vmlab.files(under: "out").filter { $0.hasSuffix("results.json") }
+                #expect(!reports.isEmpty)
+                for report in reports {
+                    try await check(vmlab, "out/" + report.dropLast("/results.json".count))
+                }
+            }
+        }
+
+        /// That a results directory is what PRODUCT.md says, read without vmlab's own types.
+        private func check(_ vmlab: VMLab, _ out: String) async throws {
+            let out = out.hasSuffix("results.json") ? "out" : out
+            let object = try JSONSerialization.jsonObject(with: Data(vmlab.bytes("\(out)/results.json")))
+            let report = try #require(object as? [String: Any])
+            for key in ["lab", "host", "status", "exitStatus", "duration", "guests", "tasks", "counts"] {
+                #expect(report[key] != nil, "\(key)")
+            }
+            for guest in try #require(report["guests"] as? [[String: Any]]) {
+                #expect((guest["backend"] as? String)?.isEmpty == false)
+                #expect((guest["bootSeconds"] as? Double ?? 0) > 0, "\(guest)")
+                let console = try vmlab.text("\(out)/guests/\(try #require(guest["name"] as? String))/console.log")
+                #expect(console.contains("Linux version"))
+            }
+            let tasks = try #require(report["tasks"] as? [[String: Any]])
+            for task in tasks {
+                let output = try #require(task["output"] as? String)
+                #expect(try vmlab.bytes("\(out)/\(output)").count == task["outputBytes"] as? Int)
+                for artifact in try #require(task["artifacts"] as? [String]) {
+                    #expect(access("\(vmlab.path)/\(out)/\(artifact)", R_OK) == 0, "\(artifact)")
+                }
+            }
+            let events = vmlab.events(out)
+            #expect(events.map(\.seq) == Array(1...events.count))
+            #expect(events.first?.event == "runStarted" && events.last?.event == "runFinished")
+            #expect(events.count { $0.event == "taskFinished" } == tasks.count)
+            try await checkJUnit("\(vmlab.path)/\(out)/junit.xml", cases: tasks.count)
+        }
+
+        private func checkJUnit(_ path: String, cases: Int) async throws {
+            let text = try #require(SmallFile.text(path))
+            #expect(text.components(separatedBy: "<testcase ").count - 1 == cases)
+            guard Tool.find("xmllint") != nil else { return }
+            let schema = "\(VMLab.root)/Tests/LabResultsTests/Fixtures/junit.xsd"
+            try await Tool.run("xmllint", ["--noout", "--schema", schema, path], package: "libxml2-utils").checked(
+                "junit.xml does not follow its schema")
+        }
+    }
+}

@@ -1,0 +1,172 @@
+import Glibc
+import HostSystem
+import Testing
+
+/// What can be known to be wrong is said before anything boots. These tests boot nothing.
+@Suite(.requiresVMLab)
+struct RefusalTests {
+    /// Runs a lab that must be refused; returns what was said.
+    private func refusal(
+        _ vmlab: VMLab, _ lab: String, status: Int32 = 2, _ location: SourceLocation = #_sourceLocation,
+        arguments: [String] = [], environment: [String: String?] = [:]
+    ) async throws -> String {
+        try vmlab.write("lab.yaml", lab)
+        let run = try await vmlab.start(["run", "lab.yaml", "--out", "out"] + arguments, environment: environment)
+        let ended = try await run.ended(within: .seconds(60))
+        #expect(ended.status == status, "\(ended.everything)", sourceLocation: location)
+        #expect(vmlab.events().isEmpty, "something ran", sourceLocation: location)
+        #expect(access("\(vmlab.path)/out", F_OK) != 0, "results of nothing", sourceLocation: location)
+        return ended.err
+    }
+
+    @Test func aDozenMistakesAreADozenErrorsAtTheirLines() async throws {
+        try await VMLab.with { vmlab in
+            let fixtures = "\(VMLab.root)/Tests/LabSpecTests/Fixtures/bad"
+            let lab = try #require(SmallFile.text("\(fixtures)/a-dozen.yaml"))
+            let said = try await refusal(vmlab, lab)
+            let golden = try #require(SmallFile.text("\(fixtures)/a-dozen.txt"))
+            let places = { (text: String) in
+                text.split(separator: "\n").compactMap { $0.firstMatch(of: #/^[^ ]*\.yaml(:\d+:\d+): error: /#)?.1 }
+            }
+            #expect(places(said).count >= 12)
+            #expect(places(said) == places(golden))
+            #expect(said.hasSuffix("\(places(golden).count) errors\n"))
+            #expect(said.contains("^"))
+
+            // `validate` says the very same.
+            let validated = try await vmlab("validate", "lab.yaml")
+            #expect(validated.status == 2 && validated.err == said)
+        }
+    }
+
+    @Test func missingAndUnreadableFiles() async throws {
+        try await VMLab.with { vmlab in
+            let said = try await refusal(
+                vmlab,
+                """
+                lab: missing
+                images:
+                  mine: {os: linux, kernel: ./bzImage, initrd: ./initrd}
+                guests:
+                  box: {image: mine}
+                tasks:
+                  - {name: copy, put: {./nothing.txt: /root/x}, run: 'true'}
+                """)
+            for line in ["lab.yaml:3:29: error", "lab.yaml:3:48: error", "lab.yaml:7:24: error"] {
+                #expect(said.contains(line), "\(line) in:\n\(said)")
+            }
+        }
+    }
+
+    @Test func anUnreadableSource() async throws {
+        try await VMLab.with { vmlab in
+            try vmlab.write("secret", "nobody's")
+            #expect(chmod("\(vmlab.path)/secret", 0) == 0)
+            try vmlab.write(
+                "lab.yaml",
+                """
+                lab: unreadable
+                guests:
+                  box: {image: debian}
+                tasks:
+                  - {name: copy, put: {./secret: /root/x}, run: 'true'}
+                """)
+            // Root reads everything, unless it gives that up.
+            let capabilities = "-dac_override,-dac_read_search"
+            let wrapper =
+                geteuid() == 0
+                ? ["setpriv", "--bounding-set", capabilities, "--inh-caps", capabilities] : []
+            let ended = try await vmlab.start(["run", "lab.yaml", "--out", "out"], wrapper: wrapper).ended()
+            #expect(ended.status == 2, "\(ended.everything)")
+            #expect(ended.err.contains("lab.yaml:5:"), "\(ended.err)")
+            #expect(ended.err.contains("./secret"), "\(ended.err)")
+            #expect(vmlab.events().isEmpty)
+        }
+    }
+
+    @Test func aKernelThatIsNone() async throws {
+        try await VMLab.with { vmlab in
+            try vmlab.write("bzImage", "this is no kernel")
+            let said = try await refusal(
+                vmlab,
+                """
+                lab: no-kernel
+                images:
+                  mine: {from: debian, kernel: ./bzImage}
+                guests:
+                  box: {image: mine}
+                tasks:
+                  - {name: t, run: 'true'}
+                """)
+            #expect(said.contains("bzImage"), "\(said)")
+        }
+    }
+
+    @Test func aFleetThatNeverFits() async throws {
+        try await VMLab.with { vmlab in
+            let said = try await refusal(
+                vmlab,
+                """
+                lab: giants
+                guests:
+                  giant: {image: debian, memory: 900GiB}
+                  dwarf: {image: debian, memory: 128MiB}
+                tasks:
+                  - {name: t, run: 'true'}
+                """)
+            #expect(said.contains("lab.yaml:3:"), "\(said)")
+            #expect(said.contains("900"), "the sum: \(said)")
+            #expect(said.firstMatch(of: #/\d(\.\d+)?\s?GiB/#) != nil, "the limit: \(said)")
+
+            let limited = try await refusal(
+                vmlab,
+                """
+                lab: limited
+                guests:
+                  box: {image: debian, memory: 512MiB}
+                tasks:
+                  - {name: t, run: 'true'}
+                """, arguments: ["--memory", "300MiB"])
+            #expect(limited.contains("--memory 300MiB"), "\(limited)")
+        }
+    }
+
+    @Test func qemuIsMissing() async throws {
+        try await VMLab.with { vmlab in
+            let said = try await refusal(
+                vmlab,
+                """
+                lab: bare
+                guests:
+                  box: {image: debian}
+                tasks:
+                  - {name: t, run: 'true'}
+                """, status: 3, environment: ["PATH": "\(vmlab.path)/nothing"])
+            #expect(said.contains("qemu-system-x86_64"), "\(said)")
+            #expect(said.contains("apt-get install") && said.contains("qemu-system-x86"), "\(said)")
+
+            let doctor = try await vmlab("doctor", environment: ["PATH": "\(vmlab.path)/nothing"])
+            #expect(doctor.status == 3)
+            #expect(doctor.out.contains("[FAIL] QEMU"), "\(doctor.everything)")
+        }
+    }
+
+    @Test func resultsThatWouldOverwriteSomething() async throws {
+        try await VMLab.with { vmlab in
+            try vmlab.write("out/mine.txt", "mine")
+            try vmlab.write(
+                "lab.yaml",
+                """
+                lab: careful
+                guests:
+                  box: {image: debian}
+                tasks:
+                  - {name: t, run: 'true'}
+                """)
+            let ended = try await vmlab("run", "lab.yaml", "--out", "out")
+            #expect(ended.status == 2, "\(ended.everything)")
+            #expect(ended.err.contains("out is not empty"))
+            #expect(vmlab.files(under: "out") == ["mine.txt"])
+        }
+    }
+}
