@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import GuestConsole
 import HostSystem
 import LabEngine
 import LabSpec
@@ -108,7 +109,9 @@ public struct QEMUBackend: MachineBackend {
         let child: ChildProcess
         let sockets: [StreamSocket]
         do throws(SystemCallError) {
-            (child, sockets) = try await spawn(commandLine.arguments(for: configuration, drives: drives))
+            (child, sockets) = try await spawn(
+                commandLine.arguments(for: configuration, drives: drives),
+                hasKeys: QEMUCommandLine.hasKeys(configuration))
         } catch {
             throw error.diagnostic(what)
         }
@@ -129,30 +132,35 @@ public struct QEMUBackend: MachineBackend {
                 .host, what, remedy: remedy(for: child.standardError), cause: "QEMU: \(status)",
                 notes: Array(child.standardError.suffix(8)))
         }
-        return QEMUMachine(
-            child: child, monitor: monitor, console: sockets[1], commands: sockets[2], files: files)
+        let commands: any ByteChannel =
+            sockets.count > 3 ? TerminalChannel(screen: sockets[2], keys: sockets[3]) : sockets[2]
+        return QEMUMachine(child: child, monitor: monitor, console: sockets[1], commands: commands, files: files)
     }
 
-    private func spawn(_ arguments: [String]) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
+    /// The monitor, the console, the command channel, and its keys if it has them.
+    private func spawn(
+        _ arguments: [String], hasKeys: Bool
+    ) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
         let monitor = try DescriptorPair.socketPair()
         let console = try DescriptorPair.socketPair()
         let commands = try DescriptorPair.socketPair()
+        let keys = try DescriptorPair.socketPair()
+        var inherited = [
+            QEMUCommandLine.Descriptor.monitor: monitor.second.number,
+            QEMUCommandLine.Descriptor.console: console.second.number,
+            QEMUCommandLine.Descriptor.commands: commands.second.number,
+        ]
+        if hasKeys { inherited[QEMUCommandLine.Descriptor.keys] = keys.second.number }
         let child = try await ChildProcess.spawn(
             ChildConfiguration(
-                executable: executable, arguments: arguments, workingDirectory: "/",
-                inherited: [
-                    QEMUCommandLine.Descriptor.monitor: monitor.second.number,
-                    QEMUCommandLine.Descriptor.console: console.second.number,
-                    QEMUCommandLine.Descriptor.commands: commands.second.number,
-                ]))
+                executable: executable, arguments: arguments, workingDirectory: "/", inherited: inherited))
         do throws(SystemCallError) {
-            return (
-                child,
-                [
-                    try StreamSocket(owning: monitor.first), try StreamSocket(owning: console.first),
-                    try StreamSocket(owning: commands.first),
-                ]
-            )
+            var sockets = [
+                try StreamSocket(owning: monitor.first), try StreamSocket(owning: console.first),
+                try StreamSocket(owning: commands.first),
+            ]
+            if hasKeys { sockets.append(try StreamSocket(owning: keys.first)) }
+            return (child, sockets)
         } catch {
             child.kill()
             _ = await child.ended()
