@@ -184,7 +184,7 @@ struct GuestWorker: Sendable {
 
     private func configuration(in directory: String) throws -> MachineConfiguration {
         var exchange: String?
-        if image.console.announces {
+        if image.console.announces, copiesFiles {
             let path = directory + "/exchange"
             try ExchangeDisk.make(at: path)
             exchange = path
@@ -194,6 +194,13 @@ struct GuestWorker: Sendable {
             name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, disks: guest.group.disks,
             exchangeDisk: exchange, networks: try run.networks.attachments(of: number, in: directory),
             cmdline: words.joined(separator: " "), directory: directory)
+    }
+
+    /// Whether any task that may run here copies files: a disk that nobody uses would only cost the guest a driver.
+    private var copiesFiles: Bool {
+        run.plan.lab.tasks.contains { task in
+            (!task.put.isEmpty || !task.get.isEmpty) && task.targets.contains { $0.guests.contains(name) }
+        }
     }
 
     /// The guest will not come back: what only it could have run is given up.

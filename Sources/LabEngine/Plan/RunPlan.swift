@@ -189,15 +189,6 @@ public struct RunPlan: Sendable {
     }
 }
 
-extension TaskTarget {
-    /// The guests that it names.
-    fileprivate var guests: [String] {
-        switch self {
-        case .every(let names), .any(let names): names
-        }
-    }
-}
-
 /// How much memory a fleet may take.
 public struct MemoryBudget: Sendable, Hashable {
     /// The limit.

@@ -12,12 +12,7 @@ extension Lab {
         }
         var lab = self
         lab.tasks = tasks.filter { wanted.contains($0.name) }
-        let used = Set(
-            lab.tasks.flatMap(\.targets).flatMap { target in
-                switch target {
-                case .every(let names), .any(let names): names
-                }
-            })
+        let used = Set(lab.tasks.flatMap(\.targets).flatMap(\.guests))
         lab.groups = groups.filter { $0.guests.contains { used.contains($0.name) } }
         return lab
     }

@@ -64,6 +64,13 @@ public enum TaskTarget: Sendable, Hashable {
     case every([String])
     /// On whichever of these guests is free first.
     case any([String])
+
+    /// The guests that it may come to.
+    public var guests: [String] {
+        switch self {
+        case .every(let names), .any(let names): names
+        }
+    }
 }
 
 /// What a task does in the guest.
