@@ -32,8 +32,8 @@ check: lint ## formatting, warnings as errors, the import table
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build --filter ArchitectureTests
 
-bench: build ## prints ratios against named baselines
-	Benchmarks/run
+bench: build $(PYTHON) ## prints ratios against named baselines
+	$(PYTHON) Benchmarks/run
 
 format: ## rewrites sources in the project's format
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests

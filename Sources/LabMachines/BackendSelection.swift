@@ -9,10 +9,10 @@ public struct BackendSelection: Sendable {
 
     /// Looks at the host. `override` (`--backend`) outweighs what groups say. Never throws: what is missing is said when a
     /// group asks for it.
-    public init(override: BackendChoice?) async {
+    public init(override: BackendChoice?) {
         self.override = override
         do {
-            qemu = .success(try await QEMUBackend())
+            qemu = .success(try QEMUBackend())
         } catch let problem as Diagnostic {
             qemu = .failure(problem)
         } catch {

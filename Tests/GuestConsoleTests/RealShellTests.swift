@@ -112,6 +112,28 @@ struct RealShellTests {
         }
     }
 
+    /// One program and plain words need no second shell, which must make no difference.
+    @Test(arguments: shells) func plainCommandsLeaveNothingBehind(_ shell: String) async throws {
+        try await withShell(shell) { session in
+            // Our own functions' names are nobody's programs; words of the shell's own go to a shell of their own.
+            for (script, status) in [
+                ("exit 7", 7), ("cd /usr", 0), ("umask 0777", 0), ("cat", 0), ("exec true", 0), ("A=1", 0),
+                ("a x", 127),
+                ("b x", 127), ("v x", 127), ("  true  \n", 0), ("trap", 0),
+            ] as [(String, Int32)] {
+                let (exit, output) = try await session.run(script)
+                #expect(exit == status, "\(script)")
+                #expect(output.isEmpty || status == 127, "\(script)")
+            }
+            let mask = try await session.run("umask").output
+            #expect(mask != Array("0777\n".utf8))
+            let directory = try await session.run("pwd").output
+            #expect(directory != Array("/usr\n".utf8))
+            let variables = try await session.run("env", [("A_B", "it's = $1")]).output
+            #expect(String(decoding: variables, as: UTF8.self).contains("A_B=it's = $1\n"))
+        }
+    }
+
     @Test(arguments: shells) func workingDirectoryIsTheCommandsOwn(_ shell: String) async throws {
         try await withShell(shell) { session in
             let output = Output()

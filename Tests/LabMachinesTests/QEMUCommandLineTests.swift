@@ -83,6 +83,9 @@ struct QEMUCommandLineTests {
                 ])
         #expect(small.isSuperset(of: ["-accel kvm", "-cpu host"]))
         #expect(!lines(.kvm, large).contains("-serial chardev:com2"))
+        large.cmdline += " vmlab.keys=hvc0"
+        let typed = lines(.kvm, large)
+        #expect(typed.contains("-chardev socket,id=keys,fd=6") && typed.contains("-device virtconsole,chardev=keys"))
     }
 
     @Test("What is made before the start, and what is never written to")

@@ -140,7 +140,7 @@ struct QEMUMachineTests {
             var configuration = try ProbeGuest.configuration(in: folder)
             configuration.disks = [.scratch(size: .mebibytes(1))]
             configuration.networks = [NetworkAttachment(mac: "not a mac", link: .nat)]
-            let backend = try await QEMUBackend(acceleration: .emulated)
+            let backend = try QEMUBackend(acceleration: .emulated)
             let wanted = configuration
             let error = await #expect(throws: Diagnostic.self) { try await backend.start(wanted) }
             #expect(error?.message == "cannot start the guest probe")
@@ -156,7 +156,7 @@ struct QEMUMachineTests {
             var configuration = try ProbeGuest.configuration(in: folder)
             configuration.disks = [.scratch(size: .mebibytes(1))]
             let wanted = configuration
-            let backend = try await QEMUBackend(acceleration: .emulated)
+            let backend = try QEMUBackend(acceleration: .emulated)
             for delay in [0, 5, 15, 40] {
                 let starting = Task { try await backend.start(wanted) }
                 try await Task.sleep(for: .milliseconds(delay))

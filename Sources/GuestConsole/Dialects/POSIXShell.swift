@@ -2,14 +2,18 @@
 enum POSIXShell {
     /// Defines `v NONCE SCRIPT PREPARATION`, all that a command needs: one process, which becomes the script's shell.
     ///
-    /// The resident shell's own standard error is closed, so that its remarks ("Killed") are not taken for output.
-    /// Its begin marker has only 32 bits of the nonce: each byte of a serial port costs an emulated guest dearly, and
+    /// `b` prints the begin marker, `a` the end marker with the status of what is before it, `__c` is Ctrl-C, which cannot
+    /// be typed as itself, and descriptor 8 is every command's empty input, opened once. The resident shell's own
+    /// standard error is closed, so that its remarks ("Killed") are not taken for output.
+    /// The begin marker has only 32 bits of the nonce: each byte of a serial port costs an emulated guest dearly, and
     /// all it must differ from is what came late from earlier commands. The end marker has all 128.
-    /// `a` acknowledges what is before it; `__c` is Ctrl-C, which cannot be typed as itself.
     static let setup = Array(
-        (#"trap : INT;exec 2>/dev/null;__c=$(printf "\003");"#
-            + #"v(){ printf "\036%.8s+" "$1";(eval "$3";exec /bin/sh -c "$2" sh)</dev/null 2>&1;printf "\036$1-%d\n" $?;};"#
-            + #"a(){ printf "\036$1-%d\n" $?;}"# + "\n").utf8)
+        (#"trap : INT;exec 8</dev/null 2>/dev/null;__c=$(printf "\003");"#
+            + #"b(){ printf "\036%.8s+" "$1";};a(){ printf "\036$1-%d\n" $?;};"#
+            + #"v(){ b "$1";(eval "$3";exec /bin/sh -c "$2" sh)"# + input + #";a "$1";}"# + "\n").utf8)
+
+    /// The empty input and the one output of a command.
+    private static let input = "<&8 8<&- 2>&1"
 
     /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
     static let takeover = Array(
@@ -34,6 +38,10 @@ enum POSIXShell {
         let nonce = Nonce()
         let script = Array(command.script.utf8)
         let preparation = preparation(of: command)
+        if let words = simpleCommand(script), words.count + preparation.count < longestText {
+            let text = Array("b \(nonce);(".utf8) + preparation + words + Array(")\(input);a \(nonce)".utf8)
+            return [exchange(text, nonce)]
+        }
         var text = Array("v \(nonce) ".utf8)
         text += script.count > longestArgument ? Array("'. /proc/self/fd/9'".utf8) : quoted(script)
         if !preparation.isEmpty {
@@ -55,7 +63,7 @@ enum POSIXShell {
             + [exchange(text + Array(" >\(path);a \(nonce)".utf8), nonce, begins: false)]
     }
 
-    /// What the script's process does before it becomes the script's shell.
+    /// What the script's process does before it becomes the script's shell, or its program: whole statements.
     private static func preparation(of command: GuestCommand) -> [UInt8] {
         var text: [UInt8] = []
         if let directory = command.workingDirectory {
@@ -66,6 +74,7 @@ enum POSIXShell {
             for (name, value) in command.environment {
                 text += Array(" \(name)=".utf8) + quoted(Array(value.utf8))
             }
+            text.append(UInt8(ascii: ";"))
         }
         return text
     }
@@ -86,6 +95,32 @@ enum POSIXShell {
     }
 
     private static let plain = Set("/.-:,+@%".utf8)
+
+    /// The script, if it is one program's name and plain words behind it. The process that the resident shell forks then
+    /// becomes that program at once; a shell of its own, which would do the same, costs an emulated guest as much
+    /// as the program itself. (GNU make runs such lines without a shell for the same reason.)
+    private static func simpleCommand(_ script: [UInt8]) -> ArraySlice<UInt8>? {
+        let equals = UInt8(ascii: "=")
+        let blank = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\n") }
+        guard let first = script.firstIndex(where: { !blank($0) }), let last = script.lastIndex(where: { !blank($0) })
+        else { return nil }
+        let words = script[first...last]
+        guard words.allSatisfy({ isWordByte($0) || plain.contains($0) || $0 == UInt8(ascii: " ") || $0 == equals })
+        else {
+            return nil
+        }
+        let name = words.prefix { !blank($0) }
+        return name.contains(equals) || needShell.contains(String(decoding: name, as: UTF8.self)) ? nil : words
+    }
+
+    /// Words that shells take for their own and that show or change the shell itself, and our own functions.
+    private static let needShell = Set(
+        """
+        . : alias bg bind break builtin caller case chdir command compgen complete compopt continue coproc declare dirs \
+        disown do done elif else enable esac eval exec export fc fg fi for function getopts hash help history if in jobs \
+        kill let local logout mapfile popd pushd read readarray readonly return select set shift shopt source suspend \
+        then time times trap type typeset ulimit unalias unset until wait while a b v
+        """.split(separator: " ").map(String.init))
 
     /// `text` gathered in the shell's variable `__s`, block by block, each acknowledged before the next is typed.
     private static func blocks(of text: [UInt8]) -> [Exchange] {

@@ -17,7 +17,7 @@ struct Planner {
     /// A plan for each cell of each lab file. Throws all mistakes of all files at once, also why a lab can never run here;
     /// warnings are printed.
     func plans(_ options: LabOptions) async throws -> [RunPlan] {
-        let backends = await BackendSelection(override: host.backend)
+        let backends = BackendSelection(override: host.backend)
         let budget = budget
         let settings = try options.parsedSettings()
         var plans: [RunPlan] = []

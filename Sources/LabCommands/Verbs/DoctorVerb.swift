@@ -64,10 +64,11 @@ struct DoctorVerb: AsyncParsableCommand {
 
     private static func qemu() async -> Finding {
         do {
-            let backend = try await QEMUBackend()
+            let backend = try QEMUBackend()
+            let version = try await backend.version()
             return Finding(
                 level: .good, subject: "QEMU",
-                text: "\(backend.version) at \(backend.executable), backend \(backend.name)")
+                text: "\(version) at \(backend.executable), backend \(backend.name)")
         } catch {
             let problem = error as? Diagnostic
             return Finding(

@@ -1,7 +1,8 @@
 #!/bin/busybox sh
 # Process 1 of the `debian` image: prepares the guest, then keeps a shell on the second serial port.
 #
-# COM1 (ttyS0) is the kernel's console; what this script prints goes there too. COM2 (ttyS1) is the command channel.
+# COM1 (ttyS0) is the kernel's console; what this script prints goes there too. COM2 (ttyS1) is the command channel,
+# unless the kernel words name a virtio port that is written to (vmlab.port=) and a terminal that is read (vmlab.keys=).
 # Most lines here are shell builtins: in emulation every new process costs a millisecond or more.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root SHELL=/bin/sh TERM=dumb
 
@@ -17,28 +18,31 @@ ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
 
 read -r words < /proc/cmdline
-guest=debian
+guest=debian port=ttyS1 keys=ttyS1
 for word in $words; do
     case $word in
         vmlab.guest=*) guest=${word#*=} ;;
+        vmlab.port=*) port=${word#*=} ;;
+        vmlab.keys=*) keys=${word#*=} ;;
     esac
 done
 echo "$guest" > /proc/sys/kernel/hostname
 echo "127.0.0.1 localhost $guest" > /etc/hosts
 ifconfig lo 127.0.0.1 up
 
-# Drivers for the devices that are there, and no others.
-load=
+# Drivers for the devices that are there, and no others. A driver costs ten milliseconds in emulation, so those that no
+# task asks for by name come when the guest is ready and has nothing better to do.
+load= later=
 for modalias in /sys/bus/pci/devices/*/modalias /sys/bus/acpi/devices/*/modalias; do
     [ -e "$modalias" ] || continue
     read -r alias < "$modalias"
     case $alias in
         pci:v00001AF4*) pci=virtio_pci ;;
         acpi:LNRO0005:*) mmio=virtio_mmio ;;
-        acpi:QEMU0001:*) panic=pvpanic-mmio ;;
+        acpi:QEMU0001:*) later=pvpanic-mmio ;;
     esac
 done
-[ -z "$pci$mmio$panic" ] || modprobe -a $pci $mmio $panic
+[ -z "$pci$mmio" ] || modprobe -a $pci $mmio
 for device in /sys/bus/virtio/devices/*/device; do
     [ -e "$device" ] || continue
     read -r type < "$device"
@@ -46,8 +50,8 @@ for device in /sys/bus/virtio/devices/*/device; do
         0x0001) load="$load virtio_net" ;;
         0x0002) load="$load virtio_blk" ;;
         0x0003) load="$load virtio_console" ;;
-        0x0004) load="$load virtio-rng" ;;
-        0x0005) load="$load virtio_balloon" ;;
+        0x0004) later="$later virtio-rng" ;;
+        0x0005) later="$later virtio_balloon" ;;
         0x0008) load="$load virtio_scsi" ;;
         0x0013) load="$load vmw_vsock_virtio_transport" ;;
     esac
@@ -72,6 +76,16 @@ trap 'sync; reboot -f' TERM
 # From here on the console hears everything: the boot is over, and what tasks provoke is worth recording.
 echo 7 > /proc/sys/kernel/printk
 
+# A virtio port appears a moment after its controller, under a number of the kernel's choosing.
+tries=0
+until [ -c "/dev/$port" ] && [ -c "/dev/$keys" ] || [ $((tries += 1)) -gt 2000 ]; do
+    for candidate in /sys/class/virtio-ports/*; do
+        [ -e "$candidate/name" ] || continue
+        read -r name < "$candidate/name" && [ "$name" = "$port" ] && port=${candidate##*/}
+    done
+    [ -c "/dev/$port" ] && [ -c "/dev/$keys" ] || usleep 5000
+done
+
 # The command channel, for ever. `setsid setsid` starts it: the inner one forks, so it returns at once. (With `&`
 # the shell would make it ignore SIGINT for good, and Ctrl-C could interrupt nothing.) The session holds the pipe
 # open for writing as long as it lives, and the reader ends when it does. `wait`, unlike a command in the
@@ -80,7 +94,10 @@ mkdir /run/vmlab
 mkfifo /run/vmlab/session
 while :; do
     read -r _ < /run/vmlab/session &
-    setsid setsid /etc/vmlab/session
-    wait $!
+    setsid setsid /etc/vmlab/session "/dev/$keys" "/dev/$port"
+    reader=$!
+    [ -z "$later" ] || sh -c 'renice -n 19 -p $$ > /dev/null; exec modprobe -a "$@"' sh $later &
+    later=
+    wait $reader
     read -r leader < /run/vmlab/leader && kill -9 "$leader" 2> /dev/null
 done

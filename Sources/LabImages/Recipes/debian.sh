@@ -4,7 +4,7 @@
 # packages: linux-image-cloud-amd64 busybox-static
 # tools: dpkg-deb=dpkg cpio=cpio lz4=lz4 od=coreutils
 # version: 1
-# cmdline: console=ttyS0 loglevel=5 cryptomgr.notests noreplace-smp
+# cmdline: console=ttyS0 loglevel=5 cryptomgr.notests noreplace-smp vmlab.port=vmlab.com2 vmlab.keys=hvc0
 # memory: 256MiB
 # minimum-memory: 96MiB
 #

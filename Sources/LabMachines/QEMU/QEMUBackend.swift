@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import GuestConsole
 import HostSystem
 import LabEngine
 import LabSpec
@@ -22,29 +23,17 @@ public struct QEMUBackend: MachineBackend {
     /// `qemu-kvm` or `qemu-tcg`.
     public var name: String { commandLine.accelerator == .kvm ? "qemu-kvm" : "qemu-tcg" }
 
-    /// The program's path and version.
+    /// The program's path.
     public let executable: String
-    /// Its version.
-    public let version: QEMUVersion
 
     let commandLine: QEMUCommandLine
 
-    /// Finds QEMU and chooses the accelerator.
+    /// Finds QEMU and chooses the accelerator. Its version is asked for only when a guest does not start: that takes as
+    /// long as the rest of vmlab's own start.
     ///
-    /// Throws a `Diagnostic` with the Debian package when QEMU or qemu-img is missing or too old.
-    public init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) async throws {
+    /// Throws a `Diagnostic` with the Debian package when QEMU or qemu-img is missing.
+    public init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) throws {
         try Tool.require(["qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"])
-        let result = try await Tool.run("qemu-system-x86_64", ["--version"], package: "qemu-system-x86")
-        guard let version = QEMUVersion(parsing: result.text) else {
-            throw Diagnostic(
-                .host, "qemu-system-x86_64 does not tell its version", cause: result.errors.last ?? result.text)
-        }
-        guard version >= Self.oldestVersion else {
-            throw Diagnostic(
-                .host, "QEMU \(version) is too old: vmlab needs \(Self.oldestVersion) or later",
-                remedy: "on Debian 12 or later: `apt-get install qemu-system-x86`")
-        }
-        self.version = version
         executable = Tool.find("qemu-system-x86_64") ?? "/usr/bin/qemu-system-x86_64"
         let accelerator: QEMUCommandLine.Accelerator
         switch acceleration {
@@ -56,6 +45,24 @@ public struct QEMUBackend: MachineBackend {
         commandLine = QEMUCommandLine(accelerator: accelerator)
     }
 
+    /// Asks the program for its version. Throws a `Diagnostic` when it does not tell or is too old.
+    public func version() async throws -> QEMUVersion {
+        let result = try await Tool.run(executable, ["--version"], package: "qemu-system-x86")
+        guard let version = QEMUVersion(parsing: result.text) else {
+            throw Diagnostic(
+                .host, "qemu-system-x86_64 does not tell its version", cause: result.errors.last ?? result.text)
+        }
+        try require(Self.oldestVersion, having: version, for: "vmlab")
+        return version
+    }
+
+    private func require(_ oldest: QEMUVersion, having version: QEMUVersion, for what: String) throws {
+        guard version < oldest else { return }
+        throw Diagnostic(
+            .host, "QEMU \(version) is too old: \(what) needs \(oldest) or later",
+            remedy: "on Debian 12 or later: `apt-get install qemu-system-x86`")
+    }
+
     /// What QEMU costs beyond the guest's RAM: see `MeasuredOverhead`.
     public func overhead(memory: ByteCount, cpus: Int) -> ByteCount {
         MeasuredOverhead.of(commandLine.accelerator, cpus: cpus)
@@ -63,7 +70,6 @@ public struct QEMUBackend: MachineBackend {
 
     /// Starts a guest. See the protocol.
     public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
-        try check(configuration)
         let drives = QEMUDrive.all(of: configuration, formatOf: DiskFormat.of)
         let files = drives.filter { $0.preparation != .none }.map(\.path)
         do {
@@ -72,15 +78,6 @@ public struct QEMUBackend: MachineBackend {
         } catch {
             for file in files { try? FileTree.remove(file) }
             throw error
-        }
-    }
-
-    private func check(_ configuration: MachineConfiguration) throws {
-        let segments = configuration.networks.contains { if case .segment = $0.link { true } else { false } }
-        if segments && version < QEMUVersion(major: 7, minor: 2) {
-            throw Diagnostic(
-                .host, "networks between guests need QEMU 7.2 or later, this is \(version)",
-                remedy: "on Debian 12 or later: `apt-get install qemu-system-x86`")
         }
     }
 
@@ -108,7 +105,9 @@ public struct QEMUBackend: MachineBackend {
         let child: ChildProcess
         let sockets: [StreamSocket]
         do throws(SystemCallError) {
-            (child, sockets) = try await spawn(commandLine.arguments(for: configuration, drives: drives))
+            (child, sockets) = try await spawn(
+                commandLine.arguments(for: configuration, drives: drives),
+                hasKeys: QEMUCommandLine.hasKeys(configuration))
         } catch {
             throw error.diagnostic(what)
         }
@@ -125,34 +124,44 @@ public struct QEMUBackend: MachineBackend {
             let status = await child.ended()
             monitor.close()
             if error is CancellationError { throw error }
+            // What an old QEMU does not know is better said by its number than by the option.
+            let version = try await version()
+            if configuration.networks.contains(where: { if case .segment = $0.link { true } else { false } }) {
+                try require(QEMUVersion(major: 7, minor: 2), having: version, for: "a network between guests")
+            }
             throw Diagnostic(
                 .host, what, remedy: remedy(for: child.standardError), cause: "QEMU: \(status)",
                 notes: Array(child.standardError.suffix(8)))
         }
-        return QEMUMachine(
-            child: child, monitor: monitor, console: sockets[1], commands: sockets[2], files: files)
+        let commands: any ByteChannel =
+            sockets.count > 3 ? TerminalChannel(screen: sockets[2], keys: sockets[3]) : sockets[2]
+        return QEMUMachine(child: child, monitor: monitor, console: sockets[1], commands: commands, files: files)
     }
 
-    private func spawn(_ arguments: [String]) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
+    /// The monitor, the console, the command channel, and its keys if it has them.
+    private func spawn(
+        _ arguments: [String], hasKeys: Bool
+    ) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
         let monitor = try DescriptorPair.socketPair()
         let console = try DescriptorPair.socketPair()
         let commands = try DescriptorPair.socketPair()
+        let keys = try DescriptorPair.socketPair()
+        var inherited = [
+            QEMUCommandLine.Descriptor.monitor: monitor.second.number,
+            QEMUCommandLine.Descriptor.console: console.second.number,
+            QEMUCommandLine.Descriptor.commands: commands.second.number,
+        ]
+        if hasKeys { inherited[QEMUCommandLine.Descriptor.keys] = keys.second.number }
         let child = try await ChildProcess.spawn(
             ChildConfiguration(
-                executable: executable, arguments: arguments, workingDirectory: "/",
-                inherited: [
-                    QEMUCommandLine.Descriptor.monitor: monitor.second.number,
-                    QEMUCommandLine.Descriptor.console: console.second.number,
-                    QEMUCommandLine.Descriptor.commands: commands.second.number,
-                ]))
+                executable: executable, arguments: arguments, workingDirectory: "/", inherited: inherited))
         do throws(SystemCallError) {
-            return (
-                child,
-                [
-                    try StreamSocket(owning: monitor.first), try StreamSocket(owning: console.first),
-                    try StreamSocket(owning: commands.first),
-                ]
-            )
+            var sockets = [
+                try StreamSocket(owning: monitor.first), try StreamSocket(owning: console.first),
+                try StreamSocket(owning: commands.first),
+            ]
+            if hasKeys { sockets.append(try StreamSocket(owning: keys.first)) }
+            return (child, sockets)
         } catch {
             child.kill()
             _ = await child.ended()

@@ -16,6 +16,7 @@ struct QEMUCommandLine: Sendable {
         static let monitor: Int32 = 3
         static let console: Int32 = 4
         static let commands: Int32 = 5
+        static let keys: Int32 = 6
     }
 
     /// The translation cache of one emulated guest in MiB: the larger part of what it costs beyond its RAM. QEMU's own
@@ -23,6 +24,15 @@ struct QEMUCommandLine: Sendable {
     static let translationCache = 64
     /// The name of the virtio serial port that an image may ask to have its command channel on.
     static let fastPort = "vmlab.com2"
+
+    /// Whether the image asks to have what is typed to it on a terminal of its own.
+    ///
+    /// A virtio port is no terminal, so Ctrl-C on it is a byte like any other. A virtio console is one, but QEMU drops what
+    /// comes out of it when its socket does not take it at once. So such images are typed to on the console and
+    /// answer on the port.
+    static func hasKeys(_ configuration: MachineConfiguration) -> Bool {
+        configuration.cmdline.split(separator: " ").contains("vmlab.keys=hvc0")
+    }
 
     let accelerator: Accelerator
 
@@ -77,11 +87,14 @@ struct QEMUCommandLine: Sendable {
         ]
         if configuration.cmdline.split(separator: " ").contains("vmlab.port=\(Self.fastPort)") {
             // The image asks for its command channel on a virtio serial port: an emulated 16550A takes a trap for each
-            // byte and passes 150 kB/s, this some forty times more. (A virtio *console* is no choice: QEMU drops what
-            // its socket does not take at once.)
-            words += [
-                "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=com2,name=\(Self.fastPort)",
-            ]
+            // byte and passes 150 kB/s, this some forty times more.
+            words += ["-device", "virtio-serial-pci"]
+            if Self.hasKeys(configuration) {
+                words += [
+                    "-chardev", "socket,id=keys,fd=\(Descriptor.keys)", "-device", "virtconsole,chardev=keys",
+                ]
+            }
+            words += ["-device", "virtserialport,chardev=com2,name=\(Self.fastPort)"]
         } else {
             words += ["-serial", "chardev:com2"]
         }

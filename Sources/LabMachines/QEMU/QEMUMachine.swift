@@ -22,7 +22,8 @@ final class QEMUMachine: Machine {
     private let isEnding = Mutex(false)
     private let ended = Completion<Void>()
 
-    init(child: ChildProcess, monitor: QMPClient, console: StreamSocket, commands: StreamSocket, files: [String]) {
+    init(child: ChildProcess, monitor: QMPClient, console: any ByteChannel, commands: any ByteChannel, files: [String])
+    {
         self.child = child
         self.monitor = monitor
         self.console = console
