@@ -135,9 +135,7 @@ public struct LabRun: Sendable {
             if let labDeadline {
                 group.addTask {
                     guard (try? await Task.sleep(until: labDeadline, clock: .continuous)) != nil else { return }
-                    context.tally.deadlinePassed()
-                    context.recorder.emit(.interrupted(reason: "the lab's time is up"))
-                    await context.scheduler.stop(reason: "the lab's time was up")
+                    await context.timeIsUp()
                 }
             }
             await withTaskGroup(of: Void.self) { guests in
@@ -192,6 +190,12 @@ public struct LabRun: Sendable {
             await stopIfWanted()
         }
 
+        /// The lab's time is up: nothing more starts. Whoever notices first, a timer or a task that was cut short, says so.
+        func timeIsUp() async {
+            if tally.deadlinePassed() { recorder.emit(.interrupted(reason: "the lab's time is up")) }
+            await scheduler.stop(reason: "the lab's time was up")
+        }
+
         private func stopIfWanted() async {
             if stopOnFailure { await scheduler.stop(reason: "an earlier task failed") }
         }
@@ -209,7 +213,13 @@ public struct LabRun: Sendable {
 
         func count(_ outcome: Outcome) { state.withLock { $0.counts[outcome, default: 0] += 1 } }
         func guestFailed() { state.withLock { $0.guestFailed = true } }
-        func deadlinePassed() { state.withLock { $0.deadlinePassed = true } }
+        /// Says whether it is news.
+        func deadlinePassed() -> Bool {
+            state.withLock { state in
+                defer { state.deadlinePassed = true }
+                return !state.deadlinePassed
+            }
+        }
 
         var counts: [String: Int] {
             state.withLock { Dictionary(uniqueKeysWithValues: $0.counts.map { ($0.key.rawValue, $0.value) }) }

@@ -16,14 +16,14 @@ extension GuestTests {
                       victim: {image: debian, memory: 128MiB}
                       other: {image: debian, memory: 128MiB}
                     tasks:
-                      - {name: long, on: victim, run: echo begun; echo '<1>begun' > /dev/kmsg; sleep 1000}
+                      - {name: long, on: victim, run: echo begun; sleep 1; echo '<1>begun' > /dev/kmsg; sleep 1000}
                       - {name: after, on: victim, run: 'true', needs: long}
                       - {name: first, on: other, run: echo one}
                       - {name: second, on: other, run: sleep 3}
                       - {name: third, on: other, run: echo three}
                     """)
                 let run = try await vmlab.start(["run", "lab.yaml", "--out", "out"])
-                // Kernel messages come by the slower way: what was printed before is there too.
+                // What was printed a second before has arrived too.
                 _ = try await run.wait(for: "the task's first words") {
                     (try? vmlab.console("victim"))?.contains("begun") == true ? true : nil
                 }
@@ -58,7 +58,7 @@ extension GuestTests {
                       stubborn: {image: debian, memory: 128MiB}
                     timeouts: {task: 2m}
                     tasks:
-                      - {name: crash, on: panics, run: echo before; echo c > /proc/sysrq-trigger; sleep 1000}
+                      - {name: crash, on: panics, run: echo before; sleep 1; echo c > /proc/sysrq-trigger; sleep 1000}
                       - {name: power-off, on: leaves, run: poweroff -f}
                       - {name: deaf, on: stubborn, run: trap '' INT TERM; while :; do :; done, timeout: 2s}
                       - {name: next, on: stubborn, run: 'true'}

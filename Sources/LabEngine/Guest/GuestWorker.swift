@@ -171,6 +171,7 @@ struct GuestWorker: Sendable {
         var result = await run.tasks.attempt(next, of: task, on: session)
         result.started = begun
         result.duration = run.recorder.clock.elapsed - begun
+        if run.tasks.isOver { await run.timeIsUp() }
         if task.retries >= next.attempt, task.retryOn.covers(result.outcome), !Task.isCancelled {
             let message = "attempt \(next.attempt) \(result.outcome): \(result.message ?? "")"
             if await run.scheduler.retry(next, before: Schedule.Attempt(outcome: result.outcome, message: message)) {

@@ -148,7 +148,7 @@ struct TaskRunner: Sendable {
     }
 
     /// Whether the lab's time is up.
-    private var isOver: Bool { labDeadline.map { ContinuousClock.now >= $0 } ?? false }
+    var isOver: Bool { labDeadline.map { ContinuousClock.now >= $0 } ?? false }
 
     /// After a timeout the command still runs: interrupt it. False when the guest does not come back to its prompt; then it
     /// is lost, unless it ends now anyway.

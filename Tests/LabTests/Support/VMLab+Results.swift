@@ -85,13 +85,4 @@ extension VMLab {
         let entries = FileManager.default.enumerator(atPath: "\(path)/\(folder)")?.compactMap { $0 as? String }
         return (entries ?? []).sorted()
     }
-
-    /// Waits for a state of the host that other processes bring about.
-    func eventually(_ what: String, within time: Duration, _ condition: () -> Bool) async throws {
-        let deadline = ContinuousClock.now + time
-        while !condition() {
-            if ContinuousClock.now > deadline { throw TestTrouble("not within \(time): \(what)") }
-            try await Task.sleep(for: .milliseconds(20))
-        }
-    }
 }
