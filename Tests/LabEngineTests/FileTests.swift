@@ -181,7 +181,7 @@ struct FileTests {
         try await withTemporaryFolder { base in
             let lab = consoleLab([
                 task("t", "echo partial > \(base)/log; sleep 100").with {
-                    $0.timeout = .milliseconds(500)
+                    $0.timeout = .seconds(3)
                     $0.get = [base + "/log"]
                 }
             ])

@@ -40,8 +40,8 @@ private final class InstantPort: ByteChannel {
 
     func write(_ bytes: [UInt8]) async throws {
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-            let words = line.split(separator: " ", maxSplits: 4)
-            if line.hasPrefix("v "), words.count > 1 {
+            let words = line.split(maxSplits: 4) { $0 == " " || $0 == ";" }
+            if line.hasPrefix("v ") || line.hasPrefix("b "), words.count > 1 {
                 guest.say("\u{1e}\(words[1].prefix(8))+\u{1e}\(words[1])-0\n")
             } else if line.hasPrefix("printf %s%s "), words.count > 3 {
                 guest.say("\(words[2])\(words[3])")

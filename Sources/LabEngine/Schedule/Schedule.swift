@@ -182,7 +182,7 @@ struct Schedule {
         if let stopped {
             giveUpAll(of: run.task, .skipped, stopped)
         } else {
-            giveUpLost(of: run.task)
+            giveUpHopeless(of: run.task)
         }
         settle()
     }
@@ -200,7 +200,7 @@ struct Schedule {
     mutating func lose(guest: Int, reason: String) {
         lostGuests[guest] = reason
         changes += 1
-        for number in tasks.indices { giveUpLost(of: number) }
+        for number in tasksOfGuest[guest] { giveUpHopeless(of: number, lost: guest) }
         settle()
     }
 
@@ -281,11 +281,11 @@ struct Schedule {
         for run in pinned + shared { giveUp(run, outcome, reason) }
     }
 
-    private mutating func giveUpLost(of number: Int) {
-        guard !lostGuests.isEmpty else { return }
-        for (guest, reason) in lostGuests.sorted(by: { $0.key < $1.key }) {
-            guard let runs = tasks[number].pinned.removeValue(forKey: guest) else { continue }
-            for run in runs { giveUp(run, .error, reason) }
+    /// Gives up the runs of a task that no guest is left for; `lost` names the guest that is newly lost, where one is.
+    private mutating func giveUpHopeless(of number: Int, lost guest: Int? = nil) {
+        for guest in guest.map({ [$0] }) ?? tasks[number].pinned.keys.sorted() {
+            guard let reason = lostGuests[guest] else { continue }
+            for run in tasks[number].pinned.removeValue(forKey: guest) ?? [] { giveUp(run, .error, reason) }
         }
         for queue in tasks[number].shared.indices {
             let guests = tasks[number].shared[queue].guests
