@@ -109,9 +109,21 @@ struct DeclaredImage {
             name: declaration.name, id: SHA256.hex((identity + [built?.id ?? "-"]).joined(separator: "\n")), os: os,
             kernel: kernel, initrd: declaration.initrd ?? built?.initrd, disks: disks,
             firmware: declaration.firmware ?? built?.firmware,
-            cmdline: declaration.cmdline ?? built?.cmdline ?? usualWords,
+            cmdline: words(on: built) ?? usualWords,
             console: declaration.console ?? built?.console ?? usualConsole,
             defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory)
+    }
+
+    /// The kernel command line; nil when nobody says any. With `from:` its words come first: of most words a kernel heeds the
+    /// last. Those that move the command channel to virtio ports are left out for a kernel of the lab's own, which may have no
+    /// drivers for them; a serial port every kernel has.
+    private func words(on built: BootableImage?) -> String? {
+        let ports = ["vmlab.port=", "vmlab.keys="]
+        let inherited = (built?.cmdline ?? "").split(separator: " ").filter { word in
+            declaration.kernel == nil || !ports.contains { word.hasPrefix($0) }
+        }
+        let words = (inherited.map(String.init) + [declaration.cmdline ?? ""]).filter { !$0.isEmpty }
+        return words.isEmpty ? nil : words.joined(separator: " ")
     }
 
     /// What tells one state of a file from another without reading gigabytes.

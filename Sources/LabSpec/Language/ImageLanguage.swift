@@ -23,7 +23,9 @@ struct ImageDraft: Draft {
             Field("kernel", \.kernel, .path, "Linux kernel on the host, bzImage or vmlinux."),
             Field("initrd", \.initrd, .path, "Initial RAM disk on the host."),
             Field("disk", \.disk, .path, "System disk on the host, raw or qcow2; never written to."),
-            Field("cmdline", \.cmdline, .line("kernel command line words"), "Kernel command line words."),
+            Field(
+                "cmdline", \.cmdline, .line("kernel command line words"),
+                "Kernel command line words; with `from`, added to its own."),
             Field(
                 "firmware", \.firmware, .path, "Firmware file on the host, such as OVMF for a disk that boots by UEFI."),
             Field(

@@ -19,7 +19,7 @@ public struct ImageDeclaration: Sendable, Hashable {
     public var initrd: String?
     /// System disk on the host, raw or qcow2, absolute; never written to.
     public var disk: String?
-    /// Kernel command line words.
+    /// Kernel command line words; with `from`, added to its own.
     public var cmdline: String?
     /// Firmware file on the host, absolute, such as OVMF for a disk that boots by UEFI.
     public var firmware: String?
