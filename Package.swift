@@ -26,24 +26,34 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 
 let package = Package(
     name: "vmlab",
-    products: [.executable(name: "vmlab", targets: ["vmlab"])],
+    products: [
+        .executable(name: "vmlab", targets: ["vmlab"]),
+        .executable(name: "vmlab-vmm", targets: ["vmlab-vmm"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CLinux"),
+        .target(name: "CKVM"),
 
         library("Diagnostics", []),
         library("HostSystem", ["CLinux", "Diagnostics"]),
         library("YAMLTree", ["CYAML", "Diagnostics"]),
+        library("JSONText", []),
         library("GuestConsole", ["Diagnostics"]),
+        library("KVM", ["CKVM", "HostSystem"]),
+        library("VirtualHardware", ["HostSystem", "CLinux"]),
+        library("MicroVM", ["KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux"]),
         library("LabSpec", ["YAMLTree", "Diagnostics"]),
         library("LabResults", ["Diagnostics"]),
         library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),
         library(
             "LabImages", ["LabSpec", "HostSystem", "Diagnostics"], resources: [.embedInCode("Recipes")]),
-        library("LabMachines", ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "Diagnostics"]),
+        library(
+            "LabMachines",
+            ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSONText", "Diagnostics"]),
         library(
             "LabCommands",
             [
@@ -51,12 +61,16 @@ let package = Package(
                 "Diagnostics", argumentParser,
             ]),
         .executableTarget(name: "vmlab", dependencies: ["LabCommands"], swiftSettings: strict),
+        .executableTarget(name: "vmlab-vmm", dependencies: ["MicroVM"], exclude: ["README.md"], swiftSettings: strict),
 
         library("LabTestSupport", ["LabEngine", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),
 
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"], swiftSettings: strict),
         tests(of: "HostSystem", ["LabTestSupport"]),
         tests(of: "YAMLTree"),
+        tests(of: "JSONText"),
+        tests(of: "VirtualHardware", ["HostSystem"]),
+        tests(of: "MicroVM", ["KVM", "VirtualHardware", "HostSystem", "LabTestSupport"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree"], exclude: ["Fixtures"]),
         tests(of: "LabResults", exclude: ["Fixtures"]),

@@ -1,0 +1,30 @@
+import CLinux
+import Glibc
+
+/// An eventfd: a counter that wakes whoever waits for its descriptor. The kernel's KVM signals and hears it too (irqfd,
+/// ioeventfd).
+public final class EventDescriptor: Sendable {
+    private let descriptor: OwnedDescriptor
+
+    /// The descriptor, valid as long as this object lives.
+    public var number: Int32 { descriptor.number }
+
+    /// Makes one, close-on-exec, that never blocks.
+    public init() throws(SystemCallError) {
+        let flags = Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)
+        descriptor = OwnedDescriptor(owning: try systemCall("eventfd") { eventfd(0, flags) })
+    }
+
+    /// Wakes the other side. Async-signal-safe; a counter that is full is signalled already.
+    public func signal() {
+        var one: UInt64 = 1
+        _ = Glibc.write(descriptor.number, &one, MemoryLayout<UInt64>.size)
+    }
+
+    /// Takes what was signalled since the last time; 0 when that is nothing.
+    @discardableResult
+    public func drain() -> UInt64 {
+        var count: UInt64 = 0
+        return Glibc.read(descriptor.number, &count, MemoryLayout<UInt64>.size) > 0 ? count : 0
+    }
+}

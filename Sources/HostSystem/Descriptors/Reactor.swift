@@ -1,0 +1,128 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// An epoll loop whose handlers run one after the other on the thread that called `run()`: for programs of plain threads
+/// such as the virtual machine monitor. (`EventLoop` serves Swift's `async` instead.)
+public final class Reactor: Sendable {
+    /// What a descriptor is watched for, or is ready for.
+    public struct Interest: OptionSet, Sendable, Hashable {
+        public let rawValue: UInt32
+        public init(rawValue: UInt32) { self.rawValue = rawValue }
+        /// There is something to read, or the end of the stream.
+        public static let readable = Interest(rawValue: EPOLLIN.rawValue)
+        /// A write will not wait.
+        public static let writable = Interest(rawValue: EPOLLOUT.rawValue)
+        /// The other side is gone, or the descriptor has an error. Always reported, never asked for.
+        public static let hungUp = Interest(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
+    }
+
+    /// One watched descriptor.
+    public struct Watch: Sendable, Hashable {
+        fileprivate let token: UInt64
+    }
+
+    private struct Entry {
+        let number: Int32
+        let handler: @Sendable (Interest) -> Void
+    }
+
+    private struct State {
+        var entries: [UInt64: Entry] = [:]
+        var nextToken: UInt64 = 1
+        var jobs: [@Sendable () -> Void] = []
+        var isStopped = false
+    }
+
+    private static let wakeToken: UInt64 = 0
+
+    private let epoll: OwnedDescriptor
+    private let wake: EventDescriptor
+    private let state = Mutex(State())
+
+    /// Makes a loop that watches nothing yet.
+    public init() throws(SystemCallError) {
+        epoll = OwnedDescriptor(owning: try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
+        wake = try EventDescriptor()
+        try control(EPOLL_CTL_ADD, wake.number, Self.wakeToken, .readable)
+    }
+
+    /// Watches a descriptor, level-triggered, until `unwatch`; the caller keeps it open that long. `handler` runs on the
+    /// loop's thread and must not block.
+    public func watch(
+        _ number: Int32, for interest: Interest = .readable, _ handler: @escaping @Sendable (Interest) -> Void
+    ) throws(SystemCallError) -> Watch {
+        let token = state.withLock { state in
+            defer { state.nextToken += 1 }
+            state.entries[state.nextToken] = Entry(number: number, handler: handler)
+            return state.nextToken
+        }
+        do throws(SystemCallError) {
+            try control(EPOLL_CTL_ADD, number, token, interest)
+        } catch {
+            state.withLock { _ = $0.entries.removeValue(forKey: token) }
+            throw error
+        }
+        return Watch(token: token)
+    }
+
+    /// Watches for something else from now on; an empty interest still hears `hungUp`. No effect after `unwatch`.
+    public func update(_ watch: Watch, to interest: Interest) {
+        state.withLock { state in
+            guard let entry = state.entries[watch.token] else { return }
+            try? control(EPOLL_CTL_MOD, entry.number, watch.token, interest)
+        }
+    }
+
+    /// Forgets a descriptor that is still open. Its handler does not start any more when this is called on the loop's
+    /// thread. Safe to repeat.
+    public func unwatch(_ watch: Watch) {
+        let entry = state.withLock { state -> Entry? in
+            guard let entry = state.entries.removeValue(forKey: watch.token) else { return nil }
+            try? control(EPOLL_CTL_DEL, entry.number, 0, [])
+            return entry
+        }
+        _ = entry
+    }
+
+    /// Runs `job` on the loop's thread, soon and in order. May be called on any thread.
+    public func perform(_ job: @escaping @Sendable () -> Void) {
+        state.withLock { $0.jobs.append(job) }
+        wake.signal()
+    }
+
+    /// Makes `run` return after the handlers of this round. May be called on any thread.
+    public func stop() {
+        state.withLock { $0.isStopped = true }
+        wake.signal()
+    }
+
+    /// Calls handlers and jobs on this thread until `stop`.
+    public func run() {
+        var ready = [epoll_event](repeating: epoll_event(), count: 64)
+        while !state.withLock({ $0.isStopped }) {
+            let count = epoll_wait(epoll.number, &ready, Int32(ready.count), -1)
+            guard count > 0 else { continue }
+            for event in ready[..<Int(count)] {
+                if event.data.u64 == Self.wakeToken {
+                    wake.drain()
+                    let jobs = state.withLock { state in
+                        defer { state.jobs = [] }
+                        return state.jobs
+                    }
+                    for job in jobs { job() }
+                } else {
+                    let handler = state.withLock { $0.entries[event.data.u64]?.handler }
+                    handler?(Interest(rawValue: event.events))
+                }
+            }
+        }
+    }
+
+    private func control(
+        _ operation: Int32, _ number: Int32, _ token: UInt64, _ interest: Interest
+    ) throws(SystemCallError) {
+        var event = epoll_event(events: interest.rawValue, data: epoll_data_t(u64: token))
+        try systemCall("epoll_ctl") { epoll_ctl(epoll.number, operation, number, &event) }
+    }
+}

@@ -1,0 +1,59 @@
+/// A device as the processor sees it: registers at offsets from wherever the device was put.
+///
+/// Called on vCPU threads, several at once. Offsets and values are the guest's: no combination may trap, block or fail. A
+/// register that does not exist reads as all ones in the width asked for, and swallows what is written.
+public protocol BusDevice: AnyObject, Sendable {
+    /// Reads `width` bytes (1, 2, 4 or 8) at `offset`; what is above the width is ignored.
+    func read(at offset: UInt64, width: Int) -> UInt64
+
+    /// Writes the low `width` bytes (1, 2, 4 or 8) of `value` at `offset`.
+    func write(_ value: UInt64, at offset: UInt64, width: Int)
+}
+
+/// Which device answers at which address: one such map for I/O ports, one for memory-mapped registers.
+public struct AddressBus: Sendable {
+    private struct Slot {
+        let range: Range<UInt64>
+        let device: any BusDevice
+    }
+
+    /// Ascending by address.
+    private var slots: [Slot] = []
+
+    /// An empty bus.
+    public init() {}
+
+    /// Puts a device at these addresses.
+    ///
+    /// Ranges come from our own layout; one that overlaps another is a mistake in it, and is refused with false.
+    @discardableResult
+    public mutating func insert(_ device: any BusDevice, at range: Range<UInt64>) -> Bool {
+        guard !range.isEmpty, !slots.contains(where: { $0.range.overlaps(range) }) else { return false }
+        let place = slots.firstIndex { $0.range.lowerBound > range.lowerBound } ?? slots.endIndex
+        slots.insert(Slot(range: range, device: device), at: place)
+        return true
+    }
+
+    /// Reads; all ones where there is no device.
+    public func read(at address: UInt64, width: Int) -> UInt64 {
+        guard let slot = slot(at: address) else { return .max }
+        return slot.device.read(at: address - slot.range.lowerBound, width: width)
+    }
+
+    /// Writes; nothing happens where there is no device.
+    public func write(_ value: UInt64, at address: UInt64, width: Int) {
+        guard let slot = slot(at: address) else { return }
+        slot.device.write(value, at: address - slot.range.lowerBound, width: width)
+    }
+
+    private func slot(at address: UInt64) -> Slot? {
+        var low = 0
+        var high = slots.count
+        while low < high {
+            let middle = low + (high - low) / 2
+            if slots[middle].range.upperBound <= address { low = middle + 1 } else { high = middle }
+        }
+        guard low < slots.count, slots[low].range.contains(address) else { return nil }
+        return slots[low]
+    }
+}

@@ -1,0 +1,98 @@
+import Glibc
+import HostSystem
+
+/// The guest's RAM as the host sees it: some ranges of guest-physical addresses, each one mapping of this process.
+///
+/// Every access is checked: an address comes from the guest and may be anything. The guest's processors read and write the
+/// same bytes at the same time, so a value that matters is read once and then checked, never the other way round.
+public final class GuestMemory: @unchecked Sendable {
+    // Unchecked because of the raw pointers: the regions never change after `init`, and what the guest does to the bytes no
+    // lock of ours could order.
+
+    /// One stretch of RAM.
+    public struct Region: Sendable {
+        /// Guest-physical address of its first byte, page-aligned.
+        public let base: UInt64
+        /// Bytes, a multiple of the page size.
+        public let size: UInt64
+        /// Where it is mapped here.
+        public let host: UInt
+
+        /// The first address after it.
+        public var end: UInt64 { base + size }
+    }
+
+    /// In ascending order, not overlapping.
+    public let regions: [Region]
+
+    /// Maps RAM that takes no memory until it is touched.
+    ///
+    /// `ranges` must be page-aligned, ascending, and must not overlap; throws `EINVAL` otherwise, and what the kernel says.
+    public init(ranges: [Range<UInt64>]) throws(SystemCallError) {
+        var regions: [Region] = []
+        for range in ranges {
+            let size = range.upperBound - range.lowerBound
+            guard range.lowerBound % 4096 == 0, size % 4096 == 0, size > 0, size <= UInt64(Int.max),
+                regions.last.map({ $0.end <= range.lowerBound }) ?? true
+            else { throw SystemCallError("mmap", errno: EINVAL, "guest memory") }
+            let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+            let host = mmap(nil, Int(size), PROT_READ | PROT_WRITE, flags, -1, 0)
+            guard let host, host != MAP_FAILED else {
+                let error = SystemCallError("mmap", "guest memory")
+                for region in regions { munmap(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size)) }
+                throw error
+            }
+            regions.append(Region(base: range.lowerBound, size: size, host: UInt(bitPattern: host)))
+        }
+        self.regions = regions
+    }
+
+    deinit {
+        for region in regions { munmap(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size)) }
+    }
+
+    /// The host's view of `count` bytes of guest memory, which must lie in one region.
+    ///
+    /// Throws `GuestMemoryError` when they do not, for any address and count. Valid as long as this object lives.
+    public func bytes(at address: UInt64, count: UInt64) throws(GuestMemoryError) -> UnsafeMutableRawBufferPointer {
+        let (end, overflow) = address.addingReportingOverflow(count)
+        guard !overflow, let region = regions.first(where: { $0.base <= address && end <= $0.end }),
+            let host = UnsafeMutableRawPointer(bitPattern: region.host)
+        else { throw GuestMemoryError(address: address, count: count) }
+        return UnsafeMutableRawBufferPointer(start: host + Int(address - region.base), count: Int(count))
+    }
+
+    /// Reads a value that need not be aligned. Little-endian, as the guest is.
+    public func load<Value: BitwiseCopyable>(
+        _ type: Value.Type = Value.self, at address: UInt64
+    ) throws(GuestMemoryError) -> Value {
+        try bytes(at: address, count: UInt64(MemoryLayout<Value>.size)).loadUnaligned(as: type)
+    }
+
+    /// Writes a value, which need not be aligned.
+    public func store<Value: BitwiseCopyable>(_ value: Value, at address: UInt64) throws(GuestMemoryError) {
+        try bytes(at: address, count: UInt64(MemoryLayout<Value>.size)).storeBytes(of: value, as: Value.self)
+    }
+
+    /// Copies bytes in.
+    public func write(_ bytes: some Collection<UInt8>, at address: UInt64) throws(GuestMemoryError) {
+        try self.bytes(at: address, count: UInt64(bytes.count)).copyBytes(from: bytes)
+    }
+}
+
+/// An address range that is not guest RAM.
+public struct GuestMemoryError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The first address.
+    public let address: UInt64
+    /// How many bytes were wanted there.
+    public let count: UInt64
+
+    public init(address: UInt64, count: UInt64) {
+        self.address = address
+        self.count = count
+    }
+
+    public var description: String {
+        "\(count) bytes at guest address 0x\(String(address, radix: 16)) are not in its RAM"
+    }
+}

@@ -1,0 +1,9 @@
+import HostSystem
+
+/// A device's edge-triggered interrupt line. With KVM it is an eventfd registered as an irqfd; in tests it counts.
+public protocol InterruptLine: AnyObject, Sendable {
+    /// One rising edge. May be called on any thread; never blocks.
+    func signal()
+}
+
+extension EventDescriptor: InterruptLine {}

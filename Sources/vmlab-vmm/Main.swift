@@ -1,0 +1,6 @@
+import MicroVM
+
+@main
+struct VMM {
+    static func main() {}
+}
