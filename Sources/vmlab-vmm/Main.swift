@@ -2,5 +2,5 @@ import MicroVM
 
 @main
 struct VMM {
-    static func main() {}
+    static func main() throws { try stubRun(CommandLine.arguments) }
 }
