@@ -1,6 +1,5 @@
 import Glibc
 import HostSystem
-public struct ACPITables { public init(cpus: Int, virtioDevices: Int) {}; public var bytes: [UInt8] { [] } }
 public protocol VirtioDevice: AnyObject, Sendable { var queueSizes: [UInt16] { get } }
 public final class VirtioMMIOTransport: BusDevice {
     public static let queueNotify: UInt64 = 0x50
@@ -9,11 +8,4 @@ public final class VirtioMMIOTransport: BusDevice {
     public func write(_ value: UInt64, at offset: UInt64, width: Int) {}
     public func notify(queue: Int) {}
     public func reset() {}
-}
-public final class StubUART: BusDevice {
-    public init() {}
-    public func read(at offset: UInt64, width: Int) -> UInt64 { offset == 5 ? 0x60 : 0 }
-    public func write(_ value: UInt64, at offset: UInt64, width: Int) {
-        if offset == 0 { var byte = UInt8(truncatingIfNeeded: value); Glibc.write(1, &byte, 1) }
-    }
 }
