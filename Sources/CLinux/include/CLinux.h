@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
@@ -42,8 +43,13 @@ int vmlab_pidfd_reap(int pidfd, int *code, int *status);
 
 // fallocate needs _GNU_SOURCE too: gives the blocks of a sparse file's first `length` bytes back. -1 and errno on failure.
 int vmlab_punch_hole(int file, int64_t length);
+// The same for any stretch of a file, whose size stays.
+int vmlab_punch(int file, int64_t offset, int64_t length);
 
 // pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
+// TUNSETIFF is a macro that Swift does not import: /dev/net/tun attached to the TAP interface of that name. -1 and errno.
+int vmlab_open_tap(const char *name);
+
 int vmlab_pipe(int ends[2]);                  // close-on-exec
 int vmlab_accept(int listener);               // close-on-exec
 void vmlab_name_thread(const char *name);     // the calling thread, at most 15 bytes
