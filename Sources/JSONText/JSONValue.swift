@@ -1,8 +1,8 @@
 /// A JSON value (RFC 8259).
 ///
-/// Of our own because of `vmlab-vmm`, one process per guest whose memory is a published figure of a few MiB: Foundation's
-/// decoder would bring along libraries whose relocations alone take more private memory than the whole monitor. QMP and a
-/// machine's configuration need no more than this.
+/// Of our own because of `vmlab-vmm`, one process per guest whose memory is a published figure of a few MiB: with
+/// FoundationEssentials' decoder a program that reads one line of JSON is 21 MB instead of 9 and has 8.5 MiB resident
+/// instead of 5.5 (Swift 6.3, statically linked). QMP and a machine's configuration need no more than this.
 public enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
