@@ -76,7 +76,7 @@ let package = Package(
         tests(of: "LabResults", exclude: ["Fixtures"]),
         tests(of: "LabEngine", ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "HostSystem"]),
         tests(of: "LabImages", ["LabSpec", "HostSystem"]),
-        tests(of: "LabMachines", ["LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),
+        tests(of: "LabMachines", ["JSONText", "LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(
             name: "LabTests",
