@@ -1,14 +1,26 @@
-import Synchronization
+import HostSystem
 import VirtualHardware
 
 /// An interrupt line that counts its edges.
 final class CountingLine: InterruptLine {
-    private let count = Atomic<Int>(0)
-
-    var edges: Int { count.load(ordering: .sequentiallyConsistent) }
+    private let count = Monitor(0)
 
     /// The edges since the last time.
-    func take() -> Int { count.exchange(0, ordering: .sequentiallyConsistent) }
+    func take() -> Int {
+        count.withLock { count in
+            defer { count = 0 }
+            return count
+        }
+    }
 
-    func signal() { count.add(1, ordering: .sequentiallyConsistent) }
+    /// Waits for an edge, and takes all there are. False when there is none for ten seconds.
+    func wait() -> Bool {
+        count.wait(milliseconds: 10_000) { count in
+            guard count > 0 else { return nil }
+            count = 0
+            return true
+        } ?? false
+    }
+
+    func signal() { count.withLock { $0 += 1 } }
 }
