@@ -83,9 +83,9 @@ struct Bytes {
 
 func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
 
-func isNameByte(_ byte: UInt8) -> Bool {
-    isDigit(byte) || byte == 0x5f || (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7a)
-}
+func isLetter(_ byte: UInt8) -> Bool { byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7a }
+
+func isNameByte(_ byte: UInt8) -> Bool { isDigit(byte) || byte == 0x5f || isLetter(byte) }
 
 /// A text that grows, in a place of its own, up to a limit behind which bytes are lost.
 struct TextBuffer {
@@ -116,6 +116,16 @@ struct TextBuffer {
 
     /// Back to an earlier length.
     mutating func cut(to length: Int) { count = length }
+
+    /// Without its first bytes.
+    mutating func cutFirst(_ number: Int) {
+        var index = number
+        while index < count {
+            start[index &- number] = start[index]
+            index &+= 1
+        }
+        count &-= number
+    }
 }
 
 /// Where everything is: fixed places in the machine's RAM (at least 32 MiB), far above the kernel at 1 MiB.
@@ -123,12 +133,16 @@ enum Memory {
     static var interruptTable: UnsafeMutablePointer<UInt64> { place(0x40_0000) }
     static var digits: UnsafeMutablePointer<UInt8> { place(0x40_2000) }
     static var checksumTable: UnsafeMutablePointer<UInt32> { place(0x40_3000) }
-    /// 256 KiB each: what is typed, the words of commands, variables, the variable `__s`, the batch file.
-    static var input: TextBuffer { TextBuffer(place(0x41_0000), limit: textLimit) }
+    /// Words of commands, and how many fit.
+    static var arguments: UnsafeMutablePointer<Bytes> { place(0x40_8000) }
+    static var argumentLimit: Int { 0x800 }
+    /// 256 KiB each: what is typed, the words of commands, variables, the lines of either shell, the batch file.
+    static var typed: TextBuffer { TextBuffer(place(0x41_0000), limit: textLimit) }
     static var words: TextBuffer { TextBuffer(place(0x45_0000), limit: textLimit) }
     static var variables: TextBuffer { TextBuffer(place(0x49_0000), limit: textLimit) }
-    static var block: TextBuffer { TextBuffer(place(0x4d_0000), limit: textLimit) }
-    static var batchFile: TextBuffer { TextBuffer(place(0x51_0000), limit: textLimit) }
+    static var shellLine: TextBuffer { TextBuffer(place(0x4d_0000), limit: textLimit) }
+    static var batchLine: TextBuffer { TextBuffer(place(0x51_0000), limit: textLimit) }
+    static var batchFile: TextBuffer { TextBuffer(place(0x55_0000), limit: textLimit) }
     /// 64 KiB for each virtio device: its queues and buffers.
     static var virtio: UInt { 0x60_0000 }
     /// 64 KiB of disk or frames.

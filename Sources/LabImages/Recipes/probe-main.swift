@@ -30,8 +30,10 @@ struct Settings {
     console.write(settings.isWindows ? ", cmd on COM2\n" : ", sh on COM2\n")
     channel.start(interrupts: true)
     channel.write(settings.isWindows ? "\nVMLAB READY cmd\n" : "\nVMLAB READY sh\n")
+    var session = Session(settings)
+    var lines = LineReader(isWindows: settings.isWindows)
     while true {
-        while let byte = channel.read() { channel.write(Bytes(decimal: Int(byte))) }
+        lines.readAll(&session)
         probe_wait()
     }
 }

@@ -15,7 +15,9 @@ export LC_ALL=C
 cd "$VMLAB_WORK"
 
 sources=()
-for name in probe-main.swift probe-bytes.swift probe-ports.swift probe-interrupts.swift; do
+for name in probe-main.swift probe-bytes.swift probe-ports.swift probe-interrupts.swift \
+    probe-lines.swift probe-session.swift probe-parser.swift probe-shell.swift probe-batch.swift \
+    probe-programs.swift; do
     sources+=("$VMLAB_FILES/$name")
 done
 

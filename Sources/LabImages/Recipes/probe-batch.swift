@@ -1,0 +1,6 @@
+/// What cmd.exe needs for vmlab's `cmd` dialect.
+extension Session {
+    /// Runs one line.
+    mutating func runBatchLine(_ text: Bytes) {
+    }
+}
