@@ -117,9 +117,9 @@ struct TextBuffer {
     /// Back to an earlier length.
     mutating func cut(to length: Int) { count = length }
 
-    /// Without its first bytes.
-    mutating func cutFirst(_ number: Int) {
-        var index = number
+    /// Removes so many bytes from an index on.
+    mutating func cut(_ number: Int, at index: Int) {
+        var index = index &+ number
         while index < count {
             start[index &- number] = start[index]
             index &+= 1

@@ -24,7 +24,7 @@ struct LineReader {
                 index &+= 1
             }
             // Commands may have let more be typed behind it.
-            session.typed.cutFirst(index)
+            session.typed.cut(index, at: 0)
             session.poll()
             session.isExiting = false
         }

@@ -26,6 +26,8 @@ struct Session {
     var isExiting = false
     var words = Memory.words
     var variables = Memory.variables
+    /// How much of the variables is of the shells around this subshell.
+    var outerVariables = 0
     var batchFile = Memory.batchFile
     /// Typed ahead while a command runs.
     var typed = Memory.typed
@@ -60,22 +62,39 @@ struct Session {
 
     // MARK: Variables
 
-    /// `name=value`, NUL behind each; later ones hide earlier ones, and a subshell's are cut off at its end.
+    /// `name=value`, NUL behind each. A subshell's hide those outside, and are cut off at its end.
     mutating func set(_ name: Bytes, to value: Bytes) {
+        unset(name)
         variables.append(name)
         variables.append(0x3d)
         variables.append(value)
         variables.append(0)
     }
 
-    /// A variable's value; empty when there is none. Letters of both cases are the same to Windows.
+    private mutating func unset(_ name: Bytes) {
+        var offset = outerVariables
+        while offset < variables.count {
+            let rest = variables.bytes.dropping(offset)
+            let entry = rest.prefix(rest.index(of: 0))
+            if isKey(entry.prefix(entry.index(of: 0x3d)), name) {
+                variables.cut(entry.count &+ 1, at: offset)
+                return
+            }
+            offset &+= entry.count &+ 1
+        }
+    }
+
+    /// Letters of both cases are the same to Windows.
+    private func isKey(_ key: Bytes, _ name: Bytes) -> Bool { isWindows ? key.isSameWord(as: name) : key == name }
+
+    /// A variable's value; empty when there is none.
     func value(of name: Bytes) -> Bytes {
         var rest = variables.bytes
         var value = Bytes("")
         while !rest.isEmpty {
             let entry = rest.prefix(rest.index(of: 0))
             let key = entry.prefix(entry.index(of: 0x3d))
-            if isWindows ? key.isSameWord(as: name) : key == name { value = entry.dropping(key.count &+ 1) }
+            if isKey(key, name) { value = entry.dropping(key.count &+ 1) }
             rest = rest.dropping(entry.count &+ 1)
         }
         return value

@@ -32,11 +32,13 @@ extension Session {
     }
 
     /// What happens within leaves nothing behind but its status.
-    private mutating func subshell(_ body: (inout Session) -> Void) {
-        let mark = variables.count
+    mutating func subshell(_ body: (inout Session) -> Void) {
+        let outer = outerVariables
+        outerVariables = variables.count
         status = 0
         body(&self)
-        variables.cut(to: mark)
+        variables.cut(to: outerVariables)
+        outerVariables = outer
         isExiting = false
     }
 
