@@ -12,21 +12,20 @@ struct LineReader {
 
     init(isWindows: Bool) { self.isWindows = isWindows }
 
-    /// Takes everything that has been typed until now.
+    /// Takes everything that has been typed until now, what came while commands ran first.
     mutating func readAll(_ session: inout Session) {
-        session.poll()
-        session.isExiting = false
-        while session.typed.count > 0 {
+        while true {
             let typed = session.typed.bytes
             var index = 0
             while index < typed.count {
                 take(typed[index], &session)
                 index &+= 1
             }
-            // Commands may have let more be typed behind it.
             session.typed.cut(index, at: 0)
-            session.poll()
-            session.isExiting = false
+            if index > 0 { continue }
+            guard let byte = channel.read() else { return }
+            // Ctrl-C stops what runs, and here nothing does.
+            if byte != 3 { take(byte, &session) }
         }
     }
 

@@ -105,6 +105,38 @@ probe_interrupt:
 probe_spurious:
     iretq
 
+// What compilers call for copies and fills; byte by byte, as every interpreter knows.
+    .globl memcpy, memmove, memset
+memmove:
+    cmp %rdi, %rsi
+    jb 2f
+memcpy:
+    mov %rdi, %rax
+1:  test %rdx, %rdx
+    jz 3f
+    mov (%rsi), %cl
+    mov %cl, (%rdi)
+    inc %rsi
+    inc %rdi
+    dec %rdx
+    jmp 1b
+2:  mov %rdi, %rax
+1:  test %rdx, %rdx
+    jz 3f
+    dec %rdx
+    mov (%rsi,%rdx), %cl
+    mov %cl, (%rdi,%rdx)
+    jmp 1b
+memset:
+    mov %rdi, %rax
+1:  test %rdx, %rdx
+    jz 3f
+    mov %sil, (%rdi)
+    inc %rdi
+    dec %rdx
+    jmp 1b
+3:  ret
+
     .bss
     .balign 16
     .space 0x20000

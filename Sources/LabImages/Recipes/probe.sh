@@ -23,7 +23,7 @@ done
 
 echo "step: compiling"
 swiftc -target x86_64-unknown-none-elf -swift-version 6 -enable-experimental-feature Embedded \
-    -wmo -parse-as-library -Osize -Xcc -mno-sse -Xcc -mno-mmx -Xcc -msoft-float -Xcc -mno-red-zone \
+    -wmo -parse-as-library -O -Xcc -mno-sse -Xcc -mno-mmx -Xcc -msoft-float -Xcc -mno-red-zone \
     -Xcc -ffreestanding -Xfrontend -function-sections -Xfrontend -disable-stack-protector \
     -import-objc-header "$VMLAB_FILES/probe-machine.h" -module-name Probe -c "${sources[@]}" -o probe.o >&2
 clang -target x86_64-unknown-none-elf -c "$VMLAB_FILES/probe-start.S" -o start.o >&2
