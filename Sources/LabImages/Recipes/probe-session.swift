@@ -26,6 +26,8 @@ struct Session {
     var isExiting = false
     var words = Memory.words
     var variables = Memory.variables
+    /// Whether the batch command that runs is redirected to nowhere.
+    var batchTarget = false
     /// How much of the variables is of the shells around this subshell.
     var outerVariables = 0
     var batchFile = Memory.batchFile
