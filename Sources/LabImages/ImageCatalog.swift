@@ -40,6 +40,9 @@ public struct ImageCatalog: Sendable {
         "probe-programs.swift": PackageResources.probe_programs_swift,
         "probe-session.swift": PackageResources.probe_session_swift,
         "probe-shell.swift": PackageResources.probe_shell_swift,
+        "probe-disk.swift": PackageResources.probe_disk_swift,
+        "probe-network.swift": PackageResources.probe_network_swift,
+        "probe-virtio.swift": PackageResources.probe_virtio_swift,
         "probe-start.S": PackageResources.probe_start_S,
     ]
 

@@ -28,9 +28,9 @@ struct Settings {
     console.write("vmlab probe: guest ")
     console.write(settings.hostname)
     console.write(settings.isWindows ? ", cmd on COM2\n" : ", sh on COM2\n")
+    var session = Session(settings)
     channel.start(interrupts: true)
     channel.write(settings.isWindows ? "\nVMLAB READY cmd\n" : "\nVMLAB READY sh\n")
-    var session = Session(settings)
     var lines = LineReader(isWindows: settings.isWindows)
     while true {
         lines.readAll(&session)

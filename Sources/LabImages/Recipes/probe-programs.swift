@@ -33,6 +33,9 @@ extension Session {
             }
             return status
         }
+        if name == "cat" || name == "type" { return cat(arguments) }
+        if name == "cksum" { return checksum(arguments) }
+        if name == "net" { return net(arguments) }
         if name == "fault" {
             if arguments[1] == "triple" { probe_triple_fault() }
             let result = probe_try {

@@ -30,6 +30,8 @@ struct Session {
     var batchTarget = false
     /// How much of the variables is of the shells around this subshell.
     var outerVariables = 0
+    /// Whose frames wait in the card until they are asked for.
+    var network: NetworkCard?
     var batchFile = Memory.batchFile
     /// Typed ahead while a command runs.
     var typed = Memory.typed
@@ -38,6 +40,7 @@ struct Session {
     init(_ settings: Settings) {
         hostname = settings.hostname
         isWindows = settings.isWindows
+        network = NetworkCard()
     }
 
     // MARK: Output

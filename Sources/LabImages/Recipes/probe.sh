@@ -17,7 +17,7 @@ cd "$VMLAB_WORK"
 sources=()
 for name in probe-main.swift probe-bytes.swift probe-ports.swift probe-interrupts.swift \
     probe-lines.swift probe-session.swift probe-parser.swift probe-shell.swift probe-batch.swift \
-    probe-programs.swift; do
+    probe-programs.swift probe-virtio.swift probe-disk.swift probe-network.swift; do
     sources+=("$VMLAB_FILES/$name")
 done
 
