@@ -22,7 +22,13 @@ public struct BackendSelection: Sendable {
 
     /// The backend for a group's guests. Throws what this host lacks, with its remedy.
     public func backend(for group: GuestGroup) throws(Diagnostic) -> any MachineBackend {
-        switch override ?? group.backend {
+        let choice = override ?? group.backend
+        if choice == .kvm, group.nested {
+            throw Diagnostic(
+                .specification, "\(group.name): the built-in backend has no processors for `nested: true`",
+                remedy: "use `backend: auto` or `backend: qemu`", at: group.span)
+        }
+        switch choice {
         case .auto, .qemu:
             return try qemu.get()
         case .kvm:

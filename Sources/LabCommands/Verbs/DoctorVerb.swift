@@ -110,11 +110,15 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     private static func tools() -> [Finding] {
-        let needed = ["tar": "tar", "apt-get": "apt", "dpkg-deb": "dpkg", "qemu-img": "qemu-utils"]
-        let missing = needed.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }
+        let needed = ["tar": "tar", "qemu-img": "qemu-utils"]
+        // Only building images takes these.
+        let useful = ["apt-get": "apt", "dpkg-deb": "dpkg"]
+        let missing = needed.merging(useful) { $1 }.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }
         return missing.map {
             Finding(
-                level: .bad, subject: $0.key, text: "missing", remedy: "on Debian: `apt-get install \($0.value)`")
+                level: needed[$0.key] == nil ? .limited : .bad, subject: $0.key,
+                text: needed[$0.key] == nil ? "missing; images that are not built yet cannot be built" : "missing",
+                remedy: "on Debian: `apt-get install \($0.value)`")
         }
     }
 

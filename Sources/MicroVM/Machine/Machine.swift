@@ -65,6 +65,9 @@ public final class Machine: Sendable {
     /// Lets the processors run.
     public func run() { gate.run() }
 
+    /// Asks the processors to hold; may be called on any thread, a processor's too.
+    func holdSoon() { gate.hold() }
+
     /// Holds the processors; returns when all are held.
     public func hold() { gate.holdAndWait() }
 
@@ -90,6 +93,10 @@ public final class Machine: Sendable {
 }
 
 /// A device that a machine's reset takes back to its state at power-on.
-public protocol Resettable: Sendable {
+protocol Resettable: Sendable {
     func reset()
 }
+
+extension UART16550: Resettable {}
+extension PowerRegisters: Resettable {}
+extension VirtioMMIOTransport: Resettable {}

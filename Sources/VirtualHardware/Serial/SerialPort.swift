@@ -14,7 +14,9 @@ public final class SerialPort: @unchecked Sendable {
     private struct Connection {
         let input: OwnedOrBorrowed
         let output: OwnedOrBorrowed
-        var watches: [Reactor.Watch] = []
+        /// The same where both directions are one descriptor; nil once there is no more input, and for files.
+        var inputWatch: Reactor.Watch?
+        var outputWatch: Reactor.Watch?
         /// Output that the other side has not taken yet.
         var pending: ArraySlice<UInt8> = []
         var hasInputPaused = false
@@ -119,26 +121,30 @@ public final class SerialPort: @unchecked Sendable {
         connection.pending = history
         self.connection = connection
         let (input, output) = (connection.input.number, connection.output.number)
-        let watch = try reactor.watch(input, for: .readable) { [weak self] readiness in self?.ready(readiness) }
-        self.connection?.watches = [watch]
-        if output != input, let second = try? reactor.watch(output, for: [], { [weak self] in self?.ready($0) }) {
-            self.connection?.watches.append(second)
+        if input == output {
+            let watch = try reactor.watch(input, for: .readable) { [weak self] readiness in
+                if readiness.contains(.writable) { self?.carryOutput() }
+                if readiness.contains(.readable) {
+                    self?.takeInput()
+                } else if !readiness.isDisjoint(with: .hungUp) {
+                    self?.hangUp()
+                }
+            }
+            self.connection?.inputWatch = watch
+            self.connection?.outputWatch = watch
+        } else {
+            // Files cannot be watched: from one there is no input, and one always takes output.
+            let first = try? reactor.watch(input, for: .readable) { [weak self] _ in self?.takeInput() }
+            let second = try? reactor.watch(output, for: []) { [weak self] _ in self?.carryOutput() }
+            self.connection?.inputWatch = first
+            self.connection?.outputWatch = second
         }
         carryOutput()
     }
 
     private func hangUp() {
-        for watch in connection?.watches ?? [] { reactor.unwatch(watch) }
+        for watch in [connection?.inputWatch, connection?.outputWatch] { watch.map(reactor.unwatch) }
         connection = nil
-    }
-
-    private func ready(_ readiness: Reactor.Interest) {
-        if readiness.contains(.writable) { carryOutput() }
-        if readiness.contains(.readable) {
-            takeInput()
-        } else if !readiness.isDisjoint(with: .hungUp) {
-            hangUp()
-        }
     }
 
     // MARK: Carrying
@@ -187,8 +193,15 @@ public final class SerialPort: @unchecked Sendable {
         if count > 0 {
             uart.receive(filter?(bytes) ?? bytes)
         } else if count == 0 || errno != EAGAIN && errno != EINTR {
-            hangUp()
+            endInput()
         }
+    }
+
+    /// The other side says nothing more. It may still listen.
+    private func endInput() {
+        guard let watch = connection?.inputWatch else { return }
+        connection?.inputWatch = nil
+        if watch == connection?.outputWatch { updateInterest() } else { reactor.unwatch(watch) }
     }
 
     private func resumeInput() {
@@ -201,11 +214,11 @@ public final class SerialPort: @unchecked Sendable {
         guard let connection else { return }
         let input: Reactor.Interest = connection.hasInputPaused ? [] : .readable
         let output: Reactor.Interest = connection.pending.isEmpty ? [] : .writable
-        if connection.watches.count > 1 {
-            reactor.update(connection.watches[0], to: input)
-            reactor.update(connection.watches[1], to: output)
-        } else if let watch = connection.watches.first {
-            reactor.update(watch, to: input.union(output))
+        if connection.inputWatch == connection.outputWatch {
+            connection.inputWatch.map { reactor.update($0, to: input.union(output)) }
+        } else {
+            connection.inputWatch.map { reactor.update($0, to: input) }
+            connection.outputWatch.map { reactor.update($0, to: output) }
         }
     }
 

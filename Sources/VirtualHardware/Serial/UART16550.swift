@@ -155,11 +155,15 @@ public final class UART16550: BusDevice {
 
     /// Back to power-on. What the host has not taken yet stays.
     public func reset() {
-        state.withLock { state in
-            let output = state.output
+        let wantsInput = state.withLock { state in
+            let (output, had) = (state.output, state.waiting)
             state = State()
             state.output = output
+            // A ring that is full keeps the transmitter busy after the reset too.
+            state.transmitterWaits = !output.hasRoom
+            return had > 0
         }
+        if wantsInput { owner.wantsInput() }
     }
 
     // MARK: The guest's side
@@ -176,20 +180,24 @@ public final class UART16550: BusDevice {
     }
 
     public func write(_ value: UInt64, at offset: UInt64, width: Int) {
-        let (hasOutput, signal) = state.withLock { state in
-            let had = state.output.count
+        let (hasOutput, wantsInput, signal) = state.withLock { state in
+            let had = (output: state.output.count, input: state.waiting)
             Self.write(UInt8(truncatingIfNeeded: value), offset, &state)
-            return (had == 0 && state.output.count > 0, Self.edge(&state))
+            return (
+                had.output == 0 && state.output.count > 0, had.input > 0 && state.waiting == 0, Self.edge(&state)
+            )
         }
         if signal { interrupt.signal() }
         if hasOutput { owner.hasOutput() }
+        if wantsInput { owner.wantsInput() }
     }
 
-    /// Whether the line rises: something is pending that was not when it last rose. OUT2 connects it on a PC.
+    /// Whether the line rises: something is pending that was not when it last rose. OUT2 connects it on a PC, so that what
+    /// was pending before rises with it.
     private static func edge(_ state: inout State) -> Bool {
-        let pending = state.pending
+        let pending = state.modemControl & 8 != 0 ? state.pending : 0
         defer { state.signalled = pending }
-        return state.modemControl & 8 != 0 && pending & ~state.signalled != 0
+        return pending & ~state.signalled != 0
     }
 
     private static func read(_ offset: UInt64, _ state: inout State) -> UInt8 {
