@@ -45,7 +45,8 @@ struct Disk {
 extension Session {
     /// `cat DISK [BYTES]`
     mutating func cat(_ arguments: Arguments) -> Int {
-        read(arguments[1], limit: arguments[2].number ?? Int.max) { session, bytes in session.write(bytes) } == nil ? 1 : 0
+        read(arguments[1], limit: arguments[2].number ?? Int.max) { session, bytes in session.write(bytes) } == nil
+            ? 1 : 0
     }
 
     /// `cksum DISK`: the checksum of POSIX, as cksum(1) prints it.
