@@ -1,6 +1,9 @@
+import Glibc
 import MicroVM
 
 @main
 struct VMM {
-    static func main() {}
+    static func main() {
+        exit(VMMProcess.main(Array(CommandLine.arguments.dropFirst()), run: run).rawValue)
+    }
 }
