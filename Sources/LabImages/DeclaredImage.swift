@@ -18,7 +18,8 @@ struct DeclaredImage {
     var facts: ImageFacts {
         let memory = declaration.memory ?? base?.memory ?? .mebibytes(512)
         let minimum = base?.minimumMemory ?? .mebibytes(32)
-        return ImageFacts(os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), isFreestanding: isFreestanding)
+        return ImageFacts(
+            os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), isFreestanding: isFreestanding)
     }
 
     /// A kernel of the lab's own is taken for an operating system's.

@@ -124,7 +124,8 @@ extension Session {
         }
         if name.isSameWord(as: Bytes("exit")) {
             let isFile = rest.prefix(2).isSameWord(as: Bytes("/b"))
-            status = (isFile ? rest.dropping(2) : rest).trimmed.number.map { Int(Int32(truncatingIfNeeded: $0)) } ?? status
+            status =
+                (isFile ? rest.dropping(2) : rest).trimmed.number.map { Int(Int32(truncatingIfNeeded: $0)) } ?? status
             isExiting = true
             return
         }

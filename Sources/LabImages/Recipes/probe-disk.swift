@@ -25,7 +25,7 @@ struct Disk {
         writeRegister(header, 0)
         writeRegister(header &+ 4, 0)
         writeRegister(header &+ 8, UInt32(truncatingIfNeeded: offset / 512))
-        writeRegister(header &+ 12, UInt32(truncatingIfNeeded: offset / 512 >> 32))
+        writeRegister(header &+ 12, UInt32(truncatingIfNeeded: (offset / 512) >> 32))
         writeRegister(status, 0xff)
         let whole = (count &+ 511) & ~511
         queue.describe(0, address: header, count: 16, isWritten: false, next: 1)
@@ -45,7 +45,8 @@ struct Disk {
 extension Session {
     /// `cat DISK [BYTES]`
     mutating func cat(_ arguments: Arguments) -> Int {
-        read(arguments[1], limit: arguments[2].number ?? Int.max) { session, bytes in session.write(bytes) } == nil ? 1 : 0
+        read(arguments[1], limit: arguments[2].number ?? Int.max) { session, bytes in session.write(bytes) } == nil
+            ? 1 : 0
     }
 
     /// `cksum DISK`: the checksum of POSIX, as cksum(1) prints it.
