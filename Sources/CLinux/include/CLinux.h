@@ -52,6 +52,7 @@ int vmlab_open_tap(const char *name);
 
 int vmlab_pipe(int ends[2]);                  // close-on-exec
 int vmlab_accept(int listener);               // close-on-exec
+int vmlab_thread_id(void);                    // the calling thread's, as the kernel and QMP count them
 void vmlab_name_thread(const char *name);     // the calling thread, at most 15 bytes
 
 // A signal handler may only do async-signal-safe things, which Swift cannot promise: these two write the number of

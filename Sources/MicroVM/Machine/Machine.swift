@@ -62,6 +62,9 @@ public final class Machine: Sendable {
     /// How often the processors have left the guest for us.
     public var exitCount: UInt64 { runners.reduce(0) { $0 + $1.exitCount } }
 
+    /// The host's thread of each processor.
+    public var threadIDs: [Int32] { runners.map(\.threadID) }
+
     /// Lets the processors run.
     public func run() { gate.run() }
 

@@ -8,30 +8,24 @@ import VirtualHardware
 public final class GuestProcess: @unchecked Sendable {
     // Unchecked: after `init` everything runs on the reactor's thread, but for what the devices' callbacks pass on to it.
 
-    /// How a guest ended, and the program's exit status with it.
-    public enum End: Int32, Sendable {
-        /// The guest powered off, or somebody asked the machine to quit.
-        case orderly = 0
-        /// It panicked before that, or its processor could not go on.
-        case failed = 1
-    }
-
     private let reactor: Reactor
     private let configuration: VMConfiguration
     private var machine: Machine?
-    private var ports: [SerialPort] = []
+    private let monitor: QMPServer
+    private var lines: [SerialLine] = []
     private var disks: [BlockDevice] = []
     private var cards: [NetworkDevice] = []
     private var power: PowerRegisters?
-    private var terminal: Terminal?
     private var signals: SignalDescriptor?
-    private var end: End?
+    private var end: ExitStatus?
+    private var state = RunState.paused
     private var hasPanicked = false
 
     /// Makes the machine; it runs when `run` is called. Throws what of the host or of the guest's files stands against it.
     public init(_ configuration: VMConfiguration) throws {
         self.configuration = configuration
         reactor = try Reactor()
+        monitor = try QMPServer(configuration.monitor, reactor: reactor)
         signals = try SignalDescriptor([SIGTERM, SIGINT, SIGHUP])
         let loader = try GuestLoader(
             kernel: configuration.kernel, initrd: configuration.initrd, commandLine: configuration.cmdline)
@@ -54,21 +48,11 @@ public final class GuestProcess: @unchecked Sendable {
         _ endpoint: VMConfiguration.Endpoint, _ place: Range<UInt64>, _ interrupt: UInt32,
         to assembly: inout MachineAssembly
     ) throws {
-        let escape = TerminalEscape { [weak self] in self?.quit() }
-        let filter: (@Sendable ([UInt8]) -> [UInt8])? = if endpoint == .terminal { { escape.filter($0) } } else { nil }
-        let port = SerialPort(reactor: reactor, filter: filter)
-        let uart = UART16550(interrupt: try assembly.interrupt(interrupt), owner: port.owner)
-        port.attach(uart)
+        let line = try SerialLine(endpoint, reactor: reactor)
+        let uart = UART16550(interrupt: try assembly.interrupt(interrupt), owner: line.owner)
         assembly.attach(uart, atPorts: place)
-        switch endpoint {
-        case .none: break
-        case .terminal:
-            terminal = Terminal()
-            try port.connect(input: 0, output: 1)
-        case .descriptor(let number): try port.connect(OwnedDescriptor(owning: number))
-        case .socket(let path): try port.listen(at: path)
-        }
-        ports.append(port)
+        try line.start(uart) { [weak self] in self?.finish(.poweredOff, .userInterface) }
+        lines.append(line)
     }
 
     private func attachPower(to assembly: inout MachineAssembly) throws {
@@ -130,57 +114,109 @@ public final class GuestProcess: @unchecked Sendable {
 
     // MARK: Running
 
-    /// Runs the guest to its end.
-    public func run() throws -> End {
-        defer { terminal?.restore() }
+    /// Runs the guest to its end and says how it ended.
+    public func run() throws -> ExitStatus {
         if let signals {
             _ = try reactor.watch(signals.number) { [weak self] _ in
                 signals.drain()
-                self?.quit()
+                self?.finish(.poweredOff, .signal)
             }
         }
+        try monitor.start(self)
         machine?.run()
+        state = .running
         reactor.run()
         machine?.end()
-        for port in ports { port.drain(milliseconds: 2000) }
+        for line in lines { line.finish(milliseconds: 1000) }
+        monitor.finish()
         for disk in disks { disk.end() }
         for card in cards { card.end() }
-        return end ?? .orderly
+        return end ?? .poweredOff
     }
 
-    /// Ends the machine, whatever the guest is doing. May be called on any thread.
-    public func quit() {
-        reactor.perform { [weak self] in self?.finish(.orderly) }
-    }
-
-    private func finish(_ end: End) {
-        guard self.end == nil else { return }
-        self.end = end
+    private func finish(_ status: ExitStatus, _ cause: ControlEvent.Cause) {
+        guard end == nil else { return }
+        end = status
+        state = .shutdown
+        machine?.holdSoon()
+        monitor.emit(.shutdown(cause))
         reactor.stop()
     }
 
     private func handle(_ event: MachineEvent) {
-        guard end == nil, let machine else { return }
+        guard end == nil else { return }
         switch event {
         case .poweredOff:
-            finish(hasPanicked ? .failed : .orderly)
+            finish(hasPanicked ? .guestFailed : .poweredOff, .guestShutdown)
         case .reset:
-            do {
-                try machine.reset()
-                machine.run()
-            } catch {
-                fail("the machine cannot be reset: \(error)")
-            }
+            restart(.guestReset)
         case .panicked:
             hasPanicked = true
+            monitor.emit(.guestPanicked(.run))
         case .failed(let reason):
             fail(reason)
         }
     }
 
+    /// Back to power-on, and on if it ran.
+    private func restart(_ cause: ControlEvent.Cause) {
+        do {
+            try machine?.reset()
+            hasPanicked = false
+            monitor.emit(.reset(cause))
+            if state == .running { machine?.run() }
+        } catch {
+            fail("the machine cannot be reset: \(error)")
+        }
+    }
+
+    /// The guest cannot go on. A monitor's client may look at it; without one it ends.
     private func fail(_ reason: String) {
         let line = Array("vmlab-vmm: \(configuration.name): \(reason)\n".utf8)
         _ = write(2, line, line.count)
-        finish(.failed)
+        state = .internalError
+        monitor.emit(.stopped)
+        if configuration.monitor == .none { finish(.guestFailed, .hostError) }
     }
+}
+
+extension GuestProcess: ControlledMachine {
+    public var name: String { configuration.name }
+    public var status: RunState { state }
+    public var threadIDs: [Int32] { machine?.threadIDs ?? [] }
+
+    public func stop(_ completion: @escaping ControlCompletion) {
+        if state == .running {
+            machine?.hold()
+            state = .paused
+            monitor.emit(.stopped)
+        }
+        completion(.success(()))
+    }
+
+    public func resume(_ completion: @escaping ControlCompletion) {
+        guard state != .internalError else {
+            return completion(.failure(ControlFailure("Resetting the Virtual Machine is required")))
+        }
+        if state == .paused {
+            machine?.noteClockWasStopped()
+            machine?.run()
+            state = .running
+            monitor.emit(.resumed)
+        }
+        completion(.success(()))
+    }
+
+    public func reset(_ completion: @escaping ControlCompletion) {
+        if state == .internalError { state = .running }
+        restart(.systemReset)
+        completion(.success(()))
+    }
+
+    public func powerButton() {
+        power?.pressPowerButton()
+        monitor.emit(.powerButton)
+    }
+
+    public func quit() { finish(.poweredOff, .quit) }
 }
