@@ -107,7 +107,7 @@ struct DeclaredImage {
             disks.append(ImageDisk(path: disk, format: format(disk), serial: "vmlab-disk", readOnly: false))
         }
         let kernel = declaration.kernel ?? built?.kernel
-        let usualWords = kernel == nil || os == .windows ? "" : "console=ttyS0"
+        let usualWords = kernel == nil || os == .windows || isFreestanding ? "" : "console=ttyS0"
         let usualConsole = ConsoleSpec(dialect: os == .windows ? .sac : .sh, announces: false, ports: 1)
         let identity = [declaration.kernel, declaration.initrd, declaration.disk, declaration.firmware].map(stamp)
         return BootableImage(

@@ -25,7 +25,7 @@ struct Disk {
         writeRegister(header, 0)
         writeRegister(header &+ 4, 0)
         writeRegister(header &+ 8, UInt32(truncatingIfNeeded: offset / 512))
-        writeRegister(header &+ 12, UInt32(truncatingIfNeeded: offset / 512 >> 32))
+        writeRegister(header &+ 12, UInt32(truncatingIfNeeded: (offset / 512) >> 32))
         writeRegister(status, 0xff)
         let whole = (count &+ 511) & ~511
         queue.describe(0, address: header, count: 16, isWritten: false, next: 1)

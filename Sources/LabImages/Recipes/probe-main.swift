@@ -38,6 +38,12 @@ struct Settings {
     }
 }
 
-@c public func probe_exception(_ vector: UInt, _ frame: UInt) {
-    Power.panic("exception ", number: vector)
+/// `top` is the word on top of the exception's frame: the address, or the error code of exceptions that have one.
+@c public func probe_exception(_ vector: UInt, _ top: UInt) {
+    console.write("exception ")
+    console.write(Bytes(decimal: Int(vector)))
+    console.write(", top of its frame: ")
+    console.write(Bytes(decimal: Int(bitPattern: top)))
+    console.write("\n")
+    Power.panic("the probe took an exception")
 }

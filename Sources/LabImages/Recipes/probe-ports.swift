@@ -47,13 +47,9 @@ enum Power {
         stop()
     }
 
-    static func panic(_ reason: StaticString, number: UInt? = nil) -> Never {
+    static func panic(_ reason: StaticString) -> Never {
         console.write("Kernel panic - not syncing: ")
         console.write(reason)
-        if let number {
-            let digits = Bytes(decimal: Int(number))
-            console.write(digits)
-        }
         console.write("\n")
         outb(0x505, 1)
         stop()
