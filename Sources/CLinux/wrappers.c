@@ -40,6 +40,8 @@ int vmlab_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int vmlab_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC); }
 
+int vmlab_thread_id(void) { return gettid(); }
+
 void vmlab_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
 int vmlab_cpu_count(void) {

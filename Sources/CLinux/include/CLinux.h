@@ -52,12 +52,18 @@ int vmlab_open_tap(const char *name);
 
 int vmlab_pipe(int ends[2]);                  // close-on-exec
 int vmlab_accept(int listener);               // close-on-exec
+int vmlab_thread_id(void);                    // the calling thread's, as the kernel and QMP count them
 void vmlab_name_thread(const char *name);     // the calling thread, at most 15 bytes
 
 // A signal handler may only do async-signal-safe things, which Swift cannot promise: these two write the number of
 // each signal as one byte to `descriptor`. An ignored signal stays ignored (nohup). Return -1 and set errno.
 int vmlab_watch_signal(int number, int descriptor);
 int vmlab_unwatch_signal(int number);
+
+// Sets a terminal to raw mode and restores it: by the second function, at exit, and from the handlers of the signals of a
+// crash, where only async-signal-safe code may run. The first returns -1 and sets errno when `file` is no terminal.
+int vmlab_terminal_raw(int file);
+void vmlab_terminal_restore(void);
 
 // The macro CPU_COUNT is not imported: CPUs that this process may run on, at least 1.
 int vmlab_cpu_count(void);

@@ -62,8 +62,14 @@ public final class Machine: Sendable {
     /// How often the processors have left the guest for us.
     public var exitCount: UInt64 { runners.reduce(0) { $0 + $1.exitCount } }
 
+    /// The host's thread of each processor.
+    public var threadIDs: [Int32] { runners.map(\.threadID) }
+
     /// Lets the processors run.
     public func run() { gate.run() }
+
+    /// Asks the processors to hold; may be called on any thread, a processor's too.
+    func holdSoon() { gate.hold() }
 
     /// Holds the processors; returns when all are held.
     public func hold() { gate.holdAndWait() }
@@ -90,6 +96,10 @@ public final class Machine: Sendable {
 }
 
 /// A device that a machine's reset takes back to its state at power-on.
-public protocol Resettable: Sendable {
+protocol Resettable: Sendable {
     func reset()
 }
+
+extension UART16550: Resettable {}
+extension PowerRegisters: Resettable {}
+extension VirtioMMIOTransport: Resettable {}

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import HostSystem
 import KVM
@@ -16,9 +17,13 @@ final class VCPURunner: @unchecked Sendable {
     private let onEvent: @Sendable (MachineEvent) -> Void
     private let powerOn: PowerOnState
     private let exits = Atomic<UInt64>(0)
+    private let threadNumber = Atomic<Int32>(0)
 
     /// How often it has left the guest for us.
     var exitCount: UInt64 { exits.load(ordering: .relaxed) }
+
+    /// The host's number of its thread; 0 before it has started.
+    var threadID: Int32 { threadNumber.load(ordering: .relaxed) }
 
     /// Takes over a vCPU that has not run yet.
     init(
@@ -38,6 +43,7 @@ final class VCPURunner: @unchecked Sendable {
     /// Starts the thread, which waits at the gate.
     func start() throws(SystemCallError) {
         let thread = try HostThread("vcpu\(number)") { [self] in
+            threadNumber.store(vmlab_thread_id(), ordering: .relaxed)
             while gate.pass() { runUntilInterrupted() }
         }
         gate.add(thread, vcpu.kicker)
