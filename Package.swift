@@ -72,7 +72,7 @@ let package = Package(
         tests(of: "HostSystem", ["LabTestSupport"]),
         tests(of: "YAMLTree"),
         tests(of: "JSONText"),
-        tests(of: "VirtualHardware", ["HostSystem"]),
+        tests(of: "VirtualHardware", ["HostSystem", "LabTestSupport", "CLinux"]),
         tests(of: "MicroVM", ["JSONText", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree"], exclude: ["Fixtures"]),

@@ -13,7 +13,7 @@ private nonisolated(unsafe) let file: Int32 = {
     return number
 }()
 private let path = "/proc/self/fd/\(file)"
-private nonisolated(unsafe) let memory = try! GuestMemory(ranges: [0..<MachineLayout.leastMemory])
+private let memory = try! GuestMemory(ranges: [0..<MachineLayout.leastMemory])
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {

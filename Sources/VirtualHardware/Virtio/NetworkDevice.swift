@@ -60,30 +60,34 @@ public final class NetworkDevice: VirtioDevice, @unchecked Sendable {
 
     public func activate(_ queues: [Virtqueue?], features: UInt64, interrupt: VirtioInterrupt) {
         guard queues.count == 2 else { return }
-        state.withLock { $0.active = Active(receive: queues[0], transmit: queues[1], interrupt: interrupt) }
-        listen(true)
+        state.withLock { state in
+            state.active = Active(receive: queues[0], transmit: queues[1], interrupt: interrupt)
+            listen(true)
+        }
     }
 
     public func reset() {
-        listen(false)
         state.withLock { state in
+            listen(false)
             state.active = nil
             state.waiting = nil
         }
     }
 
     public func notify(queue: Int) {
-        if queue == 0 { listen(true) } else { transmit() }
+        // A frame that waits here would not wake the reactor: it is delivered now.
+        if queue == 0 { receive() } else { transmit() }
     }
 
-    /// A card without buffers does not look for frames: they wait in the socket, and nobody spins.
+    /// A card without buffers does not look for frames: they wait in the socket, and nobody spins. Under the lock, so that
+    /// the last word is that of whoever looked last.
     private func listen(_ listens: Bool) {
         if let watch { reactor.update(watch, to: listens ? .readable : []) }
     }
 
     private func receive() {
-        let hasRoom = state.withLock { state -> Bool in
-            guard var active = state.active, var queue = active.receive else { return false }
+        state.withLock { state in
+            guard var active = state.active, var queue = active.receive else { return listen(false) }
             do throws(VirtqueueError) {
                 var hasRoom = true
                 for _ in 0..<Self.frameBudget {
@@ -101,14 +105,13 @@ public final class NetworkDevice: VirtioDevice, @unchecked Sendable {
                 active.interrupt.signal(for: &queue)
                 active.receive = queue
                 state.active = active
-                return hasRoom
+                listen(hasRoom)
             } catch {
                 active.interrupt.fail()
                 state.active = nil
-                return false
+                listen(false)
             }
         }
-        if !hasRoom { listen(false) }
     }
 
     private func nextFrame(_ dropped: inout UInt64) -> [UInt8]? {
