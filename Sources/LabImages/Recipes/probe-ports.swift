@@ -39,7 +39,7 @@ let channel = SerialPort(base: 0x2f8)
 enum Power {
     static func off() -> Never {
         outb(0x600, 0x34)
-        outb(0x605, 0x20)
+        outw(0x604, 0x2000)
         stop()
     }
 
