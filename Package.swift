@@ -45,7 +45,7 @@ let package = Package(
         library("GuestConsole", ["Diagnostics"]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
-        library("MicroVM", ["KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"]),
+        library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"]),
         library("LabSpec", ["YAMLTree", "Diagnostics"]),
         library("LabResults", ["Diagnostics"]),
         library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),

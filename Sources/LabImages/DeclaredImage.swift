@@ -19,7 +19,8 @@ struct DeclaredImage {
         let memory = declaration.memory ?? base?.memory ?? .mebibytes(512)
         let minimum = base?.minimumMemory ?? .mebibytes(32)
         return ImageFacts(
-            os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), isFreestanding: isFreestanding)
+            os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), isFreestanding: isFreestanding,
+            hasKernel: declaration.firmware == nil && (declaration.kernel != nil || base != nil))
     }
 
     /// A kernel of the lab's own is taken for an operating system's.

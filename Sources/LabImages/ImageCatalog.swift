@@ -87,7 +87,7 @@ public struct ImageCatalog: Sendable {
 
 extension Recipe {
     /// What a plan needs to know of it.
-    var facts: ImageFacts {
+    public var facts: ImageFacts {
         ImageFacts(
             os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding)
     }

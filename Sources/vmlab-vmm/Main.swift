@@ -2,8 +2,9 @@ import Glibc
 import MicroVM
 
 @main
-struct Main {
+struct VMM {
     static func main() {
-        exit(VMM.main(Array(CommandLine.arguments.dropFirst())).rawValue)
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        exit(VMMProcess.main(arguments) { try GuestProcess($0).run() }.rawValue)
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import HostSystem
 import LabTestSupport
@@ -133,5 +134,28 @@ struct StreamTests {
         #expect(keys.typed(Array("hd".utf8)) == .init(bytes: Array("d".utf8), wantsHelp: true))
         #expect(keys.typed([1, 0x7a, 1]) == .init())
         #expect(keys.typed(Array("x".utf8)) == .init(wantsQuit: true))
+    }
+}
+
+@Suite("Signals of a machine's process", .serialized)
+struct SignalTests {
+    @Test("A signal is an event of the reactor")
+    func signals() async throws {
+        let heard = Completion<Int32>()
+        let reactor = try Reactor()
+        // A signal that nobody here uses; the thread that is sent it is the one that listens.
+        let ended = Completion<Void>()
+        Thread.detachNewThread {
+            let port = try? SignalPort([SIGWINCH], reactor: reactor) { number in
+                heard.fulfil(number)
+                reactor.stop()
+            }
+            pthread_kill(pthread_self(), SIGWINCH)
+            reactor.run()
+            withExtendedLifetime(port) {}
+            ended.fulfil(())
+        }
+        #expect(try await withDeadline(.now + .seconds(20)) { try await heard.wait() } == SIGWINCH)
+        await ended.value()
     }
 }

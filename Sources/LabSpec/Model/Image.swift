@@ -154,15 +154,19 @@ public struct ImageFacts: Sendable, Hashable {
     public var minimumMemory: ByteCount
     /// Whether its kernel is a program of its own rather than an operating system's.
     public var isFreestanding: Bool
+    /// Whether it boots a kernel of its own, without firmware.
+    public var hasKernel: Bool
 
     /// Facts as given.
     public init(
-        os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount, isFreestanding: Bool = false
+        os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount, isFreestanding: Bool = false,
+        hasKernel: Bool = true
     ) {
         self.os = os
         self.defaultMemory = defaultMemory
         self.minimumMemory = minimumMemory
         self.isFreestanding = isFreestanding
+        self.hasKernel = hasKernel
     }
 }
 

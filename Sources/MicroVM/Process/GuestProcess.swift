@@ -16,7 +16,7 @@ public final class GuestProcess: @unchecked Sendable {
     private var disks: [BlockDevice] = []
     private var cards: [NetworkDevice] = []
     private var power: PowerRegisters?
-    private var signals: SignalDescriptor?
+    private var signals: SignalPort?
     private var end: ExitStatus?
     private var state = RunState.paused
     private var hasPanicked = false
@@ -26,7 +26,8 @@ public final class GuestProcess: @unchecked Sendable {
         self.configuration = configuration
         reactor = try Reactor()
         monitor = try QMPServer(configuration.monitor, reactor: reactor)
-        signals = try SignalDescriptor([SIGTERM, SIGINT, SIGHUP])
+        // Before there are threads that must not hear them.
+        signals = try SignalPort(reactor: reactor) { [weak self] _ in self?.finish(.poweredOff, .signal) }
         let loader = try GuestLoader(
             kernel: configuration.kernel, initrd: configuration.initrd, commandLine: configuration.cmdline)
         var assembly = try MachineAssembly.make(memory: configuration.memory, processors: configuration.cpus)
@@ -116,12 +117,6 @@ public final class GuestProcess: @unchecked Sendable {
 
     /// Runs the guest to its end and says how it ended.
     public func run() throws -> ExitStatus {
-        if let signals {
-            _ = try reactor.watch(signals.number) { [weak self] _ in
-                signals.drain()
-                self?.finish(.poweredOff, .signal)
-            }
-        }
         try monitor.start(self)
         machine?.run()
         state = .running
