@@ -7,6 +7,10 @@ inline_ void outb(unsigned short port, unsigned char value) {
     __asm__ volatile("outb %0, %1" : : "a"(value), "d"(port) : "memory");
 }
 
+inline_ void outw(unsigned short port, unsigned short value) {
+    __asm__ volatile("outw %0, %1" : : "a"(value), "d"(port) : "memory");
+}
+
 inline_ unsigned char inb(unsigned short port) {
     unsigned char value;
     __asm__ volatile("inb %1, %0" : "=a"(value) : "d"(port) : "memory");

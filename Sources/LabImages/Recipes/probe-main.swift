@@ -16,12 +16,14 @@ struct Settings {
     }
 }
 
-@c public func probe_main(_ zeroPage: UInt) {
-    let pointer = UInt(readRegister(zeroPage &+ 0x228))
-    let start = UnsafeMutablePointer<UInt8>(bitPattern: pointer == 0 ? zeroPage : pointer).unsafelyUnwrapped
-    var length = 0
-    while pointer != 0, length < 2048, start[length] != 0 { length &+= 1 }
-    let settings = Settings(Bytes(start: start, count: length))
+/// `place` is where the address of the kernel's command line is kept.
+@c public func probe_main(_ place: UInt) {
+    var line = Bytes("")
+    if let start = UnsafeMutablePointer<UInt8>(bitPattern: UInt(readRegister(place))) {
+        line = Bytes(start: start, count: 2048)
+        line.count = line.index(of: 0)
+    }
+    let settings = Settings(line)
 
     console.start(interrupts: false)
     Interrupts.start()

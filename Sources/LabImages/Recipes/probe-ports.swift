@@ -35,15 +35,17 @@ let console = SerialPort(base: 0x3f8)
 /// The command channel.
 let channel = SerialPort(base: 0x2f8)
 
-/// What ends the machine, at the ports of vmlab's monitor.
+/// What ends the machine: the ports of vmlab's monitor, then those of QEMU's q35, which each ignores of the other.
 enum Power {
     static func off() -> Never {
         outb(0x600, 0x34)
+        outw(0x604, 0x2000)
         stop()
     }
 
     static func reset() -> Never {
         outb(0x602, 1)
+        outb(0x64, 0xfe)
         stop()
     }
 

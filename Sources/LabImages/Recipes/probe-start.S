@@ -1,13 +1,58 @@
-// The probe's entry and its exceptions: what Swift cannot say. 64-bit long mode, the low 4 GiB mapped one to one,
-// RSI = the zero page of the Linux boot protocol.
+// The probe's entries and its exceptions: what Swift cannot say.
 
     .text
+    .code32
+// QEMU's way in, by the PVH boot protocol: protected mode, EBX = hvm_start_info, whose 24th byte begins the address of
+// the command line. Maps the low 4 GiB one to one in pages of 2 MiB and goes on in long mode.
+pvhStart:
+    cli
+    cld
+    mov %ebx, %esi
+    movl $(pageTables + 0x1003), pageTables
+    mov $(pageTables + 0x2003), %eax
+    mov $(pageTables + 0x1000), %edi
+1:  mov %eax, (%edi)
+    add $8, %edi
+    add $0x1000, %eax
+    cmp $(pageTables + 0x1020), %edi
+    jne 1b
+    mov $0x83, %eax
+    mov $(pageTables + 0x2000), %edi
+1:  mov %eax, (%edi)
+    add $8, %edi
+    add $0x200000, %eax
+    jnc 1b
+    mov %cr4, %eax
+    or $0x20, %eax
+    mov %eax, %cr4
+    mov $pageTables, %eax
+    mov %eax, %cr3
+    mov $0xc0000080, %ecx
+    rdmsr
+    or $0x100, %eax
+    wrmsr
+    mov %cr0, %eax
+    or $0x80000000, %eax
+    mov %eax, %cr0
+    lgdt descriptorTablePointer
+    ljmp $0x10, $1f
+    .code64
+1:  mov $0x18, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    mov %esi, %esi
+    lea 24(%rsi), %rdi
+    jmp start
+
+// The way in by the Linux boot protocol: long mode, the low 4 GiB mapped one to one, RSI = the zero page.
     .globl _start
 _start:
     cli
     cld
+    lea 0x228(%rsi), %rdi
+start:
     lea stackTop(%rip), %rsp
-    mov %rsi, %rdi
     xor %ebp, %ebp
     call probe_main
 1:  hlt
@@ -137,8 +182,24 @@ memset:
     jmp 1b
 3:  ret
 
+    .section .rodata
+    .balign 8
+descriptorTable:
+    .quad 0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+descriptorTablePointer:
+    .short 31
+    .long descriptorTable
+
+    .section .note.pvh, "a", @note
+    .balign 4
+    .long 4, 4, 18
+    .asciz "Xen"
+    .long pvhStart
+
     .bss
-    .balign 16
+    .balign 4096
+pageTables:
+    .space 0x6000
     .space 0x20000
 stackTop:
 rescue: .quad 0
