@@ -43,7 +43,8 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     static func findings() async -> [Finding] {
-        [kvm(), await qemu(), memory(), processors(), files(), cache()] + tools()
+        [kvm(), await qemu(), monitor()] + backends() + [memory(), processors(), files(), cache()]
+            + tools()
     }
 
     private static func kvm() -> Finding {
@@ -73,6 +74,23 @@ struct DoctorVerb: AsyncParsableCommand {
             let problem = error as? Diagnostic
             return Finding(
                 level: .bad, subject: "QEMU", text: problem?.message ?? "\(error)", remedy: problem?.remedy)
+        }
+    }
+
+    private static func monitor() -> Finding {
+        guard let path = MicroVMBackend.monitorPath else {
+            return Finding(
+                level: .limited, subject: "vmlab-vmm", text: "the built-in backend's program is not beside vmlab",
+                remedy: "`make build` builds it; VMLAB_VMM may name another place")
+        }
+        return Finding(level: .good, subject: "vmlab-vmm", text: "\(path), the built-in backend")
+    }
+
+    /// Which backend guests of each image get.
+    private static func backends() -> [Finding] {
+        let selection = BackendSelection(override: nil)
+        return ImageCatalog.standard.recipes.map {
+            Finding(level: .good, subject: "image \($0.name)", text: selection.explanation(for: $0.facts))
         }
     }
 

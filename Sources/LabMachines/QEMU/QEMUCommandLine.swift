@@ -1,3 +1,4 @@
+import JSONText
 import LabEngine
 import LabSpec
 

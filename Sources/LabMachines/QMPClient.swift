@@ -1,4 +1,5 @@
 import HostSystem
+import JSONText
 import Synchronization
 
 /// Why a QMP command has no answer.
@@ -123,7 +124,7 @@ final class QMPClient: Sendable {
     func close() { fail(.closed) }
 
     private func take(_ line: [UInt8]) throws {
-        guard let message = try? JSONValue.parse(line) else {
+        guard let message = try? JSONValue(parsing: line) else {
             throw QMPError.malformed("a line that is not JSON: \(String(decoding: line.prefix(80), as: UTF8.self))")
         }
         if message["QMP"] != nil {

@@ -5,7 +5,7 @@ import LabEngine
 import Synchronization
 
 /// A guest in a QEMU of its own.
-final class QEMUMachine: Machine {
+final class SupervisedMachine: Machine {
     let console: any ByteChannel
     let commands: any ByteChannel
     let events: AsyncStream<MachineEvent>
