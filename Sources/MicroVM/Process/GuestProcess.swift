@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import HostSystem
+import KVM
 import Synchronization
 import VirtualHardware
 
@@ -118,6 +119,7 @@ public final class GuestProcess: @unchecked Sendable {
     /// Runs the guest to its end and says how it ended.
     public func run() throws -> ExitStatus {
         try monitor.start(self)
+        if configuration.sandbox { try confine() }
         machine?.run()
         state = .running
         reactor.run()
@@ -127,6 +129,15 @@ public final class GuestProcess: @unchecked Sendable {
         for disk in disks { disk.end() }
         for card in cards { card.end() }
         return end ?? .poweredOff
+    }
+
+    /// Gives up what a running machine does not need. Sockets with a path are removed in the end, which takes their folders.
+    private func confine() throws {
+        let folders = configuration.socketPaths.map { path in
+            path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        }
+        _ = try Sandbox.confineFiles(to: Set(folders).sorted().map { Sandbox.Place($0, isWritable: true) })
+        try Sandbox.confineCalls(.running(ioctls: RunTimeRequests.all, opensFiles: !folders.isEmpty))
     }
 
     private func finish(_ status: ExitStatus, _ cause: ControlEvent.Cause) {
