@@ -6,14 +6,19 @@ public final class FrameSocket: Sendable {
     private let descriptor: OwnedDescriptor
     /// A socket file of ours to remove in the end.
     private let path: String?
+    /// Where frames go; nil when the descriptor knows.
+    private let remote: UnixAddress?
 
     /// The descriptor, for watching; valid as long as this object lives.
     public var number: Int32 { descriptor.number }
 
-    private init(_ descriptor: consuming OwnedDescriptor, path: String?) throws(SystemCallError) {
+    private init(_ descriptor: consuming OwnedDescriptor, path: String?, remote: consuming UnixAddress? = nil)
+        throws(SystemCallError)
+    {
         try descriptor.setNonBlocking()
         self.descriptor = descriptor
         self.path = path
+        self.remote = remote
     }
 
     deinit {
@@ -21,19 +26,14 @@ public final class FrameSocket: Sendable {
     }
 
     /// A port of an `EthernetSwitch` or of anything else that speaks frames as unix datagrams: bound at `local`, sending to
-    /// `remote`, which must be there.
+    /// `remote`; what is sent while nobody is there is lost.
     public static func segment(local: String, remote: String) throws(SystemCallError) -> FrameSocket {
         let here = try UnixAddress(local)
         let there = try UnixAddress(remote)
         let socket = try StreamSocket.makeSocket(SOCK_DGRAM)
         try systemCall("bind", local) { here.with { bind(socket.number, $0, $1) } }
-        do throws(SystemCallError) {
-            try systemCall("connect", remote) { there.with { connect(socket.number, $0, $1) } }
-        } catch {
-            unlink(local)
-            throw error
-        }
-        return try FrameSocket(socket, path: local)
+        // Not connected: a connected socket takes datagrams from its peer alone, and a switch answers from other sockets.
+        return try FrameSocket(socket, path: local, remote: there)
     }
 
     /// A TAP interface of the host, which must exist and belong to this user.
@@ -45,7 +45,12 @@ public final class FrameSocket: Sendable {
 
     /// Sends a frame. False when it was lost: nobody there, or no room.
     public func send(_ frame: UnsafeRawBufferPointer) -> Bool {
-        Glibc.write(descriptor.number, frame.baseAddress, frame.count) == frame.count
+        let sent =
+            switch remote {
+            case .some(let there): there.with { sendto(descriptor.number, frame.baseAddress, frame.count, 0, $0, $1) }
+            case .none: Glibc.write(descriptor.number, frame.baseAddress, frame.count)
+            }
+        return sent == frame.count
     }
 
     /// Receives a frame; nil when none has come. What is longer than the buffer is cut.
