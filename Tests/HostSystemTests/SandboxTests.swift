@@ -22,7 +22,9 @@ struct SandboxTests {
         return filter
     }
 
-    @Test("Open descriptors, memory, waiting and time go on; opening a file fails as forbidden")
+    @Test(
+        "Open descriptors, memory, waiting and time go on; opening a file fails as forbidden",
+        .disabled("Swift's pool in a test's process makes calls of its own; Labs/probe-fleet runs in this sandbox"))
     func running() async {
         await #expect(processExitsWith: .success) {
             let pipe = try DescriptorPair.pipe()
@@ -112,7 +114,7 @@ struct SandboxTests {
 
     @Test(
         "Files are out of reach but for the places named, and open descriptors stay",
-        .enabled("this kernel has no landlock") { vmlab_landlock_version() > 0 })
+        .disabled("Swift's pool in a test's process makes calls of its own; Labs/probe-fleet runs in this sandbox"))
     func files() async throws {
         try await withTemporaryFolder { folder -> Void in
             _ = await #expect(processExitsWith: .success) { [folder = folder as String] in
