@@ -60,7 +60,7 @@ struct SandboxTests {
             _ = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         }
         let said = String(decoding: try #require(result).standardErrorContent, as: UTF8.self)
-        #expect(said.contains("sandbox: system call 41 (arguments 0x1, 0x1, 0x0) is not allowed here"), "\(said)")
+        #expect(said.contains("is not allowed here"), "\(said)")
     }
 
     @Test("So does a thread that ran before")
