@@ -53,7 +53,10 @@ let package = Package(
             "LabImages", ["LabSpec", "HostSystem", "Diagnostics"], resources: [.embedInCode("Recipes")]),
         library(
             "LabMachines",
-            ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSONText", "Diagnostics"]),
+            [
+                "LabEngine", "LabSpec", "LabImages", "GuestConsole", "MicroVM", "HostSystem", "JSONText",
+                "Diagnostics",
+            ]),
         library(
             "LabCommands",
             [
@@ -76,7 +79,9 @@ let package = Package(
         tests(of: "LabResults", exclude: ["Fixtures"]),
         tests(of: "LabEngine", ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "HostSystem"]),
         tests(of: "LabImages", ["LabSpec", "HostSystem"]),
-        tests(of: "LabMachines", ["JSONText", "LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),
+        tests(
+            of: "LabMachines",
+            ["JSONText", "MicroVM", "LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(
             name: "LabTests",

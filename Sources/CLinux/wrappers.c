@@ -6,12 +6,15 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 int vmlab_punch_hole(int file, int64_t length) {
     return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length);
 }
+
+int vmlab_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 int vmlab_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 

@@ -18,7 +18,14 @@ struct DeclaredImage {
     var facts: ImageFacts {
         let memory = declaration.memory ?? base?.memory ?? .mebibytes(512)
         let minimum = base?.minimumMemory ?? .mebibytes(32)
-        return ImageFacts(os: os, defaultMemory: memory, minimumMemory: min(minimum, memory))
+        return ImageFacts(
+            os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), start: start)
+    }
+
+    private var start: ImageStart {
+        if declaration.firmware != nil { return .firmware }
+        if declaration.kernel != nil { return .linuxKernel }
+        return base?.facts.start ?? .firmware
     }
 
     // MARK: Checks

@@ -71,5 +71,9 @@ public struct ImageCatalog: Sendable {
 
 extension Recipe {
     /// What a plan needs to know of it.
-    var facts: ImageFacts { ImageFacts(os: os, defaultMemory: memory, minimumMemory: minimumMemory) }
+    public var facts: ImageFacts {
+        ImageFacts(
+            os: os, defaultMemory: memory, minimumMemory: minimumMemory,
+            start: isFreestanding ? .freestanding : .linuxKernel)
+    }
 }

@@ -18,7 +18,8 @@ private let allowedImports: [String: Set<String>] = [
     "LabEngine": ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"],
     "LabImages": ["LabSpec", "HostSystem", "Diagnostics"],
     "LabMachines": [
-        "LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSONText", "Diagnostics",
+        "LabEngine", "LabSpec", "LabImages", "GuestConsole", "MicroVM", "HostSystem", "JSONText",
+        "Diagnostics",
     ],
     "LabCommands": [
         "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "Diagnostics",

@@ -43,6 +43,9 @@ int vmlab_pidfd_reap(int pidfd, int *code, int *status);
 // fallocate needs _GNU_SOURCE too: gives the blocks of a sparse file's first `length` bytes back. -1 and errno on failure.
 int vmlab_punch_hole(int file, int64_t length);
 
+// memfd_create needs _GNU_SOURCE too: a file without a name, close-on-exec. -1 and errno on failure.
+int vmlab_memory_file(const char *name);
+
 // pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
 int vmlab_pipe(int ends[2]);                  // close-on-exec
 int vmlab_accept(int listener);               // close-on-exec

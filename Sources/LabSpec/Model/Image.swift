@@ -147,13 +147,29 @@ public struct ImageFacts: Sendable, Hashable {
     public var defaultMemory: ByteCount
     /// RAM below which it is known not to boot.
     public var minimumMemory: ByteCount
+    /// How it comes up.
+    public var start: ImageStart
 
     /// Facts as given.
-    public init(os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount) {
+    public init(
+        os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount, start: ImageStart = .linuxKernel
+    ) {
         self.os = os
         self.defaultMemory = defaultMemory
         self.minimumMemory = minimumMemory
+        self.start = start
     }
+}
+
+/// How an image comes up: what decides which backends can run it.
+public enum ImageStart: Sendable, Hashable {
+    /// The machine loads a Linux kernel.
+    case linuxKernel
+    /// The machine loads a small program without an operating system. It runs on any `/dev/kvm`, also on one that interprets
+    /// kernel-mode code.
+    case freestanding
+    /// Firmware finds something to boot on a disk.
+    case firmware
 }
 
 /// A disk file of an image.
