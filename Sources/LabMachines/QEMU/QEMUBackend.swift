@@ -36,7 +36,6 @@ public struct QEMUBackend: MachineBackend {
     /// Throws a `Diagnostic` with the Debian package when QEMU or qemu-img is missing.
     public init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) throws {
         try Tool.require(["qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"])
-        executable = Tool.find("qemu-system-x86_64") ?? "/usr/bin/qemu-system-x86_64"
         let accelerator: QEMUCommandLine.Accelerator
         switch acceleration {
         case .emulated: accelerator = .tcg
@@ -44,6 +43,13 @@ public struct QEMUBackend: MachineBackend {
         case .automatic:
             if case .hardware = probe ?? KVMProbe.run() { accelerator = .kvm } else { accelerator = .tcg }
         }
+        self.init(
+            executable: Tool.find("qemu-system-x86_64") ?? "/usr/bin/qemu-system-x86_64", accelerator: accelerator)
+    }
+
+    /// A backend whose QEMU is this program.
+    init(executable: String, accelerator: QEMUCommandLine.Accelerator) {
+        self.executable = executable
         commandLine = QEMUCommandLine(accelerator: accelerator)
     }
 
