@@ -18,8 +18,9 @@ PACKAGES := liblua5.4-dev libyaml-dev pkg-config \
 demo: build ## builds everything and runs a real lab of Linux and Windows-like guests
 	$(VMLAB) run Labs/quickstart/lab.yaml
 
-build: deps ## builds the release binary
+build: deps ## builds the release binaries, which belong side by side
 	$(SWIFT) build -c release --product vmlab
+	$(SWIFT) build -c release --product vmlab-vmm
 
 # Unit tests first, together; then the tests that boot guests, one at a time.
 test: deps $(PYTHON) ## builds and runs every test, the ones that boot guests too

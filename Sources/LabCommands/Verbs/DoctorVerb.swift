@@ -43,18 +43,22 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     static func findings() async -> [Finding] {
-        [kvm(), await qemu(), memory(), processors(), files(), cache()] + tools()
+        let probe = KVMProbe.run()
+        let builtIn = builtIn()
+        let onlyQEMU = if case .hardware = probe { builtIn.level != .good } else { true }
+        return [kvm(probe), builtIn, await qemu(isNeeded: onlyQEMU)] + images()
+            + [memory(), processors(), files(), cache()] + tools()
     }
 
-    private static func kvm() -> Finding {
-        switch KVMProbe.run() {
+    private static func kvm(_ probe: KVMProbe) -> Finding {
+        switch probe {
         case .hardware(let speed):
             Finding(level: .good, subject: "KVM", text: "hardware, \(perSecond(speed)) in kernel mode; guests use it")
         case .interpreted(let speed):
             Finding(
                 level: .limited, subject: "KVM",
-                text:
-                    "/dev/kvm interprets kernel-mode code (\(perSecond(speed))); guests run emulated by QEMU, which is faster",
+                text: "/dev/kvm interprets kernel-mode code (\(perSecond(speed))): good for freestanding guests; "
+                    + "Linux runs emulated by QEMU, which is faster",
                 remedy:
                     "use a host whose KVM has hardware support; inside a virtual machine, enable nested virtualization")
         case .unavailable(let reason, let remedy):
@@ -62,7 +66,15 @@ struct DoctorVerb: AsyncParsableCommand {
         }
     }
 
-    private static func qemu() async -> Finding {
+    private static func builtIn() -> Finding {
+        do throws(Diagnostic) {
+            return Finding(level: .good, subject: "built-in monitor", text: try MicroVMBackend().executable)
+        } catch {
+            return Finding(level: .limited, subject: "built-in monitor", text: error.message, remedy: error.remedy)
+        }
+    }
+
+    private static func qemu(isNeeded: Bool) async -> Finding {
         do {
             let backend = try QEMUBackend()
             let version = try await backend.version()
@@ -72,7 +84,24 @@ struct DoctorVerb: AsyncParsableCommand {
         } catch {
             let problem = error as? Diagnostic
             return Finding(
-                level: .bad, subject: "QEMU", text: problem?.message ?? "\(error)", remedy: problem?.remedy)
+                level: isNeeded ? .bad : .limited, subject: "QEMU", text: problem?.message ?? "\(error)",
+                remedy: problem?.remedy)
+        }
+    }
+
+    /// Which backend a guest of each image gets that asks for nothing in particular.
+    private static func images() -> [Finding] {
+        let backends = BackendSelection()
+        return ImageCatalog.standard.recipes.map { recipe in
+            let group = GuestGroup(name: recipe.name, image: recipe.name)
+            let subject = "image \(recipe.name)"
+            do throws(Diagnostic) {
+                let choice = try backends.choice(for: group, image: recipe.facts, hasOutside: false)
+                return Finding(
+                    level: .good, subject: subject, text: "runs on \(choice.backend.name): \(choice.reason)")
+            } catch {
+                return Finding(level: .bad, subject: subject, text: error.message, remedy: error.remedy)
+            }
         }
     }
 
@@ -110,7 +139,7 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     private static func tools() -> [Finding] {
-        let needed = ["tar": "tar", "apt-get": "apt", "dpkg-deb": "dpkg", "qemu-img": "qemu-utils"]
+        let needed = ["tar": "tar", "apt-get": "apt", "dpkg-deb": "dpkg"]
         let missing = needed.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }
         return missing.map {
             Finding(
