@@ -13,12 +13,16 @@ PACKAGES := liblua5.4-dev libyaml-dev pkg-config \
 	qemu-system-x86 qemu-utils cpio lz4 zstd squashfs-tools gcc libc6-dev binutils \
 	busybox-static libxml2-utils python3 python3-venv
 
-.PHONY: demo test build check bench format lint deps clean
+.PHONY: demo nested test test-nested build check bench format lint deps clean
 
 demo: build ## builds everything and runs a real lab of Linux and Windows-like guests
 	$(VMLAB) run Labs/quickstart/lab.yaml
 
-build: deps ## builds the release binaries, which belong side by side
+nested: build ## runs labs inside a guest that has a /dev/kvm like hardware's, on any host
+	Labs/nested-kvm/build-disk
+	$(VMLAB) run Labs/nested-kvm/lab.yaml
+
+build: deps ## builds the release binary
 	$(SWIFT) build -c release --product vmlab
 	$(SWIFT) build -c release --product vmlab-vmm
 
@@ -26,8 +30,13 @@ build: deps ## builds the release binaries, which belong side by side
 test: deps $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip LabTests
-	.build/debug/vmlab images build debian wine
+	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter LabTests
+
+test-nested: deps ## builds, then tests the built-in backend against real guests in a nested guest
+	$(SWIFT) build --build-tests
+	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
+	$(SWIFT) test --skip-build --filter NestedTests
 
 check: lint ## formatting, warnings as errors, the import table
 	$(SWIFT) build --build-tests

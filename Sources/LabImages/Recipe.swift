@@ -24,7 +24,7 @@ public struct Recipe: Sendable {
     public let memory: ByteCount
     /// RAM below which it is known not to boot.
     public let minimumMemory: ByteCount
-    /// Whether its kernel is a program without an operating system (`# freestanding: yes`).
+    /// Whether its kernel is a program of its own rather than an operating system's.
     public let isFreestanding: Bool
     /// A hash of the script and its files: another key is another image.
     public let key: String

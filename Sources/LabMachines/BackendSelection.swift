@@ -44,33 +44,37 @@ public struct BackendSelection: Sendable {
         }
     }
 
-    /// The backend for a group's guests. `hasOutside` says whether a network of theirs has `nat`.
+    /// The backend for a group's guests.
     ///
     /// Throws what this host lacks, or why the guests cannot run on the backend they ask for, with the remedy.
     public func backend(
-        for group: GuestGroup, image: ImageFacts, hasOutside: Bool
+        for group: GuestGroup, of image: ImageFacts, in lab: Lab
     ) throws(Diagnostic) -> any MachineBackend {
-        try choice(for: group, image: image, hasOutside: hasOutside).backend
+        try choice(for: group, of: image, obstacle: MicroVMObstacle(group, of: image, in: lab)).backend
     }
 
-    /// The backend for a group's guests and the reason. Throws as `backend` does.
-    public func choice(for group: GuestGroup, image: ImageFacts, hasOutside: Bool) throws(Diagnostic) -> Choice {
-        let wanted = override ?? group.backend
-        let obstacle = MicroVMObstacle(group, image: image, hasOutside: hasOutside)
-        switch wanted {
-        case .qemu: return Choice(backend: try qemu.get(), reason: "it is asked for")
+    /// The backend of a guest of an image that asks for nothing in particular. Throws what this host lacks.
+    public func choice(for image: ImageFacts) throws(Diagnostic) -> Choice {
+        try choice(for: GuestGroup(name: "a guest", image: ""), of: image, obstacle: nil)
+    }
+
+    func choice(
+        for group: GuestGroup, of image: ImageFacts, obstacle: MicroVMObstacle?
+    ) throws(Diagnostic) -> Choice {
+        switch override ?? group.backend {
+        case .qemu: return Choice(backend: try qemu(for: group, of: image), reason: "it is asked for")
         case .kvm:
-            if var problem = obstacle?.diagnostic(group.name) {
-                problem.span = group.span
-                throw problem
-            }
+            if let obstacle { throw obstacle.diagnostic(group.name, at: group.span) }
             return Choice(backend: try usableBuiltIn(), reason: "it is asked for")
         case .auto:
-            guard let reason = obstacle.map({ "the guest \($0.reason)" }) ?? hostObstacle(image) else {
-                return Choice(backend: try builtIn.get(), reason: "this host's /dev/kvm runs it")
+            guard let reason = obstacle.map({ "the built-in backend \($0.reason)" }) ?? hostObstacle(image) else {
+                let reason =
+                    image.isFreestanding
+                    ? "a freestanding guest runs on any /dev/kvm" : "this host's /dev/kvm is hardware"
+                return Choice(backend: try builtIn.get(), reason: reason)
             }
             do throws(Diagnostic) {
-                return Choice(backend: try qemu.get(), reason: reason)
+                return Choice(backend: try qemu(for: group, of: image), reason: reason)
             } catch {
                 var problem = error
                 problem.notes.append("the built-in backend does not serve instead: \(reason)")
@@ -84,17 +88,28 @@ public struct BackendSelection: Sendable {
     private func usableBuiltIn() throws(Diagnostic) -> MicroVMBackend {
         if case .unavailable(let reason, let remedy) = probe {
             throw Diagnostic(
-                .host, "the backend kvm needs /dev/kvm", remedy: "\(remedy); or use `backend: auto`", cause: reason)
+                .host, "the built-in backend needs /dev/kvm", remedy: "\(remedy); or use `backend: qemu`",
+                cause: reason)
         }
         return try builtIn.get()
+    }
+
+    /// QEMU, unless the guest would miss what it has in the built-in machine only: freestanding guests find disks and
+    /// network cards where that puts them, not on a PCI bus.
+    private func qemu(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> QEMUBackend {
+        if image.isFreestanding, !group.disks.isEmpty || !group.networks.isEmpty {
+            throw Diagnostic(
+                .specification, "\(group.name): in QEMU image \(group.image) finds no disks and networks",
+                remedy: "use `backend: auto` or `backend: kvm`, on a host with /dev/kvm", at: group.span)
+        }
+        return try qemu.get()
     }
 
     /// Why this host is better served by QEMU; nil when it is not.
     private func hostObstacle(_ image: ImageFacts) -> String? {
         switch probe {
         case .unavailable: return "this host has no usable /dev/kvm"
-        case .interpreted where image.start != .freestanding:
-            return "this host's /dev/kvm interprets kernel-mode code, on which Linux does not come up"
+        case .interpreted where !image.isFreestanding: return "/dev/kvm here interprets kernels, on which Linux fails"
         case .interpreted, .hardware: break
         }
         if case .failure(let problem) = builtIn { return problem.message }

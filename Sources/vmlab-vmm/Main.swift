@@ -4,6 +4,7 @@ import MicroVM
 @main
 struct VMM {
     static func main() {
-        exit(VMMProcess.main(Array(CommandLine.arguments.dropFirst()), run: run).rawValue)
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        exit(VMMProcess.main(arguments) { try GuestProcess($0).run() }.rawValue)
     }
 }

@@ -10,7 +10,7 @@ private let allowedImports: [String: Set<String>] = [
     "JSONText": [],
     "KVM": ["CKVM", "HostSystem"],
     "VirtualHardware": ["CLinux", "HostSystem"],
-    "MicroVM": ["KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"],
+    "MicroVM": ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"],
     "vmlab-vmm": ["MicroVM"],
     "GuestConsole": ["Diagnostics"],
     "LabSpec": ["YAMLTree", "Diagnostics"],
@@ -18,8 +18,7 @@ private let allowedImports: [String: Set<String>] = [
     "LabEngine": ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"],
     "LabImages": ["LabSpec", "HostSystem", "Diagnostics"],
     "LabMachines": [
-        "LabEngine", "LabSpec", "LabImages", "GuestConsole", "MicroVM", "HostSystem", "JSONText",
-        "Diagnostics",
+        "LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSONText", "Diagnostics",
     ],
     "LabCommands": [
         "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "Diagnostics",

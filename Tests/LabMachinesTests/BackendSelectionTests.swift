@@ -4,6 +4,8 @@ import LabEngine
 import LabSpec
 import Testing
 
+import struct MicroVM.VMConfiguration
+
 @testable import LabMachines
 
 @Suite("Which backend runs a guest")
@@ -28,95 +30,130 @@ struct BackendSelectionTests {
             qemu: hasQEMU ? .success(QEMUBackend(executable: "/qemu", accelerator: accelerator)) : Self.noQEMU)
     }
 
-    private func facts(_ start: ImageStart = .linuxKernel) -> ImageFacts {
-        ImageFacts(os: .linux, defaultMemory: .mebibytes(256), minimumMemory: .mebibytes(32), start: start)
+    private func facts(freestanding: Bool = false, hasKernel: Bool = true) -> ImageFacts {
+        ImageFacts(
+            os: .linux, defaultMemory: .mebibytes(256), minimumMemory: .mebibytes(32), isFreestanding: freestanding,
+            hasKernel: hasKernel)
     }
 
     private func group(
-        _ backend: BackendChoice = .auto, cpus: Int = 1, memory: ByteCount? = nil
+        _ backend: BackendChoice = .auto, cpus: Int = 1, memory: ByteCount? = nil, nested: Bool = false,
+        networks: [String] = []
     ) -> GuestGroup {
-        GuestGroup(name: "lin", image: "debian", memory: memory, cpus: cpus, backend: backend)
+        GuestGroup(
+            name: "lin", image: "debian", memory: memory, cpus: cpus, nested: nested, networks: networks,
+            backend: backend)
+    }
+
+    /// A lab with a network of each kind.
+    private func lab(_ group: GuestGroup) -> Lab {
+        Lab(
+            name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: "/", groups: [group],
+            networks: [NetworkSpec(name: "inside"), NetworkSpec(name: "outside", nat: true)], tasks: [])
     }
 
     @Test(
         "auto: Linux on hardware KVM and freestanding guests on any are the built-in machine's, the rest is QEMU's",
         arguments: [
-            (Self.hardware, ImageStart.linuxKernel, "kvm", "this host's /dev/kvm runs it"),
-            (Self.hardware, .freestanding, "kvm", "this host's /dev/kvm runs it"),
-            (
-                Self.hardware, .firmware, "qemu-kvm",
-                "the guest boots by firmware, which the built-in machine does not have"
-            ),
-            (
-                Self.interpreted, .linuxKernel, "qemu-tcg",
-                "this host's /dev/kvm interprets kernel-mode code, on which Linux does not come up"
-            ),
-            (Self.interpreted, .freestanding, "kvm", "this host's /dev/kvm runs it"),
-            (Self.none, .linuxKernel, "qemu-tcg", "this host has no usable /dev/kvm"),
-            (Self.none, .freestanding, "qemu-tcg", "this host has no usable /dev/kvm"),
+            (Self.hardware, false, "kvm", "this host's /dev/kvm is hardware"),
+            (Self.hardware, true, "kvm", "a freestanding guest runs on any /dev/kvm"),
+            (Self.interpreted, false, "qemu-tcg", "/dev/kvm here interprets kernels, on which Linux fails"),
+            (Self.interpreted, true, "kvm", "a freestanding guest runs on any /dev/kvm"),
+            (Self.none, false, "qemu-tcg", "this host has no usable /dev/kvm"),
+            (Self.none, true, "qemu-tcg", "this host has no usable /dev/kvm"),
         ])
-    func automatic(probe: KVMProbe, start: ImageStart, name: String, reason: String) throws {
-        let choice = try selection(probe).choice(for: group(), image: facts(start), hasOutside: false)
+    func automatic(probe: KVMProbe, freestanding: Bool, name: String, reason: String) throws {
+        let choice = try selection(probe).choice(for: facts(freestanding: freestanding))
         #expect(choice.backend.name == name)
         #expect(choice.reason == reason)
     }
 
-    @Test("auto leaves to QEMU what the built-in machine is not made for")
-    func obstacles() throws {
+    @Test(
+        "What the built-in machine is not made for: auto leaves it to QEMU, kvm is refused",
+        arguments: [
+            ("has no networks with `nat: true`", 1, 256, false, true, ["inside", "outside"]),
+            ("gives a guest at most 16 processors", 17, 256, false, true, []),
+            ("gives a guest at least 32MiB of memory", 1, 31, false, true, []),
+            ("has no processors for `nested: true`", 1, 256, true, true, []),
+            ("boots kernels, not firmware or disks", 1, 256, false, false, []),
+        ] as [(String, Int, UInt64, Bool, Bool, [String])])
+    func obstacles(reason: String, cpus: Int, memory: UInt64, nested: Bool, hasKernel: Bool, networks: [String]) throws
+    {
         let selection = selection(Self.hardware)
-        let outside = try selection.choice(for: group(), image: facts(), hasOutside: true)
-        #expect(outside.backend.name == "qemu-kvm" && outside.reason.contains("`nat`"))
-        let large = try selection.choice(for: group(cpus: 17), image: facts(), hasOutside: false)
-        #expect(large.backend.name == "qemu-kvm" && large.reason.contains("17 vCPUs"))
-        let small = try selection.choice(for: group(memory: .mebibytes(31)), image: facts(), hasOutside: false)
-        #expect(small.backend.name == "qemu-kvm" && small.reason.contains("31MiB"))
+        func group(_ backend: BackendChoice) -> GuestGroup {
+            self.group(backend, cpus: cpus, memory: .mebibytes(memory), nested: nested, networks: networks)
+        }
+        let image = facts(hasKernel: hasKernel)
+        let obstacle = MicroVMObstacle(group(.auto), of: image, in: lab(group(.auto)))
+        #expect(obstacle?.reason == reason)
+        let choice = try selection.choice(for: group(.auto), of: image, obstacle: obstacle)
+        #expect(choice.backend.name == "qemu-kvm" && choice.reason == "the built-in backend \(reason)")
+        let problem = #expect(throws: Diagnostic.self) {
+            try selection.backend(for: group(.kvm), of: image, in: lab(group(.kvm)))
+        }
+        #expect(problem?.category == .specification && problem?.message == "lin: the built-in backend \(reason)")
+        #expect(problem?.remedy == "use `backend: auto` or `backend: qemu` for this guest")
     }
 
-    @Test("kvm is refused where it cannot be, with the remedy")
+    @Test("The limits are the machine's own")
+    func limits() {
+        #expect(VMConfiguration.cpuRange.upperBound == MicroVMObstacle.mostProcessors)
+        #expect(VMConfiguration.memoryRange.lowerBound == MicroVMObstacle.leastMemory.bytes)
+        #expect(
+            MicroVMObstacle(
+                group(cpus: 16, memory: .mebibytes(32), networks: ["inside"]), of: facts(), in: lab(group())) == nil)
+    }
+
+    @Test("kvm is refused where the host lacks something, with the remedy")
     func refusals() throws {
-        func problem(_ selection: BackendSelection, _ group: GuestGroup, _ image: ImageFacts, outside: Bool = false)
-            -> Diagnostic?
-        {
+        func problem(_ selection: BackendSelection) -> Diagnostic? {
             #expect(throws: Diagnostic.self) {
-                try selection.backend(for: group, image: image, hasOutside: outside)
+                try selection.backend(for: group(.kvm), of: facts(), in: lab(group(.kvm)))
             }
         }
-        let outside = problem(selection(Self.hardware), group(.kvm), facts(), outside: true)
-        #expect(outside?.category == .specification)
-        #expect(outside?.message == "lin is on a network with `nat`, which the built-in machine cannot reach")
-        #expect(outside?.remedy == "use `backend: qemu` for this guest")
-        #expect(problem(selection(Self.hardware), group(.kvm), facts(.firmware))?.category == .specification)
-        #expect(problem(selection(Self.hardware), group(.kvm, cpus: 64), facts())?.category == .specification)
-        let absent = problem(selection(Self.none), group(.kvm), facts())
+        let absent = problem(selection(Self.none))
         #expect(absent?.category == .host && absent?.cause == "open /dev/kvm: No such file")
-        #expect(absent?.remedy == "load kvm_intel; or use `backend: auto`")
-        let missing = problem(selection(Self.hardware, builtIn: Self.noBuiltIn), group(.kvm), facts())
+        #expect(absent?.remedy == "load kvm_intel; or use `backend: qemu`")
+        let missing = problem(selection(Self.hardware, builtIn: Self.noBuiltIn))
         #expect(missing?.message == "the program /x/vmlab-vmm is missing")
     }
 
     @Test("The command line outweighs the lab; who asks for kvm gets it on an interpreting /dev/kvm too")
     func asked() throws {
         let qemu = try selection(Self.hardware, override: .qemu)
-            .backend(for: group(.kvm), image: facts(), hasOutside: true)
+            .backend(for: group(.kvm), of: facts(), in: lab(group(.kvm)))
         #expect(qemu.name == "qemu-kvm")
         let kvm = try selection(Self.interpreted, override: .kvm)
-            .backend(for: group(.qemu), image: facts(), hasOutside: false)
+            .backend(for: group(.qemu), of: facts(), in: lab(group(.qemu)))
         #expect(kvm.name == "kvm")
     }
 
     @Test("What nobody asks for may be missing")
     func missing() throws {
         let withoutQEMU = selection(Self.hardware, hasQEMU: false)
-        #expect(try withoutQEMU.backend(for: group(), image: facts(), hasOutside: false).name == "kvm")
-        #expect(try withoutQEMU.backend(for: group(.kvm), image: facts(), hasOutside: false).name == "kvm")
+        for choice in [BackendChoice.auto, .kvm] {
+            #expect(try withoutQEMU.backend(for: group(choice), of: facts(), in: lab(group())).name == "kvm")
+        }
+        let outside = group(networks: ["outside"])
         let problem = #expect(throws: Diagnostic.self) {
-            try withoutQEMU.backend(for: group(), image: facts(), hasOutside: true)
+            try withoutQEMU.backend(for: outside, of: facts(), in: lab(outside))
         }
         #expect(problem?.message == "the program qemu-system-x86_64 is missing")
-        #expect(problem?.notes.first?.contains("`nat`") == true)
-        let withoutBuiltIn = selection(Self.hardware, builtIn: Self.noBuiltIn)
-        let choice = try withoutBuiltIn.choice(for: group(), image: facts(), hasOutside: false)
+        #expect(problem?.notes.first?.contains("`nat: true`") == true)
+        let choice = try selection(Self.hardware, builtIn: Self.noBuiltIn).choice(for: facts())
         #expect(choice.backend.name == "qemu-kvm" && choice.reason == "the program /x/vmlab-vmm is missing")
+    }
+
+    @Test("In QEMU a freestanding guest would find no disks and networks")
+    func freestandingInQEMU() throws {
+        let image = facts(freestanding: true)
+        #expect(
+            try selection(Self.none).backend(for: group(), of: image, in: lab(group())).name == "qemu-tcg")
+        let joined = group(.qemu, networks: ["inside"])
+        let problem = #expect(throws: Diagnostic.self) {
+            try selection(Self.hardware).backend(for: joined, of: image, in: lab(joined))
+        }
+        #expect(problem?.category == .specification)
     }
 
     @Test("The monitor is where VMLAB_VMM says, else beside the running program")

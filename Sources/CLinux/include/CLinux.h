@@ -2,12 +2,16 @@
 #ifndef VMLAB_CLINUX_H
 #define VMLAB_CLINUX_H
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
 
@@ -42,13 +46,19 @@ int vmlab_pidfd_reap(int pidfd, int *code, int *status);
 
 // fallocate needs _GNU_SOURCE too: gives the blocks of a sparse file's first `length` bytes back. -1 and errno on failure.
 int vmlab_punch_hole(int file, int64_t length);
+// The same for any stretch of a file, whose size stays.
+int vmlab_punch(int file, int64_t offset, int64_t length);
 
 // memfd_create needs _GNU_SOURCE too: a file without a name, close-on-exec. -1 and errno on failure.
 int vmlab_memory_file(const char *name);
 
 // pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
+// TUNSETIFF is a macro that Swift does not import: /dev/net/tun attached to the TAP interface of that name. -1 and errno.
+int vmlab_open_tap(const char *name);
+
 int vmlab_pipe(int ends[2]);                  // close-on-exec
 int vmlab_accept(int listener);               // close-on-exec
+int vmlab_thread_id(void);                    // the calling thread's, as the kernel and QMP count them
 void vmlab_name_thread(const char *name);     // the calling thread, at most 15 bytes
 
 // A signal handler may only do async-signal-safe things, which Swift cannot promise: these two write the number of
@@ -63,6 +73,22 @@ void vmlab_terminal_restore(void);
 
 // The macro CPU_COUNT is not imported: CPUs that this process may run on, at least 1.
 int vmlab_cpu_count(void);
+
+// The sandbox: see Sandbox.swift. prctl and syscall are variadic, which Swift does not import. -1 and errno on failure.
+int vmlab_forbid_new_privileges(void);
+// Puts a seccomp filter over every thread of this process.
+int vmlab_filter_calls(const struct sock_filter *program, size_t count);
+// From now on a call that the filter traps is told on standard error by its number, and the process exits with status 159.
+// In C because it is a signal handler.
+int vmlab_explain_trapped_calls(void);
+// Landlock's version; 0 where the kernel has none or has it off.
+int vmlab_landlock_version(void);
+// A set of rules for these rights over files and TCP ports (0 before version 4); a descriptor.
+int vmlab_landlock_rules(uint64_t files, uint64_t ports);
+// Lets these rights go on below an open folder, or for an open file.
+int vmlab_landlock_allow(int rules, int place, uint64_t files);
+// Puts the calling thread, and those that it will start, under the rules.
+int vmlab_landlock_enter(int rules);
 
 // CPL 0 speed of /dev/kvm: see KVMProbe.swift.
 struct vmlab_kvm_speed {

@@ -44,9 +44,9 @@ struct DoctorVerb: AsyncParsableCommand {
 
     static func findings() async -> [Finding] {
         let probe = KVMProbe.run()
-        let builtIn = builtIn()
-        let onlyQEMU = if case .hardware = probe { builtIn.level != .good } else { true }
-        return [kvm(probe), builtIn, await qemu(isNeeded: onlyQEMU)] + images()
+        let monitor = monitor()
+        let needsQEMU = if case .hardware = probe { monitor.level != .good } else { true }
+        return [kvm(probe), await qemu(isNeeded: needsQEMU), monitor] + images()
             + [memory(), processors(), files(), cache()] + tools()
     }
 
@@ -66,14 +66,6 @@ struct DoctorVerb: AsyncParsableCommand {
         }
     }
 
-    private static func builtIn() -> Finding {
-        do throws(Diagnostic) {
-            return Finding(level: .good, subject: "built-in monitor", text: try MicroVMBackend().executable)
-        } catch {
-            return Finding(level: .limited, subject: "built-in monitor", text: error.message, remedy: error.remedy)
-        }
-    }
-
     private static func qemu(isNeeded: Bool) async -> Finding {
         do {
             let backend = try QEMUBackend()
@@ -89,16 +81,23 @@ struct DoctorVerb: AsyncParsableCommand {
         }
     }
 
+    private static func monitor() -> Finding {
+        do throws(Diagnostic) {
+            let path = try MicroVMBackend().executable
+            return Finding(level: .good, subject: "vmlab-vmm", text: "\(path), the built-in backend")
+        } catch {
+            return Finding(level: .limited, subject: "vmlab-vmm", text: error.message, remedy: error.remedy)
+        }
+    }
+
     /// Which backend a guest of each image gets that asks for nothing in particular.
     private static func images() -> [Finding] {
         let backends = BackendSelection()
         return ImageCatalog.standard.recipes.map { recipe in
-            let group = GuestGroup(name: recipe.name, image: recipe.name)
             let subject = "image \(recipe.name)"
             do throws(Diagnostic) {
-                let choice = try backends.choice(for: group, image: recipe.facts, hasOutside: false)
-                return Finding(
-                    level: .good, subject: subject, text: "runs on \(choice.backend.name): \(choice.reason)")
+                let choice = try backends.choice(for: recipe.facts)
+                return Finding(level: .good, subject: subject, text: "\(choice.backend.name): \(choice.reason)")
             } catch {
                 return Finding(level: .bad, subject: subject, text: error.message, remedy: error.remedy)
             }
@@ -139,11 +138,16 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     private static func tools() -> [Finding] {
-        let needed = ["tar": "tar", "apt-get": "apt", "dpkg-deb": "dpkg"]
-        let missing = needed.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }
+        // qemu-img is looked for with QEMU.
+        let needed = ["tar": "tar"]
+        // Only building images takes these.
+        let useful = ["apt-get": "apt", "dpkg-deb": "dpkg"]
+        let missing = needed.merging(useful) { $1 }.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }
         return missing.map {
             Finding(
-                level: .bad, subject: $0.key, text: "missing", remedy: "on Debian: `apt-get install \($0.value)`")
+                level: needed[$0.key] == nil ? .limited : .bad, subject: $0.key,
+                text: needed[$0.key] == nil ? "missing; images that are not built yet cannot be built" : "missing",
+                remedy: "on Debian: `apt-get install \($0.value)`")
         }
     }
 

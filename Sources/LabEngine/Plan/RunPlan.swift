@@ -31,7 +31,7 @@ public struct RunPlan: Sendable {
 
     /// Plans a lab.
     ///
-    /// `images` tells what is known of each image the lab names, `backend` picks the backend of a group of its image. Throws every
+    /// `images` tells what is known of each image the lab names, `backend` picks the backend of a group. Throws every
     /// reason why the lab can never run here, all at once: a guest below its image's minimum, one that is larger than the
     /// budget, networked guests that must be up together and do not fit, whatever `backend` throws.
     public static func make(

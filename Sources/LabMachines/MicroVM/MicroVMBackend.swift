@@ -1,10 +1,10 @@
 import Diagnostics
 import HostSystem
+import JSONText
 import LabEngine
 import LabSpec
-import struct MicroVM.VMConfiguration
 
-/// Machines in vmlab's own monitor on `/dev/kvm`: a process of `vmlab-vmm` for each guest.
+/// Machines in vmlab's own monitor, `vmlab-vmm`, on `/dev/kvm`: guests with a kernel of their own.
 public struct MicroVMBackend: MachineBackend {
     /// `kvm`.
     public var name: String { "kvm" }
@@ -21,15 +21,17 @@ public struct MicroVMBackend: MachineBackend {
     /// A backend whose monitor is this program.
     init(executable: String) { self.executable = executable }
 
-    /// What a process of `vmlab-vmm` takes beyond the guest's RAM. A figure to plan with that leaves room for page tables
-    /// and for output that waits, until `make bench` has measured it.
-    public func overhead(memory: ByteCount, cpus: Int) -> ByteCount { .mebibytes(16) }
+    /// What a monitor costs beyond the guest's RAM: 1 MiB of private memory measured for one vCPU (`Benchmarks/vmm`), and as
+    /// much again for the kernel's own tables, rounded up.
+    public func overhead(memory: ByteCount, cpus: Int) -> ByteCount {
+        .mebibytes(3 + UInt64(max(cpus, 1)))
+    }
 
     /// Starts a guest. See the protocol.
     public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
         if let obstacle = MicroVMObstacle(configuration) { throw obstacle.diagnostic(configuration.name) }
         let disks = MicroVMDisk.all(of: configuration, formatOf: DiskFormat.of)
-        let files = disks.flatMap(\.files)
+        let files = disks.flatMap(\.made)
         do {
             for disk in disks { try await prepare(disk) }
             return try await launch(configuration, disks, files)
@@ -42,21 +44,21 @@ public struct MicroVMBackend: MachineBackend {
     private func prepare(_ disk: MicroVMDisk) async throws {
         switch disk.preparation {
         case .none: break
-        case .converted(let base):
-            guard Tool.find("qemu-img") != nil else {
-                throw Diagnostic(
-                    .host, "the disk \(base) is a qcow2 image, and qemu-img, which reads it, is missing",
-                    remedy: "on Debian: `apt-get install qemu-utils`, or convert it to a raw image elsewhere")
-            }
-            try await Tool.run(
-                "qemu-img", ["convert", "-q", "-f", "qcow2", "-O", "raw", base, disk.disk.path], package: "qemu-utils"
-            ).checked("cannot convert the disk \(base)")
         case .sparse(let bytes):
             do throws(SystemCallError) {
-                try FileTree.makeSparseFile(disk.disk.path, size: bytes)
+                try FileTree.makeSparseFile(disk.path, size: bytes)
             } catch {
-                throw error.diagnostic("cannot make the scratch disk \(disk.disk.path)")
+                throw error.diagnostic("cannot make the scratch disk \(disk.path)")
             }
+        case .unpacked(let source):
+            guard Tool.find("qemu-img") != nil else {
+                throw Diagnostic(
+                    .host, "the disk \(source) is a qcow2 image, and qemu-img, which unpacks it, is missing",
+                    remedy: "on Debian: `apt-get install qemu-utils`, or make it a raw image elsewhere")
+            }
+            try await Tool.run(
+                "qemu-img", ["convert", "-q", "-f", "qcow2", "-O", "raw", source, disk.path], package: "qemu-utils"
+            ).checked("cannot unpack the disk \(source)")
         }
     }
 
@@ -64,10 +66,9 @@ public struct MicroVMBackend: MachineBackend {
         _ configuration: MachineConfiguration, _ disks: [MicroVMDisk], _ files: [String]
     ) async throws -> SupervisedMachine {
         let what = "cannot start the guest \(configuration.name)"
-        let wanted = VMConfiguration(configuration, disks: disks)
         do {
-            let file = try OwnedDescriptor.memoryFile(
-                "\(MicroVMProgram.name).json", holding: Array(wanted.json.line.utf8))
+            let text = Array(MicroVMConfiguration.json(configuration, disks).line.utf8)
+            let file = try OwnedDescriptor.memoryFile("vmlab-vmm.json", holding: text)
             let number = MachineProcess.Descriptor.firstFree
             let process = try await MachineProcess.start(
                 executable, ["--config-fd", "\(number)"], inherited: [number: file.number])
@@ -81,28 +82,5 @@ public struct MicroVMBackend: MachineBackend {
                 .host, what, remedy: MachineProcess.Failure.remedy(for: lines),
                 cause: "\(MicroVMProgram.name): \(status)", notes: Array(lines.suffix(8)))
         }
-    }
-}
-
-extension VMConfiguration {
-    /// The built-in machine that a guest asks for: a pure function of what it is made of.
-    init(_ configuration: MachineConfiguration, disks: [MicroVMDisk]) {
-        // Our images ask QEMU for virtio ports by these words. Here commands go over the second serial port, which is quick
-        // enough and which every kernel has.
-        let words = configuration.cmdline.split(separator: " ").filter {
-            !$0.hasPrefix("vmlab.port=") && !$0.hasPrefix("vmlab.keys=")
-        }
-        let mebibyte: UInt64 = 1 << 20
-        let (quotient, remainder) = configuration.memory.bytes.quotientAndRemainder(dividingBy: mebibyte)
-        self.init(
-            name: configuration.name, kernel: configuration.image.kernel ?? "", initrd: configuration.image.initrd,
-            cmdline: words.joined(separator: " "), memory: (quotient + (remainder == 0 ? 0 : 1)) * mebibyte,
-            cpus: configuration.cpus, com1: .descriptor(MachineProcess.Descriptor.console),
-            com2: .descriptor(MachineProcess.Descriptor.commands),
-            monitor: .descriptor(MachineProcess.Descriptor.monitor), disks: disks.map(\.disk),
-            networks: configuration.networks.compactMap { card in
-                guard case .segment(let local, let remote) = card.link else { return nil }
-                return Network(mac: card.mac, link: .sockets(local: local, remote: remote))
-            })
     }
 }

@@ -1,65 +1,64 @@
+import HostSystem
 import LabEngine
 import LabSpec
-import struct MicroVM.VMConfiguration
 
-/// One disk of a built-in machine, and what must be made before it starts. The built-in machine knows raw files only.
+/// One disk of a built-in machine, and what must be made before it starts.
 struct MicroVMDisk: Sendable, Hashable {
     /// What makes the file.
     enum Preparation: Sendable, Hashable {
-        /// It is there.
+        /// The file is used as it is.
         case none
-        /// It is the raw contents of this qcow2 image.
-        case converted(from: String)
-        /// It is an empty sparse file of so many bytes.
+        /// An empty sparse file of so many bytes.
         case sparse(bytes: UInt64)
+        /// A raw copy of a qcow2 file, whose layout the machine does not read.
+        case unpacked(from: String)
     }
 
-    /// What the machine is told.
-    var disk: VMConfiguration.Disk
+    var path: String
+    /// By which the guest finds it, at most 20 characters.
+    var serial: String
+    var isReadOnly = false
+    /// A file for what the guest writes, so that `path` is only read.
+    var overlay: String?
     var preparation = Preparation.none
-
-    /// The files that go with the machine.
-    var files: [String] { (preparation == .none ? [] : [disk.path]) + (disk.overlay.map { [$0] } ?? []) }
 
     /// All disks of a machine in the order the guest sees them: the image's, the lab's, the exchange disk.
     ///
     /// `formatOf` tells how a disk file from the lab is laid out.
-    static func all(
-        of configuration: MachineConfiguration, formatOf: (String) -> ImageDisk.Format
-    ) -> [MicroVMDisk] {
+    static func all(of configuration: MachineConfiguration, formatOf: (String) -> ImageDisk.Format) -> [MicroVMDisk] {
         var disks: [MicroVMDisk] = []
-        let folder = configuration.directory
-        func add(_ path: String, _ format: ImageDisk.Format, serial: String, readOnly: Bool) {
-            let number = disks.count
+        func file(_ name: String) -> String { "\(configuration.directory)/\(name)\(disks.count)" }
+        func add(_ path: String, _ format: ImageDisk.Format, serial: String, isReadOnly: Bool = false) {
             switch format {
             case .raw:
-                let overlay = readOnly ? nil : "\(folder)/overlay\(number)"
-                disks.append(
-                    MicroVMDisk(disk: .init(path: path, serial: serial, readOnly: readOnly, overlay: overlay)))
+                let overlay = isReadOnly ? nil : file("overlay")
+                disks.append(MicroVMDisk(path: path, serial: serial, isReadOnly: isReadOnly, overlay: overlay))
             case .qcow2:
-                // The converted file is the machine's own, so it needs no overlay.
+                // The raw copy is the machine's own, so it needs no overlay.
                 disks.append(
                     MicroVMDisk(
-                        disk: .init(path: "\(folder)/disk\(number).raw", serial: serial, readOnly: readOnly),
-                        preparation: .converted(from: path)))
+                        path: file("disk"), serial: serial, isReadOnly: isReadOnly, preparation: .unpacked(from: path)))
             }
         }
         for disk in configuration.image.disks {
-            add(disk.path, disk.format, serial: disk.serial, readOnly: disk.readOnly)
+            add(disk.path, disk.format, serial: disk.serial, isReadOnly: disk.readOnly)
         }
         for (index, disk) in configuration.disks.enumerated() {
             switch disk {
             case .scratch(let size):
                 disks.append(
                     MicroVMDisk(
-                        disk: .init(path: "\(folder)/scratch\(disks.count).raw", serial: "disk\(index)"),
-                        preparation: .sparse(bytes: size.bytes)))
-            case .file(let path): add(path, formatOf(path), serial: "disk\(index)", readOnly: false)
+                        path: file("scratch"), serial: "disk\(index)", preparation: .sparse(bytes: size.bytes)))
+            case .file(let path):
+                add(path, formatOf(path), serial: "disk\(index)")
             }
         }
         if let exchange = configuration.exchangeDisk {
-            disks.append(MicroVMDisk(disk: .init(path: exchange, serial: "vmlab-xchg")))
+            disks.append(MicroVMDisk(path: exchange, serial: "vmlab-xchg"))
         }
         return disks
     }
+
+    /// Files that were made for the machine and go with it.
+    var made: [String] { [overlay].compactMap { $0 } + (preparation == .none ? [] : [path]) }
 }

@@ -1,26 +1,33 @@
 import Diagnostics
 import LabEngine
 import LabSpec
-import struct MicroVM.VMConfiguration
 
-/// What a guest asks for and the built-in machine is not made for. QEMU is, in every case.
+/// What a guest asks for and the built-in machine does not have. QEMU has all of it.
 struct MicroVMObstacle: Sendable, Hashable {
-    /// What it is, as the end of a sentence that begins with the guest's name.
+    /// What it is, as a sentence goes on that begins with "the built-in backend".
     let reason: String
 
-    /// What stands in the way of a group's guests; nil when nothing does.
-    init?(_ group: GuestGroup, image: ImageFacts, hasOutside: Bool) {
+    /// Most vCPUs of a machine.
+    static let mostProcessors = 16
+    /// Least RAM of a machine.
+    static let leastMemory = ByteCount.mebibytes(32)
+
+    private static let firmware = "boots kernels, not firmware or disks"
+    private static let outside = "has no networks with `nat: true`"
+
+    /// What stands in the way of a group's guests, whatever the host; nil when nothing does.
+    init?(_ group: GuestGroup, of image: ImageFacts, in lab: Lab) {
         let memory = group.memory ?? image.defaultMemory
-        if image.start == .firmware {
-            reason = "boots by firmware, which the built-in machine does not have"
-        } else if hasOutside {
-            reason = "is on a network with `nat`, which the built-in machine cannot reach"
-        } else if !VMConfiguration.cpuRange.contains(group.cpus) {
-            reason = "has \(group.cpus) vCPUs; the built-in machine has at most \(VMConfiguration.cpuRange.upperBound)"
-        } else if !VMConfiguration.memoryRange.contains(memory.bytes) {
-            let range = VMConfiguration.memoryRange
-            reason =
-                "has \(memory) of RAM; the built-in machine has \(ByteCount(range.lowerBound)) to \(ByteCount(range.upperBound))"
+        if group.nested {
+            reason = "has no processors for `nested: true`"
+        } else if !image.hasKernel {
+            reason = Self.firmware
+        } else if lab.networks.contains(where: { $0.nat && group.networks.contains($0.name) }) {
+            reason = Self.outside
+        } else if group.cpus > Self.mostProcessors {
+            reason = "gives a guest at most \(Self.mostProcessors) processors"
+        } else if memory < Self.leastMemory {
+            reason = "gives a guest at least \(Self.leastMemory) of memory"
         } else {
             return nil
         }
@@ -29,16 +36,18 @@ struct MicroVMObstacle: Sendable, Hashable {
     /// The same of a machine that is to be started.
     init?(_ configuration: MachineConfiguration) {
         if configuration.image.kernel == nil || configuration.image.firmware != nil {
-            reason = "boots by firmware, which the built-in machine does not have"
+            reason = Self.firmware
         } else if configuration.networks.contains(where: { $0.link == .nat }) {
-            reason = "is on a network with `nat`, which the built-in machine cannot reach"
+            reason = Self.outside
         } else {
             return nil
         }
     }
 
-    /// The obstacle as a user reads it who asked for the built-in machine.
-    func diagnostic(_ guest: String) -> Diagnostic {
-        Diagnostic(.specification, "\(guest) \(reason)", remedy: "use `backend: qemu` for this guest")
+    /// The obstacle for somebody who asked for the built-in machine all the same.
+    func diagnostic(_ guest: String, at span: SourceSpan? = nil) -> Diagnostic {
+        Diagnostic(
+            .specification, "\(guest): the built-in backend \(reason)",
+            remedy: "use `backend: auto` or `backend: qemu` for this guest", at: span)
     }
 }

@@ -115,4 +115,15 @@ public struct VMConfiguration: Sendable, Hashable {
         self.debugLog = debugLog
         self.sandbox = sandbox
     }
+
+    /// Sockets that the machine makes at a path and removes in the end.
+    var socketPaths: [String] {
+        let served = [com1, com2, monitor].compactMap { endpoint -> String? in
+            if case .socket(let path) = endpoint { path } else { nil }
+        }
+        let ports = networks.compactMap { card -> String? in
+            if case .sockets(let local, _) = card.link { local } else { nil }
+        }
+        return served + ports
+    }
 }

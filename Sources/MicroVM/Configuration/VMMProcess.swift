@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import HostSystem
 
 /// The life of a `vmlab-vmm` process around its machine.
 public enum VMMProcess {
@@ -24,7 +25,13 @@ public enum VMMProcess {
     }
 
     private static func diagnostic(_ error: any Error) -> Diagnostic {
-        error as? Diagnostic ?? Diagnostic(.host, "the machine cannot run", cause: "\(error)")
+        switch error {
+        case let error as Diagnostic: error
+        case let error as BootError:
+            Diagnostic(.specification, "the guest cannot be booted", cause: "\(error)")
+        case let error as SystemCallError: error.diagnostic("the machine cannot run")
+        default: Diagnostic(.host, "the machine cannot run", cause: "\(error)")
+        }
     }
 
     /// Says something on standard error, a line by itself.
