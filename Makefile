@@ -45,6 +45,12 @@ check: lint ## formatting, warnings as errors, the import table
 bench: build $(PYTHON) ## prints ratios against named baselines
 	$(PYTHON) Benchmarks/run
 
+# Seconds of each target.
+FUZZ_SECONDS ?= 60
+
+fuzz: ## feeds hostile guests and kernel files to the machine's devices and boot loader
+	for target in uart boot virtqueue; do Fuzz/build $$target && Fuzz/run $$target $(FUZZ_SECONDS) || exit 1; done
+
 format: ## rewrites sources in the project's format
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
 

@@ -53,7 +53,7 @@ public final class PowerRegisters: BusDevice {
     public func reset() { events.withLock { $0 = 0 } }
 
     public func read(at offset: UInt64, width: Int) -> UInt64 {
-        guard MachineLayout.powerPorts.lowerBound + offset == MachineLayout.eventStatus else { return 0 }
+        guard MachineLayout.powerPorts.lowerBound &+ offset == MachineLayout.eventStatus else { return 0 }
         return events.withLock { events in
             defer { events = 0 }
             return UInt64(events)
@@ -61,7 +61,7 @@ public final class PowerRegisters: BusDevice {
     }
 
     public func write(_ value: UInt64, at offset: UInt64, width: Int) {
-        switch MachineLayout.powerPorts.lowerBound + offset {
+        switch MachineLayout.powerPorts.lowerBound &+ offset {
         case MachineLayout.sleepControl:
             if value & Self.sleepEnable != 0, value >> 2 & 7 == UInt64(Value.softOff) { onPowerOff() }
         case MachineLayout.reset:

@@ -62,6 +62,8 @@ extension SystemCallFilter {
         [
             SYS_exit_group, SYS_exit, SYS_getpid, SYS_gettid, SYS_getrandom, SYS_sched_yield, SYS_sched_getaffinity,
             SYS_rseq, SYS_getrusage, SYS_prlimit64,
+            // A thread that was started a moment ago still has this to do, with all signals blocked.
+            SYS_set_robust_list,
         ]
     }
 
