@@ -73,7 +73,9 @@ let package = Package(
         tests(of: "YAMLTree"),
         tests(of: "JSONText"),
         tests(of: "VirtualHardware", ["HostSystem", "LabTestSupport", "CLinux"]),
-        tests(of: "MicroVM", ["JSONText", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"]),
+        tests(
+            of: "MicroVM", ["JSONText", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
+            exclude: ["Clients"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree"], exclude: ["Fixtures"]),
         tests(of: "LabResults", exclude: ["Fixtures"]),
