@@ -2,12 +2,15 @@
 #ifndef VMLAB_CLINUX_H
 #define VMLAB_CLINUX_H
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
 
@@ -55,6 +58,22 @@ int vmlab_unwatch_signal(int number);
 
 // The macro CPU_COUNT is not imported: CPUs that this process may run on, at least 1.
 int vmlab_cpu_count(void);
+
+// The sandbox: see Sandbox.swift. prctl and syscall are variadic, which Swift does not import. -1 and errno on failure.
+int vmlab_forbid_new_privileges(void);
+// Puts a seccomp filter over every thread of this process.
+int vmlab_filter_calls(const struct sock_filter *program, size_t count);
+// From now on a call that the filter traps is told on standard error by its number, and the process exits with status 159.
+// In C because it is a signal handler.
+int vmlab_explain_trapped_calls(void);
+// Landlock's version; 0 where the kernel has none or has it off.
+int vmlab_landlock_version(void);
+// A set of rules for these rights over files and TCP ports (0 before version 4); a descriptor.
+int vmlab_landlock_rules(uint64_t files, uint64_t ports);
+// Lets these rights go on below an open folder, or for an open file.
+int vmlab_landlock_allow(int rules, int place, uint64_t files);
+// Puts the calling thread, and those that it will start, under the rules.
+int vmlab_landlock_enter(int rules);
 
 // CPL 0 speed of /dev/kvm: see KVMProbe.swift.
 struct vmlab_kvm_speed {

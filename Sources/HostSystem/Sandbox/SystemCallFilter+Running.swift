@@ -1,0 +1,73 @@
+import CLinux
+import Glibc
+
+extension SystemCallFilter {
+    /// What a program of plain threads needs once all its threads run and all its descriptors are open: reading and
+    /// writing them, waiting, memory, locks, time and its end. It starts no thread or process, opens no socket, maps no
+    /// code, and signals nobody but itself.
+    ///
+    /// `ioctls` are the requests that it makes of its devices, the most frequent first; those of terminals are always
+    /// allowed. `opensFiles` leaves it opening and removing files, which `Sandbox.confineFiles` limits to some folders.
+    public static func running(ioctls: [UInt32], opensFiles: Bool) -> SystemCallFilter {
+        let terminal = [TCGETS, TCSETS, TCSETSW, TIOCGWINSZ, FIONREAD].map { UInt32(truncatingIfNeeded: $0) }
+        let descriptorFlags = [F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC].map { UInt32(bitPattern: $0) }
+        let ourselves = UInt32(bitPattern: getpid())
+        let code = UInt32(bitPattern: PROT_EXEC)
+        let emptyPath: UInt32 = 0x1000  // AT_EMPTY_PATH: the C library's fstat
+        return SystemCallFilter(
+            [.allowValues(SYS_ioctl, argument: 1, ioctls + terminal)]
+                + allow(waiting + transfers + time)
+                + [
+                    .allowWithout(SYS_mmap, argument: 2, bits: code),
+                    .allowWithout(SYS_mprotect, argument: 2, bits: code),
+                    .allowValues(SYS_tgkill, argument: 0, [ourselves]),
+                    .allowValues(SYS_fcntl, argument: 1, descriptorFlags),
+                    .allowValues(SYS_newfstatat, argument: 3, [emptyPath]),
+                    .allowValues(SYS_prctl, argument: 0, [UInt32(bitPattern: PR_SET_NAME)]),
+                ]
+                + allow(memory + signals + process)
+                + paths.map { opensFiles ? .allow($0) : .fail($0, errno: EACCES) })
+    }
+
+    private static func allow(_ calls: [Int32]) -> [Rule] { calls.map { .allow($0) } }
+
+    private static var waiting: [Int32] {
+        [SYS_futex, SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll, SYS_ppoll, SYS_restart_syscall]
+    }
+
+    private static var transfers: [Int32] {
+        [
+            SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev,
+            SYS_preadv2, SYS_pwritev2, SYS_sendto, SYS_recvfrom, SYS_sendmsg, SYS_recvmsg, SYS_accept4, SYS_shutdown,
+            SYS_close, SYS_lseek, SYS_fstat, SYS_fallocate, SYS_ftruncate, SYS_fsync, SYS_fdatasync,
+        ]
+    }
+
+    private static var time: [Int32] {
+        [
+            SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday,
+            SYS_timerfd_settime, SYS_timerfd_gettime,
+        ]
+    }
+
+    private static var memory: [Int32] {
+        [SYS_munmap, SYS_madvise, SYS_mremap, SYS_brk, SYS_msync, SYS_mincore]
+    }
+
+    private static var signals: [Int32] {
+        [SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_sigaltstack]
+    }
+
+    private static var process: [Int32] {
+        [
+            SYS_exit_group, SYS_exit, SYS_getpid, SYS_gettid, SYS_getrandom, SYS_sched_yield, SYS_sched_getaffinity,
+            SYS_rseq, SYS_getrusage, SYS_prlimit64,
+        ]
+    }
+
+    /// Calls that take a path. Where they are not for this program they fail like any file that may not be read: the C
+    /// library tries some on its own and goes on without.
+    private static var paths: [Int32] {
+        [SYS_openat, SYS_open, SYS_unlink, SYS_unlinkat, SYS_rename, SYS_renameat2, SYS_access, SYS_readlink]
+    }
+}

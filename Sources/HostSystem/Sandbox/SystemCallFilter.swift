@@ -1,0 +1,83 @@
+import CLinux
+import Glibc
+
+/// Which system calls a process may still make: an allow-list that becomes a seccomp program (seccomp(2)).
+///
+/// Rules are looked at in order, so what is called most comes first. A call without a rule is trapped: the process tells
+/// its number and ends.
+public struct SystemCallFilter: Sendable {
+    /// What is said about one system call, by its number such as `SYS_read`.
+    public enum Rule: Sendable, Hashable {
+        /// It may be made.
+        case allow(Int32)
+        /// It may be made when the low 32 bits of that argument (0 to 5) are one of at most 100 values.
+        case allowValues(Int32, argument: Int, [UInt32])
+        /// It may be made when that argument has none of these bits.
+        case allowWithout(Int32, argument: Int, bits: UInt32)
+        /// It is not made and fails with this errno.
+        case fail(Int32, errno: Int32)
+    }
+
+    /// In the order in which they are looked at.
+    public var rules: [Rule]
+
+    /// A filter of these rules.
+    public init(_ rules: [Rule]) {
+        self.rules = rules
+    }
+
+    /// The program as the kernel takes it.
+    var program: [sock_filter] {
+        // Numbers mean other calls to 32-bit callers; those of the x32 interface match no rule.
+        let x86Machine: UInt32 = 0xc000_003e
+        let architecture = UInt32(MemoryLayout<seccomp_data>.offset(of: \.arch) ?? 4)
+        let number = UInt32(MemoryLayout<seccomp_data>.offset(of: \.nr) ?? 0)
+        return [
+            Self.load(architecture), Self.skip(ifEqual: x86Machine, 1, else: 0), Self.end(SECCOMP_RET_KILL_PROCESS),
+            Self.load(number),
+        ] + rules.flatMap(Self.instructions) + [Self.end(SECCOMP_RET_TRAP)]
+    }
+
+    /// A rule begins with the call's number loaded, and either ends the program or leaves that as it was.
+    private static func instructions(of rule: Rule) -> [sock_filter] {
+        switch rule {
+        case .allow(let call):
+            return [skip(ifEqual: number(call), 0, else: 1), end(SECCOMP_RET_ALLOW)]
+        case .fail(let call, let errno):
+            return [skip(ifEqual: number(call), 0, else: 1), end(SECCOMP_RET_ERRNO | UInt32(errno & 0xfff))]
+        case .allowWithout(let call, let argument, let bits):
+            return [
+                skip(ifEqual: number(call), 0, else: 4), load(offset(of: argument)), skip(ifAnyOf: bits, 1, else: 0),
+                end(SECCOMP_RET_ALLOW), end(SECCOMP_RET_TRAP),
+            ]
+        case .allowValues(let call, let argument, let values):
+            // A jump goes at most 255 instructions far.
+            let checks = values.prefix(100).flatMap { [skip(ifEqual: $0, 0, else: 1), end(SECCOMP_RET_ALLOW)] }
+            return [skip(ifEqual: number(call), 0, else: UInt8(checks.count + 2)), load(offset(of: argument))] + checks
+                + [end(SECCOMP_RET_TRAP)]
+        }
+    }
+
+    private static func number(_ call: Int32) -> UInt32 { UInt32(bitPattern: call) }
+
+    /// The low half of an argument, on a little-endian machine.
+    private static func offset(of argument: Int) -> UInt32 {
+        UInt32((MemoryLayout<seccomp_data>.offset(of: \.args) ?? 16) + 8 * (argument & 7))
+    }
+
+    private static func load(_ offset: UInt32) -> sock_filter {
+        sock_filter(code: UInt16(BPF_LD | BPF_W | BPF_ABS), jt: 0, jf: 0, k: offset)
+    }
+
+    private static func skip(ifEqual value: UInt32, _ then: UInt8, else otherwise: UInt8) -> sock_filter {
+        sock_filter(code: UInt16(BPF_JMP | BPF_JEQ | BPF_K), jt: then, jf: otherwise, k: value)
+    }
+
+    private static func skip(ifAnyOf bits: UInt32, _ then: UInt8, else otherwise: UInt8) -> sock_filter {
+        sock_filter(code: UInt16(BPF_JMP | BPF_JSET | BPF_K), jt: then, jf: otherwise, k: bits)
+    }
+
+    private static func end(_ action: UInt32) -> sock_filter {
+        sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: action)
+    }
+}
