@@ -13,20 +13,30 @@ PACKAGES := liblua5.4-dev libyaml-dev pkg-config \
 	qemu-system-x86 qemu-utils cpio lz4 zstd squashfs-tools gcc libc6-dev binutils \
 	busybox-static libxml2-utils python3 python3-venv
 
-.PHONY: demo test build check bench format lint deps clean
+.PHONY: demo nested test test-nested build check bench format lint deps clean
 
 demo: build ## builds everything and runs a real lab of Linux and Windows-like guests
 	$(VMLAB) run Labs/quickstart/lab.yaml
 
+nested: build ## runs labs inside a guest that has a /dev/kvm like hardware's, on any host
+	Labs/nested-kvm/build-disk
+	$(VMLAB) run Labs/nested-kvm/lab.yaml
+
 build: deps ## builds the release binary
 	$(SWIFT) build -c release --product vmlab
+	$(SWIFT) build -c release --product vmlab-vmm
 
 # Unit tests first, together; then the tests that boot guests, one at a time.
 test: deps $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip LabTests
-	.build/debug/vmlab images build debian wine
+	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter LabTests
+
+test-nested: deps ## builds, then tests the built-in backend against real guests in a nested guest
+	$(SWIFT) build --build-tests
+	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
+	$(SWIFT) test --skip-build --filter NestedTests
 
 check: lint ## formatting, warnings as errors, the import table
 	$(SWIFT) build --build-tests
@@ -34,6 +44,12 @@ check: lint ## formatting, warnings as errors, the import table
 
 bench: build $(PYTHON) ## prints ratios against named baselines
 	$(PYTHON) Benchmarks/run
+
+# Seconds of each target.
+FUZZ_SECONDS ?= 60
+
+fuzz: ## feeds hostile guests and kernel files to the machine's devices and boot loader
+	for target in uart boot virtqueue; do Fuzz/build $$target && Fuzz/run $$target $(FUZZ_SECONDS) || exit 1; done
 
 format: ## rewrites sources in the project's format
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests

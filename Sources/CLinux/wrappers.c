@@ -3,19 +3,44 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-int vmlab_punch_hole(int file, int64_t length) {
-    return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length);
+int vmlab_punch(int file, int64_t offset, int64_t length) {
+    return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int vmlab_punch_hole(int file, int64_t length) { return vmlab_punch(file, 0, length); }
+
+int vmlab_open_tap(const char *name) {
+    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+    if (strlen(name) >= sizeof request.ifr_name) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(request.ifr_name, name);
+    int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    if (tap >= 0 && ioctl(tap, TUNSETIFF, &request) < 0) {
+        int error = errno;
+        close(tap);
+        errno = error;
+        return -1;
+    }
+    return tap;
 }
 
 int vmlab_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int vmlab_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC); }
+
+int vmlab_thread_id(void) { return gettid(); }
 
 void vmlab_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 

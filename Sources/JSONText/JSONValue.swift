@@ -1,10 +1,81 @@
 /// A JSON value (RFC 8259).
+///
+/// Of our own because of `vmlab-vmm`, one process per guest whose memory is a published figure of a few MiB: with
+/// FoundationEssentials' decoder a program that reads one line of JSON is 21 MB instead of 9 and has 8.5 MiB resident
+/// instead of 5.5 (Swift 6.3, statically linked). QMP and a machine's configuration need no more than this.
 public enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
+    /// A whole number written without fraction and exponent.
     case integer(Int64)
+    /// Any other number, also whole ones beyond 64 bits. Always finite when parsed.
     case number(Double)
     case string(String)
     case array([JSONValue])
     case object([String: JSONValue])
+}
+
+extension JSONValue {
+    /// The value of a key; nil when there is none or this is no object.
+    public subscript(_ key: String) -> JSONValue? {
+        if case .object(let members) = self { return members[key] }
+        return nil
+    }
+
+    /// The element at a place from 0; nil when there is none or this is no array.
+    public subscript(_ index: Int) -> JSONValue? {
+        if case .array(let elements) = self, elements.indices.contains(index) { return elements[index] }
+        return nil
+    }
+
+    /// The text, if this is a string.
+    public var text: String? {
+        if case .string(let text) = self { return text }
+        return nil
+    }
+
+    /// The whole number, if this is one.
+    public var whole: Int64? {
+        if case .integer(let value) = self { return value }
+        return nil
+    }
+
+    /// The truth value, if this is one.
+    public var truth: Bool? {
+        if case .bool(let value) = self { return value }
+        return nil
+    }
+
+    /// What kind of value this is, as messages say it: `a string`.
+    public var kind: String {
+        switch self {
+        case .null: "null"
+        case .bool: "true or false"
+        case .integer, .number: "a number"
+        case .string: "a string"
+        case .array: "an array"
+        case .object: "an object"
+        }
+    }
+}
+
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
+    ExpressibleByFloatLiteral, ExpressibleByNilLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+{
+    /// A string.
+    public init(stringLiteral value: String) { self = .string(value) }
+    /// True or false.
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    /// A whole number.
+    public init(integerLiteral value: Int64) { self = .integer(value) }
+    /// A number.
+    public init(floatLiteral value: Double) { self = .number(value) }
+    /// Null.
+    public init(nilLiteral: ()) { self = .null }
+    /// An array.
+    public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+    /// An object; of a key that is written twice the last value counts.
+    public init(dictionaryLiteral elements: (String, JSONValue)...) {
+        self = .object(Dictionary(elements) { _, last in last })
+    }
 }

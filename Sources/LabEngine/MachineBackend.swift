@@ -27,6 +27,8 @@ public struct MachineConfiguration: Sendable {
     public var memory: ByteCount
     /// vCPUs.
     public var cpus: Int
+    /// Whether the vCPUs can run guests of their own.
+    public var nested: Bool
     /// Disks beyond the image's own, in order.
     public var disks: [DiskSpec]
     /// The exchange disk for files, a sparse raw file that the engine made in `directory`; nil for none.
@@ -40,13 +42,15 @@ public struct MachineConfiguration: Sendable {
 
     /// A configuration as given.
     public init(
-        name: String, image: BootableImage, memory: ByteCount, cpus: Int, disks: [DiskSpec] = [],
-        exchangeDisk: String? = nil, networks: [NetworkAttachment] = [], cmdline: String, directory: String
+        name: String, image: BootableImage, memory: ByteCount, cpus: Int, nested: Bool = false,
+        disks: [DiskSpec] = [], exchangeDisk: String? = nil, networks: [NetworkAttachment] = [], cmdline: String,
+        directory: String
     ) {
         self.name = name
         self.image = image
         self.memory = memory
         self.cpus = cpus
+        self.nested = nested
         self.disks = disks
         self.exchangeDisk = exchangeDisk
         self.networks = networks

@@ -18,8 +18,13 @@ struct DeclaredImage {
     var facts: ImageFacts {
         let memory = declaration.memory ?? base?.memory ?? .mebibytes(512)
         let minimum = base?.minimumMemory ?? .mebibytes(32)
-        return ImageFacts(os: os, defaultMemory: memory, minimumMemory: min(minimum, memory))
+        return ImageFacts(
+            os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), isFreestanding: isFreestanding,
+            hasKernel: declaration.firmware == nil && (declaration.kernel != nil || base != nil))
     }
+
+    /// A kernel of the lab's own is taken for an operating system's.
+    private var isFreestanding: Bool { base?.isFreestanding == true && declaration.kernel == nil }
 
     // MARK: Checks
 
@@ -102,7 +107,7 @@ struct DeclaredImage {
             disks.append(ImageDisk(path: disk, format: format(disk), serial: "vmlab-disk", readOnly: false))
         }
         let kernel = declaration.kernel ?? built?.kernel
-        let usualWords = kernel == nil || os == .windows ? "" : "console=ttyS0"
+        let usualWords = kernel == nil || os == .windows || isFreestanding ? "" : "console=ttyS0"
         let usualConsole = ConsoleSpec(dialect: os == .windows ? .sac : .sh, announces: false, ports: 1)
         let identity = [declaration.kernel, declaration.initrd, declaration.disk, declaration.firmware].map(stamp)
         return BootableImage(
@@ -110,8 +115,16 @@ struct DeclaredImage {
             kernel: kernel, initrd: declaration.initrd ?? built?.initrd, disks: disks,
             firmware: declaration.firmware ?? built?.firmware,
             cmdline: words(on: built) ?? usualWords,
-            console: declaration.console ?? built?.console ?? usualConsole,
-            defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory)
+            console: declaration.console ?? inheritedConsole(on: built) ?? usualConsole,
+            defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory,
+            isFreestanding: isFreestanding)
+    }
+
+    /// A freestanding guest plays either system, as its kernel's words say.
+    private var playsWindows: Bool { isFreestanding && os == .windows }
+
+    private func inheritedConsole(on built: BootableImage?) -> ConsoleSpec? {
+        playsWindows ? ConsoleSpec(dialect: .cmd) : built?.console
     }
 
     /// The kernel command line; nil when nobody says any. With `from:` its words come first: of most words a kernel heeds the
@@ -122,7 +135,8 @@ struct DeclaredImage {
         let inherited = (built?.cmdline ?? "").split(separator: " ").filter { word in
             declaration.kernel == nil || !ports.contains { word.hasPrefix($0) }
         }
-        let words = (inherited.map(String.init) + [declaration.cmdline ?? ""]).filter { !$0.isEmpty }
+        let system = playsWindows ? ["vmlab.os=windows"] : []
+        let words = (inherited.map(String.init) + system + [declaration.cmdline ?? ""]).filter { !$0.isEmpty }
         return words.isEmpty ? nil : words.joined(separator: " ")
     }
 

@@ -17,6 +17,7 @@ public struct ImageCatalog: Sendable {
         Recipe(
             name: "wine", os: .windows, console: ConsoleSpec(dialect: .cmd), script: PackageResources.wine_sh,
             files: supportFiles),
+        Recipe(name: "probe", script: PackageResources.probe_sh, files: supportFiles),
     ])
 
     /// Every file in Recipes/ that a recipe may use. Embedded, so that the program needs no files beside it.
@@ -28,6 +29,21 @@ public struct ImageCatalog: Sendable {
         "relay.c": PackageResources.relay_c,
         "vmlab-kill.sh": PackageResources.vmlab_kill_sh,
         "vmlab-rename.sh": PackageResources.vmlab_rename_sh,
+        "probe-batch.swift": PackageResources.probe_batch_swift,
+        "probe-bytes.swift": PackageResources.probe_bytes_swift,
+        "probe-interrupts.swift": PackageResources.probe_interrupts_swift,
+        "probe-lines.swift": PackageResources.probe_lines_swift,
+        "probe-machine.h": PackageResources.probe_machine_h,
+        "probe-main.swift": PackageResources.probe_main_swift,
+        "probe-parser.swift": PackageResources.probe_parser_swift,
+        "probe-ports.swift": PackageResources.probe_ports_swift,
+        "probe-programs.swift": PackageResources.probe_programs_swift,
+        "probe-session.swift": PackageResources.probe_session_swift,
+        "probe-shell.swift": PackageResources.probe_shell_swift,
+        "probe-disk.swift": PackageResources.probe_disk_swift,
+        "probe-network.swift": PackageResources.probe_network_swift,
+        "probe-virtio.swift": PackageResources.probe_virtio_swift,
+        "probe-start.S": PackageResources.probe_start_S,
     ]
 
     /// The names of the standard catalog.
@@ -71,5 +87,8 @@ public struct ImageCatalog: Sendable {
 
 extension Recipe {
     /// What a plan needs to know of it.
-    var facts: ImageFacts { ImageFacts(os: os, defaultMemory: memory, minimumMemory: minimumMemory) }
+    public var facts: ImageFacts {
+        ImageFacts(
+            os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding)
+    }
 }

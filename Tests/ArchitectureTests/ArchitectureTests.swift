@@ -10,7 +10,7 @@ private let allowedImports: [String: Set<String>] = [
     "JSONText": [],
     "KVM": ["CKVM", "HostSystem"],
     "VirtualHardware": ["CLinux", "HostSystem"],
-    "MicroVM": ["KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux"],
+    "MicroVM": ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"],
     "vmlab-vmm": ["MicroVM"],
     "GuestConsole": ["Diagnostics"],
     "LabSpec": ["YAMLTree", "Diagnostics"],

@@ -109,7 +109,7 @@ struct RunTests {
         #expect(run.status == .interrupted)
         #expect(run.finished.allSatisfy { $0.outcome == .skipped })
         #expect(run.failedGuests.isEmpty)
-        #expect(run.duration < .seconds(5))
+        #expect(run.duration < .seconds(30))
     }
 
     @Test("cancelled at any moment", arguments: 0..<24)

@@ -108,7 +108,7 @@ struct TestLab: Sendable {
         return try RunPlan.make(
             lab: lab, images: ["debian": facts], budget: MemoryBudget(limit: limit, explanation: "a test"),
             seats: seats,
-            backend: { _ throws(Diagnostic) in backend })
+            backend: { _, _ throws(Diagnostic) in backend })
     }
 
     /// Runs it, and `beside` at the same time; with `cancelling` the run's task is cancelled as soon as `beside` returns.

@@ -33,10 +33,12 @@ struct ImageFactsTests {
         for recipe in ImageCatalog.standard.recipes {
             used.insert("\(recipe.name).sh")
             used.formUnion(recipe.support.keys)
-            #expect(!recipe.packages.isEmpty && !recipe.tools.isEmpty && recipe.cmdline.contains("console=ttyS0"))
+            #expect(!recipe.tools.isEmpty)
+            let isLinux = !recipe.packages.isEmpty && recipe.cmdline.contains("console=ttyS0")
+            #expect(isLinux != recipe.isFreestanding)
         }
         #expect(used == Set(names))
-        #expect(ImageCatalog.names == ["debian", "wine"])
+        #expect(ImageCatalog.names == ["debian", "wine", "probe"])
         #expect(LabFile.standardCatalog.isSuperset(of: ImageCatalog.names))
     }
 
@@ -129,5 +131,19 @@ struct ImageFactsTests {
                 .bootable(on: base)
             #expect(own.id != changed.id)
         }
+    }
+
+    @Test("a freestanding image plays Windows when a declaration says so: console and kernel word follow")
+    func freestandingWindows() throws {
+        let recipe = try #require(ImageCatalog.standard["probe"])
+        let built = BootableImage(name: "probe", id: "1", os: .linux, kernel: "/k", isFreestanding: true)
+        let linux = try DeclaredImage(ImageDeclaration(name: "l", from: "probe"), base: recipe).bootable(on: built)
+        #expect(linux.isFreestanding && linux.os == .linux && linux.cmdline == "" && linux.console == ConsoleSpec())
+        let declared = DeclaredImage(
+            ImageDeclaration(name: "w", from: "probe", os: .windows, cmdline: "more"), base: recipe)
+        let windows = try declared.bootable(on: built)
+        #expect(windows.cmdline == "vmlab.os=windows more" && windows.console == ConsoleSpec(dialect: .cmd))
+        #expect(declared.facts.isFreestanding && declared.facts.os == .windows)
+        #expect(declared.facts.defaultMemory == .mebibytes(32))
     }
 }

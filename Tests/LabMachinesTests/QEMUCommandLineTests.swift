@@ -88,6 +88,15 @@ struct QEMUCommandLineTests {
         #expect(typed.contains("-chardev socket,id=keys,fd=6") && typed.contains("-device virtconsole,chardev=keys"))
     }
 
+    @Test("Processors that can run guests of their own: emulated ones with SVM, or the host's")
+    func nested() {
+        var nested = small
+        nested.nested = true
+        let added = lines(.tcg, nested).filter { !lines(.tcg, small).contains($0) }
+        #expect(added == ["-cpu EPYC,+svm,+npt,-smap,-xsave,-avx,-avx2,-fma,-f16c"])
+        #expect(lines(.kvm, nested) == lines(.kvm, small))
+    }
+
     @Test("What is made before the start, and what is never written to")
     func preparations() {
         var configuration = small

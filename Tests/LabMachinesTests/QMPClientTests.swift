@@ -1,4 +1,5 @@
 import HostSystem
+import JSONText
 import LabTestSupport
 import Testing
 
@@ -17,7 +18,7 @@ private struct Server {
     func say(_ text: String) async throws { try await socket.write(Array((text + "\r\n").utf8)) }
 
     /// The next command; clients send one line at a time.
-    func hear() async throws -> JSONValue { try JSONValue.parse(try await socket.read()) }
+    func hear() async throws -> JSONValue { try JSONValue(parsing: try await socket.read()) }
 
     /// Greets and accepts the capabilities.
     func greet() async throws {

@@ -19,7 +19,7 @@ import Testing
         #expect(lin.env.map { "\($0.name)=\($0.value)" } == ["LC_ALL=C", "LEVEL=group", "COLOR=blue"])
         #expect(lin.networks == ["lan", "outside"])
         #expect(one.memory == .mebibytes(1536) && one.cpus == 4 && one.backend == .qemu && one.boot == .clone)
-        #expect(one.cmdline == "nokaslr")
+        #expect(one.cmdline == "nokaslr" && one.nested && !plain.nested)
         #expect(win.disks.count == 4)
         #expect(win.disks[0] == .scratch(size: .gibibytes(2)) && win.disks[2] == .scratch(size: .mebibytes(64)))
         #expect(win.disks[1] == win.disks[3])

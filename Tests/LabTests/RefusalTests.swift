@@ -39,6 +39,22 @@ struct RefusalTests {
         }
     }
 
+    @Test func theBuiltInBackendHasNoNestedGuests() async throws {
+        try await VMLab.with { vmlab in
+            let said = try await refusal(
+                vmlab,
+                """
+                lab: inner
+                guests:
+                  box: {image: debian, nested: true}
+                tasks:
+                  - {name: look, run: ls /dev/kvm}
+                """, arguments: ["--backend", "kvm"])
+            #expect(
+                said.contains("lab.yaml:3:3: error: box: the built-in backend has no processors for `nested: true`"))
+        }
+    }
+
     @Test func missingAndUnreadableFiles() async throws {
         try await VMLab.with { vmlab in
             let said = try await refusal(

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -45,16 +46,27 @@ int vmlab_pidfd_reap(int pidfd, int *code, int *status);
 
 // fallocate needs _GNU_SOURCE too: gives the blocks of a sparse file's first `length` bytes back. -1 and errno on failure.
 int vmlab_punch_hole(int file, int64_t length);
+// The same for any stretch of a file, whose size stays.
+int vmlab_punch(int file, int64_t offset, int64_t length);
 
 // pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
+// TUNSETIFF is a macro that Swift does not import: /dev/net/tun attached to the TAP interface of that name. -1 and errno.
+int vmlab_open_tap(const char *name);
+
 int vmlab_pipe(int ends[2]);                  // close-on-exec
 int vmlab_accept(int listener);               // close-on-exec
+int vmlab_thread_id(void);                    // the calling thread's, as the kernel and QMP count them
 void vmlab_name_thread(const char *name);     // the calling thread, at most 15 bytes
 
 // A signal handler may only do async-signal-safe things, which Swift cannot promise: these two write the number of
 // each signal as one byte to `descriptor`. An ignored signal stays ignored (nohup). Return -1 and set errno.
 int vmlab_watch_signal(int number, int descriptor);
 int vmlab_unwatch_signal(int number);
+
+// Sets a terminal to raw mode and restores it: by the second function, at exit, and from the handlers of the signals of a
+// crash, where only async-signal-safe code may run. The first returns -1 and sets errno when `file` is no terminal.
+int vmlab_terminal_raw(int file);
+void vmlab_terminal_restore(void);
 
 // The macro CPU_COUNT is not imported: CPUs that this process may run on, at least 1.
 int vmlab_cpu_count(void);

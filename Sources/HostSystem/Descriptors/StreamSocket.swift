@@ -140,6 +140,14 @@ public final class ListeningSocket: Sendable {
         return descriptor
     }
 
+    /// Whether a socket is at `path` at which nobody listens any more.
+    public static func isAbandoned(_ path: String) -> Bool {
+        guard let address = try? UnixAddress(path), let probe = try? StreamSocket.makeSocket(SOCK_STREAM) else {
+            return false
+        }
+        return address.with { Glibc.connect(probe.number, $0, $1) } != 0 && errno == ECONNREFUSED
+    }
+
     /// The next connection; nil after `close`. Throws `CancellationError` and what the kernel says.
     public func accept() async throws -> StreamSocket? {
         while true {

@@ -26,7 +26,7 @@ public enum KVMProbe: Sendable, Hashable {
             return unavailable(error)
         }
         var speed = vmlab_kvm_speed()
-        let error = vmlab_kvm_speed(descriptor.number, 15_000, 30_000, &speed)
+        let error = vmlab_kvm_speed(descriptor.number, 40_000, 40_000, &speed)
         guard error == 0 else {
             let failure = SystemCallError(speed.step.map { String(cString: $0) } ?? "ioctl", errno: error, device)
             return .unavailable(

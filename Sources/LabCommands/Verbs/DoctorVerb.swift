@@ -43,7 +43,8 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     static func findings() async -> [Finding] {
-        [kvm(), await qemu(), memory(), processors(), files(), cache()] + tools()
+        [kvm(), await qemu(), monitor()] + backends() + [memory(), processors(), files(), cache()]
+            + tools()
     }
 
     private static func kvm() -> Finding {
@@ -73,6 +74,23 @@ struct DoctorVerb: AsyncParsableCommand {
             let problem = error as? Diagnostic
             return Finding(
                 level: .bad, subject: "QEMU", text: problem?.message ?? "\(error)", remedy: problem?.remedy)
+        }
+    }
+
+    private static func monitor() -> Finding {
+        guard let path = MicroVMBackend.monitorPath else {
+            return Finding(
+                level: .limited, subject: "vmlab-vmm", text: "the built-in backend's program is not beside vmlab",
+                remedy: "`make build` builds it; VMLAB_VMM may name another place")
+        }
+        return Finding(level: .good, subject: "vmlab-vmm", text: "\(path), the built-in backend")
+    }
+
+    /// Which backend guests of each image get.
+    private static func backends() -> [Finding] {
+        let selection = BackendSelection(override: nil)
+        return ImageCatalog.standard.recipes.map {
+            Finding(level: .good, subject: "image \($0.name)", text: selection.explanation(for: $0.facts))
         }
     }
 
@@ -110,11 +128,15 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     private static func tools() -> [Finding] {
-        let needed = ["tar": "tar", "apt-get": "apt", "dpkg-deb": "dpkg", "qemu-img": "qemu-utils"]
-        let missing = needed.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }
+        let needed = ["tar": "tar", "qemu-img": "qemu-utils"]
+        // Only building images takes these.
+        let useful = ["apt-get": "apt", "dpkg-deb": "dpkg"]
+        let missing = needed.merging(useful) { $1 }.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }
         return missing.map {
             Finding(
-                level: .bad, subject: $0.key, text: "missing", remedy: "on Debian: `apt-get install \($0.value)`")
+                level: needed[$0.key] == nil ? .limited : .bad, subject: $0.key,
+                text: needed[$0.key] == nil ? "missing; images that are not built yet cannot be built" : "missing",
+                remedy: "on Debian: `apt-get install \($0.value)`")
         }
     }
 

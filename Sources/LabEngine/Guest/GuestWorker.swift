@@ -192,9 +192,10 @@ struct GuestWorker: Sendable {
         }
         let words = [image.cmdline, "vmlab.guest=\(name)", guest.group.cmdline ?? ""].filter { !$0.isEmpty }
         return MachineConfiguration(
-            name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, disks: guest.group.disks,
-            exchangeDisk: exchange, networks: try run.networks.attachments(of: number, in: directory),
-            cmdline: words.joined(separator: " "), directory: directory)
+            name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, nested: guest.group.nested,
+            disks: guest.group.disks, exchangeDisk: exchange,
+            networks: try run.networks.attachments(of: number, in: directory), cmdline: words.joined(separator: " "),
+            directory: directory)
     }
 
     /// Whether any task that may run here copies files: a disk that nobody uses would only cost the guest a driver.

@@ -36,7 +36,7 @@ public struct RunPlan: Sendable {
     /// budget, networked guests that must be up together and do not fit, whatever `backend` throws.
     public static func make(
         lab: Lab, images: [String: ImageFacts], budget: MemoryBudget, seats: Int? = nil,
-        backend: (GuestGroup) throws(Diagnostic) -> any MachineBackend
+        backend: (GuestGroup, ImageFacts) throws(Diagnostic) -> any MachineBackend
     ) throws(DiagnosticList) -> RunPlan {
         var problems: [Diagnostic] = []
         var guests: [PlannedGuest] = []
@@ -54,7 +54,7 @@ public struct RunPlan: Sendable {
                         remedy: "give the guests at least `memory: \(facts.minimumMemory)`", at: group.span))
             }
             do throws(Diagnostic) {
-                let backend = try backend(group)
+                let backend = try backend(group, facts)
                 let cost = memory + backend.overhead(memory: memory, cpus: group.cpus)
                 if cost > budget.limit {
                     problems.append(tooLarge(group, memory: memory, cost: cost, budget: budget))

@@ -100,7 +100,7 @@ public struct QEMUBackend: MachineBackend {
 
     private func launch(
         _ configuration: MachineConfiguration, _ drives: [QEMUDrive], _ files: [String]
-    ) async throws -> QEMUMachine {
+    ) async throws -> SupervisedMachine {
         let what = "cannot start the guest \(configuration.name)"
         let child: ChildProcess
         let sockets: [StreamSocket]
@@ -135,7 +135,7 @@ public struct QEMUBackend: MachineBackend {
         }
         let commands: any ByteChannel =
             sockets.count > 3 ? TerminalChannel(screen: sockets[2], keys: sockets[3]) : sockets[2]
-        return QEMUMachine(child: child, monitor: monitor, console: sockets[1], commands: commands, files: files)
+        return SupervisedMachine(child: child, monitor: monitor, console: sockets[1], commands: commands, files: files)
     }
 
     /// The monitor, the console, the command channel, and its keys if it has them.

@@ -7,6 +7,7 @@ struct GuestDraft: Draft {
     var count: Int?
     var memory: ByteCount?
     var cpus: Int?
+    var nested: Bool?
     var disks: [Located<DiskDraft>]?
     var networks: [Located<String>]?
     var backend: BackendChoice?
@@ -23,6 +24,9 @@ struct GuestDraft: Draft {
             "How many equal guests: `count: 5` of `lin` is `lin-1` to `lin-5`. Without it there is one guest, `lin`."),
         Field("memory", \.memory, .size(atLeast: .mebibytes(16)), "RAM of each guest, such as `512MiB` or `5GiB`."),
         Field("cpus", \.cpus, .integer(1...64), standard: 1, "Virtual processors of each guest."),
+        Field(
+            "nested", \.nested, .boolean, standard: false,
+            "Whether the guest's processors can run guests of their own: its `/dev/kvm` works, emulated if need be."),
         Field(
             "disks", \.disks, .list(of: DiskDraft.form.located, allowEmpty: true),
             "Further disks: a size is an empty disk that goes with the guest, a path is a disk image, never written to."
@@ -52,6 +56,7 @@ struct GuestDraft: Draft {
         filled.count = place.keys["count"] == nil ? defaults.count : count
         filled.memory = memory ?? defaults.memory
         filled.cpus = cpus ?? defaults.cpus
+        filled.nested = nested ?? defaults.nested
         filled.disks = disks ?? defaults.disks
         filled.networks = networks ?? defaults.networks
         filled.backend = backend ?? defaults.backend

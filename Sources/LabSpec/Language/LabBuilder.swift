@@ -134,10 +134,9 @@ struct LabBuilder {
         }
         return GuestGroup(
             name: named.name, count: guest.count, image: guest.image?.value ?? "", memory: guest.memory,
-            cpus: guest.cpus ?? 1, disks: (guest.disks ?? []).compactMap(disk),
-            networks: guest.networks?.map(\.value) ?? [],
-            backend: guest.backend ?? .auto, boot: guest.boot ?? .auto, cmdline: guest.cmdline,
-            env: environment((draft.env ?? []) + (guest.env ?? [])), span: named.nameSpan)
+            cpus: guest.cpus ?? 1, nested: guest.nested ?? false, disks: (guest.disks ?? []).compactMap(disk),
+            networks: guest.networks?.map(\.value) ?? [], backend: guest.backend ?? .auto, boot: guest.boot ?? .auto,
+            cmdline: guest.cmdline, env: environment((draft.env ?? []) + (guest.env ?? [])), span: named.nameSpan)
     }
 
     private func disk(_ disk: Located<DiskDraft>) -> DiskSpec? {

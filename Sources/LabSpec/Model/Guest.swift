@@ -12,6 +12,8 @@ public struct GuestGroup: Sendable, Hashable {
     public var memory: ByteCount?
     /// vCPUs of each guest, 1 to 64.
     public var cpus: Int
+    /// Whether its processors can run guests of their own.
+    public var nested: Bool
     /// Disks beyond the image's own, in order.
     public var disks: [DiskSpec]
     /// Names of the networks that each guest joins, in the order of its network cards.
@@ -30,14 +32,15 @@ public struct GuestGroup: Sendable, Hashable {
     /// A group as given.
     public init(
         name: String, count: Int? = nil, image: String, memory: ByteCount? = nil, cpus: Int = 1,
-        disks: [DiskSpec] = [], networks: [String] = [], backend: BackendChoice = .auto, boot: BootChoice = .auto,
-        cmdline: String? = nil, env: [EnvironmentVariable] = [], span: SourceSpan? = nil
+        nested: Bool = false, disks: [DiskSpec] = [], networks: [String] = [], backend: BackendChoice = .auto,
+        boot: BootChoice = .auto, cmdline: String? = nil, env: [EnvironmentVariable] = [], span: SourceSpan? = nil
     ) {
         self.name = name
         self.count = count
         self.image = image
         self.memory = memory
         self.cpus = cpus
+        self.nested = nested
         self.disks = disks
         self.networks = networks
         self.backend = backend

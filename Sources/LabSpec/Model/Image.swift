@@ -118,12 +118,16 @@ public struct BootableImage: Sendable, Hashable {
     public var defaultMemory: ByteCount
     /// RAM below which it is known not to boot.
     public var minimumMemory: ByteCount
+    /// Whether its kernel is a program of its own rather than an operating system's: it runs where those cannot, and
+    /// knows no kernel modules, files or addresses.
+    public var isFreestanding: Bool
 
     /// An image as given.
     public init(
         name: String, id: String, os: GuestOS, kernel: String?, initrd: String? = nil, disks: [ImageDisk] = [],
         firmware: String? = nil, cmdline: String = "", console: ConsoleSpec = ConsoleSpec(),
-        defaultMemory: ByteCount = .mebibytes(256), minimumMemory: ByteCount = .mebibytes(64)
+        defaultMemory: ByteCount = .mebibytes(256), minimumMemory: ByteCount = .mebibytes(64),
+        isFreestanding: Bool = false
     ) {
         self.name = name
         self.id = id
@@ -136,6 +140,7 @@ public struct BootableImage: Sendable, Hashable {
         self.console = console
         self.defaultMemory = defaultMemory
         self.minimumMemory = minimumMemory
+        self.isFreestanding = isFreestanding
     }
 }
 
@@ -147,12 +152,21 @@ public struct ImageFacts: Sendable, Hashable {
     public var defaultMemory: ByteCount
     /// RAM below which it is known not to boot.
     public var minimumMemory: ByteCount
+    /// Whether its kernel is a program of its own rather than an operating system's.
+    public var isFreestanding: Bool
+    /// Whether it boots a kernel of its own, without firmware.
+    public var hasKernel: Bool
 
     /// Facts as given.
-    public init(os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount) {
+    public init(
+        os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount, isFreestanding: Bool = false,
+        hasKernel: Bool = true
+    ) {
         self.os = os
         self.defaultMemory = defaultMemory
         self.minimumMemory = minimumMemory
+        self.isFreestanding = isFreestanding
+        self.hasKernel = hasKernel
     }
 }
 

@@ -1,107 +1,138 @@
-/// Writes ACPI machine language (ACPI 6.4, chapter 20): each function gives the bytes of one term.
-///
-/// Names are of our own making: segments of four letters, digits or `_`, joined by dots, `\` in front for the root.
-enum AML {
-    typealias Term = [UInt8]
+/// ACPI machine language, as much of it as our tables say (ACPI 6.4, chapter 20).
+struct AML {
+    private(set) var bytes: [UInt8] = []
 
-    // MARK: Data (20.2.3)
+    /// Some terms one after the other.
+    init(_ body: (inout AML) -> Void) { body(&self) }
 
-    static func integer(_ value: UInt64) -> Term {
+    private init() {}
+
+    /// `Scope (name) { … }`
+    mutating func scope(_ name: String, _ body: (inout AML) -> Void) { package([0x10], name: name, body) }
+
+    /// `Device (name) { … }`
+    mutating func device(_ name: String, _ body: (inout AML) -> Void) { package([0x5b, 0x82], name: name, body) }
+
+    /// `Method (name, arguments, Serialized) { … }`
+    mutating func method(_ name: String, arguments: UInt8, _ body: (inout AML) -> Void) {
+        package([0x14], name: name) { aml in
+            aml.bytes.append(arguments | 8)
+            body(&aml)
+        }
+    }
+
+    /// `Name (name, number)`
+    mutating func define(_ name: String, _ number: UInt64) {
+        bytes += [0x08] + Self.name(name)
+        integer(number)
+    }
+
+    /// `Name (name, "text")`
+    mutating func define(_ name: String, text: String) {
+        bytes += [0x08] + Self.name(name) + [0x0d] + Array(text.utf8) + [0]
+    }
+
+    /// `Name (name, EisaId ("PNP0501"))`
+    mutating func define(_ name: String, identifier: String) {
+        let characters = Array(identifier.utf8)
+        let letters = characters.prefix(3).reduce(0) { $0 << 5 | UInt32($1 &- 0x40) & 0x1f }
+        let number = UInt32(identifier.suffix(4), radix: 16) ?? 0
+        bytes += [0x08] + Self.name(name) + [0x0c] + littleEndian((letters << 16 | number).byteSwapped)
+    }
+
+    /// `Name (name, Package () { numbers })`
+    mutating func define(_ name: String, package numbers: [UInt64]) {
+        bytes += [0x08] + Self.name(name)
+        package([0x12], name: nil) { aml in
+            aml.bytes.append(UInt8(truncatingIfNeeded: numbers.count))
+            for number in numbers { aml.integer(number) }
+        }
+    }
+
+    /// `Name (_CRS, ResourceTemplate () { … })`
+    mutating func resources(_ resources: [Resource]) {
+        let template = resources.flatMap(\.bytes) + [0x79, 0]
+        bytes += [0x08] + Self.name("_CRS")
+        package([0x11], name: nil) { aml in
+            aml.integer(UInt64(template.count))
+            aml.bytes += template
+        }
+    }
+
+    /// A one-byte I/O port as a field: `OperationRegion` and `Field`.
+    mutating func portField(_ field: String, region: String, port: UInt64) {
+        bytes += [0x5b, 0x80] + Self.name(region) + [1]
+        integer(port)
+        integer(1)
+        package([0x5b, 0x81], name: region) { aml in aml.bytes += [1] + Self.name(field) + [8] }
+    }
+
+    /// `If (field & bit) { Notify (device, value) }`
+    mutating func notify(_ device: String, _ value: UInt64, ifField field: String, has bit: UInt64) {
+        package([0xa0], name: nil) { aml in
+            aml.bytes += [0x7b] + Self.name(field)
+            aml.integer(bit)
+            aml.bytes += [0, 0x86] + Self.name(device)
+            aml.integer(value)
+        }
+    }
+
+    private mutating func integer(_ value: UInt64) {
         switch value {
-        case 0: [0x00]
-        case 1: [0x01]
-        case 0...0xff: [0x0a] + littleEndian(UInt8(truncatingIfNeeded: value))
-        case 0...0xffff: [0x0b] + littleEndian(UInt16(truncatingIfNeeded: value))
-        case 0...0xffff_ffff: [0x0c] + littleEndian(UInt32(truncatingIfNeeded: value))
-        default: [0x0e] + littleEndian(value)
+        case 0, 1: bytes.append(UInt8(value))
+        case ..<0x100: bytes += [0x0a, UInt8(value)]
+        case ..<0x1_0000: bytes += [0x0b] + littleEndian(UInt16(value))
+        case ..<0x1_0000_0000: bytes += [0x0c] + littleEndian(UInt32(value))
+        default: bytes += [0x0e] + littleEndian(value)
         }
     }
 
-    static func string(_ text: String) -> Term { [0x0d] + text.utf8 + [0] }
-
-    static func buffer(_ bytes: [UInt8]) -> Term { [0x11] + package(integer(UInt64(bytes.count)) + bytes) }
-
-    static func package(of elements: [Term]) -> Term {
-        [0x12] + package([UInt8(truncatingIfNeeded: elements.count)] + elements.joined())
+    /// An operation whose length precedes its content.
+    private mutating func package(_ operation: [UInt8], name: String?, _ body: (inout AML) -> Void) {
+        var content = AML()
+        if let name { content.bytes += Self.name(name) }
+        body(&content)
+        bytes += operation + Self.length(of: content.bytes.count) + content.bytes
     }
 
-    /// A plug-and-play id such as `PNP0501`, compressed into 32 bits (19.3.4): three letters of five bits, four digits.
-    static func eisaID(_ id: String) -> Term {
-        let letters = id.utf8.prefix(3).reduce(UInt32(0)) { $0 << 5 | UInt32($1 & 0x1f) }
-        let product = UInt32(id.dropFirst(3), radix: 16) ?? 0
-        return [0x0c] + littleEndian((letters << 16 | product & 0xffff).byteSwapped)
+    /// `PkgLength`, which counts its own bytes (20.2.4).
+    private static func length(of content: Int) -> [UInt8] {
+        if content + 1 < 1 << 6 { return [UInt8(content + 1)] }
+        let more = content + 2 < 1 << 12 ? 1 : content + 3 < 1 << 20 ? 2 : 3
+        let total = content + 1 + more
+        return [UInt8(more << 6 | total & 0xf)] + (0..<more).map { UInt8(truncatingIfNeeded: total >> (4 + 8 * $0)) }
     }
 
-    // MARK: Named objects (20.2.5)
-
-    static func name(_ name: String, _ value: Term) -> Term { [0x08] + path(name) + value }
-
-    static func scope(_ name: String, _ body: [Term]) -> Term { [0x10] + package(path(name) + body.joined()) }
-
-    static func device(_ name: String, _ body: [Term]) -> Term { [0x5b, 0x82] + package(path(name) + body.joined()) }
-
-    static func serializedMethod(_ name: String, arguments: UInt8, _ body: [Term]) -> Term {
-        [0x14] + package(path(name) + [arguments & 0x7 | 0x08] + body.joined())
+    /// A name of up to four characters, with a leading `\` for the root.
+    private static func name(_ name: String) -> [UInt8] {
+        let root = name.hasPrefix("\\")
+        let segment = Array(name.utf8.dropFirst(root ? 1 : 0).prefix(4))
+        return (root ? [0x5c] : []) + segment + [UInt8](repeating: 0x5f, count: 4 - segment.count)
     }
+}
 
-    /// I/O ports that a method may read and write.
-    static func portRegion(_ name: String, at port: UInt64, count: UInt64) -> Term {
-        [0x5b, 0x80] + path(name) + [0x01] + integer(port) + integer(count)
-    }
+/// What a device uses (ACPI 6.4, 6.4).
+enum Resource {
+    case ports(Range<UInt64>)
+    case registers(at: UInt64, size: UInt64)
+    /// Edge-triggered, active high, not shared.
+    case interrupt(UInt32)
 
-    /// Fields of a region that is accessed byte by byte, each with its size in bits (at most 63 here).
-    static func byteFields(of region: String, _ fields: [(name: String, bits: UInt8)]) -> Term {
-        let list = fields.flatMap { path($0.name) + [$0.bits & 0x3f] }
-        return [0x5b, 0x81] + package(path(region) + [0x01] + list)
-    }
-
-    // MARK: Statements and expressions (20.2.5.3, 20.2.5.4)
-
-    static let local0: Term = [0x60]
-
-    static func store(_ value: Term, _ target: Term) -> Term { [0x70] + value + target }
-
-    /// Bitwise and, whose result is only used, not stored.
-    static func and(_ left: Term, _ right: Term) -> Term { [0x7b] + left + right + [0x00] }
-
-    static func when(_ condition: Term, _ body: [Term]) -> Term { [0xa0] + package(condition + body.joined()) }
-
-    static func notify(_ object: String, _ value: UInt64) -> Term { [0x86] + path(object) + integer(value) }
-
-    // MARK: Encoding
-
-    /// A name string (20.2.2).
-    static func path(_ name: String) -> Term {
-        let isAbsolute = name.hasPrefix("\\")
-        let segments = name.dropFirst(isAbsolute ? 1 : 0).split(separator: ".").map { segment in
-            Array(segment.utf8.prefix(4)) + [UInt8](repeating: UInt8(ascii: "_"), count: max(4 - segment.utf8.count, 0))
+    var bytes: [UInt8] {
+        switch self {
+        case .ports(let range):
+            let start = littleEndian(UInt16(truncatingIfNeeded: range.lowerBound))
+            return [0x47, 1] + start + start + [0, UInt8(truncatingIfNeeded: range.count)]
+        case .registers(let address, let size):
+            return [0x86, 9, 0, 1] + littleEndian(UInt32(truncatingIfNeeded: address))
+                + littleEndian(UInt32(truncatingIfNeeded: size))
+        case .interrupt(let number):
+            return [0x89, 6, 0, 3, 1] + littleEndian(number)
         }
-        let prefix: Term =
-            switch segments.count {
-            case 0: [0x00]
-            case 1: []
-            case 2: [0x2e]
-            default: [0x2f, UInt8(truncatingIfNeeded: segments.count)]
-            }
-        return (isAbsolute ? [UInt8(ascii: "\\")] : []) + prefix + segments.joined()
     }
+}
 
-    /// Contents behind their length, which counts its own one to four bytes too (20.2.4).
-    static func package(_ contents: Term) -> Term {
-        for extra in 0...3 {
-            let length = contents.count + 1 + extra
-            if extra == 0 {
-                if length < 1 << 6 { return [UInt8(length)] + contents }
-            } else if length < 1 << (4 + 8 * extra) {
-                let tail = (0..<extra).map { UInt8(truncatingIfNeeded: length >> (4 + 8 * $0)) }
-                return [UInt8(extra << 6 | length & 0xf)] + tail + contents
-            }
-        }
-        // 256 MiB and more: the fixed list of devices is some kilobytes.
-        return []
-    }
-
-    static func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
-        withUnsafeBytes(of: value.littleEndian) { Array($0) }
-    }
+/// A number as little-endian bytes.
+func littleEndian<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) -> [UInt8] {
+    withUnsafeBytes(of: value.littleEndian, Array.init)
 }

@@ -51,6 +51,13 @@ public final class GuestMemory: @unchecked Sendable {
         for region in regions { munmap(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size)) }
     }
 
+    /// Makes all of it zeros again and gives the host its memory back.
+    public func clear() {
+        for region in regions {
+            madvise(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size), MADV_DONTNEED)
+        }
+    }
+
     /// The host's view of `count` bytes of guest memory, which must lie in one region.
     ///
     /// Throws `GuestMemoryError` when they do not, for any address and count. Valid as long as this object lives.

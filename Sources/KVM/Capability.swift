@@ -1,0 +1,50 @@
+import CKVM
+
+/// Something that this host's KVM may or may not offer (`KVM_CHECK_EXTENSION`).
+public struct Capability: RawRepresentable, Sendable, Hashable {
+    public let rawValue: UInt
+    public init(rawValue: UInt) { self.rawValue = rawValue }
+
+    // Needed: a machine is not made without them.
+    public static let userMemory = Capability(rawValue: UInt(KVM_CAP_USER_MEMORY))
+    public static let interruptController = Capability(rawValue: UInt(KVM_CAP_IRQCHIP))
+    public static let interruptDescriptor = Capability(rawValue: UInt(KVM_CAP_IRQFD))
+    public static let ioEventDescriptor = Capability(rawValue: UInt(KVM_CAP_IOEVENTFD))
+    public static let immediateExit = Capability(rawValue: UInt(KVM_CAP_IMMEDIATE_EXIT))
+    public static let extendedCPUID = Capability(rawValue: UInt(KVM_CAP_EXT_CPUID))
+
+    // Welcome: what is done without each is said where it is asked for.
+    /// The local APIC's TSC-deadline timer; without it guests calibrate the APIC timer themselves.
+    public static let tscDeadlineTimer = Capability(rawValue: UInt(KVM_CAP_TSC_DEADLINE_TIMER))
+    /// Writes to ports that are collected in a ring; without it each leaves the guest. Its value is the ring's page.
+    public static let coalescedMMIO = Capability(rawValue: UInt(KVM_CAP_COALESCED_MMIO))
+    public static let coalescedPIO = Capability(rawValue: UInt(KVM_CAP_COALESCED_PIO))
+    /// Telling a guest that it was paused; without it a guest's watchdog may complain.
+    public static let clockControl = Capability(rawValue: UInt(KVM_CAP_KVMCLOCK_CTRL))
+    /// Where KVM keeps what Intel's real mode needs; needless elsewhere.
+    public static let taskStateAddress = Capability(rawValue: UInt(KVM_CAP_SET_TSS_ADDR))
+    public static let identityMapAddress = Capability(rawValue: UInt(KVM_CAP_SET_IDENTITY_MAP_ADDR))
+    /// Most vCPUs of a machine.
+    public static let mostVCPUs = Capability(rawValue: UInt(KVM_CAP_MAX_VCPUS))
+    /// Memory slots of a machine.
+    public static let memorySlots = Capability(rawValue: UInt(KVM_CAP_NR_MEMSLOTS))
+}
+
+extension Capability: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .userMemory: "KVM_CAP_USER_MEMORY"
+        case .interruptController: "KVM_CAP_IRQCHIP"
+        case .interruptDescriptor: "KVM_CAP_IRQFD"
+        case .ioEventDescriptor: "KVM_CAP_IOEVENTFD"
+        case .immediateExit: "KVM_CAP_IMMEDIATE_EXIT"
+        case .extendedCPUID: "KVM_CAP_EXT_CPUID"
+        default: "KVM capability \(rawValue)"
+        }
+    }
+
+    /// All that a machine is not made without.
+    public static let needed: [Capability] = [
+        .userMemory, .interruptController, .interruptDescriptor, .ioEventDescriptor, .immediateExit, .extendedCPUID,
+    ]
+}

@@ -1,0 +1,61 @@
+import CKVM
+import Glibc
+import HostSystem
+
+/// An open `/dev/kvm`.
+public struct KVMSystem: ~Copyable, Sendable {
+    let descriptor: OwnedDescriptor
+
+    /// The version of the interface since Linux 2.6.22; there is no other.
+    public static let apiVersion: Int32 = 12
+
+    /// Opens the device. Throws what the kernel says, and `ENOTSUP` for an interface of another version.
+    public static func open(_ path: String = "/dev/kvm") throws(SystemCallError) -> KVMSystem {
+        let descriptor = try OwnedDescriptor.open(path, O_RDWR)
+        let version = try kvm("KVM_GET_API_VERSION", descriptor, vmlab_KVM_GET_API_VERSION)
+        guard version == apiVersion else { throw SystemCallError("KVM_GET_API_VERSION", errno: ENOTSUP, path) }
+        return KVMSystem(descriptor: descriptor)
+    }
+
+    init(descriptor: consuming OwnedDescriptor) {
+        self.descriptor = descriptor
+    }
+
+    /// What the host offers of a capability: 0 when nothing, else 1 or a number that it stands for.
+    public func value(of capability: Capability) -> Int32 {
+        max(0, vmlab_kvm(descriptor.number, vmlab_KVM_CHECK_EXTENSION, .init(bitPattern: capability.rawValue)))
+    }
+
+    /// Whether the host offers a capability.
+    public func has(_ capability: Capability) -> Bool { value(of: capability) > 0 }
+
+    /// Everything that guests' processors may have here: the values of the CPUID instruction.
+    public func supportedCPUID() throws(SystemCallError) -> [kvm_cpuid_entry2] {
+        // The kernel says E2BIG until the table is large enough.
+        var size = 128
+        while true {
+            var entries = [kvm_cpuid_entry2](repeating: kvm_cpuid_entry2(), count: size)
+            do throws(SystemCallError) {
+                let (_, count) = try kvm(
+                    "KVM_GET_SUPPORTED_CPUID", descriptor, vmlab_KVM_GET_SUPPORTED_CPUID, header: 8, entries: &entries)
+                return Array(entries[..<count])
+            } catch {
+                guard error.errno == E2BIG, size < 4096 else { throw error }
+                size *= 2
+            }
+        }
+    }
+
+    /// Bytes of the page or pages that a vCPU shares with its owner.
+    func vcpuMappingSize() throws(SystemCallError) -> Int {
+        Int(try kvm("KVM_GET_VCPU_MMAP_SIZE", descriptor, vmlab_KVM_GET_VCPU_MMAP_SIZE))
+    }
+
+    /// Makes a virtual machine without memory, processors or devices.
+    public func makeVirtualMachine() throws(SystemCallError) -> VirtualMachine {
+        let number = try kvm("KVM_CREATE_VM", descriptor, vmlab_KVM_CREATE_VM)
+        let ring = has(.coalescedPIO) ? Int(value(of: .coalescedMMIO)) : 0
+        return VirtualMachine(
+            descriptor: OwnedDescriptor(owning: number), mappingSize: try vcpuMappingSize(), coalescedRingPage: ring)
+    }
+}

@@ -1,0 +1,198 @@
+import CKVM
+import Glibc
+import HostSystem
+
+/// One virtual processor. It belongs to one thread; only `Kicker` may be used by others.
+public struct VCPU: ~Copyable, @unchecked Sendable {
+    // Unchecked because of the mapping, which moves from thread to thread with its owner.
+    let descriptor: OwnedDescriptor
+    private let run: UnsafeMutablePointer<kvm_run>
+    private let mappingSize: Int
+    private let ring: UnsafeMutablePointer<kvm_coalesced_mmio_ring>?
+
+    init(
+        descriptor: consuming OwnedDescriptor, mappingSize: Int, coalescedRingPage: Int
+    ) throws(SystemCallError) {
+        let mapping = mmap(nil, mappingSize, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.number, 0)
+        guard let mapping, mapping != MAP_FAILED, mappingSize >= MemoryLayout<kvm_run>.size else {
+            throw SystemCallError("mmap", "vCPU")
+        }
+        self.descriptor = descriptor
+        self.mappingSize = mappingSize
+        run = mapping.assumingMemoryBound(to: kvm_run.self)
+        let offset = coalescedRingPage * Self.pageSize
+        ring =
+            coalescedRingPage > 0 && offset + Self.pageSize <= mappingSize
+            ? (mapping + offset).assumingMemoryBound(to: kvm_coalesced_mmio_ring.self) : nil
+    }
+
+    deinit { munmap(run, mappingSize) }
+
+    private static let pageSize = 4096
+
+    // MARK: Running
+
+    /// Makes `enter` return `.interrupted` on the vCPU's thread: at once when it is not in the guest, and with a signal
+    /// to that thread when it is.
+    public struct Kicker: @unchecked Sendable {
+        fileprivate let run: UnsafeMutablePointer<kvm_run>
+
+        /// From now on `enter` returns at once, until `allow`. The vCPU must still exist.
+        public func stop() { vmlab_set_immediate_exit(run, 1) }
+        /// Lets `enter` enter the guest again.
+        public func allow() { vmlab_set_immediate_exit(run, 0) }
+    }
+
+    /// What other threads kick this vCPU with; valid as long as it lives.
+    public var kicker: Kicker { Kicker(run: run) }
+
+    /// Runs the guest until it leaves for a reason. Completes the access that it left for last time.
+    ///
+    /// Throws what the kernel says; a signal is no error but `.interrupted`.
+    public mutating func enter() throws(SystemCallError) -> VCPUExit {
+        guard vmlab_kvm(descriptor.number, vmlab_KVM_RUN, nil) == 0 else {
+            let error = errno
+            // EAGAIN: a vCPU that waits to be started by another one was asked to return.
+            if error == EINTR || error == EAGAIN { return .interrupted }
+            throw SystemCallError("KVM_RUN", errno: error)
+        }
+        switch Int32(bitPattern: run.pointee.exit_reason) {
+        case KVM_EXIT_IO:
+            let io = run.pointee.io
+            let (width, count) = (Int(io.size), Int(io.count))
+            return Int32(io.direction) == KVM_EXIT_IO_IN
+                ? .portRead(port: io.port, width: width, count: count)
+                : .portWrite(port: io.port, width: width, count: count)
+        case KVM_EXIT_MMIO:
+            let access = run.pointee.mmio
+            let width = min(Int(access.len), 8)
+            guard access.is_write != 0 else { return .memoryRead(address: access.phys_addr, width: width) }
+            let value = withUnsafeBytes(of: access.data) { $0.loadUnaligned(as: UInt64.self) }
+            return .memoryWrite(address: access.phys_addr, width: width, value: value)
+        case KVM_EXIT_HLT: return .halt
+        case KVM_EXIT_SHUTDOWN: return .shutdown
+        case KVM_EXIT_INTR: return .interrupted
+        case KVM_EXIT_SYSTEM_EVENT: return .systemEvent(run.pointee.system_event.type)
+        case KVM_EXIT_FAIL_ENTRY:
+            return .failedEntry(reason: run.pointee.fail_entry.hardware_entry_failure_reason)
+        case KVM_EXIT_INTERNAL_ERROR:
+            let error = run.pointee.`internal`
+            let data = withUnsafeBytes(of: error.data) { Array($0.bindMemory(to: UInt64.self)) }
+            return .internalError(suberror: error.suberror, data: Array(data.prefix(Int(min(error.ndata, 16)))))
+        default: return .other(reason: run.pointee.exit_reason)
+        }
+    }
+
+    /// The bytes of the port access that the vCPU left for: `width` times `count`, at most a page.
+    public var portBytes: UnsafeMutableRawBufferPointer {
+        let io = run.pointee.io
+        let offset = Int(truncatingIfNeeded: io.data_offset)
+        let count = Int(io.size) * Int(io.count)
+        guard offset >= 0, offset + count <= mappingSize else {
+            return UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        }
+        return UnsafeMutableRawBufferPointer(start: UnsafeMutableRawPointer(run) + offset, count: count)
+    }
+
+    /// Answers the memory read that the vCPU left for.
+    public mutating func finishRead(_ value: UInt64) {
+        withUnsafeMutableBytes(of: &run.pointee.mmio.data) { $0.storeBytes(of: value, as: UInt64.self) }
+    }
+
+    /// Takes the writes that the kernel collected for coalesced ports, oldest first.
+    ///
+    /// The ring is one for all vCPUs of a machine: callers hold the machine's lock.
+    public func takeCoalescedWrites(_ body: (_ address: UInt64, _ width: Int, _ value: UInt64) -> Void) {
+        guard let ring else { return }
+        let capacity = UInt32(
+            (Self.pageSize - MemoryLayout<kvm_coalesced_mmio_ring>.size)
+                / MemoryLayout<kvm_coalesced_mmio>.size)
+        var first = ring.pointee.first
+        while first != vmlab_ring_last(ring), first < capacity, let entry = vmlab_ring_entry(ring, first) {
+            let value = withUnsafeBytes(of: entry.pointee.data) { $0.loadUnaligned(as: UInt64.self) }
+            body(entry.pointee.phys_addr, Int(min(entry.pointee.len, 8)), value)
+            first = (first + 1) % capacity
+            vmlab_ring_take(ring, first)
+        }
+    }
+
+    // MARK: State
+
+    /// General registers.
+    public func registers() throws(SystemCallError) -> kvm_regs {
+        var registers = kvm_regs()
+        try kvm("KVM_GET_REGS", descriptor, vmlab_KVM_GET_REGS, &registers)
+        return registers
+    }
+
+    public func setRegisters(_ registers: kvm_regs) throws(SystemCallError) {
+        var registers = registers
+        try kvm("KVM_SET_REGS", descriptor, vmlab_KVM_SET_REGS, &registers)
+    }
+
+    /// Segments, control registers and the like.
+    public func systemRegisters() throws(SystemCallError) -> kvm_sregs {
+        var registers = kvm_sregs()
+        try kvm("KVM_GET_SREGS", descriptor, vmlab_KVM_GET_SREGS, &registers)
+        return registers
+    }
+
+    public func setSystemRegisters(_ registers: kvm_sregs) throws(SystemCallError) {
+        var registers = registers
+        try kvm("KVM_SET_SREGS", descriptor, vmlab_KVM_SET_SREGS, &registers)
+    }
+
+    public func setFloatingPoint(_ state: kvm_fpu) throws(SystemCallError) {
+        var state = state
+        try kvm("KVM_SET_FPU", descriptor, vmlab_KVM_SET_FPU, &state)
+    }
+
+    /// The local APIC's registers.
+    public func localAPIC() throws(SystemCallError) -> kvm_lapic_state {
+        var state = kvm_lapic_state()
+        try kvm("KVM_GET_LAPIC", descriptor, vmlab_KVM_GET_LAPIC, &state)
+        return state
+    }
+
+    public func setLocalAPIC(_ state: kvm_lapic_state) throws(SystemCallError) {
+        var state = state
+        try kvm("KVM_SET_LAPIC", descriptor, vmlab_KVM_SET_LAPIC, &state)
+    }
+
+    /// Whether it runs, halts or waits to be started by another processor (`KVM_MP_STATE_*`).
+    public func runState() throws(SystemCallError) -> kvm_mp_state {
+        var state = kvm_mp_state()
+        try kvm("KVM_GET_MP_STATE", descriptor, vmlab_KVM_GET_MP_STATE, &state)
+        return state
+    }
+
+    public func setRunState(_ state: kvm_mp_state) throws(SystemCallError) {
+        var state = state
+        try kvm("KVM_SET_MP_STATE", descriptor, vmlab_KVM_SET_MP_STATE, &state)
+    }
+
+    /// Drops exceptions and interrupts that were on their way.
+    public func clearEvents() throws(SystemCallError) {
+        var events = kvm_vcpu_events()
+        try kvm("KVM_SET_VCPU_EVENTS", descriptor, vmlab_KVM_SET_VCPU_EVENTS, &events)
+    }
+
+    /// What the guest's CPUID instruction says. Before the first entry, and before MSRs that depend on it.
+    public func setCPUID(_ entries: [kvm_cpuid_entry2]) throws(SystemCallError) {
+        var entries = entries
+        _ = try kvm("KVM_SET_CPUID2", descriptor, vmlab_KVM_SET_CPUID2, header: 8, entries: &entries)
+    }
+
+    /// Sets model-specific registers in order. False when the host refused one; those before it are set.
+    @discardableResult
+    public func setModelSpecificRegisters(_ entries: [kvm_msr_entry]) throws(SystemCallError) -> Bool {
+        var table = entries
+        return try kvm("KVM_SET_MSRS", descriptor, vmlab_KVM_SET_MSRS, header: 8, entries: &table).result
+            == Int32(entries.count)
+    }
+
+    /// Tells the guest's clock that it was stopped, so that its watchdogs do not bark. No effect on guests without one.
+    public func noteClockWasStopped() {
+        _ = vmlab_kvm(descriptor.number, vmlab_KVM_KVMCLOCK_CTRL, nil)
+    }
+}

@@ -1,0 +1,91 @@
+import CKVM
+import Glibc
+import HostSystem
+
+/// A virtual machine of the kernel's: memory slots, interrupt controllers, vCPUs.
+///
+/// Memory slots come before `makeInterruptController`: some hosts take 6 ms longer for each that comes after it.
+public struct VirtualMachine: ~Copyable, Sendable {
+    let descriptor: OwnedDescriptor
+    let mappingSize: Int
+    /// In which page of a vCPU's mapping the ring of coalesced writes is; 0 for none.
+    let coalescedRingPage: Int
+
+    init(descriptor: consuming OwnedDescriptor, mappingSize: Int, coalescedRingPage: Int) {
+        self.descriptor = descriptor
+        self.mappingSize = mappingSize
+        self.coalescedRingPage = coalescedRingPage
+    }
+
+    /// Tells KVM which four pages below 4 GiB Intel processors may use for real mode.
+    public func setRealModePages(taskState: UInt64, identityMap: UInt64) throws(SystemCallError) {
+        var address = identityMap
+        try kvm("KVM_SET_IDENTITY_MAP_ADDR", descriptor, vmlab_KVM_SET_IDENTITY_MAP_ADDR, &address)
+        try kvm("KVM_SET_TSS_ADDR", descriptor, vmlab_KVM_SET_TSS_ADDR, number: UInt(taskState))
+    }
+
+    /// Gives the guest memory of this process at a guest-physical address. Addresses and size are multiples of 4096.
+    public func setMemory(slot: UInt32, at guest: UInt64, size: UInt64, host: UInt) throws(SystemCallError) {
+        var region = kvm_userspace_memory_region(
+            slot: slot, flags: 0, guest_phys_addr: guest, memory_size: size, userspace_addr: UInt64(host))
+        try kvm("KVM_SET_USER_MEMORY_REGION", descriptor, vmlab_KVM_SET_USER_MEMORY_REGION, &region)
+    }
+
+    /// Makes the kernel's local APICs, IOAPIC and PIC.
+    public func makeInterruptController() throws(SystemCallError) {
+        try kvm("KVM_CREATE_IRQCHIP", descriptor, vmlab_KVM_CREATE_IRQCHIP)
+    }
+
+    /// The state of one of the kernel's interrupt controllers: 0 and 1 are the PICs, 2 is the IOAPIC.
+    public func interruptController(_ chip: UInt32) throws(SystemCallError) -> kvm_irqchip {
+        var state = kvm_irqchip()
+        state.chip_id = chip
+        try kvm("KVM_GET_IRQCHIP", descriptor, vmlab_KVM_GET_IRQCHIP, &state)
+        return state
+    }
+
+    public func setInterruptController(_ state: kvm_irqchip) throws(SystemCallError) {
+        var state = state
+        try kvm("KVM_SET_IRQCHIP", descriptor, vmlab_KVM_SET_IRQCHIP, &state)
+    }
+
+    /// Makes a vCPU; its number is also its local APIC's.
+    public func makeVCPU(_ number: Int) throws(SystemCallError) -> VCPU {
+        let vcpu = try kvm("KVM_CREATE_VCPU", descriptor, vmlab_KVM_CREATE_VCPU, number: UInt(number))
+        return try VCPU(
+            descriptor: OwnedDescriptor(owning: vcpu), mappingSize: mappingSize, coalescedRingPage: coalescedRingPage)
+    }
+
+    /// Makes each signal of an eventfd one edge of an interrupt.
+    public func attachInterrupt(_ event: EventDescriptor, to interrupt: UInt32) throws(SystemCallError) {
+        var request = kvm_irqfd()
+        request.fd = UInt32(bitPattern: event.number)
+        request.gsi = interrupt
+        try kvm("KVM_IRQFD", descriptor, vmlab_KVM_IRQFD, &request)
+    }
+
+    /// Makes a 32-bit write of `value` to a guest-physical address signal an eventfd, without leaving the guest for long.
+    public func attachDoorbell(
+        _ event: EventDescriptor, at address: UInt64, value: UInt32
+    ) throws(SystemCallError) {
+        var request = kvm_ioeventfd()
+        request.datamatch = UInt64(value)
+        request.addr = address
+        request.len = 4
+        request.fd = event.number
+        // KVM_IOEVENTFD_FLAG_DATAMATCH, an enum's shift that Swift does not import.
+        request.flags = 1
+        try kvm("KVM_IOEVENTFD", descriptor, vmlab_KVM_IOEVENTFD, &request)
+    }
+
+    /// Collects writes to these I/O ports in a ring instead of leaving the guest for each. False where the host cannot.
+    public func coalesceWrites(toPort port: UInt16, count: UInt32 = 1) throws(SystemCallError) -> Bool {
+        guard coalescedRingPage > 0 else { return false }
+        var zone = kvm_coalesced_mmio_zone()
+        zone.addr = UInt64(port)
+        zone.size = count
+        zone.pio = 1
+        try kvm("KVM_REGISTER_COALESCED_MMIO", descriptor, vmlab_KVM_REGISTER_COALESCED_MMIO, &zone)
+        return true
+    }
+}

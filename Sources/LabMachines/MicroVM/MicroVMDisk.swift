@@ -1,0 +1,62 @@
+import HostSystem
+import LabEngine
+import LabSpec
+
+/// One disk of a built-in machine, and what must be made before it starts.
+struct MicroVMDisk: Sendable, Hashable {
+    /// What makes the file.
+    enum Preparation: Sendable, Hashable {
+        /// The file is used as it is.
+        case none
+        /// An empty sparse file of so many bytes.
+        case sparse(bytes: UInt64)
+        /// A raw copy of a qcow2 file, whose layout the machine does not read.
+        case unpacked(from: String)
+    }
+
+    var path: String
+    /// By which the guest finds it, at most 20 characters.
+    var serial: String
+    var isReadOnly = false
+    /// A file for what the guest writes, so that `path` is only read.
+    var overlay: String?
+    var preparation = Preparation.none
+
+    /// All disks of a machine in the order the guest sees them: the image's, the lab's, the exchange disk.
+    ///
+    /// `formatOf` tells how a disk file from the lab is laid out.
+    static func all(of configuration: MachineConfiguration, formatOf: (String) -> ImageDisk.Format) -> [MicroVMDisk] {
+        var disks: [MicroVMDisk] = []
+        func file(_ name: String) -> String { "\(configuration.directory)/\(name)\(disks.count)" }
+        func writable(_ path: String, _ format: ImageDisk.Format, serial: String) -> MicroVMDisk {
+            switch format {
+            case .raw: MicroVMDisk(path: path, serial: serial, overlay: file("overlay"))
+            case .qcow2: MicroVMDisk(path: file("disk"), serial: serial, preparation: .unpacked(from: path))
+            }
+        }
+        for disk in configuration.image.disks {
+            if disk.readOnly, disk.format == .raw {
+                disks.append(MicroVMDisk(path: disk.path, serial: disk.serial, isReadOnly: true))
+            } else {
+                disks.append(writable(disk.path, disk.format, serial: disk.serial))
+            }
+        }
+        for (index, disk) in configuration.disks.enumerated() {
+            switch disk {
+            case .scratch(let size):
+                disks.append(
+                    MicroVMDisk(
+                        path: file("scratch"), serial: "disk\(index)", preparation: .sparse(bytes: size.bytes)))
+            case .file(let path):
+                disks.append(writable(path, formatOf(path), serial: "disk\(index)"))
+            }
+        }
+        if let exchange = configuration.exchangeDisk {
+            disks.append(MicroVMDisk(path: exchange, serial: "vmlab-xchg"))
+        }
+        return disks
+    }
+
+    /// Files that were made for the machine and go with it.
+    var made: [String] { [overlay].compactMap { $0 } + (preparation == .none ? [] : [path]) }
+}

@@ -1,0 +1,194 @@
+import HostSystem
+import JSONText
+import Synchronization
+
+/// Why a QMP command has no answer.
+enum QMPError: Error, Hashable, CustomStringConvertible {
+    /// QEMU refused it, in its words.
+    case refused(command: String, class: String, description: String)
+    /// The connection ended before the answer: QEMU is gone.
+    case closed
+    /// No answer in time.
+    case silent(command: String)
+    /// What came is not QMP.
+    case malformed(String)
+
+    var description: String {
+        switch self {
+        case .refused(let command, _, let description): "QMP \(command): \(description)"
+        case .closed: "the QMP connection ended"
+        case .silent(let command): "QMP \(command): no answer in time"
+        case .malformed(let reason): "QMP: \(reason)"
+        }
+    }
+}
+
+/// An event of the QEMU Machine Protocol.
+struct QMPEvent: Sendable, Hashable {
+    var name: String
+    var data: JSONValue
+    /// When it happened, in microseconds of QEMU's clock.
+    var time: Int64 = 0
+}
+
+/// Speaks the QEMU Machine Protocol over one connection: commands answered by id, events as a stream.
+///
+/// Every wait ends: with the answer, the connection's end, the command's deadline or cancellation.
+final class QMPClient: Sendable {
+    /// The longest line taken, in bytes; QEMU's own are a few thousand.
+    static let lineLimit = 4 << 20
+
+    /// Finishes with the connection. One consumer.
+    let events: AsyncStream<QMPEvent>
+
+    private struct State {
+        var pending: [Int64: Completion<Result<JSONValue, QMPError>>] = [:]
+        var next: Int64 = 1
+        var failure: QMPError?
+    }
+
+    private let socket: StreamSocket
+    private let state = Mutex(State())
+    private let greeting = Completion<Result<JSONValue, QMPError>>()
+    private let eventSink: AsyncStream<QMPEvent>.Continuation
+    private let outgoing: AsyncStream<[UInt8]>.Continuation
+
+    /// Takes over a connection; call `handshake` next.
+    init(_ socket: StreamSocket) {
+        self.socket = socket
+        (events, eventSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(10_000))
+        let (lines, outgoing) = AsyncStream<[UInt8]>.makeStream()
+        self.outgoing = outgoing
+        // Both loops end with the connection, which `close` and QEMU's end bring about.
+        Task.detached { [weak self] in
+            for await line in lines {
+                do { try await socket.write(line) } catch { break }
+            }
+            self?.fail(.closed)
+        }
+        Task.detached { [weak self] in
+            var reader = LineReader(limit: Self.lineLimit)
+            var reason = QMPError.closed
+            do {
+                while let line = try await reader.next(from: socket) { try self?.take(line) }
+            } catch let error as QMPError {
+                reason = error
+            } catch {}
+            self?.fail(reason)
+        }
+    }
+
+    deinit { close() }
+
+    /// Waits for QEMU's greeting and leaves the negotiation mode.
+    func handshake(timeout: Duration) async throws {
+        let deadline = ContinuousClock.now + timeout
+        let greeting = greeting
+        do {
+            _ = try await withDeadline(deadline) { try await greeting.wait() }.get()
+        } catch is DeadlineExceeded {
+            throw QMPError.silent(command: "greeting")
+        }
+        try await execute("qmp_capabilities", timeout: ContinuousClock.now.duration(to: deadline))
+    }
+
+    /// Runs a command and returns its answer.
+    ///
+    /// Throws `QMPError`, and `CancellationError` at once when the task is cancelled; the command may run all the same.
+    @discardableResult
+    func execute(
+        _ command: String, _ arguments: JSONValue? = nil, timeout: Duration = .seconds(10)
+    ) async throws -> JSONValue {
+        let answer = Completion<Result<JSONValue, QMPError>>()
+        let id = state.withLock { state -> Int64? in
+            guard state.failure == nil else { return nil }
+            defer { state.next += 1 }
+            state.pending[state.next] = answer
+            return state.next
+        }
+        guard let id else { throw state.withLock { $0.failure } ?? QMPError.closed }
+        defer { state.withLock { _ = $0.pending.removeValue(forKey: id) } }
+        var message: [String: JSONValue] = ["execute": .string(command), "id": .integer(id)]
+        if let arguments { message["arguments"] = arguments }
+        outgoing.yield(Array((JSONValue.object(message).line + "\n").utf8))
+        do {
+            return try await withDeadline(.now + timeout) { try await answer.wait() }.get()
+        } catch is DeadlineExceeded {
+            throw QMPError.silent(command: command)
+        } catch QMPError.refused(_, let kind, let description) {
+            throw QMPError.refused(command: command, class: kind, description: description)
+        }
+    }
+
+    /// Ends the connection; everyone who waits gets `closed`. Safe to repeat.
+    func close() { fail(.closed) }
+
+    private func take(_ line: [UInt8]) throws {
+        guard let message = try? JSONValue(parsing: line) else {
+            throw QMPError.malformed("a line that is not JSON: \(String(decoding: line.prefix(80), as: UTF8.self))")
+        }
+        if message["QMP"] != nil {
+            greeting.fulfil(.success(message))
+        } else if let name = message["event"]?.text {
+            let seconds = message["timestamp"]?["seconds"]?.whole ?? 0
+            let microseconds = message["timestamp"]?["microseconds"]?.whole ?? 0
+            eventSink.yield(
+                QMPEvent(
+                    name: name, data: message["data"] ?? .null, time: seconds &* 1_000_000 &+ microseconds))
+        } else if let id = message["id"]?.whole {
+            let answer = state.withLock { $0.pending[id] }
+            if let error = message["error"] {
+                answer?.fulfil(
+                    .failure(
+                        .refused(
+                            command: "", class: error["class"]?.text ?? "GenericError",
+                            description: error["desc"]?.text ?? "no reason given")))
+            } else {
+                answer?.fulfil(.success(message["return"] ?? .null))
+            }
+        } else if let description = message["error"]?["desc"]?.text {
+            throw QMPError.malformed("QEMU did not understand us: \(description)")
+        }
+    }
+
+    private func fail(_ reason: QMPError) {
+        socket.close()
+        let pending = state.withLock { state -> [Completion<Result<JSONValue, QMPError>>] in
+            if state.failure == nil { state.failure = reason }
+            defer { state.pending = [:] }
+            return Array(state.pending.values)
+        }
+        greeting.fulfil(.failure(reason))
+        for answer in pending { answer.fulfil(.failure(reason)) }
+        eventSink.finish()
+        outgoing.finish()
+    }
+}
+
+/// Cuts a socket's bytes into lines.
+private struct LineReader {
+    let limit: Int
+    private var buffer: [UInt8] = []
+    /// How much of the buffer is known to hold no line end.
+    private var searched = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    /// The next line without its end; nil at the end of the stream.
+    mutating func next(from socket: StreamSocket) async throws -> [UInt8]? {
+        while true {
+            if let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                let line = Array(buffer[..<end])
+                buffer.removeSubrange(...end)
+                searched = 0
+                if line.allSatisfy({ $0 == 0x20 || $0 == 0x0d || $0 == 0x09 }) { continue }
+                return line
+            }
+            searched = buffer.count
+            guard buffer.count <= limit else { throw QMPError.malformed("a line of more than \(limit) bytes") }
+            let bytes = try await socket.read()
+            if bytes.isEmpty { return nil }
+            buffer += bytes
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabEngine
+import Synchronization
+
+/// A guest in a QEMU of its own.
+final class SupervisedMachine: Machine {
+    let console: any ByteChannel
+    let commands: any ByteChannel
+    let events: AsyncStream<MachineEvent>
+    var processID: Int32 { child.processID }
+
+    /// A reset is one event: SeaBIOS, when it finds itself restarted warm, resets the machine once more by itself, 35 ms
+    /// later on an idle host. No system boots and resets again within this many microseconds.
+    private static let resetWindow: Int64 = 1_000_000
+
+    private let child: ChildProcess
+    private let monitor: QMPClient
+    /// What the machine made on disk.
+    private let files: [String]
+    private let isEnding = Mutex(false)
+    private let ended = Completion<Void>()
+
+    init(child: ChildProcess, monitor: QMPClient, console: any ByteChannel, commands: any ByteChannel, files: [String])
+    {
+        self.child = child
+        self.monitor = monitor
+        self.console = console
+        self.commands = commands
+        self.files = files
+        let (events, sink) = AsyncStream<MachineEvent>.makeStream()
+        self.events = events
+        // Ends with the process, so it needs nobody to cancel it.
+        Task.detached {
+            var lastReset = Int64.min
+            for await event in monitor.events {
+                if event.name == "RESET" {
+                    let earlier = lastReset
+                    lastReset = event.time
+                    if earlier != .min && event.time &- earlier < Self.resetWindow { continue }
+                }
+                if let event = await Self.machineEvent(event, monitor) { sink.yield(event) }
+            }
+            let status = await child.ended()
+            sink.yield(.exited(status: status.description, standardError: child.standardError))
+            sink.finish()
+        }
+    }
+
+    private static func machineEvent(_ event: QMPEvent, _ monitor: QMPClient) async -> MachineEvent? {
+        switch event.name {
+        case "SHUTDOWN":
+            // What we asked for by `quit` is not the guest's doing.
+            return event.data["guest"] == .bool(true) ? .shutdown : nil
+        case "RESET":
+            return .reset
+        case "GUEST_PANICKED":
+            return .panicked("the guest reported a kernel panic")
+        case "STOP":
+            // By our own pause, or because it cannot go on.
+            let status = try? await monitor.execute("query-status")
+            switch status?["status"]?.text {
+            case "internal-error": return .panicked("the virtual processor met an error it cannot go on from")
+            case "io-error": return .panicked("the machine stopped on an I/O error of the host")
+            default: return nil
+            }
+        default:
+            return nil
+        }
+    }
+
+    func powerDown() async throws { try await command("system_powerdown") }
+    func reset() async throws { try await command("system_reset") }
+    func pause() async throws { try await command("stop") }
+    func resume() async throws { try await command("cont") }
+
+    private func command(_ name: String) async throws {
+        do {
+            try await monitor.execute(name)
+        } catch let error as QMPError {
+            throw Diagnostic(.guest, "the machine did not do \(name)", cause: error.description)
+        }
+    }
+
+    func end() async {
+        let isFirst = isEnding.withLock { isEnding in
+            defer { isEnding = true }
+            return !isEnding
+        }
+        // Detached: a cancelled caller must not cut the teardown short.
+        if isFirst {
+            Task.detached { [self] in
+                await tearDown()
+                ended.fulfil(())
+            }
+        }
+        await ended.value()
+    }
+
+    /// The ladder: ask, then kill, then remove what it left. What the guest said last stays readable on its channels.
+    private func tearDown() async {
+        if child.exitStatus == nil {
+            _ = try? await monitor.execute("quit", timeout: .milliseconds(300))
+            _ = try? await withDeadline(.now + .milliseconds(300)) { [child] in try await child.wait() }
+            child.kill()
+            _ = await child.ended()
+        }
+        monitor.close()
+        for file in files { try? FileTree.remove(file) }
+    }
+}

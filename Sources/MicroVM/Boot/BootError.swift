@@ -1,0 +1,35 @@
+import HostSystem
+import VirtualHardware
+
+/// Why a guest cannot be booted from the files it was given.
+public enum BootError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The file cannot be read.
+    case unreadable(SystemCallError)
+    /// The file is not what it should be.
+    case malformed(path: String, reason: String, remedy: String)
+    /// What is to be loaded does not fit the guest's memory.
+    case tooLarge(what: String, need: UInt64, have: UInt64)
+    /// The command line is longer than kernels take.
+    case longCommandLine(Int)
+
+    /// An error met on the way.
+    init(_ error: any Error) {
+        switch error {
+        case let error as BootError: self = error
+        case let error as SystemCallError: self = .unreadable(error)
+        // The boot data's own places lie in the first MiB, which every machine has.
+        default: self = .tooLarge(what: "the boot data", need: MachineLayout.highMemoryStart, have: 0)
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .unreadable(let error): "\(error)"
+        case .malformed(let path, let reason, let remedy): "\(path): \(reason); \(remedy)"
+        case .tooLarge(let what, let need, let have):
+            "\(what) needs \(need >> 20) MiB of the guest's memory and finds \(have >> 20) MiB: give it more memory"
+        case .longCommandLine(let count):
+            "the kernel's command line has \(count) bytes; kernels take \(MachineLayout.commandLineLimit - 1)"
+        }
+    }
+}

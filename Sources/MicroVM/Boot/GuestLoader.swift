@@ -1,0 +1,108 @@
+import Glibc
+import HostSystem
+import VirtualHardware
+
+/// Puts a kernel, its initial RAM disk and its command line into guest memory, and says where the first processor begins.
+struct GuestLoader: Sendable {
+    /// How the first processor starts.
+    enum Entry: Sendable, Hashable {
+        /// In 64-bit mode with paging on and the zero page in RSI.
+        case long(UInt64)
+        /// In 32-bit mode without paging and `hvm_start_info` in EBX.
+        case startInfo(UInt32)
+    }
+
+    private enum Kernel: Sendable {
+        case elf(ELFKernel)
+        case compressed(CompressedKernel)
+    }
+
+    private let file: HostFile
+    private let kernel: Kernel
+    private let initrd: HostFile?
+    private let commandLine: [UInt8]
+
+    /// Opens the files and reads the kernel's headers. Throws what is wrong with them.
+    init(kernel path: String, initrd: String?, commandLine: String) throws(BootError) {
+        do throws(SystemCallError) {
+            file = try HostFile(path)
+            self.initrd = try initrd.map { path throws(SystemCallError) in try HostFile(path) }
+        } catch {
+            throw .unreadable(error)
+        }
+        self.commandLine = Array(commandLine.utf8.filter { $0 != 0 }) + [0]
+        guard self.commandLine.count <= Int(MachineLayout.commandLineLimit) else {
+            throw .longCommandLine(self.commandLine.count - 1)
+        }
+        let magic: [UInt8]
+        do throws(SystemCallError) { magic = try file.bytes(at: 0, count: 4) } catch { throw .unreadable(error) }
+        if magic == [0x7f, 0x45, 0x4c, 0x46] {
+            kernel = .elf(try ELFKernel(file))
+            return
+        }
+        guard let compressed = try CompressedKernel(file) else {
+            throw .malformed(
+                path: path, reason: "not a Linux kernel for x86: neither a bzImage nor an ELF file",
+                remedy: "in a kernel tree it is vmlinux or arch/x86/boot/bzImage, on Debian /boot/vmlinuz-…")
+        }
+        kernel = .compressed(compressed)
+    }
+
+    /// Loads everything into fresh memory (all zeros).
+    func load(into memory: GuestMemory) throws(BootError) -> Entry {
+        do {
+            let low = memory.regions[0]
+            var setup = ZeroPage(memory: memory)
+            let entry: Entry
+            let kernelEnd: UInt64
+            switch kernel {
+            case .elf(let elf):
+                for segment in elf.segments {
+                    try copy(
+                        file, segment.offset, segment.fileSize, to: segment.address, size: segment.memorySize, memory)
+                }
+                kernelEnd = elf.segments.map { $0.address + $0.memorySize }.max() ?? 0
+                entry = elf.entry.map(Entry.long) ?? .startInfo(elf.startInfoEntry ?? 0)
+                setup.useDefaultHeader()
+            case .compressed(let compressed):
+                let size = max(compressed.memorySize, UInt64(compressed.code.count))
+                try copy(
+                    file, compressed.code.lowerBound, UInt64(compressed.code.count), to: compressed.preferredAddress,
+                    size: size, memory)
+                kernelEnd = compressed.preferredAddress + size
+                entry = .long(compressed.preferredAddress + CompressedKernel.entryOffset)
+                setup.useHeader(compressed.header)
+            }
+            try memory.write(commandLine, at: MachineLayout.commandLine)
+            var ramdisk: Range<UInt64>?
+            if let initrd, initrd.size > 0 {
+                let top = min(low.end, setup.initrdLimit + 1)
+                guard top >= kernelEnd, (initrd.size + 4095) & ~4095 <= top - kernelEnd else {
+                    throw BootError.tooLarge(
+                        what: "the initial RAM disk", need: initrd.size, have: top > kernelEnd ? top - kernelEnd : 0)
+                }
+                let start = (top - initrd.size) & ~4095
+                try copy(initrd, 0, initrd.size, to: start, size: initrd.size, memory)
+                ramdisk = start..<(start + initrd.size)
+            }
+            setup.commandLineSize = UInt32(commandLine.count)
+            setup.ramdisk = ramdisk
+            try setup.write()
+            try StartInfo(memory: memory, ramdisk: ramdisk).write()
+            return entry
+        } catch {
+            throw BootError(error)
+        }
+    }
+
+    /// `count` bytes of a file to guest memory, where `size` bytes must fit above the first MiB.
+    private func copy(
+        _ file: HostFile, _ offset: UInt64, _ count: UInt64, to address: UInt64, size: UInt64, _ memory: GuestMemory
+    ) throws {
+        let low = memory.regions[0]
+        guard address >= MachineLayout.highMemoryStart, address <= low.end, size <= low.end - address else {
+            throw BootError.tooLarge(what: "the kernel", need: address &+ size, have: low.size)
+        }
+        try file.read(try memory.bytes(at: address, count: count), at: offset)
+    }
+}

@@ -1,0 +1,163 @@
+import Diagnostics
+import JSONText
+
+extension VMConfiguration {
+    /// Reads a configuration from JSON; README.md of vmlab-vmm describes it. What is left out has the values that `init` gives.
+    ///
+    /// Throws every mistake at once, each with the path of its key; a mistake of JSON itself with line and column.
+    public init(json bytes: some Sequence<UInt8>) throws(DiagnosticList) {
+        let value: JSONValue
+        do throws(JSONSyntaxError) {
+            value = try JSONValue(parsing: bytes)
+        } catch {
+            throw DiagnosticList([Diagnostic(.specification, "the configuration is not JSON", cause: "\(error)")])
+        }
+        try self.init(value)
+    }
+
+    /// Reads a configuration from a JSON value. Throws as `init(json:)` does.
+    public init(_ value: JSONValue) throws(DiagnosticList) {
+        let problems = JSONFields.Problems()
+        let known = [
+            "name", "kernel", "initrd", "cmdline", "memory", "cpus", "com1", "com2", "monitor", "disks", "networks",
+            "debugLog", "sandbox",
+        ]
+        guard let fields = JSONFields(value, at: "", known: known, problems) else {
+            throw DiagnosticList(problems.all)
+        }
+        self.init(kernel: fields.requiredText("kernel"))
+        if let name = fields.text("name") { self.name = name }
+        initrd = fields.text("initrd")
+        cmdline = fields.text("cmdline") ?? ""
+        memory = fields.memory ?? Self.usualMemory
+        // What Int does not hold is out of range all the same.
+        cpus = fields.optional("cpus", "a whole number", \.whole).map { Int(clamping: $0) } ?? 1
+        com1 = fields.endpoint("com1") ?? .none
+        com2 = fields.endpoint("com2") ?? .none
+        monitor = fields.endpoint("monitor") ?? .none
+        disks = fields.elements("disks").compactMap { Disk($0.value, at: $0.place, problems) }
+        networks = fields.elements("networks").compactMap { Network($0.value, at: $0.place, problems) }
+        debugLog = fields.value("debugLog").flatMap { value -> Int32? in
+            JSONFields(value, at: "debugLog", known: ["fd"], problems)?.descriptor
+        }
+        sandbox = fields.truth("sandbox", usual: true)
+        // Values are looked at only when all of them are what was written.
+        let all = problems.all.isEmpty ? self.problems() : problems.all
+        guard all.isEmpty else { throw DiagnosticList(all) }
+    }
+
+    /// The configuration as JSON that `init` reads back.
+    public var json: JSONValue {
+        var members: [String: JSONValue] = [
+            "name": .string(name), "kernel": .string(kernel), "cmdline": .string(cmdline),
+            "memory": .integer(Int64(clamping: memory)), "cpus": .integer(Int64(cpus)), "com1": com1.json,
+            "com2": com2.json, "monitor": monitor.json, "disks": .array(disks.map(\.json)),
+            "networks": .array(networks.map(\.json)), "sandbox": .bool(sandbox),
+        ]
+        if let initrd { members["initrd"] = .string(initrd) }
+        if let debugLog { members["debugLog"] = ["fd": .integer(Int64(debugLog))] }
+        return .object(members)
+    }
+}
+
+extension VMConfiguration.Endpoint {
+    fileprivate var json: JSONValue {
+        switch self {
+        case .none: "none"
+        case .terminal: "terminal"
+        case .descriptor(let number): ["fd": .integer(Int64(number))]
+        case .socket(let path): ["socket": .string(path)]
+        }
+    }
+}
+
+extension VMConfiguration.Disk {
+    fileprivate init?(_ value: JSONValue, at path: String, _ problems: JSONFields.Problems) {
+        guard let fields = JSONFields(value, at: path, known: ["path", "serial", "readOnly", "overlay"], problems)
+        else { return nil }
+        self.init(
+            path: fields.requiredText("path"), serial: fields.text("serial") ?? "",
+            readOnly: fields.truth("readOnly", usual: false), overlay: fields.text("overlay"))
+    }
+
+    fileprivate var json: JSONValue {
+        var members: [String: JSONValue] = [
+            "path": .string(path), "serial": .string(serial), "readOnly": .bool(readOnly),
+        ]
+        if let overlay { members["overlay"] = .string(overlay) }
+        return .object(members)
+    }
+}
+
+extension VMConfiguration.Network {
+    fileprivate init?(_ value: JSONValue, at path: String, _ problems: JSONFields.Problems) {
+        guard let fields = JSONFields(value, at: path, known: ["mac", "local", "remote", "tap"], problems) else {
+            return nil
+        }
+        let mac = fields.requiredText("mac")
+        if fields.has("tap") {
+            if fields.has("local") || fields.has("remote") {
+                problems.add(path, "a card has either a tap or two sockets", remedy: "leave out one of them")
+            }
+            self.init(mac: mac, link: .tap(fields.requiredText("tap")))
+        } else if fields.has("local") || fields.has("remote") {
+            self.init(
+                mac: mac,
+                link: .sockets(local: fields.requiredText("local"), remote: fields.requiredText("remote")))
+        } else {
+            problems.add(path, "the card leads nowhere", remedy: "give it `local` and `remote`, or `tap`")
+            return nil
+        }
+    }
+
+    fileprivate var json: JSONValue {
+        switch link {
+        case .sockets(let local, let remote):
+            ["mac": .string(mac), "local": .string(local), "remote": .string(remote)]
+        case .tap(let name): ["mac": .string(mac), "tap": .string(name)]
+        }
+    }
+}
+
+extension JSONFields {
+    /// A number of bytes, or a text such as `256MiB`.
+    fileprivate var memory: UInt64? {
+        switch value("memory") {
+        case nil: return nil
+        case .integer(let bytes):
+            if let bytes = UInt64(exactly: bytes) { return bytes }
+        case .string(let text):
+            if let bytes = ByteSize.parse(text) { return bytes }
+        default: break
+        }
+        problems.add(place(of: "memory"), "expected a size", remedy: "\(ByteSize.remedy), or as a number of bytes")
+        return nil
+    }
+
+    fileprivate var descriptor: Int32? {
+        guard let number = optional("fd", "a whole number", \.whole) else {
+            if value("fd") == nil { problems.add(place(of: "fd"), "is missing") }
+            return nil
+        }
+        // What Int32 does not hold is no descriptor either, which the checks will say.
+        return Int32(clamping: number)
+    }
+
+    fileprivate func endpoint(_ key: String) -> VMConfiguration.Endpoint? {
+        guard let value = value(key) else { return nil }
+        if value == "none" { return VMConfiguration.Endpoint.none }
+        if value == "terminal" { return .terminal }
+        let remedy = #"write {"fd": 3}, {"socket": "/path"}, "terminal" or "none""#
+        guard case .object(let members) = value else {
+            problems.add(place(of: key), "is no place for a stream", remedy: remedy)
+            return nil
+        }
+        guard let fields = JSONFields(value, at: place(of: key), known: ["fd", "socket"], problems) else { return nil }
+        guard members.count == 1 else {
+            problems.add(place(of: key), "expected one of fd and socket", remedy: remedy)
+            return nil
+        }
+        if fields.has("fd") { return fields.descriptor.map { .descriptor($0) } }
+        return fields.has("socket") ? .socket(fields.requiredText("socket")) : nil
+    }
+}

@@ -1,0 +1,127 @@
+import VirtualHardware
+
+/// What a machine is made of: the one input of `vmlab-vmm`, as JSON or from its command line.
+public struct VMConfiguration: Sendable, Hashable {
+    /// Where one end of a byte stream of the machine is on the host.
+    public enum Endpoint: Sendable, Hashable {
+        /// Nowhere: what is written there is dropped.
+        case none
+        /// Standard input and output. A terminal is set to raw mode for as long as the machine lives.
+        case terminal
+        /// A connected stream socket that was inherited under this number.
+        case descriptor(Int32)
+        /// A unix socket that the machine listens on at this path, for one client after the other.
+        case socket(String)
+    }
+
+    /// A virtio disk.
+    public struct Disk: Sendable, Hashable {
+        /// A raw image, or a block device.
+        public var path: String
+        /// By which the guest finds it: at most 20 printable ASCII characters.
+        public var serial: String
+        /// Whether the guest only reads it.
+        public var readOnly: Bool
+        /// A file that takes what the guest writes, so that `path` is only read; nil writes to `path` itself.
+        public var overlay: String?
+
+        /// A disk as given.
+        public init(path: String, serial: String = "", readOnly: Bool = false, overlay: String? = nil) {
+            self.path = path
+            self.serial = serial
+            self.readOnly = readOnly
+            self.overlay = overlay
+        }
+    }
+
+    /// A virtio network card.
+    public struct Network: Sendable, Hashable {
+        /// Where the card's frames go.
+        public enum Link: Sendable, Hashable {
+            /// Each frame is a datagram between these two unix sockets: `local` is made by the machine, `remote` is there.
+            case sockets(local: String, remote: String)
+            /// A TAP interface of the host that this user may open.
+            case tap(String)
+        }
+
+        /// The card's address, such as `52:54:00:12:34:56`.
+        public var mac: String
+        /// Where its frames go.
+        public var link: Link
+
+        /// A card as given.
+        public init(mac: String, link: Link) {
+            self.mac = mac
+            self.link = link
+        }
+    }
+
+    /// The machine's name, for messages and `query-name`.
+    public var name: String
+    /// Linux kernel (bzImage or vmlinux) or another ELF file with an entry for it.
+    public var kernel: String
+    /// Initial RAM disk.
+    public var initrd: String?
+    /// The whole kernel command line.
+    public var cmdline: String
+    /// RAM in bytes: 32 MiB to 1 TiB, a multiple of 4096.
+    public var memory: UInt64
+    /// vCPUs, 1 to 16.
+    public var cpus: Int
+    /// The first serial port.
+    public var com1: Endpoint
+    /// The second serial port.
+    public var com2: Endpoint
+    /// Where QMP is spoken; not the terminal.
+    public var monitor: Endpoint
+    /// Disks in the order the guest finds them.
+    public var disks: [Disk]
+    /// Network cards in the order the guest finds them.
+    public var networks: [Network]
+    /// A descriptor that gets one line per byte that the guest writes to the debug port 0x402: the byte, the nanoseconds since
+    /// the process started, and how often the processors had left the guest; nil for none.
+    public var debugLog: Int32?
+    /// Whether the process gives up what it does not need (seccomp, landlock) before the guest runs.
+    public var sandbox: Bool
+
+    /// RAM when nobody says how much.
+    public static let usualMemory: UInt64 = 256 << 20
+    /// How many vCPUs a machine can have.
+    public static let cpuRange = 1...16
+    /// How long a disk's serial may be, in bytes (virtio 1.2, 5.2.6).
+    public static let serialLimit = 20
+    /// How many disks and cards there may be together: the entropy device takes a place too.
+    public static let deviceLimit = MachineLayout.mostVirtioDevices - 1
+
+    /// A machine as given; nothing is checked until `problems()`.
+    public init(
+        name: String = "vm", kernel: String, initrd: String? = nil, cmdline: String = "", memory: UInt64 = usualMemory,
+        cpus: Int = 1, com1: Endpoint = .none, com2: Endpoint = .none, monitor: Endpoint = .none, disks: [Disk] = [],
+        networks: [Network] = [], debugLog: Int32? = nil, sandbox: Bool = true
+    ) {
+        self.name = name
+        self.kernel = kernel
+        self.initrd = initrd
+        self.cmdline = cmdline
+        self.memory = memory
+        self.cpus = cpus
+        self.com1 = com1
+        self.com2 = com2
+        self.monitor = monitor
+        self.disks = disks
+        self.networks = networks
+        self.debugLog = debugLog
+        self.sandbox = sandbox
+    }
+
+    /// Sockets that the machine makes at a path and removes in the end.
+    var socketPaths: [String] {
+        let served = [com1, com2, monitor].compactMap { endpoint -> String? in
+            if case .socket(let path) = endpoint { path } else { nil }
+        }
+        let ports = networks.compactMap { card -> String? in
+            if case .sockets(let local, _) = card.link { local } else { nil }
+        }
+        return served + ports
+    }
+}

@@ -1,0 +1,118 @@
+import Diagnostics
+import Glibc
+import HostSystem
+
+/// What a command line of `vmlab-vmm` asks for.
+public enum VMMCommand: Sendable, Hashable {
+    /// To run this machine.
+    case run(VMConfiguration)
+    /// To print this and do nothing.
+    case print(String)
+
+    /// The most that a configuration may be, in bytes.
+    static let configurationLimit = 1 << 20
+
+    /// Reads a command line without the program's name, and the configuration that it names.
+    ///
+    /// Throws all mistakes at once, and a configuration that cannot be read.
+    public static func parse(_ arguments: [String]) throws(DiagnosticList) -> VMMCommand {
+        let draft = try draft(of: arguments)
+        if draft.wantsHelp { return .print(CommandLineOption.helpText) }
+        if draft.wantsVersion { return .print("vmlab-vmm \(MonitorVersion.text)") }
+        let sources = [
+            draft.configurationFile.map { _ in "--config" }, draft.configurationDescriptor.map { _ in "--config-fd" },
+        ]
+        let said = (sources + [draft.machineOption]).compactMap { $0 }
+        guard said.count < 2 else {
+            throw list("\(said[0]) and \(said[1]) do not go together", remedy: "put the whole machine in one place")
+        }
+        if let file = draft.configurationFile {
+            return .run(
+                try VMConfiguration(
+                    json: try read { () throws(SystemCallError) in
+                        try SmallFile.bytes(file, limit: configurationLimit)
+                    }))
+        }
+        if let number = draft.configurationDescriptor {
+            return .run(
+                try VMConfiguration(
+                    json: try read { () throws(SystemCallError) in
+                        try bytes(of: OwnedDescriptor(owning: number))
+                    }))
+        }
+        guard !draft.configuration.kernel.isEmpty else {
+            throw list("there is nothing to boot", remedy: "give it --kernel or --config; --help tells more")
+        }
+        let problems = draft.configuration.problems()
+        guard problems.isEmpty else { throw DiagnosticList(problems) }
+        return .run(draft.configuration)
+    }
+
+    private static func draft(of arguments: [String]) throws(DiagnosticList) -> CommandLineDraft {
+        var draft = CommandLineDraft()
+        var problems: [Diagnostic] = []
+        var seen: Set<String> = []
+        var rest = arguments[...]
+        func add(_ message: String, remedy: String? = nil) {
+            problems.append(Diagnostic(.specification, message, remedy: remedy))
+        }
+        while let word = rest.popFirst() {
+            let name = word.hasPrefix("--") ? String(word.prefix { $0 != "=" }) : word
+            guard let option = CommandLineOption.all.first(where: { $0.name == name }) else {
+                let names = CommandLineOption.all.map(\.name)
+                add("there is no option \(name.quoted())", remedy: didYouMean(name, names) ?? "--help lists them")
+                continue
+            }
+            if !option.repeats, !seen.insert(name).inserted { add("\(name) is given twice") }
+            var value = ""
+            if option.value == nil {
+                if word != name { add("\(name) takes no value") }
+            } else if word != name {
+                value = String(word.dropFirst(name.count + 1))
+            } else if let next = rest.popFirst() {
+                value = next
+            } else {
+                add("\(name) needs a value", remedy: "\(name) \(option.value ?? "")")
+                continue
+            }
+            do throws(CommandLineProblem) {
+                try option.apply(&draft, value)
+            } catch {
+                add("\(name) \(value.quoted()) \(error.message)", remedy: error.remedy)
+            }
+        }
+        // Who asks for help need not get the rest right.
+        if draft.wantsHelp || problems.isEmpty { return draft }
+        throw DiagnosticList(problems)
+    }
+
+    private static func read(_ body: () throws(SystemCallError) -> [UInt8]) throws(DiagnosticList) -> [UInt8] {
+        do throws(SystemCallError) {
+            return try body()
+        } catch {
+            throw list("the configuration cannot be read", cause: "\(error)")
+        }
+    }
+
+    private static func bytes(of descriptor: consuming OwnedDescriptor) throws(SystemCallError) -> [UInt8] {
+        let number = descriptor.number
+        var result: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while result.count < configurationLimit {
+            let count = try systemCall("read", "descriptor \(number)") { Glibc.read(number, &chunk, chunk.count) }
+            if count == 0 { break }
+            result += chunk[..<count]
+        }
+        return result
+    }
+
+    private static func list(_ message: String, remedy: String? = nil, cause: String? = nil) -> DiagnosticList {
+        DiagnosticList([Diagnostic(.specification, message, remedy: remedy, cause: cause)])
+    }
+}
+
+/// The version of the monitor, which is vmlab's own.
+enum MonitorVersion {
+    static let numbers = (major: 0, minor: 1, micro: 0)
+    static var text: String { "\(numbers.major).\(numbers.minor).\(numbers.micro)" }
+}

@@ -1,0 +1,92 @@
+/// What a machine is doing, in QMP's words.
+public enum RunState: String, Sendable, Hashable {
+    /// The processors run, or halt waiting for an interrupt.
+    case running
+    /// The processors are held, by `stop` or before the first `cont`.
+    case paused
+    /// The guest has powered itself off.
+    case shutdown
+    /// The guest said that its kernel panicked, and is held.
+    case guestPanicked = "guest-panicked"
+    /// A processor met an error that it cannot go on from.
+    case internalError = "internal-error"
+}
+
+/// A machine as its monitor drives it. Everything is called on the reactor's thread.
+///
+/// The machine tells of what happens to it by `QMPServer.emit`, whoever caused it: also of what a command here did.
+public protocol ControlledMachine: AnyObject, Sendable {
+    /// The name it was given.
+    var name: String { get }
+    /// What it is doing now.
+    var status: RunState { get }
+    /// The host's thread of each vCPU, in order.
+    var threadIDs: [Int32] { get }
+
+    /// Holds the processors. Done when none runs any more; a success when they are held already.
+    func stop(_ completion: @escaping ControlCompletion)
+    /// Lets the processors run. A success when they do already; a failure after an error that the guest cannot survive.
+    func resume(_ completion: @escaping ControlCompletion)
+    /// Back to power-on, and on.
+    func reset(_ completion: @escaping ControlCompletion)
+    /// Presses the power button. What the guest makes of it is the guest's affair.
+    func powerButton()
+    /// Ends the machine soon. The answer to the client is sent first; the process ends with status 0.
+    func quit()
+}
+
+/// Called once, on the reactor's thread, when a command's work is done; at once or later. A failure is told to the client.
+public typealias ControlCompletion = @Sendable (Result<Void, ControlFailure>) -> Void
+
+/// Why a machine did not do as it was told.
+public struct ControlFailure: Error, Sendable, Hashable {
+    /// A sentence for the client.
+    public let message: String
+
+    /// A failure in words.
+    public init(_ message: String) { self.message = message }
+}
+
+/// What happens to a machine, as QMP clients hear it.
+public enum ControlEvent: Sendable, Hashable {
+    /// Why it went off or was reset, in QMP's words.
+    public enum Cause: String, Sendable, Hashable {
+        case guestShutdown = "guest-shutdown"
+        case guestReset = "guest-reset"
+        case guestPanic = "guest-panic"
+        case quit = "host-qmp-quit"
+        case systemReset = "host-qmp-system-reset"
+        case signal = "host-signal"
+        /// Ctrl-A x on the terminal.
+        case userInterface = "host-ui"
+        case hostError = "host-error"
+
+        /// Whether the guest brought it about.
+        public var isGuest: Bool {
+            switch self {
+            case .guestShutdown, .guestReset, .guestPanic: true
+            case .quit, .systemReset, .signal, .userInterface, .hostError: false
+            }
+        }
+    }
+
+    /// What a panic makes of the machine.
+    public enum PanicAction: String, Sendable, Hashable {
+        /// It runs on, for the guest's last words.
+        case run
+        case pause, poweroff
+    }
+
+    /// The machine goes off.
+    case shutdown(Cause)
+    /// The machine was reset.
+    case reset(Cause)
+    /// The processors are held.
+    case stopped
+    /// The processors run again.
+    case resumed
+    /// The power button was pressed.
+    case powerButton
+    /// The guest's kernel panicked.
+    case guestPanicked(PanicAction)
+}

@@ -1,0 +1,115 @@
+import JSONText
+
+/// A client's message, taken apart.
+struct QMPRequest {
+    let command: String
+    let arguments: [String: JSONValue]
+    let id: JSONValue?
+
+    /// Reads a message. Throws what is wrong with it, in QEMU's words, and the id if there is one.
+    init(parsing bytes: [UInt8]) throws(QMPRefusal) {
+        let value: JSONValue
+        do throws(JSONSyntaxError) {
+            value = try JSONValue(parsing: bytes)
+        } catch {
+            throw QMPRefusal("JSON parse error, \(error)")
+        }
+        guard case .object(let members) = value else { throw QMPRefusal("QMP input must be a JSON object") }
+        id = members["id"]
+        for key in members.keys.sorted() where !["execute", "arguments", "id"].contains(key) {
+            throw QMPRefusal("QMP input member '\(key)' is unexpected", id: id)
+        }
+        guard let execute = members["execute"] else {
+            throw QMPRefusal("QMP input lacks member 'execute'", id: id)
+        }
+        guard let command = execute.text else {
+            throw QMPRefusal("QMP input member 'execute' must be a string", id: id)
+        }
+        self.command = command
+        switch members["arguments"] {
+        case nil: arguments = [:]
+        case .object(let arguments): self.arguments = arguments
+        default: throw QMPRefusal("QMP input member 'arguments' must be an object", id: id)
+        }
+    }
+}
+
+/// Why a message is refused.
+struct QMPRefusal: Error {
+    let kind: QMPMessage.ErrorClass
+    let description: String
+    let id: JSONValue?
+
+    init(_ description: String, _ kind: QMPMessage.ErrorClass = .generic, id: JSONValue? = nil) {
+        self.kind = kind
+        self.description = description
+        self.id = id
+    }
+}
+
+/// One command that the monitor knows. None of them takes arguments.
+struct QMPCommand: Sendable {
+    typealias Answer = @Sendable (Result<JSONValue, ControlFailure>) -> Void
+
+    let name: String
+    /// Does it and answers once, at once or later.
+    let run: @Sendable (any ControlledMachine, @escaping Answer) -> Void
+
+    /// All but `qmp_capabilities`, which belongs to the connection.
+    static let all: [QMPCommand] = [
+        query("query-status") { machine in
+            let status = machine.status
+            return [
+                "status": .string(status.rawValue), "running": .bool(status == .running), "singlestep": false,
+            ]
+        },
+        query("query-name") { ["name": .string($0.name)] },
+        query("query-version") { _ in QMPMessage.version },
+        query("query-commands") { _ in .array(names.map { ["name": .string($0)] }) },
+        query("query-kvm") { _ in ["enabled": true, "present": true] },
+        query("query-cpus-fast") { machine in
+            .array(machine.threadIDs.enumerated().map { processor(Int64($0.offset), thread: $0.element) })
+        },
+        action("stop") { $0.stop($1) },
+        action("cont") { $0.resume($1) },
+        action("system_reset") { $0.reset($1) },
+        action("system_powerdown") { machine, completion in
+            machine.powerButton()
+            completion(.success(()))
+        },
+        action("quit") { machine, completion in
+            // The answer is on its way before the machine ends.
+            completion(.success(()))
+            machine.quit()
+        },
+    ]
+
+    private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+
+    /// The names of all commands in order.
+    static let names = (all.map(\.name) + ["qmp_capabilities"]).sorted()
+
+    /// The command of that name; nil when there is none.
+    static func named(_ name: String) -> QMPCommand? { byName[name] }
+
+    private static func query(
+        _ name: String, _ answer: @escaping @Sendable (any ControlledMachine) -> JSONValue
+    ) -> QMPCommand {
+        QMPCommand(name: name) { $1(.success(answer($0))) }
+    }
+
+    private static func action(
+        _ name: String,
+        _ run: @escaping @Sendable (any ControlledMachine, @escaping ControlCompletion) -> Void
+    ) -> QMPCommand {
+        QMPCommand(name: name) { machine, answer in run(machine) { answer($0.map { [:] }) } }
+    }
+
+    private static func processor(_ index: Int64, thread: Int32) -> JSONValue {
+        [
+            "cpu-index": .integer(index), "thread-id": .integer(Int64(thread)), "target": "x86_64",
+            "qom-path": .string("/machine/cpu[\(index)]"),
+            "props": ["socket-id": 0, "core-id": .integer(index), "thread-id": 0],
+        ]
+    }
+}

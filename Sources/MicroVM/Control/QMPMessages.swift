@@ -1,0 +1,60 @@
+import Glibc
+import JSONText
+
+/// What the monitor says, in the form of the QEMU Machine Protocol.
+enum QMPMessage {
+    /// The classes of errors that clients tell apart.
+    enum ErrorClass: String {
+        case commandNotFound = "CommandNotFound"
+        case generic = "GenericError"
+    }
+
+    /// What a client is greeted with.
+    static let greeting: JSONValue = ["QMP": ["version": version, "capabilities": []]]
+
+    /// Whose number it is, `package` says.
+    static let version: JSONValue = [
+        "qemu": [
+            "major": .integer(Int64(MonitorVersion.numbers.major)),
+            "minor": .integer(Int64(MonitorVersion.numbers.minor)),
+            "micro": .integer(Int64(MonitorVersion.numbers.micro)),
+        ],
+        "package": .string("vmlab-vmm \(MonitorVersion.text)"),
+    ]
+
+    static func answer(_ value: JSONValue, id: JSONValue?) -> JSONValue {
+        var members = ["return": value]
+        members["id"] = id
+        return .object(members)
+    }
+
+    static func error(_ kind: ErrorClass, _ description: String, id: JSONValue?) -> JSONValue {
+        var members: [String: JSONValue] = ["error": ["class": .string(kind.rawValue), "desc": .string(description)]]
+        members["id"] = id
+        return .object(members)
+    }
+
+    static func event(_ event: ControlEvent) -> JSONValue {
+        var members: [String: JSONValue] = ["timestamp": timestamp]
+        switch event {
+        case .shutdown(let cause): (members["event"], members["data"]) = ("SHUTDOWN", data(cause))
+        case .reset(let cause): (members["event"], members["data"]) = ("RESET", data(cause))
+        case .stopped: members["event"] = "STOP"
+        case .resumed: members["event"] = "RESUME"
+        case .powerButton: members["event"] = "POWERDOWN"
+        case .guestPanicked(let action):
+            (members["event"], members["data"]) = ("GUEST_PANICKED", ["action": .string(action.rawValue)])
+        }
+        return .object(members)
+    }
+
+    private static func data(_ cause: ControlEvent.Cause) -> JSONValue {
+        ["guest": .bool(cause.isGuest), "reason": .string(cause.rawValue)]
+    }
+
+    private static var timestamp: JSONValue {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return ["seconds": .integer(Int64(now.tv_sec)), "microseconds": .integer(Int64(now.tv_nsec / 1000))]
+    }
+}

@@ -1,0 +1,137 @@
+import HostSystem
+import JSONText
+import Synchronization
+
+/// The machine's monitor: a subset of the QEMU Machine Protocol, which vmlab's engine speaks and people's QMP tools do.
+/// README.md of vmlab-vmm describes the subset.
+///
+/// Everything happens on the reactor's thread, and nothing blocks it: a client who does not read what it is told is let go.
+public final class QMPServer: Sendable {
+    /// The longest message taken from a client, in bytes.
+    static let messageLimit = 64 << 10
+    /// The most that waits for a client to read it, in bytes.
+    static let outputLimit = 1 << 20
+    /// When so much waits, commands are not read until the client has caught up.
+    static let patience = 64 << 10
+
+    /// What is said to one client.
+    private struct Session {
+        var splitter = MessageSplitter(limit: messageLimit)
+        var isNegotiated = false
+    }
+
+    private struct State {
+        weak var machine: (any ControlledMachine)?
+        /// The client at the moment; answers that come late are for nobody else.
+        var number: UInt64 = 0
+        var session = Session()
+    }
+
+    private let port: StreamPort
+    private let state = Mutex(State())
+
+    /// A monitor at an endpoint; `.none` hears and says nothing. Throws what `StreamPort` throws.
+    public init(_ endpoint: VMConfiguration.Endpoint, reactor: Reactor) throws(SystemCallError) {
+        port = try StreamPort(endpoint, history: 0, reactor: reactor)
+    }
+
+    /// Greets clients and serves them. The machine is held weakly.
+    public func start(_ machine: any ControlledMachine) throws(SystemCallError) {
+        state.withLock { $0.machine = machine }
+        var handlers = StreamPort.Handlers()
+        handlers.connected = { [weak self] in self?.connected() }
+        handlers.received = { [weak self] in self?.received($0) }
+        handlers.drained = { [weak self] in self?.port.pauseInput(false) }
+        handlers.disconnected = { [weak self] in self?.port.pauseInput(false) }
+        try port.start(handlers)
+    }
+
+    /// Tells the client, if there is one that has negotiated, what happens.
+    public func emit(_ event: ControlEvent) {
+        if state.withLock({ $0.session.isNegotiated }) { say(QMPMessage.event(event)) }
+    }
+
+    /// Writes what is left to say, waiting at most so long for a client to take it: before the process ends.
+    public func finish(milliseconds: Int = 200) {
+        port.finish(milliseconds: milliseconds)
+        port.close()
+    }
+
+    private func connected() {
+        state.withLock { state in
+            state.number &+= 1
+            state.session = Session()
+        }
+        say(QMPMessage.greeting)
+    }
+
+    private func received(_ bytes: [UInt8]) {
+        for piece in state.withLock({ $0.session.splitter.take(bytes) }) {
+            switch piece {
+            case .message(let bytes): serve(bytes)
+            case .tooLong:
+                say(QMPMessage.error(.generic, "a message has more than \(Self.messageLimit) bytes", id: nil))
+                port.disconnect()
+            }
+        }
+    }
+
+    private func serve(_ bytes: [UInt8]) {
+        do throws(QMPRefusal) {
+            let request = try QMPRequest(parsing: bytes)
+            let (number, isNegotiated, machine) = state.withLock {
+                ($0.number, $0.session.isNegotiated, $0.machine)
+            }
+            guard isNegotiated else { return try negotiate(request) }
+            guard let command = QMPCommand.named(request.command) else { throw Self.unknown(request) }
+            if let argument = request.arguments.keys.min() {
+                throw QMPRefusal("Parameter '\(argument)' is unexpected", id: request.id)
+            }
+            guard let machine else { throw QMPRefusal("the machine has ended", id: request.id) }
+            command.run(machine) { [weak self] in self?.answer(request, of: number, $0) }
+        } catch {
+            say(QMPMessage.error(error.kind, error.description, id: error.id))
+        }
+    }
+
+    private static func unknown(_ request: QMPRequest) -> QMPRefusal {
+        let description =
+            request.command == "qmp_capabilities"
+            ? "Capabilities negotiation is already complete, command ignored"
+            : "The command \(request.command) has not been found"
+        return QMPRefusal(description, .commandNotFound, id: request.id)
+    }
+
+    private func negotiate(_ request: QMPRequest) throws(QMPRefusal) {
+        guard request.command == "qmp_capabilities" else {
+            throw QMPRefusal(
+                "Expecting capabilities negotiation with 'qmp_capabilities'", .commandNotFound, id: request.id)
+        }
+        for (name, value) in request.arguments {
+            guard name == "enable", value == [] else {
+                throw QMPRefusal("no capability can be enabled: there is none", id: request.id)
+            }
+        }
+        state.withLock { $0.session.isNegotiated = true }
+        say(QMPMessage.answer([:], id: request.id))
+    }
+
+    private func answer(_ request: QMPRequest, of number: UInt64, _ result: Result<JSONValue, ControlFailure>) {
+        guard state.withLock({ $0.number == number }) else { return }
+        switch result {
+        case .success(let value): say(QMPMessage.answer(value, id: request.id))
+        case .failure(let failure): say(QMPMessage.error(.generic, failure.message, id: request.id))
+        }
+    }
+
+    private func say(_ message: JSONValue) {
+        guard port.isConnected else { return }
+        port.send(Array((message.line + "\r\n").utf8))
+        let queued = port.queued
+        if queued > Self.outputLimit {
+            port.disconnect()
+        } else if queued > Self.patience {
+            port.pauseInput(true)
+        }
+    }
+}

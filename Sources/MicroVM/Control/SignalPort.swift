@@ -1,0 +1,37 @@
+import CLinux
+import Glibc
+import HostSystem
+
+/// Signals of this process as events of its reactor, so that a machine ends in order when it is asked to: nothing happens in
+/// a signal handler.
+public final class SignalPort: Sendable {
+    /// Those that ask a program to end.
+    public static let ending = [SIGINT, SIGTERM, SIGHUP]
+
+    private let descriptor: OwnedDescriptor
+    private let reactor: Reactor
+    private let watch: Reactor.Watch
+
+    /// Hears of these signals on the reactor's thread from now on; a signal that was ignored (by nohup) stays so.
+    ///
+    /// They are blocked in the calling thread and the threads it makes later: call this before there are others.
+    public init(
+        _ numbers: [Int32] = ending, reactor: Reactor, _ handler: @escaping @Sendable (Int32) -> Void
+    ) throws(SystemCallError) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in numbers { sigaddset(&set, number) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        let flags = Int32(SFD_CLOEXEC) | Int32(SFD_NONBLOCK)
+        let descriptor = OwnedDescriptor(owning: try systemCall("signalfd") { signalfd(-1, &set, flags) })
+        let file = descriptor.number
+        watch = try reactor.watch(file) { _ in
+            var info = signalfd_siginfo()
+            while read(file, &info, MemoryLayout<signalfd_siginfo>.size) > 0 { handler(Int32(info.ssi_signo)) }
+        }
+        self.descriptor = descriptor
+        self.reactor = reactor
+    }
+
+    deinit { reactor.unwatch(watch) }
+}

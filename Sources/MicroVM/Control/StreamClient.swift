@@ -1,0 +1,178 @@
+import Glibc
+import HostSystem
+import Synchronization
+
+/// Who is connected to a `StreamPort`: bytes in and bytes out of two descriptors, never blocking.
+///
+/// Both directions have a descriptor and a watch of their own, also of a socket, for they end at different times. Everything
+/// happens on the reactor's thread.
+final class StreamClient: Sendable {
+    /// What happens with the client.
+    struct Handlers: Sendable {
+        var received: @Sendable ([UInt8]) -> Void
+        /// All that was sent has been written.
+        var drained: @Sendable () -> Void
+        /// It takes nothing more.
+        var gone: @Sendable () -> Void
+    }
+
+    private struct State {
+        var inputWatch: Reactor.Watch?
+        var outputWatch: Reactor.Watch?
+        var inputHasEnded = false
+        var isPaused = false
+        var isClosed = false
+        var output = OutputQueue()
+
+        var canRead: Bool { !isClosed && !inputHasEnded }
+    }
+
+    /// The most that one read takes, in bytes.
+    private static let readLimit = 64 << 10
+
+    private let input: OwnedDescriptor
+    private let output: OwnedDescriptor
+    private let reactor: Reactor
+    private let handlers: Handlers
+    private let state = Mutex(State())
+
+    /// A client of two descriptors, which do not block. Nothing happens until `start`.
+    init(
+        input: consuming OwnedDescriptor, output: consuming OwnedDescriptor, reactor: Reactor, handlers: Handlers
+    ) {
+        self.input = input
+        self.output = output
+        self.reactor = reactor
+        self.handlers = handlers
+    }
+
+    /// Begins to read, unless paused. Throws when the kernel refuses to watch the descriptors.
+    func start() throws(SystemCallError) {
+        let watch = try watched(output.number, for: []) { [weak self] ready in self?.outputIsReady(ready) }
+        state.withLock { $0.outputWatch = watch }
+        try watchInput()
+    }
+
+    /// Watches a descriptor; nil for regular files and the like, which are always ready and which epoll refuses.
+    private func watched(
+        _ number: Int32, for interest: Reactor.Interest, _ handler: @escaping @Sendable (Reactor.Interest) -> Void
+    ) throws(SystemCallError) -> Reactor.Watch? {
+        do throws(SystemCallError) {
+            return try reactor.watch(number, for: interest, handler)
+        } catch {
+            if error.errno == EPERM { return nil }
+            throw error
+        }
+    }
+
+    /// Stops everything; calls no handler any more. The descriptors close with the last reference. Safe to repeat.
+    func close() {
+        let watches = state.withLock { state in
+            defer { (state.inputWatch, state.outputWatch) = (nil, nil) }
+            state.isClosed = true
+            return [state.inputWatch, state.outputWatch]
+        }
+        for case let watch? in watches { reactor.unwatch(watch) }
+    }
+
+    // MARK: Input
+
+    /// Reads no more, or again.
+    func pauseInput(_ isPaused: Bool) {
+        state.withLock { $0.isPaused = isPaused }
+        // Not only uninterested while paused: a client who has gone would be reported without end.
+        if isPaused { unwatchInput() } else { try? watchInput() }
+    }
+
+    private func unwatchInput() {
+        let watch = state.withLock { state in
+            defer { state.inputWatch = nil }
+            return state.inputWatch
+        }
+        if let watch { reactor.unwatch(watch) }
+    }
+
+    private func watchInput() throws(SystemCallError) {
+        guard state.withLock({ $0.canRead && !$0.isPaused && $0.inputWatch == nil }) else { return }
+        if let watch = try watched(input.number, for: .readable, { [weak self] _ in self?.takeInput() }) {
+            state.withLock { $0.inputWatch = watch }
+        } else {
+            // A file: some of it each round, so that others have their turn.
+            reactor.perform { [weak self] in
+                self?.takeInput()
+                try? self?.watchInput()
+            }
+        }
+    }
+
+    /// Reads what is there; false when that is nothing.
+    @discardableResult
+    private func takeInput() -> Bool {
+        guard state.withLock({ $0.canRead }), let bytes = read() else { return false }
+        if bytes.isEmpty {
+            // Who has said its last word may still listen.
+            state.withLock { $0.inputHasEnded = true }
+            unwatchInput()
+            return false
+        }
+        handlers.received(bytes)
+        return true
+    }
+
+    /// What is there to read; nil when that is nothing yet, empty at the end.
+    private func read() -> [UInt8]? {
+        var count = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: Self.readLimit) { buffer, used in
+            repeat {
+                count = Glibc.read(input.number, buffer.baseAddress, buffer.count)
+            } while count < 0 && errno == EINTR
+            used = max(count, 0)
+        }
+        if count < 0 { return errno == EAGAIN ? nil : [] }
+        // A little text must not keep 64 KiB alive.
+        return Array(bytes[...])
+    }
+
+    // MARK: Output
+
+    /// Bytes that were sent and not yet written.
+    var queued: Int { state.withLock { $0.output.count } }
+
+    /// Sends bytes, at once as far as the client takes them.
+    func send(_ bytes: [UInt8]) {
+        state.withLock { $0.output.append(bytes) }
+        flush()
+    }
+
+    private func outputIsReady(_ ready: Reactor.Interest) {
+        guard !ready.isDisjoint(with: .hungUp) else { return flush() }
+        // What it said before it went is still heard.
+        while takeInput() {}
+        if !state.withLock({ $0.isClosed }) { handlers.gone() }
+    }
+
+    private func flush() {
+        let (result, watch) = state.withLock { state -> (Result<Bool, SystemCallError>?, Reactor.Watch?) in
+            guard !state.isClosed, state.output.count > 0 else { return (nil, nil) }
+            return (state.output.write(to: output.number), state.outputWatch)
+        }
+        guard let result else { return }
+        switch result {
+        case .failure: handlers.gone()
+        case .success(let isEmpty):
+            if let watch { reactor.update(watch, to: isEmpty ? [] : .writable) }
+            if isEmpty { handlers.drained() }
+        }
+    }
+
+    /// Writes what is left, waiting at most so long for it to be taken.
+    func finish(by deadline: ContinuousClock.Instant) {
+        while queued > 0 {
+            var wait = pollfd(fd: output.number, events: Int16(POLLOUT), revents: 0)
+            let milliseconds = max(0, (deadline - .now) / .milliseconds(1))
+            guard poll(&wait, 1, Int32(milliseconds)) > 0,
+                case .success = state.withLock({ $0.output.write(to: output.number) })
+            else { return }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+import CLinux
+import Glibc
+import HostSystem
+import Synchronization
+
+/// The host's end of a byte stream of the machine (a serial port, the monitor), at whatever `Endpoint` it is: one client
+/// after the other, never blocking.
+///
+/// All functions are for the reactor's thread, and the handlers are called there. What is sent while nobody is connected is
+/// history: its end is kept for the next client.
+public final class StreamPort: Sendable {
+    /// What happens at the port. A handler may call the port's functions.
+    public struct Handlers: Sendable {
+        /// A client is there. What is sent from now on comes behind the history.
+        public var connected: @Sendable () -> Void = {}
+        /// Bytes came in.
+        public var received: @Sendable ([UInt8]) -> Void = { _ in }
+        /// All that was sent has been written.
+        public var drained: @Sendable () -> Void = {}
+        /// The client is gone, or was let go.
+        public var disconnected: @Sendable () -> Void = {}
+        /// Ctrl-A x was typed on the terminal.
+        public var quit: @Sendable () -> Void = {}
+
+        /// Handlers that do nothing.
+        public init() {}
+    }
+
+    private final class Listener: Sendable {
+        let descriptor: OwnedDescriptor
+        init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
+    }
+
+    private struct State {
+        var handlers = Handlers()
+        var listener: Listener?
+        var listenerWatch: Reactor.Watch?
+        var client: StreamClient?
+        var isPaused = false
+        var history = OutputQueue()
+        var keys: TerminalKeys?
+    }
+
+    /// A client that has gone is an error of the next write, not the process's end.
+    private static let brokenPipesAreErrors: Void = { signal(SIGPIPE, SIG_IGN) }()
+
+    private let endpoint: VMConfiguration.Endpoint
+    private let reactor: Reactor
+    private let historyLimit: Int
+    private let terminal: RawTerminal?
+    private let state = Mutex(State())
+
+    /// Opens an endpoint: a socket is bound, a terminal is set to raw mode. Nothing is read or written until `start`.
+    /// `history` is how many bytes are kept for a client who is not there yet.
+    ///
+    /// Throws what the kernel says, such as `EADDRINUSE` when somebody listens at the socket's path.
+    public init(_ endpoint: VMConfiguration.Endpoint, history: Int, reactor: Reactor) throws(SystemCallError) {
+        _ = Self.brokenPipesAreErrors
+        self.endpoint = endpoint
+        self.reactor = reactor
+        historyLimit = history
+        terminal = endpoint == .terminal ? RawTerminal() : nil
+        let listener: Listener?
+        if case .socket(let path) = endpoint { listener = try Listener(Self.listen(path)) } else { listener = nil }
+        let keys = terminal.map { _ in TerminalKeys() }
+        state.withLock { ($0.listener, $0.keys) = (listener, keys) }
+    }
+
+    deinit { close() }
+
+    /// The socket of a machine that was killed is replaced: nobody listens there.
+    private static func listen(_ path: String) throws(SystemCallError) -> OwnedDescriptor {
+        if ListeningSocket.isAbandoned(path) { unlink(path) }
+        let listener = try ListeningSocket.bind(path: path)
+        try listener.setNonBlocking()
+        return listener
+    }
+
+    /// Begins: takes over an inherited descriptor, connects the terminal, or waits for clients.
+    public func start(_ handlers: Handlers) throws(SystemCallError) {
+        state.withLock { $0.handlers = handlers }
+        switch endpoint {
+        case .none: break
+        case .terminal: try connect(Self.reopened(0, O_RDONLY), Self.reopened(1, O_WRONLY | O_APPEND))
+        case .descriptor(let number): try connect(socket: OwnedDescriptor(owning: number))
+        case .socket: try waitForClient()
+        }
+    }
+
+    /// Standard input or output as an open file of our own, so that it can be made non-blocking without surprising the shell
+    /// and others who share it. Where that is not allowed it is shared, and a terminal that is stopped stops us.
+    private static func reopened(_ number: Int32, _ flags: Int32) throws(SystemCallError) -> OwnedDescriptor {
+        if let own = try? OwnedDescriptor.open("/proc/self/fd/\(number)", flags | O_NONBLOCK | O_NOCTTY) { return own }
+        return OwnedDescriptor(owning: try systemCall("fcntl") { fcntl(number, F_DUPFD_CLOEXEC, 3) })
+    }
+
+    // MARK: Clients
+
+    private func waitForClient() throws(SystemCallError) {
+        guard let listener = state.withLock({ $0.listener }) else { return }
+        let watch = try reactor.watch(listener.descriptor.number) { [weak self] _ in self?.accept(listener) }
+        state.withLock { $0.listenerWatch = watch }
+    }
+
+    private func accept(_ listener: Listener) {
+        let number = vmlab_accept(listener.descriptor.number)
+        guard number >= 0 else { return }
+        let watch = state.withLock { state in
+            defer { state.listenerWatch = nil }
+            return state.listenerWatch
+        }
+        // The next one waits in the backlog until this one has gone.
+        if let watch { reactor.unwatch(watch) }
+        do throws(SystemCallError) {
+            try connect(socket: OwnedDescriptor(owning: number))
+        } catch {
+            // No descriptors are left: this client is let go, the next may have more luck.
+            disconnect()
+            if state.withLock({ $0.listenerWatch == nil }) { try? waitForClient() }
+        }
+    }
+
+    private func connect(socket: consuming OwnedDescriptor) throws(SystemCallError) {
+        let number = socket.number
+        try socket.setNonBlocking()
+        try connect(socket, OwnedDescriptor(owning: try systemCall("fcntl") { fcntl(number, F_DUPFD_CLOEXEC, 3) }))
+    }
+
+    private func connect(
+        _ input: consuming OwnedDescriptor, _ output: consuming OwnedDescriptor
+    ) throws(SystemCallError) {
+        let handlers = StreamClient.Handlers(
+            received: { [weak self] in self?.received($0) },
+            drained: { [weak self] in self?.state.withLock { $0.handlers }.drained() },
+            gone: { [weak self] in self?.disconnect() })
+        let client = StreamClient(input: input, output: output, reactor: reactor, handlers: handlers)
+        let (history, isPaused, connected) = state.withLock { state in
+            state.client = client
+            return (state.history.takeAll(), state.isPaused, state.handlers.connected)
+        }
+        client.pauseInput(true)
+        try client.start()
+        client.send(history)
+        connected()
+        if !isPaused { client.pauseInput(false) }
+    }
+
+    /// Lets the client go. A socket that listens waits for the next one.
+    public func disconnect() {
+        let (client, handlers) = state.withLock { state in
+            defer { state.client = nil }
+            return (state.client, state.handlers)
+        }
+        guard let client else { return }
+        client.close()
+        handlers.disconnected()
+        try? waitForClient()
+    }
+
+    /// Lets the client go, stops listening, and restores the terminal; calls no handler any more. Safe to repeat.
+    public func close() {
+        let (client, watch, listener) = state.withLock { state in
+            defer { (state.client, state.listener, state.listenerWatch) = (nil, nil, nil) }
+            return (state.client, state.listenerWatch, state.listener)
+        }
+        client?.close()
+        if let watch { reactor.unwatch(watch) }
+        if listener != nil, case .socket(let path) = endpoint { unlink(path) }
+        terminal?.restore()
+    }
+
+    // MARK: Bytes
+
+    /// Takes no more input, so that the client waits, or takes it again.
+    public func pauseInput(_ isPaused: Bool) {
+        let client = state.withLock { state in
+            state.isPaused = isPaused
+            return state.client
+        }
+        client?.pauseInput(isPaused)
+    }
+
+    private func received(_ bytes: [UInt8]) {
+        let (handlers, typed) = state.withLock { ($0.handlers, $0.keys?.typed(bytes)) }
+        guard let typed else { return handlers.received(bytes) }
+        if !typed.bytes.isEmpty { handlers.received(typed.bytes) }
+        if typed.wantsHelp { send(Array(TerminalKeys.help.utf8)) }
+        if typed.wantsQuit { handlers.quit() }
+    }
+
+    /// Whether anybody is connected.
+    public var isConnected: Bool { state.withLock { $0.client != nil } }
+
+    /// Bytes that were sent and that the client has not taken yet. The sender decides how many are too many.
+    public var queued: Int { state.withLock { $0.client }?.queued ?? 0 }
+
+    /// Sends bytes, at once as far as the client takes them.
+    public func send(_ bytes: [UInt8]) {
+        let client = state.withLock { state in
+            if state.client == nil { state.history.append(bytes, keepingLast: historyLimit) }
+            return state.client
+        }
+        client?.send(bytes)
+    }
+
+    /// Writes what is left, waiting at most so long for a slow client: for a machine's last words, when the reactor has ended.
+    public func finish(milliseconds: Int) {
+        state.withLock { $0.client }?.finish(by: .now + .milliseconds(milliseconds))
+    }
+}

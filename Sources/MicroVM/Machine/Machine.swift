@@ -1,0 +1,105 @@
+import CKVM
+import Glibc
+import HostSystem
+import KVM
+import Synchronization
+import VirtualHardware
+
+/// One guest's machine: memory, processors, interrupt controllers, and whatever devices were put on its buses.
+///
+/// It is built held, runs after `run()`, and is released with its last reference after `end()`. All functions are for one
+/// thread, the reactor's; what the guest does is told to `onEvent`, on that thread too.
+public final class Machine: Sendable {
+    /// RAM.
+    public let memory: GuestMemory
+    private let parts: Mutex<Parts>
+    private let gate: RunGate
+    private let runners: [VCPURunner]
+    private let loader: GuestLoader
+    private let resettable: [any Resettable]
+
+    private struct Parts: ~Copyable {
+        let machine: VirtualMachine
+        let controllers: [kvm_irqchip]
+        let events: [EventDescriptor]
+    }
+
+    init(
+        _ assembly: consuming MachineAssembly, loader: GuestLoader,
+        onEvent: @escaping @Sendable (MachineEvent) -> Void
+    ) throws {
+        memory = assembly.memory
+        gate = assembly.gate
+        self.loader = loader
+        resettable = assembly.resettable
+        let coalescing = assembly.hasCoalescedPorts ? CoalescedWrites(ports: assembly.ports) : nil
+        var runners: [VCPURunner] = []
+        let features = try ProcessorFeatures(assembly.system, count: assembly.processors)
+        for number in 0..<assembly.processors {
+            let vcpu = try assembly.machine.makeVCPU(number)
+            try vcpu.setCPUID(features.entries(of: number))
+            runners.append(
+                try VCPURunner(
+                    vcpu, number: number, gate: gate, ports: assembly.ports, registers: assembly.registers,
+                    coalescing: coalescing, onEvent: onEvent))
+        }
+        self.runners = runners
+        let controllers = try (0..<UInt32(3)).map { try assembly.machine.interruptController($0) }
+        let events = assembly.events
+        parts = Mutex(Parts(machine: assembly.takeMachine(), controllers: controllers, events: events))
+        try RunGate.prepareSignal()
+        try boot()
+        for runner in runners { try runner.start() }
+    }
+
+    private func boot() throws {
+        let entry = try loader.load(into: memory)
+        let tables = ACPITables(cpus: runners.count, virtioDevices: resettable.count { $0 is VirtioMMIOTransport })
+        try memory.write(tables.bytes, at: MachineLayout.acpiTables.lowerBound)
+        try runners[0].withVCPU { try StartState.apply(entry, to: $0, memory: memory) }
+    }
+
+    /// How often the processors have left the guest for us.
+    public var exitCount: UInt64 { runners.reduce(0) { $0 + $1.exitCount } }
+
+    /// The host's thread of each processor.
+    public var threadIDs: [Int32] { runners.map(\.threadID) }
+
+    /// Lets the processors run.
+    public func run() { gate.run() }
+
+    /// Asks the processors to hold; may be called on any thread, a processor's too.
+    func holdSoon() { gate.hold() }
+
+    /// Holds the processors; returns when all are held.
+    public func hold() { gate.holdAndWait() }
+
+    /// Tells the guest's clock that it was stopped on purpose; before `run` after `hold`.
+    public func noteClockWasStopped() {
+        for runner in runners { runner.withVCPU { $0.noteClockWasStopped() } }
+    }
+
+    /// Back to power-on: empty memory, devices and processors as new, the kernel loaded again. The processors stay held.
+    public func reset() throws {
+        gate.holdAndWait()
+        for device in resettable { device.reset() }
+        memory.clear()
+        try parts.withLock { parts in
+            for controller in parts.controllers { try parts.machine.setInterruptController(controller) }
+        }
+        for runner in runners { try runner.reset() }
+        try boot()
+    }
+
+    /// Ends the processors' threads. The machine does not run again.
+    public func end() { gate.end() }
+}
+
+/// A device that a machine's reset takes back to its state at power-on.
+protocol Resettable: Sendable {
+    func reset()
+}
+
+extension UART16550: Resettable {}
+extension PowerRegisters: Resettable {}
+extension VirtioMMIOTransport: Resettable {}

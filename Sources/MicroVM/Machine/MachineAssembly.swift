@@ -1,0 +1,105 @@
+import Glibc
+import HostSystem
+import KVM
+import VirtualHardware
+
+/// A machine in the making: memory and interrupt controllers are there, devices are put on its buses, processors come last.
+struct MachineAssembly: ~Copyable {
+    let system: KVMSystem
+    let memory: GuestMemory
+    let gate = RunGate()
+    let processors: Int
+    let machine: VirtualMachine
+    private(set) var ports = AddressBus()
+    private(set) var registers = AddressBus()
+    private(set) var events: [EventDescriptor] = []
+    private(set) var resettable: [any Resettable] = []
+    private(set) var hasCoalescedPorts = false
+    private var virtioDevices = 0
+
+    /// Opens `/dev/kvm` and makes a machine with `memory` bytes of RAM, a multiple of 4096.
+    ///
+    /// Throws `MissingCapability` when the host's KVM lacks something, and what the kernel says.
+    static func make(memory size: UInt64, processors: Int) throws -> MachineAssembly {
+        let system = try KVMSystem.open()
+        for capability in Capability.needed where !system.has(capability) {
+            throw MissingCapability(capability: capability)
+        }
+        let memory = try GuestMemory(ranges: MachineLayout.memoryRanges(size: size))
+        let machine = try system.makeVirtualMachine()
+        for (slot, region) in memory.regions.enumerated() {
+            try machine.setMemory(slot: UInt32(slot), at: region.base, size: region.size, host: region.host)
+        }
+        if system.has(.taskStateAddress), system.has(.identityMapAddress) {
+            try machine.setRealModePages(
+                taskState: MachineLayout.taskStateSegment, identityMap: MachineLayout.identityMap)
+        }
+        try machine.makeInterruptController()
+        return MachineAssembly(system: system, memory: memory, machine: machine, processors: processors)
+    }
+
+    private init(
+        system: consuming KVMSystem, memory: GuestMemory, machine: consuming VirtualMachine, processors: Int
+    ) {
+        self.system = system
+        self.memory = memory
+        self.machine = machine
+        self.processors = processors
+    }
+
+    /// An interrupt line into the guest.
+    mutating func interrupt(_ number: UInt32) throws -> EventDescriptor {
+        let event = try EventDescriptor()
+        try machine.attachInterrupt(event, to: number)
+        events.append(event)
+        return event
+    }
+
+    /// Puts a device at I/O ports.
+    mutating func attach(_ device: any BusDevice, atPorts range: Range<UInt64>) {
+        ports.insert(device, at: range)
+        if let device = device as? any Resettable { resettable.append(device) }
+    }
+
+    /// Collects writes to a port that its device may take late, but before any other access.
+    mutating func coalesceWrites(toPort port: UInt64) throws {
+        if try machine.coalesceWrites(toPort: UInt16(truncatingIfNeeded: port)) { hasCoalescedPorts = true }
+    }
+
+    /// Puts a virtio device behind a transport at the next place. Its queues' doorbells ring on the reactor's thread.
+    mutating func attach(_ device: any VirtioDevice, reactor: Reactor) throws {
+        let number = UInt64(virtioDevices)
+        guard virtioDevices < MachineLayout.mostVirtioDevices else { throw TooManyDevices() }
+        virtioDevices += 1
+        let line = try interrupt(MachineLayout.virtioInterrupt + UInt32(number))
+        let transport = VirtioMMIOTransport(device: device, memory: memory, interrupt: line)
+        let address = MachineLayout.virtioStart + number * MachineLayout.virtioSize
+        registers.insert(transport, at: address..<(address + MachineLayout.virtioSize))
+        resettable.append(transport)
+        for queue in device.queueSizes.indices {
+            let doorbell = try EventDescriptor()
+            try machine.attachDoorbell(doorbell, at: address + VirtioMMIOTransport.queueNotify, value: UInt32(queue))
+            _ = try reactor.watch(doorbell.number) { _ in
+                doorbell.drain()
+                transport.notify(queue: queue)
+            }
+            events.append(doorbell)
+        }
+    }
+
+    /// Hands the virtual machine over.
+    consuming func takeMachine() -> VirtualMachine { machine }
+}
+
+/// Something that this host's KVM does not offer and a machine needs.
+struct MissingCapability: Error, CustomStringConvertible {
+    let capability: Capability
+    var description: String { "this host's KVM lacks \(capability): use a newer kernel" }
+}
+
+/// More virtio devices than interrupts.
+struct TooManyDevices: Error, CustomStringConvertible {
+    var description: String {
+        "a machine has room for \(MachineLayout.mostVirtioDevices) disks, network cards and other virtio devices"
+    }
+}

@@ -1,0 +1,87 @@
+import Glibc
+import HostSystem
+import KVM
+
+/// Lets all vCPUs of a machine run, holds them, or ends them. A vCPU passes it whenever it left the guest because somebody
+/// asked it to.
+final class RunGate: Sendable {
+    enum Command: Sendable {
+        case run, hold, end
+    }
+
+    private struct State {
+        var command = Command.hold
+        var held = 0
+    }
+
+    private struct Runner: Sendable {
+        let thread: HostThread
+        let kicker: VCPU.Kicker
+    }
+
+    private let state = Monitor(State())
+    private let runners = Monitor<[Runner]>([])
+
+    /// The signal that takes a thread out of the guest; its handler does nothing.
+    static let kick = SIGUSR1
+
+    /// Makes the kick interrupt system calls instead of ending the process.
+    static func prepareSignal() throws(SystemCallError) {
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = { _ in }
+        try systemCall("sigaction") { sigaction(kick, &action, nil) }
+    }
+
+    /// Counts a vCPU's thread in; it comes to `pass` first of all.
+    func add(_ thread: HostThread, _ kicker: VCPU.Kicker) {
+        runners.withLock { $0.append(Runner(thread: thread, kicker: kicker)) }
+    }
+
+    /// On a vCPU's thread: waits until it may enter the guest. False when it shall end.
+    func pass() -> Bool {
+        state.withLock { $0.held += 1 }
+        return state.wait { state in
+            guard state.command != .hold else { return nil }
+            state.held -= 1
+            return state.command == .run
+        }
+    }
+
+    /// Asks all vCPUs to leave the guest; returns at once. May be called on any thread, a vCPU's too.
+    func hold() {
+        let isNew = state.withLock { state in
+            guard state.command == .run else { return false }
+            state.command = .hold
+            return true
+        }
+        if isNew { kickAll() }
+    }
+
+    /// Asks all vCPUs to leave the guest and waits until they have; not on a vCPU's thread.
+    func holdAndWait() {
+        hold()
+        let count = runners.withLock { $0.count }
+        // A kick may come just before a thread enters the guest; immediate_exit catches most, a repetition the rest.
+        while state.wait(milliseconds: 10, { $0.held >= count ? true : nil }) == nil { kickAll() }
+    }
+
+    /// Lets all vCPUs run.
+    func run() {
+        for runner in runners.withLock({ $0 }) { runner.kicker.allow() }
+        state.withLock { if $0.command == .hold { $0.command = .run } }
+    }
+
+    /// Ends all vCPUs for good and waits for their threads; not on a vCPU's thread.
+    func end() {
+        state.withLock { $0.command = .end }
+        kickAll()
+        for runner in runners.withLock({ $0 }) { runner.thread.join() }
+    }
+
+    private func kickAll() {
+        for runner in runners.withLock({ $0 }) {
+            runner.kicker.stop()
+            runner.thread.signal(Self.kick)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import HostSystem
+import Synchronization
+import VirtualHardware
+
+/// Joins a UART to the host's end of its line. The vCPUs that use the UART are never held up: bytes are carried on the
+/// reactor's thread, and what a slow client does not take yet waits in the UART, whose guest then waits too.
+final class SerialLine: Sendable {
+    /// Bytes of output that a late client gets first.
+    static let historyLimit = 64 << 10
+    /// When so much waits for the client, the rest stays in the UART.
+    private static let patience = 64 << 10
+    private static let chunk = 16 << 10
+
+    private let reactor: Reactor
+    private let port: StreamPort
+    private let uart = Mutex<UART16550?>(nil)
+    private let isScheduled = Atomic<Bool>(false)
+
+    /// Opens the endpoint. Throws what `StreamPort` throws.
+    init(_ endpoint: VMConfiguration.Endpoint, reactor: Reactor) throws(SystemCallError) {
+        self.reactor = reactor
+        port = try StreamPort(endpoint, history: Self.historyLimit, reactor: reactor)
+    }
+
+    /// What the UART tells its owner.
+    var owner: UART16550.Owner {
+        UART16550.Owner(hasOutput: { [weak self] in self?.schedule() }, wantsInput: { [weak self] in self?.schedule() })
+    }
+
+    /// Begins to carry; `onQuit` is called when the user asks for the machine's end on the terminal.
+    func start(_ uart: UART16550, onQuit: @escaping @Sendable () -> Void) throws(SystemCallError) {
+        self.uart.withLock { $0 = uart }
+        var handlers = StreamPort.Handlers()
+        handlers.received = { [weak self, weak uart] bytes in
+            guard let uart else { return }
+            uart.receive(bytes)
+            if !uart.acceptsInput { self?.port.pauseInput(true) }
+        }
+        handlers.drained = { [weak self] in self?.carry() }
+        handlers.connected = { [weak self] in self?.carry() }
+        handlers.disconnected = { [weak self] in self?.carry() }
+        handlers.quit = onQuit
+        try port.start(handlers)
+    }
+
+    private func schedule() {
+        // One job at a time carries whatever has come until it runs.
+        guard !isScheduled.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        reactor.perform { [weak self] in
+            guard let self else { return }
+            isScheduled.store(false, ordering: .sequentiallyConsistent)
+            carry()
+            if uart.withLock({ $0?.acceptsInput }) == true { port.pauseInput(false) }
+        }
+    }
+
+    private func carry() {
+        guard let uart = uart.withLock({ $0 }) else { return }
+        while port.queued < Self.patience {
+            let bytes = uart.takeOutput(Self.chunk)
+            if bytes.isEmpty { return }
+            port.send(bytes)
+        }
+    }
+
+    /// Carries the guest's last words, waiting at most so long for a slow client, and lets it go.
+    func finish(milliseconds: Int) {
+        carry()
+        port.finish(milliseconds: milliseconds)
+        carry()
+        port.finish(milliseconds: milliseconds)
+        port.close()
+    }
+}

@@ -1,0 +1,96 @@
+import Synchronization
+
+/// The keyboard controller's ports, of which only the reset line is here: Linux pulls it with `reboot=k`.
+public final class KeyboardController: BusDevice {
+    private let onReset: @Sendable () -> Void
+
+    public init(onReset: @escaping @Sendable () -> Void) { self.onReset = onReset }
+
+    /// Nothing to read and room to write: a driver that looks for a keyboard gives up at once.
+    public func read(at offset: UInt64, width: Int) -> UInt64 { 0 }
+
+    public func write(_ value: UInt64, at offset: UInt64, width: Int) {
+        if offset == 4, value & 0xff == 0xfe { onReset() }
+    }
+}
+
+/// The registers of hardware-reduced ACPI (ACPI 6.4, 4.8.3.7 and 4.8.3.6) and the status of its generic event device, a
+/// byte each at `MachineLayout.powerPorts`.
+public final class PowerRegisters: BusDevice {
+    /// What DSDT and FADT say of these registers.
+    public enum Value {
+        /// `SLP_TYP` of the state in which a machine is off.
+        public static let softOff: UInt8 = 5
+        /// What resets, written to the reset register.
+        public static let reset: UInt8 = 1
+        /// The power button's bit in the event status.
+        public static let powerButton: UInt8 = 1
+    }
+
+    private static let sleepEnable: UInt64 = 0x20
+
+    private let interrupt: any InterruptLine
+    private let onPowerOff: @Sendable () -> Void
+    private let onReset: @Sendable () -> Void
+    private let events = Mutex<UInt8>(0)
+
+    public init(
+        interrupt: any InterruptLine, onPowerOff: @escaping @Sendable () -> Void,
+        onReset: @escaping @Sendable () -> Void
+    ) {
+        self.interrupt = interrupt
+        self.onPowerOff = onPowerOff
+        self.onReset = onReset
+    }
+
+    /// Presses the power button.
+    public func pressPowerButton() {
+        events.withLock { $0 |= Value.powerButton }
+        interrupt.signal()
+    }
+
+    /// Back to power-on.
+    public func reset() { events.withLock { $0 = 0 } }
+
+    public func read(at offset: UInt64, width: Int) -> UInt64 {
+        guard MachineLayout.powerPorts.lowerBound &+ offset == MachineLayout.eventStatus else { return 0 }
+        return events.withLock { events in
+            defer { events = 0 }
+            return UInt64(events)
+        }
+    }
+
+    public func write(_ value: UInt64, at offset: UInt64, width: Int) {
+        switch MachineLayout.powerPorts.lowerBound &+ offset {
+        case MachineLayout.sleepControl:
+            if value & Self.sleepEnable != 0, value >> 2 & 7 == UInt64(Value.softOff) { onPowerOff() }
+        case MachineLayout.reset:
+            if value & 0xff == UInt64(Value.reset) { onReset() }
+        default: break
+        }
+    }
+}
+
+/// pvpanic: a guest's kernel says that it panicked (QEMU docs/specs/pvpanic).
+public final class PanicDevice: BusDevice {
+    private let onPanic: @Sendable () -> Void
+
+    public init(onPanic: @escaping @Sendable () -> Void) { self.onPanic = onPanic }
+
+    /// The events that we hear: bit 0, the panic.
+    public func read(at offset: UInt64, width: Int) -> UInt64 { 1 }
+
+    public func write(_ value: UInt64, at offset: UInt64, width: Int) { if value & 1 != 0 { onPanic() } }
+}
+
+/// Bochs's debug console: each byte is a mark in the guest's life.
+public final class DebugPort: BusDevice {
+    private let onMark: @Sendable (UInt8) -> Void
+
+    public init(onMark: @escaping @Sendable (UInt8) -> Void) { self.onMark = onMark }
+
+    /// By which guests recognize it.
+    public func read(at offset: UInt64, width: Int) -> UInt64 { 0xe9 }
+
+    public func write(_ value: UInt64, at offset: UInt64, width: Int) { onMark(UInt8(truncatingIfNeeded: value)) }
+}
