@@ -1,0 +1,301 @@
+// The commands that both shells know; `help` lists them.
+
+extension Shell {
+    /// Runs a program: its name and its arguments. Returns its exit status.
+    func perform(_ words: [Text]) -> Int32 {
+        let arguments = Array(words.dropFirst())
+        switch words.first ?? [] {
+        case ":", "true", "cd", "mkdir", "trap", "exec", "sync": return 0
+        case "false": return 1
+        case "echo": return said(Text(arguments.joined(separator: [32])) + newline)
+        case "printf": return printf(arguments)
+        case "test", "[": return test(arguments)
+        case "env", "set":
+            for variable in variables { sayLine(variable.name + [61] + variable.value) }
+            return 0
+        case "hostname": return said(machine.name + newline)
+        case "uname": return said(Text("probe") + newline)
+        case "ver": return said(newline + Text("vmlab probe [Version 1.0]") + newline)
+        case "cat", "type", "head": return cat(arguments)
+        case "cksum": return cksum(arguments)
+        case "disks": return disks()
+        case "net": return net(arguments)
+        case "ping": return net([Text("ping"), arguments.last ?? []])
+        case "sleep", "timeout": return pass(arguments, awake: false)
+        case "spin": return pass(arguments, awake: true)
+        case "poweroff": machine.powerOff()
+        case "reboot": machine.reboot()
+        case "shutdown": arguments.contains { $0 == "/r" || $0 == "-r" } ? machine.reboot() : machine.powerOff()
+        case "panic": machine.panic(arguments.isEmpty ? Text("asked for") : Text(arguments.joined(separator: [32])))
+        case "fault": machine.fault(arguments.first ?? [])
+        case "help":
+            var text = Text("echo printf test env hostname uname ver cat type head cksum disks net ping sleep timeout spin")
+            text += " poweroff reboot shutdown panic fault true false exit"
+            return said(text + newline)
+        default: return unknown(words.first ?? [])
+        }
+        // The machine could not do it.
+        return 1
+    }
+
+    private func said(_ text: Text) -> Int32 {
+        say(text)
+        return 0
+    }
+
+    private func unknown(_ name: Text) -> Int32 {
+        switch language {
+        case .sh:
+            complain(Text("sh: ") + name + Text(": not found"))
+            return 127
+        case .cmd:
+            complain([39] + name + Text("' is not recognized as an internal or external command,"))
+            complain(Text("operable program or batch file."))
+            return 9009
+        }
+    }
+
+    /// `%s`, `%d` and `%%`, with the usual escapes; the format is used once.
+    private func printf(_ arguments: [Text]) -> Int32 {
+        var reader = TextReader(arguments.first ?? [])
+        var values = arguments.dropFirst()
+        var text: Text = []
+        while let byte = reader.take() {
+            if byte == 37 {
+                if reader.take("%") { text.append(37) }
+                else if reader.take("s") { text += values.popFirst() ?? [] }
+                else if reader.take("d") { text.append(decimal: values.popFirst()?.number ?? 0) }
+            } else if byte == 92, let escaped = reader.take() {
+                switch escaped {
+                case 110: text.append(10)
+                case 114: text.append(13)
+                case 116: text.append(9)
+                case 48...55:
+                    let digits = [escaped] + reader.take { $0 >= 48 && $0 <= 55 }
+                    text.append(UInt8(truncatingIfNeeded: digits.reduce(0) { $0 &* 8 &+ Int($1 - 48) }))
+                default: text.append(escaped)
+                }
+            } else {
+                text.append(byte)
+            }
+        }
+        return said(text)
+    }
+
+    private func test(_ arguments: [Text]) -> Int32 {
+        var words = arguments
+        if words.last == Text("]") { words.removeLast() }
+        let isNegated = words.first == Text("!")
+        if isNegated { words.removeFirst() }
+        let isSo: Bool
+        switch words.count {
+        case 0: isSo = false
+        case 1: isSo = !words[0].isEmpty
+        case 2: isSo = words[0] == "-n" ? !words[1].isEmpty : words[0] == "-z" ? words[1].isEmpty : content(words[1]) != nil
+        case 3 where words[1] == "=": isSo = words[0] == words[2]
+        case 3 where words[1] == "!=": isSo = words[0] != words[2]
+        case 3:
+            guard let one = words[0].number, let other = words[2].number else { return 2 }
+            switch words[1] {
+            case "-eq": isSo = one == other
+            case "-ne": isSo = one != other
+            case "-lt": isSo = one < other
+            case "-gt": isSo = one > other
+            default: return 2
+            }
+        default: return 2
+        }
+        return isSo != isNegated ? 0 : 1
+    }
+
+    // MARK: Files and disks
+
+    /// What a path names.
+    private enum Content {
+        case file(Text)
+        case disk(Int)
+    }
+
+    private func content(_ path: Text) -> Content? {
+        if let disk = disk(path) { return .disk(disk) }
+        return files[path].map { .file($0) }
+    }
+
+    /// A disk by its letter (`/dev/vda`), its number (`0`, `\\.\PhysicalDrive0`) or its serial (`/dev/disk/by-id/SERIAL`).
+    private func disk(_ path: Text) -> Int? {
+        let last = path.split { $0 == 47 || $0 == 92 }.last.map { Text($0) } ?? []
+        var number: Int?
+        if last.begins("vd"), last.count == 3 { number = Int(last[2]) - 97 }
+        if last.lowercased.begins("physicaldrive") { number = Text(last.dropFirst(13)).number }
+        if last.count < 3 { number = last.number }
+        if let number, machine.disks.indices.contains(number) { return number }
+        return machine.disks.firstIndex { !last.isEmpty && $0.serial == last }
+    }
+
+    /// Puts bytes into a file, or at the beginning of a disk.
+    func store(_ bytes: Text, _ path: Text, appending: Bool) -> Bool {
+        if path == "/dev/null" || path.lowercased == "nul" { return true }
+        guard let disk = disk(path) else {
+            files[path] = appending ? (files[path] ?? []) + bytes : bytes
+            return true
+        }
+        let padding = Text(repeating: 0, count: (512 - bytes.count % 512) % 512)
+        if machine.write(disk: disk, sector: 0, bytes: bytes + padding) { return true }
+        complain(Text("cannot write to ") + path)
+        return false
+    }
+
+    /// Gives the first bytes of a file or disk, at most `limit`, to `body` piece by piece. False when it has none or a disk fails.
+    private func read(_ path: Text, limit: Int?, _ body: (ArraySlice<UInt8>) -> Void) -> Bool {
+        switch content(path) {
+        case nil:
+            complain(
+                language == .cmd
+                    ? Text("The system cannot find the file specified.")
+                    : Text("can't open '") + path + Text("': No such file or directory"))
+            return false
+        case .file(let bytes):
+            body(bytes.prefix(limit ?? bytes.count))
+            return true
+        case .disk(let disk):
+            let size = machine.disks[disk].sectors * 512
+            let end = min(limit ?? size, size)
+            var place = 0
+            while place < end, goesOn {
+                let sectors = min(128, (end - place + 511) / 512)
+                guard let bytes = machine.read(disk: disk, sector: place / 512, count: sectors) else {
+                    complain(Text("cannot read ") + path)
+                    return false
+                }
+                body(bytes.prefix(end - place))
+                place += sectors * 512
+            }
+            return true
+        }
+    }
+
+    /// `cat [-c COUNT] FILE…`
+    private func cat(_ arguments: [Text]) -> Int32 {
+        var names = arguments
+        var limit: Int?
+        if let option = names.firstIndex(where: { $0 == "-c" || $0 == "/c" }), option + 1 < names.count {
+            limit = max(0, names[option + 1].number ?? 0)
+            names.removeSubrange(option...(option + 1))
+        }
+        var status: Int32 = 0
+        for name in names where !read(name, limit: limit, { say(Text($0)) }) { status = 1 }
+        return status
+    }
+
+    /// POSIX's cksum: CRC, size, name.
+    private func cksum(_ arguments: [Text]) -> Int32 {
+        var status: Int32 = 0
+        for name in arguments {
+            var sum = CheckSum()
+            guard read(name, limit: nil, { sum.add($0) }) else {
+                status = 1
+                continue
+            }
+            var line: Text = []
+            line.append(decimal: Int(sum.finish()))
+            line.append(32)
+            line.append(decimal: sum.count)
+            sayLine(line + [32] + name)
+        }
+        return status
+    }
+
+    private func disks() -> Int32 {
+        for (number, disk) in machine.disks.enumerated() {
+            var line = Text("vd") + [97 + UInt8(truncatingIfNeeded: number), 32]
+            line += disk.serial.isEmpty ? Text("-") : disk.serial
+            line.append(32)
+            line.append(decimal: disk.sectors * 512)
+            line += disk.isReadOnly ? " ro" : " rw"
+            sayLine(line)
+        }
+        return 0
+    }
+
+    // MARK: Time and network
+
+    private func pass(_ arguments: [Text], awake: Bool) -> Int32 {
+        let words = arguments.filter { $0.lowercased != "/t" && $0.lowercased != "/nobreak" }
+        // Nothing said is for ever: some 30 years.
+        guard let time = words.first.map({ $0.milliseconds }) ?? 1_000_000_000_000 else {
+            complain(Text("invalid number '") + (words.first ?? []) + [39])
+            return 1
+        }
+        _ = machine.pass(milliseconds: time, awake: awake)
+        return 0
+    }
+
+    /// `net send TEXT…`, `net receive [SECONDS]`, `net ping GUEST [SECONDS]`; `net` alone lists the cards.
+    private func net(_ arguments: [Text]) -> Int32 {
+        let rest = arguments.dropFirst()
+        switch arguments.first ?? [] {
+        case "":
+            for card in machine.cards {
+                var line: Text = []
+                for byte in card.address {
+                    if !line.isEmpty { line.append(58) }
+                    line.append(hexadecimal: UInt64(byte), digits: 2)
+                }
+                line += " sent "
+                line.append(decimal: card.sent)
+                line += " received "
+                line.append(decimal: card.received)
+                sayLine(line)
+            }
+            return 0
+        case "send":
+            if machine.send(ProbeMessage(.text, from: machine.name, Text(rest.joined(separator: [32])))) { return 0 }
+            complain(Text("no network card"))
+        case "receive":
+            let time = rest.first?.milliseconds ?? 10_000
+            if let message = machine.receive(.text, from: nil, milliseconds: time) {
+                return said(message.sender + Text(": ") + message.text + newline)
+            }
+            complain(Text("no message"))
+        case "ping":
+            let name = rest.first ?? []
+            let time = rest.dropFirst().first?.milliseconds ?? 5_000
+            if machine.send(ProbeMessage(.ping, from: machine.name, name)),
+                machine.receive(.pong, from: name, milliseconds: time) != nil
+            {
+                return said(Text("reply from ") + name + newline)
+            }
+            complain(Text("no reply from ") + name)
+        default: complain(Text("net: send TEXT, receive [SECONDS] or ping GUEST [SECONDS]"))
+        }
+        return 1
+    }
+}
+
+/// The CRC of POSIX's cksum (ISO/IEC 8802-3's polynomial, the length behind the bytes).
+struct CheckSum {
+    private let table: [UInt32] = (0..<256).map { (byte: UInt32) in
+        (0..<8).reduce(byte << 24) { value, _ in value & 0x8000_0000 != 0 ? value << 1 ^ 0x04c1_1db7 : value << 1 }
+    }
+    private var value: UInt32 = 0
+    private(set) var count = 0
+
+    mutating func add(_ bytes: ArraySlice<UInt8>) {
+        count += bytes.count
+        for byte in bytes { step(byte) }
+    }
+
+    private mutating func step(_ byte: UInt8) {
+        value = value << 8 ^ table[Int(UInt8(truncatingIfNeeded: value >> 24) ^ byte)]
+    }
+
+    /// The sum of all; nothing can be added afterwards.
+    mutating func finish() -> UInt32 {
+        var length = count
+        while length > 0 {
+            step(UInt8(truncatingIfNeeded: length))
+            length >>= 8
+        }
+        return ~value
+    }
+}
