@@ -15,10 +15,12 @@ void probe_drop_faults(void);
 
 uint32_t probe_load(uintptr_t address);
 void probe_store(uintptr_t address, uint32_t value);
+uint16_t probe_load16(uintptr_t address);
+void probe_store16(uintptr_t address, uint16_t value);
 
 // Faults: general protection, and invalid opcode.
 void probe_privileged(void);
 void probe_undefined(void);
 
 // Where RAM begins that nothing of the program is in.
-extern uint8_t probe_heap[];
+uintptr_t probe_heap_start(void);

@@ -252,12 +252,19 @@ probe_drop_faults:
         call_kernel 5
 
 // Registers of devices: what a compiler must neither merge nor leave out.
-        .globl  probe_load, probe_store, probe_privileged, probe_undefined
+        .globl  probe_load, probe_store, probe_load16, probe_store16, probe_privileged, probe_undefined
 probe_load:
         mov     (%rdi), %eax
         ret
 probe_store:
         mov     %esi, (%rdi)
+        ret
+
+probe_load16:
+        movzwl  (%rdi), %eax
+        ret
+probe_store16:
+        mov     %si, (%rdi)
         ret
 
 // Two ways to fault.
@@ -294,6 +301,15 @@ memset:
         rep stosb
         mov     %r8, %rax
         ret
+
+// Swift's heap, which Swift itself must not define under these names.
+        .globl  posix_memalign, free, probe_heap_start
+probe_heap_start:
+        mov     $probe_heap, %eax
+        ret
+posix_memalign:
+        jmp     probe_allocate
+free:   jmp     probe_release
 
         .bss
         .balign 16
