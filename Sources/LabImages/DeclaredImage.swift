@@ -18,7 +18,14 @@ struct DeclaredImage {
     var facts: ImageFacts {
         let memory = declaration.memory ?? base?.memory ?? .mebibytes(512)
         let minimum = base?.minimumMemory ?? .mebibytes(32)
-        return ImageFacts(os: os, defaultMemory: memory, minimumMemory: min(minimum, memory))
+        return ImageFacts(
+            os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), isFreestanding: isFreestanding)
+    }
+
+    /// With a kernel or disks of the lab's own it is something else.
+    private var isFreestanding: Bool {
+        base?.isFreestanding == true && declaration.kernel == nil && declaration.disk == nil
+            && declaration.firmware == nil
     }
 
     // MARK: Checks
@@ -110,9 +117,12 @@ struct DeclaredImage {
             kernel: kernel, initrd: declaration.initrd ?? built?.initrd, disks: disks,
             firmware: declaration.firmware ?? built?.firmware,
             cmdline: words(on: built) ?? usualWords,
-            console: declaration.console ?? built?.console ?? usualConsole,
-            defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory)
+            console: declaration.console ?? (isFreestanding ? probeConsole : built?.console) ?? usualConsole,
+            defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory, isFreestanding: isFreestanding)
     }
+
+    /// A probe speaks the language of whatever system it is declared to be like.
+    private var probeConsole: ConsoleSpec { ConsoleSpec(dialect: os == .windows ? .cmd : .sh) }
 
     /// The kernel command line; nil when nobody says any. With `from:` its words come first: of most words a kernel heeds the
     /// last. Those that move the command channel to virtio ports are left out for a kernel of the lab's own, which may have no
@@ -122,7 +132,8 @@ struct DeclaredImage {
         let inherited = (built?.cmdline ?? "").split(separator: " ").filter { word in
             declaration.kernel == nil || !ports.contains { word.hasPrefix($0) }
         }
-        let words = (inherited.map(String.init) + [declaration.cmdline ?? ""]).filter { !$0.isEmpty }
+        let likeness = isFreestanding ? ["vmlab.os=\(os.rawValue)"] : []
+        let words = (inherited.map(String.init) + likeness + [declaration.cmdline ?? ""]).filter { !$0.isEmpty }
         return words.isEmpty ? nil : words.joined(separator: " ")
     }
 

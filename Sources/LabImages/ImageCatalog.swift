@@ -17,6 +17,7 @@ public struct ImageCatalog: Sendable {
         Recipe(
             name: "wine", os: .windows, console: ConsoleSpec(dialect: .cmd), script: PackageResources.wine_sh,
             files: supportFiles),
+        Recipe(name: "probe", script: PackageResources.probe_sh, files: supportFiles),
     ])
 
     /// Every file in Recipes/ that a recipe may use. Embedded, so that the program needs no files beside it.
@@ -26,6 +27,22 @@ public struct ImageCatalog: Sendable {
         "debian-udhcpc.sh": PackageResources.debian_udhcpc_sh,
         "wine-init.sh": PackageResources.wine_init_sh,
         "relay.c": PackageResources.relay_c,
+        "probe-start.S": PackageResources.probe_start_S,
+        "probe-link.ld": PackageResources.probe_link_ld,
+        "probe-hardware.h": PackageResources.probe_hardware_h,
+        "probe-Text.swift": PackageResources.probe_Text_swift,
+        "probe-Shell.swift": PackageResources.probe_Shell_swift,
+        "probe-POSIX.swift": PackageResources.probe_POSIX_swift,
+        "probe-Cmd.swift": PackageResources.probe_Cmd_swift,
+        "probe-Message.swift": PackageResources.probe_Message_swift,
+        "probe-Commands.swift": PackageResources.probe_Commands_swift,
+        "probe-Session.swift": PackageResources.probe_Session_swift,
+        "probe-Memory.swift": PackageResources.probe_Memory_swift,
+        "probe-Ports.swift": PackageResources.probe_Ports_swift,
+        "probe-Virtio.swift": PackageResources.probe_Virtio_swift,
+        "probe-Devices.swift": PackageResources.probe_Devices_swift,
+        "probe-Machine.swift": PackageResources.probe_Machine_swift,
+        "probe-Main.swift": PackageResources.probe_Main_swift,
         "vmlab-kill.sh": PackageResources.vmlab_kill_sh,
         "vmlab-rename.sh": PackageResources.vmlab_rename_sh,
     ]
@@ -71,5 +88,8 @@ public struct ImageCatalog: Sendable {
 
 extension Recipe {
     /// What a plan needs to know of it.
-    var facts: ImageFacts { ImageFacts(os: os, defaultMemory: memory, minimumMemory: minimumMemory) }
+    var facts: ImageFacts { 
+        ImageFacts(
+            os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding)
+     }
 }

@@ -197,6 +197,6 @@ public struct ImageStore: Sendable {
         return BootableImage(
             name: recipe.name, id: manifest.id, os: recipe.os, kernel: path("kernel"), initrd: path("initrd"),
             disks: root.map { [$0] } ?? [], cmdline: recipe.cmdline, console: recipe.console,
-            defaultMemory: recipe.memory, minimumMemory: recipe.minimumMemory)
+            defaultMemory: recipe.memory, minimumMemory: recipe.minimumMemory, isFreestanding: recipe.isFreestanding)
     }
 }

@@ -24,6 +24,8 @@ public struct Recipe: Sendable {
     public let memory: ByteCount
     /// RAM below which it is known not to boot.
     public let minimumMemory: ByteCount
+    /// Whether its guests are bare programs of vmlab's own, with no operating system.
+    public let isFreestanding: Bool
     /// A hash of the script and its files: another key is another image.
     public let key: String
 
@@ -51,6 +53,7 @@ public struct Recipe: Sendable {
         cmdline = header["cmdline"] ?? ""
         memory = header["memory"].flatMap(ByteCount.init(parsing:)) ?? .mebibytes(256)
         minimumMemory = header["minimum-memory"].flatMap(ByteCount.init(parsing:)) ?? .mebibytes(64)
+        isFreestanding = header["freestanding"] == "yes"
 
         var hash = SHA256()
         for (name, bytes) in [("", script)] + support.sorted(by: { $0.key < $1.key }) {

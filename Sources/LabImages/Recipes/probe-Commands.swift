@@ -226,7 +226,7 @@ extension Shell {
             complain(Text("invalid number '") + (words.first ?? []) + [39])
             return 1
         }
-        _ = machine.pass(milliseconds: time, awake: awake)
+        if !machine.pass(milliseconds: time, awake: awake) { ending = .interrupt }
         return 0
     }
 
@@ -256,7 +256,7 @@ extension Shell {
             if let message = machine.receive(.text, from: nil, milliseconds: time) {
                 return said(message.sender + Text(": ") + message.text + newline)
             }
-            complain(Text("no message"))
+            if goesOn { complain(Text("no message")) }
         case "ping":
             let name = rest.first ?? []
             let time = rest.dropFirst().first?.milliseconds ?? 5_000
@@ -265,7 +265,7 @@ extension Shell {
             {
                 return said(Text("reply from ") + name + newline)
             }
-            complain(Text("no reply from ") + name)
+            if goesOn { complain(Text("no reply from ") + name) }
         default: complain(Text("net: send TEXT, receive [SECONDS] or ping GUEST [SECONDS]"))
         }
         return 1

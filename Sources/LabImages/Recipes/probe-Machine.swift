@@ -143,7 +143,7 @@ final class Machine: ProbeMachine {
         flush()
         // vmlab's machine: SLP_EN and type 5; then QEMU's q35.
         probe_port_write(0x600, 0x34)
-        probe_port_write(0x605, 0x20)
+        probe_port_write_word(0x604, 0x2000)
     }
 
     func reboot() {

@@ -10,6 +10,7 @@ void probe_read(uint32_t port, uint8_t *_Nonnull buffer, uint32_t count);
 void probe_write(uint32_t port, const uint8_t *_Nonnull bytes, uint32_t count);
 uint8_t probe_port_read(uint32_t port);
 void probe_port_write(uint32_t port, uint8_t value);
+void probe_port_write_word(uint32_t port, uint16_t value);
 // Makes the next fault the machine's end (a triple fault).
 void probe_drop_faults(void);
 

@@ -67,7 +67,7 @@ start_user:
         push    %rax
         iretq
 
-// System calls: `int3` with the number in EAX; the order is that of `calls` below.
+// System calls: `int3` with the number in EAX, as `call_kernel` below has it.
 breakpoint:
         cmp     $1, %eax
         jb      wait
@@ -77,6 +77,7 @@ breakpoint:
         je      port_read
         cmp     $5, %eax
         jb      port_write
+        je      port_write_word
         lidt    no_idtr                 // From now on the next fault is the third.
         iretq
 
@@ -119,6 +120,11 @@ port_read:
 port_write:
         mov     %ecx, %eax
         out     %al, %dx
+        iretq
+
+port_write_word:
+        mov     %ecx, %eax
+        out     %ax, %dx
         iretq
 
 // A fault is Swift's to tell: RDI is the vector, RSI the error code, RDX the place, RCX the address of a page fault.
@@ -229,7 +235,8 @@ devices:
         .endm
 
         .text
-        .globl  probe_wait, probe_read, probe_write, probe_port_read, probe_port_write, probe_drop_faults
+        .globl  probe_wait, probe_read, probe_write, probe_port_read, probe_port_write, probe_port_write_word
+        .globl  probe_drop_faults
 probe_wait:
         call_kernel 0
 probe_read:
@@ -248,8 +255,12 @@ probe_port_write:
         mov     %edi, %edx
         mov     %esi, %ecx
         call_kernel 4
-probe_drop_faults:
+probe_port_write_word:
+        mov     %edi, %edx
+        mov     %esi, %ecx
         call_kernel 5
+probe_drop_faults:
+        call_kernel 6
 
 // Registers of devices: what a compiler must neither merge nor leave out.
         .globl  probe_load, probe_store, probe_load16, probe_store16, probe_privileged, probe_undefined

@@ -15,13 +15,14 @@ set -euo pipefail
 echo "step: compiling"
 cd "$VMLAB_WORK"
 clang -target x86_64-unknown-none-elf -c "$VMLAB_FILES/probe-start.S" -o start.o
-# The processor is the plainest of 64 bits. Code and data that nothing uses do not get in.
+sources='probe-Text.swift probe-Shell.swift probe-POSIX.swift probe-Cmd.swift probe-Message.swift probe-Commands.swift
+    probe-Session.swift probe-Memory.swift probe-Ports.swift probe-Virtio.swift probe-Devices.swift
+    probe-Machine.swift probe-Main.swift'
+# What nothing uses does not get in.
 swiftc -target x86_64-unknown-none-elf -enable-experimental-feature Embedded -swift-version 6 -wmo -Osize \
     -parse-as-library -module-name probe -import-objc-header "$VMLAB_FILES/probe-hardware.h" \
     -Xcc -fno-pic -Xcc -mcmodel=kernel -Xfrontend -function-sections -Xfrontend -disable-stack-protector \
-    -c -o swift.o \
-    "$VMLAB_FILES"/probe-{Text,Shell,POSIX,Cmd,Message,Commands,Session}.swift \
-    "$VMLAB_FILES"/probe-{Memory,Ports,Virtio,Devices,Machine,Main}.swift
+    -c -o swift.o $(printf "$VMLAB_FILES/%s " $sources)
 
 echo "step: linking"
 ld.lld -static --gc-sections --strip-all -z noexecstack --script="$VMLAB_FILES/probe-link.ld" -o "$VMLAB_OUT/kernel" start.o swift.o

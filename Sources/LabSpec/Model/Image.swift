@@ -118,12 +118,16 @@ public struct BootableImage: Sendable, Hashable {
     public var defaultMemory: ByteCount
     /// RAM below which it is known not to boot.
     public var minimumMemory: ByteCount
+    /// Whether it is a bare program of vmlab's own, without an operating system: small enough for any processor that
+    /// KVM has, and with no more drivers than it needs.
+    public var isFreestanding: Bool
 
     /// An image as given.
     public init(
         name: String, id: String, os: GuestOS, kernel: String?, initrd: String? = nil, disks: [ImageDisk] = [],
         firmware: String? = nil, cmdline: String = "", console: ConsoleSpec = ConsoleSpec(),
-        defaultMemory: ByteCount = .mebibytes(256), minimumMemory: ByteCount = .mebibytes(64)
+        defaultMemory: ByteCount = .mebibytes(256), minimumMemory: ByteCount = .mebibytes(64),
+        isFreestanding: Bool = false
     ) {
         self.name = name
         self.id = id
@@ -136,6 +140,7 @@ public struct BootableImage: Sendable, Hashable {
         self.console = console
         self.defaultMemory = defaultMemory
         self.minimumMemory = minimumMemory
+        self.isFreestanding = isFreestanding
     }
 }
 
@@ -147,12 +152,15 @@ public struct ImageFacts: Sendable, Hashable {
     public var defaultMemory: ByteCount
     /// RAM below which it is known not to boot.
     public var minimumMemory: ByteCount
+    /// Whether it is a bare program of vmlab's own, without an operating system.
+    public var isFreestanding: Bool
 
     /// Facts as given.
-    public init(os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount) {
+    public init(os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount, isFreestanding: Bool = false) {
         self.os = os
         self.defaultMemory = defaultMemory
         self.minimumMemory = minimumMemory
+        self.isFreestanding = isFreestanding
     }
 }
 
