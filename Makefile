@@ -13,7 +13,7 @@ PACKAGES := liblua5.4-dev libyaml-dev pkg-config \
 	qemu-system-x86 qemu-utils cpio lz4 zstd squashfs-tools gcc libc6-dev binutils \
 	busybox-static libxml2-utils python3 python3-venv
 
-.PHONY: demo test build check bench format lint deps clean
+.PHONY: demo test build guests check bench format lint deps clean
 
 demo: build ## builds everything and runs a real lab of Linux and Windows-like guests
 	$(VMLAB) run Labs/quickstart/lab.yaml
@@ -21,11 +21,14 @@ demo: build ## builds everything and runs a real lab of Linux and Windows-like g
 build: deps ## builds the release binary
 	$(SWIFT) build -c release --product vmlab
 
+guests: ## builds the freestanding test guests in .build/guests
+	Tests/Guests/build
+
 # Unit tests first, together; then the tests that boot guests, one at a time.
-test: deps $(PYTHON) ## builds and runs every test, the ones that boot guests too
+test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip LabTests
-	.build/debug/vmlab images build debian wine
+	.build/debug/vmlab images build debian wine probe
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter LabTests
 
 check: lint ## formatting, warnings as errors, the import table

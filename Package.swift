@@ -76,6 +76,9 @@ let package = Package(
         tests(of: "LabResults", exclude: ["Fixtures"]),
         tests(of: "LabEngine", ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "HostSystem"]),
         tests(of: "LabImages", ["LabSpec", "HostSystem"]),
+        // The probe guest's interpreters, whose sources are among the recipes; the folder has links to them.
+        .testTarget(
+            name: "ProbeTests", dependencies: ["GuestConsole", "LabTestSupport"], swiftSettings: strict),
         tests(of: "LabMachines", ["LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(

@@ -36,6 +36,7 @@ public struct ImageCatalog: Sendable {
         "probe-Cmd.swift": PackageResources.probe_Cmd_swift,
         "probe-Message.swift": PackageResources.probe_Message_swift,
         "probe-Commands.swift": PackageResources.probe_Commands_swift,
+        "probe-Storage.swift": PackageResources.probe_Storage_swift,
         "probe-Session.swift": PackageResources.probe_Session_swift,
         "probe-Memory.swift": PackageResources.probe_Memory_swift,
         "probe-Ports.swift": PackageResources.probe_Ports_swift,
@@ -88,8 +89,8 @@ public struct ImageCatalog: Sendable {
 
 extension Recipe {
     /// What a plan needs to know of it.
-    var facts: ImageFacts { 
+    var facts: ImageFacts {
         ImageFacts(
             os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding)
-     }
+    }
 }

@@ -15,7 +15,9 @@ struct BlockDriver {
         let sectors = Int(device.configuration(0)) | Int(device.configuration(4)) << 32
         disk = ProbeDisk(serial: [], sectors: sectors, isReadOnly: features != 0)
         // VIRTIO_BLK_T_GET_ID
-        if request(8, sector: 0, reading: 20) { disk.serial = Text(bytes(at: buffer + 4096, count: 20).prefix { $0 != 0 }) }
+        if request(8, sector: 0, reading: 20) {
+            disk.serial = Text(bytes(at: buffer + 4096, count: 20).prefix { $0 != 0 })
+        }
     }
 
     mutating func read(sector: Int, count: Int) -> Text? {

@@ -16,7 +16,7 @@ echo "step: compiling"
 cd "$VMLAB_WORK"
 clang -target x86_64-unknown-none-elf -c "$VMLAB_FILES/probe-start.S" -o start.o
 sources='probe-Text.swift probe-Shell.swift probe-POSIX.swift probe-Cmd.swift probe-Message.swift probe-Commands.swift
-    probe-Session.swift probe-Memory.swift probe-Ports.swift probe-Virtio.swift probe-Devices.swift
+    probe-Storage.swift probe-Session.swift probe-Memory.swift probe-Ports.swift probe-Virtio.swift probe-Devices.swift
     probe-Machine.swift probe-Main.swift'
 # What nothing uses does not get in.
 swiftc -target x86_64-unknown-none-elf -enable-experimental-feature Embedded -swift-version 6 -wmo -Osize \
@@ -25,5 +25,6 @@ swiftc -target x86_64-unknown-none-elf -enable-experimental-feature Embedded -sw
     -c -o swift.o $(printf "$VMLAB_FILES/%s " $sources)
 
 echo "step: linking"
-ld.lld -static --gc-sections --strip-all -z noexecstack --script="$VMLAB_FILES/probe-link.ld" -o "$VMLAB_OUT/kernel" start.o swift.o
+ld.lld -static --gc-sections --strip-all -z noexecstack --script="$VMLAB_FILES/probe-link.ld" \
+    -o "$VMLAB_OUT/kernel" start.o swift.o
 echo "step: done"

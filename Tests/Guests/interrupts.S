@@ -1,0 +1,33 @@
+// The UART's receive interrupt, by IOAPIC pin 4 and the local APIC. Says `interrupts: ready` and sleeps in `hlt`; says
+// `interrupt` for each interrupt and takes all bytes there are. Ends at EOT with `interrupts: done`.
+#include "guest.inc"
+main:   gate    0x24, arrival
+        // The old controllers would deliver it a second time.
+        port_out 1, 0x21, 0xff
+        port_out 1, 0xa1, 0xff
+        store   LOCAL_APIC + 0xf0, 0x1ff
+        store   IOAPIC, 0x18
+        store   IOAPIC + 0x10, 0x24
+        store   IOAPIC, 0x19
+        store   IOAPIC + 0x10, 0
+        port_out 1, CONSOLE + 2, 1
+        port_out 1, CONSOLE + 4, 0x0b
+        port_out 1, CONSOLE + 1, 1
+        say     "interrupts: ready\n"
+1:      sti
+        hlt
+        jmp     1b
+arrival:
+        say     "interrupt\n"
+2:      mov     $CONSOLE + 5, %edx
+        in      %dx, %al
+        test    $1, %al
+        jz      3f
+        mov     $CONSOLE, %edx
+        in      %dx, %al
+        cmp     $4, %al
+        jne     2b
+        say     "interrupts: done\n"
+        power_off
+3:      store   LOCAL_APIC + 0xb0, 0
+        iretq
