@@ -35,7 +35,7 @@ struct ProbeShellTests {
             ("[ a = b ] || [ 2 -gt 1 ] && test ! -z x", "", 0),
             ("printf '%s-%d%%\\n\\101' a 42", "a-42%\nA", 0),
             ("echo a | cat", "a\nsh: syntax error: unexpected \"|\"\n", 2),
-            ("(echo a", "sh: syntax error: unexpected \"(\"\n", 2),
+            ("(echo a", "sh: syntax error: unexpected end of file\n", 2),
             ("echo a)", "a\nsh: syntax error: unexpected \")\"\n", 2),
             ("sleep x", "invalid number 'x'\n", 1),
             ("spin; echo no", "", 130),
@@ -51,7 +51,7 @@ struct ProbeShellTests {
         arguments: [
             ("@echo off\r\necho a   b", "a   b\r\n", 0),
             ("echo.\necho", "\r\nECHO is off.\r\n", 0),
-            ("set A=1&& echo %A%x\necho %A%%%B%NONE%", "%A%x\r\n1%B\r\n", 0),
+            ("set A=1&& echo %A%x\necho %A%%%B%NONE%", "x\r\n1%B\r\n", 0),
             ("set \"A=b & c\"\necho \"%A%\"", "\"b & c\"\r\n", 0),
             ("echo a^&b & echo \"c&d\"", "a&b \r\n\"c&d\"\r\n", 0),
             ("nosuch & echo %ERRORLEVEL%\necho %ERRORLEVEL%", notFound + "0\r\n9009\r\n", 9009),
@@ -80,9 +80,9 @@ struct ProbeShellTests {
         #expect(run("disks").0 == "vda one 1024 rw\nvdb two 512 rw\n")
         #expect(run("head -c 3 /dev/vda; cat -c 2 one; cat -c 1 0").0 == "AAAAAA")
         #expect(run("type \\\\.\\PhysicalDrive0 /c 4", .cmd).0 == "AAAA")
-        // `head -c 1024 /dev/zero | tr '\0' A | cksum` says 994443885 1024.
-        #expect(run("cksum /dev/disk/by-id/one").1 == 0)
-        #expect(run("echo 123456789 >f; cksum f").0 == "1679159682 10 f\n")
+        // What coreutils' cksum says of the same bytes.
+        #expect(run("cksum one").0 == "1646599565 1024 one\n")
+        #expect(run("echo 123456789 >f; cksum f").0 == "1552147931 10 f\n")
         #expect(run("printf hello >/dev/vdb; head -c 6 vdb").0 == "hello\0")
         #expect(run("cat nosuch") == ("can't open 'nosuch': No such file or directory\n", 1))
     }

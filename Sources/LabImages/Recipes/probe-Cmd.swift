@@ -134,7 +134,8 @@ extension Shell {
             if let batch = files[program] {
                 runBatch(batch)
             } else {
-                status = perform([name] + words)
+                let rest = Text(text.drop { $0.isBlank || $0 == 64 }).dropFirst(program.count)
+                status = perform([program] + arguments(of: Text(rest)))
             }
             return (status == 0, true)
         }

@@ -4,7 +4,8 @@ extension Shell {
     /// Runs a program: its name and its arguments. Returns its exit status.
     func perform(_ words: [Text]) -> Int32 {
         let arguments = Array(words.dropFirst())
-        switch words.first ?? [] {
+        let name = words.first ?? []
+        switch language == .cmd ? name.lowercased : name {
         case ":", "true", "cd", "mkdir", "trap", "exec", "sync": return 0
         case "false": return 1
         case "echo": return said(Text(arguments.joined(separator: [32])) + newline)
@@ -33,7 +34,7 @@ extension Shell {
                 "echo printf test env hostname uname ver cat type head cksum disks net ping sleep timeout spin")
             text += " poweroff reboot shutdown panic fault true false exit"
             return said(text + newline)
-        default: return unknown(words.first ?? [])
+        default: return unknown(name)
         }
         // The machine could not do it.
         return 1

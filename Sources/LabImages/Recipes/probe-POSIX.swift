@@ -11,6 +11,12 @@ extension Shell {
         }
     }
 
+    /// Runs a whole statement, and keeps its document where `.` finds it.
+    func run(_ statement: StatementReader.Statement) {
+        if let document = statement.document { files[Text("/proc/self/fd/9")] = document }
+        run(statement.text)
+    }
+
     private func list(_ reader: inout TextReader, running: Bool) {
         while true {
             reader.skip { $0.isBlank || $0 == 10 || $0 == 59 }
@@ -38,8 +44,9 @@ extension Shell {
     }
 
     private func refuse(_ reader: inout TextReader) {
-        guard let next = reader.next, ending == nil else { return reader.end() }
-        complain(Text("sh: syntax error: unexpected \"") + [next, 34])
+        guard ending == nil else { return reader.end() }
+        let what = reader.next.map { [34, $0, 34] } ?? Text("end of file")
+        complain(Text("sh: syntax error: unexpected ") + what)
         status = 2
         ending = .exit(2)
         reader.end()
@@ -52,8 +59,10 @@ extension Shell {
         var words: [Text] = []
         var redirection = Redirection()
         while let next = reader.next, !next.isOne(of: ";\n&|()") {
-            if !redirect(&reader, &redirection) {
-                if let word = word(&reader) { words.append(word) }
+            if next == 35 {
+                reader.skip { $0 != 10 }
+            } else if !redirect(&reader, &redirection), let word = word(&reader) {
+                words.append(word)
             }
             reader.skip { $0.isBlank }
         }
@@ -157,7 +166,11 @@ extension Shell {
         case "export":
             execute(arguments)
         case "eval":
-            run(Text(arguments.joined(separator: [32])))
+            var reader = StatementReader()
+            for byte in arguments.joined(separator: [32]) + [10] {
+                if let statement = reader.take(byte) { run(statement) }
+            }
+            if reader.isTorn { complain(Text("sh: syntax error: unexpected end of file")) }
         case ".":
             run(files[arguments.first ?? []] ?? [])
         case "sh":

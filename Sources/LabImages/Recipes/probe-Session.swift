@@ -51,8 +51,7 @@ final class Session<Machine: ProbeMachine> {
     private func run(_ statement: StatementReader.Statement, _ shell: Shell<Machine>) {
         // It defines `a`, `b` and `v`, which the probe has built in.
         if statement.text.begins("trap : INT;exec 8<") { return }
-        if let document = statement.document { shell.files[Text("/proc/self/fd/9")] = document }
-        if shell.resident({ shell.run(statement.text) }) { restart() }
+        if shell.resident({ shell.run(statement) }) { restart() }
     }
 
     /// The resident shell has ended; a new one takes its place.
@@ -78,6 +77,9 @@ struct StatementReader {
     private var delimiter: Text?
     private var document: Text = []
     private var lineStart = 0
+
+    /// Whether a statement has begun and not ended.
+    var isTorn: Bool { !text.isEmpty }
 
     /// Takes the next byte; returns the statement that it completes.
     mutating func take(_ byte: UInt8) -> Statement? {
