@@ -2,7 +2,7 @@ import LabSpec
 
 /// How one image of the catalog is made: a shell script with a header, and the files it uses.
 ///
-/// The header is the script's leading comment lines of the form `# key: value`; `Recipes/debian.sh` shows all keys.
+/// The header is the script's leading comment lines of the form `# key: value`; `Recipes/debian.sh` and `Recipes/probe.sh` show all keys.
 public struct Recipe: Sendable {
     /// The image's name.
     public let name: String

@@ -33,7 +33,9 @@ struct ImageFactsTests {
         for recipe in ImageCatalog.standard.recipes {
             used.insert("\(recipe.name).sh")
             used.formUnion(recipe.support.keys)
-            #expect(recipe.packages.isEmpty == recipe.isFreestanding && !recipe.tools.isEmpty && recipe.cmdline.contains("console=ttyS0"))
+            #expect(
+                recipe.packages.isEmpty == recipe.isFreestanding && !recipe.tools.isEmpty
+                    && recipe.cmdline.contains("console=ttyS0"))
         }
         #expect(used == Set(names))
         #expect(ImageCatalog.names == ["debian", "wine", "probe"])
@@ -101,6 +103,34 @@ struct ImageFactsTests {
             #expect(image.disks.allSatisfy { !$0.readOnly })
             #expect(image.console == ConsoleSpec(dialect: .sh, announces: false, ports: 1))
         }
+    }
+
+    @Test("a declared probe speaks as the system that it is declared to be like, unless it has a kernel of its own")
+    func likeness() throws {
+        let recipe = try #require(ImageCatalog.standard["probe"])
+        let base = BootableImage(
+            name: "probe", id: "1", os: .linux, kernel: "/k", cmdline: recipe.cmdline, isFreestanding: true)
+        func declared(_ os: GuestOS?, kernel: String? = nil) throws -> BootableImage {
+            try DeclaredImage(ImageDeclaration(name: "w", from: "probe", os: os, kernel: kernel), base: recipe)
+                .bootable(on: base)
+        }
+        let windows = try declared(.windows)
+        #expect(windows.console == ConsoleSpec(dialect: .cmd) && windows.os == .windows && windows.isFreestanding)
+        #expect(windows.cmdline == "console=ttyS0 vmlab.os=windows")
+        let linux = try declared(nil)
+        #expect(linux.console == ConsoleSpec(dialect: .sh) && linux.cmdline.hasSuffix("vmlab.os=linux"))
+        #expect(linux.defaultMemory == .mebibytes(32) && linux.minimumMemory == .mebibytes(32))
+        try withKernel { path in
+            let own = try declared(.windows, kernel: path)
+            #expect(!own.isFreestanding && !own.cmdline.contains("vmlab.os"))
+        }
+    }
+
+    private func withKernel(_ body: (String) throws -> Void) throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("vmlab-\(UUID())").path
+        try Data([0x7f, 0x45, 0x4c, 0x46]).write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try body(path)
     }
 
     @Test("`from:` fills what a declaration does not say, and its id follows the files")

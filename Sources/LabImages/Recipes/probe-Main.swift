@@ -59,8 +59,9 @@ func faulted(_ vector: UInt64, _ code: UInt64, _ place: UInt64, _ address: UInt6
 func die(_ reason: Text, isWindows: Bool = false) -> Never {
     var text: Text
     if isWindows {
-        text = Text("<INSTANCE CLASSNAME=\"BLUESCREEN\">\n<PROPERTY NAME=\"STOPCODE\"><VALUE>") + reason
-        text += "</VALUE></PROPERTY>\n</INSTANCE>\n!SAC>\n"
+        // One line, so that who looks for the class finds the reason with it.
+        text = Text("<INSTANCE CLASSNAME=\"BLUESCREEN\"><PROPERTY NAME=\"STOPCODE\"><VALUE>") + reason
+        text += "</VALUE></PROPERTY></INSTANCE>\n!SAC>\n"
     } else {
         text = Text("Kernel panic - not syncing: ") + reason
         text += "\n---[ end Kernel panic - not syncing: "
