@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
@@ -40,8 +41,9 @@ int vmlab_pidfd_send_signal(int pidfd, int signal);
 // Waits for the child behind a pidfd without blocking. 1: reaped, with wait(2)'s status word split; 0: still runs.
 int vmlab_pidfd_reap(int pidfd, int *code, int *status);
 
-// fallocate needs _GNU_SOURCE too: gives the blocks of a sparse file's first `length` bytes back. -1 and errno on failure.
-int vmlab_punch_hole(int file, int64_t length);
+// fallocate needs _GNU_SOURCE too: gives these bytes of a sparse file back, which then read as zeros; its size stays.
+// -1 and errno on failure.
+int vmlab_punch_hole(int file, int64_t offset, int64_t length);
 
 // pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
 int vmlab_pipe(int ends[2]);                  // close-on-exec
@@ -52,6 +54,10 @@ void vmlab_name_thread(const char *name);     // the calling thread, at most 15 
 // each signal as one byte to `descriptor`. An ignored signal stays ignored (nohup). Return -1 and set errno.
 int vmlab_watch_signal(int number, int descriptor);
 int vmlab_unwatch_signal(int number);
+
+// <linux/if_tun.h> is not in the Glibc module: makes an open /dev/net/tun the end of the tap interface `name`, frames
+// without a header of any kind. Returns -1 and sets errno.
+int vmlab_attach_tap(int tun, const char *name);
 
 // The macro CPU_COUNT is not imported: CPUs that this process may run on, at least 1.
 int vmlab_cpu_count(void);
@@ -66,5 +72,14 @@ struct vmlab_kvm_speed {
 // Runs `iterations` of a two-instruction loop in stretches of 5000 in a scratch VM, for at most `limit_microseconds`.
 // `kvm` is an open /dev/kvm. Returns 0, or the errno of `step`.
 int vmlab_kvm_speed(int kvm, uint32_t iterations, uint32_t limit_microseconds, struct vmlab_kvm_speed *speed);
+
+// Memory that a guest's processors use at the same time. Swift's atomics own their storage, so they cannot stand on bytes
+// of a mapping; each of these is exactly one access. `at` must be aligned to the value.
+static inline uint16_t vmlab_load_acquire16(const void *at) { return __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE); }
+static inline uint64_t vmlab_load64(const void *at) { return __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED); }
+static inline void vmlab_store32(void *at, uint32_t value) { __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED); }
+static inline void vmlab_store_release16(void *at, uint16_t value) { __atomic_store_n((uint16_t *)at, value, __ATOMIC_RELEASE); }
+// Keeps a load after it from overtaking a store before it.
+static inline void vmlab_full_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 #endif

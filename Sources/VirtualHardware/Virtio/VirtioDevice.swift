@@ -1,0 +1,71 @@
+import HostSystem
+
+/// Features that device and driver agree on (virtio 1.2, chapter 6). Devices add their own, bits 0 to 23.
+public struct VirtioFeatures: OptionSet, Sendable, Hashable {
+    /// One bit per feature.
+    public let rawValue: UInt64
+    /// The features of a bit mask.
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Both sides say exactly when they want to be notified.
+    public static let eventIndex = VirtioFeatures(rawValue: 1 << 29)
+    /// Both sides follow virtio 1.0 or later; nothing older is spoken here.
+    public static let version1 = VirtioFeatures(rawValue: 1 << 32)
+}
+
+/// A virtio device behind any transport.
+///
+/// `activate` and `reset` are called in turns and never at once; `notify` comes on any thread, at any time.
+public protocol VirtioDevice: AnyObject, Sendable {
+    /// What it is (virtio 1.2, chapter 5): 1 network, 2 block, 4 entropy.
+    var identifier: UInt32 { get }
+    /// What it offers beyond `version1` and `eventIndex`, which the transport adds.
+    var features: VirtioFeatures { get }
+    /// The most entries of each of its queues: powers of two.
+    var queueSizes: [UInt16] { get }
+    /// Its configuration space, which the driver may only read.
+    var configuration: [UInt8] { get }
+
+    /// The driver is ready: the device may use the queues from now on. Must not block.
+    func activate(_ driver: VirtioDriver)
+
+    /// The driver made buffers available. Must not block; without an active driver nothing happens.
+    func notify(queue: Int)
+
+    /// Lets go of the queues. On return the device touches no guest memory any more. Safe to repeat.
+    func reset()
+
+    /// The descriptor whose signal is as good as `notify(queue:)`; nil when there is none, so a caller signals with its own.
+    func doorbell(queue: Int) -> EventDescriptor?
+}
+
+extension VirtioDevice {
+    /// Most devices have none.
+    public func doorbell(queue: Int) -> EventDescriptor? { nil }
+}
+
+/// The guest's driver as a device sees it between `activate` and `reset`.
+public struct VirtioDriver: Sendable {
+    /// What both sides agreed on.
+    public let features: VirtioFeatures
+    /// One for each of `queueSizes`; nil where the driver set up none.
+    public let queues: [Virtqueue?]
+    /// How to speak to it.
+    public let signals: VirtioSignals
+
+    /// A driver that is ready.
+    public init(features: VirtioFeatures, queues: [Virtqueue?], signals: VirtioSignals) {
+        self.features = features
+        self.queues = queues
+        self.signals = signals
+    }
+
+    /// The queue with this number; nil when the driver set up none.
+    public func queue(_ number: Int) -> Virtqueue? {
+        queues.indices.contains(number) ? queues[number] : nil
+    }
+
+    /// Shows the driver the completed buffers of a queue, with an interrupt where it wants one.
+    public func publish(_ queue: Virtqueue) {
+        if queue.publish() { signals.usedBuffers() }
+    }
+}
