@@ -15,10 +15,11 @@ final class CountingLine: InterruptLine {
     /// Interrupts since the last time.
     func take() -> Int { Int(event.drain()) }
 
-    /// Returns at the next interrupt, or after ten seconds.
-    func wait() {
+    /// Returns at the next interrupt, or after ten seconds with false.
+    @discardableResult
+    func wait() -> Bool {
         var ready = pollfd(fd: event.number, events: Int16(POLLIN), revents: 0)
-        _ = poll(&ready, 1, 10_000)
+        return poll(&ready, 1, 10_000) > 0
     }
 }
 

@@ -22,7 +22,7 @@ final class ScriptedQueue {
     private var lengths: [UInt16: [UInt16]] = [:]
     private(set) var available: UInt16 = 0
     private var notified: UInt16 = 0
-    private var seen: UInt16 = 0
+    private(set) var seen: UInt16 = 0
 
     init(_ layout: VirtqueueLayout, _ memory: GuestMemory, eventIndex: Bool) {
         self.layout = layout

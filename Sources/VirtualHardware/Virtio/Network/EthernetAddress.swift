@@ -6,7 +6,10 @@ public struct EthernetAddress: Sendable, Hashable, CustomStringConvertible {
     /// The address written as `52:54:00:12:34:56`. Nil when it is not, and for addresses of many cards (first byte odd).
     public init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        let bytes = parts.compactMap { $0.utf8.count == 2 ? UInt8($0, radix: 16) : nil }
+        // Two digits: a sign would be taken for one otherwise.
+        let bytes = parts.compactMap { part in
+            part.utf8.count == 2 && part.allSatisfy(\.isHexDigit) ? UInt8(part, radix: 16) : nil
+        }
         guard parts.count == 6, bytes.count == 6, bytes[0] & 1 == 0 else { return nil }
         self.bytes = bytes
     }
