@@ -1,86 +1,11 @@
 import Glibc
 import HostSystem
-import Synchronization
 import Testing
 
 @testable import VirtualHardware
 
-/// A disk in memory that fails when told, and that can be held up.
-private final class FaultyStorage: BlockStorage {
-    let size: UInt64 = 1 << 20
-    let isReadOnly = false
-    private let failure = Mutex<Int32?>(nil)
-    private let gate = Mutex<Void>(())
-    private let calls = Mutex<[String]>([])
-
-    var log: [String] { calls.withLock { $0 } }
-    func fail(_ errno: Int32?) { failure.withLock { $0 = errno } }
-    /// Requests wait while `body` runs.
-    func hold(_ body: () throws -> Void) rethrows { try gate.withLock { _ in try body() } }
-
-    private func answer(_ call: String) throws(SystemCallError) {
-        gate.withLock { _ in }
-        calls.withLock { $0.append(call) }
-        if let errno = failure.withLock({ $0 }) { throw SystemCallError(call, errno: errno) }
-    }
-
-    func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) { try answer("read \(offset)") }
-    func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) { try answer("write \(offset)") }
-    func flush() throws(SystemCallError) { try answer("flush") }
-    func discard(_ range: Range<UInt64>) throws(SystemCallError) { try answer("discard \(range)") }
-    func writeZeroes(_ range: Range<UInt64>, mayFree: Bool) throws(SystemCallError) {
-        try answer("zeroes \(range) \(mayFree)")
-    }
-}
-
 @Suite("Virtio disk", .timeLimit(.minutes(1)))
 struct BlockDeviceTests {
-    private let files: TemporaryFiles
-
-    init() throws { files = try TemporaryFiles() }
-
-    private func pattern(_ count: Int, _ seed: UInt64 = 1) -> [UInt8] {
-        var random = SplitMix(seed: seed)
-        return (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-    }
-
-    @Test("What is written is read, flushed and in the file")
-    func roundTrip() throws {
-        let path = try files.make("disk", [UInt8](repeating: 0, count: 1 << 20))
-        let disk = try BlockDriver(RawStorage(path: path, readOnly: false))
-        let text = pattern(8192)
-        try disk.write(3, text)
-        #expect(try disk.read(3, count: 8192) == text)
-        #expect(try disk.read(2, count: 512) == [UInt8](repeating: 0, count: 512))
-        #expect(try disk.request(BlockRequest.Kind.flush).status == 0)
-        #expect(try Array(files.bytes("disk")[1536..<(1536 + 8192)]) == text)
-        // The last sector.
-        try disk.write(2047, [UInt8](repeating: 9, count: 512))
-        #expect(try files.bytes("disk").suffix(512).allSatisfy { $0 == 9 })
-    }
-
-    @Test("Where one buffer ends and the next begins means nothing")
-    func segments() throws {
-        let path = try files.make("disk", pattern(4096))
-        let driver = try BlockDriver(RawStorage(path: path, readOnly: false)).driver
-        // The header in three pieces, the last one shared with the data.
-        let header = BlockDriver.header(BlockRequest.Kind.write, 1)
-        let data = pattern(1024, 7)
-        let status = driver.writable(1)
-        let written = try driver.request([
-            driver.readable(Array(header[..<1])), driver.readable(Array(header[1..<15])),
-            driver.readable([header[15]] + data[..<100]), driver.readable(Array(data[100...])), status,
-        ])
-        #expect(written == 1)
-        #expect(try driver.bytes(status) == [0])
-        #expect(try Array(files.bytes("disk")[512..<1536]) == data)
-        // The status at the end of the last piece of data.
-        let pieces = [driver.writable(1), driver.writable(500), driver.writable(524)]
-        let head = try driver.readable(BlockDriver.header(BlockRequest.Kind.read, 1))
-        #expect(try driver.request([head] + pieces) == 1025)
-        #expect(try pieces.flatMap { try driver.bytes($0) } == data + [0])
-    }
-
     @Test("The serial number is 20 bytes, or as many as are asked for")
     func serial() throws {
         for (serial, expected) in [("disk-7", "disk-7"), ("a-serial-number-that-is-long", "a-serial-number-that")] {
@@ -189,59 +114,6 @@ struct BlockDeviceTests {
             ])
     }
 
-    @Test("A file's discarded space is given back; zeros are zeros")
-    func discard() throws {
-        let path = try files.make("disk", pattern(1 << 20))
-        let disk = try BlockDriver(RawStorage(path: path, readOnly: false))
-        let before = try files.space(of: "disk")
-        #expect(try disk.request(BlockRequest.Kind.discard, write: BlockDriver.extent(1024, 1024)).status == 0)
-        #expect(try files.space(of: "disk") <= before - (512 << 10))
-        #expect(try files.bytes("disk").count == 1 << 20)
-        for flags in [0, 1] as [UInt32] {
-            try disk.write(16, pattern(4096))
-            #expect(
-                try disk.request(BlockRequest.Kind.writeZeroes, write: BlockDriver.extent(17, 5, flags: flags)).status
-                    == 0)
-            let expected = pattern(512) + [UInt8](repeating: 0, count: 5 * 512) + pattern(4096)[3072...]
-            #expect(try disk.read(16, count: 4096) == expected)
-        }
-    }
-
-    @Test("A read-only disk says so, refuses writes and does not know discard")
-    func readOnly() throws {
-        let content = pattern(4096)
-        let path = try files.make("disk", content)
-        chmod(path, 0o400)
-        let storage = try RawStorage(path: path, readOnly: true)
-        let disk = try BlockDriver(storage)
-        disk.driver.write(0, .deviceFeaturesSelect)
-        #expect(disk.driver.read(.deviceFeatures) & (1 << 5 | 1 << 9 | 1 << 13 | 1 << 14) == 1 << 5)
-        #expect(try disk.read(0, count: 4096) == content)
-        #expect(try disk.request(BlockRequest.Kind.write, write: [UInt8](repeating: 1, count: 512)).status == 1)
-        #expect(try disk.request(BlockRequest.Kind.flush).status == 0)
-        #expect(try disk.request(BlockRequest.Kind.discard, write: BlockDriver.extent(0, 8)).status == 2)
-        #expect(try files.bytes("disk") == content)
-    }
-
-    @Test("A last sector that the file fills in part ends in zeros", arguments: [true, false])
-    func partialSector(readOnly: Bool) throws {
-        let content = pattern(700)
-        let path = try files.make("disk", content)
-        let disk = try BlockDriver(RawStorage(path: path, readOnly: readOnly))
-        #expect(disk.driver.transport.read(at: 0x100, width: 8) == 2)
-        #expect(try disk.read(0, count: 1024) == content + [UInt8](repeating: 0, count: 324))
-        #expect(try files.bytes("disk").count == (readOnly ? 700 : 1024))
-    }
-
-    @Test("A file that somebody cut is an I/O error, not made-up zeros")
-    func cut() throws {
-        let path = try files.make("disk", pattern(8192))
-        let disk = try BlockDriver(RawStorage(path: path, readOnly: true))
-        _ = try files.make("disk", pattern(1024))
-        #expect(try disk.request(BlockRequest.Kind.read, sector: 0, read: 4096).status == 1)
-        #expect(try disk.read(0, count: 1024) == pattern(1024))
-    }
-
     @Test("Its configuration is what Linux's driver reads")
     func configuration() throws {
         let transport = try BlockDriver(FaultyStorage()).driver.transport
@@ -304,21 +176,4 @@ struct BlockDeviceTests {
         #expect(try driver.used().written == 1)
         #expect(device.doorbell(queue: 1) == nil)
     }
-}
-
-/// `/dev/full`: reads as zeros, and takes nothing.
-private final class FullDisk: BlockStorage {
-    private let file: DiskFile
-    let size: UInt64 = 4096
-    let isReadOnly = false
-
-    init() throws { file = try DiskFile("/dev/full", O_RDWR) }
-
-    func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) { try file.read(target, at: offset) }
-    func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
-        try file.write(source, at: offset)
-    }
-    func flush() {}
-    func discard(_ range: Range<UInt64>) {}
-    func writeZeroes(_ range: Range<UInt64>, mayFree: Bool) {}
 }

@@ -73,12 +73,18 @@ struct vmlab_kvm_speed {
 // `kvm` is an open /dev/kvm. Returns 0, or the errno of `step`.
 int vmlab_kvm_speed(int kvm, uint32_t iterations, uint32_t limit_microseconds, struct vmlab_kvm_speed *speed);
 
-// Memory that a guest's processors use at the same time. Swift's atomics own their storage, so they cannot stand on bytes
-// of a mapping; each of these is exactly one access. `at` must be aligned to the value.
-static inline uint16_t vmlab_load_acquire16(const void *at) { return __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE); }
+// Memory that a guest's processors use at the same time. Swift's atomics own their storage, so they cannot stand on
+// bytes of a mapping; each of these is exactly one access. `at` must be aligned to the value.
+static inline uint16_t vmlab_load_acquire16(const void *at) {
+    return __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE);
+}
 static inline uint64_t vmlab_load64(const void *at) { return __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED); }
-static inline void vmlab_store32(void *at, uint32_t value) { __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED); }
-static inline void vmlab_store_release16(void *at, uint16_t value) { __atomic_store_n((uint16_t *)at, value, __ATOMIC_RELEASE); }
+static inline void vmlab_store32(void *at, uint32_t value) {
+    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED);
+}
+static inline void vmlab_store_release16(void *at, uint16_t value) {
+    __atomic_store_n((uint16_t *)at, value, __ATOMIC_RELEASE);
+}
 // Keeps a load after it from overtaking a store before it.
 static inline void vmlab_full_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 

@@ -30,12 +30,13 @@ public final class DatagramSocket: Sendable {
     public init(path: String, peer: String) throws(SystemCallError) {
         let address = try UnixAddress(path)
         peerAddress = try UnixAddress(peer)
-        socket = try StreamSocket.makeSocket(SOCK_DGRAM)
-        let number = socket.number
+        let socket = try StreamSocket.makeSocket(SOCK_DGRAM)
+        try socket.setNonBlocking()
+        // Last among what may throw: `deinit` removes the path, which must be ours then.
+        try systemCall("bind", path) { address.with { bind(socket.number, $0, $1) } }
+        self.socket = socket
         self.path = path
         self.peer = peer
-        try socket.setNonBlocking()
-        try systemCall("bind", path) { address.with { bind(number, $0, $1) } }
     }
 
     deinit { unlink(path) }
