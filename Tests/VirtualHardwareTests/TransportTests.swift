@@ -154,14 +154,15 @@ struct TransportTests {
         #expect(try driver.request([driver.readable([7]), driver.writable(1)]) == 1)
     }
 
-    @Test("A reset with buffers outstanding forgets them; the same rings serve anew")
-    func resetMidway() throws {
+    @Test("A reset with buffers outstanding forgets them; the same rings serve anew", arguments: [true, false])
+    func resetMidway(byDriver: Bool) throws {
         let driver = try ScriptedDriver(EchoDevice())
         try driver.start()
         let buffer = try driver.readable([1])
         for _ in 0..<5 { _ = try driver.queues[0].post([buffer]) }
         let old = driver.queues[0]
-        driver.write(0, .status)
+        if byDriver { driver.write(0, .status) } else { driver.transport.reset() }
+        #expect(driver.status == [])
         driver.write(0, .queueNotify)
         driver.transport.notify(queue: 0)
         #expect(try old.usedIndex() == 0)

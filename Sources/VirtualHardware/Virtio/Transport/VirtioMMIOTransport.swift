@@ -44,15 +44,23 @@ public final class VirtioMMIOTransport: BusDevice {
     /// block.
     public func notify(queue: Int) { device.notify(queue: queue) }
 
+    /// Puts the device back to how it was before any driver, as a reset of the machine does and a driver can too. On return it
+    /// touches no guest memory; that waits for disk transfers under way.
+    public func reset() { state.withLock { reset(&$0) } }
+
     /// Takes the device away from the guest for good. On return it touches no guest memory and interrupts nobody. Safe to
     /// repeat.
     public func stop() {
         state.withLock { state in
-            device.reset()
+            reset(&state)
             state.isStopped = true
-            state.registers = Self.freshRegisters(device)
         }
+    }
+
+    private func reset(_ state: inout State) {
+        device.reset()
         signals.reset()
+        state.registers = Self.freshRegisters(device)
     }
 
     private static func freshRegisters(_ device: any VirtioDevice) -> VirtioRegisterFile {
@@ -120,10 +128,7 @@ public final class VirtioMMIOTransport: BusDevice {
             guard !state.isStopped else { return }
             switch state.registers.setStatus(value) {
             case .none: break
-            case .reset:
-                device.reset()
-                signals.reset()
-                state.registers = Self.freshRegisters(device)
+            case .reset: reset(&state)
             case .activate: activate(state.registers)
             }
         }
