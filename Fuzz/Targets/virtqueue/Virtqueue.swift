@@ -71,7 +71,7 @@ private final class HostileGuest: @unchecked Sendable {
     private func act() -> Bool {
         let queue = UInt64(input.next(UInt8.self) & 1)
         let rings = 0x1000 + 0x4000 * queue
-        switch input.next(UInt8.self) % 12 {
+        switch input.next(UInt8.self) % 14 {
         case 0: write(UInt64(input.next(UInt16.self)), width: 1 << Int(input.next(UInt8.self) & 3))
         case 1: _ = transport.read(at: UInt64(input.next(UInt16.self)), width: 1 << Int(input.next(UInt8.self) & 3))
         case 2: write(UInt64(input.next(UInt8.self) & 0xfc), width: 4)
@@ -84,11 +84,7 @@ private final class HostileGuest: @unchecked Sendable {
             store(UInt64(input.next(UInt16.self)) << (input.next(UInt8.self) & 15), at: place + 8, width: 4)
             store(UInt64(input.next(UInt8.self)), at: place + 12, width: 2)
             store(UInt64(input.next(UInt8.self)), at: place + 14, width: 2)
-        case 5:
-            // One entry of the available ring, and the index after it.
-            let index = (try? memory.load(UInt16.self, at: rings + 0x1002)) ?? 0
-            store(UInt64(input.next(UInt8.self)), at: rings + 0x1004 + 2 * UInt64(index & 15), width: 2)
-            store(UInt64(index &+ 1), at: rings + 0x1002, width: 2)
+        case 5: makeAvailable(UInt64(input.next(UInt8.self)), in: rings)
         case 6: store(UInt64(input.next(UInt16.self)), at: rings + 0x1002, width: 2)
         case 7:
             let address = UInt64(input.next(UInt16.self))
@@ -96,9 +92,44 @@ private final class HostileGuest: @unchecked Sendable {
         case 8: transport.notify(queue: Int(input.next(Int8.self)))
         case 9: port.deliver(Int(input.next(UInt16.self) & 0x7ff))
         case 10: port.setFull(input.next(UInt8.self) & 1 == 1)
+        case 11: postChain(to: rings)
+        case 12: writeDiskRequest()
         default: return true
         }
         return false
+    }
+
+    /// A chain that is well-formed more often than not, as chance makes none: readable pieces first, of lengths that mean
+    /// something to a device, around where `writeDiskRequest` writes.
+    private func postChain(to rings: UInt64) {
+        let lengths: [UInt64] = [0, 1, 12, 15, 16, 20, 32, 60, 511, 512, 513, 1530, 4096, 16384, 32768, 0x8000_0000]
+        let first = UInt64(input.next(UInt8.self) & 15)
+        let count = UInt64(input.next(UInt8.self) & 3) + 1
+        for index in first..<(first + count) {
+            let choice = input.next(UInt8.self)
+            let isLast = index == first + count - 1
+            let place = rings + 16 * (index & 15)
+            store(0x8000 + UInt64(input.next(UInt8.self) & 0x7f) << 4, at: place)
+            store(lengths[Int(choice & 15)], at: place + 8, width: 4)
+            store(UInt64(isLast ? 0 : 1) | UInt64(choice >> 4 & 1) << 1, at: place + 12, width: 2)
+            store((index + 1) & 15, at: place + 14, width: 2)
+        }
+        makeAvailable(first, in: rings)
+    }
+
+    /// A disk's request at the start of the buffers: header and one extent.
+    private func writeDiskRequest() {
+        store(UInt64(input.next(UInt8.self) & 15), at: 0x8000)
+        store(UInt64(input.next(UInt8.self)), at: 0x8008)
+        store(UInt64(input.next(UInt8.self)), at: 0x8010)
+        store(UInt64(input.next(UInt8.self)), at: 0x8018, width: 4)
+        store(UInt64(input.next(UInt8.self) & 3), at: 0x801c, width: 4)
+    }
+
+    private func makeAvailable(_ head: UInt64, in rings: UInt64) {
+        let index = (try? memory.load(UInt16.self, at: rings + 0x1002)) ?? 0
+        store(head, at: rings + 0x1004 + 2 * UInt64(index & 15), width: 2)
+        store(UInt64(index &+ 1), at: rings + 0x1002, width: 2)
     }
 
     private func write(_ offset: UInt64, width: Int) {
