@@ -4,9 +4,13 @@ import Synchronization
 
 /// A source of random bytes (virtio 1.2, 5.4): the host kernel's.
 public final class EntropyDevice: VirtioDevice {
+    /// A source of entropy.
     public let identifier: UInt32 = 4
+    /// One queue of requests.
     public let queueSizes: [UInt16] = [64]
+    /// Nothing beyond the common ones.
     public let features: VirtioFeatures = []
+    /// Nothing to configure.
     public let configuration: [UInt8] = []
 
     /// Bytes that one request gets, however many it has room for.
@@ -20,13 +24,16 @@ public final class EntropyDevice: VirtioDevice {
     /// A device that serves requests on the thread that notifies, and what is too much for one go on the reactor's.
     public init(reactor: Reactor) { self.reactor = reactor }
 
+    /// Serves what is asked from now on.
     public func activate(_ driver: VirtioDriver) {
         self.driver.withLock { $0 = driver }
         notify(queue: 0)
     }
 
+    /// Forgets the queue.
     public func reset() { driver.withLock { $0 = nil } }
 
+    /// Fills the buffers that wait, the first ones at once.
     public func notify(queue number: Int) {
         guard number == 0 else { return }
         let isMore = driver.withLock { driver -> Bool in

@@ -15,7 +15,9 @@ public final class OverlayStorage: BlockStorage {
 
     private let base: DiskFile
     private let overlay: DiskFile
+    /// Bytes, a multiple of 512.
     public let size: UInt64
+    /// It can always be written.
     public var isReadOnly: Bool { false }
 
     /// One bit for each block that is in the overlay: 32 KiB for each GiB of disk.
@@ -36,6 +38,7 @@ public final class OverlayStorage: BlockStorage {
         present = Mutex(BlockSet(count: Int((self.size + Self.blockSize - 1) / Self.blockSize)))
     }
 
+    /// Reads each block from where it is.
     public func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         let end = offset + UInt64(target.count)
         try present.withLock { (present: inout BlockSet) throws(SystemCallError) in
@@ -52,6 +55,7 @@ public final class OverlayStorage: BlockStorage {
         }
     }
 
+    /// Writes into the overlay; blocks that are written in part are copied there first.
     public func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         let range = offset..<(offset + UInt64(source.count))
         guard !range.isEmpty else { return }
@@ -62,6 +66,7 @@ public final class OverlayStorage: BlockStorage {
         }
     }
 
+    /// Nothing: see above.
     public func flush() {}
 
     /// Whole blocks become zeros that take no space, whatever the base has there.
@@ -75,6 +80,7 @@ public final class OverlayStorage: BlockStorage {
         }
     }
 
+    /// Zeros in the overlay, that take no space when `mayFree`.
     public func writeZeroes(_ range: Range<UInt64>, mayFree: Bool) throws(SystemCallError) {
         guard !range.isEmpty else { return }
         try present.withLock { (present: inout BlockSet) throws(SystemCallError) in

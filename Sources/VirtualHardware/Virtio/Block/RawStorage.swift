@@ -4,7 +4,9 @@ import HostSystem
 /// A disk that is a file, byte for byte, or a block device.
 public final class RawStorage: BlockStorage {
     private let file: DiskFile
+    /// Bytes, a multiple of 512.
     public let size: UInt64
+    /// Whether it was opened for reading alone.
     public let isReadOnly: Bool
 
     /// Opens the file at `path`, which stays as long as it is, but for a last sector that it fills only in part: that is
@@ -17,18 +19,23 @@ public final class RawStorage: BlockStorage {
         self.file = file
     }
 
+    /// Reads from the file.
     public func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         try file.read(target, at: offset)
     }
 
+    /// Writes into the file.
     public func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         try file.write(source, at: offset)
     }
 
+    /// Waits for the medium (`fdatasync`).
     public func flush() throws(SystemCallError) { try file.flush() }
 
+    /// Gives the space back, where the file system can.
     public func discard(_ range: Range<UInt64>) throws(SystemCallError) { _ = try file.punchHole(range) }
 
+    /// Punches a hole or writes zeros.
     public func writeZeroes(_ range: Range<UInt64>, mayFree: Bool) throws(SystemCallError) {
         if mayFree, try file.punchHole(range) { return }
         try file.writeZeroes(range)

@@ -26,8 +26,12 @@ public final class SegmentPort: FramePort {
         socket = try DatagramSocket(path: path, peer: peer)
     }
 
+    /// Readable when a frame has come.
     public var number: Int32 { socket.number }
+    /// Sends one frame; it is lost when nobody is at the other end.
     public func send(_ frame: UnsafeRawBufferPointer) -> Sent { socket.send(frame) }
+    /// Takes one frame, if there is one.
     public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? { socket.receive(into: buffer) }
+    /// Writable when the other end has room again. Throws when nobody is there.
     public func sendable() throws(SystemCallError) -> Int32 { try socket.sendable() }
 }

@@ -16,10 +16,13 @@ public final class NetworkDevice: VirtioDevice {
         public var dropped = 0
     }
 
+    /// A network card.
     public let identifier: UInt32 = 1
+    /// The receive queue and the send queue.
     public let queueSizes: [UInt16] = [256, 256]
     /// MAC and STATUS.
     public let features = VirtioFeatures(rawValue: 1 << 5 | 1 << 16)
+    /// The address, that the link is up, and the MTU.
     public let configuration: [UInt8]
 
     static let receiveQueue = 0
@@ -73,6 +76,7 @@ public final class NetworkDevice: VirtioDevice {
 
     // MARK: The driver
 
+    /// Receives and sends from now on.
     public func activate(_ driver: VirtioDriver) {
         state.withLock { state in
             state.driver = driver
@@ -81,6 +85,7 @@ public final class NetworkDevice: VirtioDevice {
         notify(queue: Self.sendQueue)
     }
 
+    /// Takes what the driver has lent or wants sent.
     public func notify(queue: Int) {
         state.withLock { state in
             switch queue {
@@ -91,6 +96,7 @@ public final class NetworkDevice: VirtioDevice {
         }
     }
 
+    /// Forgets the queues, and the frame that waits.
     public func reset() {
         state.withLock { state in
             state.driver = nil

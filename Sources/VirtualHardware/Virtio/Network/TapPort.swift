@@ -21,19 +21,23 @@ public final class TapPort: FramePort {
         }
     }
 
+    /// Readable when the host has sent a frame.
     public var number: Int32 { tun.number }
 
+    /// Sends one frame to the host; while the interface is down it is lost.
     public func send(_ frame: UnsafeRawBufferPointer) -> Sent {
         if write(tun.number, frame.baseAddress, frame.count) >= 0 { return .delivered }
         // EIO: the interface is down.
         return errno == EAGAIN ? .full : .lost
     }
 
+    /// Takes one frame of the host, if there is one.
     public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
         let count = read(tun.number, buffer.baseAddress, buffer.count)
         return count >= 0 ? count : nil
     }
 
+    /// Writable when the interface takes frames again.
     public func sendable() -> Int32 { gauge.number }
 }
 

@@ -69,6 +69,7 @@ public final class VirtioMMIOTransport: BusDevice {
 
     // MARK: Registers
 
+    /// Reads a register, 4 bytes wide, or configuration space of any width; all ones where there is nothing.
     public func read(at offset: UInt64, width: Int) -> UInt64 {
         if offset >= VirtioRegister.configuration { return readConfiguration(at: offset, width: width) }
         guard width == 4, let register = VirtioRegister(rawValue: offset), let word = read(register) else {
@@ -97,6 +98,7 @@ public final class VirtioMMIOTransport: BusDevice {
         }
     }
 
+    /// Writes a register, 4 bytes wide; anything else has no effect.
     public func write(_ value: UInt64, at offset: UInt64, width: Int) {
         guard width == 4, let register = VirtioRegister(rawValue: offset) else { return }
         let word = UInt32(truncatingIfNeeded: value)
