@@ -43,6 +43,7 @@ check: lint ## formatting, warnings as errors, the import table
 	$(SWIFT) test --skip-build --filter ArchitectureTests
 
 bench: build $(PYTHON) ## prints ratios against named baselines
+	Labs/nested-kvm/build-disk
 	$(PYTHON) Benchmarks/run
 
 # Seconds of each target.
