@@ -73,13 +73,17 @@ let package = Package(
         tests(of: "YAMLTree"),
         tests(of: "JSONText"),
         tests(of: "VirtualHardware", ["HostSystem", "LabTestSupport", "CLinux"]),
-        tests(of: "MicroVM", ["JSONText", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"]),
+        tests(
+            of: "MicroVM", ["JSONText", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
+            exclude: ["Clients"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree"], exclude: ["Fixtures"]),
         tests(of: "LabResults", exclude: ["Fixtures"]),
         tests(of: "LabEngine", ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "HostSystem"]),
         tests(of: "LabImages", ["LabSpec", "HostSystem"]),
-        tests(of: "LabMachines", ["JSONText", "LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),
+        tests(
+            of: "LabMachines",
+            ["MicroVM", "JSONText", "LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(
             name: "LabTests",

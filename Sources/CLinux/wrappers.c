@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@ int vmlab_open_tap(const char *name) {
     }
     return tap;
 }
+
+int vmlab_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 int vmlab_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 

@@ -5,97 +5,114 @@ import LabSpec
 
 /// Picks the backend of each guest group: what the lab or the command line says, else the best that this host can do.
 public struct BackendSelection: Sendable {
+    /// A backend, and why it is this one.
+    public struct Choice: Sendable {
+        /// What runs the guests.
+        public let backend: any MachineBackend
+        /// Half a sentence, such as `this host has no usable /dev/kvm`.
+        public let reason: String
+    }
+
     private let override: BackendChoice?
     private let probe: KVMProbe
+    private let builtIn: Result<MicroVMBackend, Diagnostic>
     private let qemu: Result<QEMUBackend, Diagnostic>
-    private let microVM: Result<MicroVMBackend, Diagnostic>
 
     /// Looks at the host. `override` (`--backend`) outweighs what groups say. Never throws: what is missing is said when a
-    /// group asks for it.
-    public init(override: BackendChoice?, probe: KVMProbe = KVMProbe.run()) {
+    /// group asks for it, and what nobody asks for may be missing.
+    public init(override: BackendChoice? = nil) {
+        let probe = KVMProbe.run()
+        self.init(
+            override: override, probe: probe, builtIn: Self.found { try MicroVMBackend() },
+            qemu: Self.found { try QEMUBackend(probe: probe) })
+    }
+
+    /// A selection on a host that has these.
+    init(
+        override: BackendChoice?, probe: KVMProbe, builtIn: Result<MicroVMBackend, Diagnostic>,
+        qemu: Result<QEMUBackend, Diagnostic>
+    ) {
         self.override = override
         self.probe = probe
-        do throws(Diagnostic) {
-            microVM = .success(try MicroVMBackend(probe: probe))
-        } catch {
-            microVM = .failure(error)
-        }
-        do {
-            qemu = .success(try QEMUBackend(probe: probe))
-        } catch let problem as Diagnostic {
-            qemu = .failure(problem)
-        } catch {
-            qemu = .failure(Diagnostic(.host, "QEMU cannot be used", cause: "\(error)"))
+        self.builtIn = builtIn
+        self.qemu = qemu
+    }
+
+    private static func found<Backend>(_ body: () throws -> Backend) -> Result<Backend, Diagnostic> {
+        Result(catching: body).mapError { error in
+            error as? Diagnostic ?? Diagnostic(.host, "a backend cannot be used", cause: "\(error)")
         }
     }
 
-    /// The backend for a group's guests. Throws what this host lacks, with its remedy.
-    public func backend(for group: GuestGroup, of image: ImageFacts, in lab: Lab) throws(Diagnostic)
-        -> any MachineBackend
-    {
-        let obstacle = obstacle(group, image, lab)
+    /// The backend for a group's guests.
+    ///
+    /// Throws what this host lacks, or why the guests cannot run on the backend they ask for, with the remedy.
+    public func backend(
+        for group: GuestGroup, of image: ImageFacts, in lab: Lab
+    ) throws(Diagnostic) -> any MachineBackend {
+        try choice(for: group, of: image, obstacle: MicroVMObstacle(group, of: image, in: lab)).backend
+    }
+
+    /// The backend of a guest of an image that asks for nothing in particular. Throws what this host lacks.
+    public func choice(for image: ImageFacts) throws(Diagnostic) -> Choice {
+        try choice(for: GuestGroup(name: "a guest", image: ""), of: image, obstacle: nil)
+    }
+
+    func choice(
+        for group: GuestGroup, of image: ImageFacts, obstacle: MicroVMObstacle?
+    ) throws(Diagnostic) -> Choice {
         switch override ?? group.backend {
-        case .qemu: return try qemuBackend(for: group, of: image)
+        case .qemu: return Choice(backend: try qemu(for: group, of: image), reason: "it is asked for")
         case .kvm:
-            if let obstacle {
-                throw Diagnostic(
-                    .specification, "\(group.name): the built-in backend \(obstacle)",
-                    remedy: "use `backend: auto` or `backend: qemu` for this guest", at: group.span)
-            }
-            return try microVM.get()
+            if let obstacle { throw obstacle.diagnostic(group.name, at: group.span) }
+            return Choice(backend: try usableBuiltIn(), reason: "it is asked for")
         case .auto:
-            guard obstacle == nil, Self.prefersBuiltIn(image, probe), let backend = try? microVM.get() else {
-                return try qemuBackend(for: group, of: image)
+            guard let reason = obstacle.map({ "the built-in backend \($0.reason)" }) ?? hostObstacle(image) else {
+                let reason =
+                    image.isFreestanding
+                    ? "a freestanding guest runs on any /dev/kvm" : "this host's /dev/kvm is hardware"
+                return Choice(backend: try builtIn.get(), reason: reason)
             }
-            return backend
+            do throws(Diagnostic) {
+                return Choice(backend: try qemu(for: group, of: image), reason: reason)
+            } catch {
+                var problem = error
+                problem.notes.append("the built-in backend does not serve instead: \(reason)")
+                throw problem
+            }
         }
     }
 
-    /// Why a group's guests cannot run on the built-in backend, whatever the host; nil when they can.
-    private func obstacle(_ group: GuestGroup, _ image: ImageFacts, _ lab: Lab) -> String? {
-        if group.nested { return "has no processors for `nested: true`" }
-        if !image.hasKernel { return "boots kernels, not firmware or disks" }
-        if lab.networks.contains(where: { $0.nat && group.networks.contains($0.name) }) {
-            return "has no networks with `nat: true`"
-        }
-        if group.cpus > 16 { return "gives a guest at most 16 processors" }
-        return nil
-    }
-
-    private func qemuBackend(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> QEMUBackend {
-        if image.isFreestanding {
+    /// The built-in backend for somebody who asked for it. That a kernel comes up on a `/dev/kvm` that interprets it is
+    /// their hope, which may be right with another kernel than ours.
+    private func usableBuiltIn() throws(Diagnostic) -> MicroVMBackend {
+        if case .unavailable(let reason, let remedy) = probe {
             throw Diagnostic(
-                .specification, "\(group.name): image \(group.image) runs on the built-in backend only",
+                .host, "the built-in backend needs /dev/kvm", remedy: "\(remedy); or use `backend: qemu`",
+                cause: reason)
+        }
+        return try builtIn.get()
+    }
+
+    /// QEMU, unless the guest would miss what it has in the built-in machine only: freestanding guests find disks and
+    /// network cards where that puts them, not on a PCI bus.
+    private func qemu(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> QEMUBackend {
+        if image.isFreestanding, !group.disks.isEmpty || !group.networks.isEmpty {
+            throw Diagnostic(
+                .specification, "\(group.name): in QEMU image \(group.image) finds no disks and networks",
                 remedy: "use `backend: auto` or `backend: kvm`, on a host with /dev/kvm", at: group.span)
         }
         return try qemu.get()
     }
 
-    /// Whether the built-in backend is the best for an image here: a host that interprets the guest's kernel (`KVMProbe`) is
-    /// good enough only for guests that are made for it.
-    private static func prefersBuiltIn(_ image: ImageFacts, _ probe: KVMProbe) -> Bool {
+    /// Why this host is better served by QEMU; nil when it is not.
+    private func hostObstacle(_ image: ImageFacts) -> String? {
         switch probe {
-        case .hardware: true
-        case .interpreted: image.isFreestanding
-        case .unavailable: false
+        case .unavailable: return "this host has no usable /dev/kvm"
+        case .interpreted where !image.isFreestanding: return "/dev/kvm here interprets kernels, on which Linux fails"
+        case .interpreted, .hardware: break
         }
+        if case .failure(let problem) = builtIn { return problem.message }
+        return nil
     }
-
-    /// Which backend guests of an image get by themselves, and why, in words: for `vmlab doctor`.
-    public func explanation(for image: ImageFacts) -> String {
-        let monitor: String?
-        switch microVM {
-        case .success: monitor = nil
-        case .failure(let problem): monitor = problem.cause ?? problem.message
-        }
-        switch (Self.prefersBuiltIn(image, probe), monitor) {
-        case (true, nil):
-            return image.isFreestanding
-                ? "built-in (kvm): a freestanding guest runs on any /dev/kvm" : "built-in (kvm): /dev/kvm is hardware"
-        case (_, let reason?): return "\(qemuName): no built-in backend here (\(reason))"
-        case (false, nil): return "\(qemuName): /dev/kvm here interprets kernels"
-        }
-    }
-
-    private var qemuName: String { (try? qemu.get())?.name ?? "none, as QEMU is missing" }
 }

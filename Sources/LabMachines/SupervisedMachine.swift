@@ -4,16 +4,12 @@ import HostSystem
 import LabEngine
 import Synchronization
 
-/// A guest in a QEMU of its own.
+/// A guest in a process of its own that is driven by QMP: QEMU or vmlab-vmm.
 final class SupervisedMachine: Machine {
     let console: any ByteChannel
     let commands: any ByteChannel
     let events: AsyncStream<MachineEvent>
     var processID: Int32 { child.processID }
-
-    /// A reset is one event: SeaBIOS, when it finds itself restarted warm, resets the machine once more by itself, 35 ms
-    /// later on an idle host. No system boots and resets again within this many microseconds.
-    private static let resetWindow: Int64 = 1_000_000
 
     private let child: ChildProcess
     private let monitor: QMPClient
@@ -22,23 +18,24 @@ final class SupervisedMachine: Machine {
     private let isEnding = Mutex(false)
     private let ended = Completion<Void>()
 
-    init(child: ChildProcess, monitor: QMPClient, console: any ByteChannel, commands: any ByteChannel, files: [String])
-    {
-        self.child = child
-        self.monitor = monitor
-        self.console = console
-        self.commands = commands
+    /// Takes over a process that runs, and the files that go with it. A reset within `resetWindow` microseconds of another
+    /// is part of it.
+    init(_ process: MachineProcess, files: [String], resetWindow: Int64 = 0) {
+        child = process.child
+        monitor = process.monitor
+        console = process.console
+        commands = process.commands
         self.files = files
         let (events, sink) = AsyncStream<MachineEvent>.makeStream()
         self.events = events
         // Ends with the process, so it needs nobody to cancel it.
-        Task.detached {
+        Task.detached { [child, monitor] in
             var lastReset = Int64.min
             for await event in monitor.events {
                 if event.name == "RESET" {
                     let earlier = lastReset
                     lastReset = event.time
-                    if earlier != .min && event.time &- earlier < Self.resetWindow { continue }
+                    if earlier != .min && event.time &- earlier < resetWindow { continue }
                 }
                 if let event = await Self.machineEvent(event, monitor) { sink.yield(event) }
             }

@@ -181,6 +181,29 @@ private struct Port {
         #expect(port.calls.hasOutput.load(ordering: .relaxed) == 2)
     }
 
+    @Test("With FIFOs a burst of 16 bytes is answered by one interrupt, also for a driver that reads nothing")
+    func bursts() {
+        let port = Port()
+        port.write(2, 1)
+        port.write(1, 2)
+        #expect(port.line.take() == 1)
+        for _ in 0..<3 {
+            #expect(port.read(2) == 0xc2)
+            for _ in 0..<16 { port.write(0, 0x78) }
+            #expect(port.line.take() == 1)
+        }
+        for _ in 0..<3 {
+            for _ in 0..<16 { port.write(0, 0x79) }
+            #expect(port.line.take() == 1)
+        }
+        for _ in 0..<3 {
+            #expect(port.read(2) == 0xc2)
+            port.write(0, 0x7a)
+            #expect(port.line.take() == 1)
+        }
+        #expect(port.uart.takeOutput(.max).count == 99)
+    }
+
     @Test("A full ring keeps the transmitter busy, and taking output raises its interrupt")
     func fullRing() {
         let port = Port()

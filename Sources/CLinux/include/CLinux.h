@@ -49,6 +49,9 @@ int vmlab_punch_hole(int file, int64_t length);
 // The same for any stretch of a file, whose size stays.
 int vmlab_punch(int file, int64_t offset, int64_t length);
 
+// memfd_create needs _GNU_SOURCE too: a file without a name, close-on-exec. -1 and errno on failure.
+int vmlab_memory_file(const char *name);
+
 // pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
 // TUNSETIFF is a macro that Swift does not import: /dev/net/tun attached to the TAP interface of that name. -1 and errno.
 int vmlab_open_tap(const char *name);

@@ -61,15 +61,18 @@ extension SystemCallFilter {
     private static var process: [Int32] {
         [
             SYS_exit_group, SYS_exit, SYS_getpid, SYS_gettid, SYS_getrandom, SYS_sched_yield, SYS_sched_getaffinity,
-            SYS_rseq, SYS_getrusage, SYS_prlimit64,
-            // A thread that was started a moment ago still has this to do, with all signals blocked.
-            SYS_set_robust_list,
+            SYS_getrusage, SYS_prlimit64,
+            // A thread's first calls, with all signals blocked: it may be just starting as the filter comes over it.
+            SYS_rseq, SYS_set_robust_list,
         ]
     }
 
     /// Calls that take a path. Where they are not for this program they fail like any file that may not be read: the C
     /// library tries some on its own and goes on without.
     private static var paths: [Int32] {
-        [SYS_openat, SYS_open, SYS_unlink, SYS_unlinkat, SYS_rename, SYS_renameat2, SYS_access, SYS_readlink]
+        [
+            SYS_openat, SYS_open, SYS_unlink, SYS_unlinkat, SYS_rename, SYS_renameat2, SYS_mkdir, SYS_rmdir, SYS_access,
+            SYS_readlink,
+        ]
     }
 }

@@ -43,19 +43,22 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     static func findings() async -> [Finding] {
-        [kvm(), await qemu(), monitor()] + backends() + [memory(), processors(), files(), cache()]
-            + tools()
+        let probe = KVMProbe.run()
+        let monitor = monitor()
+        let needsQEMU = if case .hardware = probe { monitor.level != .good } else { true }
+        return [kvm(probe), await qemu(isNeeded: needsQEMU), monitor] + images()
+            + [memory(), processors(), files(), cache()] + tools()
     }
 
-    private static func kvm() -> Finding {
-        switch KVMProbe.run() {
+    private static func kvm(_ probe: KVMProbe) -> Finding {
+        switch probe {
         case .hardware(let speed):
             Finding(level: .good, subject: "KVM", text: "hardware, \(perSecond(speed)) in kernel mode; guests use it")
         case .interpreted(let speed):
             Finding(
                 level: .limited, subject: "KVM",
-                text:
-                    "/dev/kvm interprets kernel-mode code (\(perSecond(speed))); guests run emulated by QEMU, which is faster",
+                text: "/dev/kvm interprets kernel-mode code (\(perSecond(speed))): good for freestanding guests; "
+                    + "Linux runs emulated by QEMU, which is faster",
                 remedy:
                     "use a host whose KVM has hardware support; inside a virtual machine, enable nested virtualization")
         case .unavailable(let reason, let remedy):
@@ -63,7 +66,7 @@ struct DoctorVerb: AsyncParsableCommand {
         }
     }
 
-    private static func qemu() async -> Finding {
+    private static func qemu(isNeeded: Bool) async -> Finding {
         do {
             let backend = try QEMUBackend()
             let version = try await backend.version()
@@ -73,24 +76,31 @@ struct DoctorVerb: AsyncParsableCommand {
         } catch {
             let problem = error as? Diagnostic
             return Finding(
-                level: .bad, subject: "QEMU", text: problem?.message ?? "\(error)", remedy: problem?.remedy)
+                level: isNeeded ? .bad : .limited, subject: "QEMU", text: problem?.message ?? "\(error)",
+                remedy: problem?.remedy)
         }
     }
 
     private static func monitor() -> Finding {
-        guard let path = MicroVMBackend.monitorPath else {
-            return Finding(
-                level: .limited, subject: "vmlab-vmm", text: "the built-in backend's program is not beside vmlab",
-                remedy: "`make build` builds it; VMLAB_VMM may name another place")
+        do throws(Diagnostic) {
+            let path = try MicroVMBackend().executable
+            return Finding(level: .good, subject: "vmlab-vmm", text: "\(path), the built-in backend")
+        } catch {
+            return Finding(level: .limited, subject: "vmlab-vmm", text: error.message, remedy: error.remedy)
         }
-        return Finding(level: .good, subject: "vmlab-vmm", text: "\(path), the built-in backend")
     }
 
-    /// Which backend guests of each image get.
-    private static func backends() -> [Finding] {
-        let selection = BackendSelection(override: nil)
-        return ImageCatalog.standard.recipes.map {
-            Finding(level: .good, subject: "image \($0.name)", text: selection.explanation(for: $0.facts))
+    /// Which backend a guest of each image gets that asks for nothing in particular.
+    private static func images() -> [Finding] {
+        let backends = BackendSelection()
+        return ImageCatalog.standard.recipes.map { recipe in
+            let subject = "image \(recipe.name)"
+            do throws(Diagnostic) {
+                let choice = try backends.choice(for: recipe.facts)
+                return Finding(level: .good, subject: subject, text: "\(choice.backend.name): \(choice.reason)")
+            } catch {
+                return Finding(level: .bad, subject: subject, text: error.message, remedy: error.remedy)
+            }
         }
     }
 
@@ -128,7 +138,8 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     private static func tools() -> [Finding] {
-        let needed = ["tar": "tar", "qemu-img": "qemu-utils"]
+        // qemu-img is looked for with QEMU.
+        let needed = ["tar": "tar"]
         // Only building images takes these.
         let useful = ["apt-get": "apt", "dpkg-deb": "dpkg"]
         let missing = needed.merging(useful) { $1 }.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }

@@ -28,18 +28,20 @@ struct MicroVMDisk: Sendable, Hashable {
     static func all(of configuration: MachineConfiguration, formatOf: (String) -> ImageDisk.Format) -> [MicroVMDisk] {
         var disks: [MicroVMDisk] = []
         func file(_ name: String) -> String { "\(configuration.directory)/\(name)\(disks.count)" }
-        func writable(_ path: String, _ format: ImageDisk.Format, serial: String) -> MicroVMDisk {
+        func add(_ path: String, _ format: ImageDisk.Format, serial: String, isReadOnly: Bool = false) {
             switch format {
-            case .raw: MicroVMDisk(path: path, serial: serial, overlay: file("overlay"))
-            case .qcow2: MicroVMDisk(path: file("disk"), serial: serial, preparation: .unpacked(from: path))
+            case .raw:
+                let overlay = isReadOnly ? nil : file("overlay")
+                disks.append(MicroVMDisk(path: path, serial: serial, isReadOnly: isReadOnly, overlay: overlay))
+            case .qcow2:
+                // The raw copy is the machine's own, so it needs no overlay.
+                disks.append(
+                    MicroVMDisk(
+                        path: file("disk"), serial: serial, isReadOnly: isReadOnly, preparation: .unpacked(from: path)))
             }
         }
         for disk in configuration.image.disks {
-            if disk.readOnly, disk.format == .raw {
-                disks.append(MicroVMDisk(path: disk.path, serial: disk.serial, isReadOnly: true))
-            } else {
-                disks.append(writable(disk.path, disk.format, serial: disk.serial))
-            }
+            add(disk.path, disk.format, serial: disk.serial, isReadOnly: disk.readOnly)
         }
         for (index, disk) in configuration.disks.enumerated() {
             switch disk {
@@ -48,7 +50,7 @@ struct MicroVMDisk: Sendable, Hashable {
                     MicroVMDisk(
                         path: file("scratch"), serial: "disk\(index)", preparation: .sparse(bytes: size.bytes)))
             case .file(let path):
-                disks.append(writable(path, formatOf(path), serial: "disk\(index)"))
+                add(path, formatOf(path), serial: "disk\(index)")
             }
         }
         if let exchange = configuration.exchangeDisk {

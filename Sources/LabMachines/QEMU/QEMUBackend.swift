@@ -1,6 +1,4 @@
 import Diagnostics
-import Glibc
-import GuestConsole
 import HostSystem
 import LabEngine
 import LabSpec
@@ -28,13 +26,16 @@ public struct QEMUBackend: MachineBackend {
 
     let commandLine: QEMUCommandLine
 
+    /// A reset is one event: SeaBIOS, when it finds itself restarted warm, resets the machine once more by itself, 35 ms
+    /// later on an idle host. No system boots and resets again within this many microseconds.
+    private static let resetWindow: Int64 = 1_000_000
+
     /// Finds QEMU and chooses the accelerator. Its version is asked for only when a guest does not start: that takes as
     /// long as the rest of vmlab's own start.
     ///
     /// Throws a `Diagnostic` with the Debian package when QEMU or qemu-img is missing.
     public init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) throws {
         try Tool.require(["qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"])
-        executable = Tool.find("qemu-system-x86_64") ?? "/usr/bin/qemu-system-x86_64"
         let accelerator: QEMUCommandLine.Accelerator
         switch acceleration {
         case .emulated: accelerator = .tcg
@@ -42,6 +43,13 @@ public struct QEMUBackend: MachineBackend {
         case .automatic:
             if case .hardware = probe ?? KVMProbe.run() { accelerator = .kvm } else { accelerator = .tcg }
         }
+        self.init(
+            executable: Tool.find("qemu-system-x86_64") ?? "/usr/bin/qemu-system-x86_64", accelerator: accelerator)
+    }
+
+    /// A backend whose QEMU is this program.
+    init(executable: String, accelerator: QEMUCommandLine.Accelerator) {
+        self.executable = executable
         commandLine = QEMUCommandLine(accelerator: accelerator)
     }
 
@@ -102,79 +110,22 @@ public struct QEMUBackend: MachineBackend {
         _ configuration: MachineConfiguration, _ drives: [QEMUDrive], _ files: [String]
     ) async throws -> SupervisedMachine {
         let what = "cannot start the guest \(configuration.name)"
-        let child: ChildProcess
-        let sockets: [StreamSocket]
-        do throws(SystemCallError) {
-            (child, sockets) = try await spawn(
-                commandLine.arguments(for: configuration, drives: drives),
-                hasKeys: QEMUCommandLine.hasKeys(configuration))
-        } catch {
-            throw error.diagnostic(what)
-        }
-        let monitor = QMPClient(sockets[0])
         do {
-            // A loaded host may take seconds to run QEMU's start-up code; its end is noticed at once.
-            try await monitor.handshake(timeout: .seconds(60))
-        } catch {
-            // Let it finish its last words when it is dying by itself.
-            if error as? QMPError == .closed {
-                _ = try? await withDeadline(.now + .seconds(2)) { try await child.wait() }
-            }
-            child.kill()
-            let status = await child.ended()
-            monitor.close()
-            if error is CancellationError { throw error }
+            let process = try await MachineProcess.start(
+                executable, commandLine.arguments(for: configuration, drives: drives),
+                keys: QEMUCommandLine.hasKeys(configuration) ? QEMUCommandLine.keys : nil)
+            return SupervisedMachine(process, files: files, resetWindow: Self.resetWindow)
+        } catch MachineProcess.Failure.notStarted(let error) {
+            throw error.diagnostic(what)
+        } catch MachineProcess.Failure.ended(let status, let lines) {
             // What an old QEMU does not know is better said by its number than by the option.
             let version = try await version()
             if configuration.networks.contains(where: { if case .segment = $0.link { true } else { false } }) {
                 try require(QEMUVersion(major: 7, minor: 2), having: version, for: "a network between guests")
             }
             throw Diagnostic(
-                .host, what, remedy: remedy(for: child.standardError), cause: "QEMU: \(status)",
-                notes: Array(child.standardError.suffix(8)))
+                .host, what, remedy: MachineProcess.Failure.remedy(for: lines), cause: "QEMU: \(status)",
+                notes: Array(lines.suffix(8)))
         }
-        let commands: any ByteChannel =
-            sockets.count > 3 ? TerminalChannel(screen: sockets[2], keys: sockets[3]) : sockets[2]
-        return SupervisedMachine(child: child, monitor: monitor, console: sockets[1], commands: commands, files: files)
-    }
-
-    /// The monitor, the console, the command channel, and its keys if it has them.
-    private func spawn(
-        _ arguments: [String], hasKeys: Bool
-    ) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
-        let monitor = try DescriptorPair.socketPair()
-        let console = try DescriptorPair.socketPair()
-        let commands = try DescriptorPair.socketPair()
-        let keys = try DescriptorPair.socketPair()
-        var inherited = [
-            QEMUCommandLine.Descriptor.monitor: monitor.second.number,
-            QEMUCommandLine.Descriptor.console: console.second.number,
-            QEMUCommandLine.Descriptor.commands: commands.second.number,
-        ]
-        if hasKeys { inherited[QEMUCommandLine.Descriptor.keys] = keys.second.number }
-        let child = try await ChildProcess.spawn(
-            ChildConfiguration(
-                executable: executable, arguments: arguments, workingDirectory: "/", inherited: inherited))
-        do throws(SystemCallError) {
-            var sockets = [
-                try StreamSocket(owning: monitor.first), try StreamSocket(owning: console.first),
-                try StreamSocket(owning: commands.first),
-            ]
-            if hasKeys { sockets.append(try StreamSocket(owning: keys.first)) }
-            return (child, sockets)
-        } catch {
-            child.kill()
-            _ = await child.ended()
-            throw error
-        }
-    }
-
-    private func remedy(for lines: [String]) -> String? {
-        let text = lines.joined(separator: "\n")
-        if text.contains("Cannot allocate memory") || text.contains("cannot set up guest memory") {
-            return "run fewer guests at once or give them less `memory:`"
-        }
-        if text.contains("No space left") { return "free some disk space, or point TMPDIR at a larger file system" }
-        return nil
     }
 }

@@ -12,13 +12,9 @@ struct QEMUCommandLine: Sendable {
         case kvm
     }
 
-    /// The descriptors under which QEMU inherits our connections.
-    enum Descriptor {
-        static let monitor: Int32 = 3
-        static let console: Int32 = 4
-        static let commands: Int32 = 5
-        static let keys: Int32 = 6
-    }
+    private typealias Descriptor = MachineProcess.Descriptor
+    /// The descriptor of the terminal on which some images are typed to.
+    static let keys = MachineProcess.Descriptor.firstFree
 
     /// The translation cache of one emulated guest in MiB: the larger part of what it costs beyond its RAM. QEMU's own
     /// default is a fixed 1 GiB, which fleets do not fit into.
@@ -87,8 +83,7 @@ struct QEMUCommandLine: Sendable {
         return words
     }
 
-    /// The monitor and the two serial ports come as connected sockets: nothing to bind, to poll for or to clean up, and
-    /// QEMU writes to them from its first instruction, so not a byte is lost.
+    /// The monitor and the two serial ports come as connected sockets.
     private func channels(_ configuration: MachineConfiguration) -> [String] {
         var words = [
             "-chardev", "socket,id=monitor,fd=\(Descriptor.monitor)", "-mon", "chardev=monitor,mode=control",
@@ -101,7 +96,7 @@ struct QEMUCommandLine: Sendable {
             words += ["-device", "virtio-serial-pci"]
             if Self.hasKeys(configuration) {
                 words += [
-                    "-chardev", "socket,id=keys,fd=\(Descriptor.keys)", "-device", "virtconsole,chardev=keys",
+                    "-chardev", "socket,id=keys,fd=\(Self.keys)", "-device", "virtconsole,chardev=keys",
                 ]
             }
             words += ["-device", "virtserialport,chardev=com2,name=\(Self.fastPort)"]

@@ -59,9 +59,10 @@ private struct Checks {
     }
 
     mutating func memory(_ bytes: UInt64) {
-        let (least, most) = (MachineLayout.leastMemory, MachineLayout.mostMemory)
-        if bytes < least || bytes > most {
-            add("memory", "\(ByteSize.text(bytes)) is not between \(ByteSize.text(least)) and \(ByteSize.text(most))")
+        let range = VMConfiguration.memoryRange
+        if !range.contains(bytes) {
+            let bounds = "\(ByteSize.text(range.lowerBound)) and \(ByteSize.text(range.upperBound))"
+            add("memory", "\(ByteSize.text(bytes)) is not between \(bounds)")
         } else if bytes % 4096 != 0 {
             add("memory", "\(bytes) is not a multiple of 4096 bytes")
         }

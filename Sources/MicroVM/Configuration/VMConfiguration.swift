@@ -64,7 +64,7 @@ public struct VMConfiguration: Sendable, Hashable {
     public var initrd: String?
     /// The whole kernel command line.
     public var cmdline: String
-    /// RAM in bytes: 32 MiB to 1 TiB, a multiple of 4096.
+    /// RAM in bytes, a multiple of 4096 in `memoryRange`.
     public var memory: UInt64
     /// vCPUs, 1 to 16.
     public var cpus: Int
@@ -86,6 +86,8 @@ public struct VMConfiguration: Sendable, Hashable {
 
     /// RAM when nobody says how much.
     public static let usualMemory: UInt64 = 256 << 20
+    /// How much RAM a machine can have, in bytes: 32 MiB to 1 TiB.
+    public static let memoryRange = MachineLayout.leastMemory...MachineLayout.mostMemory
     /// How many vCPUs a machine can have.
     public static let cpuRange = 1...16
     /// How long a disk's serial may be, in bytes (virtio 1.2, 5.2.6).

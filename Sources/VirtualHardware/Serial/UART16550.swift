@@ -60,6 +60,8 @@ public final class UART16550: BusDevice {
         var transmitterWaits = false
         /// What was pending when the line was last signalled: an edge tells of what is new.
         var signalled: UInt8 = 0
+        /// Bytes sent since the guest last read a register: a burst of a full FIFO is answered by one interrupt.
+        var burst = 0
         var received: [UInt8] = []
         var receivedStart = 0
         var output = SerialOutput(capacity: UART16550.outputLimit)
@@ -170,6 +172,7 @@ public final class UART16550: BusDevice {
 
     public func read(at offset: UInt64, width: Int) -> UInt64 {
         let (value, wantsInput, signal) = state.withLock { state in
+            state.burst = 0
             let had = state.waiting
             let value = Self.read(offset, &state)
             return (value, had > 0 && state.waiting == 0, Self.edge(&state))
@@ -242,8 +245,10 @@ public final class UART16550: BusDevice {
                 // Sent as soon as it is written, so the transmitter is empty again; unless the host is slow.
                 state.transmitterPending = state.output.hasRoom
                 state.transmitterWaits = !state.output.hasRoom
-                // Another byte answers the interrupt, and its being sent is a new one.
-                state.signalled &= ~2
+                // Another byte answers the interrupt, and its being sent is a new one: without FIFOs each byte's, with
+                // FIFOs the first one's of each 16, for the rest of the burst is written before a processor could look.
+                if !state.hasFIFO || state.burst % fifoSize == 0 { state.signalled &= ~2 }
+                state.burst = (state.burst + 1) % fifoSize
             }
         case Register.interruptEnable:
             if state.lineControl & divisorLatch != 0 {

@@ -4,9 +4,9 @@ import Synchronization
 
 /// Why a QMP command has no answer.
 enum QMPError: Error, Hashable, CustomStringConvertible {
-    /// QEMU refused it, in its words.
+    /// The machine refused it, in its words.
     case refused(command: String, class: String, description: String)
-    /// The connection ended before the answer: QEMU is gone.
+    /// The connection ended before the answer: the machine is gone.
     case closed
     /// No answer in time.
     case silent(command: String)
@@ -27,7 +27,7 @@ enum QMPError: Error, Hashable, CustomStringConvertible {
 struct QMPEvent: Sendable, Hashable {
     var name: String
     var data: JSONValue
-    /// When it happened, in microseconds of QEMU's clock.
+    /// When it happened, in microseconds of the machine's clock.
     var time: Int64 = 0
 }
 
@@ -59,7 +59,7 @@ final class QMPClient: Sendable {
         (events, eventSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(10_000))
         let (lines, outgoing) = AsyncStream<[UInt8]>.makeStream()
         self.outgoing = outgoing
-        // Both loops end with the connection, which `close` and QEMU's end bring about.
+        // Both loops end with the connection, which `close` and the machine's end bring about.
         Task.detached { [weak self] in
             for await line in lines {
                 do { try await socket.write(line) } catch { break }
@@ -80,7 +80,7 @@ final class QMPClient: Sendable {
 
     deinit { close() }
 
-    /// Waits for QEMU's greeting and leaves the negotiation mode.
+    /// Waits for the machine's greeting and leaves the negotiation mode.
     func handshake(timeout: Duration) async throws {
         let deadline = ContinuousClock.now + timeout
         let greeting = greeting
@@ -147,7 +147,7 @@ final class QMPClient: Sendable {
                 answer?.fulfil(.success(message["return"] ?? .null))
             }
         } else if let description = message["error"]?["desc"]?.text {
-            throw QMPError.malformed("QEMU did not understand us: \(description)")
+            throw QMPError.malformed("the machine did not understand us: \(description)")
         }
     }
 

@@ -1,0 +1,108 @@
+import GuestConsole
+import HostSystem
+
+/// The process of one machine with its connections: monitor, console, command channel.
+///
+/// They are socket pairs of which the child inherits its ends: nothing to bind, to poll for or to clean up, and the machine
+/// writes to them from its first instruction, so not a byte is lost.
+struct MachineProcess {
+    /// The numbers under which every machine inherits its ends. Others begin at `firstFree`.
+    enum Descriptor {
+        static let monitor: Int32 = 3
+        static let console: Int32 = 4
+        static let commands: Int32 = 5
+        static let firstFree: Int32 = 6
+    }
+
+    /// Why a process did not become a machine.
+    enum Failure: Error {
+        /// It could not even be started.
+        case notStarted(SystemCallError)
+        /// It ended, or was ended because its monitor kept silent, and said this.
+        case ended(status: ChildStatus, lines: [String])
+    }
+
+    let child: ChildProcess
+    let monitor: QMPClient
+    let console: any ByteChannel
+    let commands: any ByteChannel
+
+    /// A loaded host may take seconds to run a monitor's start-up code; its end is noticed at once.
+    private static let patience = Duration.seconds(60)
+
+    /// Starts `executable` and shakes hands with its monitor.
+    ///
+    /// `inherited` are further descriptors: the child's number to ours, which stay open until this returns. With `keys`, the
+    /// child inherits one more socket under that number: what is written to the command channel goes there, and the answers
+    /// come from `commands`. Throws `Failure` or `CancellationError`; nothing is left of the process then.
+    static func start(
+        _ executable: String, _ arguments: [String], inherited: [Int32: Int32] = [:], keys: Int32? = nil
+    ) async throws -> MachineProcess {
+        let child: ChildProcess
+        let sockets: [StreamSocket]
+        do throws(SystemCallError) {
+            (child, sockets) = try await spawn(executable, arguments, inherited, keys)
+        } catch {
+            throw Failure.notStarted(error)
+        }
+        let monitor = QMPClient(sockets[0])
+        do {
+            try await monitor.handshake(timeout: patience)
+        } catch {
+            // Let it finish its last words when it is dying by itself.
+            if error as? QMPError == .closed {
+                _ = try? await withDeadline(.now + .seconds(2)) { try await child.wait() }
+            }
+            child.kill()
+            let status = await child.ended()
+            monitor.close()
+            if error is CancellationError { throw error }
+            throw Failure.ended(status: status, lines: child.standardError)
+        }
+        let commands: any ByteChannel =
+            sockets.count > 3 ? TerminalChannel(screen: sockets[2], keys: sockets[3]) : sockets[2]
+        return MachineProcess(child: child, monitor: monitor, console: sockets[1], commands: commands)
+    }
+
+    /// The child, and our ends of the monitor, the console, the command channel, and its keys if it has them.
+    private static func spawn(
+        _ executable: String, _ arguments: [String], _ inherited: [Int32: Int32], _ keysNumber: Int32?
+    ) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
+        let monitor = try DescriptorPair.socketPair()
+        let console = try DescriptorPair.socketPair()
+        let commands = try DescriptorPair.socketPair()
+        let keys = try DescriptorPair.socketPair()
+        var inherited = inherited
+        inherited[Descriptor.monitor] = monitor.second.number
+        inherited[Descriptor.console] = console.second.number
+        inherited[Descriptor.commands] = commands.second.number
+        if let keysNumber { inherited[keysNumber] = keys.second.number }
+        let child = try await ChildProcess.spawn(
+            ChildConfiguration(
+                executable: executable, arguments: arguments, workingDirectory: "/", inherited: inherited))
+        do throws(SystemCallError) {
+            var sockets = [
+                try StreamSocket(owning: monitor.first), try StreamSocket(owning: console.first),
+                try StreamSocket(owning: commands.first),
+            ]
+            if keysNumber != nil { sockets.append(try StreamSocket(owning: keys.first)) }
+            return (child, sockets)
+        } catch {
+            child.kill()
+            _ = await child.ended()
+            throw error
+        }
+    }
+}
+
+extension MachineProcess.Failure {
+    /// What usually helps, from the process's last words; nil when that is not known.
+    static func remedy(for lines: [String]) -> String? {
+        let text = lines.joined(separator: "\n")
+        if text.contains("Cannot allocate memory") || text.contains("cannot set up guest memory") {
+            return "run fewer guests at once or give them less `memory:`"
+        }
+        if text.contains("No space left") { return "free some disk space, or point TMPDIR at a larger file system" }
+        return nil
+    }
+}

@@ -1,0 +1,53 @@
+import Diagnostics
+import LabEngine
+import LabSpec
+
+/// What a guest asks for and the built-in machine does not have. QEMU has all of it.
+struct MicroVMObstacle: Sendable, Hashable {
+    /// What it is, as a sentence goes on that begins with "the built-in backend".
+    let reason: String
+
+    /// Most vCPUs of a machine.
+    static let mostProcessors = 16
+    /// Least RAM of a machine.
+    static let leastMemory = ByteCount.mebibytes(32)
+
+    private static let firmware = "boots kernels, not firmware or disks"
+    private static let outside = "has no networks with `nat: true`"
+
+    /// What stands in the way of a group's guests, whatever the host; nil when nothing does.
+    init?(_ group: GuestGroup, of image: ImageFacts, in lab: Lab) {
+        let memory = group.memory ?? image.defaultMemory
+        if group.nested {
+            reason = "has no processors for `nested: true`"
+        } else if !image.hasKernel {
+            reason = Self.firmware
+        } else if lab.networks.contains(where: { $0.nat && group.networks.contains($0.name) }) {
+            reason = Self.outside
+        } else if group.cpus > Self.mostProcessors {
+            reason = "gives a guest at most \(Self.mostProcessors) processors"
+        } else if memory < Self.leastMemory {
+            reason = "gives a guest at least \(Self.leastMemory) of memory"
+        } else {
+            return nil
+        }
+    }
+
+    /// The same of a machine that is to be started.
+    init?(_ configuration: MachineConfiguration) {
+        if configuration.image.kernel == nil || configuration.image.firmware != nil {
+            reason = Self.firmware
+        } else if configuration.networks.contains(where: { $0.link == .nat }) {
+            reason = Self.outside
+        } else {
+            return nil
+        }
+    }
+
+    /// The obstacle for somebody who asked for the built-in machine all the same.
+    func diagnostic(_ guest: String, at span: SourceSpan? = nil) -> Diagnostic {
+        Diagnostic(
+            .specification, "\(guest): the built-in backend \(reason)",
+            remedy: "use `backend: auto` or `backend: qemu` for this guest", at: span)
+    }
+}
