@@ -74,7 +74,10 @@ public final class CommandSession: Sendable {
         try await perform(dialect.exchanges(command), deadline: deadline, silence: silence, output: output)
     }
 
-    /// The same in the guest's plumbing shell, which is a POSIX shell on every guest that has one.
+    /// Types to the command that runs, one that takes input; nothing happens when none runs any more.
+    public func type(_ keys: [UInt8]) { core.type(keys) }
+
+    /// As `run`, in the guest's plumbing shell, which is a POSIX shell on every guest that has one.
     ///
     /// It is the one of `run` where the guest is Linux. Throws `unsupported` where there is none.
     public func plumb(

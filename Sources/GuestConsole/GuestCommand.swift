@@ -1,6 +1,7 @@
 /// A script for a guest's own shell, run in a process of its own: nothing of it stays in the session.
 ///
-/// Its standard input is empty (`/dev/null`, `NUL`); its two outputs are one stream, in the order written.
+/// Its standard input is empty (`/dev/null`, `NUL`) unless it takes what is typed; its two outputs are one stream, in the
+/// order written.
 public struct GuestCommand: Sendable {
     /// The text, one line or many, in the language of the guest's shell. Without NUL.
     public var script: String
@@ -8,11 +9,16 @@ public struct GuestCommand: Sendable {
     public var environment: [(name: String, value: String)]
     /// Where it starts, an absolute path of the guest; nil for the session's own, the same for every command.
     public var workingDirectory: String?
+    /// Whether its standard input is what `CommandSession.type` types. What it leaves unread, the session's shell will
+    /// read as commands.
+    public var takesInput: Bool
 
     /// A command as given.
     public init(
-        _ script: String, environment: [(name: String, value: String)] = [], workingDirectory: String? = nil
+        _ script: String, environment: [(name: String, value: String)] = [], workingDirectory: String? = nil,
+        takesInput: Bool = false
     ) {
+        self.takesInput = takesInput
         self.script = script
         self.environment = environment
         self.workingDirectory = workingDirectory

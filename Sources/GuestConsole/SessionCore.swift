@@ -103,6 +103,9 @@ final class SessionCore: Sendable {
         guarded.withLock { change(&$0.state) }
     }
 
+    /// Types to the command in flight; nothing happens where there is none.
+    func type(_ keys: [UInt8]) { perform { $0.type(keys) } }
+
     // MARK: The channel's tasks
 
     /// Reads the channel to its end.

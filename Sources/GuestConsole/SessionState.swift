@@ -16,6 +16,8 @@ struct SessionState {
     struct Frame {
         var scanner: FrameScanner
         var output: (@Sendable (ArraySlice<UInt8>) -> Void)?
+        /// Whether it is the command itself that runs, and not what brings it into the guest.
+        var isCommand = false
         /// Tells a greeting of a restarted shell from output that looks like one.
         var probe: StreamSearch?
         /// Bounds what output full of false greetings makes us type.
@@ -45,6 +47,8 @@ struct SessionState {
     private var login: Login
     private(set) var wait: Wait?
     private(set) var frame: Frame?
+    /// What is to be typed to the command in flight once it runs.
+    private var keys: [[UInt8]] = []
     /// The guest has greeted, and nobody has opened it since.
     private(set) var hasGreeted = false
     /// The shell knows the dialect's setup.
@@ -87,9 +91,22 @@ struct SessionState {
         of exchange: Exchange, output: (@Sendable (ArraySlice<UInt8>) -> Void)?
     ) -> Actions {
         if let obstacle { return Actions(ending: .failure(obstacle)) }
-        frame = Frame(scanner: FrameScanner(exchange), output: output)
+        frame = Frame(scanner: FrameScanner(exchange), output: output, isCommand: exchange.isOutput)
         wait = .end
         return Actions()
+    }
+
+    /// Types to the command in flight, at the latest when it runs: any sooner its shell would read it.
+    mutating func type(_ text: [UInt8]) -> Actions {
+        guard frame != nil else { return Actions() }
+        keys.append(text)
+        return Actions(typing: takeKeys())
+    }
+
+    private mutating func takeKeys() -> [[UInt8]] {
+        guard let frame, frame.isCommand, frame.scanner.hasBegun else { return [] }
+        defer { keys = [] }
+        return keys
     }
 
     /// Begins to wait for a command given up earlier: until it runs, or until its end.
@@ -162,6 +179,7 @@ struct SessionState {
         switch progress {
         case .ended(let status, let rest):
             self.frame = nil
+            if frame.isCommand { keys = [] }
             var actions = end(with: .success(Answer(status: status, bytes: frame.scanner.bytes)))
             if let greeted, greeted > rest { actions.dropsTyping = restarted().dropsTyping }
             return actions
@@ -181,6 +199,7 @@ struct SessionState {
                 actions.typing = [dialect.probe(nonce)]
             }
             self.frame = frame
+            actions.typing += takeKeys()
             if case .begin = wait, !hadBegun, frame.scanner.hasBegun {
                 actions.ending = end(with: .success(Answer())).ending
             }
@@ -191,6 +210,7 @@ struct SessionState {
     /// A new shell reads the channel.
     private mutating func restarted() -> Actions {
         frame = nil
+        keys = []
         hasGreeted = true
         isSetUp = false
         switch wait {

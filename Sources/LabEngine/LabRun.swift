@@ -32,14 +32,16 @@ public struct LabRun: Sendable {
     private let recorder: RunRecorder
     private let results: RunDirectory
     private let journal: RunJournal
+    private let scripting: (any TaskScripting)?
 
     /// A run of `plan`. `images` holds every image that the lab's groups name. The recorder must have been told
     /// `runStarted`; it is told everything up to and including `runFinished`. Machines and their folders are written down in
-    /// `journal`, which the caller ends afterwards.
+    /// `journal`, which the caller ends afterwards. `scripting` runs the tasks that are scripts; without it they are errors.
     public init(
         plan: RunPlan, images: [String: BootableImage], options: Options, recorder: RunRecorder,
-        results: RunDirectory, journal: RunJournal
+        results: RunDirectory, journal: RunJournal, scripting: (any TaskScripting)? = nil
     ) {
+        self.scripting = scripting
         self.plan = plan
         self.images = images
         self.options = options
@@ -84,12 +86,14 @@ public struct LabRun: Sendable {
         }
         defer { networks.close() }
         let context = Context(
-            plan: plan, networks: networks, timeFactor: options.timeFactor, scheduler: scheduler,
-            admission: admission, boots: Admission(memory: ByteCount(.max), seats: max(options.boots, 1)),
+            plan: plan,
+            host: GuestHost(recorder: recorder, results: results, journal: journal, networks: networks),
+            timeFactor: options.timeFactor, scheduler: scheduler, admission: admission,
+            boots: Admission(memory: ByteCount(.max), seats: max(options.boots, 1)),
             tasks: TaskRunner(
-                lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results),
-            recorder: recorder, results: results, journal: journal, tally: tally,
-            stopOnFailure: options.stopOnFailure)
+                lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results,
+                recorder: recorder, board: GuestBoard(plan.guests.map(\.guest.name)), scripting: scripting),
+            recorder: recorder, tally: tally, stopOnFailure: options.stopOnFailure)
 
         await withTaskCancellationHandler {
             await work(context, labDeadline)
@@ -164,7 +168,7 @@ public struct LabRun: Sendable {
     /// What the parts of a run share.
     struct Context: Sendable {
         let plan: RunPlan
-        let networks: LabNetworks
+        let host: GuestHost
         let timeFactor: Double
         let scheduler: Scheduler
         let admission: Admission
@@ -172,8 +176,6 @@ public struct LabRun: Sendable {
         let boots: Admission
         let tasks: TaskRunner
         let recorder: RunRecorder
-        let results: RunDirectory
-        let journal: RunJournal
         let tally: Tally
         let stopOnFailure: Bool
 

@@ -7,6 +7,8 @@ public enum RunEvent: Sendable, Hashable, Codable {
     case imageProgress(image: String, step: String, fraction: Double?)
     /// All images are there and the fleet is admitted in this many waves.
     case fleetAdmitted(waves: Int, note: String?)
+    /// A guest joined the run that its first event did not know of: a script asked for it.
+    case guestDeclared(GuestDescription)
     /// A guest waits for memory.
     case guestQueued(guest: String, reason: String)
     /// A guest's machine is being started.
@@ -21,6 +23,10 @@ public enum RunEvent: Sendable, Hashable, Codable {
     case taskStarted(TaskID, attempt: Int)
     /// Something a person should know while a task runs, such as a retry and its reason.
     case taskNote(TaskID, message: String)
+    /// A script does something.
+    case stepStarted(StepID)
+    /// A step of a script has ended.
+    case stepFinished(StepResult)
     /// One task on one guest has ended.
     case taskFinished(TaskResult)
     /// A word to the user that belongs to no guest or task.
@@ -78,6 +84,64 @@ public struct TaskID: Sendable, Hashable, Codable {
         self.guest = guest
         self.index = index
         self.repetitions = repetitions
+    }
+}
+
+/// One step of a script: a call that does something with a guest or checks something.
+public struct StepID: Sendable, Hashable, Codable {
+    /// The task, or subtest, that it belongs to.
+    public var task: TaskID
+    /// Its place among the task's steps, from 1.
+    public var number: Int
+    /// The guest that it is for.
+    public var guest: String?
+    /// What was called, such as `succeed`.
+    public var call: String
+    /// What it was about, such as a command: one line, cut where it is long.
+    public var text: String
+    /// Where the script calls it, such as `smoke.lua:3`.
+    public var place: String?
+
+    /// An id as given.
+    public init(task: TaskID, number: Int, guest: String?, call: String, text: String, place: String?) {
+        self.task = task
+        self.number = number
+        self.guest = guest
+        self.call = call
+        self.text = text
+        self.place = place
+    }
+}
+
+/// How one step went.
+public struct StepResult: Sendable, Hashable, Codable {
+    /// Which one.
+    public var id: StepID
+    /// How it ended.
+    public var outcome: Outcome
+    /// The command's exit status, when there was a command and it ended by itself.
+    public var exit: Int32?
+    /// Seconds since the run's start when it began.
+    public var started: Double
+    /// Seconds it took.
+    public var duration: Double
+    /// Why it did not pass, one line.
+    public var message: String?
+    /// The end of what it printed, as text, at most 1 KiB.
+    public var outputTail: String
+
+    /// A result as given.
+    public init(
+        id: StepID, outcome: Outcome, exit: Int32? = nil, started: Double = 0, duration: Double = 0,
+        message: String? = nil, outputTail: String = ""
+    ) {
+        self.id = id
+        self.outcome = outcome
+        self.exit = exit
+        self.started = started
+        self.duration = duration
+        self.message = message
+        self.outputTail = outputTail
     }
 }
 

@@ -7,6 +7,7 @@ struct LabCells {
     let source: SourceFile
     let catalog: Set<String>
     let paths: HostPaths
+    var form = LabDraft.form
 
     /// The labs in the order of the cells. What is wrong in every cell is reported once, what is wrong in some says in
     /// which first.
@@ -50,7 +51,7 @@ struct LabCells {
                 own.error(
                     "the matrix has the cell \(id.id.quoted()) twice", remedy: "keep one", at: cell?.first?.value.span)
             }
-            if let draft = LabDraft.form.decode(filled, own) {
+            if let draft = form.decode(filled, own) {
                 let builder = LabBuilder(draft: draft, root: filled, catalog: catalog, paths: paths, decoding: own)
                 let lab = builder.lab(source: source, cell: id)
                 let before = runs

@@ -39,7 +39,30 @@ public struct LabFile: Sendable {
         for setting in settings { Settings.apply(setting, to: &root, decoding) }
 
         let paths = HostPaths(directory: directory)
-        let labs = LabCells(root: root, source: source, catalog: catalog, paths: paths).labs(decoding)
+        let cells = LabCells(root: root, source: source, catalog: catalog, paths: paths)
+        return try checked(cells, decoding, checking: checking)
+    }
+
+    /// Decodes and checks a fleet, a lab without tasks and matrix, that was written in another language and made into a
+    /// tree. The lab's name is for the caller to fill in.
+    ///
+    /// - Throws: as `parse`.
+    public static func fleet(
+        _ root: YAMLNode, source: SourceFile, directory: String, catalog: Set<String> = standardCatalog,
+        checking: (Lab) -> [Diagnostic] = { _ in [] }
+    ) throws(DiagnosticList) -> Lab {
+        let paths = HostPaths(directory: directory)
+        let cells = LabCells(root: root, source: source, catalog: catalog, paths: paths, form: LabDraft.fleet)
+        let file = try checked(cells, Decoding(), checking: checking)
+        guard let lab = file.labs.first else { throw DiagnosticList([empty(source)]) }
+        return lab
+    }
+
+    private static func checked(
+        _ cells: LabCells, _ decoding: Decoding, checking: (Lab) -> [Diagnostic]
+    ) throws(DiagnosticList) -> LabFile {
+        let source = cells.source
+        let labs = cells.labs(decoding)
         // A place that is wrong already needs no second opinion.
         let places = Set(decoding.diagnostics.compactMap { $0.severity == .error ? $0.span?.start : nil })
         for lab in labs {

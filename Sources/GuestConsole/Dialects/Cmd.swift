@@ -24,7 +24,7 @@ enum CmdShell {
         let nonce = Nonce()
         let run = """
             echo \u{1e}\(nonce)^+
-            cmd /c C:\\lab\\task.bat <NUL 2>&1
+            cmd /c C:\\lab\\task.bat \(command.takesInput ? "" : "<NUL ")2>&1
             echo \u{1e}\(nonce)^-%ERRORLEVEL%
 
             """

@@ -15,6 +15,9 @@ enum POSIXShell {
     /// The empty input and the one output of a command.
     private static let input = "<&8 8<&- 2>&1"
 
+    /// What gives a command the session's terminal as its input: it is the shell's own, which waits meanwhile.
+    private static let terminal = "exec </dev/tty;"
+
     /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
     static let takeover = Array(
         (#"exec sh -c 't=$(tty);stty raw -echo isig intr ^C quit undef susp undef noflsh;trap : INT;"#
@@ -38,7 +41,7 @@ enum POSIXShell {
         let nonce = Nonce()
         let script = Array(command.script.utf8)
         let preparation = preparation(of: command)
-        if let words = simpleCommand(script), words.count + preparation.count < longestText {
+        if !command.takesInput, let words = simpleCommand(script), words.count + preparation.count < longestText {
             let text = Array("b \(nonce);(".utf8) + preparation + words + Array(")\(input);a \(nonce)".utf8)
             return [exchange(text, nonce)]
         }
@@ -65,7 +68,7 @@ enum POSIXShell {
 
     /// What the script's process does before it becomes the script's shell, or its program: whole statements.
     private static func preparation(of command: GuestCommand) -> [UInt8] {
-        var text: [UInt8] = []
+        var text = command.takesInput ? Array(terminal.utf8) : []
         if let directory = command.workingDirectory {
             text += Array("cd -- ".utf8) + quoted(Array(directory.utf8)) + Array("||exit;".utf8)
         }

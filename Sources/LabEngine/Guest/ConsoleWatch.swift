@@ -7,6 +7,8 @@ import Synchronization
 final class ConsoleWatch: Sendable {
     /// Set when the guest can no longer be used; a fatal finding on the console sets it.
     let loss = Completion<GuestLoss>()
+    /// What the console says, for who waits on it.
+    let said = Transcript()
 
     private struct State {
         var lines = ConsoleLog()
@@ -37,6 +39,7 @@ final class ConsoleWatch: Sendable {
     /// Takes the next bytes.
     func append(_ bytes: ArraySlice<UInt8>) {
         log(bytes)
+        said.append(bytes)
         hear(
             state.withLock { state in
                 var findings: [PanicDetector.Finding] = []
@@ -49,6 +52,7 @@ final class ConsoleWatch: Sendable {
 
     /// The console has ended.
     func finish() {
+        said.end()
         hear(
             state.withLock { state in
                 var findings: [PanicDetector.Finding] = []

@@ -1,13 +1,16 @@
 import LabResults
 
 /// Why a guest can no longer be used.
-struct GuestLoss: Error, Sendable, Hashable {
+public struct GuestLoss: Error, Sendable, Hashable, CustomStringConvertible {
     /// `panicked` or `error`.
-    var outcome: Outcome
+    public var outcome: Outcome
     /// What happened, one line.
-    var message: String
+    public var message: String
     /// What COM1 said last.
-    var consoleTail: [String]
+    public var consoleTail: [String]
     /// Whether it lives and only a command that cannot be interrupted keeps it from its prompt.
     var isStubborn = false
+
+    /// The message.
+    public var description: String { message }
 }

@@ -19,6 +19,8 @@ final class GuestSession: Sendable {
     private let console: ConsoleWatch
     /// What its plumbing shell runs at each ready point.
     private let setup: String?
+    /// What shuts the guest down from within; nil for one that listens to its power button.
+    private let farewell: String?
     private let poweredOff = Mutex(false)
 
     private init(
@@ -29,6 +31,8 @@ final class GuestSession: Sendable {
         self.machine = machine
         self.setup = setup
         self.console = console
+        // Nobody in our own images listens to a power button.
+        farewell = image.isFreestanding ? "poweroff" : image.console.announces ? "sync; busybox poweroff -f" : nil
         loss = console.loss
         // Where commands share the kernel's port, the command channel is what there is to record and to watch.
         let shared = image.console.ports == 1
@@ -111,6 +115,23 @@ final class GuestSession: Sendable {
         try await becomeReady(deadline: deadline)
     }
 
+    /// Shuts the guest down in order, and returns once it does so, or throws its `GuestLoss`: that is the end it wants. Else
+    /// throws `ConsoleError.deadline`.
+    func powerOff(deadline: ContinuousClock.Instant) async throws {
+        if let farewell {
+            _ = try await whileAlive { [commands] in
+                try await commands.plumb(GuestCommand(farewell), deadline: deadline)
+            }
+        } else {
+            try await machine.powerDown()
+        }
+        do {
+            _ = try await withDeadline(deadline) { [loss] in try await loss.wait() }
+        } catch is DeadlineExceeded {
+            throw ConsoleError.deadline
+        }
+    }
+
     /// Gives the guest up, unless it is lost already; returns why it is.
     @discardableResult
     func lose(_ message: String, isStubborn: Bool = false) -> GuestLoss {
@@ -119,6 +140,9 @@ final class GuestSession: Sendable {
         loss.fulfil(news)
         return loss.current ?? news
     }
+
+    /// What COM1 says, for waiting on it.
+    var said: Transcript { console.said }
 
     /// What COM1 said last, as text.
     var consoleTail: [String] { console.tail }

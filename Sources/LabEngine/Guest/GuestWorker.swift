@@ -55,27 +55,10 @@ struct GuestWorker: Sendable {
         guard let place = await BootPlace(in: run.boots) else { return .finished }
         defer { place.release() }
         guard await isStillWanted() else { return hasTasks ? .again : .finished }
-        let log = run.results.consoleWriter(name, clock: run.recorder.clock)
-        // What a full disk took from a console log, the run's other files will tell.
-        defer { try? log.close() }
-        log.append([])
+        let started = ContinuousClock.now
         do {
-            run.recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: .cold))
-            let started = ContinuousClock.now
-            // In the run's own folder, which the journal knows.
-            let directory = "\(run.journal.directory)/\(number)"
-            try FileTree.makeFolder(directory, mode: 0o700)
-            defer {
-                run.networks.detach(number, from: directory)
-                try? FileTree.remove(directory)
-            }
-            return try await GuestSession.withGuest(
-                guest, image: image, configuration: try configuration(in: directory), journal: run.journal,
-                setup: run.networks.setup(of: number),
-                log: { log.append($0) },
-                onNote: { [recorder = run.recorder, name] in
-                    recorder.emit(.note(level: .warning, message: "\(name): \($0)"))
-                },
+            return try await run.host.withGuest(
+                number, guest, image: image, hasExchange: copiesFiles,
                 onLoss: { [scheduler = run.scheduler, number] in await scheduler.recall(number) }
             ) { session in
                 await live(in: session, since: started, place)
@@ -103,6 +86,9 @@ struct GuestWorker: Sendable {
         }
         place.release()
         run.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
+        let live = LiveGuest(session, number: number, networks: run.host.networks, limits: run.tasks.limits)
+        run.tasks.board.arrive(live)
+        defer { run.tasks.board.depart(name) }
         while true {
             switch await run.scheduler.next(for: number) {
             case .finished:
@@ -110,7 +96,7 @@ struct GuestWorker: Sendable {
             case .makeRoom(let early): return leave(early: early)
             case .run(let next):
                 if session.loss.current == nil {
-                    await perform(next, on: session)
+                    await perform(next, on: live)
                 } else {
                     await run.scheduler.giveBack(next)
                 }
@@ -163,12 +149,14 @@ struct GuestWorker: Sendable {
         }
     }
 
-    private func perform(_ next: Schedule.Run, on session: GuestSession) async {
+    private func perform(_ next: Schedule.Run, on guest: LiveGuest) async {
         let task = run.plan.lab.tasks[next.task]
         let id = TaskID(task: task.name, guest: name, index: next.index, repetitions: task.repetitions)
         let begun = run.recorder.clock.elapsed
         run.recorder.emit(.taskStarted(id, attempt: next.attempt))
-        var result = await run.tasks.attempt(next, of: task, on: session)
+        await guest.enter()
+        var result = await run.tasks.attempt(next, of: task, on: guest)
+        guest.leave()
         result.started = begun
         result.duration = run.recorder.clock.elapsed - begun
         if run.tasks.isOver { await run.timeIsUp() }
@@ -183,25 +171,11 @@ struct GuestWorker: Sendable {
         await run.scheduler.finish(next, outcome: result.outcome)
     }
 
-    private func configuration(in directory: String) throws -> MachineConfiguration {
-        var exchange: String?
-        if image.console.announces, copiesFiles {
-            let path = directory + "/exchange"
-            try ExchangeDisk.make(at: path)
-            exchange = path
-        }
-        let words = [image.cmdline, "vmlab.guest=\(name)", guest.group.cmdline ?? ""].filter { !$0.isEmpty }
-        return MachineConfiguration(
-            name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, nested: guest.group.nested,
-            disks: guest.group.disks, exchangeDisk: exchange,
-            networks: try run.networks.attachments(of: number, in: directory), cmdline: words.joined(separator: " "),
-            directory: directory)
-    }
-
     /// Whether any task that may run here copies files: a disk that nobody uses would only cost the guest a driver.
     private var copiesFiles: Bool {
         run.plan.lab.tasks.contains { task in
-            (!task.put.isEmpty || !task.get.isEmpty) && task.targets.contains { $0.guests.contains(name) }
+            if case .lua = task.action { return true }
+            return (!task.put.isEmpty || !task.get.isEmpty) && task.targets.contains { $0.guests.contains(name) }
         }
     }
 
@@ -222,21 +196,5 @@ extension RetryReason {
         case .error, .panicked: true
         case .failed, .timeout: self == .anyFailure
         }
-    }
-}
-
-/// One of the places for booting guests, given back once however often it is released.
-private final class BootPlace: Sendable {
-    private let gate: Admission
-    private let released = Completion<Bool>()
-
-    /// Waits for a place; nil when the task is cancelled first.
-    init?(in gate: Admission) async {
-        guard await gate.acquire(ByteCount(0)) else { return nil }
-        self.gate = gate
-    }
-
-    func release() {
-        if released.fulfil(true) { gate.release(ByteCount(0)) }
     }
 }

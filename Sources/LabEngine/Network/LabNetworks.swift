@@ -1,6 +1,7 @@
 import Diagnostics
 import HostSystem
 import LabSpec
+import Synchronization
 
 /// The networks of one run: an Ethernet switch for each, and every guest's cards, addresses and names on them.
 ///
@@ -16,55 +17,112 @@ final class LabNetworks: Sendable {
         let network: Int
     }
 
-    private let plan: RunPlan
-    private let switches: [EthernetSwitch]
+    /// A network with its switch.
+    private struct Segment {
+        let spec: NetworkSpec
+        let hub: EthernetSwitch
+    }
 
-    /// Makes the switches; their sockets lie in the run's folder `directory`. Throws a `Diagnostic`.
-    init(_ plan: RunPlan, in directory: String) throws {
-        self.plan = plan
-        guard plan.lab.networks.count <= Self.limit else {
-            throw Diagnostic(
-                .specification, "the lab has \(plan.lab.networks.count) networks, at most \(Self.limit) are possible")
-        }
-        switches = try plan.lab.networks.indices.map { number in
-            do throws(SystemCallError) {
-                return try EthernetSwitch(path: "\(directory)/switch\(number)")
-            } catch {
-                throw error.diagnostic("cannot make the switch of network \(plan.lab.networks[number].name)")
+    private struct State {
+        var segments: [Segment] = []
+        var guests: [RunPlan.PlannedGuest] = []
+    }
+
+    private let directory: String
+    private let state = Mutex(State())
+
+    /// Networks of a run, none yet; their switches' sockets will lie in the run's folder `directory`.
+    init(in directory: String) { self.directory = directory }
+
+    /// The networks and guests of a plan. Throws a `Diagnostic`.
+    convenience init(_ plan: RunPlan, in directory: String) throws {
+        self.init(in: directory)
+        for network in plan.lab.networks { try add(network) }
+        add(plan.guests)
+    }
+
+    /// Makes a network's switch. Throws a `Diagnostic`.
+    func add(_ network: NetworkSpec) throws {
+        try state.withLock { state in
+            guard state.segments.count < Self.limit else {
+                throw Diagnostic(.specification, "the lab has more than \(Self.limit) networks")
             }
+            do throws(SystemCallError) {
+                let hub = try EthernetSwitch(path: "\(directory)/switch\(state.segments.count)")
+                state.segments.append(Segment(spec: network, hub: hub))
+            } catch {
+                throw error.diagnostic("cannot make the switch of network \(network.name)")
+            }
+        }
+    }
+
+    /// The network of this name, once there is one.
+    func network(_ name: String) -> NetworkSpec? {
+        state.withLock { state in state.segments.first { $0.spec.name == name }?.spec }
+    }
+
+    /// Gives guests their numbers in the run, in order; returns the first one's.
+    @discardableResult
+    func add(_ guests: [RunPlan.PlannedGuest]) -> Int {
+        state.withLock { state in
+            defer { state.guests += guests }
+            return state.guests.count
         }
     }
 
     /// Ends the switches. Safe to repeat.
     func close() {
-        for hub in switches { hub.close() }
+        for segment in state.withLock({ $0.segments }) { segment.hub.close() }
     }
 
     /// The network cards of a guest, by its number in the plan; their sockets lie in the machine's folder `directory`.
     func attachments(of guest: Int, in directory: String) throws -> [NetworkAttachment] {
+        let state = state.withLock { $0 }
         var attachments: [NetworkAttachment] = []
-        for card in cards(of: guest) {
-            let local = socket(of: card, in: directory)
+        for card in Self.cards(of: guest, state) {
+            let local = Self.socket(of: card, in: directory)
+            let hub = state.segments[card.network].hub
             do throws(SystemCallError) {
-                try switches[card.network].attach(local)
+                try hub.attach(local)
             } catch {
-                throw error.diagnostic("cannot plug \(plan.guests[guest].guest.name) into its network")
+                throw error.diagnostic("cannot plug \(state.guests[guest].guest.name) into its network")
             }
-            attachments.append(
-                NetworkAttachment(mac: card.mac, link: .segment(local: local, remote: switches[card.network].path)))
+            attachments.append(NetworkAttachment(mac: card.mac, link: .segment(local: local, remote: hub.path)))
         }
-        if hasOutside(guest) { attachments.append(NetworkAttachment(mac: outsideCard(of: guest), link: .nat)) }
+        if Self.hasOutside(guest, state) {
+            attachments.append(NetworkAttachment(mac: Self.outsideCard(of: guest), link: .nat))
+        }
         return attachments
     }
 
     /// Unplugs a guest whose machine is gone.
     func detach(_ guest: Int, from directory: String) {
-        for card in cards(of: guest) { switches[card.network].detach(socket(of: card, in: directory)) }
+        let state = state.withLock { $0 }
+        for card in Self.cards(of: guest, state) {
+            state.segments[card.network].hub.detach(Self.socket(of: card, in: directory))
+        }
+    }
+
+    /// A guest's address on a network that it has joined.
+    func address(of guest: Int, on network: String) -> String? {
+        let state = state.withLock { $0 }
+        return Self.cards(of: guest, state).first { state.segments[$0.network].spec.name == network }?.address
+    }
+
+    /// The addresses and names of all guests on the networks of this one, itself too: lines of `/etc/hosts`.
+    func hosts(of guest: Int) -> [String] {
+        let state = state.withLock { $0 }
+        return Set(Self.cards(of: guest, state).map(\.network)).sorted().flatMap { network in
+            state.guests.enumerated()
+                .filter { $0.element.group.networks.contains(state.segments[network].spec.name) }
+                .map { "\(Self.address(of: $0.offset, on: network)) \($0.element.guest.name)" }
+        }
     }
 
     /// What the guest's plumbing shell runs at the ready point: addresses, and the names of all peers. Nil without cards.
     func setup(of guest: Int) -> String? {
-        let cards = cards(of: guest)
+        let state = state.withLock { $0 }
+        let cards = Self.cards(of: guest, state)
         guard !cards.isEmpty else { return nil }
         var lines = [
             "card() {",
@@ -77,46 +135,42 @@ final class LabNetworks: Sendable {
             "set -e",
         ]
         for card in cards { lines.append("card \(card.mac) \(card.address)/16") }
-        if hasOutside(guest) {
+        if Self.hasOutside(guest, state) {
             // The addresses of QEMU's user network: ours, its router's, its name server's.
-            lines.append("card \(outsideCard(of: guest)) 10.0.2.15/24")
+            lines.append("card \(Self.outsideCard(of: guest)) 10.0.2.15/24")
             lines.append("busybox ip route add default via 10.0.2.2")
             lines.append("echo nameserver 10.0.2.3 > /etc/resolv.conf")
         }
-        lines.append("cat >> /etc/hosts <<end")
-        for network in Set(cards.map(\.network)).sorted() {
-            for (number, peer) in plan.guests.enumerated()
-            where peer.group.networks.contains(plan.lab.networks[network].name) {
-                lines.append("\(address(of: number, on: network)) \(peer.guest.name)")
-            }
-        }
-        lines.append("end")
+        lines += Self.naming(hosts(of: guest))
         return lines.joined(separator: "\n")
     }
 
-    private func cards(of guest: Int) -> [Card] {
-        plan.guests[guest].group.networks.compactMap { name in
-            guard let network = plan.lab.networks.firstIndex(where: { $0.name == name }) else { return nil }
+    /// What tells a guest the names of others.
+    static func naming(_ hosts: [String]) -> [String] { ["cat >> /etc/hosts <<end"] + hosts + ["end"] }
+
+    private static func cards(of guest: Int, _ state: State) -> [Card] {
+        state.guests[guest].group.networks.compactMap { name in
+            guard let network = state.segments.firstIndex(where: { $0.spec.name == name }) else { return nil }
             return Card(
                 mac: mac(network, guest), address: address(of: guest, on: network), network: network)
         }
     }
 
-    private func hasOutside(_ guest: Int) -> Bool {
-        cards(of: guest).contains { plan.lab.networks[$0.network].nat }
+    private static func hasOutside(_ guest: Int, _ state: State) -> Bool {
+        cards(of: guest, state).contains { state.segments[$0.network].spec.nat }
     }
 
-    private func outsideCard(of guest: Int) -> String { mac(0xff, guest) }
+    private static func outsideCard(of guest: Int) -> String { mac(0xff, guest) }
 
     /// Locally administered: QEMU's prefix, the network, the guest.
-    private func mac(_ network: Int, _ guest: Int) -> String {
+    private static func mac(_ network: Int, _ guest: Int) -> String {
         let bytes = [0x52, 0x54, 0x00, network, (guest + 1) >> 8, (guest + 1) & 0xff]
         return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
     }
 
-    private func address(of guest: Int, on network: Int) -> String {
+    private static func address(of guest: Int, on network: Int) -> String {
         "10.\(100 + network).\((guest + 1) >> 8).\((guest + 1) & 0xff)"
     }
 
-    private func socket(of card: Card, in directory: String) -> String { "\(directory)/card\(card.network)" }
+    private static func socket(of card: Card, in directory: String) -> String { "\(directory)/card\(card.network)" }
 }

@@ -18,6 +18,13 @@ public struct RunPlan: Sendable {
         public var cost: ByteCount
         /// What runs it.
         public var backend: any MachineBackend
+
+        /// What a run's events say of it.
+        public var description: GuestDescription {
+            GuestDescription(
+                name: guest.name, group: guest.group, image: group.image, os: os.rawValue, memory: memory.bytes,
+                cpus: group.cpus, backend: backend.name)
+        }
     }
 
     /// The lab.
@@ -121,12 +128,7 @@ public struct RunPlan: Sendable {
     public func description(host: HostDescription, version: String) -> RunDescription {
         RunDescription(
             lab: lab.name, cell: lab.cell?.id, file: lab.source.path, host: host,
-            guests: guests.map {
-                GuestDescription(
-                    name: $0.guest.name, group: $0.guest.group, image: $0.group.image, os: $0.os.rawValue,
-                    memory: $0.memory.bytes, cpus: $0.group.cpus, backend: $0.backend.name)
-            },
-            tasks: runs, version: version)
+            guests: guests.map(\.description), tasks: runs, version: version)
     }
 
     private static func tooLarge(
@@ -157,12 +159,6 @@ public struct RunPlan: Sendable {
     private static func unsupported(_ lab: Lab) -> [Diagnostic] {
         var problems: [Diagnostic] = []
         for task in lab.tasks {
-            if case .lua = task.action {
-                problems.append(
-                    Diagnostic(
-                        .specification, "task \(task.name): `lua:` tasks are not available in this version",
-                        remedy: "use `run:` or `script:`", at: task.span))
-            }
             // Its results would have nothing to tell them apart by.
             var seen = Set<String>()
             if let twice = task.targets.flatMap({ Set($0.guests).sorted() }).first(where: { !seen.insert($0).inserted })

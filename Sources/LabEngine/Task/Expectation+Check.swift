@@ -23,10 +23,13 @@ extension Pattern {
     /// Whether the expression matches anywhere; `^` and `$` match at line ends. False when it does not compile, which
     /// validation has excluded.
     func matches(somewhereIn text: String) -> Bool {
-        // By scalars, as people know it from elsewhere: by characters `\r\n` would be one, which neither `\r` nor `\n` matches.
-        guard let regex = try? Regex(self.text).anchorsMatchLineEndings().matchingSemantics(.unicodeScalar) else {
-            return false
-        }
+        guard let regex else { return false }
         return text.firstMatch(of: regex) != nil
+    }
+
+    /// The expression, compiled. By scalars, as people know it from elsewhere: by characters `\r\n` would be one, which
+    /// neither `\r` nor `\n` matches. Nil when it does not compile, which validation has excluded.
+    var regex: Regex<AnyRegexOutput>? {
+        try? Regex(text).anchorsMatchLineEndings().matchingSemantics(.unicodeScalar)
     }
 }

@@ -12,6 +12,11 @@ struct TaskRunner: Sendable {
     /// When the whole lab's time is up.
     let labDeadline: ContinuousClock.Instant?
     let results: RunDirectory
+    let recorder: RunRecorder
+    /// Where scripts find other guests.
+    let board: GuestBoard
+    /// What runs scripts; nil where there is nobody who could.
+    let scripting: (any TaskScripting)?
 
     /// How long collecting files may take when the task's own time is already used up.
     private static let collectionTime = Duration.seconds(60)
@@ -22,7 +27,8 @@ struct TaskRunner: Sendable {
 
     /// Runs one attempt. Never throws: whatever happens is the result's outcome. When the guest is lost on the way, its
     /// session says so afterwards.
-    func attempt(_ run: Schedule.Run, of task: LabTask, on session: GuestSession) async -> TaskResult {
+    func attempt(_ run: Schedule.Run, of task: LabTask, on guest: LiveGuest) async -> TaskResult {
+        let session = guest.session
         let id = TaskID(
             task: task.name, guest: session.guest.guest.name, index: run.index, repetitions: task.repetitions)
         // What an earlier attempt left would be taken for this one's.
@@ -35,8 +41,22 @@ struct TaskRunner: Sendable {
             for copy in task.put {
                 try await session.whileAlive { try await session.files.put(copy, deadline: deadline) }
             }
-            if let script = try script(of: task.action) {
-                try await perform(script, task, id, session, output, deadline, &result)
+            let scriptTask = ScriptTask(
+                lab: lab, id: id, guest: guest, environment: environment(of: task, id, session.guest.group),
+                recorder: recorder, output: output, artifacts: results.absolute(RunDirectory.artifacts(id)),
+                deadline: deadline, board: board)
+            if case .lua(let source) = task.action {
+                // The script asks for its guest's attention, and others', as it goes.
+                guest.leave()
+                do {
+                    try await withDeadline(deadline) { try await scripted().run(source, in: scriptTask) }
+                } catch {
+                    await guest.enter()
+                    throw error
+                }
+                await guest.enter()
+            } else if let script = try script(of: task.action) {
+                try await perform(script, task, scriptTask, output, deadline, &result)
             }
             await collect(task, session, &result)
             if task.reboot, result.outcome == .passed {
@@ -58,20 +78,28 @@ struct TaskRunner: Sendable {
     }
 
     private func perform(
-        _ script: String, _ task: LabTask, _ id: TaskID, _ session: GuestSession, _ output: OutputWriter,
+        _ script: String, _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
         _ deadline: ContinuousClock.Instant, _ result: inout TaskResult
     ) async throws {
-        let command = GuestCommand(
-            script, environment: environment(of: task, id, session.guest.group).map { ($0.name, $0.value) })
+        let session = context.guest.session
+        let command = GuestCommand(script, environment: context.environment.map { ($0.name, $0.value) })
         let silence = lab.timeouts.silence.map { $0 * timeFactor }
         let ended = try await session.whileAlive {
             try await session.commands.run(
                 command, deadline: deadline, silence: silence, output: { output.append($0) })
         }
         result.exit = ended.exit
-        let disappointment = try task.expect.disappointment(exit: ended.exit) {
+        let printed = {
             try output.close()
-            return try SmallFile.bytes(results.absolute(RunDirectory.taskOutput(id)), limit: Expectation.searchLimit)
+            return try SmallFile.bytes(
+                results.absolute(RunDirectory.taskOutput(context.id)), limit: Expectation.searchLimit)
+        }
+        var disappointment = try task.expect.disappointment(exit: ended.exit, output: printed)
+        if disappointment == nil, let predicate = task.expect.predicate {
+            let bytes = try printed()
+            disappointment = try await withDeadline(deadline) {
+                try await scripted().judge(predicate, exit: ended.exit, output: bytes, in: context)
+            }
         }
         if let disappointment {
             result.outcome = .failed
@@ -115,6 +143,15 @@ struct TaskRunner: Sendable {
             result.outcome = loss.outcome
             result.message = loss.message
             result.consoleTail = loss.consoleTail
+        case let failure as ScriptFailure:
+            result.outcome = failure.outcome
+            result.message = failure.message
+            result.consoleTail = failure.consoleTail
+            await collect(task, session, &result)
+        case is DeadlineExceeded:
+            result.outcome = .timeout
+            result.message = timeoutMessage(error, task)
+            await collect(task, session, &result)
         case ConsoleError.deadline, ConsoleError.silence:
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
@@ -147,6 +184,9 @@ struct TaskRunner: Sendable {
         return "did not end within \(inWords((task.timeout ?? lab.timeouts.task) * timeFactor))"
     }
 
+    /// The limits of what scripts do.
+    var limits: LiveLimits { LiveLimits(timeouts: lab.timeouts, factor: timeFactor, end: labDeadline) }
+
     /// Whether the lab's time is up.
     var isOver: Bool { labDeadline.map { ContinuousClock.now >= $0 } ?? false }
 
@@ -161,6 +201,13 @@ struct TaskRunner: Sendable {
             session.lose("the guest did not come back after task \(task.name) was ended", isStubborn: true)
         }
         return usable
+    }
+
+    private func scripted() throws -> any TaskScripting {
+        guard let scripting else {
+            throw Diagnostic(.specification, "nothing here runs Lua", remedy: "use `run:` or `script:`")
+        }
+        return scripting
     }
 
     private func script(of action: TaskAction) throws -> String? {

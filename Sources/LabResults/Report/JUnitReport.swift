@@ -58,12 +58,24 @@ public enum JUnitReport {
         case .panicked, .error: xml.element("error", attributes, message + details)
         case .skipped: xml.empty("skipped", [("message", message)])
         }
-        if !task.outputTail.isEmpty {
+        if let steps = task.steps {
+            xml.element("system-out", [], steps.map(Self.line).joined(separator: "\n"))
+        } else if !task.outputTail.isEmpty {
             let cut = task.outputBytes > task.outputTail.utf8.count && task.output != nil
             let head = cut ? "[the end of \(task.outputBytes) bytes in \(task.output ?? "")]\n" : ""
             xml.element("system-out", [], head + visibleLines(task.outputTail).joined(separator: "\n"))
         }
         xml.close("testcase")
+    }
+}
+
+extension JUnitReport {
+    /// `  0.12 s  web: succeed uname -r`, with what went wrong behind it.
+    private static func line(_ step: StepReport) -> String {
+        let place = step.place.map { " (\($0))" } ?? ""
+        let trouble = step.outcome.isSuccess ? "" : ": \(step.outcome.rawValue)" + (step.message.map { ": \($0)" } ?? "")
+        return visible(
+            "\(fixed(step.duration, 2)) s  \(step.guest.map { "\($0): " } ?? "")\(step.call) \(step.text)\(place)\(trouble)")
     }
 }
 

@@ -112,6 +112,8 @@ public struct TaskReport: Sendable, Hashable, Codable {
     public var output: String?
     /// Collected files, relative to the results directory.
     public var artifacts: [String]
+    /// What a script did in it, in order; nil for a task that is no script.
+    public var steps: [StepReport]?
 
     /// How much of a passed task's output is kept, in characters: a thousand of them must stay small.
     static let passedTailLimit = 1024
@@ -142,6 +144,44 @@ public struct TaskReport: Sendable, Hashable, Codable {
             id: TaskID(task: task, guest: guest, index: index, repetitions: repetitions), outcome: outcome, exit: exit,
             duration: duration, started: started, attempts: attempts, message: message, outputBytes: outputBytes,
             outputTail: outputTail, consoleTail: consoleTail, outputPath: output, artifacts: artifacts)
+    }
+}
+
+/// One step of a script in a run report.
+public struct StepReport: Sendable, Hashable, Codable {
+    /// The guest; nil if it concerns none.
+    public var guest: String?
+    /// What was called.
+    public var call: String
+    /// What it was about.
+    public var text: String
+    /// Where in the script.
+    public var place: String?
+    /// How it ended.
+    public var outcome: Outcome
+    /// The command's exit status.
+    public var exit: Int32?
+    /// Seconds since the run's start when it began.
+    public var started: Double
+    /// Seconds it took.
+    public var duration: Double
+    /// Why it did not pass.
+    public var message: String?
+    /// The end of its output, when it did not pass.
+    public var outputTail: String?
+
+    /// A result as the report keeps it.
+    public init(_ result: StepResult) {
+        guest = result.id.guest
+        call = result.id.call
+        text = result.id.text
+        place = result.id.place
+        outcome = result.outcome
+        exit = result.exit
+        started = result.started
+        duration = result.duration
+        message = result.message
+        outputTail = result.outcome.isSuccess || result.outputTail.isEmpty ? nil : result.outputTail
     }
 }
 

@@ -7,12 +7,16 @@ struct RunReportBuilder {
     /// Where a result belongs. A task for any free guest is declared without one.
     private var taskPlaces: [TaskID: Int] = [:]
     private var results: [TaskReport?] = []
+    /// Steps of scripts, by the task run they belong to.
+    private var steps: [TaskID: [StepReport]] = [:]
+    private static let stepLimit = 1000
 
     /// Takes in one event.
     mutating func receive(_ recorded: RecordedEvent) {
         head.duration = recorded.elapsed
         switch recorded.event {
         case .runStarted(let description): start(description, at: recorded)
+        case .guestDeclared(let description): declare(description)
         case .guestBooting(let guest, let backend, let boot):
             update(guest) {
                 $0.backend = backend
@@ -35,6 +39,11 @@ struct RunReportBuilder {
                 $0.outcome = outcome
                 $0.consoleTail = consoleTail
             }
+        case .stepFinished(let step):
+            // A lab of a million steps keeps the first; events.jsonl has all.
+            if steps[step.id.task.place, default: []].count < Self.stepLimit {
+                steps[step.id.task.place, default: []].append(StepReport(step))
+            }
         case .taskFinished(let result): finish(result)
         case .note(.warning, let message): head.warnings.append(message)
         case .interrupted(let reason): head.interrupted = reason
@@ -42,7 +51,7 @@ struct RunReportBuilder {
             head.status = summary.status.word
             head.exitStatus = summary.status.rawValue
             head.duration = summary.duration
-        case .imageProgress, .fleetAdmitted, .guestQueued, .taskStarted, .taskNote, .note(.info, _): break
+        case .imageProgress, .fleetAdmitted, .guestQueued, .taskStarted, .stepStarted, .taskNote, .note(.info, _): break
         }
     }
 
@@ -70,17 +79,19 @@ struct RunReportBuilder {
         head.file = description.file
         head.host = description.host
         head.started = timestamp(recorded.time)
-        for guest in description.guests {
-            update(guest.name) {
-                $0.group = guest.group
-                $0.image = guest.image
-                $0.os = guest.os
-                $0.memory = guest.memory
-                $0.cpus = guest.cpus
-                $0.backend = guest.backend
-            }
-        }
+        for guest in description.guests { declare(guest) }
         for id in description.tasks { declare(id) }
+    }
+
+    private mutating func declare(_ guest: GuestDescription) {
+        update(guest.name) {
+            $0.group = guest.group
+            $0.image = guest.image
+            $0.os = guest.os
+            $0.memory = guest.memory
+            $0.cpus = guest.cpus
+            $0.backend = guest.backend
+        }
     }
 
     private mutating func update(_ guest: String, _ change: (inout GuestReport) -> Void) {
@@ -102,7 +113,11 @@ struct RunReportBuilder {
         var anywhere = result.id.place
         anywhere.guest = nil
         if taskPlaces[result.id.place] == nil, taskPlaces[anywhere] == nil { declare(result.id) }
-        if let place = taskPlaces[result.id.place] ?? taskPlaces[anywhere] { results[place] = TaskReport(result) }
+        if let place = taskPlaces[result.id.place] ?? taskPlaces[anywhere] {
+            var report = TaskReport(result)
+            report.steps = steps.removeValue(forKey: result.id.place)
+            results[place] = report
+        }
     }
 }
 

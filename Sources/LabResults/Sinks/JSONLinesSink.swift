@@ -8,6 +8,7 @@
 /// |                 | `guests` [{`name`, `group`, `image`, `os`, `memory`, `cpus`, `backend`}], `tasks` [task]
 /// | `imageProgress` | `image`, `step`, `fraction`? (0…1)
 /// | `fleetAdmitted` | `waves`, `note`?
+/// | `guestDeclared` | `guest` {as in `runStarted`}
 /// | `guestQueued`   | `guest`, `reason`
 /// | `guestBooting`  | `guest`, `backend`, `boot` (`cold`, `clone`)
 /// | `guestReady`    | `guest`, `seconds`
@@ -15,6 +16,8 @@
 /// | `guestFailed`   | `guest`, `outcome`, `message`, `consoleTail` [lines]
 /// | `taskStarted`   | task, `attempt`
 /// | `taskNote`      | task, `message`
+/// | `stepStarted`   | task, `step` (from 1), `on`? (guest), `call`, `text`, `place`?
+/// | `stepFinished`  | the same, `outcome`, `exit`?, `started`, `duration`, `message`?, `outputTail`
 /// | `taskFinished`  | task, `outcome`, `exit`?, `started`, `duration`, `attempts`, `message`?, `outputBytes`, `outputTail`,
 /// |                 | `consoleTail` [lines], `output`? (path), `artifacts` [paths]
 /// | `note`          | `level` (`info`, `warning`), `message`
@@ -57,6 +60,7 @@ public final class JSONLinesSink: RunSink {
             return ("imageProgress", [("image", image.json), ("step", step.json), ("fraction", fraction?.json)])
         case .fleetAdmitted(let waves, let note):
             return ("fleetAdmitted", [("waves", .integer(waves)), ("note", note?.json)])
+        case .guestDeclared(let guest): return ("guestDeclared", [("guest", json(guest))])
         case .guestQueued(let guest, let reason):
             return ("guestQueued", [("guest", guest.json), ("reason", reason.json)])
         case .guestBooting(let guest, let backend, let boot):
@@ -76,6 +80,8 @@ public final class JSONLinesSink: RunSink {
         case .taskStarted(let id, let attempt):
             return ("taskStarted", members(of: id) + [("attempt", .integer(attempt))])
         case .taskNote(let id, let message): return ("taskNote", members(of: id) + [("message", message.json)])
+        case .stepStarted(let id): return ("stepStarted", members(of: id))
+        case .stepFinished(let result): return ("stepFinished", members(of: result))
         case .taskFinished(let result): return ("taskFinished", members(of: result))
         case .note(let level, let message):
             return ("note", [("level", level.rawValue.json), ("message", message.json)])
@@ -93,19 +99,35 @@ public final class JSONLinesSink: RunSink {
     }
 
     private static func members(of description: RunDescription) -> Members {
-        let guests = description.guests.map {
-            object([
-                ("name", $0.name.json), ("group", $0.group.json), ("image", $0.image.json), ("os", $0.os.json),
-                ("memory", .integer(Int(clamping: $0.memory))), ("cpus", .integer($0.cpus)),
-                ("backend", $0.backend.json),
-            ])
-        }
         let host = description.host
         return [
             ("lab", description.lab.json), ("cell", description.cell?.json), ("file", description.file.json),
             ("version", description.version.json), ("host", host.name.json), ("kernel", host.kernel.json),
             ("cores", .integer(host.cores)), ("memory", .integer(Int(clamping: host.memory))),
-            ("guests", .array(guests)), ("tasks", .array(description.tasks.map { object(members(of: $0)) })),
+            ("guests", .array(description.guests.map(json))), ("tasks", .array(description.tasks.map { object(members(of: $0)) })),
+        ]
+    }
+
+    private static func json(_ guest: GuestDescription) -> JSONText {
+        object([
+            ("name", guest.name.json), ("group", guest.group.json), ("image", guest.image.json),
+            ("os", guest.os.json), ("memory", .integer(Int(clamping: guest.memory))), ("cpus", .integer(guest.cpus)),
+            ("backend", guest.backend.json),
+        ])
+    }
+
+    private static func members(of id: StepID) -> Members {
+        members(of: id.task) + [
+            ("step", .integer(id.number)), ("on", id.guest?.json), ("call", id.call.json), ("text", id.text.json),
+            ("place", id.place?.json),
+        ]
+    }
+
+    private static func members(of result: StepResult) -> Members {
+        members(of: result.id) + [
+            ("outcome", result.outcome.rawValue.json), ("exit", result.exit.map { .integer(Int($0)) }),
+            ("started", result.started.json), ("duration", result.duration.json), ("message", result.message?.json),
+            ("outputTail", result.outputTail.json),
         ]
     }
 

@@ -5,6 +5,7 @@ struct LiveView {
         case booting(since: Double)
         case idle
         case task(TaskID, attempt: Int, since: Double)
+        case step(StepID, since: Double)
         case gone
     }
 
@@ -29,6 +30,7 @@ struct LiveView {
             // Only what is under way is worth a line.
             if let fraction, fraction >= 1 { images.removeLast() }
         case .fleetAdmitted: images = []
+        case .guestDeclared(let guest): set(guest.name, .waiting)
         case .guestQueued(let guest, _): set(guest, .waiting)
         case .guestBooting(let guest, _, _): set(guest, .booting(since: recorded.elapsed))
         case .guestReady(let guest, _): set(guest, .idle)
@@ -37,6 +39,15 @@ struct LiveView {
             if let guest = id.guest { set(guest, .task(id, attempt: attempt, since: recorded.elapsed)) }
         case .taskFinished(let result):
             if let guest = result.id.guest, case .task(let id, _, _) = activities[guest], id == result.id {
+                set(guest, .idle)
+            }
+        case .stepStarted(let step):
+            // What a task's own guest does is the task's business.
+            if let guest = step.guest, case .idle = activities[guest] {
+                set(guest, .step(step, since: recorded.elapsed))
+            }
+        case .stepFinished(let result):
+            if let guest = result.id.guest, case .step(let id, _) = activities[guest], id == result.id {
                 set(guest, .idle)
             }
         case .interrupted: isStopping = true
@@ -63,7 +74,7 @@ struct LiveView {
 
     private func isBusy(_ name: String) -> Bool {
         switch activities[name] {
-        case .booting, .task: true
+        case .booting, .task, .step: true
         case .waiting, .idle, .gone, nil: false
         }
     }
@@ -73,6 +84,9 @@ struct LiveView {
         switch activities[name] {
         case .booting(let since):
             line.add("booting  ", .busy)
+            line.add(elapsedText(now - since), .faint)
+        case .step(let step, let since):
+            line.add(style.safe("\(step.call) \(step.text)") + "  ", .busy)
             line.add(elapsedText(now - since), .faint)
         case .task(let id, let attempt, let since):
             line.add(style.safe(id.label) + "  ", .busy)
@@ -99,7 +113,7 @@ struct LiveView {
         for activity in activities.values {
             switch activity {
             case .booting: counts.booting += 1
-            case .task: counts.running += 1
+            case .task, .step: counts.running += 1
             case .waiting: counts.waiting += 1
             case .idle: counts.idle += 1
             case .gone: break

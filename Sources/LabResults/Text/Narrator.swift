@@ -87,7 +87,8 @@ struct Narrator {
         case .guestBooting(let guest, let backend, let boot):
             return progress(guest, "booting", "\(style.safe(backend)), \(boot.rawValue)")
         case .guestReady(let guest, let seconds): return progress(guest, "ready", "in \(durationText(seconds))")
-        case .taskStarted, .guestEnded, .runFinished: return []
+        case .stepFinished(let step): return told(step)
+        case .taskStarted, .stepStarted, .guestDeclared, .guestEnded, .runFinished: return []
         }
     }
 
@@ -126,6 +127,14 @@ struct Narrator {
         let isCut = result.outputBytes > result.outputTail.utf8.count || output.count > Self.outputLines
         let heading = isCut ? "the end of its output (\(result.outputBytes) bytes)" : "output"
         return [line] + quote(heading, output.suffix(Self.outputLines)) + console(result.consoleTail)
+    }
+
+    private func told(_ step: StepResult) -> [StyledLine] {
+        guard detail == .everything else { return [] }
+        var line = head(step.id.guest ?? "-", step.outcome.isSuccess ? "step" : word(step.outcome), Colour(step.outcome))
+        line.add("\(style.safe(step.id.call)) \(style.safe(step.id.text))")
+        line.add(" (\(durationText(step.duration)))", .faint)
+        return [line]
     }
 
     private func word(_ outcome: Outcome) -> String {

@@ -42,6 +42,9 @@ struct RunTally {
             guestWidth = min(20, description.guests.map { displayWidth(visible($0.name)) }.max() ?? 0)
             declared = description.tasks.count
             for id in description.tasks { rows[place(id.task)].declared += 1 }
+        case .guestDeclared(let guest):
+            guestCount += 1
+            guestWidth = max(guestWidth, min(20, displayWidth(visible(guest.name))))
         case .guestFailed(let guest, let outcome, let message, _):
             fail(Failure(label: guest, outcome: outcome, message: message, output: RunDirectory.consoleLog(guest)))
         case .taskFinished(let result): finish(result)

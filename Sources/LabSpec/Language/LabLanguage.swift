@@ -13,6 +13,16 @@ struct LabDraft: Draft {
     var env: [Named<String>]?
     var matrix: Matrix?
 
+    /// A fleet without tasks of its own, for who brings the tasks in another language.
+    static let fleet = Shape<LabDraft>(
+        id: "fleet", noun: "a fleet", doc: "A fleet of virtual machines.",
+        fields: shape.fields.filter { ["defaults", "images", "networks", "timeouts", "env"].contains($0.name) } + [
+            Field(
+                "guests", \.guests, .named(GuestDraft.group.form(), nullAs: { GuestDraft() }),
+                required: "guests = {vm = {image = \"debian\"}}", "Groups of equal guests by name.")
+        ]
+    ).form()
+
     static let form = shape.form()
     static let shape = Shape<LabDraft>(
         id: "lab", noun: "a lab",

@@ -92,6 +92,7 @@ private struct ExpectDraft: Draft {
     var place = Place()
     var exit: [Int32]?
     var stdout: [Pattern]?
+    var lua: String?
 
     static let shape = Shape<ExpectDraft>(
         id: "expect", noun: "`expect`", doc: "What makes a task pass.",
@@ -100,7 +101,10 @@ private struct ExpectDraft: Draft {
             Field(
                 "stdout", \.stdout, .listOrOne(of: .pattern),
                 "Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends."),
-        ], atLeastOne: ["exit", "stdout"])
+            Field(
+                "lua", \.lua, .filled("Lua"),
+                "A Lua predicate over `exit` and `output`, such as `#output > 10`, that must come out true."),
+        ], atLeastOne: ["exit", "stdout", "lua"])
 }
 
 extension Form where Value == Int32 {
@@ -123,8 +127,10 @@ extension Form where Value == Expectation {
             return pattern.decode(node, decoding).map { Expectation(stdout: [$0]) }
         }
         return .byKind(
-            "an exit status, a regular expression, or a map with `exit` and `stdout`", scalar: word,
-            mapping: ExpectDraft.shape.form().map { Expectation(exit: $0.exit ?? [0], stdout: $0.stdout ?? []) })
+            "an exit status, a regular expression, or a map with `exit`, `stdout` and `lua`", scalar: word,
+            mapping: ExpectDraft.shape.form().map {
+                Expectation(exit: $0.exit ?? [0], stdout: $0.stdout ?? [], predicate: $0.lua)
+            })
     }()
 }
 

@@ -99,9 +99,12 @@ public struct Expectation: Sendable {
     public var exit: [Int32]
     /// Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends.
     public var stdout: [Pattern]
+    /// A Lua expression or chunk over `exit` and `output` that must come out true.
+    public var predicate: String?
 
     /// Exit 0, any output.
-    public init(exit: [Int32] = [0], stdout: [Pattern] = []) {
+    public init(exit: [Int32] = [0], stdout: [Pattern] = [], predicate: String? = nil) {
+        self.predicate = predicate
         self.exit = exit
         self.stdout = stdout
     }

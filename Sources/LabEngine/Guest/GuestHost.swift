@@ -1,0 +1,74 @@
+import Diagnostics
+import HostSystem
+import LabResults
+import LabSpec
+
+/// What every guest of a run is brought up with: the run's records, its networks, and the places for booting.
+struct GuestHost: Sendable {
+    let recorder: RunRecorder
+    let results: RunDirectory
+    let journal: RunJournal
+    let networks: LabNetworks
+
+    /// Starts the machine of guest `number` in a folder of its own, with its console recorded, and runs `body` with it.
+    ///
+    /// `hasExchange` gives guests that know one a disk for copying files. Throws what keeps the machine from starting.
+    func withGuest<Result: Sendable>(
+        _ number: Int, _ guest: RunPlan.PlannedGuest, image: BootableImage, hasExchange: Bool,
+        onLoss: @escaping @Sendable () async -> Void = {}, body: @Sendable (GuestSession) async -> Result
+    ) async throws -> Result {
+        let name = guest.guest.name
+        let log = results.consoleWriter(name, clock: recorder.clock)
+        // What a full disk took from a console log, the run's other files will tell.
+        defer { try? log.close() }
+        log.append([])
+        recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: .cold))
+        // In the run's own folder, which the journal knows.
+        let directory = "\(journal.directory)/\(number)"
+        try FileTree.makeFolder(directory, mode: 0o700)
+        defer {
+            networks.detach(number, from: directory)
+            try? FileTree.remove(directory)
+        }
+        let configuration = try configuration(number, guest, image, hasExchange: hasExchange, in: directory)
+        return try await GuestSession.withGuest(
+            guest, image: image, configuration: configuration, journal: journal, setup: networks.setup(of: number),
+            log: { log.append($0) },
+            onNote: { [recorder] in recorder.emit(.note(level: .warning, message: "\(name): \($0)")) },
+            onLoss: onLoss, body: body)
+    }
+
+    private func configuration(
+        _ number: Int, _ guest: RunPlan.PlannedGuest, _ image: BootableImage, hasExchange: Bool, in directory: String
+    ) throws -> MachineConfiguration {
+        var exchange: String?
+        if image.console.announces, hasExchange {
+            let path = directory + "/exchange"
+            try ExchangeDisk.make(at: path)
+            exchange = path
+        }
+        let name = guest.guest.name
+        let words = [image.cmdline, "vmlab.guest=\(name)", guest.group.cmdline ?? ""].filter { !$0.isEmpty }
+        return MachineConfiguration(
+            name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, nested: guest.group.nested,
+            disks: guest.group.disks, exchangeDisk: exchange,
+            networks: try networks.attachments(of: number, in: directory), cmdline: words.joined(separator: " "),
+            directory: directory)
+    }
+}
+
+/// One of the places for booting guests, given back once however often it is released.
+final class BootPlace: Sendable {
+    private let gate: Admission
+    private let released = Completion<Bool>()
+
+    /// Waits for a place; nil when the task is cancelled first.
+    init?(in gate: Admission) async {
+        guard await gate.acquire(ByteCount(0)) else { return nil }
+        self.gate = gate
+    }
+
+    func release() {
+        if released.fulfil(true) { gate.release(ByteCount(0)) }
+    }
+}

@@ -1,0 +1,71 @@
+import GuestConsole
+import HostSystem
+import LabSpec
+
+/// A command whose input a script types, and whose output it waits on: a login, a menu, a debugger.
+public final class Interaction: Sendable {
+    private let guest: LiveGuest
+    private let transcript = Transcript()
+    private let command: Task<CommandResult, any Error>
+
+    /// Starts a command on a guest; it ends by itself, at its timeout, or when this is let go of.
+    public init(_ command: GuestCommand, on guest: LiveGuest, timeout: Duration? = nil) {
+        var command = command
+        command.takesInput = true
+        self.guest = guest
+        self.command = Task { [command, transcript] in
+            defer { transcript.end() }
+            return try await guest.run(command, timeout: timeout) { transcript.append($0) }
+        }
+    }
+
+    deinit { command.cancel() }
+
+    /// Types bytes; nothing happens when the command has ended.
+    public func send(_ keys: [UInt8]) { guest.type(keys) }
+
+    /// Waits for the pattern in what the command prints, behind what was met before.
+    ///
+    /// Throws `GuestTimeout` with what was printed instead; what ended the command, if it ended before.
+    public func expect(_ pattern: Pattern, timeout: Duration? = nil) async throws -> PatternMatch {
+        let patience = timeout ?? guest.limits.timeouts.task
+        do {
+            if let match = try await transcript.expect(pattern, deadline: guest.limits.deadline(in: patience)) {
+                return match
+            }
+        } catch is DeadlineExceeded {
+            throw GuestTimeout(
+                what: "the command did not print /\(pattern.text)/, only \(excerpt)",
+                limit: patience * guest.limits.factor)
+        }
+        let result = try await command.value
+        throw InteractionEnded(pattern: pattern.text, exit: result.exit, said: excerpt)
+    }
+
+    /// Waits for the command's end. Throws as `LiveGuest.run`.
+    public func finish() async throws -> CommandResult {
+        try await withTaskCancellationHandler {
+            try await command.value
+        } onCancel: {
+            command.cancel()
+        }
+    }
+
+    /// What the command printed and nobody has waited for, its end.
+    private var excerpt: String { String(transcript.rest.suffix(200)).debugDescription }
+}
+
+/// A command ended without printing what was waited for.
+public struct InteractionEnded: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The pattern.
+    public var pattern: String
+    /// The command's exit status.
+    public var exit: Int32
+    /// What it printed since the last match, quoted.
+    public var said: String
+
+    /// All in a sentence.
+    public var description: String {
+        "the command ended (status \(exit)) and did not print /\(pattern)/, only \(said)"
+    }
+}

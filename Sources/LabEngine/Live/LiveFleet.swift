@@ -1,0 +1,233 @@
+import Diagnostics
+import HostSystem
+import LabResults
+import LabSpec
+import Synchronization
+
+/// Guests that are booted as a script asks for them. All of them are gone when `run` returns, however it does.
+public final class LiveFleet: Sendable {
+    /// What a fleet has to boot with.
+    public struct Means: Sendable {
+        /// Memory that all guests together may take.
+        public var memory: ByteCount
+        /// How many guests may run at a time.
+        public var seats: Int
+        /// How many guests may boot at the same time.
+        public var boots: Int
+        /// Plans a lab whose guests are to be booted. Throws a `DiagnosticList`.
+        public var plan: @Sendable (Lab) throws -> RunPlan
+        /// Gets the images of a lab.
+        public var images: @Sendable (Lab) async throws -> [String: BootableImage]
+
+        /// Means as given.
+        public init(
+            memory: ByteCount, seats: Int, boots: Int, plan: @escaping @Sendable (Lab) throws -> RunPlan,
+            images: @escaping @Sendable (Lab) async throws -> [String: BootableImage]
+        ) {
+            self.memory = memory
+            self.seats = seats
+            self.boots = boots
+            self.plan = plan
+            self.images = images
+        }
+    }
+
+    private struct Request: Sendable {
+        let number: Int
+        let guest: RunPlan.PlannedGuest
+        let image: BootableImage
+        let ready = Completion<Result<LiveGuest, any Error>>()
+        /// Set when nobody wants the guest any more.
+        let isUnwanted = Completion<Bool>()
+    }
+
+    private struct State {
+        var names: Set<String> = []
+        var guests: [LiveGuest] = []
+    }
+
+    private let means: Means
+    private let limits: LiveLimits
+    private let host: GuestHost
+    private let admission: Admission
+    private let boots: Admission
+    private let requests: AsyncStream<Request>
+    private let requesting: AsyncStream<Request>.Continuation
+    private let state = Mutex(State())
+
+    /// A fleet without guests. Their machines and folders are written down in `journal`, which the caller ends afterwards.
+    public init(
+        means: Means, limits: LiveLimits, recorder: RunRecorder, results: RunDirectory, journal: RunJournal
+    ) {
+        self.means = means
+        self.limits = limits
+        host = GuestHost(
+            recorder: recorder, results: results, journal: journal,
+            networks: LabNetworks(in: journal.directory))
+        admission = Admission(memory: means.memory, seats: means.seats)
+        boots = Admission(memory: ByteCount(.max), seats: max(means.boots, 1))
+        (requests, requesting) = AsyncStream.makeStream()
+    }
+
+    /// Runs `body`, in which guests may be booted, and ends all guests that are left. One call only.
+    public func run<Result: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        defer { host.networks.close() }
+        return try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask {
+                await withDiscardingTaskGroup { guests in
+                    for await request in self.requests { guests.addTask { await self.live(request) } }
+                    guests.cancelAll()
+                }
+                return nil
+            }
+            group.addTask {
+                defer { self.requesting.finish() }
+                return try await body()
+            }
+            var result: Result?
+            while let next = try await group.next() { result = result ?? next }
+            guard let result else { throw CancellationError() }
+            return result
+        }
+    }
+
+    /// The running guests, in the order of their boots.
+    public var guests: [LiveGuest] { state.withLock { $0.guests } }
+
+    /// A name like `debian-2` that no guest has had.
+    public func freeName(_ stem: String) -> String {
+        state.withLock { state in
+            for number in 1... where !state.names.contains("\(stem)-\(number)") { return "\(stem)-\(number)" }
+            return stem
+        }
+    }
+
+    /// Makes a network, unless there is one of this name. Throws a `Diagnostic`.
+    public func addNetwork(_ network: NetworkSpec) throws {
+        if host.networks.network(network.name) == nil { try host.networks.add(network) }
+    }
+
+    /// Boots the guests of a lab, all at once, and returns them in its order when all are ready.
+    ///
+    /// Throws a `DiagnosticList` when they cannot be, a `GuestLoss` when one of them does not come up: the others are ended
+    /// then.
+    public func boot(_ lab: Lab) async throws -> [LiveGuest] {
+        let plan = try means.plan(lab)
+        let names = plan.guests.map(\.guest.name)
+        try state.withLock { state in
+            if let twice = names.first(where: state.names.contains) {
+                throw Diagnostic(
+                    .specification, "there was a guest \(twice) before", remedy: "give each guest a name of its own")
+            }
+            state.names.formUnion(names)
+        }
+        let images = try await means.images(lab)
+        for network in lab.networks { try addNetwork(network) }
+        let first = host.networks.add(plan.guests)
+        let requests = try plan.guests.enumerated().map { offset, guest in
+            guard let image = images[guest.group.image] else {
+                throw Diagnostic(.specification, "image \(guest.group.image) is not there")
+            }
+            return Request(number: first + offset, guest: guest, image: image)
+        }
+        for request in requests { requesting.yield(request) }
+        do {
+            var guests: [LiveGuest] = []
+            for request in requests { guests.append(try await request.ready.wait().get()) }
+            return guests
+        } catch {
+            for request in requests { request.isUnwanted.fulfil(true) }
+            throw error
+        }
+    }
+
+    // MARK: One guest's life
+
+    private func live(_ request: Request) async {
+        let guest = request.guest
+        let name = guest.guest.name
+        let recorder = host.recorder
+        recorder.emit(.guestDeclared(guest.description))
+        if !admission.wouldAdmit(guest.cost) {
+            recorder.emit(.guestQueued(guest: name, reason: "waits for room (\(guest.cost))"))
+        }
+        let limit = limits.timeouts.boot * limits.factor
+        guard (try? await withDeadline(.now + limit) { await self.admission.acquire(guest.cost) }) == true else {
+            return fail(
+                request,
+                GuestLoss(
+                    outcome: .error,
+                    message:
+                        "\(name) needs \(guest.cost), and other guests did not leave so much within \(inWords(limit))",
+                    consoleTail: []))
+        }
+        defer { admission.release(guest.cost) }
+        guard let place = await BootPlace(in: boots) else { return fail(request, CancellationError()) }
+        defer { place.release() }
+        do {
+            let started = ContinuousClock.now
+            try await host.withGuest(request.number, guest, image: request.image, hasExchange: true) { session in
+                await self.live(request, in: session, since: started, place)
+            }
+        } catch {
+            fail(request, error)
+        }
+    }
+
+    private func live(
+        _ request: Request, in session: GuestSession, since started: ContinuousClock.Instant, _ place: BootPlace
+    ) async {
+        let name = request.guest.guest.name
+        do {
+            try await session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
+        } catch {
+            return fail(request, error)
+        }
+        place.release()
+        host.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
+        let guest = LiveGuest(session, number: request.number, networks: host.networks, limits: limits)
+        state.withLock { $0.guests.append(guest) }
+        request.ready.fulfil(.success(guest))
+        let reason = await end(of: guest, request)
+        state.withLock { $0.guests.removeAll { $0 === guest } }
+        session.commands.close()
+        await session.machine.end()
+        host.recorder.emit(.guestEnded(guest: name, orderly: reason.isOrderly, reason: reason.text))
+        session.loss.fulfil(GuestLoss(outcome: .error, message: reason.text, consoleTail: []))
+        guest.ended.fulfil(true)
+    }
+
+    /// Waits until the script is done with the guest, the guest is lost, or all is over.
+    private func end(of guest: LiveGuest, _ request: Request) async -> (isOrderly: Bool, text: String) {
+        let loss = try? await withThrowingTaskGroup(of: GuestLoss?.self) { group in
+            group.addTask { try await guest.session.loss.wait() }
+            group.addTask {
+                _ = try await request.isUnwanted.wait()
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+        if let wanted = guest.wantedEnd.current { return (true, wanted) }
+        guard let loss else { return (true, Task.isCancelled ? "the script is done" : "a guest beside it failed") }
+        return (false, loss.message)
+    }
+
+    private func fail(_ request: Request, _ error: any Error) {
+        let name = request.guest.guest.name
+        if error is CancellationError || Task.isCancelled {
+            host.recorder.emit(.guestEnded(guest: name, orderly: true, reason: "interrupted"))
+            request.ready.fulfil(.failure(CancellationError()))
+            return
+        }
+        let loss =
+            error as? GuestLoss
+            ?? GuestLoss(
+                outcome: .error, message: sentence(of: error), consoleTail: (error as? Diagnostic)?.notes ?? [])
+        host.recorder.emit(
+            .guestFailed(guest: name, outcome: loss.outcome, message: loss.message, consoleTail: loss.consoleTail))
+        request.ready.fulfil(.failure(loss))
+    }
+}

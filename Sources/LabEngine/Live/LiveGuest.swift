@@ -1,0 +1,254 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabResults
+import LabSpec
+import Synchronization
+
+/// A running guest as a script drives it: any task may ask anything of it at any time, and it does one thing after the
+/// other. Every operation has a deadline, and ends early with a `GuestLoss` when the guest is lost.
+public final class LiveGuest: Sendable {
+    /// The guest, its group, its image's system, its memory.
+    public let planned: RunPlan.PlannedGuest
+    /// How long things may take.
+    public let limits: LiveLimits
+    let session: GuestSession
+    let number: Int
+    private let networks: LabNetworks
+    /// The names in the guest's `/etc/hosts`.
+    private let knownHosts: Mutex<[String]>
+    /// One operation at a time.
+    private let turn = Admission(memory: ByteCount(.max), seats: 1)
+    /// Whether the turn is its task's, between `enter` and `leave`.
+    private let isEntered = Mutex(false)
+    /// A command was left behind when its waiter was cancelled: it must be ended before the next.
+    private let isLittered = Mutex(false)
+    /// Set when the script is done with the guest, with the reason that is told.
+    let wantedEnd = Completion<String>()
+    /// Set when the guest's machine is gone.
+    let ended = Completion<Bool>()
+
+    /// How long an interrupted command may take to go.
+    private static let grace = Duration.seconds(10)
+
+    init(_ session: GuestSession, number: Int, networks: LabNetworks, limits: LiveLimits) {
+        self.session = session
+        planned = session.guest
+        self.number = number
+        self.networks = networks
+        self.limits = limits
+        knownHosts = Mutex(networks.hosts(of: number))
+    }
+
+    /// Its name.
+    public var name: String { planned.guest.name }
+
+    /// What the guest's kernel console said last, as text.
+    public var consoleTail: [String] { session.consoleTail }
+
+    /// Its address on a network that it has joined.
+    public func address(on network: String) -> String? { networks.address(of: number, on: network) }
+
+    // MARK: Commands
+
+    /// Runs a command. Another exit status than 0 is a result.
+    ///
+    /// Throws `GuestTimeout` when it does not end in time, with the guest back at its prompt if it can be brought back;
+    /// `GuestLoss`; a `ConsoleError` for a command that no shell can be given; `CancellationError`.
+    public func run(
+        _ command: GuestCommand, timeout: Duration? = nil, output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
+    ) async throws -> CommandResult {
+        let patience = timeout ?? limits.timeouts.task
+        return try await operate(patience, "the command") { [session] deadline in
+            try await session.commands.run(
+                command, deadline: deadline, silence: self.limits.silence, output: output)
+        }
+    }
+
+    /// Types to the command that runs.
+    func type(_ keys: [UInt8]) { session.commands.type(keys) }
+
+    /// Waits until the pattern has been said on the kernel console, since the guest came up or since the last such wait.
+    ///
+    /// Throws `GuestTimeout`, `GuestLoss`, `CancellationError`.
+    public func waitForConsole(_ pattern: Pattern, timeout: Duration? = nil) async throws -> PatternMatch {
+        let patience = timeout ?? limits.timeouts.task
+        do {
+            return try await session.whileAlive { [session, limits] in
+                guard let match = try await session.said.expect(pattern, deadline: limits.deadline(in: patience)) else {
+                    throw session.lose("the console ended")
+                }
+                return match
+            }
+        } catch is DeadlineExceeded {
+            throw GuestTimeout(what: "the console did not say /\(pattern.text)/", limit: patience * limits.factor)
+        }
+    }
+
+    // MARK: Files
+
+    /// Copies a host file or folder into the guest. Throws a `Diagnostic` that names both, and as `run`.
+    public func put(_ copy: FileCopy, timeout: Duration? = nil) async throws {
+        try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
+            try await session.files.put(copy, deadline: deadline)
+        }
+    }
+
+    /// Copies a guest file or folder into a host folder, and returns its name there. Throws a `Diagnostic`, of category
+    /// `guest` when there is no such file, and as `run`.
+    public func get(_ path: String, into folder: String, timeout: Duration? = nil) async throws -> String {
+        try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
+            try FileTree.makeFolder(folder)
+            return try await session.files.get(path, into: folder, deadline: deadline)
+        }
+    }
+
+    // MARK: The machine
+
+    /// Resets the guest and waits until it is ready again. Throws `GuestLoss` when it does not come back.
+    public func reboot(timeout: Duration? = nil) async throws {
+        let patience = timeout ?? limits.timeouts.boot
+        try await hold { [session, limits] in try await session.reboot(deadline: limits.deadline(in: patience)) }
+        knownHosts.withLock { $0 = networks.hosts(of: number) }
+    }
+
+    /// Lets the guest shut itself down and waits until its machine is gone. Throws `GuestTimeout` when it does not.
+    public func powerOff(timeout: Duration? = nil) async throws {
+        let patience = timeout ?? limits.timeouts.boot
+        wantedEnd.fulfil("powered off")
+        do {
+            try await hold { [session] in try await session.powerOff(deadline: self.limits.deadline(in: patience)) }
+        } catch is GuestLoss {
+            // That is its end.
+        } catch ConsoleError.deadline {
+            throw GuestTimeout(what: "the guest did not power itself off", limit: patience * limits.factor)
+        }
+        _ = try await ended.wait()
+    }
+
+    /// Ends the guest's machine at once and waits until it is gone.
+    public func kill() async throws {
+        wantedEnd.fulfil("ended by the script")
+        session.loss.fulfil(GuestLoss(outcome: .error, message: "the script ended the guest", consoleTail: []))
+        _ = try await ended.wait()
+    }
+
+    /// Stops the guest's processors. Throws what the machine says.
+    public func pause() async throws { try await session.machine.pause() }
+
+    /// Lets the guest's processors run again. Throws what the machine says.
+    public func resume() async throws { try await session.machine.resume() }
+
+    // MARK: One thing after the other
+
+    /// Waits for the guest's attention and keeps it until `leave`. In a cancelled task it may be without: what follows ends
+    /// by itself then.
+    func enter() async {
+        isEntered.withLock { $0 = false }; if await turn.acquire(ByteCount(0)) { isEntered.withLock { $0 = true } }
+    }
+
+    /// Gives back what `enter` took.
+    func leave() {
+        let was = isEntered.withLock { entered in
+            defer { entered = false }
+            return entered
+        }
+        if was { turn.release(ByteCount(0)) }
+    }
+
+    /// Waits for the guest's attention, and runs `body` for as long as it lives.
+    private func hold<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        if let loss = session.loss.current { throw loss }
+        guard await turn.acquire(ByteCount(0)) else { throw CancellationError() }
+        defer { turn.release(ByteCount(0)) }
+        if let loss = session.loss.current { throw loss }
+        return try await body()
+    }
+
+    private func operate<Result: Sendable>(
+        _ patience: Duration, _ what: String,
+        _ body: @escaping @Sendable (ContinuousClock.Instant) async throws -> Result
+    ) async throws -> Result {
+        try await hold { [self] in
+            try await tidy()
+            do {
+                return try await session.whileAlive { try await body(self.limits.deadline(in: patience)) }
+            } catch ConsoleError.deadline {
+                await comeBack()
+                throw GuestTimeout(what: "\(what) did not end", limit: patience * limits.factor)
+            } catch ConsoleError.silence {
+                await comeBack()
+                throw GuestTimeout(what: "\(what) printed nothing", limit: limits.silence ?? .zero)
+            } catch ConsoleError.greetedAgain {
+                // The guest is there again: what comes after can have it.
+                try await session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
+                throw ConsoleError.greetedAgain
+            } catch  where Task.isCancelled {
+                isLittered.withLock { $0 = true }
+                throw CancellationError()
+            }
+        }
+    }
+
+    /// Brings the guest back to its prompt; one that does not come is lost.
+    private func comeBack() async {
+        guard session.loss.current == nil, !Task.isCancelled else { return }
+        let isBack = try? await session.whileAlive { [session] in await session.commands.interrupt(grace: Self.grace) }
+        if isBack != true, !Task.isCancelled {
+            session.lose("the guest did not come back after its command was ended", isStubborn: true)
+        }
+    }
+
+    /// Before an operation: ends what a cancelled one left, and tells the guest of peers that have come meanwhile.
+    private func tidy() async throws {
+        if isLittered.withLock({ $0 }) {
+            await comeBack()
+            isLittered.withLock { $0 = false }
+            if let loss = session.loss.current { throw loss }
+        }
+        let hosts = networks.hosts(of: number)
+        let news = hosts.filter { host in !knownHosts.withLock { $0.contains(host) } }
+        guard !news.isEmpty else { return }
+        let script = LabNetworks.naming(news).joined(separator: "\n")
+        _ = try await session.whileAlive { [session, limits] in
+            try await session.commands.plumb(GuestCommand(script), deadline: limits.deadline(in: limits.timeouts.task))
+        }
+        knownHosts.withLock { $0 = hosts }
+    }
+}
+
+/// How long a script's operations may take.
+public struct LiveLimits: Sendable {
+    /// The lab's timeouts; `task` is that of an operation which has none of its own.
+    public var timeouts: Timeouts
+    /// What multiplies each of them.
+    public var factor: Double
+    /// When everything must be over.
+    public var end: ContinuousClock.Instant?
+
+    /// Limits as given.
+    public init(timeouts: Timeouts = Timeouts(), factor: Double = 1, end: ContinuousClock.Instant? = nil) {
+        self.timeouts = timeouts
+        self.factor = factor
+        self.end = end
+    }
+
+    /// The moment this much time from now, or the end of all.
+    public func deadline(in time: Duration) -> ContinuousClock.Instant {
+        let deadline = ContinuousClock.now + time * factor
+        return end.map { min($0, deadline) } ?? deadline
+    }
+
+    var silence: Duration? { timeouts.silence.map { $0 * factor } }
+}
+
+/// Something in a guest took too long; the guest can still be used.
+public struct GuestTimeout: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What did not happen, a sentence without its end.
+    public var what: String
+    /// The limit.
+    public var limit: Duration
+
+    /// Both in a sentence.
+    public var description: String { "\(what) within \(inWords(limit))" }
+}

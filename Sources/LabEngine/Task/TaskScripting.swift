@@ -1,0 +1,55 @@
+import LabResults
+import LabSpec
+
+/// Runs tasks that are written in another language than their guest's shell: the engine itself knows none.
+public protocol TaskScripting: Sendable {
+    /// Runs a task's script to its end. Throws a `ScriptFailure` for its verdict, or what ended it.
+    func run(_ script: LuaSource, in task: ScriptTask) async throws
+
+    /// Whether a command's exit status and output are what a predicate wants: nil when they are, else why not. Throws when
+    /// the predicate itself fails.
+    func judge(_ predicate: String, exit: Int32, output: [UInt8], in task: ScriptTask) async throws -> String?
+}
+
+/// What a script of a lab's task has to work with.
+public struct ScriptTask: Sendable {
+    /// The lab.
+    public let lab: Lab
+    /// The task on its guest.
+    public let id: TaskID
+    /// The guest it runs on.
+    public let guest: LiveGuest
+    /// The task's environment.
+    public let environment: [EnvironmentVariable]
+    /// Where steps are told.
+    public let recorder: RunRecorder
+    /// What the script prints.
+    public let output: OutputWriter
+    /// Where collected files go, absolute.
+    public let artifacts: String
+    /// When the task's time is up.
+    public let deadline: ContinuousClock.Instant
+    let board: GuestBoard
+
+    /// Another guest of the lab, once it is ready. Throws when there is none of this name, or it does not come.
+    public func guest(_ name: String) async throws -> LiveGuest {
+        try await board.guest(name, deadline: min(deadline, guest.limits.deadline(in: guest.limits.timeouts.boot)))
+    }
+}
+
+/// How a script failed, as its task's verdict.
+public struct ScriptFailure: Error, Sendable, Hashable {
+    /// What becomes of the task.
+    public var outcome: Outcome
+    /// Why, one line.
+    public var message: String
+    /// The last console lines of the guest to blame.
+    public var consoleTail: [String]
+
+    /// A failure as given.
+    public init(outcome: Outcome, message: String, consoleTail: [String] = []) {
+        self.outcome = outcome
+        self.message = message
+        self.consoleTail = consoleTail
+    }
+}
