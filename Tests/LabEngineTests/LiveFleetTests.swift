@@ -1,0 +1,188 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabResults
+import LabSpec
+import LabTestSupport
+import Synchronization
+import Testing
+
+@testable import LabEngine
+
+/// A fleet of shells, and what became of it.
+private struct TestFleet {
+    let fleet: LiveFleet
+    let sink: RecordingSink
+    let backend: ShellBackend
+    let folder: String
+
+    /// Boots guests of one group.
+    func boot(_ group: GuestGroup, networks: [NetworkSpec] = []) async throws -> [LiveGuest] {
+        var lab = TestLab(groups: [group], backend: backend).lab
+        lab.networks = networks
+        return try await fleet.boot(lab)
+    }
+
+    /// Runs `body` with a fleet; nothing may be left of it afterwards.
+    static func with<Result: Sendable>(
+        _ timeouts: Timeouts = Timeouts(boot: .seconds(20), task: .seconds(20)), memory: ByteCount = .gibibytes(100),
+        _ body: @escaping @Sendable (TestFleet) async throws -> Result
+    ) async throws -> Result {
+        try await withTemporaryFolder { folder in
+            let sink = RecordingSink()
+            let journal = try RunJournal.begin(
+                lab: "test", results: nil,
+                in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
+            defer { journal.end() }
+            let backend = ShellBackend()
+            let means = LiveFleet.Means(
+                memory: memory, seats: 100, boots: 4,
+                plan: { lab in
+                    var test = TestLab(groups: lab.groups, backend: backend)
+                    test.networks = lab.networks
+                    return try test.plan()
+                },
+                images: { _ in ["debian": TestLab().image] })
+            let fleet = LiveFleet(
+                means: means, limits: LiveLimits(timeouts: timeouts), recorder: RunRecorder(sinks: [sink]),
+                results: try RunDirectory.create(lab: "test", out: folder + "/results"), journal: journal)
+            let test = TestFleet(fleet: fleet, sink: sink, backend: backend, folder: folder)
+            defer { #expect(backend.census.live == 0, "machines are left") }
+            return try await fleet.run { try await body(test) }
+        }
+    }
+}
+
+extension LiveGuest {
+    /// A command's output and status.
+    fileprivate func say(_ script: String, timeout: Duration? = nil) async throws -> (String, Int32) {
+        let output = Mutex<[UInt8]>([])
+        let result = try await run(GuestCommand(script), timeout: timeout) { bytes in output.withLock { $0 += bytes } }
+        return (output.withLock { String(decoding: $0, as: UTF8.self) }, result.exit)
+    }
+}
+
+@Suite("Guests on demand") struct LiveFleetTests {
+    @Test("guests boot when they are asked for, run commands, and are gone with the fleet")
+    func commands() async throws {
+        try await TestFleet.with { test in
+            let guests = try await test.boot(group("g", count: 2))
+            #expect(guests.map(\.name) == ["g-1", "g-2"])
+            #expect(try await guests[0].say("echo one; exit 3") == ("one\n", 3))
+            #expect(try await guests[1].say("echo two") == ("two\n", 0))
+            let later = try await test.boot(group("late"))
+            #expect(try await later[0].say("echo three") == ("three\n", 0))
+            #expect(test.fleet.guests.map(\.name) == ["g-1", "g-2", "late"])
+        }
+    }
+
+    @Test("a name is used once")
+    func names() async throws {
+        try await TestFleet.with { test in
+            _ = try await test.boot(group("g"))
+            let error = await #expect(throws: Diagnostic.self) { try await test.boot(group("g")) }
+            #expect(error?.message == "there was a guest g before")
+            #expect(test.fleet.freeName("h") == "h-1")
+        }
+    }
+
+    @Test("several tasks may ask one guest: it does one thing after the other")
+    func turns() async throws {
+        try await TestFleet.with { test in
+            let guest = try await test.boot(group("g"))[0]
+            let answers = try await withThrowingTaskGroup(of: (String, Int32).self) { group in
+                for number in 1...8 { group.addTask { try await guest.say("echo \(number); exit \(number)") } }
+                return try await group.reduce(into: [:]) { $0[$1.1] = $1.0 }
+            }
+            #expect(answers == Dictionary(uniqueKeysWithValues: (1...8).map { (Int32($0), "\($0)\n") }))
+        }
+    }
+
+    @Test("a command that takes too long is ended, and the guest goes on")
+    func timeout() async throws {
+        try await TestFleet.with { test in
+            let guest = try await test.boot(group("g"))[0]
+            let error = await #expect(throws: GuestTimeout.self) {
+                try await guest.say("sleep 1000", timeout: .milliseconds(300))
+            }
+            #expect(error?.description == "the command did not end within 0.3s")
+            #expect(try await guest.say("echo on").0 == "on\n")
+        }
+    }
+
+    @Test("a command whose waiter is cancelled is ended before the next one")
+    func cancelled() async throws {
+        try await TestFleet.with { test in
+            let guest = try await test.boot(group("g"))[0]
+            let started = Completion<Bool>()
+            let waiter = Task {
+                try await guest.run(GuestCommand("echo begun; sleep 1000")) { _ in started.fulfil(true) }
+            }
+            _ = try await started.wait()
+            waiter.cancel()
+            await #expect(throws: CancellationError.self) { try await waiter.value }
+            #expect(try await guest.say("echo on").0 == "on\n")
+        }
+    }
+
+    @Test("a guest that dies ends what runs on it, and says so afterwards")
+    func death() async throws {
+        try await TestFleet.with { test in
+            let guest = try await test.boot(group("g"))[0]
+            let machine = try await test.backend.machine("g")
+            async let answer = guest.say("sleep 1000")
+            machine.die()
+            do {
+                _ = try await answer
+                Issue.record("a dead guest answered")
+            } catch let loss as GuestLoss {
+                #expect(loss.outcome == .error)
+            }
+            await #expect(throws: GuestLoss.self) { try await guest.say("echo") }
+            try await test.sink.wait { if case .guestEnded("g", false, _) = $0 { true } else { false } }
+        }
+    }
+
+    @Test("the script ends a guest: its machine is gone when that returns, and its name stays its own")
+    func kill() async throws {
+        try await TestFleet.with { test in
+            let guests = try await test.boot(group("g", count: 2))
+            try await guests[0].kill()
+            #expect(test.backend.census.live == 1)
+            #expect(test.fleet.guests.map(\.name) == ["g-2"])
+            await #expect(throws: GuestLoss.self) { try await guests[0].say("echo") }
+            try await test.sink.wait { if case .guestEnded("g-1", true, _) = $0 { true } else { false } }
+        }
+    }
+
+    @Test("a guest that does not fit waits for one that leaves")
+    func room() async throws {
+        try await TestFleet.with(memory: .mebibytes(150)) { test in
+            let first = try await test.boot(group("first"))[0]
+            async let second = test.boot(group("second"))
+            try await test.sink.wait { if case .guestQueued("second", _) = $0 { true } else { false } }
+            try await first.kill()
+            #expect(try await second[0].say("echo here").0 == "here\n")
+        }
+    }
+
+    @Test("a command whose input is typed: each match begins behind the one before")
+    func interaction() async throws {
+        try await TestFleet.with { test in
+            let guest = try await test.boot(group("g"))[0]
+            let talk = Interaction(
+                GuestCommand("printf 'name? '; read n; echo hello $n; printf 'name? '; read n; echo bye $n; exit 4"),
+                on: guest)
+            _ = try await talk.expect(Pattern(#"name\? "#))
+            talk.send(Array("ada\n".utf8))
+            let greeting = try await talk.expect(Pattern(#"hello (\w+)"#))
+            #expect(greeting.captures == ["ada"])
+            _ = try await talk.expect(Pattern(#"name\? "#))
+            talk.send(Array("bob\n".utf8))
+            #expect(try await talk.finish().exit == 4)
+            let error = await #expect(throws: InteractionEnded.self) { try await talk.expect(Pattern("never")) }
+            #expect(error?.said.contains("bye bob") == true)
+            #expect(try await guest.say("echo after").0 == "after\n")
+        }
+    }
+}
