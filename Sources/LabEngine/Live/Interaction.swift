@@ -1,11 +1,23 @@
 import GuestConsole
 import HostSystem
 import LabSpec
+import Synchronization
 
 /// A command whose input a script types, and whose output it waits on: a login, a menu, a debugger.
 public final class Interaction: Sendable {
     private let guest: LiveGuest
     private let transcript = Transcript()
+    private let log = Log()
+
+    /// All that was printed.
+    private final class Log: Sendable {
+        /// How much of it is kept.
+        private static let limit = 64 << 20
+        private let bytes = Mutex<[UInt8]>([])
+
+        func append(_ new: ArraySlice<UInt8>) { bytes.withLock { $0 += new.prefix(Self.limit - $0.count) } }
+        var all: [UInt8] { bytes.withLock { $0 } }
+    }
     private let command: Task<CommandResult, any Error>
 
     /// Starts a command on a guest; it ends by itself, at its timeout, or when this is let go of.
@@ -13,9 +25,13 @@ public final class Interaction: Sendable {
         var command = command
         command.takesInput = true
         self.guest = guest
+        let keep: @Sendable (ArraySlice<UInt8>) -> Void = { [transcript, log] bytes in
+            transcript.append(bytes)
+            log.append(bytes)
+        }
         self.command = Task { [command, transcript] in
             defer { transcript.end() }
-            return try await guest.run(command, timeout: timeout) { transcript.append($0) }
+            return try await guest.run(command, timeout: timeout, output: keep)
         }
     }
 
@@ -50,6 +66,9 @@ public final class Interaction: Sendable {
             command.cancel()
         }
     }
+
+    /// What the command has printed so far, at most 64 MiB.
+    public var output: [UInt8] { log.all }
 
     /// What the command printed and nobody has waited for, its end.
     private var excerpt: String { String(transcript.rest.suffix(200)).debugDescription }

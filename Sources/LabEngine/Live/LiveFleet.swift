@@ -187,7 +187,7 @@ public final class LiveFleet: Sendable {
         }
         place.release()
         host.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
-        let guest = LiveGuest(session, number: request.number, networks: host.networks, limits: limits)
+        let guest = LiveGuest(session, number: request.number, host: host, limits: limits)
         state.withLock { $0.guests.append(guest) }
         request.ready.fulfil(.success(guest))
         let reason = await end(of: guest, request)

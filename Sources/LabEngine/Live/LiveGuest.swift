@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 import GuestConsole
 import HostSystem
 import LabResults
@@ -15,6 +16,8 @@ public final class LiveGuest: Sendable {
     let session: GuestSession
     let number: Int
     private let networks: LabNetworks
+    /// The run's folder for temporary files.
+    private let directory: String
     /// The names in the guest's `/etc/hosts`.
     private let knownHosts: Mutex<[String]>
     /// One operation at a time.
@@ -31,7 +34,9 @@ public final class LiveGuest: Sendable {
     /// How long an interrupted command may take to go.
     private static let grace = Duration.seconds(10)
 
-    init(_ session: GuestSession, number: Int, networks: LabNetworks, limits: LiveLimits) {
+    init(_ session: GuestSession, number: Int, host: GuestHost, limits: LiveLimits) {
+        let networks = host.networks
+        directory = host.journal.directory
         self.session = session
         planned = session.guest
         self.number = number
@@ -101,6 +106,36 @@ public final class LiveGuest: Sendable {
             try FileTree.makeFolder(folder)
             return try await session.files.get(path, into: folder, deadline: deadline)
         }
+    }
+
+    /// A guest file's content. Throws as `get`; a `Diagnostic` for a folder, and for a file beyond `limit` bytes.
+    public func read(_ path: String, limit: Int, timeout: Duration? = nil) async throws -> [UInt8] {
+        try await withTemporaryFolder { folder in
+            let name = try await get(path, into: folder, timeout: timeout)
+            let bytes = try SmallFile.bytes("\(folder)/\(name)", limit: limit + 1)
+            guard bytes.count <= limit else {
+                throw Diagnostic(
+                    .guest, "\(path) has more than \(ByteCount(UInt64(limit)))", remedy: "collect it as a file instead")
+            }
+            return bytes
+        }
+    }
+
+    /// Makes a guest file with this content. Throws as `put`.
+    public func write(_ bytes: [UInt8], to path: String, timeout: Duration? = nil) async throws {
+        try await withTemporaryFolder { folder in
+            let file = "\(folder)/content"
+            let descriptor = try OwnedDescriptor.open(file, O_WRONLY | O_CREAT | O_EXCL)
+            try writeAll(descriptor.number, bytes[...])
+            try await put(FileCopy(host: file, guest: path), timeout: timeout)
+        }
+    }
+
+    private func withTemporaryFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+        let folder = "\(directory)/copy-\(UInt64.random(in: .min ... .max))"
+        try FileTree.makeFolder(folder, mode: 0o700)
+        defer { try? FileTree.remove(folder) }
+        return try await body(folder)
     }
 
     // MARK: The machine

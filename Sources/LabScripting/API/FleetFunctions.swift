@@ -1,0 +1,122 @@
+import Diagnostics
+import LabEngine
+import LabSpec
+import LuaRuntime
+import YAMLTree
+
+/// What boots guests.
+struct FleetFunctions {
+    let world: ScriptWorld
+    let catalog: Set<String>
+
+    var all: [LuaNative] { [boot, fleet, network] }
+
+    private var boot: LuaNative {
+        LuaNative(
+            "boot", "Boots a guest, or with `count` as many, all at once, and waits until they are ready.",
+            parameters: [
+                LuaParameter(
+                    "guest", "table",
+                    "As a group under `guests:` of a lab file: `image`, `memory`, `cpus`, `count`, `disks`, `networks`, "
+                        + "`backend`, `boot`, `cmdline`, `env`, `nested`; and its `name`. Networks are made as they are named.")
+            ],
+            results: [LuaParameter("guest", "guest", "The guest; with `count` a list of them.")],
+            waiting: { call in
+                let table = try call.table(1)
+                let tree = LabTree(call, in: world)
+                let fleet = try world.needFleet()
+                guard let name = table["name"].isNil ? freeName(table, fleet) : table["name"].words else {
+                    throw call.badArgument(1, "'name' must be a string")
+                }
+                var group = table
+                group["name"] = .nil
+                let root = tree.map([
+                    ("guests", tree.map([(name, try tree.value(.table(group), named: name, call))])),
+                    ("networks", networks(of: [table], tree)),
+                ])
+                let guests = try await start(call, root, "\(name)", tree, fleet)
+                return table["count"].isNil
+                    ? guests.map(world.object) : [.table(LuaTable(array: guests.map(world.object)))]
+            })
+    }
+
+    /// Guests without a name of their own are called after their image: `debian-1`.
+    private func freeName(_ table: LuaTable, _ fleet: LiveFleet) -> String {
+        let image = table["image"].words ?? "guest"
+        return fleet.freeName(table["count"].isNil ? image : "\(image)s")
+    }
+
+    private var fleet: LuaNative {
+        LuaNative(
+            "fleet", "Boots a whole fleet, declared as in a lab file.",
+            parameters: [
+                LuaParameter(
+                    "fleet", "table",
+                    "`guests`, a table of groups by name; and `defaults`, `images`, `networks`, `timeouts`, `env` if need be.")
+            ],
+            results: [
+                LuaParameter("guests", "table<string, guest>", "The guests by name; a group with `count` is a list of them.")
+            ],
+            waiting: { call in
+                let table = try call.table(1)
+                let tree = LabTree(call, in: world)
+                let fleet = try world.needFleet()
+                let guests = try await start(
+                    call, try tree.value(.table(table), named: "fleet", call), "the fleet", tree, fleet)
+                var result = LuaTable()
+                for guest in guests {
+                    let group = guest.planned.group
+                    let object = world.object(guest)
+                    if group.count == nil {
+                        result[group.name] = object
+                    } else if case .table(var list) = result[group.name] {
+                        list.array.append(object)
+                        result[group.name] = .table(list)
+                    } else {
+                        result[group.name] = .table(LuaTable(array: [object]))
+                    }
+                }
+                return [.table(result)]
+            })
+    }
+
+    private var network: LuaNative {
+        LuaNative(
+            "network", "Makes a network for guests that are booted later. Networks need this only to reach the outside.",
+            parameters: [
+                LuaParameter("name", "string", "The name that guests join by."),
+                LuaParameter("options", "table?", "Options: `nat`, whether it reaches the outside through the host."),
+            ],
+            body: { call in
+                let name = try call.string(1)
+                var options = try Options(call, 2)
+                let nat = try options.boolean("nat") ?? false
+                try options.finish()
+                try world.needFleet().addNetwork(NetworkSpec(name: name, nat: nat))
+                return []
+            })
+    }
+
+    private func networks(of groups: [LuaTable], _ tree: LabTree) -> YAMLNode {
+        let names = groups.flatMap { group -> [String] in
+            if case .table(let list) = group["networks"] { return list.array.compactMap(\.words) }
+            return []
+        }
+        return tree.list(Set(names).sorted().map(tree.word))
+    }
+
+    private func start(
+        _ call: LuaCall, _ root: YAMLNode, _ text: String, _ tree: LabTree, _ fleet: LiveFleet
+    ) async throws -> [LiveGuest] {
+        try await ScriptScope.step(call, text) { _ in
+            var lab: Lab
+            do throws(DiagnosticList) {
+                lab = try LabFile.fleet(root, source: tree.span.file, directory: world.folder, catalog: catalog)
+            } catch {
+                throw error
+            }
+            lab.name = world.source.path
+            return try await fleet.boot(lab)
+        }
+    }
+}

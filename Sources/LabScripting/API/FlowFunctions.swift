@@ -1,0 +1,199 @@
+import Diagnostics
+import HostSystem
+import LabEngine
+import LabResults
+import LabSpec
+import LuaRuntime
+
+/// How a script goes on: side by side, again, later, in parts with names.
+struct FlowFunctions {
+    let world: ScriptWorld
+
+    var all: [LuaNative] { [parallel, each, subtest, retry, defer_, sleep, log, matrix] }
+
+    private var parallel: LuaNative {
+        LuaNative(
+            "parallel", "Calls functions side by side and waits for all of them. When one fails the others are ended.",
+            parameters: [LuaParameter("...", "fun(): any", "The functions.")],
+            results: [LuaParameter("...", "any", "The first result of each.")],
+            waiting: { call in
+                let functions = try (1...max(call.arguments.count, 1)).map { try call.function($0) }
+                return try await Self.sideBySide(functions.map { ($0, []) }, limit: functions.count)
+            })
+    }
+
+    private var each: LuaNative {
+        LuaNative(
+            "each", "Calls a function with each value of a list, side by side, and waits for all of them.",
+            parameters: [
+                LuaParameter("list", "any[]", "The values."),
+                LuaParameter("body", "fun(value: any, index: integer): any", "What is done with each."),
+                LuaParameter("options", "table?", "Options: `limit`, how many at a time."),
+            ],
+            results: [LuaParameter("results", "any[]", "The first result for each value.")],
+            waiting: { call in
+                let values = try call.table(1).array
+                let body = try call.function(2)
+                var options = try Options(call, 3)
+                let limit = try options.integer("limit", 1...1_000_000) ?? .max
+                try options.finish()
+                let calls = values.enumerated().map { (body, [$0.element, .integer(Int64($0.offset + 1))]) }
+                return [.table(LuaTable(array: try await Self.sideBySide(calls, limit: limit)))]
+            })
+    }
+
+    /// The first result of each call. The first error ends the others and is thrown when they have ended.
+    private static func sideBySide(
+        _ calls: [(LuaFunction, [LuaValue])], limit: Int
+    ) async throws -> [LuaValue] {
+        try await withThrowingTaskGroup(of: (Int, LuaValue).self) { group in
+            var results = [LuaValue](repeating: .nil, count: calls.count)
+            var next = 0
+            func start() {
+                let (place, (function, arguments)) = (next, calls[next])
+                next += 1
+                group.addTask { (place, try await function.call(arguments).first ?? .nil) }
+            }
+            while next < min(limit, calls.count) { start() }
+            while let (place, result) = try await group.next() {
+                results[place] = result
+                if next < calls.count { start() }
+            }
+            return results
+        }
+    }
+
+    private var subtest: LuaNative {
+        LuaNative(
+            "subtest", "A part of the script with a result of its own.",
+            parameters: [
+                LuaParameter("name", "string", "What the results call it."),
+                LuaParameter("body", "fun()", "Its steps. An error fails it, and the script too."),
+                LuaParameter(
+                    "options", "table?", "Options: `keep_going`, whether the script goes on when it fails."),
+            ],
+            results: [LuaParameter("passed", "boolean")],
+            waiting: { call in
+                let name = try call.string(1)
+                let body = try call.function(2)
+                var options = try Options(call, 3)
+                let keepsGoing = try options.boolean("keep_going") ?? false
+                try options.finish()
+                return [.boolean(try await run(subtest: name, body, keepsGoing))]
+            })
+    }
+
+    private func run(subtest name: String, _ body: LuaFunction, _ keepsGoing: Bool) async throws -> Bool {
+        guard let parent = ScriptScope.current, let results = world.results else {
+            _ = try await body.call()
+            return true
+        }
+        let isNested = parent.id.task != world.taskName
+        let id = TaskID(
+            task: isNested || world.fleet == nil ? "\(parent.id.task) / \(name)" : name, guest: parent.id.guest)
+        let scope = ScriptScope(
+            id: id, recorder: world.recorder, output: results.outputWriter(id),
+            artifacts: results.absolute(RunDirectory.artifacts(id)))
+        world.recorder.emit(.taskStarted(id, attempt: 1))
+        var result = TaskResult(id: id, outcome: .passed, started: world.recorder.clock.elapsed)
+        var failure: (any Error)?
+        do {
+            _ = try await ScriptScope.$current.withValue(scope) { try await body.call() }
+        } catch {
+            failure = error
+        }
+        result.complete(scope, failure, in: results)
+        world.recorder.emit(.taskFinished(result))
+        world.onSubtest(result)
+        if let failure, !keepsGoing || Task.isCancelled { throw failure }
+        return failure == nil
+    }
+
+    private var retry: LuaNative {
+        LuaNative(
+            "retry", "Calls a function until it raises no error.",
+            parameters: [
+                LuaParameter("body", "fun(attempt: integer): any", "What is tried."),
+                LuaParameter("options", "table?", "Options: `times` (3), and `delay` between two attempts (1 s)."),
+            ],
+            results: [LuaParameter("...", "any", "The function's results.")],
+            waiting: { call in
+                let body = try call.function(1)
+                var options = try Options(call, 2)
+                let times = try options.integer("times", 1...1_000_000) ?? 3
+                let delay = try options.duration("delay") ?? .seconds(1)
+                try options.finish()
+                for attempt in 1..<max(times, 1) {
+                    do {
+                        return try await body.call([.integer(Int64(attempt))])
+                    } catch where !Task.isCancelled {
+                        world.note("attempt \(attempt) of \(times): \(Verdict(of: error).message); trying again")
+                        try await Task.sleep(for: delay)
+                    }
+                }
+                return try await body.call([.integer(Int64(times))])
+            })
+    }
+
+    private var defer_: LuaNative {
+        LuaNative(
+            "defer", "Keeps a function for the script's end, however it ends. The last one is called first.",
+            parameters: [LuaParameter("body", "fun()", "What is to be done then.")],
+            body: { call in
+                world.postpone(try call.function(1))
+                return []
+            })
+    }
+
+    private var sleep: LuaNative {
+        LuaNative(
+            "sleep", "Waits. To wait for something, `guest:wait_until` and `guest:wait_for_console` are better.",
+            parameters: [LuaParameter("duration", "string|number", "Such as `\"2s\"`, or a number of seconds.")],
+            waiting: { call in
+                let duration = try Options.duration(call[1]) { call.badArgument(1, $0) }
+                try await Task.sleep(for: duration)
+                return []
+            })
+    }
+
+    private var log: LuaNative {
+        LuaNative(
+            "log", "Tells something to who watches the run, and to its results.",
+            parameters: [LuaParameter("...", "any", "Values, which are told side by side.")],
+            body: { call in
+                world.note(call.arguments.map { $0.words ?? $0.shown }.joined(separator: " "))
+                return []
+            })
+    }
+
+    private var matrix: LuaNative {
+        LuaNative(
+            "matrix", "All combinations of some axes. With a function, each is a subtest.",
+            parameters: [
+                LuaParameter(
+                    "axes", "table", "Lists of values by name, and `include` and `exclude`, as `matrix:` of a lab file."),
+                LuaParameter("body", "fun(cell: table<string, string>)?", "What is done with each combination."),
+                LuaParameter("options", "table?", "Options: `keep_going` (true)."),
+            ],
+            results: [LuaParameter("cells", "table<string, string>[]", "The combinations.")],
+            waiting: { call in
+                let axes = try call.table(1)
+                let tree = LabTree(call, in: world)
+                let cells = try Notation.cells(try tree.value(.table(axes), named: "axes", call))
+                let tables = cells.map { cell in
+                    LuaTable(
+                        fields: Dictionary(cell.values.map { (LuaString($0.axis), LuaValue.text($0.value)) }) { $1 })
+                }
+                if !call.isMissing(2) {
+                    let body = try call.function(2)
+                    var options = try Options(call, 3)
+                    let keepsGoing = try options.boolean("keep_going") ?? true
+                    try options.finish()
+                    for (cell, table) in zip(cells, tables) {
+                        _ = try await run(subtest: cell.id, body, keepsGoing, [.table(table)])
+                    }
+                }
+                return [.table(LuaTable(array: tables.map { .table($0) }))]
+            })
+    }
+}

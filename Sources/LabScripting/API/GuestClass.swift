@@ -1,0 +1,232 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabEngine
+import LabSpec
+import LuaRuntime
+
+extension LuaClass {
+    /// A running guest.
+    static let guest = LuaClass(
+        "guest", "A running guest: a virtual machine with a shell on its serial console.",
+        methods: GuestMethods.commands + GuestMethods.console + GuestMethods.files + GuestMethods.machine,
+        fields: [
+            LuaField("name", "string", "Its name, and its host name.", of: ScriptGuest.self) { .text($0.live.name) },
+            LuaField("os", "string", "`linux` or `windows`.", of: ScriptGuest.self) {
+                .text($0.live.planned.os.rawValue)
+            },
+            LuaField("group", "string", "The name of its group.", of: ScriptGuest.self) {
+                .text($0.live.planned.group.name)
+            },
+            LuaField("image", "string", "The image it booted.", of: ScriptGuest.self) {
+                .text($0.live.planned.group.image)
+            },
+            LuaField("console", "string", "The last lines of its kernel console.", of: ScriptGuest.self) {
+                .text($0.live.consoleTail.joined(separator: "\n"))
+            },
+        ],
+        describe: { ($0.object as? ScriptGuest).map { "guest \($0.live.name)" } ?? "guest" })
+}
+
+/// What scripts can ask of a guest.
+enum GuestMethods {
+    static let command = LuaParameter("command", "string", "One line or many, for the guest's own shell.")
+    static let options = LuaParameter("options", "table?", CommandOptions.documentation)
+
+    // MARK: Commands
+
+    static let commands = [
+        LuaNative(
+            "run", "Runs a command and returns what it came to, whatever its exit status.",
+            parameters: [command, options],
+            results: [
+                LuaParameter(
+                    "result", "{exit: integer, ok: boolean, output: string, duration: number}",
+                    "Its exit status, whether that is 0, all it printed, and how many seconds it took.")
+            ],
+            waiting: { call in
+                let (guest, text, options) = try command(of: call)
+                return [try await guest.run(call, text, options).table]
+            }),
+        LuaNative(
+            "succeed", "Runs a command that must end with exit status 0.", parameters: [command, options],
+            results: [LuaParameter("output", "string", "What it printed, without the line ends at its end.")],
+            waiting: { call in
+                let (guest, text, options) = try command(of: call)
+                let answer = try await guest.run(call, text, options) { answer in
+                    if answer.result.exit != 0 { throw guest.failure(text, answer, wanted: "expected 0") }
+                }
+                return [answer.trimmed]
+            }),
+        LuaNative(
+            "fail", "Runs a command that must end with another exit status than 0.", parameters: [command, options],
+            results: [
+                LuaParameter("output", "string", "What it printed, without the line ends at its end."),
+                LuaParameter("exit", "integer", "Its exit status."),
+            ],
+            waiting: { call in
+                let (guest, text, options) = try command(of: call)
+                let answer = try await guest.run(call, text, options) { answer in
+                    if answer.result.exit == 0 { throw guest.failure(text, answer, wanted: "expected another") }
+                }
+                return [answer.trimmed, .integer(Int64(answer.result.exit))]
+            }),
+        LuaNative(
+            "wait_until", "Runs a command again and again until it ends with exit status 0.",
+            parameters: [
+                command,
+                LuaParameter(
+                    "options", "table?", "As for `run`; `timeout` is that of all attempts, `interval` the pause between "
+                        + "two (200 ms)."),
+            ],
+            results: [LuaParameter("output", "string", "What it printed at last, without the line ends at its end.")],
+            waiting: { call in try await waitUntil(call) }),
+    ]
+
+    /// The receiver, a command and its options.
+    private static func command(of call: LuaCall) throws -> (ScriptGuest, String, CommandOptions) {
+        let guest = try call.receiver(as: ScriptGuest.self)
+        let text = try call.string(1)
+        var options = try Options(call, 2)
+        let command = try CommandOptions(&options)
+        try options.finish()
+        return (guest, text, command)
+    }
+
+    private static func waitUntil(_ call: LuaCall) async throws -> [LuaValue] {
+        let guest = try call.receiver(as: ScriptGuest.self)
+        let text = try call.string(1)
+        var options = try Options(call, 2)
+        let interval = try options.duration("interval") ?? .milliseconds(200)
+        var command = try CommandOptions(&options)
+        try options.finish()
+        let limits = guest.live.limits
+        let patience = command.timeout ?? limits.timeouts.task
+        let deadline = limits.deadline(in: patience)
+        let answer = try await ScriptScope.step(call, on: guest.live, text) { notes in
+            while true {
+                // An attempt may use up what is left; the limits multiply it again.
+                command.timeout = max(.milliseconds(1), (deadline - .now) / limits.factor)
+                let attempt = StepNotes()
+                let answer = try await guest.perform(text, command, attempt)
+                notes.ended(answer.result)
+                if answer.result.exit == 0 {
+                    notes.append(answer.output[...])
+                    return answer
+                }
+                guard ContinuousClock.now + interval < deadline else {
+                    throw GuestTimeout(
+                        what: "\(guest.live.name): `\(text)` ended with exit status \(answer.result.exit) and never with 0",
+                        limit: patience * limits.factor)
+                }
+                try await Task.sleep(for: interval)
+            }
+        }
+        return [answer.trimmed]
+    }
+
+    // MARK: The console
+
+    private static let pattern = LuaParameter(
+        "pattern", "string", "A regular expression, as in `expect:` of a lab file; `^` and `$` match at line ends.")
+    private static let patience = LuaParameter("options", "table?", "Options: `timeout`.")
+    private static let match = [
+        LuaParameter("text", "string", "What the pattern met."),
+        LuaParameter("...", "string?", "What its groups met."),
+    ]
+
+    static let console = [
+        LuaNative(
+            "wait_for_console",
+            "Waits until the pattern has appeared on the kernel console, since the guest came up or since the last such wait.",
+            parameters: [pattern, patience], results: match,
+            waiting: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let (pattern, timeout) = try expectation(of: call)
+                return try await ScriptScope.step(call, on: guest.live, pattern.text) { _ in
+                    try await guest.live.waitForConsole(pattern, timeout: timeout).values
+                }
+            }),
+        LuaNative(
+            "interact",
+            "Starts a command whose input is typed by the script. With a function, calls that and waits for the command's end.",
+            parameters: [
+                command,
+                LuaParameter("talk", "fun(guest: guest)?", "Types with `guest:send` and waits with `guest:expect`."),
+                options,
+            ],
+            results: [
+                LuaParameter(
+                    "result", "{exit: integer, ok: boolean, output: string, duration: number}?",
+                    "As `run`, when there is a function.")
+            ],
+            waiting: { call in try await interact(call) }),
+        LuaNative(
+            "send", "Types to the command that `interact` started.",
+            parameters: [LuaParameter("text", "string", "What is typed; a line ends with `\\n`.")],
+            waiting: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let talk = try guest.talk(call)
+                let keys = try call.bytes(1)
+                try await ScriptScope.step(call, on: guest.live, String(decoding: keys, as: UTF8.self)) { _ in
+                    talk.send(keys)
+                }
+                return []
+            }),
+        LuaNative(
+            "expect",
+            "Waits until the command that `interact` started has printed the pattern, behind what was met before.",
+            parameters: [pattern, patience], results: match,
+            waiting: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let talk = try guest.talk(call)
+                let (pattern, timeout) = try expectation(of: call)
+                return try await ScriptScope.step(call, on: guest.live, pattern.text) { notes in
+                    let match = try await talk.expect(pattern, timeout: timeout)
+                    notes.append(Array((match.before + match.text).utf8)[...])
+                    return match.values
+                }
+            }),
+    ]
+
+    private static func expectation(of call: LuaCall) throws -> (Pattern, Duration?) {
+        let pattern = try call.pattern(1)
+        var options = try Options(call, 2)
+        let timeout = try options.duration("timeout")
+        try options.finish()
+        return (pattern, timeout)
+    }
+
+    private static func interact(_ call: LuaCall) async throws -> [LuaValue] {
+        let guest = try call.receiver(as: ScriptGuest.self)
+        let text = try call.string(1)
+        var talk: LuaFunction?
+        var place = 2
+        if case .function(let function) = call[2] { (talk, place) = (function, 3) }
+        if place == 2, call.isMissing(2), !call.isMissing(3) { place = 3 }
+        var options = try Options(call, place)
+        let command = try CommandOptions(&options)
+        try options.finish()
+        let interaction = Interaction(
+            GuestCommand(
+                text, environment: guest.world.environment + command.environment, workingDirectory: command.folder),
+            on: guest.live, timeout: command.timeout)
+        guest.interaction.withLock { $0 = interaction }
+        guard let talk else {
+            try await ScriptScope.step(call, on: guest.live, text) { _ in }
+            return []
+        }
+        defer { guest.interaction.withLock { $0 = nil } }
+        return try await ScriptScope.step(call, on: guest.live, text) { notes in
+            _ = try await talk.call([.object(LuaObject(guest, .guest))])
+            let result = try await interaction.finish()
+            notes.ended(result)
+            return [CommandAnswer(result: result, output: interaction.output).table]
+        }
+    }
+}
+
+extension PatternMatch {
+    /// What was met, then what the groups met.
+    var values: [LuaValue] { [.text(text)] + captures.map { $0.map { .text($0) } ?? .nil } }
+}

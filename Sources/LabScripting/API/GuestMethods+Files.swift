@@ -1,0 +1,135 @@
+import Diagnostics
+import HostSystem
+import LabEngine
+import LabSpec
+import LuaRuntime
+
+extension GuestMethods {
+    private static let path = LuaParameter("path", "string", "A path in the guest, absolute.")
+    private static let patience = LuaParameter("options", "table?", "Options: `timeout`.")
+
+    // MARK: Files
+
+    static let files = [
+        LuaNative(
+            "put", "Copies a host file or folder into the guest.",
+            parameters: [
+                LuaParameter("host", "string", "A path on the host, relative to the script's folder."),
+                LuaParameter("path", "string", "A path in the guest, absolute; with `/` at its end the copy goes inside."),
+                patience,
+            ],
+            waiting: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let (host, path) = (try call.string(1), try call.string(2))
+                let timeout = try timeout(call, 3)
+                try await ScriptScope.step(call, on: guest.live, "\(host) → \(path)") { _ in
+                    let copy = FileCopy(host: guest.world.hostPath(host), guest: path)
+                    try await guest.live.put(copy, timeout: timeout)
+                }
+                return []
+            }),
+        LuaNative(
+            "get", "Collects a guest file or folder into the results.",
+            parameters: [
+                path,
+                LuaParameter("folder", "string?", "A folder within the collected files, such as `logs/`."), patience,
+            ],
+            results: [LuaParameter("file", "string", "Where it is on the host.")],
+            waiting: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let path = try call.string(1)
+                let folder = try call.optional(2, call.string) ?? ""
+                let timeout = try timeout(call, 3)
+                guard let target = guest.world.collectionFolder(folder) else {
+                    throw call.badArgument(2, "a folder within the results, not \(folder.debugDescription)")
+                }
+                return try await ScriptScope.step(call, on: guest.live, path) { _ in
+                    let file = "\(target)/\(try await guest.live.get(path, into: target, timeout: timeout))"
+                    ScriptScope.current?.add(file)
+                    return [.text(file)]
+                }
+            }),
+        LuaNative(
+            "read", "The content of a guest file, at most 64 MiB.", parameters: [path, patience],
+            results: [LuaParameter("content", "string")],
+            waiting: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let path = try call.string(1)
+                let timeout = try timeout(call, 2)
+                return try await ScriptScope.step(call, on: guest.live, path) { _ in
+                    let bytes = try await guest.live.read(path, limit: StepNotes.limit, timeout: timeout)
+                    return [.string(LuaString(bytes))]
+                }
+            }),
+        LuaNative(
+            "write", "Makes a guest file.",
+            parameters: [path, LuaParameter("content", "string", "What is in it then."), patience],
+            waiting: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let path = try call.string(1)
+                let content = try call.bytes(2)
+                let timeout = try timeout(call, 3)
+                try await ScriptScope.step(call, on: guest.live, path) { _ in
+                    try await guest.live.write(content, to: path, timeout: timeout)
+                }
+                return []
+            }),
+    ]
+
+    private static func timeout(_ call: LuaCall, _ place: Int) throws -> Duration? {
+        var options = try Options(call, place)
+        let timeout = try options.duration("timeout")
+        try options.finish()
+        return timeout
+    }
+
+    // MARK: The machine
+
+    static let machine = [
+        LuaNative(
+            "reboot", "Resets the guest and waits until it is ready again.", parameters: [patience],
+            waiting: { call in
+                let timeout = try timeout(call, 1)
+                return try await machine(call) { try await $0.reboot(timeout: timeout) }
+            }),
+        LuaNative(
+            "poweroff", "Lets the guest shut itself down and waits until it is gone.", parameters: [patience],
+            waiting: { call in
+                let timeout = try timeout(call, 1)
+                return try await machine(call) { try await $0.powerOff(timeout: timeout) }
+            }),
+        LuaNative(
+            "kill", "Ends the guest at once, as by pulling its plug.",
+            waiting: { call in try await machine(call) { try await $0.kill() } }),
+        LuaNative(
+            "pause", "Stops the guest's processors.",
+            waiting: { call in try await machine(call) { try await $0.pause() } }),
+        LuaNative(
+            "resume", "Lets the guest's processors run again.",
+            waiting: { call in try await machine(call) { try await $0.resume() } }),
+        LuaNative(
+            "address", "The guest's address on a network that it has joined.",
+            parameters: [LuaParameter("network", "string", "The network's name.")],
+            results: [LuaParameter("address", "string", "Such as `10.100.0.1`.")],
+            body: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let network = try call.string(1)
+                guard let address = guest.live.address(on: network) else {
+                    let networks = guest.live.planned.group.networks
+                    throw call.badArgument(
+                        1,
+                        "\(guest.live.name) has not joined \(network.debugDescription)"
+                            + (networks.isEmpty ? "" : ", only \(networks.joined(separator: ", "))"))
+                }
+                return [.text(address)]
+            }),
+    ]
+
+    private static func machine(
+        _ call: LuaCall, _ body: (LiveGuest) async throws -> Void
+    ) async throws -> [LuaValue] {
+        let guest = try call.receiver(as: ScriptGuest.self)
+        try await ScriptScope.step(call, on: guest.live, "") { _ in try await body(guest.live) }
+        return []
+    }
+}

@@ -1,0 +1,127 @@
+import Diagnostics
+import LabSpec
+import LuaRuntime
+
+/// The table of named options that is a call's last argument: each is asked for once, and what nobody asked for is an
+/// error.
+struct Options {
+    private let call: LuaCall
+    private let place: Int
+    private let table: LuaTable
+    private var known: [String] = []
+
+    /// The options at an argument; without one there are none.
+    init(_ call: LuaCall, _ place: Int) throws {
+        self.call = call
+        self.place = place
+        table = call.isMissing(place) ? LuaTable() : try call.table(place)
+    }
+
+    /// The value of an option, nil when it is not given.
+    private mutating func value(_ name: String) -> LuaValue? {
+        known.append(name)
+        let value = table[name]
+        return value.isNil ? nil : value
+    }
+
+    mutating func string(_ name: String) throws -> String? {
+        guard let value = value(name) else { return nil }
+        guard let text = value.words else { throw wrong(name, "must be a string, not a \(value.typeName)") }
+        return text
+    }
+
+    mutating func boolean(_ name: String) throws -> Bool? {
+        guard let value = value(name) else { return nil }
+        guard case .boolean(let flag) = value else { throw wrong(name, "must be true or false, not \(value.typeName)") }
+        return flag
+    }
+
+    mutating func integer(_ name: String, _ range: ClosedRange<Int64>) throws -> Int? {
+        guard let value = value(name) else { return nil }
+        guard case .integer(let number) = value, range.contains(number) else {
+            throw wrong(name, "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return Int(number)
+    }
+
+    /// A duration in the lab's notation, or a number of seconds.
+    mutating func duration(_ name: String) throws -> Duration? {
+        guard let value = value(name) else { return nil }
+        return try Self.duration(value) { wrong(name, $0) }
+    }
+
+    mutating func environment(_ name: String) throws -> [(name: String, value: String)] {
+        guard let value = value(name) else { return [] }
+        guard case .table(let table) = value, table.array.isEmpty else {
+            throw wrong(name, "must be a table of names and values")
+        }
+        return try table.names.map { variable in
+            guard let text = table[variable].words else { throw wrong(name, "\(variable) must be a string") }
+            return (variable, text)
+        }
+    }
+
+    /// Throws when there is an option that nobody asked for.
+    func finish() throws {
+        if !table.array.isEmpty { throw call.badArgument(place, "options have names, such as {timeout = \"30s\"}") }
+        for name in table.names where !known.contains(name) {
+            throw call.badArgument(
+                place,
+                "unknown option '\(name)' (\(didYouMean(name, known) ?? "there are: \(known.joined(separator: ", "))"))")
+        }
+    }
+
+    private func wrong(_ name: String, _ problem: String) -> LuaCallError {
+        call.badArgument(place, "option '\(name)' \(problem)")
+    }
+
+    /// A duration that is an argument or an option; `wrong` makes the error of what is wrong with it.
+    static func duration(_ value: LuaValue, wrong: (String) -> LuaCallError) throws -> Duration {
+        switch value {
+        case .integer(let seconds) where (0...31_536_000).contains(seconds): return .seconds(seconds)
+        case .number(let seconds) where (0...31_536_000.0).contains(seconds): return .milliseconds(Int64(seconds * 1000))
+        case .string(let text):
+            do throws(Notation.Refusal) { return try Notation.duration(text.text) } catch { throw wrong(error.description) }
+        default: throw wrong("must be a duration such as \"90s\", or a number of seconds, not a \(value.typeName)")
+        }
+    }
+}
+
+extension LuaValue {
+    /// A string, or a number or truth value as one.
+    var words: String? {
+        switch self {
+        case .string(let text): text.text
+        case .integer(let number): "\(number)"
+        case .number(let number): "\(number)"
+        case .boolean(let flag): "\(flag)"
+        default: nil
+        }
+    }
+
+    /// The value as people read it in a message: strings quoted, tables by their content.
+    var shown: String {
+        switch self {
+        case .nil: "nil"
+        case .string(let text): text.text.debugDescription
+        case .table(let table):
+            "{"
+                + (table.array.map(\.shown) + table.names.map { "\($0) = \(table[$0].shown)" }).joined(separator: ", ")
+                + "}"
+        case .function, .native: "a function"
+        case .object(let object): object.type.name
+        default: words ?? typeName
+        }
+    }
+}
+
+extension LuaCall {
+    /// A regular expression.
+    func pattern(_ place: Int) throws -> Pattern {
+        do throws(Notation.Refusal) {
+            return try Notation.pattern(try string(place))
+        } catch {
+            throw badArgument(place, error.description)
+        }
+    }
+}

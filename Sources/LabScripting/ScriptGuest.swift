@@ -1,0 +1,120 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabEngine
+import LabResults
+import LabSpec
+import LuaRuntime
+import Synchronization
+
+/// A guest as scripts hold it.
+final class ScriptGuest: Sendable {
+    let live: LiveGuest
+    let world: ScriptWorld
+    /// The command that `send` and `expect` talk to.
+    let interaction = Mutex<Interaction?>(nil)
+
+    init(_ live: LiveGuest, _ world: ScriptWorld) {
+        self.live = live
+        self.world = world
+    }
+
+    /// The command that `interact` began; throws when there is none.
+    func talk(_ call: LuaCall) throws -> Interaction {
+        guard let talk = interaction.withLock({ $0 }) else {
+            throw LuaCallError("\(live.name) runs no interactive command: begin one with \(live.name):interact(command)")
+        }
+        return talk
+    }
+}
+
+/// A command that ended with a status that its caller does not want.
+struct CommandFailed: Error, CustomStringConvertible {
+    let guest: String
+    let command: String
+    let exit: Int32
+    /// What was wanted instead.
+    let wanted: String
+    let output: String
+
+    var description: String {
+        let first = command.split(separator: "\n").first.map(String.init) ?? command
+        let lines = output.split(separator: "\n").suffix(10).map { "\n    | \($0)" }.joined()
+        return "\(guest): `\(first)` ended with exit status \(exit), \(wanted)\(lines)"
+    }
+}
+
+/// What a command came to, for scripts.
+struct CommandAnswer {
+    let result: CommandResult
+    let output: [UInt8]
+
+    var table: LuaValue {
+        .table(
+            LuaTable(fields: [
+                "exit": .integer(Int64(result.exit)), "ok": .boolean(result.exit == 0),
+                "output": .string(LuaString(output)), "duration": .number(result.duration / .seconds(1)),
+            ]))
+    }
+
+    /// The output without the line ends behind it, as `$(…)` in a shell.
+    var trimmed: LuaValue {
+        var bytes = output[...]
+        while let last = bytes.last, last == 10 || last == 13 { bytes = bytes.dropLast() }
+        return .string(LuaString(Array(bytes)))
+    }
+}
+
+extension ScriptGuest {
+    /// Runs a command as one step. `judge` throws when its status is not what the caller wants.
+    func run(
+        _ call: LuaCall, _ command: String, _ options: CommandOptions,
+        judge: (CommandAnswer) throws -> Void = { _ in }
+    ) async throws -> CommandAnswer {
+        try await ScriptScope.step(call, on: live, command) { notes in
+            try await perform(command, options, notes, judge: judge)
+        }
+    }
+
+    /// The same within a step.
+    func perform(
+        _ command: String, _ options: CommandOptions, _ notes: StepNotes, judge: (CommandAnswer) throws -> Void = { _ in }
+    ) async throws -> CommandAnswer {
+        let environment = world.environment + options.environment
+        let result = try await live.run(
+            GuestCommand(command, environment: environment, workingDirectory: options.folder), timeout: options.timeout
+        ) { notes.append($0) }
+        notes.ended(result)
+        if notes.isCut {
+            throw Diagnostic(
+                .guest, "the command printed more than \(ByteCount(UInt64(StepNotes.limit)))",
+                remedy: "write it to a file of the guest, and collect that with `get`")
+        }
+        let answer = CommandAnswer(result: result, output: notes.output)
+        try judge(answer)
+        return answer
+    }
+
+    func failure(_ command: String, _ answer: CommandAnswer, wanted: String) -> CommandFailed {
+        CommandFailed(
+            guest: live.name, command: command, exit: answer.result.exit, wanted: wanted,
+            output: String(decoding: answer.output.suffix(4096), as: UTF8.self))
+    }
+}
+
+/// The options of a call that runs a command.
+struct CommandOptions {
+    var timeout: Duration?
+    var environment: [(name: String, value: String)]
+    var folder: String?
+
+    init(_ options: inout Options) throws {
+        timeout = try options.duration("timeout")
+        environment = try options.environment("env")
+        folder = try options.string("cwd")
+    }
+
+    static let documentation = """
+        Options: `timeout` (the lab's `task` timeout otherwise), `env` (a table of variables), `cwd` (a folder of the guest).
+        """
+}

@@ -1,0 +1,143 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabEngine
+import LabResults
+import LuaRuntime
+import Synchronization
+
+/// The task or subtest that a script is in: what its steps are recorded under.
+final class ScriptScope: Sendable {
+    /// The scope of the Swift task that runs a script, or one of its functions.
+    @TaskLocal static var current: ScriptScope?
+
+    let id: TaskID
+    let recorder: RunRecorder
+    let output: OutputWriter
+    /// Where files go that steps collect, absolute.
+    let artifacts: String
+    private let steps = Atomic<Int>(0)
+    private let collected = Mutex<[String]>([])
+
+    init(id: TaskID, recorder: RunRecorder, output: OutputWriter, artifacts: String) {
+        (self.id, self.recorder, self.output, self.artifacts) = (id, recorder, output, artifacts)
+    }
+
+    /// Files that steps have collected, absolute.
+    var files: [String] { collected.withLock { $0 } }
+
+    func add(_ file: String) { collected.withLock { $0.append(file) } }
+
+    /// Runs one step and records it, however it ends.
+    static func step<Result: Sendable>(
+        _ call: LuaCall, on guest: LiveGuest? = nil, _ text: String,
+        _ body: (StepNotes) async throws -> Result
+    ) async throws -> Result {
+        guard let scope = current else { return try await body(StepNotes()) }
+        let number = scope.steps.add(1, ordering: .relaxed).newValue
+        let id = StepID(
+            task: scope.id, number: number, guest: guest?.name, call: call.name, text: Self.line(text),
+            place: call.location?.description)
+        scope.output.append(Array("\(guest.map { "\($0.name): " } ?? "")\(call.name) \(text)\n".utf8))
+        scope.recorder.emit(.stepStarted(id))
+        let notes = StepNotes(copy: scope.output)
+        var result = StepResult(id: id, outcome: .passed, started: scope.recorder.clock.elapsed)
+        defer {
+            result.duration = scope.recorder.clock.elapsed - result.started
+            result.exit = notes.exit
+            result.outputTail = notes.tail
+            scope.recorder.emit(.stepFinished(result))
+        }
+        do {
+            return try await body(notes)
+        } catch {
+            let verdict = Verdict(of: error)
+            (result.outcome, result.message) = (verdict.outcome, verdict.message)
+            throw error
+        }
+    }
+
+    /// The first line of a text, within reason.
+    private static func line(_ text: String) -> String {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: true)
+        guard let first = lines.first else { return "" }
+        return first.count > 120 ? "\(first.prefix(120))…" : lines.count > 1 ? "\(first) …" : String(first)
+    }
+}
+
+/// What a step tells of itself while it runs.
+final class StepNotes: Sendable {
+    private struct State {
+        var exit: Int32?
+        var output: [UInt8] = []
+        var isCut = false
+    }
+
+    /// Output beyond this does not come into the script: a guest does not size our memory.
+    static let limit = 64 << 20
+
+    private let state = Mutex(State())
+    private let copy: OutputWriter?
+
+    init(copy: OutputWriter? = nil) { self.copy = copy }
+
+    func append(_ bytes: ArraySlice<UInt8>) {
+        copy?.append(bytes)
+        state.withLock { state in
+            let room = Self.limit - state.output.count
+            state.output += bytes.prefix(room)
+            if bytes.count > room { state.isCut = true }
+        }
+    }
+
+    func ended(_ result: CommandResult) { state.withLock { $0.exit = result.exit } }
+
+    var exit: Int32? { state.withLock { $0.exit } }
+    var isCut: Bool { state.withLock { $0.isCut } }
+    var output: [UInt8] { state.withLock { $0.output } }
+    var tail: String { state.withLock { String(decoding: $0.output.suffix(1024), as: UTF8.self) } }
+}
+
+/// What an error says of a script that it ended.
+struct Verdict {
+    var outcome: Outcome
+    /// One line.
+    var message: String
+    var consoleTail: [String] = []
+
+    init(of error: any Error) {
+        switch error {
+        case let error as LuaError:
+            guard let underlying = error.underlying else {
+                self.init(.failed, error.description)
+                return
+            }
+            self.init(of: underlying)
+            if let place = error.location { message = "\(place): \(message)" }
+        case let loss as GuestLoss: self.init(loss.outcome, loss.message, loss.consoleTail)
+        case let failure as ScriptFailure: self.init(failure.outcome, failure.message, failure.consoleTail)
+        case let timeout as GuestTimeout: self.init(.timeout, timeout.description)
+        case is DeadlineExceeded: self.init(.timeout, "its time was up")
+        case let error as ConsoleError: self.init(.error, error.diagnostic.message)
+        case is CancellationError: self.init(.skipped, "interrupted")
+        case let problem as Diagnostic:
+            self.init(problem.category == .host ? .error : .failed, problem.words)
+        case let list as DiagnosticList:
+            self.init(.failed, list.sorted.map(\.words).joined(separator: "; "))
+        default: self.init(.failed, "\(error)")
+        }
+    }
+
+    private init(_ outcome: Outcome, _ message: String, _ consoleTail: [String] = []) {
+        self.outcome = outcome
+        self.message = message.split(separator: "\n").joined(separator: "; ")
+        self.consoleTail = consoleTail
+    }
+}
+
+extension Diagnostic {
+    /// In one line, with the remedy.
+    var words: String {
+        message + (cause.map { ": \($0)" } ?? "") + (remedy.map { " (\($0))" } ?? "")
+    }
+}

@@ -1,0 +1,94 @@
+import Diagnostics
+import LabEngine
+import LabResults
+import LabSpec
+import LuaRuntime
+import Synchronization
+
+/// What the functions of a script share.
+final class ScriptWorld: Sendable {
+    /// Where guests come from; nil in a task of a lab, whose guests are declared.
+    let fleet: LiveFleet?
+    let recorder: RunRecorder
+    let results: RunDirectory?
+    /// The script's text, for messages that show a line of it.
+    let source: SourceFile
+    /// The folder that relative host paths start from, absolute or as the user gave it.
+    let folder: String
+    let isTrusted: Bool
+    /// What each command finds in its environment.
+    let environment: [(name: String, value: String)]
+    /// Runs a lab file and returns its report; nil where that is not possible.
+    let runLab: (@Sendable (_ path: String, _ settings: [(key: String, value: String)]) async throws -> RunReport)?
+    /// Hears of each subtest's end.
+    let onSubtest: @Sendable (TaskResult) -> Void
+
+    private struct State {
+        var guests: [ObjectIdentifier: ScriptGuest] = [:]
+        var deferred: [LuaFunction] = []
+    }
+
+    private let state = Mutex(State())
+
+    init(
+        fleet: LiveFleet?, recorder: RunRecorder, results: RunDirectory?, source: SourceFile, folder: String,
+        isTrusted: Bool = false, environment: [(name: String, value: String)] = [],
+        runLab: (@Sendable (String, [(key: String, value: String)]) async throws -> RunReport)? = nil,
+        onSubtest: @escaping @Sendable (TaskResult) -> Void = { _ in }
+    ) {
+        self.fleet = fleet
+        self.recorder = recorder
+        self.results = results
+        self.source = source
+        self.folder = folder
+        self.isTrusted = isTrusted
+        self.environment = environment
+        self.runLab = runLab
+        self.onSubtest = onSubtest
+    }
+
+    /// A guest as a script holds it, the same each time.
+    func object(_ live: LiveGuest) -> LuaValue {
+        let guest = state.withLock { state in
+            if let known = state.guests[ObjectIdentifier(live)] { return known }
+            let guest = ScriptGuest(live, self)
+            state.guests[ObjectIdentifier(live)] = guest
+            return guest
+        }
+        return .object(LuaObject(guest, .guest))
+    }
+
+    /// Keeps a function for the end of the script.
+    func postpone(_ function: LuaFunction) { state.withLock { $0.deferred.append(function) } }
+
+    /// Calls what was kept, the last first. Returns the first error; the others go on all the same.
+    func callPostponed() async -> (any Error)? {
+        var first: (any Error)?
+        while let function = state.withLock({ $0.deferred.popLast() }) {
+            do { _ = try await function.call() } catch { first = first ?? error }
+        }
+        return first
+    }
+
+    /// Lets go of all guests and functions.
+    func forget() { state.withLock { $0 = State() } }
+
+    /// A host path that the script gives.
+    func hostPath(_ path: String) -> String { path.hasPrefix("/") ? path : "\(folder)/\(path)" }
+
+    /// The host folder that collected files go to, absolute; nil for a path that leaves the results.
+    func collectionFolder(_ path: String) -> String? {
+        let parts = path.split(separator: "/")
+        if isTrusted, path.hasPrefix("/") || parts.contains("..") { return hostPath(path) }
+        guard !path.hasPrefix("/"), !parts.contains(".."), let scope = ScriptScope.current else { return nil }
+        return ([scope.artifacts] + parts.filter { $0 != "." }.map(String.init)).joined(separator: "/")
+    }
+
+    /// The fleet, for a function that boots guests.
+    func needFleet() throws -> LiveFleet {
+        guard let fleet else {
+            throw LuaCallError("the guests of a lab are declared under `guests:`; here they are `lab.guests.NAME`")
+        }
+        return fleet
+    }
+}
