@@ -9,8 +9,10 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A library target of ours: one folder under Sources/, the strict settings, its imports in full.
-func library(_ name: String, _ imports: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .target(name: name, dependencies: imports, resources: resources, swiftSettings: strict)
+func library(
+    _ name: String, _ imports: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+    .target(name: name, dependencies: imports, exclude: exclude, resources: resources, swiftSettings: strict)
 }
 
 /// The fast tests of one target; they boot nothing.
@@ -35,6 +37,8 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
+        .target(name: "CLuaShims", dependencies: ["CLua"]),
         .target(name: "CLinux"),
         .target(name: "CKVM"),
 
@@ -42,6 +46,7 @@ let package = Package(
         library("HostSystem", ["CLinux", "Diagnostics"]),
         library("YAMLTree", ["CYAML", "Diagnostics"]),
         library("JSONText", []),
+        library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"], exclude: ["README.md"]),
         library("GuestConsole", ["Diagnostics"]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
@@ -72,6 +77,7 @@ let package = Package(
         tests(of: "HostSystem", ["LabTestSupport"]),
         tests(of: "YAMLTree"),
         tests(of: "JSONText"),
+        tests(of: "LuaRuntime"),
         tests(of: "VirtualHardware", ["HostSystem", "LabTestSupport", "CLinux"]),
         tests(
             of: "MicroVM", ["JSONText", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],

@@ -8,6 +8,7 @@ private let allowedImports: [String: Set<String>] = [
     "HostSystem": ["CLinux", "Diagnostics"],
     "YAMLTree": ["CYAML", "Diagnostics"],
     "JSONText": [],
+    "LuaRuntime": ["CLua", "CLuaShims", "HostSystem", "Diagnostics"],
     "KVM": ["CKVM", "HostSystem"],
     "VirtualHardware": ["CLinux", "HostSystem"],
     "MicroVM": ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"],
@@ -35,7 +36,8 @@ private let toolchain: Set<String> = [
 
 /// Targets that must start fast and stay small.
 private let withoutFoundation: Set<String> = [
-    "Diagnostics", "HostSystem", "YAMLTree", "JSONText", "GuestConsole", "KVM", "VirtualHardware", "MicroVM",
+    "Diagnostics", "HostSystem", "YAMLTree", "JSONText", "LuaRuntime", "GuestConsole", "KVM", "VirtualHardware",
+    "MicroVM",
     "vmlab-vmm",
 ]
 

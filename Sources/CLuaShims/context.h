@@ -1,0 +1,77 @@
+// What the C functions share about a state and its strands.
+
+#pragma once
+
+#include "CLuaShims.h"
+#include <stdatomic.h>
+
+enum {
+    /// Instructions between two checks of the stop flag.
+    CHECK_INTERVAL = 1000,
+    /// What a coroutine's resumption counts for, so that many short ones do not escape the budget.
+    RESUME_COST = 100,
+    /// Coroutines within each other; liblua's own limit of C calls (200) comes first, but for `__close`, see close_thread.
+    DEPTH = 256,
+    /// `coroutine.close` within `__close` within `coroutine.close`…: see close_thread.
+    CLOSE_DEPTH = 8,
+    /// Instructions for all pending `__close` of a strand that ends.
+    CLOSE_INSTRUCTIONS = 10 * 1000 * 1000,
+};
+
+struct luart_strand {
+    atomic_int stop;
+    bool is_closing;
+    int64_t executed, limit;
+    lua_State *top;
+    /// Who resumed whom: the resumers of what runs now, the outermost first.
+    lua_State *resumers[DEPTH];
+    int resumer_count;
+    /// Whoever waits for the request, the innermost first.
+    lua_State *waiting[DEPTH];
+    int waiting_count;
+};
+
+typedef struct context {
+    luart_host host;
+    lua_State *main;
+    bool is_trusted;
+    size_t used, limit;
+    /// Above 0 while Swift frames are active, when no allocation may fail.
+    int granted;
+    int close_depth;
+    luart_strand *strand;
+    /// The warning being put together.
+    char warning[512];
+    size_t warning_length;
+} context;
+
+/// The state's context. Each coroutine's extra space holds its address (new ones copy the main one's), and two marks in the
+/// low bits.
+context *context_of(lua_State *L);
+
+/// Marks of a coroutine.
+enum {
+    /// It waits for a request of Swift's, itself or through those it resumed.
+    MARK_WAITING = 1,
+    /// It is a strand's first one, which Swift resumes.
+    MARK_TOP = 2,
+};
+bool has_mark(lua_State *L, uintptr_t mark);
+void set_mark(lua_State *L, uintptr_t mark, bool on);
+
+/// Why what runs must stop now.
+int stop_reason(context *c);
+/// Raises when what runs must stop.
+void check_stop(lua_State *L);
+/// lua_resetthread with a bound to nesting. LUA_OK, or an error with its value on top of `co`.
+int close_thread(context *c, lua_State *co);
+
+/// What a coroutine yields to wait for a request, and what it is resumed with when it may not.
+extern const char request_mark, refusal_mark;
+
+/// Opens `coroutine` with functions that let requests through.
+int open_coroutine(lua_State *L);
+/// Replaces functions of the base library, adds `print` and `require`, and takes away what the sandbox forbids.
+void adapt_libraries(lua_State *L, bool trusted);
+/// Makes the metatables of functions and errors.
+void open_boxes(lua_State *L);

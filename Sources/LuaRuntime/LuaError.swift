@@ -1,0 +1,81 @@
+import Diagnostics
+
+/// A place in a script.
+public struct LuaLocation: Sendable, Hashable, CustomStringConvertible {
+    /// The name that the chunk was run under, in full.
+    public var file: String
+    /// Counted from 1.
+    public var line: Int
+
+    /// A place.
+    public init(file: String, line: Int) { (self.file, self.line) = (file, line) }
+
+    /// `file:line`
+    public var description: String { "\(file):\(line)" }
+}
+
+/// One call of a traceback.
+public struct LuaFrame: Sendable, Hashable, CustomStringConvertible {
+    /// Where it stood; nil within functions that are not written in Lua.
+    public var location: LuaLocation?
+    /// What was running: `function 'name'`, `main chunk`, or a function by its place.
+    public var function: String
+
+    /// A call.
+    public init(location: LuaLocation?, function: String) { (self.location, self.function) = (location, function) }
+
+    /// `file:line: in function 'name'`
+    public var description: String { "\(location?.description ?? "[native]"): in \(function)" }
+}
+
+/// How a script failed.
+public struct LuaError: Error, Sendable, CustomStringConvertible {
+    /// What went wrong, without the place.
+    public var message: String
+    /// Where: the place that the error message named, else where the script stood.
+    public var location: LuaLocation?
+    /// The calls at that time, the innermost first; at most ``maximumFrames``.
+    public var traceback: [LuaFrame]
+    /// The error that a Swift function threw, when it came through the script unchanged.
+    public var underlying: (any Error)?
+
+    /// Frames kept of a traceback, from the inside.
+    public static let maximumFrames = 32
+
+    /// An error.
+    public init(
+        message: String, location: LuaLocation? = nil, traceback: [LuaFrame] = [], underlying: (any Error)? = nil
+    ) {
+        (self.message, self.location, self.traceback) = (message, location, traceback)
+        self.underlying = underlying
+    }
+
+    /// `file:line: message`
+    public var description: String { (location.map { "\($0): " } ?? "") + message }
+
+    /// How any error is told to a script, or to its reader.
+    static func words(for error: any Error) -> String {
+        switch error {
+        case let error as LuaError: error.description
+        case let error as Diagnostic: error.message + (error.remedy.map { " (\($0))" } ?? "")
+        case let error as DiagnosticList: error.sorted.map { words(for: $0) }.joined(separator: "; ")
+        case is CancellationError: "cancelled"
+        default: String(describing: error)
+        }
+    }
+}
+
+/// What a state may use.
+public struct LuaLimits: Sendable, Hashable {
+    /// Bytes of memory for all the script's values.
+    public var memory: Int
+    /// Instructions of Lua's machine between two waits, of each run and call; nil for no limit. Precise to some thousands.
+    public var instructions: Int?
+    /// How long a cancelled script may take to end, before its state is given up.
+    public var grace: Duration
+
+    /// Limits; by default 256 MiB, two billion instructions (some ten seconds) and two seconds.
+    public init(memory: Int = 256 << 20, instructions: Int? = 2_000_000_000, grace: Duration = .seconds(2)) {
+        (self.memory, self.instructions, self.grace) = (memory, instructions, grace)
+    }
+}
