@@ -60,9 +60,12 @@ let package = Package(
             "LabMachines",
             ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSONText", "Diagnostics"]),
         library(
+            "LabScripting",
+            ["LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "GuestConsole", "HostSystem", "Diagnostics"]),
+        library(
             "LabCommands",
             [
-                "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem",
+                "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem",
                 "Diagnostics", argumentParser,
             ]),
         .executableTarget(name: "vmlab", dependencies: ["LabCommands"], swiftSettings: strict),

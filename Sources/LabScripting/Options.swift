@@ -67,7 +67,8 @@ struct Options {
         for name in table.names where !known.contains(name) {
             throw call.badArgument(
                 place,
-                "unknown option '\(name)' (\(didYouMean(name, known) ?? "there are: \(known.joined(separator: ", "))"))")
+                "unknown option '\(name)' (\(didYouMean(name, known) ?? "there are: \(known.joined(separator: ", "))"))"
+            )
         }
     }
 
@@ -79,9 +80,12 @@ struct Options {
     static func duration(_ value: LuaValue, wrong: (String) -> LuaCallError) throws -> Duration {
         switch value {
         case .integer(let seconds) where (0...31_536_000).contains(seconds): return .seconds(seconds)
-        case .number(let seconds) where (0...31_536_000.0).contains(seconds): return .milliseconds(Int64(seconds * 1000))
+        case .number(let seconds) where (0...31_536_000.0).contains(seconds):
+            return .milliseconds(Int64(seconds * 1000))
         case .string(let text):
-            do throws(Notation.Refusal) { return try Notation.duration(text.text) } catch { throw wrong(error.description) }
+            do throws(Notation.Refusal) { return try Notation.duration(text.text) } catch {
+                throw wrong(error.description)
+            }
         default: throw wrong("must be a duration such as \"90s\", or a number of seconds, not a \(value.typeName)")
         }
     }
@@ -118,8 +122,9 @@ extension LuaValue {
 extension LuaCall {
     /// A regular expression.
     func pattern(_ place: Int) throws -> Pattern {
+        let text = try string(place)
         do throws(Notation.Refusal) {
-            return try Notation.pattern(try string(place))
+            return try Notation.pattern(text)
         } catch {
             throw badArgument(place, error.description)
         }

@@ -22,7 +22,8 @@ final class ScriptGuest: Sendable {
     /// The command that `interact` began; throws when there is none.
     func talk(_ call: LuaCall) throws -> Interaction {
         guard let talk = interaction.withLock({ $0 }) else {
-            throw LuaCallError("\(live.name) runs no interactive command: begin one with \(live.name):interact(command)")
+            throw LuaCallError(
+                "\(live.name) runs no interactive command: begin one with \(live.name):interact(command)")
         }
         return talk
     }
@@ -78,7 +79,8 @@ extension ScriptGuest {
 
     /// The same within a step.
     func perform(
-        _ command: String, _ options: CommandOptions, _ notes: StepNotes, judge: (CommandAnswer) throws -> Void = { _ in }
+        _ command: String, _ options: CommandOptions, _ notes: StepNotes,
+        judge: (CommandAnswer) throws -> Void = { _ in }
     ) async throws -> CommandAnswer {
         let environment = world.environment + options.environment
         let result = try await live.run(

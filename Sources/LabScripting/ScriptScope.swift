@@ -16,11 +16,16 @@ final class ScriptScope: Sendable {
     let output: OutputWriter
     /// Where files go that steps collect, absolute.
     let artifacts: String
+    /// The scope that this subtest is a part of.
+    let parent: ScriptScope?
     private let steps = Atomic<Int>(0)
     private let collected = Mutex<[String]>([])
 
-    init(id: TaskID, recorder: RunRecorder, output: OutputWriter, artifacts: String) {
+    init(
+        id: TaskID, recorder: RunRecorder, output: OutputWriter, artifacts: String, parent: ScriptScope? = nil
+    ) {
         (self.id, self.recorder, self.output, self.artifacts) = (id, recorder, output, artifacts)
+        self.parent = parent
     }
 
     /// Files that steps have collected, absolute.
@@ -62,6 +67,27 @@ final class ScriptScope: Sendable {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: true)
         guard let first = lines.first else { return "" }
         return first.count > 120 ? "\(first.prefix(120))…" : lines.count > 1 ? "\(first) …" : String(first)
+    }
+}
+
+extension TaskResult {
+    /// Fills in how a script, or a part of one, went.
+    mutating func complete(_ scope: ScriptScope, _ failure: (any Error)?, in results: RunDirectory) {
+        duration = scope.recorder.clock.elapsed - started
+        if let failure {
+            let verdict = Verdict(of: failure)
+            (outcome, message, consoleTail) = (verdict.outcome, verdict.message, verdict.consoleTail)
+        }
+        do throws(Diagnostic) {
+            try scope.output.close()
+        } catch {
+            (outcome, message) = (.error, error.words)
+        }
+        outputPath = RunDirectory.taskOutput(id)
+        outputBytes = scope.output.count
+        outputTail = scope.output.tail
+        let root = results.absolute("")
+        artifacts = scope.files.map { $0.hasPrefix(root) ? String($0.dropFirst(root.count)) : $0 }
     }
 }
 

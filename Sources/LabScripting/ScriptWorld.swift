@@ -58,6 +58,12 @@ final class ScriptWorld: Sendable {
         return .object(LuaObject(guest, .guest))
     }
 
+    /// Tells something to who watches the run.
+    func note(_ text: String) {
+        recorder.emit(.note(level: .info, message: text))
+        ScriptScope.current?.output.append(Array("\(text)\n".utf8))
+    }
+
     /// Keeps a function for the end of the script.
     func postpone(_ function: LuaFunction) { state.withLock { $0.deferred.append(function) } }
 

@@ -4,8 +4,14 @@ import LabSpec
 
 /// Options of every verb that reads lab files.
 struct LabOptions: ParsableArguments {
-    @Argument(help: "Lab files.", completion: .file(extensions: ["yaml", "yml"]))
+    @Argument(help: "Lab files, and scripts in Lua.", completion: .file(extensions: ["yaml", "yml", "lua"]))
     var files: [String]
+
+    /// Files that are scripts, by their ending.
+    var scripts: [String] { files.filter(Self.isScript) }
+
+    /// Whether a file is a script.
+    static func isScript(_ file: String) -> Bool { file.hasSuffix(".lua") }
 
     @Option(
         name: .customLong("set"), parsing: .singleValue,

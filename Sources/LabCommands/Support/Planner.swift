@@ -4,6 +4,8 @@ import HostSystem
 import LabEngine
 import LabImages
 import LabMachines
+import LabResults
+import LabScripting
 import LabSpec
 
 /// Plans labs for this host: its memory, its backends, the images as far as they are known without building them.
@@ -14,6 +16,35 @@ struct Planner {
     /// Memory that stays free for the host whatever the fleet takes.
     private static let reserve = ByteCount.mebibytes(256)
 
+    /// The scripts among the files, checked. Throws all mistakes of all of them at once.
+    func scripts(_ options: LabOptions) async throws -> [Script] {
+        var scripts: [Script] = []
+        var problems: [Diagnostic] = []
+        for file in options.scripts {
+            do throws(DiagnosticList) {
+                scripts.append(try await Script.load(file))
+            } catch {
+                problems += error.all
+            }
+        }
+        guard problems.isEmpty else { throw DiagnosticList(problems) }
+        return scripts
+    }
+
+    /// What the guests of a script boot with. Their images' progress is told to `recorder`.
+    func means(_ recorder: RunRecorder) -> LiveFleet.Means {
+        let backends = BackendSelection(override: host.backend)
+        let budget = budget
+        return LiveFleet.Means(
+            memory: budget.limit, seats: host.jobs ?? Int(Int16.max), boots: facts.processorCount,
+            plan: { lab in try plan(lab, budget, backends).get() },
+            images: { lab in
+                try await ImageSupply().images(for: lab) { image, step, fraction in
+                    recorder.emit(.imageProgress(image: image, step: step, fraction: fraction))
+                }
+            })
+    }
+
     /// A plan for each cell of each lab file. Throws all mistakes of all files at once, also why a lab can never run here;
     /// warnings are printed.
     func plans(_ options: LabOptions) async throws -> [RunPlan] {
@@ -22,7 +53,7 @@ struct Planner {
         let settings = try options.parsedSettings()
         var plans: [RunPlan] = []
         var problems: [Diagnostic] = []
-        for file in options.files {
+        for file in options.files where !LabOptions.isScript(file) {
             do throws(DiagnosticList) {
                 let loaded = try LabFile.load(
                     path: file, settings: settings, catalog: Set(ImageCatalog.names),

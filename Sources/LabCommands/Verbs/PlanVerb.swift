@@ -1,4 +1,5 @@
 import ArgumentParser
+import Diagnostics
 import Foundation
 import LabEngine
 import LabSpec
@@ -20,6 +21,11 @@ struct PlanVerb: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
+        if let script = lab.scripts.first {
+            throw Diagnostic(
+                .specification, "\(script) is a script: what it boots shows when it runs",
+                remedy: "`vmlab validate` checks its syntax")
+        }
         let plans = try await Planner(host: host).plans(lab)
         if json {
             let encoder = JSONEncoder()

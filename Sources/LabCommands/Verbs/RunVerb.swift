@@ -4,6 +4,7 @@ import HostSystem
 import LabEngine
 import LabImages
 import LabResults
+import LabScripting
 import LabSpec
 
 struct RunVerb: AsyncParsableCommand {
@@ -13,6 +14,7 @@ struct RunVerb: AsyncParsableCommand {
               vmlab run lab.yaml
               vmlab run lab.yaml --set guests.lin.count=2 --filter 'kernel*'
               vmlab run lab.yaml --out results/today --json | jq .event
+              vmlab run smoke.lua --arg quick
 
             Ctrl-C stops the run in order: guests gone, results written. A second one stops it at once.
             """)
@@ -34,6 +36,14 @@ struct RunVerb: AsyncParsableCommand {
     @Option(help: "After a failed task: continue with the others, or stop and skip them.")
     var onFailure: FailurePolicy = .continue
 
+    @Flag(help: "Let Lua use the whole of its library: files, programs and the environment of this host.")
+    var trust = false
+
+    @Option(
+        name: .customLong("arg"), parsing: .singleValue,
+        help: ArgumentHelp("A word for scripts: one of their `vmlab.args`.", valueName: "word"))
+    var words: [String] = []
+
     @Flag(help: "Print events as JSON lines.")
     var json = false
 
@@ -47,7 +57,9 @@ struct RunVerb: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let plans = try await Planner(host: host).plans(labs)
+        let planner = Planner(host: host)
+        let plans = labs.scripts.count < labs.files.count ? try await planner.plans(labs) : []
+        let scripts = try await planner.scripts(labs)
         let selection = SinkSelection(quiet: quiet, json: json, environment: Environment.all)
         let statuses = try await interruptible {
             var statuses: [ExitStatus] = []
@@ -56,11 +68,16 @@ struct RunVerb: AsyncParsableCommand {
             for plan in plans where !Task.isCancelled {
                 // The cells of one file's matrix share a results directory; every file has its own.
                 if current?.file != plan.lab.source.path {
-                    current = (plan.lab.source.path, try directory(for: plan.lab, besides: &places))
+                    current = (plan.lab.source.path, try directory(for: plan.lab.name, besides: &places))
                 }
                 guard let directory = current?.directory else { break }
                 let place = try plan.lab.cell.map { try directory.cell($0.id) } ?? directory
-                statuses.append(try await perform(plan, in: place, selection))
+                let sink = selection.progressSink(directory: place.path)
+                statuses.append(try await perform(plan, in: place, showing: sink))
+            }
+            for script in scripts where !Task.isCancelled {
+                let directory = try directory(for: script.name, besides: &places)
+                statuses.append(try await perform(script, planner, in: directory, selection))
             }
             return Task.isCancelled ? statuses + [.interrupted] : statuses
         }
@@ -68,22 +85,18 @@ struct RunVerb: AsyncParsableCommand {
     }
 
     /// With `--out` that very directory for a single lab file, a folder in it for each of several.
-    private func directory(for lab: Lab, besides taken: inout Set<String>) throws -> RunDirectory {
-        guard let out, labs.files.count > 1 else { return try RunDirectory.create(lab: lab.name, out: out) }
-        var name = lab.name
-        for number in 2... where !taken.insert(name).inserted { name = "\(lab.name)-\(number)" }
-        return try RunDirectory.create(lab: lab.name, out: "\(out)/\(name)")
+    private func directory(for lab: String, besides taken: inout Set<String>) throws -> RunDirectory {
+        guard let out, labs.files.count > 1 else { return try RunDirectory.create(lab: lab, out: out) }
+        var name = lab
+        for number in 2... where !taken.insert(name).inserted { name = "\(lab)-\(number)" }
+        return try RunDirectory.create(lab: lab, out: "\(out)/\(name)")
     }
 
-    private func perform(_ plan: RunPlan, in directory: RunDirectory, _ selection: SinkSelection) async throws
-        -> ExitStatus
-    {
-        let recorder = RunRecorder(
-            sinks: [selection.progressSink(directory: directory.path)] + SinkSelection.fileSinks(directory))
-        defer {
-            recorder.finish()
-            Report.warnings(recorder.problems.map { Diagnostic(.host, $0, severity: .warning) })
-        }
+    private func perform(
+        _ plan: RunPlan, in directory: RunDirectory, showing sink: any RunSink
+    ) async throws -> ExitStatus {
+        let recorder = recorder(directory, showing: sink)
+        defer { finish(recorder) }
         recorder.emit(.runStarted(plan.description(host: .current, version: vmlabVersion)))
         do {
             let images = try await ImageSupply().images(for: plan.lab) { image, step, fraction in
@@ -93,8 +106,11 @@ struct RunVerb: AsyncParsableCommand {
             defer { journal.end() }
             let options = LabRun.Options(
                 timeFactor: timeFactor, stopOnFailure: onFailure == .stop, boots: HostFacts().processorCount)
+            let scripting = LuaTasks(
+                results: directory, isTrusted: trust, catalog: Set(ImageCatalog.names), variables: Environment.all)
             return await LabRun(
-                plan: plan, images: images, options: options, recorder: recorder, results: directory, journal: journal
+                plan: plan, images: images, options: options, recorder: recorder, results: directory,
+                journal: journal, scripting: scripting
             ).run()
         } catch {
             // The images could not be had: no guest was started, every task is an error, and the results say so.
@@ -104,6 +120,54 @@ struct RunVerb: AsyncParsableCommand {
             }
             return status
         }
+    }
+
+    private func perform(
+        _ script: Script, _ planner: Planner, in directory: RunDirectory, _ selection: SinkSelection
+    ) async throws -> ExitStatus {
+        let recorder = recorder(directory, showing: selection.progressSink(directory: directory.path))
+        defer { finish(recorder) }
+        recorder.emit(.runStarted(script.description(host: .current, version: vmlabVersion)))
+        let journal = try RunJournal.begin(lab: script.name, results: directory.path)
+        defer { journal.end() }
+        let settings = Dictionary(try labs.parsedSettings().map { ($0.key, $0.value) }) { $1 }
+        let options = ScriptRun.Options(
+            arguments: words, variables: Environment.all.merging(settings) { $1 }, isTrusted: trust,
+            limits: LiveLimits(factor: timeFactor), catalog: Set(ImageCatalog.names))
+        return await ScriptRun(
+            script, means: planner.means(recorder), options: options, recorder: recorder, results: directory,
+            journal: journal,
+            runLab: { path, settings in try await self.run(lab: path, settings, planner, in: directory) }
+        ).run()
+    }
+
+    /// Runs a lab file for a script: its results lie within the script's, and nothing is printed.
+    private func run(
+        lab path: String, _ settings: [(key: String, value: String)], _ planner: Planner, in directory: RunDirectory
+    ) async throws -> RunReport {
+        var options = labs
+        options.files = [path]
+        options.settings = settings.map { "\($0.key)=\($0.value)" }
+        options.filter = []
+        let plans = try await planner.plans(options)
+        guard let plan = plans.first, plans.count == 1 else {
+            throw Diagnostic(
+                .specification, "\(path) has a matrix of \(plans.count) cells",
+                remedy: "a script runs labs without one: make the cells with vmlab.matrix and `set`")
+        }
+        let place = try directory.cell("lab-\(plan.lab.name)-\(UInt32.random(in: 0 ... .max))")
+        let report = ReportSink([])
+        _ = try await perform(plan, in: place, showing: report)
+        return report.report
+    }
+
+    private func recorder(_ directory: RunDirectory, showing: any RunSink) -> RunRecorder {
+        RunRecorder(sinks: [showing] + SinkSelection.fileSinks(directory))
+    }
+
+    private func finish(_ recorder: RunRecorder) {
+        recorder.finish()
+        Report.warnings(recorder.problems.map { Diagnostic(.host, $0, severity: .warning) })
     }
 
     /// Runs `body` until it ends; the first signal cancels it, the second ends the process.

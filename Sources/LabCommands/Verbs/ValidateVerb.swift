@@ -15,7 +15,11 @@ struct ValidateVerb: AsyncParsableCommand {
     @OptionGroup var host: HostOptions
 
     func run() async throws {
-        let plans = try await Planner(host: host).plans(lab)
+        let planner = Planner(host: host)
+        let scripts = try await planner.scripts(lab)
+        let plans = scripts.count < lab.files.count ? try await planner.plans(lab) : []
+        if !scripts.isEmpty { Report.line("valid: \(scripts.map(\.path).joined(separator: ", "))") }
+        guard !plans.isEmpty else { return }
         let cells = plans.count == 1 ? "" : " (\(plans.count) labs and matrix cells)"
         let guests = plans.reduce(0) { $0 + $1.guests.count }
         let runs = plans.reduce(0) { $0 + $1.runs.count }

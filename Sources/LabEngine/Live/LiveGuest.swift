@@ -284,6 +284,12 @@ public struct GuestTimeout: Error, Sendable, Hashable, CustomStringConvertible {
     /// The limit.
     public var limit: Duration
 
+    /// A timeout as given.
+    public init(what: String, limit: Duration) {
+        self.what = what
+        self.limit = limit
+    }
+
     /// Both in a sentence.
     public var description: String { "\(what) within \(inWords(limit))" }
 }

@@ -22,7 +22,7 @@ extension Expectation {
 extension Pattern {
     /// Whether the expression matches anywhere; `^` and `$` match at line ends. False when it does not compile, which
     /// validation has excluded.
-    func matches(somewhereIn text: String) -> Bool {
+    public func matches(somewhereIn text: String) -> Bool {
         guard let regex else { return false }
         return text.firstMatch(of: regex) != nil
     }

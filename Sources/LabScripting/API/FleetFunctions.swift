@@ -18,7 +18,8 @@ struct FleetFunctions {
                 LuaParameter(
                     "guest", "table",
                     "As a group under `guests:` of a lab file: `image`, `memory`, `cpus`, `count`, `disks`, `networks`, "
-                        + "`backend`, `boot`, `cmdline`, `env`, `nested`; and its `name`. Networks are made as they are named.")
+                        + "`backend`, `boot`, `cmdline`, `env`, `nested`; and its `name`. Networks are made as they are named."
+                )
             ],
             results: [LuaParameter("guest", "guest", "The guest; with `count` a list of them.")],
             waiting: { call in
@@ -52,10 +53,12 @@ struct FleetFunctions {
             parameters: [
                 LuaParameter(
                     "fleet", "table",
-                    "`guests`, a table of groups by name; and `defaults`, `images`, `networks`, `timeouts`, `env` if need be.")
+                    "`guests`, a table of groups by name; and `defaults`, `images`, `networks`, `timeouts`, `env` if need be."
+                )
             ],
             results: [
-                LuaParameter("guests", "table<string, guest>", "The guests by name; a group with `count` is a list of them.")
+                LuaParameter(
+                    "guests", "table<string, guest>", "The guests by name; a group with `count` is a list of them.")
             ],
             waiting: { call in
                 let table = try call.table(1)
@@ -82,7 +85,8 @@ struct FleetFunctions {
 
     private var network: LuaNative {
         LuaNative(
-            "network", "Makes a network for guests that are booted later. Networks need this only to reach the outside.",
+            "network",
+            "Makes a network for guests that are booted later. Networks need this only to reach the outside.",
             parameters: [
                 LuaParameter("name", "string", "The name that guests join by."),
                 LuaParameter("options", "table?", "Options: `nat`, whether it reaches the outside through the host."),

@@ -83,22 +83,24 @@ struct FlowFunctions {
             })
     }
 
-    private func run(subtest name: String, _ body: LuaFunction, _ keepsGoing: Bool) async throws -> Bool {
+    private func run(
+        subtest name: String, _ body: LuaFunction, _ keepsGoing: Bool, _ arguments: [LuaValue] = []
+    ) async throws -> Bool {
         guard let parent = ScriptScope.current, let results = world.results else {
-            _ = try await body.call()
+            _ = try await body.call(arguments)
             return true
         }
-        let isNested = parent.id.task != world.taskName
-        let id = TaskID(
-            task: isNested || world.fleet == nil ? "\(parent.id.task) / \(name)" : name, guest: parent.id.guest)
+        // At the top of a script of its own the script's name says nothing new.
+        let isTop = world.fleet != nil && parent.parent == nil
+        let id = TaskID(task: isTop ? name : "\(parent.id.task) / \(name)", guest: parent.id.guest)
         let scope = ScriptScope(
             id: id, recorder: world.recorder, output: results.outputWriter(id),
-            artifacts: results.absolute(RunDirectory.artifacts(id)))
+            artifacts: results.absolute(RunDirectory.artifacts(id)), parent: parent)
         world.recorder.emit(.taskStarted(id, attempt: 1))
         var result = TaskResult(id: id, outcome: .passed, started: world.recorder.clock.elapsed)
         var failure: (any Error)?
         do {
-            _ = try await ScriptScope.$current.withValue(scope) { try await body.call() }
+            _ = try await ScriptScope.$current.withValue(scope) { try await body.call(arguments) }
         } catch {
             failure = error
         }
@@ -126,7 +128,7 @@ struct FlowFunctions {
                 for attempt in 1..<max(times, 1) {
                     do {
                         return try await body.call([.integer(Int64(attempt))])
-                    } catch where !Task.isCancelled {
+                    } catch  where !Task.isCancelled {
                         world.note("attempt \(attempt) of \(times): \(Verdict(of: error).message); trying again")
                         try await Task.sleep(for: delay)
                     }
@@ -171,7 +173,8 @@ struct FlowFunctions {
             "matrix", "All combinations of some axes. With a function, each is a subtest.",
             parameters: [
                 LuaParameter(
-                    "axes", "table", "Lists of values by name, and `include` and `exclude`, as `matrix:` of a lab file."),
+                    "axes", "table", "Lists of values by name, and `include` and `exclude`, as `matrix:` of a lab file."
+                ),
                 LuaParameter("body", "fun(cell: table<string, string>)?", "What is done with each combination."),
                 LuaParameter("options", "table?", "Options: `keep_going` (true)."),
             ],

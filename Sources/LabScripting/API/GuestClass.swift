@@ -76,7 +76,8 @@ enum GuestMethods {
             parameters: [
                 command,
                 LuaParameter(
-                    "options", "table?", "As for `run`; `timeout` is that of all attempts, `interval` the pause between "
+                    "options", "table?",
+                    "As for `run`; `timeout` is that of all attempts, `interval` the pause between "
                         + "two (200 ms)."),
             ],
             results: [LuaParameter("output", "string", "What it printed at last, without the line ends at its end.")],
@@ -116,7 +117,8 @@ enum GuestMethods {
                 }
                 guard ContinuousClock.now + interval < deadline else {
                     throw GuestTimeout(
-                        what: "\(guest.live.name): `\(text)` ended with exit status \(answer.result.exit) and never with 0",
+                        what:
+                            "\(guest.live.name): `\(text)` ended with exit status \(answer.result.exit) and never with 0",
                         limit: patience * limits.factor)
                 }
                 try await Task.sleep(for: interval)

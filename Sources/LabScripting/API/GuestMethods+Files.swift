@@ -15,7 +15,8 @@ extension GuestMethods {
             "put", "Copies a host file or folder into the guest.",
             parameters: [
                 LuaParameter("host", "string", "A path on the host, relative to the script's folder."),
-                LuaParameter("path", "string", "A path in the guest, absolute; with `/` at its end the copy goes inside."),
+                LuaParameter(
+                    "path", "string", "A path in the guest, absolute; with `/` at its end the copy goes inside."),
                 patience,
             ],
             waiting: { call in

@@ -1,0 +1,89 @@
+import Diagnostics
+import LabEngine
+import LuaRuntime
+
+/// A check that did not hold.
+struct CheckFailed: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// What a script can insist on. Each is a step of its own.
+enum CheckFunctions {
+    static let all = [equals, differs, matches, contains, raises]
+
+    private static let message = LuaParameter("message", "string?", "What it is about, for the failure.")
+
+    private static func check(_ call: LuaCall, _ place: Int, _ problem: @autoclosure () -> String?) async throws {
+        let about = try call.optional(place, call.string)
+        try await ScriptScope.step(call, about ?? call[1].shown) { _ in
+            guard let problem = problem() else { return }
+            throw CheckFailed(description: about.map { "\($0): \(problem)" } ?? problem)
+        }
+    }
+
+    private static let equals = LuaNative(
+        "equals", "Insists that two values are equal; tables by their content.",
+        parameters: [LuaParameter("actual", "any"), LuaParameter("expected", "any"), message],
+        waiting: { call in
+            try await check(call, 3, call[1] == call[2] ? nil : "\(call[1].shown) is not \(call[2].shown)")
+            return []
+        })
+
+    private static let differs = LuaNative(
+        "differs", "Insists that two values are not equal.",
+        parameters: [LuaParameter("actual", "any"), LuaParameter("unwanted", "any"), message],
+        waiting: { call in
+            try await check(call, 3, call[1] == call[2] ? "both are \(call[1].shown)" : nil)
+            return []
+        })
+
+    private static let matches = LuaNative(
+        "matches", "Insists that a regular expression matches somewhere in a text.",
+        parameters: [LuaParameter("text", "string"), LuaParameter("pattern", "string"), message],
+        waiting: { call in
+            let text = try call.string(1)
+            let pattern = try call.pattern(2)
+            let isMet = pattern.matches(somewhereIn: text)
+            try await check(call, 3, isMet ? nil : "\(call[1].shown) does not match /\(pattern.text)/")
+            return []
+        })
+
+    private static let contains = LuaNative(
+        "contains", "Insists that a text has another in it, or a list a value.",
+        parameters: [LuaParameter("whole", "string|any[]"), LuaParameter("part", "any"), message],
+        waiting: { call in
+            let isIn: Bool
+            if case .table(let table) = call[1] {
+                isIn = table.array.contains(call[2])
+            } else {
+                isIn = try call.string(1).contains(try call.string(2))
+            }
+            try await check(call, 3, isIn ? nil : "\(call[1].shown) does not contain \(call[2].shown)")
+            return []
+        })
+
+    private static let raises = LuaNative(
+        "raises", "Insists that a function raises an error.",
+        parameters: [
+            LuaParameter("body", "fun()"), LuaParameter("pattern", "string?", "What the error's message matches."),
+        ],
+        results: [LuaParameter("message", "string", "The error's message.")],
+        waiting: { call in
+            let body = try call.function(1)
+            let pattern = call.isMissing(2) ? nil : try call.pattern(2)
+            return try await ScriptScope.step(call, pattern?.text ?? "") { _ in
+                do {
+                    _ = try await body.call()
+                } catch  where !Task.isCancelled {
+                    let message = Verdict(of: error).message
+                    guard pattern?.matches(somewhereIn: message) ?? true else {
+                        throw CheckFailed(
+                            description: "the error \(message.debugDescription) does not match /\(pattern?.text ?? "")/"
+                        )
+                    }
+                    return [.text(message)]
+                }
+                throw CheckFailed(description: "no error was raised")
+            }
+        })
+}

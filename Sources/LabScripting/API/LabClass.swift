@@ -1,0 +1,92 @@
+import Diagnostics
+import LabEngine
+import LabResults
+import LuaRuntime
+
+/// A lab file as scripts hold it.
+final class ScriptLab: Sendable {
+    let path: String
+    let world: ScriptWorld
+
+    init(_ path: String, _ world: ScriptWorld) {
+        self.path = path
+        self.world = world
+    }
+
+    /// `vmlab.lab`.
+    static func function(_ world: ScriptWorld) -> LuaNative {
+        LuaNative(
+            "lab", "A lab file, to be run from the script.",
+            parameters: [LuaParameter("file", "string", "Its path, relative to the script's folder.")],
+            results: [LuaParameter("lab", "lab")],
+            body: { call in
+                [.object(LuaObject(ScriptLab(world.hostPath(try call.string(1)), world), .lab))]
+            })
+    }
+}
+
+extension LuaClass {
+    /// A lab file.
+    static let lab = LuaClass(
+        "lab", "A lab file, to be run from the script.",
+        methods: [
+            LuaNative(
+                "run", "Runs the lab to its end, whatever its outcome.",
+                parameters: [
+                    LuaParameter("options", "table?", "Options: `set`, a table of values to override, as `--set`.")
+                ],
+                results: [
+                    LuaParameter(
+                        "results", "{status: string, ok: boolean, duration: number, tasks: table[], guests: table[]}",
+                        "What results.json holds of it: each task has `task`, `guest`, `outcome`, `exit`, `duration`, "
+                            + "`message` and `output`.")
+                ],
+                waiting: { call in
+                    let lab = try call.receiver(as: ScriptLab.self)
+                    var options = try Options(call, 1)
+                    let settings = try options.environment("set")
+                    try options.finish()
+                    guard let run = lab.world.runLab else {
+                        throw LuaCallError("a task of a lab cannot run another lab")
+                    }
+                    return try await ScriptScope.step(call, lab.path) { _ in
+                        [.table(try await run(lab.path, settings.map { (key: $0.name, value: $0.value) }).table)]
+                    }
+                })
+        ],
+        fields: [
+            LuaField("file", "string", "Its path.", of: ScriptLab.self) { .text($0.path) }
+        ],
+        describe: { ($0.object as? ScriptLab).map { "lab \($0.path)" } ?? "lab" })
+}
+
+extension RunReport {
+    /// The report for scripts.
+    fileprivate var table: LuaTable {
+        let tasks = tasks.map { task -> LuaValue in
+            var table = LuaTable()
+            table["task"] = .text(task.task)
+            table["guest"] = task.guest.map { .text($0) } ?? .nil
+            table["index"] = .integer(Int64(task.index))
+            table["outcome"] = .text(task.outcome.rawValue)
+            table["exit"] = task.exit.map { .integer(Int64($0)) } ?? .nil
+            table["duration"] = .number(task.duration)
+            table["message"] = task.message.map { .text($0) } ?? .nil
+            table["output"] = .text(task.outputTail)
+            return .table(table)
+        }
+        let guests = guests.map { guest -> LuaValue in
+            var table = LuaTable()
+            table["name"] = .text(guest.name)
+            table["image"] = .text(guest.image)
+            table["backend"] = .text(guest.backend)
+            table["boot_seconds"] = guest.bootSeconds.map { .number($0) } ?? .nil
+            table["reason"] = guest.reason.map { .text($0) } ?? .nil
+            return .table(table)
+        }
+        return LuaTable(fields: [
+            "status": .text(status), "ok": .boolean(status == "passed"), "duration": .number(duration),
+            "tasks": .table(LuaTable(array: tasks)), "guests": .table(LuaTable(array: guests)),
+        ])
+    }
+}

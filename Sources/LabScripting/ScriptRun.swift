@@ -1,0 +1,145 @@
+import Diagnostics
+import HostSystem
+import LabEngine
+import LabResults
+import LabSpec
+import LuaRuntime
+import Synchronization
+
+/// One run of one script: its guests are gone when it returns, and its results are told.
+public struct ScriptRun: Sendable {
+    /// What the command line says about a run.
+    public struct Options: Sendable {
+        /// The words given with `--arg`.
+        public var arguments: [String]
+        /// What `vmlab.env` has.
+        public var variables: [String: String]
+        /// Whether the script has the whole of Lua's library.
+        public var isTrusted: Bool
+        /// How long things may take.
+        public var limits: LiveLimits
+        /// Images that need no declaration.
+        public var catalog: Set<String>
+
+        /// Options as given.
+        public init(
+            arguments: [String] = [], variables: [String: String] = [:], isTrusted: Bool = false,
+            limits: LiveLimits = LiveLimits(), catalog: Set<String>
+        ) {
+            self.arguments = arguments
+            self.variables = variables
+            self.isTrusted = isTrusted
+            self.limits = limits
+            self.catalog = catalog
+        }
+    }
+
+    /// Runs a lab file for a script and returns its report.
+    public typealias LabRunner =
+        @Sendable (_ path: String, _ settings: [(key: String, value: String)]) async throws -> RunReport
+
+    /// How long what was kept for the end may take when the run was interrupted.
+    private static let grace = Duration.seconds(10)
+
+    private let script: Script
+    private let means: LiveFleet.Means
+    private let options: Options
+    private let recorder: RunRecorder
+    private let results: RunDirectory
+    private let journal: RunJournal
+    private let runLab: LabRunner?
+
+    /// A run of `script`. The recorder must have been told `runStarted`; it is told everything up to and including
+    /// `runFinished`. The caller ends `journal` afterwards.
+    public init(
+        _ script: Script, means: LiveFleet.Means, options: Options, recorder: RunRecorder, results: RunDirectory,
+        journal: RunJournal, runLab: LabRunner? = nil
+    ) {
+        self.script = script
+        self.means = means
+        self.options = options
+        self.recorder = recorder
+        self.results = results
+        self.journal = journal
+        self.runLab = runLab
+    }
+
+    /// Runs the script and returns the status that the command should exit with. A cancelled task tears everything down and
+    /// gives `interrupted`.
+    public func run() async -> ExitStatus {
+        let id = TaskID(task: script.name, guest: nil)
+        let scope = ScriptScope(
+            id: id, recorder: recorder, output: results.outputWriter(id),
+            artifacts: results.absolute(RunDirectory.artifacts(id)))
+        let outcomes = Mutex<[Outcome]>([])
+        recorder.emit(.taskStarted(id, attempt: 1))
+        var result = TaskResult(id: id, outcome: .passed, started: recorder.clock.elapsed)
+        var failure: (any Error)?
+        do {
+            try await run(scope) { part in outcomes.withLock { $0.append(part.outcome) } }
+        } catch {
+            failure = error
+        }
+        let isInterrupted = Task.isCancelled
+        if isInterrupted { recorder.emit(.interrupted(reason: "the run was interrupted")) }
+        result.complete(scope, failure, in: results)
+        if let error = failure as? LuaError, !error.traceback.isEmpty, !isInterrupted { tell(error) }
+        recorder.emit(.taskFinished(result))
+        let all = outcomes.withLock { $0 } + [result.outcome]
+        let status = isInterrupted ? ExitStatus.interrupted : .gravest(of: all)
+        let counts = Dictionary(grouping: all, by: \.rawValue).mapValues(\.count)
+        recorder.emit(.runFinished(RunSummary(status: status, duration: recorder.clock.elapsed, counts: counts)))
+        return status
+    }
+
+    private func run(_ scope: ScriptScope, onSubtest: @escaping @Sendable (TaskResult) -> Void) async throws {
+        let fleet = LiveFleet(
+            means: means, limits: options.limits, recorder: recorder, results: results, journal: journal)
+        let world = ScriptWorld(
+            fleet: fleet, recorder: recorder, results: results, source: script.text, folder: script.folder,
+            isTrusted: options.isTrusted, runLab: runLab, onSubtest: onSubtest)
+        defer { world.forget() }
+        let api = API(
+            world: world, arguments: options.arguments, variables: options.variables, catalog: options.catalog)
+        let print: @Sendable (LuaString) -> Void = { [recorder] line in
+            recorder.emit(.note(level: .info, message: line.text))
+            scope.output.append(line.bytes + [10])
+        }
+        let state = try LuaState(isTrusted: options.isTrusted, moduleFolder: script.folder, print: print)
+        try await state.register(api.module)
+        do {
+            try await ScriptScope.$current.withValue(scope) {
+                try await fleet.run { [script] in
+                    var failure: (any Error)?
+                    do {
+                        _ = try await state.run(source: script.bytes, name: script.path)
+                    } catch {
+                        failure = error
+                    }
+                    let late = await Self.callPostponed(world)
+                    if let error = failure ?? late { throw error }
+                }
+            }
+        } catch {
+            await state.close()
+            throw error
+        }
+        await state.close()
+    }
+
+    /// Also in a run that was interrupted, but then not for long.
+    private static func callPostponed(_ world: ScriptWorld) async -> (any Error)? {
+        guard Task.isCancelled else { return await world.callPostponed() }
+        let last = Task { try await withDeadline(.now + grace) { await world.callPostponed() } }
+        _ = await last.result
+        return nil
+    }
+
+    /// Shows where a script failed, from the outside in.
+    private func tell(_ error: LuaError) {
+        let frames = error.traceback.filter { $0.location != nil }
+        guard frames.count > 1 else { return }
+        let lines = frames.map { "\n    \($0)" }.joined()
+        recorder.emit(.note(level: .info, message: "the script failed here:\(lines)"))
+    }
+}
