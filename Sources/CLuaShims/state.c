@@ -205,7 +205,21 @@ void luart_strand_close(luart_strand *s) {
     memcpy(waiting, s->waiting, sizeof waiting);
     for (int i = 0; i < count; i++) {
         lua_State *co = waiting[i];
-        if (close_thread(c, co) != LUA_OK) {
+        // An error that it ended with comes out again, which is no news.
+        bool has_failed = lua_status(co) > LUA_YIELD && lua_checkstack(c->main, 2);
+        if (has_failed) lua_xmove(co, c->main, 1);
+        int status = close_thread(c, co);
+        bool is_news = status != LUA_OK;
+        if (has_failed) {
+            if (is_news) {
+                lua_pushvalue(co, -1);
+                lua_xmove(co, c->main, 1);
+                is_news = !lua_rawequal(c->main, -1, -2);
+                lua_pop(c->main, 1);
+            }
+            lua_pop(c->main, 1);
+        }
+        if (is_news) {
             size_t length;
             const char *text = luart_string(co, -1, &length);
             warn(c, "error in __close: ", 1);

@@ -1,0 +1,202 @@
+import Foundation
+import LuaRuntime
+import Testing
+
+@Suite("Stopping scripts")
+struct StoppingTests {
+    /// None of these ends by itself.
+    static let endless = [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "while true do pcall(same) end",
+        "repeat until pcall(error) ",
+        "local function f() return f() end f()",
+        "coroutine.wrap(function() while true do end end)()",
+        "while true do local co = coroutine.wrap(function() while true do end end) pcall(co) end",
+        "local function nest() while true do pcall(coroutine.wrap(nest)) end end nest()",
+        "while true do coroutine.wrap(function() coroutine.yield() end)() end",
+        "for _ in function() return 1 end do end",
+        "return #setmetatable({}, {__len = function() while true do end end})",
+        "xpcall(function() while true do end end, function() while true do end end)",
+        "while true do xpcall(error, function() while true do end end) end",
+        "while true do local x <close> = setmetatable({}, {__close = function() while true do end end}) error() end",
+        "local x <close> = setmetatable({}, {__close = function() while true do end end}) while true do end",
+        "while true do collectgarbage() end",
+        "table.sort({1, 2, 3}, function() while true do end end)",
+        "string.gsub('x', '.', function() while true do end end)",
+        "load(function() return ' ' end)",
+        "while true do load('return 1')() end",
+        "goto top ::top:: goto top",
+    ]
+
+    @Test("an endless script ends at its budget", arguments: endless)
+    func budget(_ source: String) async throws {
+        let state = try await makeState(limits: LuaLimits(instructions: 100_000))
+        let error = try await failure(of: source, in: state)
+        #expect(
+            error.message == "the script ran 100000 instructions without waiting, which is its limit"
+                || error.message.contains("stack overflow"))
+        #expect(try await state.run("return echo(1)") == [1])
+    }
+
+    @Test("an endless script ends when it is cancelled", arguments: endless)
+    func cancellation(_ source: String) async throws {
+        let gate = Gate()
+        let state = try await makeState(limits: LuaLimits(instructions: nil, grace: .seconds(60)))
+        try await state.register(
+            LuaModule("", functions: [LuaNative("open", body: { _ in gate.open(); return [] })]))
+        let script = Task { try await state.run("open() " + source) }
+        await gate.wait()
+        script.cancel()
+        await #expect(throws: CancellationError.self) { try await script.value }
+        #expect(try await state.run("return echo(1)") == [1])
+    }
+
+    @Test("waiting gives a fresh budget")
+    func freshBudget() async throws {
+        let state = try await makeState(limits: LuaLimits(instructions: 100_000))
+        let source = "local n = 0 for i = 1, 50 do for j = 1, 10000 do n = n + 1 end sleep() end return n"
+        #expect(try await state.run(source) == [500_000])
+        let another = try await failure(of: source.replacingOccurrences(of: "sleep()", with: ""), in: state)
+        #expect(another.message.contains("instructions"))
+    }
+
+    @Test("a cancelled wait closes its coroutines, from the inside out, without going on")
+    func closing() async throws {
+        let printed = Printed()
+        let gate = Gate()
+        let state = try await makeState(printed: printed)
+        try await state.register(
+            LuaModule("", functions: [
+                LuaNative("stuck", waiting: { _ in
+                    gate.open()
+                    try await Task.sleep(for: .seconds(3600))
+                    return []
+                })
+            ]))
+        let script = Task {
+            try await state.run("""
+                local function guard(name) return setmetatable({}, {__close = function() print(name, pcall(echo, 1)) end}) end
+                local outer <close> = guard('outer')
+                coroutine.wrap(function()
+                    local inner <close> = guard('inner')
+                    pcall(function()
+                        local innermost <close> = guard('innermost')
+                        print(pcall(stuck))
+                        print('went on')
+                    end)
+                    print('went on')
+                end)()
+                print('went on')
+                """)
+        }
+        await gate.wait()
+        script.cancel()
+        await #expect(throws: CancellationError.self) { try await script.value }
+        let refusal = "\tfalse\tattempt to yield across a C-call boundary"
+        #expect(printed.lines == ["innermost", "inner", "outer"].map { $0 + refusal })
+        #expect(try await state.run("return echo(1)") == [1])
+    }
+
+    @Test("__close that waits in a coroutine of its own, while its script is closed, is refused")
+    func closingWithCoroutines() async throws {
+        let printed = Printed()
+        let state = try await makeState(printed: printed)
+        await #expect(throws: LuaError.self) {
+            try await state.run("""
+                local x <close> = setmetatable({}, {__close = function() print(pcall(coroutine.wrap(echo), 1)) end})
+                local y <close> = setmetatable({}, {__close = function() print(pcall(coroutine.wrap(function() return coroutine.wrap(echo)(1) end))) end})
+                error('x')
+                """)
+        }
+        #expect(printed.lines.count == 2)
+        #expect(printed.lines.allSatisfy { $0.hasSuffix("attempt to yield across a C-call boundary") })
+        #expect(try await state.run("return echo(1)") == [1])
+    }
+
+    @Test("a script stuck in a C function is given up, and says so")
+    func abandonment() async throws {
+        let state = try await makeState(limits: LuaLimits(grace: .milliseconds(200)))
+        let gate = Gate()
+        try await state.register(
+            LuaModule("", functions: [LuaNative("open", body: { _ in gate.open(); return [] })]))
+        // Some seconds, not for ever: the thread ends by itself after the test.
+        let script = Task {
+            try await state.run("open() return string.find(('a'):rep(34), ('a?'):rep(34) .. ('a'):rep(34) .. 'b')")
+        }
+        await gate.wait()
+        let other = Task { try await state.run("return 1") }
+        script.cancel()
+        let error = await #expect(throws: LuaError.self) { try await script.value }
+        #expect(error?.message.contains("stuck in a function that cannot be interrupted") == true)
+        await #expect(throws: LuaError.self) { try await other.value }
+        await #expect(throws: LuaError.self) { try await state.run("return 1") }
+    }
+
+    @Test("a script that only waits for its turn ends when it is cancelled, and the other goes on")
+    func cancelledInTheQueue() async throws {
+        let state = try await makeState(limits: LuaLimits(instructions: nil, grace: .milliseconds(50)))
+        let gate = Gate()
+        try await state.register(
+            LuaModule("", functions: [LuaNative("open", body: { _ in gate.open(); return [] })]))
+        let busy = Task { try await state.run("open() while true do end") }
+        await gate.wait()
+        let queued = Task { try await state.run("return 1") }
+        queued.cancel()
+        await #expect(throws: CancellationError.self) { try await queued.value }
+        busy.cancel()
+        // The grace is short, so that a slow host may give the state up: either way it ends.
+        await #expect(throws: (any Error).self) { try await busy.value }
+    }
+
+    @Test("what recurs without end is an error", arguments: [
+        "local function f() return 1 + f() end f()",
+        "local function f() return (string.gsub('a', '.', f)) end f()",
+        "local function f() coroutine.wrap(f)() end f()",
+        "local t = {} for i = 1, 1e5 do t = setmetatable({}, {__index = t}) end return t.x",
+        "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end return t.x",
+        "return load(('('):rep(10000) .. '1' .. (')'):rep(10000))()",
+        "local function f() table.sort({1, 2, 3}, f) end f()",
+        "local function f() pcall(f) error('x') end f()",
+        "local function f() xpcall(f, f) error('x') end f()",
+        "local function f() error(setmetatable({}, {__tostring = f})) end f()",
+        "local mt = {} mt.__tostring = function(t) return tostring(t) end print(setmetatable({}, mt))",
+        "string.rep('x', 100, ('y'):rep(1e8)):rep(1e9)",
+        """
+        local function loop()
+            local co = coroutine.create(function()
+                local x <close> = setmetatable({}, {__close = function() loop() end}) coroutine.yield() end)
+            coroutine.resume(co) assert(coroutine.close(co))
+        end
+        function _G.loop() loop() end
+        loop()
+        """,
+        """
+        function chain(n)
+            local co = coroutine.wrap(function()
+                local x <close> = setmetatable({}, {__close = function() chain(n + 1) end}) error('x') end)
+            co()
+        end
+        chain(1)
+        """,
+    ])
+    func recursion(_ source: String) async throws {
+        let state = try await makeState(limits: LuaLimits(memory: 64 << 20, instructions: 5_000_000))
+        _ = try await failure(of: source, in: state)
+        #expect(try await state.run("return echo(1)") == [1])
+    }
+
+    @Test("ten thousand coroutines wait one after the other")
+    func manyCoroutines() async throws {
+        let state = try await makeState()
+        #expect(
+            try await state.run("""
+                local all = {}
+                for i = 1, 10000 do all[i] = coroutine.create(function() local a = echo(i) coroutine.yield(a) return a end) end
+                local sum = 0
+                for i = 1, 10000 do local _, a = coroutine.resume(all[i]) sum = sum + a end
+                for i = 1, 10000 do coroutine.resume(all[i]) end
+                return sum
+                """) == [50_005_000])
+    }
+}
