@@ -206,8 +206,12 @@ void luart_strand_close(luart_strand *s) {
     for (int i = 0; i < count; i++) {
         lua_State *co = waiting[i];
         // An error that it ended with comes out again, which is no news.
-        bool has_failed = lua_status(co) > LUA_YIELD && lua_checkstack(c->main, 2);
-        if (has_failed) lua_xmove(co, c->main, 1);
+        bool has_failed = lua_status(co) > LUA_YIELD && lua_checkstack(c->main, 2) && lua_checkstack(co, 1);
+        if (has_failed) {
+            // A copy: what is on top of the stack is what lua_resetthread takes for the error.
+            lua_pushvalue(co, -1);
+            lua_xmove(co, c->main, 1);
+        }
         int status = close_thread(c, co);
         bool is_news = status != LUA_OK;
         if (has_failed) {

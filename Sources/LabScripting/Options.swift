@@ -21,7 +21,8 @@ struct Options {
     private mutating func value(_ name: String) -> LuaValue? {
         known.append(name)
         let value = table[name]
-        return value.isNil ? nil : value
+        // A plain `nil` here would be Lua's, not that there is none.
+        return value.isNil ? Optional.none : .some(value)
     }
 
     mutating func string(_ name: String) throws -> String? {

@@ -131,7 +131,10 @@ public struct LuaTable: Sendable, Equatable {
     /// The field of this name, `nil` when there is none. Setting `nil` removes it.
     public subscript(name: String) -> LuaValue {
         get { fields[LuaString(name)] ?? .nil }
-        set { fields[LuaString(name)] = newValue.isNil ? nil : newValue }
+        set {
+            // `nil` in an expression beside a value would be Lua's, and stay as a field.
+            if newValue.isNil { fields.removeValue(forKey: LuaString(name)) } else { fields[LuaString(name)] = newValue }
+        }
     }
 
     /// The names of the fields in the order of their text.

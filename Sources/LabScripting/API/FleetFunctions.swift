@@ -31,10 +31,10 @@ struct FleetFunctions {
                 }
                 var group = table
                 group["name"] = .nil
-                let root = tree.map([
-                    ("guests", tree.map([(name, try tree.value(.table(group), named: name, call))])),
-                    ("networks", networks(of: [table], tree)),
-                ])
+                let networks = networks(of: table)
+                let root = tree.map(
+                    [("guests", tree.map([(name, try tree.value(.table(group), named: name, call))]))]
+                        + (networks.isEmpty ? [] : [("networks", tree.list(networks.map(tree.word)))]))
                 let guests = try await start(call, root, "\(name)", tree, fleet)
                 return table["count"].isNil
                     ? guests.map(world.object) : [.table(LuaTable(array: guests.map(world.object)))]
@@ -101,12 +101,10 @@ struct FleetFunctions {
             })
     }
 
-    private func networks(of groups: [LuaTable], _ tree: LabTree) -> YAMLNode {
-        let names = groups.flatMap { group -> [String] in
-            if case .table(let list) = group["networks"] { return list.array.compactMap(\.words) }
-            return []
-        }
-        return tree.list(Set(names).sorted().map(tree.word))
+    /// The names of the networks that a group joins, each once.
+    private func networks(of group: LuaTable) -> [String] {
+        guard case .table(let list) = group["networks"] else { return [] }
+        return Set(list.array.compactMap(\.words)).sorted()
     }
 
     private func start(
