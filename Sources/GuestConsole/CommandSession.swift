@@ -122,7 +122,9 @@ public final class CommandSession: Sendable {
             let share = start.duration(to: .now + grace) / max(dialect.interrupts.count, 1)
             for (index, keys) in dialect.interrupts.enumerated() {
                 do {
-                    let patience = index == dialect.interrupts.count - 1 ? start + grace : ContinuousClock.now + share
+                    // The first may come before the command's own process does, and be lost.
+                    let wait = index == 0 ? min(share, .milliseconds(500)) : share
+                    let patience = index == dialect.interrupts.count - 1 ? start + grace : ContinuousClock.now + wait
                     _ = try await core.wait(typing: keys, deadline: patience) { $0.awaitAbandoned(begin: false) }
                     return true
                 } catch .deadline {}

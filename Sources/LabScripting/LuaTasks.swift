@@ -27,7 +27,8 @@ public struct LuaTasks: TaskScripting {
     private static let guests = """
         local find = find
         lab.guests = setmetatable({}, {__index = function(self, name)
-            local guest = find(name)
+            local found, guest = pcall(find, name)
+            if not found then error(tostring(guest), 2) end
             rawset(self, name, guest)
             return guest
         end})

@@ -7,7 +7,7 @@ import LuaRuntime
 public struct Script: Sendable {
     /// The path as the user gave it.
     public let path: String
-    /// The lab's name: the file's without its ending.
+    /// The lab's name: the file's without its ending, or its folder's when that is `lab`.
     public let name: String
     let text: SourceFile
     let bytes: [UInt8]
@@ -39,8 +39,11 @@ public struct Script: Sendable {
         self.path = path
         self.text = SourceFile(path: path, text: text)
         self.bytes = bytes
-        let file = path.split(separator: "/").last.map(String.init) ?? path
-        name = file.hasSuffix(".lua") && file.count > 4 ? String(file.dropLast(4)) : file
+        let parts = path.split(separator: "/").filter { $0 != "." && $0 != ".." }
+        let file = parts.last.map(String.init) ?? path
+        let stem = file.hasSuffix(".lua") && file.count > 4 ? String(file.dropLast(4)) : file
+        // `lab.lua` says no more than that it is one; its folder says which.
+        name = stem == "lab" && parts.count > 1 ? String(parts[parts.count - 2]) : stem
         let slash = path.lastIndex(of: "/").map { path[..<$0] } ?? "."
         folder = slash.isEmpty ? "/" : String(slash)
     }

@@ -38,10 +38,15 @@ struct CommandFailed: Error, CustomStringConvertible {
     let wanted: String
     let output: String
 
-    var description: String {
+    /// In one line.
+    var headline: String {
         let first = command.split(separator: "\n").first.map(String.init) ?? command
+        return "\(guest): `\(first)` ended with exit status \(exit), \(wanted)"
+    }
+
+    var description: String {
         let lines = output.split(separator: "\n").suffix(10).map { "\n    | \($0)" }.joined()
-        return "\(guest): `\(first)` ended with exit status \(exit), \(wanted)\(lines)"
+        return headline + lines
     }
 }
 

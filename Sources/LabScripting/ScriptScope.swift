@@ -141,6 +141,8 @@ struct Verdict {
             self.init(of: underlying)
             if let place = error.location { message = "\(place): \(message)" }
         case let loss as GuestLoss: self.init(loss.outcome, loss.message, loss.consoleTail)
+        // What it printed is shown on its own.
+        case let failed as CommandFailed: self.init(.failed, failed.headline)
         case let failure as ScriptFailure: self.init(failure.outcome, failure.message, failure.consoleTail)
         case let timeout as GuestTimeout: self.init(.timeout, timeout.description)
         case is DeadlineExceeded: self.init(.timeout, "its time was up")

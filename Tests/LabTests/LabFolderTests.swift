@@ -4,13 +4,16 @@ import HostSystem
 import LabResults
 import Testing
 
-/// A lab of this repository: a folder with a `lab.yaml`.
+/// A lab of this repository: a folder with a `lab.yaml` or a `lab.lua`.
 struct LabFolder: Sendable, CustomStringConvertible {
     /// `Labs` or `Examples`.
     let shelf: String
     let name: String
 
-    var file: String { "\(VMLab.root)/\(shelf)/\(name)/lab.yaml" }
+    var file: String {
+        let folder = "\(VMLab.root)/\(shelf)/\(name)"
+        return access("\(folder)/lab.yaml", R_OK) == 0 ? "\(folder)/lab.yaml" : "\(folder)/lab.lua"
+    }
     var description: String { "\(shelf)/\(name)" }
 
     /// How `vmlab run` ends; most labs pass.
