@@ -80,7 +80,7 @@ extension Interpreter {
         let end = expression.lastIndex { $0 == "." || $0 == ":" }
         let stem = end.map { expression[...$0] } ?? ""
         let beginning = end.map { expression[expression.index(after: $0)...] } ?? expression[...]
-        let path = stem.dropLast().split(omittingEmptySubsequences: false) { $0 == "." || $0 == ":" }
+        let path = stem.isEmpty ? [] : stem.dropLast().split(omittingEmptySubsequences: false) { $0 == "." || $0 == ":" }
         guard path.count <= 32, lua_checkstack(state, 80) != 0 else { return [] }
         luart_push_globals(state)
         for name in path {

@@ -19,7 +19,7 @@ struct StoppingTests {
         "return #setmetatable({}, {__len = function() while true do end end})",
         "xpcall(function() while true do end end, function() while true do end end)",
         "while true do xpcall(error, function() while true do end end) end",
-        "while true do local x <close> = setmetatable({}, {__close = function() while true do end end}) error() end",
+        "while true do pcall(function() local x <close> = setmetatable({}, {__close = function() while true do end end}) error() end) end",
         "local x <close> = setmetatable({}, {__close = function() while true do end end}) while true do end",
         "while true do collectgarbage() end",
         "table.sort({1, 2, 3}, function() while true do end end)",

@@ -1,3 +1,4 @@
+import Foundation
 import LuaRuntime
 import Synchronization
 import Testing
