@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// Fuzz targets: what takes input from a guest, fed with anything. `Fuzz/run` says how to use them.
+// Fuzz targets: what takes input from a guest or a script, fed with anything. `Fuzz/run` says how to use them.
 //
 // A new target is a folder under Targets/ with a function `LLVMFuzzerTestOneInput`, its name in the list below, and a folder
 // under corpus/.
@@ -27,12 +27,17 @@ let package = Package(
         ours("VirtualHardware", ["HostSystem", "CLinux"]),
         .target(name: "FuzzSupport", path: "Support"),
 
+        .systemLibrary(name: "CLua", path: "Sources/CLua", pkgConfig: "lua5.4"),
+        ours("CLuaShims", ["CLua"]),
+        ours("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"]),
+
         ours("JSONText", []),
         ours("CKVM", []),
         ours("KVM", ["HostSystem", "CKVM"]),
         ours("MicroVM", ["KVM", "CKVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"]),
 
         fuzz("boot", ["MicroVM", "VirtualHardware", "HostSystem"]),
+        fuzz("lua", ["LuaRuntime"]),
         fuzz("uart", ["VirtualHardware"]),
         fuzz("virtqueue", ["VirtualHardware", "HostSystem"]),
     ],

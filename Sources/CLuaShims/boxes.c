@@ -60,7 +60,7 @@ static int finish_waiting(lua_State *L, int status, lua_KContext k) {
     (void)status, (void)k;
     context *c = context_of(L);
     set_mark(L, MARK_WAITING, false);
-    if (lua_touserdata(L, -1) == (void *)&refusal_mark) {
+    if (is_refused(L)) {
         c->granted++;
         c->host.discard(c->host.owner);
         c->granted--;
@@ -82,12 +82,9 @@ static int call_and_wait(lua_State *L) {
     int result = c->host.begin(c->host.owner, L, function);
     c->granted--;
     settle(L, result);
-    set_mark(L, MARK_WAITING, true);
-    c->strand->waiting[0] = L;
-    c->strand->waiting_count = 1;
+    note_waiting(c->strand, L, true);
     lua_settop(L, 0);
-    lua_pushlightuserdata(L, (void *)&request_mark);
-    return lua_yieldk(L, 1, 0, finish_waiting);
+    return lua_yieldk(L, 0, 0, finish_waiting);
 }
 
 void luart_push_function(lua_State *L, void *function, bool waits) {

@@ -55,6 +55,8 @@ enum {
     MARK_WAITING = 1,
     /// It is a strand's first one, which Swift resumes.
     MARK_TOP = 2,
+    /// A hook raised in it. If that ended it, liblua leaves its hooks off: what it would run now could not be stopped.
+    MARK_HOOK_RAISED = 4,
 };
 bool has_mark(lua_State *L, uintptr_t mark);
 void set_mark(lua_State *L, uintptr_t mark, bool on);
@@ -65,9 +67,13 @@ int stop_reason(context *c);
 void check_stop(lua_State *L);
 /// lua_resetthread with a bound to nesting. LUA_OK, or an error with its value on top of `co`.
 int close_thread(context *c, lua_State *co);
+/// Notes that `co` waits as the innermost, or as the next one further out.
+void note_waiting(luart_strand *s, lua_State *co, bool is_innermost);
 
-/// What a coroutine yields to wait for a request, and what it is resumed with when it may not.
-extern const char request_mark, refusal_mark;
+/// What a coroutine that waits for a request is resumed with when it may not.
+void push_refusal(lua_State *L);
+/// Whether what it was resumed with says so.
+bool is_refused(lua_State *L);
 
 /// Opens `coroutine` with functions that let requests through.
 int open_coroutine(lua_State *L);

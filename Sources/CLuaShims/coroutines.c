@@ -30,6 +30,9 @@ enum { WAITS = -2 };
 /// Resumes with the topmost arguments: results on the stack and their count, -1 with an error value, or WAITS.
 static int resume(lua_State *L, lua_State *co, int arguments) {
     luart_strand *s = context_of(L)->strand;
+    // Coroutines that make coroutines in a loop: each has its own interval until it is checked, so that without this the
+    // end of the innermost would only be the next one's turn to make more.
+    check_stop(L);
     if (has_mark(co, MARK_WAITING)) {
         lua_pushliteral(L, "cannot resume non-suspended coroutine");
         return -1;
@@ -51,30 +54,28 @@ static int resume(lua_State *L, lua_State *co, int arguments) {
         }
         int status = lua_resume(co, L, arguments, &results);
         if (s) s->resumer_count--;
-        bool is_request = status == LUA_YIELD && results == 1 && lua_touserdata(co, -1) == (void *)&request_mark;
-        if (!is_request) return resume_result(L, co, status, results);
-        luart_pop(co, 1);
+        if (status != LUA_YIELD || !has_mark(co, MARK_WAITING)) return resume_result(L, co, status, results);
+        luart_pop(co, results);
         if (s && lua_isyieldable(L) && s->waiting_count < DEPTH) return WAITS;
-        lua_pushlightuserdata(co, (void *)&refusal_mark);
+        set_mark(co, MARK_WAITING, false);
+        check_stop(L);
+        push_refusal(co);
         arguments = 1;
     }
 }
 
 static int wait_too(lua_State *L, lua_KFunction next) {
-    luart_strand *s = context_of(L)->strand;
-    set_mark(L, MARK_WAITING, true);
-    s->waiting[s->waiting_count++] = L;
-    lua_pushlightuserdata(L, (void *)&request_mark);
-    return lua_yieldk(L, 1, 0, next);
+    note_waiting(context_of(L)->strand, L, false);
+    return lua_yieldk(L, 0, 0, next);
 }
 
 /// Before a coroutine that waited goes on, for the request itself or a refusal from further out.
 static int go_on(lua_State *L, lua_State *co) {
-    bool is_refused = lua_touserdata(L, -1) == (void *)&refusal_mark;
+    bool refused = is_refused(L);
     set_mark(L, MARK_WAITING, false);
     set_mark(co, MARK_WAITING, false);
-    if (!is_refused) return resume(L, co, 0);
-    lua_pushlightuserdata(L, (void *)&refusal_mark);
+    if (!refused) return resume(L, co, 0);
+    push_refusal(L);
     return resume(L, co, 1);
 }
 

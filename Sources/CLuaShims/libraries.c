@@ -24,6 +24,7 @@ static int print(lua_State *L) {
 
 /// `load`, of text only: a made-up binary chunk can do anything to the interpreter.
 static int load_text(lua_State *L) {
+    if (!lua_isstring(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
     if (lua_gettop(L) < 3) lua_settop(L, 3);
     lua_pushliteral(L, "t");
     lua_replace(L, 3);
@@ -35,14 +36,19 @@ static int load_text(lua_State *L) {
 
 /// `setmetatable` without finalizers: they run with hooks off, so that an endless one could not be stopped.
 static int set_metatable(lua_State *L) {
-    if (lua_type(L, 2) == LUA_TTABLE) {
+    int type = lua_type(L, 2);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
+    if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) {
+        return luaL_error(L, "cannot change a protected metatable");
+    }
+    lua_settop(L, 2);
+    if (type == LUA_TTABLE) {
         lua_pushliteral(L, "__gc");
         if (lua_rawget(L, 2) != LUA_TNIL) return luaL_error(L, "'__gc' is not available to this script");
         lua_pop(L, 1);
     }
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, 1);
+    lua_setmetatable(L, 1);
     return 1;
 }
 
@@ -181,7 +187,7 @@ void adapt_libraries(lua_State *L, bool trusted) {
         return;
     }
     wrap_global(L, "load", load_text);
-    wrap_global(L, "setmetatable", set_metatable);
+    lua_register(L, "setmetatable", set_metatable);
     lua_register(L, "collectgarbage", collect_garbage);
     remove_from(L, LUA_GNAME, "dofile");
     remove_from(L, LUA_GNAME, "loadfile");

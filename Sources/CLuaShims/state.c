@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char request_mark = 0, refusal_mark = 0;
-
 static uintptr_t *extra(lua_State *L) { return (uintptr_t *)lua_getextraspace(L); }
 
 context *context_of(lua_State *L) { return (context *)(*extra(L) & ~(uintptr_t)7); }
@@ -61,9 +59,25 @@ int stop_reason(context *c) {
     return luart_strand_reason(s);
 }
 
-static int raise_stop(lua_State *L, int reason) {
+static const char refusal_mark;
+
+void push_refusal(lua_State *L) { lua_pushlightuserdata(L, (void *)&refusal_mark); }
+
+bool is_refused(lua_State *L) { return lua_gettop(L) > 0 && lua_touserdata(L, -1) == (void *)&refusal_mark; }
+
+void note_waiting(luart_strand *s, lua_State *co, bool is_innermost) {
+    if (is_innermost) s->waiting_count = 0;
+    set_mark(co, MARK_WAITING, true);
+    s->waiting[s->waiting_count++] = co;
+}
+
+static void hook(lua_State *L, lua_Debug *activation);
+
+static void raise_stop(lua_State *L, int reason) {
+    // From now on at each instruction, so that a loop around `pcall` ends too.
+    if (lua_gethookcount(L) != 1) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
     lua_pushstring(L, reason == LUART_STOP_CANCELLED ? "cancelled" : "too many instructions without waiting");
-    return lua_error(L);
+    lua_error(L);
 }
 
 void check_stop(lua_State *L) {
@@ -76,12 +90,19 @@ static void hook(lua_State *L, lua_Debug *activation) {
     context *c = context_of(L);
     int interval = lua_gethookcount(L);
     if (c->strand) c->strand->executed += interval;
+    set_mark(L, MARK_HOOK_RAISED, false);
     int reason = stop_reason(c);
-    // From now on at each instruction, so that a loop around `pcall` ends too; and back again for a coroutine that outlives
-    // the strand it was stopped in.
-    int wanted = reason == LUART_STOP_NONE ? CHECK_INTERVAL : 1;
-    if (interval != wanted) lua_sethook(L, hook, LUA_MASKCOUNT, wanted);
-    if (reason != LUART_STOP_NONE) raise_stop(L, reason);
+    if (reason == LUART_STOP_NONE) {
+        // A coroutine may outlive the strand that was stopped in it.
+        if (interval != CHECK_INTERVAL) lua_sethook(L, hook, LUA_MASKCOUNT, CHECK_INTERVAL);
+    } else if (lua_isyieldable(L)) {
+        // No `pcall` holds a yield up: like a request it goes out to Swift, which closes the coroutines.
+        note_waiting(c->strand, L, true);
+        lua_yield(L, 0);
+    } else {
+        set_mark(L, MARK_HOOK_RAISED, true);
+        raise_stop(L, reason);
+    }
 }
 
 lua_State *luart_new(const luart_host *host, size_t memory, bool trusted) {
@@ -178,6 +199,10 @@ int luart_strand_resume(luart_strand *s, int arguments, int *results) {
 int close_thread(context *c, lua_State *co) {
     // lua_resetthread of 5.4.4 forgets how many C calls there are already: without a bound, closing within `__close` within
     // closing overflows the C stack.
+    if (lua_status(co) > LUA_YIELD && has_mark(co, MARK_HOOK_RAISED)) {
+        lua_pushliteral(co, "cancelled");
+        return LUA_ERRRUN;
+    }
     if (c->close_depth >= CLOSE_DEPTH || !lua_checkstack(co, 1)) {
         lua_pushliteral(co, "C stack overflow");
         return LUA_ERRERR;

@@ -80,7 +80,8 @@ extension Interpreter {
         let end = expression.lastIndex { $0 == "." || $0 == ":" }
         let stem = end.map { expression[...$0] } ?? ""
         let beginning = end.map { expression[expression.index(after: $0)...] } ?? expression[...]
-        let path = stem.dropLast().split(omittingEmptySubsequences: false) { $0 == "." || $0 == ":" }
+        let path =
+            stem.isEmpty ? [] : stem.dropLast().split(omittingEmptySubsequences: false) { $0 == "." || $0 == ":" }
         guard path.count <= 32, lua_checkstack(state, 80) != 0 else { return [] }
         luart_push_globals(state)
         for name in path {
@@ -119,7 +120,9 @@ extension Interpreter {
     }
 
     private static func isIdentifier(_ name: String) -> Bool {
-        guard let first = name.utf8.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else { return false }
+        guard let first = name.utf8.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else {
+            return false
+        }
         return name.utf8.allSatisfy {
             $0 == UInt8(ascii: "_") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
                 || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20)

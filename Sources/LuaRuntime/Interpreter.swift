@@ -72,9 +72,8 @@ final class Interpreter {
         self.strand = nil
         switch status {
         case LUA_YIELD:
-            guard let request = strand.pending else {
-                return end(strand, .failed(LuaError(message: "attempt to yield from outside a coroutine")))
-            }
+            // Without a request it was stopped.
+            guard let request = strand.pending else { return end(strand, .failed(failure(of: strand, status))) }
             strand.pending = nil
             return .waits(request)
         case LUA_OK:

@@ -23,7 +23,8 @@ struct ModuleFolder: Sendable {
         let parts = name.split(separator: ".", omittingEmptySubsequences: false)
         guard isName, name.utf8.count <= 200, parts.allSatisfy({ !$0.isEmpty }) else {
             throw LuaCallError(
-                "module \(name.quoted()) not found: a name is of letters, digits, '_' and '-', with '.' between folders")
+                "module \(name.quoted()) not found: a name is of letters, digits, '_' and '-', with '.' between folders"
+            )
         }
         guard let folder else { throw LuaCallError("module '\(name)' not found") }
         let path = (folder.path == "." ? "" : folder.path + "/") + parts.joined(separator: "/") + ".lua"
@@ -53,7 +54,9 @@ struct ModuleFolder: Sendable {
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
         var filled = 0
         while filled < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + filled, $0.count - filled) }
+            let count = bytes.withUnsafeMutableBytes { buffer in
+                Glibc.read(descriptor, buffer.baseAddress?.advanced(by: filled), buffer.count - filled)
+            }
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else {
                 throw LuaCallError("module '\(name)' cannot be read: \(String(cString: strerror(errno)))")

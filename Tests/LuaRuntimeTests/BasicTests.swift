@@ -32,7 +32,9 @@ struct BasicTests {
     func functions() async throws {
         let state = try await makeState()
         var function: LuaFunction?
-        if case .function(let value)? = try await state.run("local n = 0 return function(d) n = n + d return n end").first {
+        if case .function(let value)? = try await state.run("local n = 0 return function(d) n = n + d return n end")
+            .first
+        {
             function = value
         }
         let counter = try #require(function)
@@ -60,8 +62,9 @@ struct BasicTests {
             let error = try await failure(of: "\n" + call, in: state)
             #expect(error.message == message)
             #expect(error.location == LuaLocation(file: "t.lua", line: 2))
-            #expect(try await state.run("return select(2, pcall(function() \(call) end))", name: "u.lua")
-                == [.text("u.lua:1: " + message)])
+            #expect(
+                try await state.run("return select(2, pcall(function() \(call) end))", name: "u.lua")
+                    == [.text("u.lua:1: " + message)])
         }
     }
 
@@ -89,7 +92,8 @@ struct BasicTests {
         try await state.register(LuaModule("lab.deep", values: ["x": 5]))
         try await state.register(LuaModule("lab", values: ["args": ["a", "b"]]))
         #expect(
-            try await state.run("return lab.one(), lab.deep.x, lab.args[2], require 'lab' == lab, require('lab.deep').x")
+            try await state.run(
+                "return lab.one(), lab.deep.x, lab.args[2], require 'lab' == lab, require('lab.deep').x")
                 == [1, 5, "b", true, 5])
         await #expect(throws: LuaError.self) { try await state.register(LuaModule("lab.one.x")) }
     }

@@ -33,7 +33,8 @@ struct ErrorTests {
     func traceback() async throws {
         let state = try await makeState()
         let error = try await failure(
-            of: "local function inner() error('x') end\nfunction outer()\n inner()\n end\npcall(print)\nouter()", in: state)
+            of: "local function inner() error('x') end\nfunction outer()\n inner()\n end\npcall(print)\nouter()",
+            in: state)
         let places = error.traceback.compactMap(\.location?.line)
         #expect(places == [1, 3, 6])
         #expect(error.traceback.last?.function == "main chunk")
@@ -64,7 +65,9 @@ struct ErrorTests {
             name: "t.lua")
         #expect(results == [false, "t.lua:1: oh", "t.lua:1: oh", "it: t.lua:1: oh", "userdata", nil])
         #expect(
-            try await state.run("local ok, e = xpcall(fail_later, function(e) return 'handled ' .. e end, 'oh') return e", name: "t.lua")
+            try await state.run(
+                "local ok, e = xpcall(fail_later, function(e) return 'handled ' .. e end, 'oh') return e", name: "t.lua"
+            )
                 == ["handled t.lua:1: oh"])
     }
 
@@ -72,9 +75,13 @@ struct ErrorTests {
     func diagnostics() async throws {
         let state = try await makeState()
         try await state.register(
-            LuaModule("", functions: [
-                LuaNative("check", body: { _ in throw Diagnostic(.specification, "no such thing", remedy: "name another") })
-            ]))
+            LuaModule(
+                "",
+                functions: [
+                    LuaNative(
+                        "check",
+                        body: { _ in throw Diagnostic(.specification, "no such thing", remedy: "name another") })
+                ]))
         let error = try await failure(of: "check()", in: state)
         #expect(error.message == "no such thing (name another)")
         #expect((error.underlying as? Diagnostic)?.message == "no such thing")
@@ -85,17 +92,22 @@ struct ErrorTests {
         let printed = Printed()
         let state = try await makeState(isTrusted: true, printed: printed)
         let error = try await failure(
-            of: "local x <close> = setmetatable({}, {__close = function(_, e) error('close saw ' .. e, 0) end}) error('first', 0)",
+            of:
+                "local x <close> = setmetatable({}, {__close = function(_, e) error('close saw ' .. e, 0) end}) error('first', 0)",
             in: state)
         #expect(error.message == "first")
         #expect(printed.lines == ["Lua warning: error in __close: close saw first"])
         let caught = try await state.run(
-            "return pcall(function() local x <close> = setmetatable({}, {__close = function(_, e) error('close saw ' .. e, 0) end}) error('first', 0) end)")
+            "return pcall(function() local x <close> = setmetatable({}, {__close = function(_, e) error('close saw ' .. e, 0) end}) error('first', 0) end)"
+        )
         #expect(caught == [false, "close saw first"])
-        _ = try await state.run("setmetatable({}, {__gc = function() error('in gc', 0) end}) collectgarbage() collectgarbage()")
+        _ = try await state.run(
+            "setmetatable({}, {__gc = function() error('in gc', 0) end}) collectgarbage() collectgarbage()")
         #expect(printed.lines.last == "Lua warning: error in __gc (in gc)")
         // A finalizer may call Swift, but not wait.
-        _ = try await state.run("setmetatable({}, {__gc = function() same(1) ok, why = pcall(echo, 1) end}) collectgarbage() collectgarbage()")
+        _ = try await state.run(
+            "setmetatable({}, {__gc = function() same(1) ok, why = pcall(echo, 1) end}) collectgarbage() collectgarbage()"
+        )
         #expect(try await state.run("return ok, why") == [false, "attempt to yield across a C-call boundary"])
     }
 

@@ -19,7 +19,7 @@ struct StoppingTests {
         "return #setmetatable({}, {__len = function() while true do end end})",
         "xpcall(function() while true do end end, function() while true do end end)",
         "while true do xpcall(error, function() while true do end end) end",
-        "while true do local x <close> = setmetatable({}, {__close = function() while true do end end}) error() end",
+        "while true do pcall(function() local x <close> = setmetatable({}, {__close = function() while true do end end}) error() end) end",
         "local x <close> = setmetatable({}, {__close = function() while true do end end}) while true do end",
         "while true do collectgarbage() end",
         "table.sort({1, 2, 3}, function() while true do end end)",
@@ -44,7 +44,15 @@ struct StoppingTests {
         let gate = Gate()
         let state = try await makeState(limits: LuaLimits(instructions: nil, grace: .seconds(60)))
         try await state.register(
-            LuaModule("", functions: [LuaNative("open", body: { _ in gate.open(); return [] })]))
+            LuaModule(
+                "",
+                functions: [
+                    LuaNative(
+                        "open",
+                        body: { _ in
+                            gate.open(); return []
+                        })
+                ]))
         let script = Task { try await state.run("open() " + source) }
         await gate.wait()
         script.cancel()
@@ -67,15 +75,20 @@ struct StoppingTests {
         let gate = Gate()
         let state = try await makeState(printed: printed)
         try await state.register(
-            LuaModule("", functions: [
-                LuaNative("stuck", waiting: { _ in
-                    gate.open()
-                    try await Task.sleep(for: .seconds(3600))
-                    return []
-                })
-            ]))
+            LuaModule(
+                "",
+                functions: [
+                    LuaNative(
+                        "stuck",
+                        waiting: { _ in
+                            gate.open()
+                            try await Task.sleep(for: .seconds(3600))
+                            return []
+                        })
+                ]))
         let script = Task {
-            try await state.run("""
+            try await state.run(
+                """
                 local function guard(name) return setmetatable({}, {__close = function() print(name, pcall(echo, 1)) end}) end
                 local outer <close> = guard('outer')
                 coroutine.wrap(function()
@@ -103,7 +116,8 @@ struct StoppingTests {
         let printed = Printed()
         let state = try await makeState(printed: printed)
         await #expect(throws: LuaError.self) {
-            try await state.run("""
+            try await state.run(
+                """
                 local x <close> = setmetatable({}, {__close = function() print(pcall(coroutine.wrap(echo), 1)) end})
                 local y <close> = setmetatable({}, {__close = function() print(pcall(coroutine.wrap(function() return coroutine.wrap(echo)(1) end))) end})
                 error('x')
@@ -119,7 +133,15 @@ struct StoppingTests {
         let state = try await makeState(limits: LuaLimits(grace: .milliseconds(200)))
         let gate = Gate()
         try await state.register(
-            LuaModule("", functions: [LuaNative("open", body: { _ in gate.open(); return [] })]))
+            LuaModule(
+                "",
+                functions: [
+                    LuaNative(
+                        "open",
+                        body: { _ in
+                            gate.open(); return []
+                        })
+                ]))
         // Some seconds, not for ever: the thread ends by itself after the test.
         let script = Task {
             try await state.run("open() return string.find(('a'):rep(34), ('a?'):rep(34) .. ('a'):rep(34) .. 'b')")
@@ -138,7 +160,15 @@ struct StoppingTests {
         let state = try await makeState(limits: LuaLimits(instructions: nil, grace: .milliseconds(50)))
         let gate = Gate()
         try await state.register(
-            LuaModule("", functions: [LuaNative("open", body: { _ in gate.open(); return [] })]))
+            LuaModule(
+                "",
+                functions: [
+                    LuaNative(
+                        "open",
+                        body: { _ in
+                            gate.open(); return []
+                        })
+                ]))
         let busy = Task { try await state.run("open() while true do end") }
         await gate.wait()
         let queued = Task { try await state.run("return 1") }
@@ -149,37 +179,39 @@ struct StoppingTests {
         await #expect(throws: (any Error).self) { try await busy.value }
     }
 
-    @Test("what recurs without end is an error", arguments: [
-        "local function f() return 1 + f() end f()",
-        "local function f() return (string.gsub('a', '.', f)) end f()",
-        "local function f() coroutine.wrap(f)() end f()",
-        "local t = {} for i = 1, 1e5 do t = setmetatable({}, {__index = t}) end return t.x",
-        "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end return t.x",
-        "return load(('('):rep(10000) .. '1' .. (')'):rep(10000))()",
-        "local function f() table.sort({1, 2, 3}, f) end f()",
-        "local function f() pcall(f) error('x') end f()",
-        "local function f() xpcall(f, f) error('x') end f()",
-        "local function f() error(setmetatable({}, {__tostring = f})) end f()",
-        "local mt = {} mt.__tostring = function(t) return tostring(t) end print(setmetatable({}, mt))",
-        "string.rep('x', 100, ('y'):rep(1e8)):rep(1e9)",
-        """
-        local function loop()
-            local co = coroutine.create(function()
-                local x <close> = setmetatable({}, {__close = function() loop() end}) coroutine.yield() end)
-            coroutine.resume(co) assert(coroutine.close(co))
-        end
-        function _G.loop() loop() end
-        loop()
-        """,
-        """
-        function chain(n)
-            local co = coroutine.wrap(function()
-                local x <close> = setmetatable({}, {__close = function() chain(n + 1) end}) error('x') end)
-            co()
-        end
-        chain(1)
-        """,
-    ])
+    @Test(
+        "what recurs without end is an error",
+        arguments: [
+            "local function f() return 1 + f() end f()",
+            "local function f() return (string.gsub('a', '.', f)) end f()",
+            "local function f() coroutine.wrap(f)() end f()",
+            "local t = {} for i = 1, 1e5 do t = setmetatable({}, {__index = t}) end return t.x",
+            "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end return t.x",
+            "return load(('('):rep(10000) .. '1' .. (')'):rep(10000))()",
+            "local function f() table.sort({1, 2, 3}, f) end f()",
+            "local function f() pcall(f) error('x') end f()",
+            "local function f() xpcall(f, f) error('x') end f()",
+            "local function f() error(setmetatable({}, {__tostring = f})) end f()",
+            "local mt = {} mt.__tostring = function(t) return tostring(t) end print(setmetatable({}, mt))",
+            "string.rep('x', 100, ('y'):rep(1e8)):rep(1e9)",
+            """
+            local function loop()
+                local co = coroutine.create(function()
+                    local x <close> = setmetatable({}, {__close = function() loop() end}) coroutine.yield() end)
+                coroutine.resume(co) assert(coroutine.close(co))
+            end
+            function _G.loop() loop() end
+            loop()
+            """,
+            """
+            function chain(n)
+                local co = coroutine.wrap(function()
+                    local x <close> = setmetatable({}, {__close = function() chain(n + 1) end}) error('x') end)
+                co()
+            end
+            chain(1)
+            """,
+        ])
     func recursion(_ source: String) async throws {
         let state = try await makeState(limits: LuaLimits(memory: 64 << 20, instructions: 5_000_000))
         _ = try await failure(of: source, in: state)
@@ -190,7 +222,8 @@ struct StoppingTests {
     func manyCoroutines() async throws {
         let state = try await makeState()
         #expect(
-            try await state.run("""
+            try await state.run(
+                """
                 local all = {}
                 for i = 1, 10000 do all[i] = coroutine.create(function() local a = echo(i) coroutine.yield(a) return a end) end
                 local sum = 0

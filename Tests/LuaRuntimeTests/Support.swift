@@ -26,22 +26,30 @@ func makeState(
         LuaModule(
             "",
             functions: [
-                LuaNative("sleep", waiting: { _ in
-                    await Task.yield()
-                    return []
-                }),
-                LuaNative("echo", waiting: { call in
-                    await Task.yield()
-                    return call.arguments
-                }),
-                LuaNative("fail_later", waiting: { call in
-                    await Task.yield()
-                    throw Mishap(try call.string(1))
-                }),
-                LuaNative("forever", waiting: { _ in
-                    try await Task.sleep(for: .seconds(3600))
-                    return []
-                }),
+                LuaNative(
+                    "sleep",
+                    waiting: { _ in
+                        await Task.yield()
+                        return []
+                    }),
+                LuaNative(
+                    "echo",
+                    waiting: { call in
+                        await Task.yield()
+                        return call.arguments
+                    }),
+                LuaNative(
+                    "fail_later",
+                    waiting: { call in
+                        await Task.yield()
+                        throw Mishap(try call.string(1))
+                    }),
+                LuaNative(
+                    "forever",
+                    waiting: { _ in
+                        try await Task.sleep(for: .seconds(3600))
+                        return []
+                    }),
                 LuaNative("same", body: { $0.arguments }),
                 LuaNative("fail", body: { throw Mishap(try $0.string(1)) }),
                 LuaNative("put", body: { [.text(try $0.string(1)), .integer(try $0.integer(2))] }),
