@@ -18,8 +18,11 @@ enum Report {
         if !warnings.isEmpty { errors(DiagnosticList(warnings)) }
     }
 
+    /// Whole lines to standard output.
+    static func text(_ text: String) { TextStream.standardOutput.write(text) }
+
     /// A line to standard output.
-    static func line(_ text: String) { TextStream.standardOutput.write(text + "\n") }
+    static func line(_ text: String) { self.text(text + "\n") }
 
     /// A line to standard error.
     static func error(_ text: String) { TextStream(descriptor: 2).write(text + "\n") }

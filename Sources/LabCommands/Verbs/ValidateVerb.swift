@@ -1,4 +1,5 @@
 import ArgumentParser
+import LabScripting
 import LabSpec
 
 struct ValidateVerb: AsyncParsableCommand {
@@ -29,10 +30,23 @@ struct ValidateVerb: AsyncParsableCommand {
 
 struct SchemaVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "schema", abstract: "Print the JSON Schema of lab files.",
-        discussion: "For editors: save it and refer to it with `# yaml-language-server: $schema=vmlab.schema.json`.")
+        commandName: "schema", abstract: "Print the JSON Schema of lab files, or Lua's annotations.",
+        discussion: """
+            For editors. Save the schema and refer to it with `# yaml-language-server: $schema=vmlab.schema.json`; save the \
+            annotations as vmlab.lua in a folder of lua-language-server's `workspace.library`.
+            """)
+
+    @Flag(help: "Print the annotations of vmlab's Lua functions for lua-language-server.")
+    var lua = false
+
+    @Flag(help: "Print the reference of vmlab's Lua functions in Markdown.")
+    var luaReference = false
 
     func run() throws {
-        Report.line(LabSchema.json())
+        if lua || luaReference {
+            Report.text(lua ? APIDocument.annotations() : APIDocument.markdown())
+        } else {
+            Report.line(LabSchema.json())
+        }
     }
 }
