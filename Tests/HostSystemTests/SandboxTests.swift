@@ -163,6 +163,30 @@ struct SandboxTests {
         }
     }
 
+    @Test("Files are not confined for one thread of several")
+    func filesWithThreads() async {
+        await #expect(processExitsWith: .success) {
+            withOneThread {
+                let pipe = try DescriptorPair.pipe()
+                let number = pipe.first.number
+                let elder = try HostThread("elder") {
+                    var byte: UInt8 = 0
+                    _ = read(number, &byte, 1)
+                }
+                do throws(SystemCallError) {
+                    _ = try Sandbox.confineFiles(to: [])
+                    check(false)
+                } catch {
+                    check(error.errno == EBUSY)
+                }
+                check(open("/etc/passwd", O_RDONLY) >= 0)
+                _ = write(pipe.second.number, "x", 1)
+                elder.join()
+                _ = try Sandbox.confineFiles(to: [])
+            }
+        }
+    }
+
     @Test("The program is one that the kernel takes: jumps stay within it, and every way ends")
     func program() {
         let program = SystemCallFilter.running(ioctls: (0..<200).map { UInt32($0) }, opensFiles: true).program

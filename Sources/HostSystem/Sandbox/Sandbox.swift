@@ -24,9 +24,10 @@ public enum Sandbox {
     /// Leaves the calling thread, and those that it starts, only these places of the file system, and no TCP. Descriptors
     /// that are open stay as they are.
     ///
-    /// Returns the version of landlock; 0 says that this kernel has none and that nothing is confined. Throws when a place
-    /// cannot be opened.
+    /// Returns the version of landlock; 0 says that this kernel has none and that nothing is confined. Throws `EBUSY` when
+    /// there are other threads, for which it would not hold, and when a place cannot be opened.
     public static func confineFiles(to places: [Place]) throws(SystemCallError) -> Int {
+        guard try threadCount() == 1 else { throw SystemCallError("landlock_restrict_self", errno: EBUSY, "threads") }
         let version = vmlab_landlock_version()
         guard version > 0 else { return 0 }
         let handled = FileRights.handled(version: version)
@@ -61,6 +62,14 @@ public enum Sandbox {
         try systemCall("sigaction") { vmlab_explain_trapped_calls() }
         let program = filter.program
         try systemCall("seccomp") { vmlab_filter_calls(program, program.count) }
+    }
+
+    /// Threads of this process, the calling one among them: each is a folder, and a folder's links are its own two and one of
+    /// each folder in it.
+    private static func threadCount() throws(SystemCallError) -> Int {
+        var status = stat()
+        try systemCall("stat", "/proc/self/task") { stat("/proc/self/task", &status) }
+        return Int(clamping: status.st_nlink) - 2
     }
 
     private static func forbidNewPrivileges() throws(SystemCallError) {
