@@ -64,12 +64,21 @@ public enum Sandbox {
         try systemCall("seccomp") { vmlab_filter_calls(program, program.count) }
     }
 
-    /// Threads of this process, the calling one among them: each is a folder, and a folder's links are its own two and one of
-    /// each folder in it.
+    /// Threads that run code of this process. Threads that the kernel adds to it for work of its own (KVM does so, from
+    /// Linux 6.13 on) run none.
     private static func threadCount() throws(SystemCallError) -> Int {
-        var status = stat()
-        try systemCall("stat", "/proc/self/task") { stat("/proc/self/task", &status) }
-        return Int(clamping: status.st_nlink) - 2
+        try FileTree.names(in: "/proc/self/task").count { thread in
+            // One that has ended meanwhile has no file any more.
+            SmallFile.text("/proc/self/task/\(thread)/stat").map { !isKernelWorker($0) } ?? false
+        }
+    }
+
+    /// Whether this is the `stat` file in /proc of a thread with `PF_USER_WORKER` or `PF_IO_WORKER` among its flags, the
+    /// seventh word behind the name in parentheses (proc(5), linux/sched.h).
+    static func isKernelWorker(_ stat: String) -> Bool {
+        let words = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
+        guard words.count > 7, let flags = UInt32(words[7]) else { return false }
+        return flags & (0x4000 | 0x10) != 0
     }
 
     private static func forbidNewPrivileges() throws(SystemCallError) {

@@ -14,8 +14,6 @@ public final class GuestProcess: @unchecked Sendable {
     private var machine: Machine?
     private let monitor: QMPServer
     private var lines: [SerialLine] = []
-    private var disks: [BlockDevice] = []
-    private var cards: [NetworkDevice] = []
     private var power: PowerRegisters?
     private var debugLog: DebugLog?
     private var signals: SignalPort?
@@ -92,36 +90,41 @@ public final class GuestProcess: @unchecked Sendable {
 
     /// What virtio devices read and write on the host.
     private struct Backing {
-        var disks: [any BlockStorage]
-        var cards: [FrameSocket]
+        var disks: [(storage: any BlockStorage, serial: String)]
+        var cards: [(address: EthernetAddress, port: any FramePort)]
     }
 
     private func openBacking() throws -> Backing {
         Backing(
-            disks: try configuration.disks.map { disk -> any BlockStorage in
-                if let overlay = disk.overlay { return try OverlayStorage(base: disk.path, overlay: overlay) }
-                return try RawStorage(disk.path, isReadOnly: disk.readOnly)
+            disks: try configuration.disks.map { disk in
+                let storage: any BlockStorage =
+                    if let overlay = disk.overlay {
+                        try OverlayStorage(base: disk.path, overlay: overlay)
+                    } else {
+                        try RawStorage(path: disk.path, readOnly: disk.readOnly)
+                    }
+                return (storage, disk.serial)
             },
-            cards: try configuration.networks.map { card in
-                switch card.link {
-                case .sockets(let local, let remote): try FrameSocket.segment(local: local, remote: remote)
-                case .tap(let name): try FrameSocket.tap(name)
-                }
+            cards: try configuration.networks.compactMap { card in
+                guard let address = EthernetAddress(card.mac) else { return nil }
+                let port: any FramePort =
+                    switch card.link {
+                    case .sockets(let local, let remote): try SegmentPort(path: local, peer: remote)
+                    case .tap(let name): try TapPort(name: name)
+                    }
+                return (address, port)
             })
     }
 
     private func attachVirtio(_ backing: Backing, to assembly: inout MachineAssembly) throws {
-        for (disk, storage) in zip(configuration.disks, backing.disks) {
-            let device = try BlockDevice(storage, serial: disk.serial)
-            disks.append(device)
-            try assembly.attach(device, reactor: reactor)
+        for disk in backing.disks {
+            try assembly.attach(BlockDevice(storage: disk.storage, serial: disk.serial), reactor: reactor)
         }
-        for (card, port) in zip(configuration.networks, backing.cards) {
-            let device = try NetworkDevice(port, mac: MACAddress(card.mac)?.bytes ?? [], reactor: reactor)
-            cards.append(device)
-            try assembly.attach(device, reactor: reactor)
+        for card in backing.cards {
+            try assembly.attach(
+                NetworkDevice(address: card.address, port: card.port, reactor: reactor), reactor: reactor)
         }
-        try assembly.attach(EntropyDevice(), reactor: reactor)
+        try assembly.attach(EntropyDevice(reactor: reactor), reactor: reactor)
     }
 
     // MARK: Running
@@ -137,8 +140,6 @@ public final class GuestProcess: @unchecked Sendable {
         for line in lines { line.finish(milliseconds: 1000) }
         debugLog?.write()
         monitor.finish()
-        for disk in disks { disk.end() }
-        for card in cards { card.end() }
         return end ?? .poweredOff
     }
 
