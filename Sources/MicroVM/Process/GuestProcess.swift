@@ -209,10 +209,14 @@ public final class GuestProcess: @unchecked Sendable {
 }
 
 extension GuestProcess: ControlledMachine {
+    /// The guest's name, as configured.
     public var name: String { configuration.name }
+    /// What the machine does now.
     public var status: RunState { state }
+    /// The host's thread of each processor; none before the machine is made.
     public var threadIDs: [Int32] { machine?.threadIDs ?? [] }
 
+    /// Holds the processors; answers when all are held. No effect when it does not run.
     public func stop(_ completion: @escaping ControlCompletion) {
         if state == .running {
             machine?.hold()
@@ -222,6 +226,7 @@ extension GuestProcess: ControlledMachine {
         completion(.success(()))
     }
 
+    /// Lets held processors run again. Fails after an error that only a reset cures.
     public func resume(_ completion: @escaping ControlCompletion) {
         guard state != .internalError else {
             return completion(.failure(ControlFailure("Resetting the Virtual Machine is required")))
@@ -235,16 +240,19 @@ extension GuestProcess: ControlledMachine {
         completion(.success(()))
     }
 
+    /// Back to power-on; a machine that ran runs on from there, one that was held stays so.
     public func reset(_ completion: @escaping ControlCompletion) {
         if state == .internalError { state = .running }
         restart(.systemReset)
         completion(.success(()))
     }
 
+    /// Presses the guest's power button, which it may ignore.
     public func powerButton() {
         power?.pressPowerButton()
         monitor.emit(.powerButton)
     }
 
+    /// Ends the machine now, like pulling its plug.
     public func quit() { finish(.poweredOff, .quit) }
 }
