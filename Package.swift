@@ -89,6 +89,9 @@ let package = Package(
         tests(of: "LabSpec", ["YAMLTree"], exclude: ["Fixtures"]),
         tests(of: "LabResults", exclude: ["Fixtures"]),
         tests(of: "LabEngine", ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "HostSystem"]),
+        tests(
+            of: "LabScripting",
+            ["LabTestSupport", "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "GuestConsole", "HostSystem"]),
         tests(of: "LabImages", ["LabSpec", "HostSystem"]),
         tests(
             of: "LabMachines",

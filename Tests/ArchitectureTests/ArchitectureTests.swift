@@ -21,8 +21,11 @@ private let allowedImports: [String: Set<String>] = [
     "LabMachines": [
         "LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSONText", "Diagnostics",
     ],
+    "LabScripting": [
+        "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "GuestConsole", "HostSystem", "Diagnostics",
+    ],
     "LabCommands": [
-        "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "Diagnostics",
+        "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "Diagnostics",
         "ArgumentParser",
     ],
     "vmlab": ["LabCommands"],

@@ -1,0 +1,230 @@
+import Foundation
+import LabEngine
+import LabResults
+import LabTestSupport
+import Testing
+
+@testable import LabScripting
+
+@Suite("Scripts") struct ScriptTests {
+    @Test("a guest runs commands: output, status, and the steps that are told of it")
+    func commands() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "web", memory = "128MiB" }
+            vmlab.equals(g:succeed("echo one; echo two"), "one\\ntwo")
+            local r = g:run("echo $A; exit 3", { env = { A = "value" } })
+            vmlab.equals(r.exit, 3)
+            vmlab.equals(r.output, "value\\n")
+            local out, exit = g:fail("exit 7")
+            vmlab.equals(exit, 7)
+            vmlab.equals({ g.name, g.os, g.image }, { "web", "linux", "debian" })
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+        #expect(run.steps.filter { $0.id.guest == "web" }.map(\.id.call) == ["succeed", "run", "fail"])
+        #expect(run.steps.filter { $0.id.guest == "web" }.map(\.exit) == [0, 3, 7])
+        #expect(run.steps.first { $0.id.call == "run" }?.id.place?.hasSuffix("test.lua:4") == true)
+        #expect(run.report.tasks.first?.steps?.count == run.steps.count)
+        #expect(run.report.guests.map(\.name) == ["web"])
+    }
+
+    @Test("a failed command says where, which guest, what command, and its output")
+    func failure() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "web" }
+            g:succeed("echo the reason; exit 4")
+            """)
+        #expect(run.status == .taskFailed)
+        let main = try #require(run.main)
+        #expect(main.outcome == .failed)
+        #expect(
+            main.message?.hasSuffix("test.lua:3: web: `echo the reason; exit 4` ended with exit status 4, expected 0")
+                == true)
+        #expect(run.steps.last?.outputTail == "the reason\n")
+        #expect(main.outputTail.contains("the reason"))
+    }
+
+    @Test(
+        "mistakes are said with what was meant",
+        arguments: [
+            ("vmlab.boot{ image = 'debain' }", "did you mean `debian`?"),
+            ("vmlab.boot{ image = 'debian', memroy = '1GiB' }", "did you mean `memory`?"),
+            ("vmlab.boot{ image = 'debian', memory = '1GB' }", "did you mean `1GiB`?"),
+            ("vmlab.boot{ image = 'debian' }:succeed('true', { timout = '1s' })", "did you mean `timeout`?"),
+            ("vmlab.boot{ image = 'debian' }:succeed('true', { timeout = '1 hour' })", "must be a duration"),
+            ("vmlab.boot{ image = 'debian' }:suceed('true')", "succeed"),
+            ("vmlab.boot{ image = 'debian' }:succeed()", "bad argument #1 to 'succeed'"),
+            ("vmlab.matches('x', '(')", "is no regular expression"),
+            ("vmlab.fleet{ gusts = {} }", "did you mean `guests`?"),
+            ("vmlab.sleep('soon')", "must be a duration"),
+        ])
+    func mistakes(_ line: String, _ words: String) async throws {
+        let run = try await TestScript.run("local vmlab = require 'vmlab'\n\(line)")
+        #expect(run.status == .taskFailed)
+        let message = try #require(run.main?.message)
+        #expect(message.contains(words), "\(message)")
+        #expect(message.contains("test.lua:2:"), "\(message)")
+    }
+
+    @Test("an error in the middle of parallel ends the others, and everything is gone")
+    func parallel() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local gs = vmlab.boot{ image = "debian", name = "g", count = 3 }
+            vmlab.parallel(
+              function() gs[1]:succeed("sleep 1000") end,
+              function() gs[2]:succeed("sleep 1000") end,
+              function() gs[3]:succeed("true") error("in the middle") end)
+            """)
+        #expect(run.status == .taskFailed)
+        #expect(run.main?.message?.hasSuffix("test.lua:6: in the middle") == true, "\(run.main?.message ?? "")")
+        #expect(run.steps.filter { $0.outcome == .skipped }.count == 2)
+    }
+
+    @Test("functions side by side: their results in order, at most so many at a time")
+    func each() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local running, most = 0, 0
+            local squares = vmlab.each({1, 2, 3, 4, 5}, function(n)
+              running = running + 1
+              most = math.max(most, running)
+              vmlab.sleep(0.01)
+              running = running - 1
+              return n * n
+            end, { limit = 2 })
+            vmlab.equals(squares, {1, 4, 9, 16, 25})
+            vmlab.equals(most, 2)
+            vmlab.equals({ vmlab.parallel(function() return "a" end, function() return "b" end) }, {"a", "b"})
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+    }
+
+    @Test("subtests have results of their own; one that keeps going fails the run and not the script")
+    func subtests() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            vmlab.subtest("good", function() vmlab.equals(1, 1) end)
+            local passed = vmlab.subtest("bad", function() vmlab.equals(1, 2, "one") end, { keep_going = true })
+            vmlab.equals(passed, false)
+            vmlab.subtest("outer", function() vmlab.subtest("inner", function() end) end)
+            """)
+        #expect(run.status == .taskFailed)
+        #expect(run.results.map(\.id.task) == ["good", "bad", "outer / inner", "outer", "test"])
+        #expect(run.results.map(\.outcome) == [.passed, .failed, .passed, .passed, .passed])
+        #expect(run.results[1].message?.hasSuffix("one: 1 is not 2") == true)
+        let xml = JUnitReport.xml(run.report)
+        #expect(xml.contains(#"name="bad""#) && xml.contains("equals one"))
+    }
+
+    @Test("what is deferred is called at the end, the last first, also after an error")
+    func deferred() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "g" }
+            vmlab.defer(function() vmlab.log("first") g:succeed("true") end)
+            vmlab.defer(function() vmlab.log("last") end)
+            error("early")
+            """)
+        #expect(run.notes.prefix(2) == ["last", "first"])
+        #expect(run.steps.last?.outcome == .passed)
+        #expect(run.main?.message?.hasSuffix("early") == true)
+    }
+
+    @Test("retry calls until it works")
+    func retry() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local n = vmlab.retry(function(attempt) assert(attempt == 3, "not yet") return attempt end, { delay = "1ms" })
+            vmlab.equals(n, 3)
+            vmlab.retry(function() error("never") end, { times = 2, delay = "1ms" })
+            """)
+        #expect(run.main?.message?.hasSuffix("never") == true)
+        #expect(run.notes.filter { $0.hasSuffix("trying again") }.count == 3)
+    }
+
+    @Test("a guest that dies: what runs on it says so, and the script can go on")
+    func death() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local gs = vmlab.boot{ image = "debian", name = "g", count = 2 }
+            gs[1]:kill()
+            vmlab.raises(function() gs[1]:succeed("true") end, "ended")
+            vmlab.equals(gs[2]:succeed("echo here"), "here")
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+    }
+
+    @Test("an interrupted run calls what was deferred, and is skipped")
+    func interrupted() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "g" }
+            vmlab.defer(function() vmlab.log("goodbye") end)
+            g:succeed("echo started; sleep 1000")
+            """, cancelWhen: { if case .stepStarted(let id) = $0 { id.call == "succeed" } else { false } })
+        #expect(run.status == .interrupted)
+        #expect(run.main?.outcome == .skipped)
+        #expect(run.notes.contains("goodbye"))
+    }
+
+    @Test("a script that never ends is ended")
+    func endless() async throws {
+        let run = try await TestScript.run(
+            "print('begun') while true do pcall(function() while true do end end) end",
+            cancelWhen: { if case .note = $0 { true } else { false } })
+        #expect(run.status == .interrupted)
+    }
+
+    @Test("interaction: each question is answered")
+    func interaction() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "g" }
+            local r = g:interact("printf 'name? '; read n; echo hello $n; exit 5", function(t)
+              t:expect("name\\\\? ")
+              t:send("ada\\n")
+              local all, who = t:expect("hello (\\\\w+)")
+              vmlab.equals({ all, who }, { "hello ada", "ada" })
+            end)
+            vmlab.equals(r.exit, 5)
+            vmlab.raises(function() g:send("x") end, "interact")
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+    }
+
+    @Test("arguments, environment, modules beside the script; nothing of the host without trust")
+    func surroundings() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            vmlab.equals(vmlab.args, { "one", "two" })
+            vmlab.equals(vmlab.env.COLOUR, "red")
+            vmlab.equals(require("helper").answer, 42)
+            vmlab.equals({ os == nil, io == nil, dofile == nil }, { true, true, true })
+            """, arguments: ["one", "two"], files: ["helper.lua": "return { answer = 42 }"])
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+        let trusted = try await TestScript.run("assert(os.time() > 0 and io.open)", isTrusted: true)
+        #expect(trusted.status == .passed, "\(trusted.main?.message ?? "")")
+    }
+
+    @Test("the reference under Docs is the one that the functions' table makes")
+    func reference() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let written = try String(contentsOf: root.appendingPathComponent("Docs/lua.md"), encoding: .utf8)
+        #expect(written == APIDocument.markdown(), "run `vmlab schema --lua-reference > Docs/lua.md`")
+        #expect(APIDocument.annotations().contains("function guest:succeed(command, options) end"))
+    }
+}
