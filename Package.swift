@@ -39,6 +39,9 @@ let package = Package(
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
         .target(name: "CLuaShims", dependencies: ["CLua"]),
+        // The prompt of `vmlab repl`: editing, history, completion.
+        .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
+        .target(name: "CLineEditor", dependencies: ["CEdit"]),
         .target(name: "CLinux"),
         .target(name: "CKVM"),
 
@@ -65,7 +68,7 @@ let package = Package(
         library(
             "LabCommands",
             [
-                "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem",
+                "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem",
                 "Diagnostics", argumentParser,
             ]),
         .executableTarget(name: "vmlab", dependencies: ["LabCommands"], swiftSettings: strict),

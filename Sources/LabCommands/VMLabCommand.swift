@@ -24,7 +24,7 @@ public struct VMLabCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Labs",
                 subcommands: [RunVerb.self, ValidateVerb.self, PlanVerb.self, ReportVerb.self, SchemaVerb.self]),
-            CommandGroup(name: "Guests", subcommands: [PsVerb.self, LogsVerb.self, GCVerb.self]),
+            CommandGroup(name: "Guests", subcommands: [ReplVerb.self, PsVerb.self, LogsVerb.self, GCVerb.self]),
             CommandGroup(name: "Host", subcommands: [ImagesVerb.self, DoctorVerb.self]),
         ])
 

@@ -25,7 +25,7 @@ private let allowedImports: [String: Set<String>] = [
         "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "GuestConsole", "HostSystem", "Diagnostics",
     ],
     "LabCommands": [
-        "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "Diagnostics",
+        "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "Diagnostics",
         "ArgumentParser",
     ],
     "vmlab": ["LabCommands"],

@@ -94,7 +94,7 @@ public final class LiveFleet: Sendable {
     }
 
     /// The running guests, in the order of their boots.
-    public var guests: [LiveGuest] { state.withLock { $0.guests } }
+    public var guests: [LiveGuest] { state.withLock { $0.guests }.sorted { $0.number < $1.number } }
 
     /// A name like `debian-2` that no guest has had.
     public func freeName(_ stem: String) -> String {

@@ -1,0 +1,102 @@
+import CLineEditor
+import Glibc
+import HostSystem
+import Synchronization
+
+/// Lines that a person types, with editing, history and completion at a terminal, plain otherwise.
+final class LineEditor: Sendable {
+    /// What the editor's callbacks, which know no context, work for.
+    private struct Shared {
+        var line: String??
+        var complete: (@Sendable (String) -> [String])?
+    }
+
+    private static let shared = Mutex(Shared())
+    private static let mostHistory: Int32 = 1000
+
+    private let history: String
+    private let isTerminal = isatty(0) == 1
+    private let wake: EventDescriptor
+    private let pending = Mutex<[UInt8]>([])
+
+    /// An editor whose history is kept in a file. `complete` gives a word's continuations; it may block.
+    init(history: String, complete: @escaping @Sendable (String) -> [String]) throws(SystemCallError) {
+        self.history = history
+        wake = try EventDescriptor()
+        Self.shared.withLock { $0.complete = complete }
+        if isTerminal { _ = line_editor_load(history) }
+    }
+
+    /// Makes a `read` that waits return nil. From any thread.
+    func interrupt() { wake.signal() }
+
+    /// The next line; nil at the end of input and after `interrupt`. Blocks: for a thread of its own.
+    func read(_ prompt: String) -> String? {
+        wake.drain()
+        return isTerminal ? readTerminal(prompt) : readPlain()
+    }
+
+    /// Adds a line to the history.
+    func remember(_ line: String) {
+        guard isTerminal else { return }
+        line_editor_remember(line)
+        _ = line_editor_save(history, Self.mostHistory)
+    }
+
+    private func readTerminal(_ prompt: String) -> String? {
+        Self.shared.withLock { $0.line = .none }
+        line_editor_begin(
+            prompt, { line in LineEditor.shared.withLock { $0.line = .some(line.map { String(cString: $0) }) } },
+            { word in word.map { LineEditor.completions(of: String(cString: $0)) } ?? nil })
+        defer { line_editor_end() }
+        while waitForInput() {
+            line_editor_read()
+            if let line = Self.shared.withLock({ $0.line }) { return line }
+        }
+        return nil
+    }
+
+    private static func completions(of word: String) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? {
+        let words = shared.withLock { $0.complete }?(word) ?? []
+        guard !words.isEmpty else { return nil }
+        let size = (words.count + 1) * MemoryLayout<UnsafeMutablePointer<CChar>?>.stride
+        guard let memory = malloc(size) else { return nil }
+        let array = memory.bindMemory(to: UnsafeMutablePointer<CChar>?.self, capacity: words.count + 1)
+        for (place, word) in words.enumerated() { array[place] = strdup(word) }
+        array[words.count] = nil
+        return array
+    }
+
+    private func readPlain() -> String? {
+        while true {
+            let line = pending.withLock { pending -> String? in
+                guard let end = pending.firstIndex(of: 10) else { return nil }
+                defer { pending.removeFirst(end + 1) }
+                return String(decoding: pending[..<end], as: UTF8.self)
+            }
+            if let line { return line }
+            guard waitForInput() else { return nil }
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            let count = Glibc.read(0, &bytes, bytes.count)
+            guard count > 0 else {
+                // A last line without its end.
+                let rest = pending.withLock { pending in
+                    defer { pending = [] }
+                    return pending
+                }
+                return rest.isEmpty ? nil : String(decoding: rest, as: UTF8.self)
+            }
+            pending.withLock { $0 += bytes[..<count] }
+        }
+    }
+
+    /// False when somebody interrupts.
+    private func waitForInput() -> Bool {
+        var ready = [
+            pollfd(fd: 0, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wake.number, events: Int16(POLLIN), revents: 0),
+        ]
+        while poll(&ready, 2, -1) < 0, errno == EINTR {}
+        return ready[1].revents == 0
+    }
+}

@@ -1,0 +1,169 @@
+import ArgumentParser
+import Diagnostics
+import Dispatch
+import Glibc
+import HostSystem
+import LabEngine
+import LabImages
+import LabResults
+import LabScripting
+import LabSpec
+import Synchronization
+
+struct ReplVerb: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "repl", abstract: "Boot a lab's guests and talk to them in Lua.",
+        discussion: """
+            The guests of the lab are there by their names; its tasks are not run. Without a lab, boot some:
+
+              vmlab repl lab.yaml
+              > web:succeed("uname -a")
+              > other = vmlab.boot{ image = "debian" }
+
+            Tab completes. Ctrl-C ends what runs, Ctrl-D the session and its guests. Docs/lua.md has all functions.
+            """)
+
+    @Argument(help: "A lab file.", completion: .file(extensions: ["yaml", "yml"])) var lab: String?
+    @OptionGroup var host: HostOptions
+
+    @Option(help: ArgumentHelp("Write the results there instead of results/<lab>-<time>.", valueName: "dir"))
+    var out: String?
+
+    @Flag(help: "Let Lua use the whole of its library: files, programs and the environment of this host.")
+    var trust = false
+
+    func run() async throws {
+        let planner = Planner(host: host)
+        let lab = try await lab(planner)
+        let directory = try RunDirectory.create(lab: lab?.name ?? "session", out: out)
+        let selection = SinkSelection(environment: Environment.all, isTerminal: false)
+        let recorder = RunRecorder(
+            sinks: [selection.progressSink(directory: directory.path)] + SinkSelection.fileSinks(directory))
+        defer { recorder.finish() }
+        recorder.emit(
+            .runStarted(
+                RunDescription(
+                    lab: lab?.name ?? "session", cell: nil, file: self.lab ?? "", host: .current, guests: [], tasks: [],
+                    version: vmlabVersion)))
+        let journal = try RunJournal.begin(lab: lab?.name ?? "session", results: directory.path)
+        defer { journal.end() }
+        let options = ScriptRun.Options(
+            variables: Environment.all, isTrusted: trust, catalog: Set(ImageCatalog.names))
+        let conversation = Conversation()
+        let signals = try SignalWatcher.signals()
+        let session = Task {
+            try await ScriptSession.run(
+                lab, means: planner.means(recorder), options: options, recorder: recorder, results: directory,
+                journal: journal, print: { Report.line($0) }
+            ) { try await conversation.hold($0) }
+        }
+        let watcher = Task {
+            for await signal in signals {
+                // At the prompt, and for every other signal, that is the end.
+                if signal != SIGINT || !conversation.interruptInput() {
+                    conversation.end()
+                    session.cancel()
+                }
+            }
+        }
+        defer { watcher.cancel() }
+        let outcome = await session.result
+        recorder.emit(
+            .runFinished(RunSummary(status: .passed, duration: recorder.clock.elapsed, counts: [:])))
+        if case .failure(let error) = outcome, !(error is CancellationError) {
+            throw error is GuestLoss ? Diagnostic(.guest, "\(error)") : error
+        }
+    }
+
+    private func lab(_ planner: Planner) async throws -> Lab? {
+        guard let file = lab else { return nil }
+        var options = LabOptions()
+        (options.files, options.settings, options.filter) = ([file], [], [])
+        let plans = try await planner.plans(options)
+        guard plans.count == 1 else {
+            throw Diagnostic(
+                .specification, "\(file) has a matrix of \(plans.count) cells",
+                remedy: "a session is with one lab: take the `matrix:` out of a copy")
+        }
+        return plans.first?.lab
+    }
+}
+
+/// What a person and a session say to each other.
+private final class Conversation: Sendable {
+    private struct State {
+        var editor: LineEditor?
+        var input: Task<ScriptSession.Answer, Never>?
+        var isOver = false
+    }
+
+    private let state = Mutex(State())
+
+    /// Ends what an input runs; false when there is none.
+    func interruptInput() -> Bool {
+        let input = state.withLock { $0.input }
+        input?.cancel()
+        return input != nil
+    }
+
+    /// Ends the conversation.
+    func end() {
+        let editor = state.withLock { state in
+            state.isOver = true
+            return state.editor
+        }
+        _ = interruptInput()
+        editor?.interrupt()
+    }
+
+    /// Reads and answers until the end of input.
+    func hold(_ session: ScriptSession) async throws {
+        let history =
+            "\(Environment["XDG_STATE_HOME"] ?? "\(Environment["HOME"] ?? "/tmp")/.local/state")/vmlab/history"
+        let editor = try LineEditor(history: history) { word in
+            // On the editor's own thread, which has nothing else to do.
+            let words = Mutex<[String]>([])
+            let done = DispatchSemaphore(value: 0)
+            Task {
+                let found = await session.complete(word)
+                words.withLock { $0 = found }
+                done.signal()
+            }
+            _ = done.wait(timeout: .now() + 2)
+            return words.withLock { $0 }
+        }
+        state.withLock { $0.editor = editor }
+        if isatty(0) == 1 {
+            let guests = session.guests
+            Report.line(
+                guests.isEmpty
+                    ? "vmlab.boot{ image = \"debian\" } boots a guest." : "guests: \(guests.joined(separator: ", "))")
+        }
+        var text = ""
+        while !state.withLock({ $0.isOver }), let line = await read(editor, text.isEmpty ? "> " : ">> ") {
+            text += (text.isEmpty ? "" : "\n") + line
+            guard text.contains(where: { !$0.isWhitespace }) else {
+                text = ""
+                continue
+            }
+            let input = Task { [text] in await session.evaluate(text) }
+            state.withLock { $0.input = input }
+            let answer = await input.value
+            state.withLock { $0.input = nil }
+            if answer == .incomplete { continue }
+            editor.remember(text)
+            text = ""
+            switch answer {
+            case .values(let values): if !values.isEmpty { Report.line(values.joined(separator: "\t")) }
+            case .failure(let message): Report.error(message)
+            case .incomplete: break
+            }
+        }
+    }
+
+    private func read(_ editor: LineEditor, _ prompt: String) async -> String? {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: editor.read(prompt)) }
+        }
+    }
+}

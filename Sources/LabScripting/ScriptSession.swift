@@ -1,0 +1,109 @@
+import Diagnostics
+import LabEngine
+import LabResults
+import LabSpec
+import LuaRuntime
+
+/// A conversation in Lua with guests: what `vmlab repl` holds. Each input goes on where the last one ended.
+public final class ScriptSession: Sendable {
+    /// What became of an input.
+    public enum Answer: Sendable, Hashable {
+        /// Its values, as people read them.
+        case values([String])
+        /// Why it failed.
+        case failure(String)
+        /// It is the beginning of something longer.
+        case incomplete
+    }
+
+    private let state: LuaState
+    private let world: ScriptWorld
+    private let scope: ScriptScope
+
+    private init(_ state: LuaState, _ world: ScriptWorld, _ scope: ScriptScope) {
+        self.state = state
+        self.world = world
+        self.scope = scope
+    }
+
+    /// Boots a lab's guests, if there is a lab, and runs `body` with a session in which they are globals by their names, and
+    /// `lab.guests`. All guests are gone when this returns.
+    public static func run(
+        _ lab: Lab?, means: LiveFleet.Means, options: ScriptRun.Options, recorder: RunRecorder,
+        results: RunDirectory, journal: RunJournal, print: @escaping @Sendable (String) -> Void,
+        body: @escaping @Sendable (ScriptSession) async throws -> Void
+    ) async throws {
+        let fleet = LiveFleet(
+            means: means, limits: options.limits, recorder: recorder, results: results, journal: journal)
+        let folder = lab?.directory ?? "."
+        let world = ScriptWorld(
+            fleet: fleet, recorder: recorder, results: results, source: SourceFile(path: "input", text: ""),
+            folder: folder, isTrusted: options.isTrusted)
+        defer { world.forget() }
+        let id = TaskID(task: "session", guest: nil)
+        let scope = ScriptScope(
+            id: id, recorder: recorder, output: results.outputWriter(id),
+            artifacts: results.absolute(RunDirectory.artifacts(id)))
+        let state = try LuaState(isTrusted: options.isTrusted, moduleFolder: folder) { print($0.text) }
+        let api = API(
+            world: world, arguments: options.arguments, variables: options.variables, catalog: options.catalog)
+        try await state.register(api.module)
+        let session = ScriptSession(state, world, scope)
+        do {
+            try await fleet.run {
+                if let lab { try await session.introduce(try await fleet.boot(lab), of: lab) }
+                try await body(session)
+                _ = await world.callPostponed()
+            }
+        } catch {
+            await state.close()
+            throw error
+        }
+        await state.close()
+    }
+
+    private func introduce(_ guests: [LiveGuest], of lab: Lab) async throws {
+        var named = LuaTable()
+        for guest in guests {
+            named[guest.name] = world.object(guest)
+            let isName = guest.name.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" }
+            if isName, guest.name.first?.isNumber == false {
+                try await state.setGlobal(guest.name, world.object(guest))
+            }
+        }
+        try await state.setGlobal(
+            "lab", .table(LuaTable(fields: ["name": .text(lab.name), "guests": .table(named)])))
+    }
+
+    /// Runs an input: an expression, whose values are the answer, or statements. Never throws; a cancelled task's input fails.
+    public func evaluate(_ input: String) async -> Answer {
+        do {
+            return try await ScriptScope.$current.withValue(scope) {
+                let isExpression = try await isComplete("return " + input)
+                if !isExpression, try await isBeginning(input) { return .incomplete }
+                let values = try await state.run((isExpression ? "return " : "") + input, name: "input")
+                return .values(values.map(\.shown))
+            }
+        } catch {
+            return .failure(Task.isCancelled ? "interrupted" : "\(error)")
+        }
+    }
+
+    private func isComplete(_ text: String) async throws -> Bool {
+        try await state.setGlobal("_INPUT", .text(text))
+        return try await state.run("local f = load(_INPUT); _INPUT = nil; return f ~= nil").first?.isTrue == true
+    }
+
+    /// Whether only its end is missing.
+    private func isBeginning(_ text: String) async throws -> Bool {
+        try await state.setGlobal("_INPUT", .text(text))
+        let message = try await state.run("local _, e = load(_INPUT); _INPUT = nil; return e").first?.text
+        return message?.hasSuffix("<eof>") == true
+    }
+
+    /// How a name that is being typed may go on: whole expressions, sorted.
+    public func complete(_ word: String) async -> [String] { await state.complete(expression: word) }
+
+    /// The names of the running guests.
+    public var guests: [String] { world.fleet?.guests.map(\.name) ?? [] }
+}
