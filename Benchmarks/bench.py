@@ -39,11 +39,11 @@ def children(pid):
 # ---- vmlab ----
 
 class Run:
-    """One `vmlab run`, watched through its events.jsonl as it happens."""
+    """One `vmlab run`, watched through its events.jsonl as it happens. `file` is the lab's, or a script's, name."""
 
-    def __init__(self, lab, folder):
+    def __init__(self, lab, folder, file="lab.yaml"):
         self.folder = tempfile.mkdtemp(dir=folder)
-        path = f"{self.folder}/lab.yaml"
+        path = f"{self.folder}/{file}"
         with open(path, "w") as file:
             file.write(lab)
         self.out = f"{self.folder}/results"
