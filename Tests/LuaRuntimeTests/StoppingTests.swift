@@ -213,7 +213,7 @@ struct StoppingTests {
             """,
         ])
     func recursion(_ source: String) async throws {
-        let state = try await makeState(limits: LuaLimits(memory: 64 << 20, instructions: 5_000_000))
+        let state = try await makeState(limits: LuaLimits(memory: 64 << 20, instructions: 1_000_000))
         _ = try await failure(of: source, in: state)
         #expect(try await state.run("return echo(1)") == [1])
     }
