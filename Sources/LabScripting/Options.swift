@@ -108,6 +108,8 @@ extension LuaValue {
     var shown: String {
         switch self {
         case .nil: "nil"
+        case .string(let text) where text.bytes.count > 300:
+            String(text.text.prefix(300)).debugDescription + "…"
         case .string(let text): text.text.debugDescription
         case .table(let table):
             "{"

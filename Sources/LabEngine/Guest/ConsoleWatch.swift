@@ -36,6 +36,9 @@ final class ConsoleWatch: Sendable {
     /// What the console said last, as text.
     var tail: [String] { state.withLock { $0.lines.tail.suffix(Self.tailLength).map(\.text) } }
 
+    /// As much of what the console said as is kept: the last 200 lines, as text.
+    var kept: [String] { state.withLock { $0.lines.tail.map(\.text) } }
+
     /// Takes the next bytes.
     func append(_ bytes: ArraySlice<UInt8>) {
         log(bytes)

@@ -141,6 +141,9 @@ final class GuestSession: Sendable {
         return loss.current ?? news
     }
 
+    /// The last 200 lines of COM1, as text.
+    var consoleLines: [String] { console.kept }
+
     /// What COM1 says, for waiting on it.
     var said: Transcript { console.said }
 

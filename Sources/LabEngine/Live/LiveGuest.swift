@@ -48,8 +48,8 @@ public final class LiveGuest: Sendable {
     /// Its name.
     public var name: String { planned.guest.name }
 
-    /// What the guest's kernel console said last, as text.
-    public var consoleTail: [String] { session.consoleTail }
+    /// The last 200 lines of the guest's kernel console, as text.
+    public var consoleLines: [String] { session.consoleLines }
 
     /// Its address on a network that it has joined.
     public func address(on network: String) -> String? { networks.address(of: number, on: network) }

@@ -21,8 +21,8 @@ extension LuaClass {
             LuaField("image", "string", "The image it booted.", of: ScriptGuest.self) {
                 .text($0.live.planned.group.image)
             },
-            LuaField("console", "string", "The last lines of its kernel console.", of: ScriptGuest.self) {
-                .text($0.live.consoleTail.joined(separator: "\n"))
+            LuaField("console", "string", "The last 200 lines of its kernel console.", of: ScriptGuest.self) {
+                .text($0.live.consoleLines.joined(separator: "\n"))
             },
         ],
         describe: { ($0.object as? ScriptGuest).map { "guest \($0.live.name)" } ?? "guest" })
