@@ -32,14 +32,14 @@ struct LoginTests {
         let terminal = try LocalShell(shell, arrangement: Self.getty)
         let session = CommandSession(channel: terminal, dialect: .sh(user: "root", password: "it's"))
         defer { session.close() }
-        try await session.open(deadline: .after(.seconds(10)))
+        try await session.open(deadline: .after(.seconds(60)))
         let (exit, output) = try await session.run("test -t 1 || printf 'a\\n\\tb'; exit 6")
         #expect(exit == 6)
         #expect(String(decoding: output, as: UTF8.self) == "a\n\tb")
         await #expect(throws: ConsoleError.deadline) {
             _ = try await session.run(GuestCommand("sleep 100"), deadline: .after(.milliseconds(200)))
         }
-        #expect(await session.interrupt(grace: .seconds(5)))
+        #expect(await session.interrupt(grace: .seconds(60)))
         let (_, long) = try await session.run(
             String(repeating: "# it's filler\n", count: 3000) + "echo $LONG", [("LONG", "x")])
         #expect(String(decoding: long, as: UTF8.self) == "x\n")
@@ -48,7 +48,7 @@ struct LoginTests {
     @Test func aRefusedLoginDoesNotGoRoundForEver() async throws {
         let guest = ScriptedGuest()
         let session = CommandSession(channel: guest, dialect: .sh(user: "root", password: "wrong"))
-        let opening = Task { try await session.open(deadline: .after(.seconds(1))) }
+        let opening = Task { try await session.open(deadline: .after(.seconds(10))) }
         for _ in 0..<3 {
             guest.say("host login: ")
             #expect(try await guest.hear(until: "\n") == "root\n")

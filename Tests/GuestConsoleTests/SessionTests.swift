@@ -17,7 +17,7 @@ private struct Play: Sendable {
         let play = Play()
         play.guest.say("[boot] noise\n\nVMLAB READY sh\n")
         async let setUp: Void = play.answerSetup()
-        try await play.session.open(deadline: .after(.seconds(5)))
+        try await play.session.open(deadline: .after(.seconds(60)))
         try await setUp
         return play
     }
@@ -41,7 +41,7 @@ private struct Play: Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct SessionTests {
     @Test func aCommandIsOneLineAndItsOutputTheBytesBetweenTheMarkers() async throws {
         let play = try await Play.opened()
@@ -85,7 +85,7 @@ struct SessionTests {
     @Test func outputComesAsItIsPrinted() async throws {
         let play = try await Play.opened()
         let (pieces, continuation) = AsyncStream.makeStream(of: String.self)
-        async let result = play.session.run(GuestCommand("x"), deadline: .after(.seconds(5))) {
+        async let result = play.session.run(GuestCommand("x"), deadline: .after(.seconds(60))) {
             continuation.yield(String(decoding: $0, as: UTF8.self))
         }
         let nonce = try await play.hearCommand()
@@ -168,7 +168,7 @@ struct SessionTests {
         running.cancel()
         await #expect(throws: ConsoleError.cancelled) { _ = try await running.value }
         // Ctrl-C waits until the command runs: typed sooner it would be lost.
-        async let freed = play.session.interrupt(grace: .seconds(5))
+        async let freed = play.session.interrupt(grace: .seconds(60))
         play.guest.say("\u{1e}\(nonce.prefix(8))+")
         #expect(try await play.guest.hear(until: "\u{3}") == "\u{3}")
         play.guest.say("^C\u{1e}\(nonce)-130\n")
@@ -186,7 +186,7 @@ struct SessionTests {
         play.guest.say("\nVMLAB READY sh\n")
         await #expect(throws: ConsoleError.greetedAgain) { _ = try await running.value }
         async let setUp: Void = play.answerSetup()
-        try await play.session.open(deadline: .after(.seconds(5)))
+        try await play.session.open(deadline: .after(.seconds(60)))
         try await setUp
     }
 
@@ -233,7 +233,7 @@ struct SessionTests {
         }
         play.guest.say("\nVMLAB READY sh\n")
         async let setUp: Void = play.answerSetup()
-        try await play.session.open(deadline: .after(.seconds(5)))
+        try await play.session.open(deadline: .after(.seconds(60)))
         try await setUp
     }
 
