@@ -239,14 +239,15 @@ def table(rows):
     return any(line[-1] == "MISSED" for line in cells)
 
 
-def main(description, measure, repetitions):
-    """Runs one benchmark from the command line: `measure(repetitions, folder)` returns its rows."""
+def main(description, measure, repetitions, needs=VMLAB, how="`make build` makes it, or set VMLAB"):
+    """Runs one benchmark from the command line: `measure(repetitions, folder)` returns its rows. `needs` is a file that it
+    cannot do without, and `how` says how to come by it."""
     parser = argparse.ArgumentParser(description=description.strip().splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=repetitions, help="how many pairs are measured")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args()
-    if not os.access(VMLAB, os.X_OK):
-        sys.exit(f"{VMLAB} is not there: `make build` makes it, or set VMLAB")
+    if not os.access(needs, os.R_OK):
+        sys.exit(f"{needs} is not there: {how}")
     # In memory: what the host's file system does with many small files is not what is measured.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="vmlab-bench-", dir=memory) as folder:
