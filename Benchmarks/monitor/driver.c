@@ -109,7 +109,8 @@ static double wait_for(struct channel *channel, int mark, long bytes) {
     double limit = now() + deadline_milliseconds / 1e3;
     while (now() < limit) {
         struct pollfd files[2] = {
-            {channel->marks, POLLIN, 0}, {channel->serial, (short)(POLLIN | (channel->to_send > 0 ? POLLOUT : 0)), 0}};
+            // A mark may overtake bytes of the console: it waits until somebody waits for it.
+            {mark != 0 ? channel->marks : -1, POLLIN, 0}, {channel->serial, (short)(POLLIN | (channel->to_send > 0 ? POLLOUT : 0)), 0}};
         if (poll(files, 2, 1000) < 0) fail("poll");
         unsigned char buffer[4096];
         if (files[1].revents & POLLOUT) {
@@ -126,7 +127,7 @@ static double wait_for(struct channel *channel, int mark, long bytes) {
         if (files[0].revents & POLLIN) {
             ssize_t count = recv(channel->marks, buffer, 1, MSG_DONTWAIT);
             for (; count > 0; count = recv(channel->marks, buffer, 1, MSG_DONTWAIT))
-                if (mark_in(channel, buffer[0]) == mark && mark != 0) return now();
+                if (mark_in(channel, buffer[0]) == mark) return now();
             if (count == 0) break;
         } else if (files[0].revents & POLLHUP) break;
     }

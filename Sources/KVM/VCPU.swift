@@ -99,22 +99,9 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         withUnsafeMutableBytes(of: &run.pointee.mmio.data) { $0.storeBytes(of: value, as: UInt64.self) }
     }
 
-    /// Takes the writes that the kernel collected for coalesced ports, oldest first.
-    ///
-    /// The ring is one for all vCPUs of a machine: callers hold the machine's lock.
-    public func takeCoalescedWrites(_ body: (_ address: UInt64, _ width: Int, _ value: UInt64) -> Void) {
-        guard let ring else { return }
-        let capacity = UInt32(
-            (Self.pageSize - MemoryLayout<kvm_coalesced_mmio_ring>.size)
-                / MemoryLayout<kvm_coalesced_mmio>.size)
-        var first = ring.pointee.first
-        while first != vmlab_ring_last(ring), first < capacity, let entry = vmlab_ring_entry(ring, first) {
-            let value = withUnsafeBytes(of: entry.pointee.data) { $0.loadUnaligned(as: UInt64.self) }
-            body(entry.pointee.phys_addr, Int(min(entry.pointee.len, 8)), value)
-            first = (first + 1) % capacity
-            vmlab_ring_take(ring, first)
-        }
-    }
+    /// Where the kernel collects writes to coalesced ports, one ring for all vCPUs of a machine; nil where it cannot. Valid as
+    /// long as this vCPU lives.
+    public var coalescedWrites: CoalescedRing? { ring.map { CoalescedRing(ring: $0, size: Self.pageSize) } }
 
     // MARK: State
 
