@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { serial_descriptor = 4, marks_descriptor = 5, deadline_milliseconds = 120000 };
+enum { serial_descriptor = 4, marks_descriptor = 5, deadline_milliseconds = 60000 };
 
 static double now(void) {
     struct timespec time;

@@ -112,6 +112,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         return registers
     }
 
+    /// Sets the general registers.
     public func setRegisters(_ registers: kvm_regs) throws(SystemCallError) {
         var registers = registers
         try kvm("KVM_SET_REGS", descriptor, vmlab_KVM_SET_REGS, &registers)
@@ -124,11 +125,13 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         return registers
     }
 
+    /// Sets segments, control registers and the like; KVM refuses what the processor would.
     public func setSystemRegisters(_ registers: kvm_sregs) throws(SystemCallError) {
         var registers = registers
         try kvm("KVM_SET_SREGS", descriptor, vmlab_KVM_SET_SREGS, &registers)
     }
 
+    /// Sets x87 and SSE registers.
     public func setFloatingPoint(_ state: kvm_fpu) throws(SystemCallError) {
         var state = state
         try kvm("KVM_SET_FPU", descriptor, vmlab_KVM_SET_FPU, &state)
@@ -141,6 +144,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         return state
     }
 
+    /// Sets the local APIC's registers.
     public func setLocalAPIC(_ state: kvm_lapic_state) throws(SystemCallError) {
         var state = state
         try kvm("KVM_SET_LAPIC", descriptor, vmlab_KVM_SET_LAPIC, &state)
@@ -153,6 +157,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         return state
     }
 
+    /// Sets whether it runs, halts or waits to be started.
     public func setRunState(_ state: kvm_mp_state) throws(SystemCallError) {
         var state = state
         try kvm("KVM_SET_MP_STATE", descriptor, vmlab_KVM_SET_MP_STATE, &state)

@@ -44,6 +44,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
         return state
     }
 
+    /// Sets the state of the controller that the state names.
     public func setInterruptController(_ state: kvm_irqchip) throws(SystemCallError) {
         var state = state
         try kvm("KVM_SET_IRQCHIP", descriptor, vmlab_KVM_SET_IRQCHIP, &state)

@@ -11,7 +11,8 @@ public final class TimerDescriptor: Sendable {
     /// Makes one that does not run yet, close-on-exec, that never blocks.
     public init() throws(SystemCallError) {
         let flags = O_CLOEXEC | O_NONBLOCK
-        descriptor = OwnedDescriptor(owning: try systemCall("timerfd_create") { timerfd_create(CLOCK_MONOTONIC, flags) })
+        descriptor = OwnedDescriptor(
+            owning: try systemCall("timerfd_create") { timerfd_create(CLOCK_MONOTONIC, flags) })
     }
 
     /// Rings every so many milliseconds from now on; never again for 0.
