@@ -31,6 +31,8 @@ let package = Package(
     products: [
         .executable(name: "vmlab", targets: ["vmlab"]),
         .executable(name: "vmlab-vmm", targets: ["vmlab-vmm"]),
+        // For Benchmarks/kvm-loop.
+        .library(name: "KVM", targets: ["CKVM", "KVM"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")

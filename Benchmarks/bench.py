@@ -212,11 +212,11 @@ def row(name, unit, baseline, ours, theirs, goal=None, scale=1.0, higher_is_bett
     }
 
 
-def figure(name, unit, values, scale=1.0):
-    """A line without a baseline."""
+def figure(name, unit, values, scale=1.0, goal=None):
+    """A line without a baseline; its goal is the most that the median may be."""
     values = sorted(value * scale for value in values)
     return {"name": name, "unit": unit, "ours": statistics.median(values), "low": values[0], "high": values[-1],
-            "pairs": len(values)}
+            "pairs": len(values), "goal": goal}
 
 
 def table(rows):
@@ -226,7 +226,9 @@ def table(rows):
         ours = f"{item['ours']:.4g} {item['unit']}"
         if "ratio" not in item:
             spread = f"({item['low']:.4g}-{item['high']:.4g}, {item['pairs']})"
-            cells.append([item["name"], ours, "", "", "", spread, "", ""])
+            limit = "" if item["goal"] is None else f"<= {item['goal']} {item['unit']}"
+            verdict = "" if item["goal"] is None else "ok" if item["ours"] <= item["goal"] else "MISSED"
+            cells.append([item["name"], ours, "", "", "", spread, limit, verdict])
             continue
         goal = item["goal"]
         verdict = "" if goal is None else "ok" if item["ratio"] <= goal else "MISSED"
@@ -239,14 +241,15 @@ def table(rows):
     return any(line[-1] == "MISSED" for line in cells)
 
 
-def main(description, measure, repetitions):
-    """Runs one benchmark from the command line: `measure(repetitions, folder)` returns its rows."""
+def main(description, measure, repetitions, needs=VMLAB, how="`make build` makes it, or set VMLAB"):
+    """Runs one benchmark from the command line: `measure(repetitions, folder)` returns its rows. `needs` is a file that it
+    cannot do without, and `how` says how to come by it."""
     parser = argparse.ArgumentParser(description=description.strip().splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=repetitions, help="how many pairs are measured")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args()
-    if not os.access(VMLAB, os.X_OK):
-        sys.exit(f"{VMLAB} is not there: `make build` makes it, or set VMLAB")
+    if not os.access(needs, os.R_OK):
+        sys.exit(f"{needs} is not there: {how}")
     # In memory: what the host's file system does with many small files is not what is measured.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="vmlab-bench-", dir=memory) as folder:

@@ -34,6 +34,7 @@ public enum RunTimeRequests {
         write(0x7b, kvm_clock_data.self), read(0x7c, kvm_clock_data.self),
         read(0x9f, kvm_pit_state2.self), write(0xa0, kvm_pit_state2.self),
         write(0x42, kvm_dirty_log.self),
+        write(0x67, kvm_coalesced_mmio_zone.self), write(0x68, kvm_coalesced_mmio_zone.self),
     ]
 
     // The encoding of asm-generic/ioctl.h: direction, size of the argument, KVM's letter 0xae, number.

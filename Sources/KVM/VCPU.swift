@@ -99,22 +99,9 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         withUnsafeMutableBytes(of: &run.pointee.mmio.data) { $0.storeBytes(of: value, as: UInt64.self) }
     }
 
-    /// Takes the writes that the kernel collected for coalesced ports, oldest first.
-    ///
-    /// The ring is one for all vCPUs of a machine: callers hold the machine's lock.
-    public func takeCoalescedWrites(_ body: (_ address: UInt64, _ width: Int, _ value: UInt64) -> Void) {
-        guard let ring else { return }
-        let capacity = UInt32(
-            (Self.pageSize - MemoryLayout<kvm_coalesced_mmio_ring>.size)
-                / MemoryLayout<kvm_coalesced_mmio>.size)
-        var first = ring.pointee.first
-        while first != vmlab_ring_last(ring), first < capacity, let entry = vmlab_ring_entry(ring, first) {
-            let value = withUnsafeBytes(of: entry.pointee.data) { $0.loadUnaligned(as: UInt64.self) }
-            body(entry.pointee.phys_addr, Int(min(entry.pointee.len, 8)), value)
-            first = (first + 1) % capacity
-            vmlab_ring_take(ring, first)
-        }
-    }
+    /// Where the kernel collects writes to coalesced ports, one ring for all vCPUs of a machine; nil where it cannot. Valid as
+    /// long as this vCPU lives.
+    public var coalescedWrites: CoalescedRing? { ring.map { CoalescedRing(ring: $0, size: Self.pageSize) } }
 
     // MARK: State
 
@@ -125,6 +112,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         return registers
     }
 
+    /// Sets the general registers.
     public func setRegisters(_ registers: kvm_regs) throws(SystemCallError) {
         var registers = registers
         try kvm("KVM_SET_REGS", descriptor, vmlab_KVM_SET_REGS, &registers)
@@ -137,11 +125,13 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         return registers
     }
 
+    /// Sets segments, control registers and the like; KVM refuses what the processor would.
     public func setSystemRegisters(_ registers: kvm_sregs) throws(SystemCallError) {
         var registers = registers
         try kvm("KVM_SET_SREGS", descriptor, vmlab_KVM_SET_SREGS, &registers)
     }
 
+    /// Sets x87 and SSE registers.
     public func setFloatingPoint(_ state: kvm_fpu) throws(SystemCallError) {
         var state = state
         try kvm("KVM_SET_FPU", descriptor, vmlab_KVM_SET_FPU, &state)
@@ -154,6 +144,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         return state
     }
 
+    /// Sets the local APIC's registers.
     public func setLocalAPIC(_ state: kvm_lapic_state) throws(SystemCallError) {
         var state = state
         try kvm("KVM_SET_LAPIC", descriptor, vmlab_KVM_SET_LAPIC, &state)
@@ -166,6 +157,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         return state
     }
 
+    /// Sets whether it runs, halts or waits to be started.
     public func setRunState(_ state: kvm_mp_state) throws(SystemCallError) {
         var state = state
         try kvm("KVM_SET_MP_STATE", descriptor, vmlab_KVM_SET_MP_STATE, &state)

@@ -44,6 +44,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
         return state
     }
 
+    /// Sets the state of the controller that the state names.
     public func setInterruptController(_ state: kvm_irqchip) throws(SystemCallError) {
         var state = state
         try kvm("KVM_SET_IRQCHIP", descriptor, vmlab_KVM_SET_IRQCHIP, &state)
@@ -78,14 +79,26 @@ public struct VirtualMachine: ~Copyable, Sendable {
         try kvm("KVM_IOEVENTFD", descriptor, vmlab_KVM_IOEVENTFD, &request)
     }
 
-    /// Collects writes to these I/O ports in a ring instead of leaving the guest for each. False where the host cannot.
-    public func coalesceWrites(toPort port: UInt16, count: UInt32 = 1) throws(SystemCallError) -> Bool {
+    /// Collects writes to an I/O port in a ring instead of leaving the guest for each. False where the host cannot.
+    public func coalesceWrites(toPort port: UInt16) throws(SystemCallError) -> Bool {
         guard coalescedRingPage > 0 else { return false }
-        var zone = kvm_coalesced_mmio_zone()
-        zone.addr = UInt64(port)
-        zone.size = count
-        zone.pio = 1
+        var zone = Self.zone(port)
         try kvm("KVM_REGISTER_COALESCED_MMIO", descriptor, vmlab_KVM_REGISTER_COALESCED_MMIO, &zone)
         return true
+    }
+
+    /// Leaves the guest for each write to that port again. No effect on one whose writes are not collected.
+    public func stopCoalescingWrites(toPort port: UInt16) throws(SystemCallError) {
+        guard coalescedRingPage > 0 else { return }
+        var zone = Self.zone(port)
+        try kvm("KVM_UNREGISTER_COALESCED_MMIO", descriptor, vmlab_KVM_UNREGISTER_COALESCED_MMIO, &zone)
+    }
+
+    private static func zone(_ port: UInt16) -> kvm_coalesced_mmio_zone {
+        var zone = kvm_coalesced_mmio_zone()
+        zone.addr = UInt64(port)
+        zone.size = 1
+        zone.pio = 1
+        return zone
     }
 }

@@ -317,3 +317,30 @@ private struct Port {
         #expect(port.uart.takeOutput(9) == [0x41])
     }
 }
+
+@Suite("A UART's driver that sends by interrupt")
+struct SendingByInterruptTests {
+    @Test("Is told of when it enables the interrupt with FIFOs on, each time anew")
+    func told() {
+        let count = Mutex(0)
+        let uart = UART16550(
+            interrupt: CountingLine(),
+            owner: UART16550.Owner(hasOutput: {}, wantsInput: {}, sendsByInterrupt: { count.withLock { $0 += 1 } }))
+        // Without FIFOs it may look before each byte.
+        uart.write(2, at: 1, width: 1)
+        #expect(count.withLock { $0 } == 0)
+        uart.write(0, at: 1, width: 1)
+        uart.write(1, at: 2, width: 1)
+        uart.write(1, at: 1, width: 1)
+        #expect(count.withLock { $0 } == 0 && !uart.sendsByInterrupt)
+        for round in 1...2 {
+            uart.write(3, at: 1, width: 1)
+            uart.write(3, at: 1, width: 1)
+            #expect(count.withLock { $0 } == round && uart.sendsByInterrupt)
+            uart.write(1, at: 1, width: 1)
+        }
+        uart.write(3, at: 1, width: 1)
+        uart.reset()
+        #expect(!uart.sendsByInterrupt)
+    }
+}

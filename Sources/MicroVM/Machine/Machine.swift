@@ -17,6 +17,7 @@ public final class Machine: Sendable {
     private let runners: [VCPURunner]
     private let loader: GuestLoader
     private let resettable: [any Resettable]
+    private let coalescing: CoalescedWrites?
 
     private struct Parts: ~Copyable {
         let machine: VirtualMachine
@@ -32,18 +33,22 @@ public final class Machine: Sendable {
         gate = assembly.gate
         self.loader = loader
         resettable = assembly.resettable
-        let coalescing = assembly.hasCoalescedPorts ? CoalescedWrites(ports: assembly.ports) : nil
+        var coalescing: CoalescedWrites?
         var runners: [VCPURunner] = []
         let features = try ProcessorFeatures(assembly.system, count: assembly.processors)
         for number in 0..<assembly.processors {
             let vcpu = try assembly.machine.makeVCPU(number)
             try vcpu.setCPUID(features.entries(of: number))
+            if number == 0 {
+                coalescing = try vcpu.coalescedWrites.map { try CoalescedWrites($0, bus: assembly.ports) }
+            }
             runners.append(
                 try VCPURunner(
                     vcpu, number: number, gate: gate, ports: assembly.ports, registers: assembly.registers,
                     coalescing: coalescing, onEvent: onEvent))
         }
         self.runners = runners
+        self.coalescing = coalescing
         let controllers = try (0..<UInt32(3)).map { try assembly.machine.interruptController($0) }
         let events = assembly.events
         parts = Mutex(Parts(machine: assembly.takeMachine(), controllers: controllers, events: events))
@@ -79,9 +84,31 @@ public final class Machine: Sendable {
         for runner in runners { runner.withVCPU { $0.noteClockWasStopped() } }
     }
 
+    /// Lets the kernel collect bytes for the serial port whose data register is at this I/O port. May be called on a vCPU's
+    /// thread, again and again.
+    func coalesceWrites(toPort port: UInt64) {
+        let port = UInt16(truncatingIfNeeded: port)
+        coalescing?.begin(port) {
+            // Where the kernel refuses, the guest leaves for each byte as before.
+            _ = try? parts.withLock { try $0.machine.coalesceWrites(toPort: port) }
+        }
+    }
+
+    /// Delivers collected bytes that have waited long enough, on the reactor's thread while the machine lives; `isSending` says
+    /// whether any port's driver waits for an interrupt to send more.
+    func watchCoalescedWrites(
+        _ reactor: Reactor, isSending: @escaping @Sendable () -> Bool
+    ) throws(SystemCallError) {
+        guard let coalescing else { return }
+        _ = try reactor.watch(coalescing.timer.number) { [weak self] _ in self?.coalescing?.tick(isSending: isSending) }
+    }
+
     /// Back to power-on: empty memory, devices and processors as new, the kernel loaded again. The processors stay held.
     public func reset() throws {
         gate.holdAndWait()
+        coalescing?.reset { port in
+            _ = try? parts.withLock { try $0.machine.stopCoalescingWrites(toPort: port) }
+        }
         for device in resettable { device.reset() }
         memory.clear()
         try parts.withLock { parts in

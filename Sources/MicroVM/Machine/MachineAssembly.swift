@@ -14,7 +14,6 @@ struct MachineAssembly: ~Copyable {
     private(set) var registers = AddressBus()
     private(set) var events: [EventDescriptor] = []
     private(set) var resettable: [any Resettable] = []
-    private(set) var hasCoalescedPorts = false
     private var virtioDevices = 0
 
     /// Opens `/dev/kvm` and makes a machine with `memory` bytes of RAM, a multiple of 4096.
@@ -59,11 +58,6 @@ struct MachineAssembly: ~Copyable {
     mutating func attach(_ device: any BusDevice, atPorts range: Range<UInt64>) {
         ports.insert(device, at: range)
         if let device = device as? any Resettable { resettable.append(device) }
-    }
-
-    /// Collects writes to a port that its device may take late, but before any other access.
-    mutating func coalesceWrites(toPort port: UInt64) throws {
-        if try machine.coalesceWrites(toPort: UInt16(truncatingIfNeeded: port)) { hasCoalescedPorts = true }
     }
 
     /// Puts a virtio device behind a transport at the next place. Its queues' doorbells ring at the device's own thread, or

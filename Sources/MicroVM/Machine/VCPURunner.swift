@@ -60,7 +60,7 @@ final class VCPURunner: @unchecked Sendable {
             do throws(SystemCallError) {
                 let exit = try vcpu.enter()
                 exits.add(1, ordering: .relaxed)
-                coalescing?.drain(vcpu)
+                coalescing?.drain()
                 if exit == .interrupted { return }
                 handle(exit)
             } catch {
@@ -113,20 +113,5 @@ final class VCPURunner: @unchecked Sendable {
     private func fail(_ reason: String) {
         gate.hold()
         onEvent(.failed(reason))
-    }
-}
-
-/// Writes that the kernel collected instead of leaving the guest for each. The ring is one for all vCPUs, so each takes
-/// from it under one lock, and before it handles what it left the guest for.
-final class CoalescedWrites: Sendable {
-    private let ports: AddressBus
-    private let lock = Mutex(())
-
-    init(ports: AddressBus) { self.ports = ports }
-
-    func drain(_ vcpu: borrowing VCPU) {
-        lock.withLock { _ in
-            vcpu.takeCoalescedWrites { address, width, value in ports.write(value, at: address, width: width) }
-        }
     }
 }

@@ -14,6 +14,7 @@ public final class GuestProcess: @unchecked Sendable {
     private var machine: Machine?
     private let monitor: QMPServer
     private var lines: [SerialLine] = []
+    private var ports: [UART16550] = []
     private var power: PowerRegisters?
     private var debugLog: DebugLog?
     private var signals: SignalPort?
@@ -46,6 +47,8 @@ public final class GuestProcess: @unchecked Sendable {
             guard let self else { return }
             reactor.perform { [weak self] in self?.handle(event) }
         }
+        let ports = ports
+        try machine?.watchCoalescedWrites(reactor) { ports.contains { $0.sendsByInterrupt } }
     }
 
     // MARK: Devices
@@ -55,10 +58,13 @@ public final class GuestProcess: @unchecked Sendable {
         to assembly: inout MachineAssembly
     ) throws {
         let line = try SerialLine(endpoint, reactor: reactor)
-        let uart = UART16550(interrupt: try assembly.interrupt(interrupt), owner: line.owner)
+        var owner = line.owner
+        owner.sendsByInterrupt = { [weak self] in self?.machine?.coalesceWrites(toPort: place.lowerBound) }
+        let uart = UART16550(interrupt: try assembly.interrupt(interrupt), owner: owner)
         assembly.attach(uart, atPorts: place)
         try line.start(uart) { [weak self] in self?.finish(.poweredOff, .userInterface) }
         lines.append(line)
+        ports.append(uart)
     }
 
     private func attachPower(to assembly: inout MachineAssembly) throws {

@@ -19,10 +19,16 @@ public final class UART16550: BusDevice {
         public var hasOutput: @Sendable () -> Void
         /// The guest has taken all the input there was.
         public var wantsInput: @Sendable () -> Void
+        /// The guest's driver has the FIFOs on and wants to be interrupted for more output.
+        public var sendsByInterrupt: @Sendable () -> Void
 
-        public init(hasOutput: @escaping @Sendable () -> Void, wantsInput: @escaping @Sendable () -> Void) {
+        public init(
+            hasOutput: @escaping @Sendable () -> Void, wantsInput: @escaping @Sendable () -> Void,
+            sendsByInterrupt: @escaping @Sendable () -> Void = {}
+        ) {
             self.hasOutput = hasOutput
             self.wantsInput = wantsInput
+            self.sendsByInterrupt = sendsByInterrupt
         }
     }
 
@@ -67,6 +73,7 @@ public final class UART16550: BusDevice {
         var output = SerialOutput(capacity: UART16550.outputLimit)
 
         var waiting: Int { received.count - receivedStart }
+        var sendsByInterrupt: Bool { hasFIFO && interruptEnable & 2 != 0 }
 
         /// Bits of what asks for an interrupt and is enabled: 1 receiver, 2 transmitter, 4 line status, 8 modem status.
         var pending: UInt8 {
@@ -140,6 +147,9 @@ public final class UART16550: BusDevice {
         return bytes
     }
 
+    /// Whether the guest's driver has the FIFOs on and wants to be interrupted for more output.
+    public var sendsByInterrupt: Bool { state.withLock { $0.sendsByInterrupt } }
+
     /// Whether the guest's queue takes more for now.
     public var acceptsInput: Bool { state.withLock { $0.waiting < Self.inputLimit } }
 
@@ -183,13 +193,15 @@ public final class UART16550: BusDevice {
     }
 
     public func write(_ value: UInt64, at offset: UInt64, width: Int) {
-        let (hasOutput, wantsInput, signal) = state.withLock { state in
-            let had = (output: state.output.count, input: state.waiting)
+        let (hasOutput, wantsInput, sends, signal) = state.withLock { state in
+            let had = (output: state.output.count, input: state.waiting, sends: state.sendsByInterrupt)
             Self.write(UInt8(truncatingIfNeeded: value), offset, &state)
             return (
-                had.output == 0 && state.output.count > 0, had.input > 0 && state.waiting == 0, Self.edge(&state)
+                had.output == 0 && state.output.count > 0, had.input > 0 && state.waiting == 0,
+                !had.sends && state.sendsByInterrupt, Self.edge(&state)
             )
         }
+        if sends { owner.sendsByInterrupt() }
         if signal { interrupt.signal() }
         if hasOutput { owner.hasOutput() }
         if wantsInput { owner.wantsInput() }
