@@ -32,6 +32,15 @@ final class RunGate: Sendable {
         try systemCall("sigaction") { sigaction(kick, &action, nil) }
     }
 
+    /// On a vCPU's thread, first of all: it may have inherited a mask in which everything is blocked, as it does from the
+    /// threads of Swift's pool, and then a vCPU in `hlt` or in a loop would never be taken out of the guest.
+    static func admitSignal() {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, kick)
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    }
+
     /// Counts a vCPU's thread in; it comes to `pass` first of all.
     func add(_ thread: HostThread, _ kicker: VCPU.Kicker) {
         runners.withLock { $0.append(Runner(thread: thread, kicker: kicker)) }
