@@ -11,7 +11,7 @@ PYTHON := $(CURDIR)/.build/python/bin/python3
 # Debian packages: libraries to build with, programs to run and build images with, and what the tests look on with.
 PACKAGES := liblua5.4-dev libyaml-dev pkg-config \
 	qemu-system-x86 qemu-utils cpio lz4 zstd squashfs-tools gcc libc6-dev binutils \
-	busybox-static libxml2-utils python3 python3-venv
+	busybox-static libxml2-utils acpica-tools python3 python3-venv
 
 .PHONY: demo nested test test-nested build guests check bench fuzz format lint deps clean
 
@@ -52,13 +52,13 @@ bench: build $(PYTHON) ## prints ratios against named baselines
 FUZZ_SECONDS ?= 60
 
 fuzz: ## feeds hostile guests and kernel files to the machine's devices and boot loader
-	for target in uart boot virtqueue; do Fuzz/build $$target && Fuzz/run $$target $(FUZZ_SECONDS) || exit 1; done
+	for target in $$(ls Fuzz/Targets); do Fuzz/run $$target $(FUZZ_SECONDS) || exit 1; done
 
 format: ## rewrites sources in the project's format
-	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Fuzz/Package.swift Fuzz/Support Fuzz/Targets
 
 lint: ## fails on sources that are not in the project's format
-	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Fuzz/Package.swift Fuzz/Support Fuzz/Targets
 
 $(PYTHON): Tests/requirements.txt
 	python3 -m venv .build/python

@@ -14,27 +14,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int vmlab_punch(int file, int64_t offset, int64_t length) {
+int vmlab_punch_hole(int file, int64_t offset, int64_t length) {
     return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
-int vmlab_punch_hole(int file, int64_t length) { return vmlab_punch(file, 0, length); }
-
-int vmlab_open_tap(const char *name) {
+int vmlab_attach_tap(int tun, const char *name) {
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
     if (strlen(name) >= sizeof request.ifr_name) {
         errno = ENAMETOOLONG;
         return -1;
     }
     strcpy(request.ifr_name, name);
-    int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-    if (tap >= 0 && ioctl(tap, TUNSETIFF, &request) < 0) {
-        int error = errno;
-        close(tap);
-        errno = error;
-        return -1;
-    }
-    return tap;
+    return ioctl(tun, TUNSETIFF, &request);
 }
 
 int vmlab_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }

@@ -1,33 +1,55 @@
+import HostSystem
 import Testing
-import VirtualHardware
 
-@Suite("Entropy device") struct EntropyDeviceTests {
-    @Test("Fills the buffers, however they are cut, with bytes that differ")
+@testable import VirtualHardware
+
+@Suite("Virtio entropy", .timeLimit(.minutes(1)))
+struct EntropyDeviceTests {
+    private let running: RunningReactor
+    private let driver: ScriptedDriver
+
+    init() throws {
+        running = try RunningReactor()
+        driver = try ScriptedDriver(EntropyDevice(reactor: running.reactor))
+        try driver.start(queueSize: 64)
+    }
+
+    @Test("Every buffer is filled to its end, and nothing else")
     func fills() throws {
-        let driver = try ScriptedDriver(EntropyDevice())
-        driver.start()
-        let (written, content) = try driver.run([], writable: [1, 300, 0, 723])
-        #expect(written == 1024)
-        #expect(content.count == 1024)
-        #expect(Set(content).count > 128)
+        for count in [1, 7, 64, 4096, 65536] {
+            let (buffer, fence) = (driver.writable(count), driver.writable(16))
+            #expect(try driver.request([buffer]) == count)
+            let bytes = try driver.bytes(buffer)
+            if count >= 64 { #expect(Set(bytes).count > 16) }
+            #expect(try driver.bytes(fence).allSatisfy { $0 == 0 })
+        }
     }
 
-    @Test("A huge request is answered in part")
-    func cap() throws {
-        let driver = try ScriptedDriver(EntropyDevice())
-        driver.start()
-        let (written, content) = try driver.run([], writable: [40 << 10, 1 << 20, 1 << 20])
-        #expect(written == UInt32(EntropyDevice.requestLimit))
-        #expect(content[EntropyDevice.requestLimit...].allSatisfy { $0 == 0 })
-        #expect(Set(content[(40 << 10)..<(64 << 10)]).count == 256)
+    @Test("A request gets 64 KiB at most; one with nothing to write, nothing")
+    func limits() throws {
+        let pieces = [driver.writable(1000), driver.writable(100_000)]
+        #expect(try driver.request(pieces) == 65536)
+        #expect(try driver.bytes(pieces[1])[64536...].allSatisfy { $0 == 0 })
+        let readable = try driver.readable([1, 2, 3])
+        #expect(try driver.request([readable]) == 0)
+        #expect(try driver.bytes(readable) == [1, 2, 3])
+        #expect(try driver.request([readable, driver.writable(5)]) == 5)
     }
 
-    @Test("A request without room for anything comes back")
-    func nothing() throws {
-        let driver = try ScriptedDriver(EntropyDevice())
-        driver.start()
-        let (written, _) = try driver.run([[1, 2, 3]])
-        #expect(written == 0)
-        #expect(!driver.needsReset)
+    @Test("More requests than one round takes are all served")
+    func rounds() throws {
+        let queue = driver.queues[0]
+        for _ in 0..<64 { _ = try queue.post([driver.writable(100)]) }
+        driver.transport.notify(queue: 0)
+        for _ in 0..<64 { #expect(try driver.used().written == 100) }
+    }
+
+    @Test("A broken queue stops it until it is reset")
+    func broken() throws {
+        try driver.queues[0].makeAvailable(64)
+        driver.transport.notify(queue: 0)
+        #expect(driver.status.contains(.needsReset))
+        try driver.start(queueSize: 8)
+        #expect(try driver.request([driver.writable(8)]) == 8)
     }
 }

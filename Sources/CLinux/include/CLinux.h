@@ -44,18 +44,18 @@ int vmlab_pidfd_send_signal(int pidfd, int signal);
 // Waits for the child behind a pidfd without blocking. 1: reaped, with wait(2)'s status word split; 0: still runs.
 int vmlab_pidfd_reap(int pidfd, int *code, int *status);
 
-// fallocate needs _GNU_SOURCE too: gives the blocks of a sparse file's first `length` bytes back. -1 and errno on failure.
-int vmlab_punch_hole(int file, int64_t length);
-// The same for any stretch of a file, whose size stays.
-int vmlab_punch(int file, int64_t offset, int64_t length);
+// fallocate needs _GNU_SOURCE too: gives these bytes of a sparse file back, which then read as zeros; its size stays.
+// -1 and errno on failure.
+int vmlab_punch_hole(int file, int64_t offset, int64_t length);
 
 // memfd_create needs _GNU_SOURCE too: a file without a name, close-on-exec. -1 and errno on failure.
 int vmlab_memory_file(const char *name);
 
-// pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
-// TUNSETIFF is a macro that Swift does not import: /dev/net/tun attached to the TAP interface of that name. -1 and errno.
-int vmlab_open_tap(const char *name);
+// <linux/if_tun.h> is not in the Glibc module: makes an open /dev/net/tun the end of the tap interface `name`, frames
+// without a header of any kind. -1 and errno on failure.
+int vmlab_attach_tap(int tun, const char *name);
 
+// pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
 int vmlab_pipe(int ends[2]);                  // close-on-exec
 int vmlab_accept(int listener);               // close-on-exec
 int vmlab_thread_id(void);                    // the calling thread's, as the kernel and QMP count them
@@ -100,5 +100,20 @@ struct vmlab_kvm_speed {
 // Runs `iterations` of a two-instruction loop in stretches of 5000 in a scratch VM, for at most `limit_microseconds`.
 // `kvm` is an open /dev/kvm. Returns 0, or the errno of `step`.
 int vmlab_kvm_speed(int kvm, uint32_t iterations, uint32_t limit_microseconds, struct vmlab_kvm_speed *speed);
+
+// Memory that a guest's processors use at the same time. Swift's atomics own their storage, so they cannot stand on
+// bytes of a mapping; each of these is exactly one access. `at` must be aligned to the value.
+static inline uint16_t vmlab_load_acquire16(const void *at) {
+    return __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE);
+}
+static inline uint64_t vmlab_load64(const void *at) { return __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED); }
+static inline void vmlab_store32(void *at, uint32_t value) {
+    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED);
+}
+static inline void vmlab_store_release16(void *at, uint16_t value) {
+    __atomic_store_n((uint16_t *)at, value, __ATOMIC_RELEASE);
+}
+// Keeps a load after it from overtaking a store before it.
+static inline void vmlab_full_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 #endif

@@ -67,12 +67,12 @@ extension SystemCallFilter {
         ]
     }
 
-    /// Calls that take a path. Where they are not for this program they fail like any file that may not be read: the C
+    /// Calls that take a path, and one that takes a socket's. Where they are not for this program they fail like any file that may not be read: the C
     /// library tries some on its own and goes on without.
     private static var paths: [Int32] {
         [
             SYS_openat, SYS_open, SYS_unlink, SYS_unlinkat, SYS_rename, SYS_renameat2, SYS_mkdir, SYS_rmdir, SYS_access,
-            SYS_readlink,
+            SYS_readlink, SYS_connect,
         ]
     }
 }

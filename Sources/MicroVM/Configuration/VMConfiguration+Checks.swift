@@ -113,7 +113,7 @@ private struct Checks {
     }
 
     mutating func network(_ card: VMConfiguration.Network, _ place: String) {
-        if MACAddress(card.mac) == nil {
+        if EthernetAddress(card.mac) == nil {
             add(
                 "\(place).mac", "\(card.mac.quoted()) is no address of a network card",
                 remedy: "write six bytes as `52:54:00:12:34:56`, the first one even")

@@ -66,7 +66,8 @@ struct MachineAssembly: ~Copyable {
         if try machine.coalesceWrites(toPort: UInt16(truncatingIfNeeded: port)) { hasCoalescedPorts = true }
     }
 
-    /// Puts a virtio device behind a transport at the next place. Its queues' doorbells ring on the reactor's thread.
+    /// Puts a virtio device behind a transport at the next place. Its queues' doorbells ring at the device's own thread, or
+    /// on the reactor's.
     mutating func attach(_ device: any VirtioDevice, reactor: Reactor) throws {
         let number = UInt64(virtioDevices)
         guard virtioDevices < MachineLayout.mostVirtioDevices else { throw TooManyDevices() }
@@ -77,14 +78,21 @@ struct MachineAssembly: ~Copyable {
         registers.insert(transport, at: address..<(address + MachineLayout.virtioSize))
         resettable.append(transport)
         for queue in device.queueSizes.indices {
-            let doorbell = try EventDescriptor()
-            try machine.attachDoorbell(doorbell, at: address + VirtioMMIOTransport.queueNotify, value: UInt32(queue))
-            _ = try reactor.watch(doorbell.number) { _ in
-                doorbell.drain()
-                transport.notify(queue: queue)
-            }
+            let doorbell = try device.doorbell(queue: queue) ?? watchedDoorbell(of: transport, queue, reactor)
+            try machine.attachDoorbell(doorbell, at: address + VirtioMMIOTransport.notifyOffset, value: UInt32(queue))
             events.append(doorbell)
         }
+    }
+
+    private func watchedDoorbell(
+        of transport: VirtioMMIOTransport, _ queue: Int, _ reactor: Reactor
+    ) throws -> EventDescriptor {
+        let doorbell = try EventDescriptor()
+        _ = try reactor.watch(doorbell.number) { _ in
+            doorbell.drain()
+            transport.notify(queue: queue)
+        }
+        return doorbell
     }
 
     /// Hands the virtual machine over.

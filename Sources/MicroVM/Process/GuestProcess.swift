@@ -14,8 +14,6 @@ public final class GuestProcess: @unchecked Sendable {
     private var machine: Machine?
     private let monitor: QMPServer
     private var lines: [SerialLine] = []
-    private var disks: [BlockDevice] = []
-    private var cards: [NetworkDevice] = []
     private var power: PowerRegisters?
     private var signals: SignalPort?
     private var end: ExitStatus?
@@ -95,23 +93,20 @@ public final class GuestProcess: @unchecked Sendable {
                 if let overlay = disk.overlay {
                     try OverlayStorage(base: disk.path, overlay: overlay)
                 } else {
-                    try RawStorage(disk.path, isReadOnly: disk.readOnly)
+                    try RawStorage(path: disk.path, readOnly: disk.readOnly)
                 }
-            let device = try BlockDevice(storage, serial: disk.serial)
-            disks.append(device)
-            try assembly.attach(device, reactor: reactor)
+            try assembly.attach(BlockDevice(storage: storage, serial: disk.serial), reactor: reactor)
         }
         for card in configuration.networks {
-            let port =
+            guard let address = EthernetAddress(card.mac) else { continue }
+            let port: any FramePort =
                 switch card.link {
-                case .sockets(let local, let remote): try FrameSocket.segment(local: local, remote: remote)
-                case .tap(let name): try FrameSocket.tap(name)
+                case .sockets(let local, let remote): try SegmentPort(path: local, peer: remote)
+                case .tap(let name): try TapPort(name: name)
                 }
-            let device = try NetworkDevice(port, mac: MACAddress(card.mac)?.bytes ?? [], reactor: reactor)
-            cards.append(device)
-            try assembly.attach(device, reactor: reactor)
+            try assembly.attach(NetworkDevice(address: address, port: port, reactor: reactor), reactor: reactor)
         }
-        try assembly.attach(EntropyDevice(), reactor: reactor)
+        try assembly.attach(EntropyDevice(reactor: reactor), reactor: reactor)
     }
 
     // MARK: Running
@@ -126,8 +121,6 @@ public final class GuestProcess: @unchecked Sendable {
         machine?.end()
         for line in lines { line.finish(milliseconds: 1000) }
         monitor.finish()
-        for disk in disks { disk.end() }
-        for card in cards { card.end() }
         return end ?? .poweredOff
     }
 

@@ -1,63 +1,76 @@
 import CLinux
-import Glibc
+import HostSystem
 import Synchronization
 
-/// A source of random bytes (virtio 1.2, 5.4), the host's.
+/// A source of random bytes (virtio 1.2, 5.4): the host kernel's.
 public final class EntropyDevice: VirtioDevice {
-    /// The most bytes of one request: a guest does not size our work.
-    public static let requestLimit = 64 << 10
-
-    private struct Active {
-        var queue: Virtqueue
-        let interrupt: VirtioInterrupt
-    }
-
-    private let active = Mutex<Active?>(nil)
-
-    public init() {}
-
-    public let kind: UInt32 = 4
-    public let features: UInt64 = 0
+    /// A source of entropy.
+    public let identifier: UInt32 = 4
+    /// One queue of requests.
     public let queueSizes: [UInt16] = [64]
+    /// Nothing beyond the common ones.
+    public let features: VirtioFeatures = []
+    /// Nothing to configure.
     public let configuration: [UInt8] = []
 
-    public func activate(_ queues: [Virtqueue?], features: UInt64, interrupt: VirtioInterrupt) {
-        active.withLock { $0 = queues.first.flatMap { $0 }.map { Active(queue: $0, interrupt: interrupt) } }
+    /// Bytes that one request gets, however many it has room for.
+    static let most = 64 * 1024
+    /// Requests in one go, so that other devices get their turn.
+    private static let round = 8
+
+    private let reactor: Reactor
+    private let driver = Mutex<VirtioDriver?>(nil)
+
+    /// A device that serves requests on the thread that notifies, and what is too much for one go on the reactor's.
+    public init(reactor: Reactor) { self.reactor = reactor }
+
+    /// Serves what is asked from now on.
+    public func activate(_ driver: VirtioDriver) {
+        self.driver.withLock { $0 = driver }
+        notify(queue: 0)
     }
 
-    public func reset() { active.withLock { $0 = nil } }
+    /// Forgets the queue.
+    public func reset() { driver.withLock { $0 = nil } }
 
-    public func notify(queue: Int) {
-        active.withLock { active in
-            guard var current = active else { return }
+    /// Fills the buffers that wait, the first ones at once.
+    public func notify(queue number: Int) {
+        guard number == 0 else { return }
+        let isMore = driver.withLock { driver -> Bool in
+            guard let driver, let queue = driver.queue(0) else { return false }
+            queue.disableNotifications()
             do throws(VirtqueueError) {
-                repeat {
-                    while let chain = try current.queue.next() {
-                        current.queue.finish(chain, written: UInt32(Self.fill(chain)))
+                for _ in 0..<Self.round {
+                    guard let chain = try queue.next() else {
+                        driver.publish(queue)
+                        return queue.enableNotifications()
                     }
-                } while current.queue.enableDoorbell()
-                current.interrupt.signal(for: &current.queue)
-                active = current
+                    queue.complete(chain.head, written: Self.fill(chain.writable.slice(0..<Self.most)))
+                }
+                driver.publish(queue)
+                return true
             } catch {
-                current.interrupt.fail()
-                active = nil
+                driver.publish(queue)
+                driver.signals.fail(error)
+                return false
             }
         }
+        if isMore { reactor.perform { [weak self] in self?.notify(queue: 0) } }
     }
 
-    private static func fill(_ chain: DescriptorChain) -> Int {
-        var written = 0
-        for buffer in chain.writable {
-            var done = 0
-            let count = min(buffer.count, requestLimit - written)
-            while done < count, let base = buffer.baseAddress {
-                // At most 256 bytes at a time are never interrupted.
-                let got = getrandom(base + done, min(count - done, 256), 0)
-                guard got > 0 else { return written + done }
-                done += got
+    /// Says how many bytes are random now, from the first on.
+    private static func fill(_ target: GuestSegments) -> Int {
+        var done = 0
+        for piece in target.pieces {
+            var start = 0
+            while start < piece.iov_len {
+                // More than 256 bytes may be cut short by a signal.
+                let count = try? systemCall("getrandom") { getrandom(piece.iov_base + start, piece.iov_len - start, 0) }
+                guard let count else { return done }
+                start += count
+                done += count
             }
-            written += done
         }
-        return written
+        return done
     }
 }

@@ -1,71 +1,71 @@
-import Synchronization
+import HostSystem
 
-/// A virtio device without its transport (virtio 1.2, chapter 5): what it offers, and what it does with its queues.
+/// Features that device and driver agree on (virtio 1.2, chapter 6). Devices add their own, bits 0 to 23.
+public struct VirtioFeatures: OptionSet, Sendable, Hashable {
+    /// One bit per feature.
+    public let rawValue: UInt64
+    /// The features of a bit mask.
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Both sides say exactly when they want to be notified.
+    public static let eventIndex = VirtioFeatures(rawValue: 1 << 29)
+    /// Both sides follow virtio 1.0 or later; nothing older is spoken here.
+    public static let version1 = VirtioFeatures(rawValue: 1 << 32)
+}
+
+/// A virtio device behind any transport.
 ///
-/// A transport calls it, `notify` on the reactor's thread or a vCPU's, the others on a vCPU's.
+/// `activate` and `reset` are called in turns and never at once; `notify` comes on any thread, at any time.
 public protocol VirtioDevice: AnyObject, Sendable {
-    /// The kind of device (chapter 5).
-    var kind: UInt32 { get }
-
-    /// The features it offers beyond those of every device.
-    var features: UInt64 { get }
-
-    /// The largest size of each of its queues, a power of two.
+    /// What it is (virtio 1.2, chapter 5): 1 network, 2 block, 4 entropy.
+    var identifier: UInt32 { get }
+    /// What it offers beyond `version1` and `eventIndex`, which the transport adds.
+    var features: VirtioFeatures { get }
+    /// The most entries of each of its queues: powers of two.
     var queueSizes: [UInt16] { get }
-
-    /// Its configuration space; the transport reads what part of it the driver wants.
+    /// Its configuration space, which the driver may only read.
     var configuration: [UInt8] { get }
 
-    /// The driver is ready: from now on the queues are this device's. Those that the driver does not use are nil.
-    func activate(_ queues: [Virtqueue?], features: UInt64, interrupt: VirtioInterrupt)
+    /// The driver is ready: the device may use the queues from now on. Must not block.
+    func activate(_ driver: VirtioDriver)
 
-    /// The driver put something into a queue. Only while active; the number is one of its queues'.
+    /// The driver made buffers available. Must not block; without an active driver nothing happens.
     func notify(queue: Int)
 
-    /// The driver or the machine resets it: when this returns it uses neither queues nor interrupt any more.
+    /// Lets go of the queues. On return the device touches no guest memory any more. Safe to repeat.
     func reset()
+
+    /// The descriptor whose signal is as good as `notify(queue:)`; nil when there is none, so a caller signals with its own.
+    func doorbell(queue: Int) -> EventDescriptor?
 }
 
-/// Features of every device (chapter 6).
-enum VirtioFeature {
-    static let eventIndex: UInt64 = 1 << 29
-    static let version1: UInt64 = 1 << 32
+extension VirtioDevice {
+    /// Most devices have none.
+    public func doorbell(queue: Int) -> EventDescriptor? { nil }
 }
 
-/// How a device speaks to its driver: used buffers, changed configuration, and that the driver broke a queue.
-public final class VirtioInterrupt: Sendable {
-    private static let usedBuffer: UInt32 = 1
-    private static let configurationChange: UInt32 = 2
+/// The guest's driver as a device sees it between `activate` and `reset`.
+public struct VirtioDriver: Sendable {
+    /// What both sides agreed on.
+    public let features: VirtioFeatures
+    /// One for each of `queueSizes`; nil where the driver set up none.
+    public let queues: [Virtqueue?]
+    /// How to speak to it.
+    public let signals: VirtioSignals
 
-    private let line: any InterruptLine
-    private let pending = Atomic<UInt32>(0)
-    private let broken = Atomic<Bool>(false)
-
-    init(line: any InterruptLine) { self.line = line }
-
-    /// Tells of used buffers, if the driver wants to know.
-    public func signal(for queue: inout Virtqueue) {
-        guard queue.takeInterrupt() else { return }
-        pending.bitwiseOr(Self.usedBuffer, ordering: .sequentiallyConsistent)
-        line.signal()
+    /// A driver that is ready.
+    public init(features: VirtioFeatures, queues: [Virtqueue?], signals: VirtioSignals) {
+        self.features = features
+        self.queues = queues
+        self.signals = signals
     }
 
-    /// The driver broke a queue: the device needs a reset (2.1.1) and does nothing until then.
-    public func fail() {
-        broken.store(true, ordering: .sequentiallyConsistent)
-        pending.bitwiseOr(Self.configurationChange, ordering: .sequentiallyConsistent)
-        line.signal()
+    /// The queue with this number; nil when the driver set up none.
+    public func queue(_ number: Int) -> Virtqueue? {
+        queues.indices.contains(number) ? queues[number] : nil
     }
 
-    /// Whether the device needs a reset.
-    public var needsReset: Bool { broken.load(ordering: .sequentiallyConsistent) }
-
-    var status: UInt32 { pending.load(ordering: .sequentiallyConsistent) }
-
-    func acknowledge(_ bits: UInt32) { pending.bitwiseAnd(~bits, ordering: .sequentiallyConsistent) }
-
-    func reset() {
-        pending.store(0, ordering: .sequentiallyConsistent)
-        broken.store(false, ordering: .sequentiallyConsistent)
+    /// Shows the driver the completed buffers of a queue, with an interrupt where it wants one.
+    public func publish(_ queue: Virtqueue) {
+        if queue.publish() { signals.usedBuffers() }
     }
 }

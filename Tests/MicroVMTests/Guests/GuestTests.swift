@@ -183,7 +183,7 @@ struct GuestTests {
             let disk = (0..<(64 << 10)).map { UInt8(truncatingIfNeeded: $0 * $0 / 5) }
             for name in ["written", "read"] { try write(disk, to: "\(folder)/\(name)") }
             // Somebody whom its frames reach.
-            let port = try FrameSocket.segment(local: "\(folder)/port", remote: "\(folder)/card")
+            let port = try DatagramSocket(path: "\(folder)/port", peer: "\(folder)/card")
             try await TestGuest.run(
                 "hostile",
                 disks: [.init(path: "\(folder)/written"), .init(path: "\(folder)/read", readOnly: true)],

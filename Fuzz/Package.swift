@@ -1,0 +1,40 @@
+// swift-tools-version: 6.2
+// Fuzz targets: what takes input from a guest, fed with anything. `Fuzz/run` says how to use them.
+//
+// A new target is a folder under Targets/ with a function `LLVMFuzzerTestOneInput`, its name in the list below, and a folder
+// under corpus/.
+
+import PackageDescription
+
+/// A target of ours, built with the fuzzer's instrumentation. Sources is a link: SwiftPM takes no path out of a package.
+func ours(_ name: String, _ imports: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: imports, path: "Sources/\(name)")
+}
+
+/// A fuzz target; libFuzzer brings the `main`.
+func fuzz(_ name: String, _ imports: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: "fuzz-\(name)", dependencies: ["FuzzSupport"] + imports, path: "Targets/\(name)",
+        swiftSettings: [.unsafeFlags(["-parse-as-library"])])
+}
+
+let package = Package(
+    name: "fuzz",
+    targets: [
+        ours("CLinux", []),
+        ours("Diagnostics", []),
+        ours("HostSystem", ["CLinux", "Diagnostics"]),
+        ours("VirtualHardware", ["HostSystem", "CLinux"]),
+        .target(name: "FuzzSupport", path: "Support"),
+
+        ours("JSONText", []),
+        ours("CKVM", []),
+        ours("KVM", ["HostSystem", "CKVM"]),
+        ours("MicroVM", ["KVM", "CKVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"]),
+
+        fuzz("boot", ["MicroVM", "VirtualHardware", "HostSystem"]),
+        fuzz("uart", ["VirtualHardware"]),
+        fuzz("virtqueue", ["VirtualHardware", "HostSystem"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,89 @@
+import CLinux
+import Glibc
+import HostSystem
+
+/// A file of a disk: whole transfers straight between the file and guest memory.
+struct DiskFile: ~Copyable, Sendable {
+    private let descriptor: OwnedDescriptor
+    private let path: String
+    /// Bytes that the file, or block device, had when it was opened or resized.
+    private(set) var size: UInt64
+
+    /// Opens a file or a block device. Throws what the kernel says.
+    init(_ path: String, _ flags: Int32) throws(SystemCallError) {
+        let descriptor = try OwnedDescriptor.open(path, flags)
+        let number = descriptor.number
+        size = UInt64(try systemCall("lseek", path) { lseek(number, 0, Int32(SEEK_END)) })
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    /// Makes the file exactly this long.
+    mutating func resize(to size: UInt64) throws(SystemCallError) {
+        let number = descriptor.number
+        try systemCall("ftruncate", path) { ftruncate(number, off_t(clamping: size)) }
+        self.size = size
+    }
+
+    /// Fills all of `target`; what lies behind the file's `size` reads as zeros.
+    ///
+    /// Throws `EIO` when somebody has cut the file since.
+    func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
+        let inside = Int(clamping: size > offset ? size - offset : 0)
+        let filled = target.slice(0..<min(inside, target.count))
+        try transfer("preadv", filled, offset) { preadv(descriptor.number, $0, $1, $2) }
+        if inside < target.count { target.slice(inside..<target.count).clear() }
+    }
+
+    /// Writes all of `source`.
+    func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
+        try transfer("pwritev", source, offset) { pwritev(descriptor.number, $0, $1, $2) }
+    }
+
+    /// Writes zeros, in small steps.
+    func writeZeroes(_ range: Range<UInt64>) throws(SystemCallError) {
+        try GuestSegments.withZeroes(64 * 1024) { (zeroes) throws(SystemCallError) in
+            var offset = range.lowerBound
+            while offset < range.upperBound {
+                let part = Int(min(UInt64(zeroes.count), range.upperBound - offset))
+                try write(zeroes.slice(0..<part), at: offset)
+                offset += UInt64(part)
+            }
+        }
+    }
+
+    /// Gives the space of these bytes back; they read as zeros. False when this file system cannot do so.
+    func punchHole(_ range: Range<UInt64>) throws(SystemCallError) -> Bool {
+        guard !range.isEmpty else { return true }
+        let (offset, length) = (Int64(clamping: range.lowerBound), Int64(clamping: range.upperBound - range.lowerBound))
+        do throws(SystemCallError) {
+            try systemCall("fallocate", path) { vmlab_punch_hole(descriptor.number, offset, length) }
+            return true
+        } catch  where error.errno == EOPNOTSUPP || error.errno == ENOSYS {
+            return false
+        }
+    }
+
+    /// Returns when the bytes are on the medium.
+    func flush() throws(SystemCallError) {
+        try systemCall("fdatasync", path) { fdatasync(descriptor.number) }
+    }
+
+    /// Repeats `call` until every byte is moved.
+    private func transfer(
+        _ name: String, _ segments: GuestSegments, _ offset: UInt64,
+        _ call: (UnsafePointer<iovec>, Int32, off_t) -> Int
+    ) throws(SystemCallError) {
+        var done = 0
+        while done < segments.count {
+            let pieces = segments.slice(done..<segments.count).pieces
+            let place = off_t(clamping: offset + UInt64(done))
+            let moved = try systemCall(name, path) {
+                // The kernel takes 1024 pieces at a time; the loop goes on with the rest.
+                call(pieces, Int32(clamping: min(pieces.count, 1024)), place)
+            }
+            guard moved > 0 else { throw SystemCallError(name, errno: EIO, path) }
+            done += moved
+        }
+    }
+}

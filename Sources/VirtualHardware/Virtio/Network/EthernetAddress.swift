@@ -1,0 +1,24 @@
+/// The address of a network card, 6 bytes.
+public struct EthernetAddress: Sendable, Hashable, CustomStringConvertible {
+    /// In the order they are sent.
+    public let bytes: [UInt8]
+
+    /// The address written as `52:54:00:12:34:56`. Nil when it is not, for addresses of many cards (first
+    /// byte odd) and for all zeros.
+    public init?(_ text: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        // Two digits: a sign would be taken for one otherwise.
+        let bytes = parts.compactMap { part in
+            part.utf8.count == 2 && part.allSatisfy(\.isHexDigit) ? UInt8(part, radix: 16) : nil
+        }
+        guard parts.count == 6, bytes.count == 6, bytes[0] & 1 == 0, bytes.contains(where: { $0 != 0 }) else {
+            return nil
+        }
+        self.bytes = bytes
+    }
+
+    /// `52:54:00:12:34:56`.
+    public var description: String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+    }
+}

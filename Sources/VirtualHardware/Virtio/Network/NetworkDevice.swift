@@ -1,0 +1,236 @@
+import HostSystem
+import Synchronization
+
+/// A network card (virtio 1.2, 5.1): one queue to receive, one to send, no offloads.
+///
+/// Frames come in on the reactor's thread, and go out on the thread that notifies. Frames wait in the port while the guest
+/// has no buffers for them, and in the guest while the port is full; nothing is polled.
+public final class NetworkDevice: VirtioDevice {
+    /// Frames since the device was made.
+    public struct Statistics: Sendable, Hashable {
+        /// Handed to the guest.
+        public var received = 0
+        /// Taken by the port.
+        public var sent = 0
+        /// Too long, too short, too long for the guest's buffer, or not taken by the port.
+        public var dropped = 0
+    }
+
+    /// A network card.
+    public let identifier: UInt32 = 1
+    /// The receive queue and the send queue.
+    public let queueSizes: [UInt16] = [256, 256]
+    /// MAC and STATUS.
+    public let features = VirtioFeatures(rawValue: 1 << 5 | 1 << 16)
+    /// The address, that the link is up, and the MTU.
+    public let configuration: [UInt8]
+
+    static let receiveQueue = 0
+    static let sendQueue = 1
+    /// An Ethernet header, at most 1500 bytes and a VLAN tag.
+    static let frameLengths = 14...1518
+    /// `virtio_net_hdr` with its field `num_buffers`.
+    static let headerLength = 12
+    /// Frames in one go, so that other devices get their turn.
+    private static let round = 64
+
+    private struct State {
+        var driver: VirtioDriver?
+        /// A receive buffer that no frame has come for yet.
+        var spare: DescriptorChain?
+        var receiveWatch: Reactor.Watch?
+        /// A frame that the port had no room for, and the wait for that.
+        var unsent: (head: UInt16, frame: [UInt8])?
+        var sendWatch: Reactor.Watch?
+        var statistics = Statistics()
+        /// One frame on its way, and one byte more to see that it is too long.
+        let frame = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: NetworkDevice.frameLengths.upperBound + 1, alignment: 16)
+    }
+
+    private let port: any FramePort
+    private let reactor: Reactor
+    private let state: Mutex<State>
+
+    /// A card with this address whose cable is `port`. Throws when the reactor cannot watch the port.
+    public init(address: EthernetAddress, port: any FramePort, reactor: Reactor) throws(SystemCallError) {
+        // mac, status (the link is up), max_virtqueue_pairs, mtu: 5.1.4.
+        configuration = address.bytes + [1, 0, 1, 0, 0xdc, 0x05]
+        self.port = port
+        self.reactor = reactor
+        state = Mutex(State())
+        let watch = try reactor.watch(port.number, for: []) { [weak self] in self?.portIsReady($0) }
+        state.withLock { $0.receiveWatch = watch }
+    }
+
+    deinit {
+        reset()
+        state.withLock { state in
+            if let watch = state.receiveWatch { reactor.unwatch(watch) }
+            state.frame.deallocate()
+        }
+    }
+
+    /// What has happened so far.
+    public var statistics: Statistics { state.withLock { $0.statistics } }
+
+    // MARK: The driver
+
+    /// Receives and sends from now on.
+    public func activate(_ driver: VirtioDriver) {
+        state.withLock { state in
+            state.driver = driver
+            listen(state)
+        }
+        notify(queue: Self.sendQueue)
+    }
+
+    /// Takes what the driver has lent or wants sent.
+    public func notify(queue: Int) {
+        state.withLock { state in
+            switch queue {
+            case Self.receiveQueue: listen(state)
+            case Self.sendQueue: send(&state)
+            default: break
+            }
+        }
+    }
+
+    /// Forgets the queues, and the frame that waits.
+    public func reset() {
+        state.withLock { state in
+            state.driver = nil
+            state.spare = nil
+            state.unsent = nil
+            endWait(&state)
+            if let watch = state.receiveWatch { reactor.update(watch, to: []) }
+        }
+    }
+
+    // MARK: Receiving
+
+    /// There may be buffers: frames are welcome.
+    private func listen(_ state: borrowing State) {
+        guard let queue = state.driver?.queue(Self.receiveQueue), let watch = state.receiveWatch else { return }
+        queue.disableNotifications()
+        reactor.update(watch, to: .readable)
+    }
+
+    private func portIsReady(_ interest: Reactor.Interest) {
+        state.withLock { state in
+            if interest.contains(.readable) { receive(&state) }
+            // An interface that was removed stays like this for ever.
+            if !interest.isDisjoint(with: .hungUp), let watch = state.receiveWatch {
+                reactor.unwatch(watch)
+                state.receiveWatch = nil
+            }
+        }
+    }
+
+    private func receive(_ state: inout State) {
+        guard let driver = state.driver, let queue = driver.queue(Self.receiveQueue) else { return }
+        do throws(VirtqueueError) {
+            for _ in 0..<Self.round {
+                if state.spare == nil { state.spare = try queue.next() }
+                guard let chain = state.spare else {
+                    if queue.enableNotifications() { continue }
+                    // Frames wait in the port until the driver notifies.
+                    if let watch = state.receiveWatch { reactor.update(watch, to: []) }
+                    break
+                }
+                guard let count = port.receive(into: state.frame) else { break }
+                guard Self.frameLengths.contains(count), chain.writable.count >= Self.headerLength + count else {
+                    state.statistics.dropped += 1
+                    continue
+                }
+                // No offloads, one buffer.
+                let header: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]
+                header.withUnsafeBytes { _ = chain.writable.copy(from: $0) }
+                let room = chain.writable.slice(Self.headerLength..<chain.writable.count)
+                room.copy(from: UnsafeRawBufferPointer(rebasing: state.frame[..<count]))
+                queue.complete(chain.head, written: Self.headerLength + count)
+                state.spare = nil
+                state.statistics.received += 1
+            }
+            driver.publish(queue)
+        } catch {
+            driver.publish(queue)
+            driver.signals.fail(error)
+            if let watch = state.receiveWatch { reactor.update(watch, to: []) }
+        }
+    }
+
+    // MARK: Sending
+
+    private func send(_ state: inout State) {
+        guard state.unsent == nil, let driver = state.driver, let queue = driver.queue(Self.sendQueue) else { return }
+        queue.disableNotifications()
+        do throws(VirtqueueError) {
+            for _ in 0..<Self.round {
+                guard let chain = try queue.next() else {
+                    if queue.enableNotifications() { continue }
+                    driver.publish(queue)
+                    return
+                }
+                let count = chain.readable.count - Self.headerLength
+                guard Self.frameLengths.contains(count) else {
+                    state.statistics.dropped += 1
+                    queue.complete(chain.head, written: 0)
+                    continue
+                }
+                chain.readable.slice(Self.headerLength..<chain.readable.count).copy(to: state.frame)
+                guard send(UnsafeRawBufferPointer(rebasing: state.frame[..<count]), chain.head, queue, &state) else {
+                    driver.publish(queue)
+                    return
+                }
+            }
+            driver.publish(queue)
+            reactor.perform { [weak self] in self?.notify(queue: Self.sendQueue) }
+        } catch {
+            driver.publish(queue)
+            driver.signals.fail(error)
+        }
+    }
+
+    /// False when the port is full: the frame is kept, and the port watched.
+    private func send(
+        _ frame: UnsafeRawBufferPointer, _ head: UInt16, _ queue: Virtqueue, _ state: inout State
+    ) -> Bool {
+        switch port.send(frame) {
+        case .full where awaitRoom(&state):
+            state.unsent = (head, Array(frame))
+            return false
+        case .delivered: state.statistics.sent += 1
+        case .full, .lost: state.statistics.dropped += 1
+        }
+        queue.complete(head, written: 0)
+        return true
+    }
+
+    /// False when there is nothing to wait for.
+    private func awaitRoom(_ state: inout State) -> Bool {
+        endWait(&state)
+        do throws(SystemCallError) {
+            let number = try port.sendable()
+            state.sendWatch = try reactor.watch(number, for: .writable) { [weak self] _ in self?.portHasRoom() }
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    private func endWait(_ state: inout State) {
+        if let watch = state.sendWatch { reactor.unwatch(watch) }
+        state.sendWatch = nil
+    }
+
+    private func portHasRoom() {
+        state.withLock { state in
+            endWait(&state)
+            guard let unsent = state.unsent, let queue = state.driver?.queue(Self.sendQueue) else { return }
+            state.unsent = nil
+            let isSent = unsent.frame.withUnsafeBytes { send($0, unsent.head, queue, &state) }
+            if isSent { send(&state) }
+        }
+    }
+}

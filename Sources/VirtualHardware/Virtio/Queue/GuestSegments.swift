@@ -1,0 +1,89 @@
+import Glibc
+
+/// Bytes of guest memory in several pieces, one behind the other: one side of a descriptor chain.
+///
+/// The pieces are checked: all lie in guest RAM. They stay valid as long as the `GuestMemory` they came from. The guest can
+/// change the bytes at any time, so what matters is copied out first and looked at then.
+public struct GuestSegments {
+    /// The pieces as `preadv` and its like take them; none is empty.
+    public private(set) var pieces: [iovec] = []
+    /// Bytes in all pieces together.
+    public private(set) var count = 0
+
+    /// No bytes.
+    public init() {}
+
+    /// Calls `body` with so many zero bytes of the host's own, for transfers that are not the guest's.
+    static func withZeroes<Failure>(
+        _ count: Int, _ body: (GuestSegments) throws(Failure) -> Void
+    ) throws(Failure) {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 4096)
+        defer { buffer.deallocate() }
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        var segments = GuestSegments()
+        segments.append(buffer)
+        try body(segments)
+    }
+
+    /// Adds a piece at the end. An empty one adds nothing.
+    mutating func append(_ piece: UnsafeMutableRawBufferPointer) {
+        guard let base = piece.baseAddress, piece.count > 0 else { return }
+        pieces.append(iovec(iov_base: base, iov_len: piece.count))
+        count += piece.count
+    }
+
+    /// Those of the bytes in `range`, counted from 0, that there are: no range is too large.
+    public func slice(_ range: Range<Int>) -> GuestSegments {
+        if range.lowerBound <= 0 && range.upperBound >= count { return self }
+        var result = GuestSegments()
+        var start = 0
+        for piece in pieces {
+            let part = range.clamped(to: start..<(start + piece.iov_len))
+            if let base = piece.iov_base, !part.isEmpty {
+                result.append(UnsafeMutableRawBufferPointer(start: base + (part.lowerBound - start), count: part.count))
+            }
+            start += piece.iov_len
+            if start >= range.upperBound { break }
+        }
+        return result
+    }
+
+    /// Copies to `buffer` what fits and is there; says how many bytes that were.
+    @discardableResult
+    public func copy(to buffer: UnsafeMutableRawBufferPointer) -> Int {
+        var done = 0
+        for piece in pieces {
+            let part = min(piece.iov_len, buffer.count - done)
+            guard part > 0, let base = buffer.baseAddress else { break }
+            memcpy(base + done, piece.iov_base, part)
+            done += part
+        }
+        return done
+    }
+
+    /// Copies from `buffer` what fits and is there; says how many bytes that were.
+    @discardableResult
+    public func copy(from buffer: UnsafeRawBufferPointer) -> Int {
+        var done = 0
+        for piece in pieces {
+            let part = min(piece.iov_len, buffer.count - done)
+            guard part > 0, let base = buffer.baseAddress else { break }
+            memcpy(piece.iov_base, base + done, part)
+            done += part
+        }
+        return done
+    }
+
+    /// Sets all bytes to zero.
+    public func clear() {
+        for piece in pieces { memset(piece.iov_base, 0, piece.iov_len) }
+    }
+
+    /// The first bytes as a value, copied once; nil when there are too few. Little-endian, as virtio is.
+    public func load<Value: BitwiseCopyable>(_ type: Value.Type) -> Value? {
+        withUnsafeTemporaryAllocation(of: Value.self, capacity: 1) { buffer in
+            let bytes = UnsafeMutableRawBufferPointer(buffer)
+            return copy(to: bytes) == bytes.count ? bytes.loadUnaligned(as: type) : nil
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import Synchronization
+
+/// Puts a virtio device on the memory bus (virtio 1.2, 4.2): a page of registers and an interrupt line.
+///
+/// Any vCPU thread may use the registers. A driver that breaks the rules gets a device that needs a reset, never a trap.
+public final class VirtioMMIOTransport: BusDevice {
+    /// Bytes of registers.
+    public static let size: UInt64 = MachineLayout.virtioSize
+    /// Where a driver writes a queue's number to tell of new buffers: the place for KVM's ioeventfds, 4 bytes wide.
+    public static let notifyOffset: UInt64 = VirtioRegister.queueNotify.rawValue
+    /// "virt".
+    static let magic: UInt32 = 0x7472_6976
+    /// "vmlb": nobody's in particular, as the PCI vendors' list does not count here.
+    static let vendor: UInt32 = 0x626c_6d76
+
+    private struct State {
+        var registers: VirtioRegisterFile
+        var isStopped = false
+    }
+
+    /// The device behind the registers.
+    public let device: any VirtioDevice
+    /// What the device says, and what its driver did wrong.
+    public let signals: VirtioSignals
+    private let memory: GuestMemory
+    private let configuration: [UInt8]
+    private let state: Mutex<State>
+
+    /// A device that waits for its driver.
+    public init(device: any VirtioDevice, memory: GuestMemory, interrupt: any InterruptLine) {
+        self.device = device
+        self.memory = memory
+        signals = VirtioSignals(interrupt)
+        configuration = device.configuration
+        state = Mutex(State(registers: Self.freshRegisters(device)))
+    }
+
+    deinit { device.reset() }
+
+    /// How many queues can be notified: numbers from 0.
+    public var queueCount: Int { device.queueSizes.count }
+
+    /// The driver made buffers available in this queue: what an ioeventfd's handler calls. Any number, any thread; does not
+    /// block.
+    public func notify(queue: Int) { device.notify(queue: queue) }
+
+    /// Puts the device back to how it was before any driver, as a reset of the machine does and a driver can too. On return it
+    /// touches no guest memory; that waits for disk transfers under way.
+    public func reset() { state.withLock { reset(&$0) } }
+
+    /// Takes the device away from the guest for good. On return it touches no guest memory and interrupts nobody. Safe to
+    /// repeat.
+    public func stop() {
+        state.withLock { state in
+            reset(&state)
+            state.isStopped = true
+        }
+    }
+
+    private func reset(_ state: inout State) {
+        device.reset()
+        signals.reset()
+        state.registers = Self.freshRegisters(device)
+    }
+
+    private static func freshRegisters(_ device: any VirtioDevice) -> VirtioRegisterFile {
+        VirtioRegisterFile(offered: device.features.union([.version1, .eventIndex]), queueSizes: device.queueSizes)
+    }
+
+    // MARK: Registers
+
+    /// Reads a register, 4 bytes wide, or configuration space of any width; all ones where there is nothing.
+    public func read(at offset: UInt64, width: Int) -> UInt64 {
+        if offset >= VirtioRegister.configuration { return readConfiguration(at: offset, width: width) }
+        guard width == 4, let register = VirtioRegister(rawValue: offset), let word = read(register) else {
+            return .max
+        }
+        return UInt64(word)
+    }
+
+    /// Nil where there is nothing to read.
+    private func read(_ register: VirtioRegister) -> UInt32? {
+        switch register {
+        case .magic: Self.magic
+        case .version: 2
+        case .deviceID: device.identifier
+        case .vendorID: Self.vendor
+        case .deviceFeatures: state.withLock { $0.registers.offeredWord }
+        case .queueSizeMax: state.withLock { UInt32($0.registers.selected?.sizeMax ?? 0) }
+        case .queueReady: state.withLock { $0.registers.selected?.isReady ?? false } ? 1 : 0
+        case .interruptStatus: signals.pending
+        case .status:
+            state.withLock { $0.registers.status }.rawValue
+                | (signals.needsReset ? VirtioStatus.needsReset.rawValue : 0)
+        // Configuration never changes while a driver looks.
+        case .configurationGeneration: 0
+        default: nil
+        }
+    }
+
+    /// Writes a register, 4 bytes wide; anything else has no effect.
+    public func write(_ value: UInt64, at offset: UInt64, width: Int) {
+        guard width == 4, let register = VirtioRegister(rawValue: offset) else { return }
+        let word = UInt32(truncatingIfNeeded: value)
+        switch register {
+        case .queueNotify: notify(queue: Int(word))
+        case .interruptAcknowledge: signals.acknowledge(word)
+        case .status: writeStatus(word)
+        default: state.withLock { $0.registers.write(word, to: register) }
+        }
+    }
+
+    /// Bytes beyond the configuration space read as ones.
+    private func readConfiguration(at offset: UInt64, width: Int) -> UInt64 {
+        guard let start = Int(exactly: offset - VirtioRegister.configuration), start < configuration.count else {
+            return .max
+        }
+        var value = UInt64.max
+        for (index, byte) in configuration[start...].prefix(min(width, 8)).enumerated() {
+            let shift = 8 * UInt64(index)
+            value = value & ~(0xff << shift) | UInt64(byte) << shift
+        }
+        return value
+    }
+
+    // MARK: Status
+
+    private func writeStatus(_ value: UInt32) {
+        state.withLock { state in
+            guard !state.isStopped else { return }
+            switch state.registers.setStatus(value) {
+            case .none: break
+            case .reset: reset(&state)
+            case .activate: activate(state.registers)
+            }
+        }
+    }
+
+    /// Called under the lock.
+    private func activate(_ registers: VirtioRegisterFile) {
+        let accepted = registers.accepted
+        do throws(VirtqueueError) {
+            var queues: [Virtqueue?] = []
+            for queue in registers.queues {
+                guard queue.isReady else {
+                    queues.append(nil)
+                    continue
+                }
+                guard queue.layout.size <= queue.sizeMax else { throw .size(queue.layout.size) }
+                queues.append(try Virtqueue(queue.layout, in: memory, eventIndex: accepted.contains(.eventIndex)))
+            }
+            device.activate(VirtioDriver(features: accepted, queues: queues, signals: signals))
+        } catch {
+            signals.fail(error)
+        }
+    }
+}
