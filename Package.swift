@@ -81,6 +81,9 @@ let package = Package(
         tests(of: "LabResults", exclude: ["Fixtures"]),
         tests(of: "LabEngine", ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "HostSystem"]),
         tests(of: "LabImages", ["LabSpec", "HostSystem"]),
+        // The probe guest's interpreters, whose sources are among the recipes; the folder has links to them.
+        .testTarget(
+            name: "ProbeTests", dependencies: ["GuestConsole", "LabTestSupport"], swiftSettings: strict),
         tests(
             of: "LabMachines",
             ["MicroVM", "JSONText", "LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),

@@ -71,7 +71,8 @@ struct GuestWorker: Sendable {
             }
             return try await GuestSession.withGuest(
                 guest, image: image, configuration: try configuration(in: directory), journal: run.journal,
-                setup: run.networks.setup(of: number),
+                // A freestanding guest has no addresses: its commands send frames.
+                setup: image.isFreestanding ? nil : run.networks.setup(of: number),
                 log: { log.append($0) },
                 onNote: { [recorder = run.recorder, name] in
                     recorder.emit(.note(level: .warning, message: "\(name): \($0)"))
