@@ -5,13 +5,16 @@ import Testing
 /// The probe against those who will type to it: vmlab's own console sessions.
 @Suite("The probe's consoles as GuestConsole speaks to them")
 struct ProbeConsoleTests {
+    /// Runs one command in a session of its own, behind others whose results are nobody's business.
     private func run(
-        _ script: String, environment: [(name: String, value: String)] = [], _ language: Shell<FakeMachine>.Language
+        _ script: String, environment: [(name: String, value: String)] = [], after others: [String] = [],
+        _ language: Shell<FakeMachine>.Language
     ) async throws -> (status: Int32, output: String) {
         let session = CommandSession(channel: ProbeChannel(language), dialect: language == .cmd ? .cmd : .sh)
         defer { session.close() }
         let deadline = ContinuousClock.now + .seconds(30)
         try await session.open(deadline: deadline)
+        for other in others { _ = try await session.run(GuestCommand(other), deadline: deadline) { _ in } }
         let output = Mutex<[UInt8]>([])
         let result = try await session.run(
             GuestCommand(script, environment: environment), deadline: deadline
@@ -50,6 +53,12 @@ struct ProbeConsoleTests {
         let unknown = try await run("nosuch.exe", .cmd)
         #expect(unknown.status == 9009)
         #expect(unknown.output.hasPrefix("'nosuch.exe' is not recognized as an internal or external command,\r\n"))
+    }
+
+    @Test("no command inherits the status of the one before", arguments: [Shell<FakeMachine>.Language.sh, .cmd])
+    func fresh(language: Shell<FakeMachine>.Language) async throws {
+        #expect(try await run("exit", after: ["exit 3"], language).status == 0)
+        #expect(try await run("set A=1\nset A", after: ["fault"], language).status == 0)
     }
 
     @Test("what ends the resident shell brings a new one")

@@ -82,7 +82,7 @@ extension Shell {
         reader.skip { $0.isBlank }
         while redirect(&reader, &redirection) { reader.skip { $0.isBlank } }
         guard running, goesOn else { return }
-        redirected(redirection) { process { run(body) } }
+        redirected(redirection) { process(isFork: true) { run(body) } }
     }
 
     /// Reads a redirection if one is ahead, such as `>file`, `2>&1`, `8<&-`.
@@ -180,10 +180,12 @@ extension Shell {
             ending = .exit(Int32(truncatingIfNeeded: (arguments.first?.number ?? Int(status)) & 255))
         case "b":
             say([30] + (arguments.first ?? []).prefix(8) + [43])
+            status = 0
         case "a":
             var marker = [30] + (arguments.first ?? []) + [45]
             marker.append(decimal: Int(status))
             say(marker + [10])
+            status = 0
         case "v":
             // A command framed by its markers; what these three are is said in GuestConsole's POSIXShell.
             guard arguments.count > 1 else { return status = 2 }

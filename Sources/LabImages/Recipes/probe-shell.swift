@@ -178,9 +178,11 @@ final class Shell<Machine: ProbeMachine> {
         return false
     }
 
-    /// Runs `body` as a process of its own would run: it leaves no variables, and `exit` ends it alone.
-    func process(_ body: () -> Void) {
+    /// Runs `body` as a process of its own would run: it leaves no variables, and `exit` ends it alone. A fork begins with
+    /// its parent's status, a new program with none.
+    func process(isFork: Bool = false, _ body: () -> Void) {
         let outer = variables
+        if !isFork { status = 0 }
         processes += 1
         nested(body)
         processes -= 1
