@@ -135,6 +135,14 @@ enum FileHash {
         try result.checked("cannot read the files of an image", category: .image)
         return result.text.split(separator: "\0").map { String($0.prefix(64)) }
     }
+
+    /// In hexadecimal. Throws a `Diagnostic` or a `SystemCallError` when it cannot be found out.
+    static func sha256(of bytes: [UInt8]) async throws -> String {
+        let file = try OwnedDescriptor.memoryFile("contents", holding: bytes)
+        let result = try await Tool.run(
+            "sha256sum", package: "coreutils", standardInput: .descriptor(file.number))
+        return String(try result.checked("cannot hash \(bytes.count) bytes").text.prefix(64))
+    }
 }
 
 /// A process as a message names it.

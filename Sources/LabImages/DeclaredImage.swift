@@ -71,11 +71,10 @@ struct DeclaredImage {
         return nil
     }
 
-    /// A bzImage has `HdrS` at 0x202 (Linux boot protocol), a vmlinux begins as every ELF file.
     private func notAKernel(_ path: String) -> Diagnostic? {
-        let bytes = firstBytes(path, 0x206)
-        if bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) { return nil }
-        if bytes.count == 0x206, Array(bytes[0x202...]) == Array("HdrS".utf8) { return nil }
+        let bytes = firstBytes(path, KernelPayload.headerSize)
+        // A vmlinux begins as every ELF file.
+        if bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) || KernelPayload.isCompressedKernel(bytes) { return nil }
         return problem(
             "\(path) is not a Linux kernel for x86: neither a bzImage nor an ELF file",
             "in a kernel tree it is arch/x86/boot/bzImage, on Debian /boot/vmlinuz-…", key: "kernel")

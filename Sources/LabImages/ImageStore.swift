@@ -26,6 +26,7 @@ public struct ImageEntry: Sendable {
 /// images/<name>-<key>/   kernel, initrd, root.squashfs, manifest.json; appears whole or not at all
 /// build/<name>-<pid>/    a build in progress, or what a killed one left
 /// debs/                  downloaded packages, shared by all images
+/// kernels/               unpacked kernels of labs' own, see `KernelCache`
 /// locks/                 one lock file per image, one for debs/
 /// ```
 /// The key is a hash of the recipe, so a new recipe makes a new image and never disturbs guests that run on the old one.
@@ -133,7 +134,8 @@ public struct ImageStore: Sendable {
     }
 
     /// Removes what no image of this catalog needs: images of older recipes, damaged ones, what killed builds left,
-    /// downloads that no built image is made of. Leaves alone what another process is building. Returns the bytes freed.
+    /// downloads that no built image is made of, unpacked kernels that no guest has used within the last hour. Leaves alone
+    /// what another process is building. Returns the bytes freed.
     public func prune() async throws -> UInt64 {
         guard access("\(directory)/locks", F_OK) == 0 else { return 0 }
         var freed: UInt64 = 0
@@ -150,6 +152,7 @@ public struct ImageStore: Sendable {
             freed += remove(in: "\(directory)/images") { Self.imageName($0) == recipe.name && $0 != current }
         }
         freed += remove(in: "\(directory)/images") { !known.contains(Self.imageName($0)) }
+        freed += KernelCache(cacheDirectory: directory).prune()
         // A build in progress may need any download.
         if !isBusy, let lock = try? FileLock.tryAcquire("\(directory)/locks/debs") {
             defer { lock.release() }

@@ -74,15 +74,20 @@ public enum MachineLayout {
     public static let panicPort: UInt64 = 0x505
     /// ACPI sleep control, sleep status, reset and event status registers (hardware-reduced ACPI), one byte each.
     public static let powerPorts: Range<UInt64> = 0x600..<0x604
+    /// Sleep control: bits 2 to 4 are the state's `SLP_TYP`, bit 5 enters it (ACPI 6.4, 4.8.3.7).
     public static let sleepControl: UInt64 = 0x600
+    /// Sleep status: reads as 0, for no state that is entered is left again.
     public static let sleepStatus: UInt64 = 0x601
+    /// The reset register that the FADT names (ACPI 6.4, 4.8.3.6).
     public static let reset: UInt64 = 0x602
     /// Which events the generic event device has: bit 0 is the power button. Reading clears.
     public static let eventStatus: UInt64 = 0x603
 
     // MARK: Interrupts (GSIs of the IOAPIC, all edge-triggered)
 
+    /// COM1's, as on every PC.
     public static let com1Interrupt: UInt32 = 4
+    /// COM2's, as on every PC.
     public static let com2Interrupt: UInt32 = 3
     /// The generic event device (ACPI 6.4, 5.6.9).
     public static let eventInterrupt: UInt32 = 5

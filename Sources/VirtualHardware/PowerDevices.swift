@@ -4,11 +4,13 @@ import Synchronization
 public final class KeyboardController: BusDevice {
     private let onReset: @Sendable () -> Void
 
+    /// `onReset` is called on the processor's thread and must not block.
     public init(onReset: @escaping @Sendable () -> Void) { self.onReset = onReset }
 
     /// Nothing to read and room to write: a driver that looks for a keyboard gives up at once.
     public func read(at offset: UInt64, width: Int) -> UInt64 { 0 }
 
+    /// Command 0xfe pulses the reset line (offset 4 is port 0x64).
     public func write(_ value: UInt64, at offset: UInt64, width: Int) {
         if offset == 4, value & 0xff == 0xfe { onReset() }
     }
@@ -34,6 +36,7 @@ public final class PowerRegisters: BusDevice {
     private let onReset: @Sendable () -> Void
     private let events = Mutex<UInt8>(0)
 
+    /// `interrupt` is the generic event device's; both functions are called on the processor's thread and must not block.
     public init(
         interrupt: any InterruptLine, onPowerOff: @escaping @Sendable () -> Void,
         onReset: @escaping @Sendable () -> Void
@@ -52,6 +55,7 @@ public final class PowerRegisters: BusDevice {
     /// Back to power-on.
     public func reset() { events.withLock { $0 = 0 } }
 
+    /// The event status, which reading clears; 0 from all others.
     public func read(at offset: UInt64, width: Int) -> UInt64 {
         guard MachineLayout.powerPorts.lowerBound &+ offset == MachineLayout.eventStatus else { return 0 }
         return events.withLock { events in
@@ -60,6 +64,7 @@ public final class PowerRegisters: BusDevice {
         }
     }
 
+    /// Sleep control and reset act on the value's low byte; other registers and values are ignored.
     public func write(_ value: UInt64, at offset: UInt64, width: Int) {
         switch MachineLayout.powerPorts.lowerBound &+ offset {
         case MachineLayout.sleepControl:
@@ -75,11 +80,13 @@ public final class PowerRegisters: BusDevice {
 public final class PanicDevice: BusDevice {
     private let onPanic: @Sendable () -> Void
 
+    /// `onPanic` is called on the processor's thread, for each time that the guest says so, and must not block.
     public init(onPanic: @escaping @Sendable () -> Void) { self.onPanic = onPanic }
 
     /// The events that we hear: bit 0, the panic.
     public func read(at offset: UInt64, width: Int) -> UInt64 { 1 }
 
+    /// Takes the events that the guest tells: bit 0 is the panic.
     public func write(_ value: UInt64, at offset: UInt64, width: Int) { if value & 1 != 0 { onPanic() } }
 }
 
@@ -87,10 +94,12 @@ public final class PanicDevice: BusDevice {
 public final class DebugPort: BusDevice {
     private let onMark: @Sendable (UInt8) -> Void
 
+    /// `onMark` gets each byte on the processor's thread and must not block.
     public init(onMark: @escaping @Sendable (UInt8) -> Void) { self.onMark = onMark }
 
     /// By which guests recognize it.
     public func read(at offset: UInt64, width: Int) -> UInt64 { 0xe9 }
 
+    /// A mark: the value's low byte.
     public func write(_ value: UInt64, at offset: UInt64, width: Int) { onMark(UInt8(truncatingIfNeeded: value)) }
 }

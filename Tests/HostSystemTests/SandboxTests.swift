@@ -163,6 +163,41 @@ struct SandboxTests {
         }
     }
 
+    @Test("Files are not confined for one thread of several")
+    func filesWithThreads() async {
+        await #expect(processExitsWith: .success) {
+            withOneThread {
+                let pipe = try DescriptorPair.pipe()
+                let number = pipe.first.number
+                let elder = try HostThread("elder") {
+                    var byte: UInt8 = 0
+                    _ = read(number, &byte, 1)
+                }
+                do throws(SystemCallError) {
+                    _ = try Sandbox.confineFiles(to: [])
+                    check(false)
+                } catch {
+                    check(error.errno == EBUSY)
+                }
+                check(open("/etc/passwd", O_RDONLY) >= 0)
+                _ = write(pipe.second.number, "x", 1)
+                elder.join()
+                _ = try Sandbox.confineFiles(to: [])
+            }
+        }
+    }
+
+    @Test("Threads that run the kernel's own work are told from ours, whatever their names")
+    func kernelWorkers() {
+        // As Linux 6.18 shows them.
+        let worker = "15202 (kvm-nx-lpage-re) S 14900 15186 14891 0 -1 4210752 0 0 0 0 0 0 0 0 20 0 3 0 100 0 0"
+        let ours = "15201 (vcpu0) R 14900 15186 14891 0 -1 4194368 12 0 0 0 4 2 0 0 20 0 4 0 100 0 0"
+        #expect(Sandbox.isKernelWorker(worker))
+        #expect(!Sandbox.isKernelWorker(ours))
+        #expect(!Sandbox.isKernelWorker(ours.replacing("(vcpu0)", with: "(a) 1 2 3 4 5 4210752 7)")))
+        #expect(!Sandbox.isKernelWorker(""))
+    }
+
     @Test("The program is one that the kernel takes: jumps stay within it, and every way ends")
     func program() {
         let program = SystemCallFilter.running(ioctls: (0..<200).map { UInt32($0) }, opensFiles: true).program

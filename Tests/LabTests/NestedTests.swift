@@ -34,7 +34,7 @@ extension GuestTests {
                 let run = try await vmlab("run", "\(Self.folder)/lab.yaml", "--out", "out", within: .seconds(1800))
                 #expect(run.status == 0, "\(run.everything)")
                 print("Labs/nested-kvm: \(run.duration)")
-                for lab in ["quickstart", "linux", "disks", "network", "endings"] {
+                for lab in ["quickstart", "linux", "kernel", "disks", "network", "endings"] {
                     let report = try vmlab.report(Self.inner(lab))
                     #expect(report.guests.allSatisfy { $0.backend == "kvm" }, "\(lab): \(report.guests)")
                     #expect(report.guests.allSatisfy { ($0.bootSeconds ?? 0) > 0 }, "\(lab): \(report.guests)")
@@ -42,6 +42,9 @@ extension GuestTests {
                 }
                 try quickstart(vmlab)
                 try linux(vmlab)
+                // Both guests and the one that rebooted had the one kernel that was unpacked for them.
+                let kernels = try text(vmlab, "kernel", on: "host", in: "out").split(separator: "\n").suffix(1)
+                #expect(kernels.allSatisfy { $0.count == 64 && $0.allSatisfy(\.isHexDigit) }, "\(kernels)")
                 try await disks(vmlab)
                 try endings(vmlab)
             }

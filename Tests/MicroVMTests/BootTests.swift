@@ -74,10 +74,29 @@ struct BootTests {
         #expect(try memory.load(UInt64.self, at: page + 0x2d0 + 48) == 63 << 20)
     }
 
-    @Test("RAM beyond 3 GiB goes on at 4 GiB")
-    func hole() {
-        #expect(MachineLayout.memoryRanges(size: 3 << 30) == [0..<(3 << 30)])
-        #expect(MachineLayout.memoryRanges(size: 5 << 30) == [0..<(3 << 30), (4 << 30)..<(6 << 30)])
+    @Test(
+        "a RAM disk lies in whole pages below its limit, and none of them has a byte of the kernel's",
+        arguments: [
+            // size, end of the kernel, limit, address
+            (1, 0x100_0000, 0x400_0000, 0x3ff_f000), (4096, 0x100_0000, 0x400_0000, 0x3ff_f000),
+            (4097, 0x100_0000, 0x400_0000, 0x3ff_e000),
+            // A limit within a page, as a header may have it.
+            (1, 0x100_0000, 0x3ff_f123, 0x3ff_e000), (0x1000, 0x100_0400, 0x100_2fff, 0x100_1000),
+            // All the room there is.
+            (0x1000, 0x100_0001, 0x100_2000, 0x100_1000), (0x300_0000, 0x100_0000, 0x400_0000, 0x100_0000),
+        ] as [(UInt64, UInt64, UInt64, UInt64)])
+    func ramDisk(_ size: UInt64, _ kernelEnd: UInt64, _ limit: UInt64, _ address: UInt64) throws {
+        #expect(try GuestLoader.place(size, above: kernelEnd, below: limit) == address)
+    }
+
+    @Test(
+        "a RAM disk without room is refused, whatever the numbers",
+        arguments: [
+            (0x1001, 0x100_0001, 0x100_2000), (1, 0x100_0800, 0x100_1800), (1, 0x100_0000, 0x100_0000),
+            (1, 0x100_0000, 0), (1, 0x100_0000, 1), (.max, 0x100_0000, .max), (1, .max, .max), (.max, 0, .max),
+        ] as [(UInt64, UInt64, UInt64)])
+    func noRoom(_ size: UInt64, _ kernelEnd: UInt64, _ limit: UInt64) {
+        #expect(throws: BootError.self) { try GuestLoader.place(size, above: kernelEnd, below: limit) }
     }
 
     @Test(

@@ -40,23 +40,45 @@ struct ProgramTests {
         guard Glibc.write(file.number, bytes, bytes.count) == bytes.count else { throw SystemCallError("write", path) }
     }
 
+    /// Writes a mark to the debug port, then `!` on COM1, and halts.
+    private static let markingGuest = KernelFile.elf(
+        entry: 0x10_0000,
+        segments: [
+            (
+                0x10_0000,
+                [
+                    0xba, 0x02, 0x04, 0x00, 0x00, 0xb0, 0xf0, 0xee,  // mov $0x402, %edx; mov $0xf0, %al; out %al, %dx
+                    0xba, 0xf8, 0x03, 0x00, 0x00, 0xb0, 0x21, 0xee,  // mov $0x3f8, %edx; mov $'!', %al; out %al, %dx
+                    0xf4, 0xeb, 0xfd,  // hlt; jmp back to it
+                ], 4096
+            )
+        ])
+
     /// Calls `body` with a running machine, its COM1 and its QMP; the machine is killed if it still runs afterwards.
+    /// `wrapper` is a program with arguments that starts it.
     private func withMachine(
+        _ guest: [UInt8] = guest, disk: Bool = false, debugLog: Int32? = nil, wrapper: [String] = [],
         _ body: (ChildProcess, StreamSocket, MonitorClient, String) async throws -> Void
     ) async throws {
         let program = try #require(Self.program)
         try await withTemporaryFolder { folder in
-            try write(Self.guest, to: "\(folder)/kernel")
+            try write(guest, to: "\(folder)/kernel")
+            if disk { try FileTree.makeSparseFile("\(folder)/disk", size: 1 << 20) }
             let monitor = try DescriptorPair.socketPair()
             let com1 = try DescriptorPair.socketPair()
             let wanted = VMConfiguration(
                 name: "tiny", kernel: "\(folder)/kernel", memory: 32 << 20, com1: .descriptor(4),
-                com2: .socket("\(folder)/com2"), monitor: .descriptor(3))
+                com2: .socket("\(folder)/com2"), monitor: .descriptor(3),
+                disks: disk ? [VMConfiguration.Disk(path: "\(folder)/disk")] : [],
+                debugLog: debugLog == nil ? nil : 6)
             let file = try OwnedDescriptor.memoryFile("configuration", holding: Array(wanted.json.line.utf8))
+            var inherited: [Int32: Int32] = [3: monitor.second.number, 4: com1.second.number, 5: file.number]
+            inherited[6] = debugLog
+            let words = wrapper + [program, "--config-fd", "5"]
             let child = try await ChildProcess.spawn(
                 ChildConfiguration(
-                    executable: program, arguments: ["--config-fd", "5"],
-                    inherited: [3: monitor.second.number, 4: com1.second.number, 5: file.number]))
+                    executable: try #require(Tool.find(words[0])), arguments: Array(words.dropFirst()),
+                    inherited: inherited))
             do {
                 try await body(
                     child, try StreamSocket(owning: com1.first), MonitorClient(try StreamSocket(owning: monitor.first)),
@@ -176,6 +198,66 @@ struct ProgramTests {
                     "SHUTDOWN [('guest', False), ('reason', 'host-qmp-quit')]",
                 ])
             #expect(try await ended(child) == .exited(0))
+        }
+    }
+
+    @Test("Before the guest runs, every thread is confined, and writes to closed or full files are errors")
+    func confinement() async throws {
+        try await withMachine(disk: true) { child, com1, _, _ in
+            #expect(try await read(com1, until: "hello\n") == "hello\n")
+            let threads = "/proc/\(child.processID)/task"
+            var names: Set<String> = []
+            for thread in try FileTree.names(in: threads) {
+                let status = try #require(SmallFile.text("\(threads)/\(thread)/status"))
+                let facts = Dictionary(
+                    status.split(separator: "\n").compactMap { line -> (Substring, Substring)? in
+                        let words = line.split(separator: ":\t")
+                        return words.count == 2 ? (words[0], words[1]) : nil
+                    }, uniquingKeysWith: { first, _ in first })
+                names.insert(String(facts["Name"] ?? ""))
+                #expect(facts["Seccomp"] == "2" && facts["NoNewPrivs"] == "1", "\(facts["Name"] ?? "")")
+                let ignored = try #require(facts["SigIgn"].flatMap { UInt64($0, radix: 16) })
+                for signal in [SIGPIPE, SIGXFSZ] { #expect(ignored & 1 << UInt64(signal - 1) != 0) }
+            }
+            // Ours, the processor's, the disk's.
+            #expect(names.isSuperset(of: ["vcpu0", "vmlab-vmm"]) && !names.isDisjoint(with: ["disk", "virtio-blk"]))
+        }
+    }
+
+    @Test("A debug log that nobody reads holds up no processor")
+    func fullDebugLog() async throws {
+        let pipe = try DescriptorPair.pipe()
+        let (source, target) = (pipe.first.number, pipe.second.number)
+        let page = [UInt8](repeating: 0, count: 4096)
+        try pipe.second.setNonBlocking()
+        while Glibc.write(target, page, page.count) > 0 {}
+        #expect(errno == EAGAIN)
+        // From here on a write would wait.
+        #expect(fcntl(target, F_SETFL, O_WRONLY) == 0)
+        try await withMachine(Self.markingGuest, debugLog: target) { _, com1, _, _ in
+            #expect(try await read(com1, until: "!") == "!")
+            // Once there is room, the mark comes.
+            let line = try await withDeadline(.now + .seconds(30)) {
+                try await eventually {
+                    var bytes = [UInt8](repeating: 0, count: 4096)
+                    let count = Glibc.read(source, &bytes, bytes.count)
+                    return count > 0 && bytes.starts(with: Array("240 ".utf8))
+                }
+            }
+            #expect(line)
+        }
+    }
+
+    @Test("A debug log beyond the limit of file sizes ends nothing but itself")
+    func limitedDebugLog() async throws {
+        try await withTemporaryFolder { folder in
+            let log = try OwnedDescriptor.open("\(folder)/log", O_WRONLY | O_CREAT)
+            let wrapper = ["prlimit", "--fsize=0", "--"]
+            try await withMachine(Self.markingGuest, debugLog: log.number, wrapper: wrapper) { _, com1, monitor, _ in
+                try await monitor.negotiate()
+                #expect(try await read(com1, until: "!") == "!")
+                #expect(try await monitor.ask("query-status")?["return"]?["status"] == "running")
+            }
         }
     }
 

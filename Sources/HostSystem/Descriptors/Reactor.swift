@@ -7,7 +7,9 @@ import Synchronization
 public final class Reactor: Sendable {
     /// What a descriptor is watched for, or is ready for.
     public struct Interest: OptionSet, Sendable, Hashable {
+        /// epoll's event bits (epoll_ctl(2)).
         public let rawValue: UInt32
+        /// Events by epoll's bits.
         public init(rawValue: UInt32) { self.rawValue = rawValue }
         /// There is something to read, or the end of the stream.
         public static let readable = Interest(rawValue: EPOLLIN.rawValue)

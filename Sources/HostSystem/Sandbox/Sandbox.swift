@@ -24,9 +24,10 @@ public enum Sandbox {
     /// Leaves the calling thread, and those that it starts, only these places of the file system, and no TCP. Descriptors
     /// that are open stay as they are.
     ///
-    /// Returns the version of landlock; 0 says that this kernel has none and that nothing is confined. Throws when a place
-    /// cannot be opened.
+    /// Returns the version of landlock; 0 says that this kernel has none and that nothing is confined. Throws `EBUSY` when
+    /// there are other threads, for which it would not hold, and when a place cannot be opened.
     public static func confineFiles(to places: [Place]) throws(SystemCallError) -> Int {
+        guard try threadCount() == 1 else { throw SystemCallError("landlock_restrict_self", errno: EBUSY, "threads") }
         let version = vmlab_landlock_version()
         guard version > 0 else { return 0 }
         let handled = FileRights.handled(version: version)
@@ -61,6 +62,23 @@ public enum Sandbox {
         try systemCall("sigaction") { vmlab_explain_trapped_calls() }
         let program = filter.program
         try systemCall("seccomp") { vmlab_filter_calls(program, program.count) }
+    }
+
+    /// Threads that run code of this process. Threads that the kernel adds to it for work of its own (KVM does so, from
+    /// Linux 6.13 on) run none.
+    private static func threadCount() throws(SystemCallError) -> Int {
+        try FileTree.names(in: "/proc/self/task").count { thread in
+            // One that has ended meanwhile has no file any more.
+            SmallFile.text("/proc/self/task/\(thread)/stat").map { !isKernelWorker($0) } ?? false
+        }
+    }
+
+    /// Whether this is the `stat` file in /proc of a thread with `PF_USER_WORKER` or `PF_IO_WORKER` among its flags, the
+    /// seventh word behind the name in parentheses (proc(5), linux/sched.h).
+    static func isKernelWorker(_ stat: String) -> Bool {
+        let words = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
+        guard words.count > 7, let flags = UInt32(words[7]) else { return false }
+        return flags & (0x4000 | 0x10) != 0
     }
 
     private static func forbidNewPrivileges() throws(SystemCallError) {

@@ -139,15 +139,20 @@ struct DoctorVerb: AsyncParsableCommand {
 
     private static func tools() -> [Finding] {
         // qemu-img is looked for with QEMU.
-        let needed = ["tar": "tar"]
-        // Only building images takes these.
-        let useful = ["apt-get": "apt", "dpkg-deb": "dpkg"]
-        let missing = needed.merging(useful) { $1 }.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }
-        return missing.map {
-            Finding(
-                level: needed[$0.key] == nil ? .limited : .bad, subject: $0.key,
-                text: needed[$0.key] == nil ? "missing; images that are not built yet cannot be built" : "missing",
-                remedy: "on Debian: `apt-get install \($0.value)`")
+        let uses: [(tools: [String: String], level: Finding.Level, text: String)] = [
+            (["tar": "tar"], .bad, "missing"),
+            (
+                ["apt-get": "apt", "dpkg-deb": "dpkg"], .limited,
+                "missing; images that are not built yet cannot be built"
+            ),
+            (KernelCache.programs, .limited, "missing; some kernels of your own unpack themselves in each guest"),
+        ]
+        return uses.flatMap { use in
+            use.tools.filter { Tool.find($0.key) == nil }.sorted { $0.key < $1.key }.map { tool in
+                Finding(
+                    level: use.level, subject: tool.key, text: use.text,
+                    remedy: "on Debian: `apt-get install \(tool.value)`")
+            }
         }
     }
 

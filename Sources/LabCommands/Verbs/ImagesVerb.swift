@@ -59,7 +59,7 @@ struct ImagesVerb: AsyncParsableCommand {
 
     struct Prune: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove what no image of this version uses: old builds, broken ones, downloads.")
+            abstract: "Remove what no image uses: old builds, broken ones, downloads, unpacked kernels.")
 
         func run() async throws {
             let freed = try await ImageStore().prune()

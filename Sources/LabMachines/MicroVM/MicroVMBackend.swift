@@ -2,6 +2,7 @@ import Diagnostics
 import HostSystem
 import JSONText
 import LabEngine
+import LabImages
 import LabSpec
 
 /// Machines in vmlab's own monitor, `vmlab-vmm`, on `/dev/kvm`: guests with a kernel of their own.
@@ -12,14 +13,20 @@ public struct MicroVMBackend: MachineBackend {
     /// The monitor's path.
     public let executable: String
 
+    /// The monitor runs no programs, and each guest would unpack its kernel on its own virtual processor.
+    private let kernels: KernelCache
+
     /// Finds the monitor: `VMLAB_VMM`, or beside the running program. Throws when it is not there. Whether `/dev/kvm` is of
     /// any use is another question.
     public init() throws(Diagnostic) {
-        executable = try MicroVMProgram.find()
+        self.init(executable: try MicroVMProgram.find())
     }
 
     /// A backend whose monitor is this program.
-    init(executable: String) { self.executable = executable }
+    init(executable: String, kernels: KernelCache = KernelCache()) {
+        self.executable = executable
+        self.kernels = kernels
+    }
 
     /// What a monitor costs beyond the guest's RAM: 1 MiB of private memory measured for one vCPU (`Benchmarks/vmm`), and as
     /// much again for the kernel's own tables, rounded up.
@@ -30,6 +37,10 @@ public struct MicroVMBackend: MachineBackend {
     /// Starts a guest. See the protocol.
     public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
         if let obstacle = MicroVMObstacle(configuration) { throw obstacle.diagnostic(configuration.name) }
+        var configuration = configuration
+        if let kernel = configuration.image.kernel, case .unpacked(let path) = try await kernels.bootable(kernel) {
+            configuration.image.kernel = path
+        }
         let disks = MicroVMDisk.all(of: configuration, formatOf: DiskFormat.of)
         let files = disks.flatMap(\.made)
         do {

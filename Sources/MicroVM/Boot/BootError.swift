@@ -22,6 +22,7 @@ public enum BootError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// What is wrong with which file, and what to do about it, as a sentence goes on.
     public var description: String {
         switch self {
         case .unreadable(let error): "\(error)"

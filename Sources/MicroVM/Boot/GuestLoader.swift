@@ -76,12 +76,8 @@ struct GuestLoader: Sendable {
             try memory.write(commandLine, at: MachineLayout.commandLine)
             var ramdisk: Range<UInt64>?
             if let initrd, initrd.size > 0 {
-                let top = min(low.end, setup.initrdLimit + 1)
-                guard top >= kernelEnd, (initrd.size + 4095) & ~4095 <= top - kernelEnd else {
-                    throw BootError.tooLarge(
-                        what: "the initial RAM disk", need: initrd.size, have: top > kernelEnd ? top - kernelEnd : 0)
-                }
-                let start = (top - initrd.size) & ~4095
+                let start = try Self.place(
+                    initrd.size, above: kernelEnd, below: min(low.end, setup.initrdLimit + 1))
                 try copy(initrd, 0, initrd.size, to: start, size: initrd.size, memory)
                 ramdisk = start..<(start + initrd.size)
             }
@@ -93,6 +89,16 @@ struct GuestLoader: Sendable {
         } catch {
             throw BootError(error)
         }
+    }
+
+    /// Where an initial RAM disk of `size` bytes goes: as high as possible below `limit`, in whole pages, none of which has a
+    /// byte of the kernel's or lies beyond the limit, for the guest frees them whole. The arguments may be anything.
+    static func place(_ size: UInt64, above kernelEnd: UInt64, below limit: UInt64) throws(BootError) -> UInt64 {
+        let top = limit & ~4095
+        let (bottom, overflow) = kernelEnd.addingReportingOverflow(4095)
+        let have = overflow || bottom & ~4095 > top ? 0 : top - (bottom & ~4095)
+        guard size <= have else { throw .tooLarge(what: "the initial RAM disk", need: size, have: have) }
+        return (top - size) & ~4095
     }
 
     /// `count` bytes of a file to guest memory, where `size` bytes must fit above the first MiB.

@@ -78,8 +78,8 @@ public struct VMConfiguration: Sendable, Hashable {
     public var disks: [Disk]
     /// Network cards in the order the guest finds them.
     public var networks: [Network]
-    /// A descriptor that gets one line per byte that the guest writes to the debug port 0x402: the byte, the nanoseconds since
-    /// the process started, and how often the processors had left the guest; nil for none.
+    /// A descriptor that gets one line per byte that the guest writes to the debug port 0x402: the byte, the nanoseconds of
+    /// the host's monotonic clock, and how often the processors had left the guest; nil for none.
     public var debugLog: Int32?
     /// Whether the process gives up what it does not need (seccomp, landlock) before the guest runs.
     public var sandbox: Bool

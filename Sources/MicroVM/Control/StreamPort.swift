@@ -81,17 +81,10 @@ public final class StreamPort: Sendable {
         state.withLock { $0.handlers = handlers }
         switch endpoint {
         case .none: break
-        case .terminal: try connect(Self.reopened(0, O_RDONLY), Self.reopened(1, O_WRONLY | O_APPEND))
+        case .terminal: try connect(.reopened(0, O_RDONLY), .reopened(1, O_WRONLY | O_APPEND))
         case .descriptor(let number): try connect(socket: OwnedDescriptor(owning: number))
         case .socket: try waitForClient()
         }
-    }
-
-    /// Standard input or output as an open file of our own, so that it can be made non-blocking without surprising the shell
-    /// and others who share it. Where that is not allowed it is shared, and a terminal that is stopped stops us.
-    private static func reopened(_ number: Int32, _ flags: Int32) throws(SystemCallError) -> OwnedDescriptor {
-        if let own = try? OwnedDescriptor.open("/proc/self/fd/\(number)", flags | O_NONBLOCK | O_NOCTTY) { return own }
-        return OwnedDescriptor(owning: try systemCall("fcntl") { fcntl(number, F_DUPFD_CLOEXEC, 3) })
     }
 
     // MARK: Clients

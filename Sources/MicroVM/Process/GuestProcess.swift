@@ -15,6 +15,7 @@ public final class GuestProcess: @unchecked Sendable {
     private let monitor: QMPServer
     private var lines: [SerialLine] = []
     private var power: PowerRegisters?
+    private var debugLog: DebugLog?
     private var signals: SignalPort?
     private var end: ExitStatus?
     private var state = RunState.paused
@@ -23,6 +24,8 @@ public final class GuestProcess: @unchecked Sendable {
     /// Makes the machine; it runs when `run` is called. Throws what of the host or of the guest's files stands against it.
     public init(_ configuration: VMConfiguration) throws {
         self.configuration = configuration
+        // A file that may not grow any more is an error of that write, which the guest gets as its disk's, not our end.
+        signal(SIGXFSZ, SIG_IGN)
         reactor = try Reactor()
         monitor = try QMPServer(configuration.monitor, reactor: reactor)
         // Before there are threads that must not hear them.
@@ -35,7 +38,10 @@ public final class GuestProcess: @unchecked Sendable {
         try attachSerialPort(
             configuration.com2, MachineLayout.com2, MachineLayout.com2Interrupt, to: &assembly)
         try attachPower(to: &assembly)
-        try attachVirtio(to: &assembly)
+        let backing = try openBacking()
+        // All that has a path is open; none of the threads runs that this is to hold for.
+        if configuration.sandbox { try confineFiles() }
+        try attachVirtio(backing, to: &assembly)
         machine = try Machine(assembly, loader: loader) { [weak self] event in
             guard let self else { return }
             reactor.perform { [weak self] in self?.handle(event) }
@@ -72,39 +78,51 @@ public final class GuestProcess: @unchecked Sendable {
             atPorts: MachineLayout.keyboardController)
         let panicPort = MachineLayout.panicPort
         assembly.attach(PanicDevice { onEvent(.panicked) }, atPorts: panicPort..<(panicPort + 1))
-        if let log = configuration.debugLog {
+        if let number = configuration.debugLog {
+            let log = try DebugLog(number, reactor: reactor)
+            debugLog = log
             let debugPort = MachineLayout.debugPort
             assembly.attach(
-                DebugPort { [weak self] mark in self?.note(mark, in: log) }, atPorts: debugPort..<(debugPort + 1))
+                DebugPort { [weak self] mark in log.note(mark, exits: self?.machine?.exitCount ?? 0) },
+                atPorts: debugPort..<(debugPort + 1))
         }
     }
 
-    private func note(_ mark: UInt8, in log: Int32) {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        let nanoseconds = now.tv_sec * 1_000_000_000 + now.tv_nsec
-        let line = Array("\(mark) \(nanoseconds) \(machine?.exitCount ?? 0)\n".utf8)
-        _ = write(log, line, line.count)
+    /// What virtio devices read and write on the host.
+    private struct Backing {
+        var disks: [(storage: any BlockStorage, serial: String)]
+        var cards: [(address: EthernetAddress, port: any FramePort)]
     }
 
-    private func attachVirtio(to assembly: inout MachineAssembly) throws {
-        for disk in configuration.disks {
-            let storage: any BlockStorage =
-                if let overlay = disk.overlay {
-                    try OverlayStorage(base: disk.path, overlay: overlay)
-                } else {
-                    try RawStorage(path: disk.path, readOnly: disk.readOnly)
-                }
-            try assembly.attach(BlockDevice(storage: storage, serial: disk.serial), reactor: reactor)
+    private func openBacking() throws -> Backing {
+        Backing(
+            disks: try configuration.disks.map { disk in
+                let storage: any BlockStorage =
+                    if let overlay = disk.overlay {
+                        try OverlayStorage(base: disk.path, overlay: overlay)
+                    } else {
+                        try RawStorage(path: disk.path, readOnly: disk.readOnly)
+                    }
+                return (storage, disk.serial)
+            },
+            cards: try configuration.networks.compactMap { card in
+                guard let address = EthernetAddress(card.mac) else { return nil }
+                let port: any FramePort =
+                    switch card.link {
+                    case .sockets(let local, let remote): try SegmentPort(path: local, peer: remote)
+                    case .tap(let name): try TapPort(name: name)
+                    }
+                return (address, port)
+            })
+    }
+
+    private func attachVirtio(_ backing: Backing, to assembly: inout MachineAssembly) throws {
+        for disk in backing.disks {
+            try assembly.attach(BlockDevice(storage: disk.storage, serial: disk.serial), reactor: reactor)
         }
-        for card in configuration.networks {
-            guard let address = EthernetAddress(card.mac) else { continue }
-            let port: any FramePort =
-                switch card.link {
-                case .sockets(let local, let remote): try SegmentPort(path: local, peer: remote)
-                case .tap(let name): try TapPort(name: name)
-                }
-            try assembly.attach(NetworkDevice(address: address, port: port, reactor: reactor), reactor: reactor)
+        for card in backing.cards {
+            try assembly.attach(
+                NetworkDevice(address: card.address, port: card.port, reactor: reactor), reactor: reactor)
         }
         try assembly.attach(EntropyDevice(reactor: reactor), reactor: reactor)
     }
@@ -114,23 +132,34 @@ public final class GuestProcess: @unchecked Sendable {
     /// Runs the guest to its end and says how it ended.
     public func run() throws -> ExitStatus {
         try monitor.start(self)
-        if configuration.sandbox { try confine() }
+        if configuration.sandbox { try confineCalls() }
         machine?.run()
         state = .running
         reactor.run()
         machine?.end()
         for line in lines { line.finish(milliseconds: 1000) }
+        debugLog?.write()
         monitor.finish()
         return end ?? .poweredOff
     }
 
-    /// Gives up what a running machine does not need. Sockets with a path are removed in the end, which takes their folders.
-    private func confine() throws {
+    /// Folders with sockets that have a path: these are removed in the end, which takes their folders.
+    private var socketFolders: [String] {
         let folders = configuration.socketPaths.map { path in
             path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         }
-        _ = try Sandbox.confineFiles(to: Set(folders).sorted().map { Sandbox.Place($0, isWritable: true) })
-        try Sandbox.confineCalls(.running(ioctls: RunTimeRequests.all, opensFiles: !folders.isEmpty))
+        return Set(folders).sorted()
+    }
+
+    /// Gives up all files but those that are open: landlock, which holds for this thread and those that it starts later.
+    private func confineFiles() throws {
+        _ = try Sandbox.confineFiles(to: socketFolders.map { Sandbox.Place($0, isWritable: true) })
+    }
+
+    /// Gives up the system calls that a running machine does not need: seccomp, which holds for all threads, the processors'
+    /// too. They are held until this has returned.
+    private func confineCalls() throws {
+        try Sandbox.confineCalls(.running(ioctls: RunTimeRequests.all, opensFiles: !socketFolders.isEmpty))
     }
 
     private func finish(_ status: ExitStatus, _ cause: ControlEvent.Cause) {
@@ -180,10 +209,14 @@ public final class GuestProcess: @unchecked Sendable {
 }
 
 extension GuestProcess: ControlledMachine {
+    /// The guest's name, as configured.
     public var name: String { configuration.name }
+    /// What the machine does now.
     public var status: RunState { state }
+    /// The host's thread of each processor; none before the machine is made.
     public var threadIDs: [Int32] { machine?.threadIDs ?? [] }
 
+    /// Holds the processors; answers when all are held. No effect when it does not run.
     public func stop(_ completion: @escaping ControlCompletion) {
         if state == .running {
             machine?.hold()
@@ -193,6 +226,7 @@ extension GuestProcess: ControlledMachine {
         completion(.success(()))
     }
 
+    /// Lets held processors run again. Fails after an error that only a reset cures.
     public func resume(_ completion: @escaping ControlCompletion) {
         guard state != .internalError else {
             return completion(.failure(ControlFailure("Resetting the Virtual Machine is required")))
@@ -206,16 +240,19 @@ extension GuestProcess: ControlledMachine {
         completion(.success(()))
     }
 
+    /// Back to power-on; a machine that ran runs on from there, one that was held stays so.
     public func reset(_ completion: @escaping ControlCompletion) {
         if state == .internalError { state = .running }
         restart(.systemReset)
         completion(.success(()))
     }
 
+    /// Presses the guest's power button, which it may ignore.
     public func powerButton() {
         power?.pressPowerButton()
         monitor.emit(.powerButton)
     }
 
+    /// Ends the machine now, like pulling its plug.
     public func quit() { finish(.poweredOff, .quit) }
 }

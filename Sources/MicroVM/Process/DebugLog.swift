@@ -1,0 +1,104 @@
+import Glibc
+import HostSystem
+import Synchronization
+
+/// Writes the guest's marks on the debug port to a descriptor of the host's, one line each: the mark, the nanoseconds of the
+/// monotonic clock, and how often the processors had left the guest.
+///
+/// A processor only notes its mark and goes on; the lines are written on the reactor's thread, which does not wait either.
+/// When the reader is slow a bounded number of marks waits for it, and those beyond that are lost and counted in a line
+/// `lost COUNT`.
+final class DebugLog: Sendable {
+    private struct Mark {
+        let byte: UInt8
+        let nanoseconds: Int
+        let exits: UInt64
+    }
+
+    private struct State {
+        var marks: [Mark] = []
+        var lost: UInt64 = 0
+        var isScheduled = false
+    }
+
+    /// What only the reactor's thread touches.
+    private struct Writer {
+        var queue = OutputQueue()
+        var watch: Reactor.Watch?
+        var isBroken = false
+    }
+
+    /// Marks that wait to be made lines, and bytes that wait for the reader.
+    private static let markLimit = 4096
+    private static let byteLimit = 64 << 10
+
+    private let file: OwnedDescriptor
+    private let reactor: Reactor
+    private let state = Mutex(State())
+    private let writer = Mutex(Writer())
+
+    /// A log to an inherited descriptor. Throws what the kernel says of it; to be made before files are out of reach.
+    init(_ number: Int32, reactor: Reactor) throws(SystemCallError) {
+        file = try OwnedDescriptor.reopened(number, O_WRONLY | O_APPEND)
+        var status = stat()
+        let own = file.number
+        try systemCall("fstat") { fstat(own, &status) }
+        // Sockets have no second open file; the other end does not notice.
+        if status.st_mode & S_IFMT == S_IFSOCK { try file.setNonBlocking() }
+        self.reactor = reactor
+    }
+
+    /// Notes a mark. On any thread, never waiting.
+    func note(_ byte: UInt8, exits: UInt64) {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        let mark = Mark(byte: byte, nanoseconds: now.tv_sec * 1_000_000_000 + now.tv_nsec, exits: exits)
+        let isFirst = state.withLock { state in
+            guard state.marks.count < Self.markLimit else {
+                state.lost &+= 1
+                return false
+            }
+            state.marks.append(mark)
+            defer { state.isScheduled = true }
+            return !state.isScheduled
+        }
+        if isFirst { reactor.perform { [weak self] in self?.write() } }
+    }
+
+    /// Writes what the descriptor takes now; on the reactor's thread, or when that has ended.
+    func write() {
+        writer.withLock { writer in
+            guard !writer.isBroken else { return }
+            if writer.queue.count < Self.byteLimit { writer.queue.append(takeLines()) }
+            switch writer.queue.write(to: file.number) {
+            case .success(let isDone): setWaiting(!isDone, &writer)
+            case .failure: giveUp(&writer)
+            }
+        }
+    }
+
+    private func takeLines() -> [UInt8] {
+        let (marks, lost) = state.withLock { state in
+            defer { (state.marks, state.lost, state.isScheduled) = ([], 0, false) }
+            return (state.marks, state.lost)
+        }
+        let lines = marks.map { "\($0.byte) \($0.nanoseconds) \($0.exits)\n" }
+        return Array((lines.joined() + (lost > 0 ? "lost \(lost)\n" : "")).utf8)
+    }
+
+    /// The reader is waited for only while there is something to write: epoll would tell of its end again and again.
+    private func setWaiting(_ isWaiting: Bool, _ writer: inout Writer) {
+        if isWaiting, writer.watch == nil {
+            writer.watch = try? reactor.watch(file.number, for: .writable) { [weak self] _ in self?.write() }
+        } else if !isWaiting, let watch = writer.watch.take() {
+            reactor.unwatch(watch)
+        }
+    }
+
+    /// Nobody reads any more. What is noted from now on is counted as lost and never told.
+    private func giveUp(_ writer: inout Writer) {
+        writer.isBroken = true
+        writer.queue = OutputQueue()
+        setWaiting(false, &writer)
+    }
+}
