@@ -1,6 +1,7 @@
-// Serial echo on COM1 by polling. Says `echo: ready`, then sends back every byte it gets, and ends at EOT (Ctrl-D).
+// Serial echo on COM1. Says `echo: ready`, then sends back every byte it gets, and ends at EOT (Ctrl-D).
 #include "guest.inc"
-main:   say     "echo: ready\n"
+main:   prepare_to_listen
+        say     "echo: ready\n"
 1:      listen
         cmp     $4, %al
         je      2f

@@ -1,7 +1,8 @@
 // A page fault after the first byte on COM1, which it handles as Linux does one of its own: cries on the console, tells
 // pvpanic, and waits for another byte until it powers off.
 #include "guest.inc"
-main:   gate    14, crash
+main:   prepare_to_listen
+        gate    14, crash
         say     "fault: ready\n"
         listen
         mov     $0x8000000000, %rax

@@ -1,7 +1,8 @@
 // Resets the machine: by the keyboard controller after a `k` on COM1, by ACPI's reset register after an `a`. Any other byte
 // ends it. Memory must be as new each time: it leaves a mark there.
 #include "guest.inc"
-main:   mov     $0x1000000, %ebx
+main:   prepare_to_listen
+        mov     $0x1000000, %ebx
         cmpl    $0, (%rbx)
         expect_equal "memory is as before the reset"
         movl    $0x6b72616d, (%rbx)

@@ -1,6 +1,7 @@
 // After the first byte on COM1 a triple fault: an invalid instruction and no table of handlers.
 #include "guest.inc"
-main:   say     "triple: ready\n"
+main:   prepare_to_listen
+        say     "triple: ready\n"
         listen
         lidt    nothing
         ud2

@@ -22,8 +22,9 @@ final class RunGate: Sendable {
     private let state = Monitor(State())
     private let runners = Monitor<[Runner]>([])
 
-    /// The signal that takes a thread out of the guest; its handler does nothing.
-    static let kick = SIGUSR1
+    /// The signal that takes a thread out of the guest; its handler does nothing. One of the numbers that no program gives a
+    /// meaning to, for the handler is the whole process's. (`KVMProbe` has the one before it.)
+    static let kick = __libc_current_sigrtmin() + 6
 
     /// Makes the kick interrupt system calls instead of ending the process.
     static func prepareSignal() throws(SystemCallError) {

@@ -7,8 +7,10 @@ import Testing
 @testable import MicroVM
 
 /// Freestanding guests of Tests/Guests, a few milliseconds each; every one says what went wrong in it as `failed: …`.
-@Suite("Freestanding guests", .requiresKVM, .requiresGuests, .timeLimit(.minutes(2)))
-struct GuestTests {
+///
+/// One after the other: the one that loops takes a processor for as long as its test waits for one.
+@Suite("Freestanding guests", .serialized, .requiresKVM, .requiresGuests, .timeLimit(.minutes(2)))
+struct FreestandingTests {
     @Test("sends back what comes on its serial port, and powers off")
     func echo() async throws {
         try await TestGuest.run("echo") { guest in
