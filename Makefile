@@ -13,7 +13,7 @@ PACKAGES := liblua5.4-dev libyaml-dev libedit-dev pkg-config \
 	qemu-system-x86 qemu-utils cpio lz4 zstd xz-utils gzip util-linux squashfs-tools gcc libc6-dev binutils \
 	busybox-static libxml2-utils acpica-tools python3 python3-venv
 
-.PHONY: demo nested test test-nested build check bench fuzz format lint deps clean
+.PHONY: demo nested test test-nested build guests check bench fuzz format lint deps clean
 
 demo: build ## builds everything and runs a real lab of Linux and Windows-like guests
 	$(VMLAB) run Labs/quickstart/lab.yaml
@@ -26,8 +26,11 @@ build: deps ## builds the release binary
 	$(SWIFT) build -c release --product vmlab
 	$(SWIFT) build -c release --product vmlab-vmm
 
+guests: deps ## builds the freestanding test guests in .build/guests
+	Tests/Guests/build
+
 # Unit tests first, together; then the tests that boot guests, one at a time.
-test: deps $(PYTHON) ## builds and runs every test, the ones that boot guests too
+test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip LabTests
 	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk

@@ -98,6 +98,9 @@ let package = Package(
             of: "LabScripting",
             ["LabTestSupport", "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "GuestConsole", "HostSystem"]),
         tests(of: "LabImages", ["LabSpec", "HostSystem"]),
+        // The probe guest's interpreters, whose sources are among the recipes; the folder has links to them.
+        .testTarget(
+            name: "ProbeTests", dependencies: ["GuestConsole", "LabTestSupport"], swiftSettings: strict),
         tests(
             of: "LabMachines",
             ["MicroVM", "JSONText", "LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),

@@ -49,6 +49,17 @@ struct RunTests {
         #expect(try await lab.run().status == .infrastructure)
     }
 
+    @Test("a freestanding guest has nothing to give network addresses to, so nobody tries")
+    func freestandingNetwork() async throws {
+        var networked = group("g")
+        networked.networks = ["lan"]
+        var lab = TestLab(groups: [networked], networks: [NetworkSpec(name: "lan")], tasks: [task("t", on: ["g"])])
+        // The shell that plays the guest looks for its card on the host, and finds none.
+        #expect(try await lab.run().failedGuests["g"]?.hasPrefix("the guest's network could not be set up") == true)
+        lab.image.isFreestanding = true
+        #expect(try await lab.run().status == .passed)
+    }
+
     @Test("the first failure stops what has not begun")
     func stopOnFailure() async throws {
         var lab = TestLab(

@@ -299,6 +299,24 @@ struct ProgramTests {
         try systemCall("write") { Glibc.write(terminal, bytes, bytes.count) }
     }
 
+    @Test("A guest that writes everywhere ends in the sandbox as it does outside", .requiresGuests)
+    func hostile() async throws {
+        let program = try #require(Self.program)
+        try await withTemporaryFolder { folder in
+            try write([UInt8](repeating: 7, count: 64 << 10), to: "\(folder)/disk")
+            let result = try await withDeadline(.now + .seconds(60)) {
+                try await Tool.run(
+                    program,
+                    [
+                        "--kernel", "\(TestGuest.folder)/hostile.elf", "--memory", "32MiB", "--disk",
+                        "\(folder)/disk",
+                    ], package: "vmlab")
+            }
+            #expect(result.status == .exited(ExitStatus.poweredOff.rawValue), "\(result.errors)")
+            #expect(result.text.hasSuffix("hostile: queues\nhostile: done\n"))
+        }
+    }
+
     @Test("What is wrong is said on standard error, with the status of its kind")
     func refusals() async throws {
         let program = try #require(Self.program)

@@ -32,7 +32,9 @@ struct GuestHost: Sendable {
         }
         let configuration = try configuration(number, guest, image, hasExchange: hasExchange, in: directory)
         return try await GuestSession.withGuest(
-            guest, image: image, configuration: configuration, journal: journal, setup: networks.setup(of: number),
+            guest, image: image, configuration: configuration, journal: journal,
+            // A freestanding guest has no addresses: its commands send frames.
+            setup: image.isFreestanding ? nil : networks.setup(of: number),
             log: { log.append($0) },
             onNote: { [recorder] in recorder.emit(.note(level: .warning, message: "\(name): \($0)")) },
             onLoss: onLoss, body: body)

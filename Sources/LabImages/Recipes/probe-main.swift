@@ -1,51 +1,75 @@
-// The probe: a kernel of a few pages that boots at once and speaks vmlab's dialects on COM2.
+// The probe's beginning and its bad ends.
 
-/// What the kernel's command line says.
-struct Settings {
-    var hostname = Bytes("probe")
-    var isWindows = false
+private nonisolated(unsafe) var isWindows = false
 
-    init(_ line: Bytes) {
-        var rest = line
-        while !rest.isEmpty {
-            let word = rest.prefix(rest.index(of: 0x20))
-            if word.hasPrefix("vmlab.guest=") { hostname = word.dropping(12) }
-            if word == "vmlab.os=windows" { isWindows = true }
-            rest = rest.dropping(word.count &+ 1)
-        }
+/// Where Swift begins: what the boot loader told, and whether it spoke the Linux boot protocol or PVH.
+@c(probe_main)
+func main(_ info: UInt, _ isLinux: UInt32) {
+    startHeap()
+    // cmd_line_ptr of `boot_params`, cmdline_paddr of `hvm_start_info`.
+    let address = UInt(probe_load(info + (isLinux != 0 ? 0x228 : 0x18)))
+    var words: [Text] = []
+    if address != 0, let line = UnsafePointer<UInt8>(bitPattern: address) {
+        let length = (0..<2048).first { line[$0] == 0 } ?? 2048
+        words = Text(UnsafeBufferPointer(start: line, count: length)).words
     }
-}
-
-/// `place` is where the address of the kernel's command line is kept.
-@c public func probe_main(_ place: UInt) {
-    var line = Bytes("")
-    if let start = UnsafeMutablePointer<UInt8>(bitPattern: UInt(readRegister(place))) {
-        line = Bytes(start: start, count: 2048)
-        line.count = line.index(of: 0)
-    }
-    let settings = Settings(line)
-
-    console.start(interrupts: false)
     Interrupts.start()
-    console.write("vmlab probe: guest ")
-    console.write(settings.hostname)
-    console.write(settings.isWindows ? ", cmd on COM2\n" : ", sh on COM2\n")
-    var session = Session(settings)
-    channel.start(interrupts: true)
-    channel.write(settings.isWindows ? "\nVMLAB READY cmd\n" : "\nVMLAB READY sh\n")
-    var lines = LineReader(isWindows: settings.isWindows)
-    while true {
-        lines.readAll(&session)
-        probe_wait()
-    }
+    Interrupts.enable(3)
+    let machine = Machine(words: words)
+    isWindows = machine.isWindows
+    var banner = Text("vmlab probe: ") + machine.name + Text(", ")
+    banner.append(decimal: machine.disks.count)
+    banner += " disks, "
+    banner.append(decimal: machine.cards.count)
+    banner += " cards\n"
+    SerialPort.console.write(banner)
+    SerialPort.commands.start()
+    let session = Session(machine, isWindows ? .cmd : .sh)
+    session.greet()
+    machine.serve { session.take($0) }
 }
 
-/// `top` is the word on top of the exception's frame: the address, or the error code of exceptions that have one.
-@c public func probe_exception(_ vector: UInt, _ top: UInt) {
-    console.write("exception ")
-    console.write(Bytes(decimal: Int(vector)))
-    console.write(", top of its frame: ")
-    console.write(Bytes(decimal: Int(bitPattern: top)))
-    console.write("\n")
-    Power.panic("the probe took an exception")
+/// Where a fault ends: says it as Linux does, and stops.
+@c(probe_fault)
+func faulted(_ vector: UInt64, _ code: UInt64, _ place: UInt64, _ address: UInt64) {
+    var text = Text("")
+    switch vector {
+    case 0: text += "divide error: "
+    case 6: text += "invalid opcode: "
+    case 8: text += "double fault: "
+    case 13: text += "general protection fault: "
+    case 14:
+        text += "BUG: unable to handle page fault for address: "
+        text.append(hexadecimal: address, digits: 16)
+        text += "\nOops: "
+    default:
+        text += "Oops: trap "
+        text.append(decimal: Int(vector))
+        text += ": "
+    }
+    text.append(hexadecimal: code, digits: 4)
+    text += " [#1]\nRIP: "
+    text.append(hexadecimal: place, digits: 16)
+    text.append(10)
+    SerialPort.console.write(text)
+    die(Text("Fatal exception"), isWindows: isWindows)
+}
+
+/// Ends the guest as its kind of kernel does, with the reason on the console.
+func die(_ reason: Text, isWindows: Bool = false) -> Never {
+    var text: Text
+    if isWindows {
+        // One line, so that who looks for the class finds the reason with it.
+        text = Text("<INSTANCE CLASSNAME=\"BLUESCREEN\"><PROPERTY NAME=\"STOPCODE\"><VALUE>") + reason
+        text += "</VALUE></PROPERTY></INSTANCE>\n!SAC>\n"
+    } else {
+        text = Text("Kernel panic - not syncing: ") + reason
+        text += "\n---[ end Kernel panic - not syncing: "
+        text += reason
+        text += " ]---\n"
+    }
+    SerialPort.console.write(text)
+    // pvpanic: PVPANIC_PANICKED.
+    probe_port_write(0x505, 1)
+    while true { probe_wait() }
 }

@@ -1,172 +1,125 @@
-/// One command's arguments, the name first; they lie on a stack that nested commands push their own onto.
-struct Arguments {
-    let start: UnsafeMutablePointer<Bytes>
-    let count: Int
+/// The command channel's reading side: takes what is typed apart into whole statements, and gives them to the shells.
+///
+/// On the `sh` console a statement ends with a line outside quotes. On the `cmd` console it is a line, and lines that
+/// begin with DLE are for a POSIX shell beside cmd.exe.
+final class Session<Machine: ProbeMachine> {
+    private let machine: Machine
+    private let language: Shell<Machine>.Language
+    private var main: Shell<Machine>
+    private var plumbing: Shell<Machine>
+    private var statement = StatementReader()
+    /// A line for cmd.exe, or one that began with DLE.
+    private var line: Text = []
+    private var isPlumbing = false
+    private var wasReturn = false
 
-    subscript(index: Int) -> Bytes { index < count ? start[index] : Bytes("") }
-}
-
-/// Where a command's output goes.
-enum Output {
-    case channel
-    /// `>lab/task.bat`, which the host writes before it has it run.
-    case batchFile
-    /// `>/dev/null`.
-    case nowhere
-}
-
-/// What the shells share: variables, the stack of words, the output, and who waits or is to stop.
-struct Session {
-    var hostname: Bytes
-    let isWindows: Bool
-    var output = Output.channel
-    /// The status of the last command.
-    var status = 0
-    /// Whether what runs is to end: `exit`, or Ctrl-C.
-    var isExiting = false
-    var words = Memory.words
-    var variables = Memory.variables
-    /// Whether the batch command that runs is redirected to nowhere.
-    var batchTarget = false
-    /// How much of the variables is of the shells around this subshell.
-    var outerVariables = 0
-    /// Whose frames wait in the card until they are asked for.
-    var network: NetworkCard?
-    var batchFile = Memory.batchFile
-    /// Typed ahead while a command runs.
-    var typed = Memory.typed
-    private var argumentCount = 0
-
-    init(_ settings: Settings) {
-        hostname = settings.hostname
-        isWindows = settings.isWindows
-        network = NetworkCard()
+    init(_ machine: Machine, _ language: Shell<Machine>.Language) {
+        self.machine = machine
+        self.language = language
+        let files = ProbeFiles()
+        main = Shell(machine, files, language)
+        plumbing = Shell(machine, files, .sh)
     }
 
-    // MARK: Output
+    /// Says that the shell is ready.
+    func greet() {
+        machine.say(Text("\nVMLAB READY ") + (language == .cmd ? Text("cmd\n") : Text("sh\n")))
+    }
 
-    mutating func write(_ text: Bytes) {
-        switch output {
-        case .channel: channel.write(text)
-        case .batchFile: batchFile.append(text)
-        case .nowhere: break
+    /// Takes one byte that was typed; runs what is complete with it.
+    func take(_ byte: UInt8) {
+        guard language == .cmd else {
+            if let statement = statement.take(byte) { run(statement, main) }
+            return
+        }
+        if isPlumbing {
+            isPlumbing = byte != 10
+            if let statement = statement.take(byte) { run(statement, plumbing) }
+        } else if byte == 10 || byte == 13 {
+            let isSecond = byte == 10 && wasReturn
+            wasReturn = byte == 13
+            guard !isSecond else { return }
+            let line = line
+            self.line = []
+            if main.resident({ main.runLine(line) }) { restart() }
+        } else {
+            wasReturn = false
+            if line.isEmpty, byte == 16 { isPlumbing = true } else { line.append(byte) }
         }
     }
 
-    mutating func write(_ text: StaticString) { write(Bytes(text)) }
-
-    mutating func endLine() { write(isWindows ? "\r\n" : "\n") }
-
-    /// Says why a program failed, and its status.
-    mutating func fail(_ reason: StaticString, _ subject: Bytes, status: Int) -> Int {
-        write(reason)
-        write(subject)
-        endLine()
-        return status
+    private func run(_ statement: StatementReader.Statement, _ shell: Shell<Machine>) {
+        // It defines `a`, `b` and `v`, which the probe has built in.
+        if statement.text.begins("trap : INT;exec 8<") { return }
+        if shell.resident({ shell.run(statement) }) { restart() }
     }
 
-    // MARK: Variables
+    /// The resident shell has ended; a new one takes its place.
+    private func restart() {
+        let files = ProbeFiles()
+        main = Shell(machine, files, language)
+        plumbing = Shell(machine, files, .sh)
+        greet()
+    }
+}
 
-    /// `name=value`, NUL behind each. A subshell's hide those outside, and are cut off at its end.
-    mutating func set(_ name: Bytes, to value: Bytes) {
-        unset(name)
-        variables.append(name)
-        variables.append(0x3d)
-        variables.append(value)
-        variables.append(0)
+/// Finds the ends of statements, each byte looked at once.
+struct StatementReader {
+    /// A statement, and the document that its last line announced with `9<<'WORD'`.
+    struct Statement: Equatable {
+        var text: Text
+        var document: Text?
     }
 
-    private mutating func unset(_ name: Bytes) {
-        var offset = outerVariables
-        while offset < variables.count {
-            let rest = variables.bytes.dropping(offset)
-            let entry = rest.prefix(rest.index(of: 0))
-            if isKey(entry.prefix(entry.index(of: 0x3d)), name) {
-                variables.cut(entry.count &+ 1, at: offset)
-                return
+    private var text: Text = []
+    private var quote: UInt8 = 0
+    private var isEscaped = false
+    private var delimiter: Text?
+    private var document: Text = []
+    private var lineStart = 0
+
+    /// Whether a statement has begun and not ended.
+    var isTorn: Bool { !text.isEmpty }
+
+    /// Takes the next byte; returns the statement that it completes.
+    mutating func take(_ byte: UInt8) -> Statement? {
+        if let delimiter { return takeDocument(byte, delimiter) }
+        text.append(byte)
+        if isEscaped {
+            isEscaped = false
+        } else if byte == 92, quote != 39 {
+            isEscaped = true
+        } else if byte == 39 || byte == 34 {
+            if quote == 0 { quote = byte } else if quote == byte { quote = 0 }
+        } else if byte == 10, quote == 0 {
+            if let start = documentStart {
+                delimiter = Text(text[(start + 5)...].dropLast(2))
+                text.removeSubrange(start...)
+                return nil
             }
-            offset &+= entry.count &+ 1
+            return finish(document: nil)
         }
+        return nil
     }
 
-    /// Letters of both cases are the same to Windows.
-    private func isKey(_ key: Bytes, _ name: Bytes) -> Bool { isWindows ? key.isSameWord(as: name) : key == name }
-
-    /// A variable's value; empty when there is none.
-    func value(of name: Bytes) -> Bytes {
-        var rest = variables.bytes
-        var value = Bytes("")
-        while !rest.isEmpty {
-            let entry = rest.prefix(rest.index(of: 0))
-            let key = entry.prefix(entry.index(of: 0x3d))
-            if isKey(key, name) { value = entry.dropping(key.count &+ 1) }
-            rest = rest.dropping(entry.count &+ 1)
+    private mutating func takeDocument(_ byte: UInt8, _ delimiter: Text) -> Statement? {
+        guard byte == 10, Text(document[lineStart...]) == delimiter else {
+            document.append(byte)
+            if byte == 10 { lineStart = document.count }
+            return nil
         }
-        return value
+        return finish(document: Text(document[..<lineStart]))
     }
 
-    // MARK: Arguments
-
-    /// How many arguments lie on the stack: where the next command's begin.
-    var argumentMark: Int { argumentCount }
-
-    mutating func push(_ word: Bytes) {
-        guard argumentCount < Memory.argumentLimit else { return }
-        Memory.arguments[argumentCount] = word
-        argumentCount &+= 1
+    private mutating func finish(document: Text?) -> Statement {
+        defer { self = StatementReader() }
+        return Statement(text: text, document: document)
     }
 
-    func arguments(from mark: Int) -> Arguments {
-        Arguments(start: Memory.arguments + mark, count: argumentCount &- mark)
-    }
-
-    mutating func cutArguments(to mark: Int) { argumentCount = mark }
-
-    // MARK: Waiting
-
-    /// Takes what was typed meanwhile. Ctrl-C ends what runs.
-    mutating func poll() {
-        while let byte = channel.read() {
-            if byte == 3 { interrupt() } else { typed.append(byte) }
-        }
-    }
-
-    /// Ends what runs as Ctrl-C does: SIGINT's status, or STATUS_CONTROL_C_EXIT.
-    private mutating func interrupt() {
-        isExiting = true
-        status = isWindows ? -1_073_741_510 : 130
-    }
-
-    /// Waits without using the processor until `isOver`, a time in milliseconds, or Ctrl-C. Returns whether it was `isOver`.
-    mutating func wait(milliseconds: Int, until isOver: () -> Bool = { false }) -> Bool {
-        var left = milliseconds
-        while left > 0 {
-            let part = left < 1000 ? left : 1000
-            left &-= part
-            Interrupts.startTimer(nanoseconds: UInt32(truncatingIfNeeded: part &* 1_000_000))
-            while Interrupts.isTimerRunning {
-                poll()
-                if isExiting || isOver() {
-                    Interrupts.stopTimer()
-                    return !isExiting
-                }
-                probe_wait()
-            }
-        }
-        return isOver()
-    }
-}
-
-extension Bytes {
-    /// Whether both are the same but for the case of letters.
-    func isSameWord(as other: Bytes) -> Bool {
-        guard count == other.count else { return false }
-        var index = 0
-        while index < count {
-            let one = start[index], two = other.start[index]
-            if one != two, one ^ two != 0x20 || !isLetter(one) { return false }
-            index &+= 1
-        }
-        return true
+    /// Where ` 9<<'WORD'` begins, if the text ends with it.
+    private var documentStart: Int? {
+        guard text.count > 8, text[text.count - 2] == 39 else { return nil }
+        guard let open = text[..<(text.count - 2)].lastIndex(of: 39), open >= 5 else { return nil }
+        return text[(open - 4)...].begins(" 9<<") ? open - 4 : nil
     }
 }

@@ -1,142 +1,244 @@
-/// What a POSIX shell needs for vmlab's `sh` dialect: quotes, variables, `;` `&&` `||`, subshells, and the host's functions
-/// `b`, `a` and `v`, which are built in here. It is no more of a shell: words are not split, nothing has patterns.
-extension Session {
-    /// Runs a text to its end, or to what ends it.
-    mutating func runShell(_ text: Bytes) {
-        // The host's setup defines what is built in; its network script configures a Linux.
-        if text.hasPrefix("trap : INT;exec 8") || text.hasPrefix("card() {") { return }
-        var parser = ShellParser(text: text)
-        var isSkipped = false
-        while !isExiting, !parser.isAtEnd {
-            let marks = (words.count, argumentMark)
-            let command = parser.next(&self, isSkipped: isSkipped)
-            let arguments = arguments(from: marks.1)
-            if !isSkipped {
-                let outer = output
-                output = parser.output ?? output
-                switch command {
-                case .subshell(let inner): subshell { $0.runShell(inner) }
-                case .simple where arguments.count > 0: status = runShellCommand(arguments)
-                case .simple: break
-                }
-                output = outer
+/// What a shell needs of the machine it runs on: the probe's own hardware, or a test's.
+protocol ProbeMachine: AnyObject {
+    /// The guest's name in its lab.
+    var name: Text { get }
+    /// Disks, in order.
+    var disks: [ProbeDisk] { get }
+    /// Network cards, in order.
+    var cards: [ProbeCard] { get }
+    /// Whether Ctrl-C was typed since the command began; looks at the port.
+    var isInterrupted: Bool { get }
+    /// Forgets an earlier Ctrl-C.
+    func beginCommand()
+
+    /// Sends to whoever types commands.
+    func say(_ text: Text)
+    /// Waits so long, asleep or at full speed. Ends early, false, at Ctrl-C.
+    func pass(milliseconds: Int, awake: Bool) -> Bool
+
+    /// Reads or writes sectors of 512 bytes. Nil or false when the device refuses.
+    func read(disk: Int, sector: Int, count: Int) -> Text?
+    func write(disk: Int, sector: Int, bytes: Text) -> Bool
+
+    /// Broadcasts a message on every card; false without a card.
+    func send(_ message: ProbeMessage) -> Bool
+    /// The next message of a kind, waiting so long for it; nil when none came, or at Ctrl-C.
+    func receive(_ kind: ProbeMessage.Kind, from sender: Text?, milliseconds: Int) -> ProbeMessage?
+
+    /// Faults, as a program that crashes does, and survives it.
+    func crash()
+
+    /// Ends of a guest's life. These return on machines that cannot do them.
+    func powerOff()
+    func reboot()
+    func panic(_ reason: Text)
+    func fault(_ kind: ProbeFault)
+}
+
+/// A fault that no guest survives.
+enum ProbeFault {
+    /// One of the kernel's own, which panics.
+    case kernel
+    /// One that nobody can take: the processor gives up, which resets the machine.
+    case triple
+}
+
+/// A disk as commands see it.
+struct ProbeDisk {
+    var serial: Text
+    var sectors: Int
+    var isReadOnly: Bool
+}
+
+/// A network card as commands see it.
+struct ProbeCard {
+    var address: [UInt8]
+    var sent = 0
+    var received = 0
+}
+
+/// Files in memory: what `>` writes, such as a batch file on its way. Shared by a guest's shells.
+final class ProbeFiles {
+    private var files: [(path: Text, bytes: Text)] = []
+
+    subscript(path: Text) -> Text? {
+        get {
+            let path = Self.plain(path)
+            return files.first { $0.path == path }?.bytes
+        }
+        set {
+            let path = Self.plain(path)
+            files.removeAll { $0.path == path }
+            if let newValue { files.append((path, newValue)) }
+        }
+    }
+
+    /// Without drive, first slash and backslashes: there is one folder tree, whatever it is called.
+    private static func plain(_ path: Text) -> Text {
+        var plain = path.map { $0 == 92 ? 47 : $0 }
+        if plain.count > 1, plain[0].isLetter, plain[1] == 58 { plain.removeFirst(2) }
+        while plain.first == 47 { plain.removeFirst() }
+        return plain
+    }
+}
+
+/// A command interpreter: variables, a status, and where its output goes. Its language is in an extension of its own:
+/// `probe-posix.swift` or `probe-cmd.swift`; what both know is in `probe-commands.swift`.
+final class Shell<Machine: ProbeMachine> {
+    /// How the shells of Linux and Windows differ beyond their languages.
+    enum Language {
+        case sh, cmd
+    }
+
+    /// Why no further command of a script runs.
+    enum Ending {
+        case exit(Int32)
+        case interrupt
+    }
+
+    let machine: Machine
+    let files: ProbeFiles
+    let language: Language
+    var variables: [(name: Text, value: Text)] = []
+    /// Of the last command: `$?`, `%ERRORLEVEL%`.
+    var status: Int32 = 0
+    var ending: Ending?
+    /// Output on its way into a file; nil when it goes to the console.
+    private var capture: Text?
+    private var isMute = false
+    /// Scripts within scripts; each takes some of the one stack there is.
+    private var depth = 0
+    /// Processes within processes.
+    private var processes = 0
+    private static var deepest: Int { 40 }
+
+    init(_ machine: Machine, _ files: ProbeFiles, _ language: Language) {
+        self.machine = machine
+        self.files = files
+        self.language = language
+    }
+
+    // MARK: Variables
+
+    subscript(name: Text) -> Text? {
+        get { variables.first { isSame($0.name, name) }?.value }
+        set {
+            if let index = variables.firstIndex(where: { isSame($0.name, name) }) {
+                if let newValue { variables[index].value = newValue } else { variables.remove(at: index) }
+            } else if let newValue {
+                variables.append((name, newValue))
             }
-            words.cut(to: marks.0)
-            cutArguments(to: marks.1)
-            switch parser.separator {
-            case .always: isSkipped = false
-            case .ifSuccess: isSkipped = status != 0
-            case .ifFailure: isSkipped = status == 0
-            }
         }
     }
 
-    /// What happens within leaves nothing behind but its status.
-    mutating func subshell(_ body: (inout Session) -> Void) {
-        let outer = outerVariables
-        outerVariables = variables.count
-        status = 0
-        body(&self)
-        variables.cut(to: outerVariables)
-        outerVariables = outer
-        isExiting = false
+    private func isSame(_ one: Text, _ other: Text) -> Bool {
+        language == .cmd ? one.lowercased == other.lowercased : one == other
     }
 
-    private mutating func runShellCommand(_ arguments: Arguments) -> Int {
-        let name = arguments[0]
-        if name == "b" {
-            write("\u{1e}")
-            write(arguments[1].prefix(8))
-            write("+")
-            return 0
-        }
-        if name == "a" {
-            write("\u{1e}")
-            write(arguments[1])
-            write("-")
-            write(Bytes(decimal: status))
-            write("\n")
-            return 0
-        }
-        if name == "v" {
-            _ = runBuiltIn("b", arguments[1])
-            subshell {
-                $0.runShell(arguments[3])
-                if !$0.isExiting { $0.runShell(arguments[2]) }
-            }
-            return runBuiltIn("a", arguments[1])
-        }
-        if name == "eval" {
-            runShell(arguments[1])
-            return status
-        }
-        if name == "exit" {
-            isExiting = true
-            return (arguments[1].number ?? status) & 0xff
-        }
-        if name == "export" || isAssignment(name) {
-            var index = name == "export" ? 1 : 0
-            while index < arguments.count {
-                let word = arguments[index]
-                let length = word.index(of: 0x3d)
-                if length < word.count { set(word.prefix(length), to: word.dropping(length &+ 1)) }
-                index &+= 1
-            }
-            return 0
-        }
-        if name == "printf" {
-            printf(arguments)
-            return 0
-        }
-        if name == ":" || name == "cd" || name == "mkdir" || name == "trap" || name == "vmlab-kill" { return 0 }
-        if name == "test" || name == "[" { return test(arguments) ? 0 : 1 }
-        if let status = runProgram(arguments) { return status }
-        return fail("sh: not found: ", name, status: 127)
+    // MARK: Output
+
+    func say(_ text: Text) {
+        if capture != nil { capture? += text } else { machine.say(text) }
     }
 
-    private mutating func runBuiltIn(_ name: StaticString, _ argument: Bytes) -> Int {
-        let mark = argumentMark
-        push(Bytes(name))
-        push(argument)
-        defer { cutArguments(to: mark) }
-        return runShellCommand(self.arguments(from: mark))
+    /// A line, with the line end of the language.
+    func sayLine(_ text: Text) { say(text + newline) }
+
+    /// What a command has to complain about.
+    func complain(_ text: Text) {
+        if !isMute { sayLine(text) }
     }
 
-    private func isAssignment(_ word: Bytes) -> Bool {
-        let length = word.index(of: 0x3d)
-        guard length > 0, length < word.count, !isDigit(word[0]) else { return false }
-        var index = 0
-        while index < length, isNameByte(word[index]) { index &+= 1 }
-        return index == length
+    var newline: Text { language == .cmd ? [13, 10] : [10] }
+
+    /// Runs `body` with its output in a file, or its complaints nowhere.
+    func redirected(_ redirection: Redirection, _ body: () -> Void) {
+        let (outerCapture, outerMute) = (capture, isMute)
+        if redirection.isMute { isMute = true }
+        guard let path = redirection.path else {
+            body()
+            isMute = outerMute
+            return
+        }
+        capture = []
+        body()
+        let bytes = capture ?? []
+        (capture, isMute) = (outerCapture, outerMute)
+        if !store(bytes, path, appending: redirection.isAppending) { status = 1 }
     }
 
-    /// `printf FORMAT WORD…` with `%s` and `\n`.
-    private mutating func printf(_ arguments: Arguments) {
-        let format = arguments[1]
-        var index = 0
-        var word = 2
-        while index < format.count {
-            let pair = (format[index], format[index &+ 1])
-            if pair == (0x25, 0x73) {
-                write(arguments[word])
-                word &+= 1
-            } else if pair == (0x5c, 0x6e) {
-                write("\n")
-            } else {
-                write(format.dropping(index).prefix(1))
-                index &-= 1
-            }
-            index &+= 2
+    // MARK: Processes
+
+    /// Runs what was typed at the resident shell. True when it said `exit`.
+    func resident(_ body: () -> Void) -> Bool {
+        machine.beginCommand()
+        body()
+        defer { ending = nil }
+        if case .exit = ending { return true }
+        return false
+    }
+
+    /// Runs `body` as a process of its own would run: it leaves no variables, and `exit` ends it alone. A fork begins with
+    /// its parent's status, a new program with none.
+    func process(isFork: Bool = false, _ body: () -> Void) {
+        let outer = variables
+        if !isFork { status = 0 }
+        processes += 1
+        nested(body)
+        processes -= 1
+        variables = outer
+        switch ending {
+        case .exit(let code):
+            status = code
+            ending = nil
+        case .interrupt:
+            status = interruptStatus
+            // Ctrl-C ends all processes, but not the resident shell.
+            guard processes == 0 else { return }
+            ending = nil
+            machine.beginCommand()
+        case nil: break
         }
     }
 
-    /// `[ A = B ]`, `!=`, `-n A`, `-z A`, `A`.
-    private func test(_ arguments: Arguments) -> Bool {
-        let first = arguments[1]
-        if first == "-n" { return !arguments[2].isEmpty }
-        if first == "-z" { return arguments[2].isEmpty }
-        if arguments[2] == "=" { return first == arguments[3] }
-        if arguments[2] == "!=" { return !(first == arguments[3]) }
-        return !first.isEmpty && !(first == "]")
+    /// Runs `body` unless that is too deep.
+    func nested(_ body: () -> Void) {
+        guard depth < Self.deepest else {
+            complain(Text("too many levels of scripts"))
+            status = 2
+            return
+        }
+        depth += 1
+        body()
+        depth -= 1
+    }
+
+    /// 128 + SIGINT; STATUS_CONTROL_C_EXIT.
+    private var interruptStatus: Int32 { language == .cmd ? Int32(bitPattern: 0xc000_013a) : 130 }
+
+    /// 128 + SIGSEGV; STATUS_ACCESS_VIOLATION.
+    var crashStatus: Int32 { language == .cmd ? Int32(bitPattern: 0xc000_0005) : 139 }
+
+    /// Whether the next command may run; notices Ctrl-C.
+    var goesOn: Bool {
+        if ending == nil, machine.isInterrupted { ending = .interrupt }
+        return ending == nil
+    }
+}
+
+/// Where a command's output goes instead.
+struct Redirection {
+    var path: Text?
+    var isAppending = false
+    var isMute = false
+
+    /// One `>` that was read: from descriptor `from` to a file, or to another descriptor.
+    mutating func send(_ from: UInt8, to path: Text, appending: Bool) {
+        let isNowhere = path == "/dev/null" || path.lowercased == "nul"
+        if from == 50 {
+            isMute = isMute || isNowhere
+        } else {
+            (self.path, isAppending) = (path, appending)
+        }
     }
 }

@@ -1,209 +1,345 @@
-// The probe's entries and its exceptions: what Swift cannot say.
+// The probe's processor: entry, tables, faults and the few things that only CPL 0 may do. See probe.md.
+//
+// All Swift code runs at CPL 3, with every address open to it: where KVM interprets privileged code (PVM), code at CPL 3
+// still runs at the processor's speed. What is here is therefore short. Interrupts are on in `wait` only, so nothing
+// ever interrupts Swift code, and an interrupt needs to do no more than end the wait.
 
-    .text
-    .code32
-// QEMU's way in, by the PVH boot protocol: protected mode, EBX = hvm_start_info, whose 24th byte begins the address of
-// the command line. Maps the low 4 GiB one to one in pages of 2 MiB and goes on in long mode.
-pvhStart:
-    cli
-    cld
-    mov %ebx, %esi
-    movl $(pageTables + 0x1003), pageTables
-    mov $(pageTables + 0x2003), %eax
-    mov $(pageTables + 0x1000), %edi
-1:  mov %eax, (%edi)
-    add $8, %edi
-    add $0x1000, %eax
-    cmp $(pageTables + 0x1020), %edi
-    jne 1b
-    mov $0x83, %eax
-    mov $(pageTables + 0x2000), %edi
-1:  mov %eax, (%edi)
-    add $8, %edi
-    add $0x200000, %eax
-    jnc 1b
-    mov %cr4, %eax
-    or $0x20, %eax
-    mov %eax, %cr4
-    mov $pageTables, %eax
-    mov %eax, %cr3
-    mov $0xc0000080, %ecx
-    rdmsr
-    or $0x100, %eax
-    wrmsr
-    mov %cr0, %eax
-    or $0x80000000, %eax
-    mov %eax, %cr0
-    lgdt descriptorTablePointer
-    ljmp $0x10, $1f
-    .code64
-1:  mov $0x18, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %ss
-    mov %esi, %esi
-    lea 24(%rsi), %rdi
-    jmp start
+        .set    BASE, 0x100000
+        .set    KERNEL_CODE, 0x08
+        .set    KERNEL_DATA, 0x10
+        .set    USER_DATA, 0x1b
+        .set    USER_CODE, 0x23
+        .set    TASK, 0x28
+        .set    LOCAL_APIC_EOI, 0xfee000b0
 
-// The way in by the Linux boot protocol: long mode, the low 4 GiB mapped one to one, RSI = the zero page.
-    .globl _start
-_start:
-    cli
-    cld
-    lea 0x228(%rsi), %rdi
-start:
-    lea stackTop(%rip), %rsp
-    xor %ebp, %ebp
-    call probe_main
-1:  hlt
-    jmp 1b
+        .section .start, "awx"
+        .globl  probe_start
+origin:
 
-// Waits for an interrupt with interrupts on; they are off everywhere else, so Swift code is never interrupted.
-    .globl probe_wait
+// The 64-bit entry of the Linux boot protocol: RSI is the zero page, and the low 4 GiB are mapped as they are.
+        .code64
+probe_start:
+        mov     $pml4, %eax
+        mov     %rax, %cr3
+        lgdt    gdtr
+        mov     %rsi, %rbx
+        mov     $1, %ebp
+        jmp     start_user
+
+// The entry of the PVH boot protocol: 32-bit protected mode without paging, EBX is the start information.
+        .code32
+pvh_start:
+        lgdt    gdtr
+        mov     $pml4, %eax
+        mov     %eax, %cr3
+        mov     $0x20, %eax             // PAE
+        mov     %eax, %cr4
+        mov     $0xc0000080, %ecx       // EFER.LME
+        rdmsr
+        or      $0x100, %eax
+        wrmsr
+        mov     $0x80000011, %eax       // PG, ET, PE
+        mov     %eax, %cr0
+        xor     %ebp, %ebp
+        ljmp    $KERNEL_CODE, $start_user
+
+// Leaves for Swift: RDI is what the boot loader told, RSI is 1 for Linux' zero page and 0 for PVH's.
+        .code64
+start_user:
+        mov     %cr4, %rax
+        or      $0x600, %eax            // OSFXSR, OSXMMEXCPT: Swift code may use SSE
+        mov     %rax, %cr4
+        mov     %cr0, %rax
+        and     $~4, %eax               // no EM
+        or      $2, %eax                // MP
+        mov     %rax, %cr0
+        mov     $TASK, %eax
+        ltr     %ax
+        lidt    idtr
+        mov     $kernel_stack, %esp
+        mov     %rbx, %rdi
+        mov     %ebp, %esi
+        mov     $probe_main, %eax
+        push    $USER_DATA
+        push    $user_stack - 8
+        push    $0x2
+        push    $USER_CODE
+        push    %rax
+        iretq
+
+// System calls: `int3` with the number in EAX, as `call_kernel` below has it.
+breakpoint:
+        cmp     $1, %eax
+        jb      wait
+        je      read
+        cmp     $3, %eax
+        jb      write
+        je      port_read
+        cmp     $5, %eax
+        jb      port_write
+        je      port_write_word
+        lidt    no_idtr                 // From now on the next fault is the third.
+        iretq
+
+// Sleeps until the next interrupt. Whether that comes before or after `hlt`, it returns to Swift for us.
+wait:   sti
+        hlt
+        jmp     wait
+
+interrupt:
+        mov     $LOCAL_APIC_EOI, %edx
+        xor     %eax, %eax
+        mov     %eax, (%rdx)
+        mov     $kernel_stack - 40, %esp
+        iretq
+
+// ECX bytes of port DX go to RDI.
+read:   rep insb
+        iretq
+
+// ECX bytes at RSI go to the UART at DX, a FIFO of 16 at a time.
+write:  add     $5, %edx
+1:      in      %dx, %al
+        test    $0x20, %al
+        jz      1b
+        sub     $5, %edx
+        mov     %ecx, %eax
+        sub     $16, %eax
+        ja      2f
+        rep outsb
+        iretq
+2:      mov     $16, %ecx
+        rep outsb
+        mov     %eax, %ecx
+        jmp     write
+
+port_read:
+        in      %dx, %al
+        iretq
+
+port_write:
+        mov     %ecx, %eax
+        out     %al, %dx
+        iretq
+
+port_write_word:
+        mov     %ecx, %eax
+        out     %ax, %dx
+        iretq
+
+// The one that `probe_crash` asks for goes on behind it. Any other is Swift's to tell: RDI is the vector, RSI the error code, RDX the place, RCX the address of a page fault.
+fault:
+        mov     16(%rsp), %rdx
+        cmp     $crash, %rdx
+        je      1f
+        pop     %rdi
+        pop     %rsi
+        pop     %rdx
+        mov     %cr2, %rcx
+        mov     $kernel_stack, %esp
+        push    $USER_DATA
+        push    $fault_stack - 8
+        push    $0x2
+        push    $USER_CODE
+        push    $probe_fault
+        iretq
+1:      add     $16, %rsp
+        movq    $crashed, (%rsp)
+        iretq
+
+        .set    STUB, 16
+        .balign STUB
+fault_stubs:
+        .set    vector, 0
+        .rept   32
+        .balign STUB
+        // These push an error code by themselves: #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP.
+        .if     !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21)
+        push    $0
+        .endif
+        push    $vector
+        jmp     fault
+        .set    vector, vector + 1
+        .endr
+
+// Tables, whole in the file: at CPL 0 every instruction that would fill them in may cost a microsecond.
+        .macro  gate target, privilege=0
+        .set    address, BASE + \target - origin
+        .word   address & 0xffff, KERNEL_CODE
+        .byte   0, 0x8e | \privilege << 5
+        .word   address >> 16
+        .quad   0
+        .endm
+
+        .balign 16
+idt:
+        .set    vector, 0
+        .rept   32
+        .if     vector == 3
+        gate    breakpoint, 3
+        .else
+        gate    fault_stubs + STUB * vector
+        .endif
+        .set    vector, vector + 1
+        .endr
+        .rept   32                      // 0x20 to 0x3f: what the interrupt controllers send
+        gate    interrupt
+        .endr
+idt_end:
+
+        .balign 16
+gdt:    .quad   0
+        .quad   0x00af9b000000ffff      // code, 64 bits
+        .quad   0x00cf93000000ffff      // data
+        .quad   0x00cff3000000ffff      // data for CPL 3
+        .quad   0x00affb000000ffff      // code for CPL 3
+        .set    address, BASE + task - origin
+        .word   task_end - task - 1, address & 0xffff
+        .byte   address >> 16, 0x89, 0, address >> 24
+        .quad   0
+gdt_end:
+
+// The task state segment: the stack of CPL 0, and no ports for CPL 3.
+        .balign 16
+task:   .long   0
+        .quad   kernel_stack
+        .fill   90, 1, 0
+        .word   task_end - task
+task_end:
+
+gdtr:   .word   gdt_end - gdt - 1
+        .quad   gdt
+idtr:   .word   idt_end - idt - 1
+        .quad   idt
+no_idtr:
+        .word   0
+        .quad   0
+
+// The first GiB and the fourth, as they are, for everyone: RAM, and devices (uncached).
+        .balign 4096
+pml4:   .quad   pdpt + 7
+        .fill   511, 8, 0
+pdpt:   .quad   memory + 7, 0, 0, devices + 7
+        .fill   508, 8, 0
+memory: .set    address, 0
+        .rept   512
+        .quad   address + 0x87
+        .set    address, address + 0x200000
+        .endr
+devices:
+        .set    address, 0xc0000000
+        .rept   512
+        .quad   address + 0x9f
+        .set    address, address + 0x200000
+        .endr
+
+// Swift's side of the system calls; probe-hardware.h declares them.
+        .macro  call_kernel number
+        mov     $\number, %eax
+        int3
+        ret
+        .endm
+
+        .text
+        .globl  probe_wait, probe_read, probe_write, probe_port_read, probe_port_write, probe_port_write_word
+        .globl  probe_drop_faults
 probe_wait:
-    sti
-    hlt
-    cli
-    ret
+        call_kernel 0
+probe_read:
+        mov     %edx, %ecx
+        mov     %edi, %edx
+        mov     %rsi, %rdi
+        call_kernel 1
+probe_write:
+        mov     %edx, %ecx
+        mov     %edi, %edx
+        call_kernel 2
+probe_port_read:
+        mov     %edi, %edx
+        call_kernel 3
+probe_port_write:
+        mov     %edi, %edx
+        mov     %esi, %ecx
+        call_kernel 4
+probe_port_write_word:
+        mov     %edi, %edx
+        mov     %esi, %ecx
+        call_kernel 5
+probe_drop_faults:
+        call_kernel 6
 
-// Burns processor time until an interrupt comes.
-    .globl probe_spin
-probe_spin:
-    movl $0, interrupted(%rip)
-    sti
-1:  cmpl $0, interrupted(%rip)
-    je 1b
-    cli
-    ret
+// Registers of devices: what a compiler must neither merge nor leave out.
+        .globl  probe_load, probe_store, probe_load16, probe_store16, probe_crash
+probe_load:
+        mov     (%rdi), %eax
+        ret
+probe_store:
+        mov     %esi, (%rdi)
+        ret
 
-// int probe_try(int (*body)(void)): the body's result, or -1 when the processor faulted in it.
-    .globl probe_try
-probe_try:
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
-    pushq rescue(%rip)
-    mov %rsp, rescue(%rip)
-    call *%rdi
-2:  popq rescue(%rip)
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    ret
+probe_load16:
+        movzwl  (%rdi), %eax
+        ret
+probe_store16:
+        mov     %si, (%rdi)
+        ret
 
-// An access where nothing is mapped.
-    .globl probe_fault
-probe_fault:
-    mov $0x200000000000, %rax
-    mov %rax, (%rax)
-    ret
+// A page fault where nothing is mapped, the only one that is survived.
+probe_crash:
+        mov     $0x40000000, %eax
+crash:  mov     (%rax), %eax
+crashed:
+        ret
 
-// A fault that nobody can take: the processor gives up, which resets the machine.
-    .globl probe_triple_fault
-probe_triple_fault:
-    lidt noInterrupts(%rip)
-    ud2
-
-// Exception handlers, 16 bytes each: the vector's number, then the common path. Nothing returns from an exception,
-// so error codes may stay where they are.
-    .balign 16
-    .globl probe_exceptions
-probe_exceptions:
-    .set vector, 0
-    .rept 32
-    .balign 16
-    mov $vector, %edi
-    jmp exception
-    .set vector, vector + 1
-    .endr
-
-    .balign 16
-exception:
-    mov (%rsp), %rsi
-    mov rescue(%rip), %rax
-    test %rax, %rax
-    jz 1f
-    mov %rax, %rsp
-    mov $-1, %eax
-    jmp 2b
-1:  call probe_exception
-
-// Devices only wake: who waits looks for itself what has come.
-    .balign 16
-    .globl probe_interrupt
-probe_interrupt:
-    push %rax
-    movl $1, interrupted(%rip)
-    mov $0xfee000b0, %eax
-    movl $0, (%rax)
-    pop %rax
-    iretq
-
-    .balign 16
-    .globl probe_spurious
-probe_spurious:
-    iretq
-
-// What compilers call for copies and fills; byte by byte, as every interpreter knows.
-    .globl memcpy, memmove, memset
+// What compilers call without being asked.
+        .globl  memcpy, memmove, memset
 memmove:
-    cmp %rdi, %rsi
-    jb 2f
+        mov     %rdi, %rax
+        sub     %rsi, %rax
+        cmp     %rdx, %rax
+        jae     memcpy
+        mov     %rdi, %rax
+        mov     %rdx, %rcx
+        lea     -1(%rsi,%rdx), %rsi
+        lea     -1(%rdi,%rdx), %rdi
+        std
+        rep movsb
+        cld
+        ret
 memcpy:
-    mov %rdi, %rax
-1:  test %rdx, %rdx
-    jz 3f
-    mov (%rsi), %cl
-    mov %cl, (%rdi)
-    inc %rsi
-    inc %rdi
-    dec %rdx
-    jmp 1b
-2:  mov %rdi, %rax
-1:  test %rdx, %rdx
-    jz 3f
-    dec %rdx
-    mov (%rsi,%rdx), %cl
-    mov %cl, (%rdi,%rdx)
-    jmp 1b
+        mov     %rdi, %rax
+        mov     %rdx, %rcx
+        rep movsb
+        ret
 memset:
-    mov %rdi, %rax
-1:  test %rdx, %rdx
-    jz 3f
-    mov %sil, (%rdi)
-    inc %rdi
-    dec %rdx
-    jmp 1b
-3:  ret
+        mov     %rdi, %r8
+        mov     %esi, %eax
+        mov     %rdx, %rcx
+        rep stosb
+        mov     %r8, %rax
+        ret
 
-    .section .rodata
-    .balign 8
-descriptorTable:
-    .quad 0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff
-descriptorTablePointer:
-    .short 31
-    .long descriptorTable
+// Swift's heap, which Swift itself must not define under these names.
+        .globl  posix_memalign, free, probe_heap_start
+probe_heap_start:
+        mov     $probe_heap, %eax
+        ret
+posix_memalign:
+        jmp     probe_allocate
+free:   jmp     probe_release
 
-    .section .note.pvh, "a", @note
-    .balign 4
-    .long 4, 4, 18
-    .asciz "Xen"
-    .long pvhStart
+        .bss
+        .balign 16
+        .skip   4096
+kernel_stack:
+        .skip   16384
+fault_stack:
+        .skip   65536
+user_stack:
 
-    .bss
-    .balign 4096
-pageTables:
-    .space 0x6000
-    .space 0x20000
-stackTop:
-rescue: .quad 0
-interrupted: .long 0
-noInterrupts: .quad 0, 0
-
-    .section .note.GNU-stack, "", @progbits
+// XEN_ELFNOTE_PHYS32_ENTRY: where a boot loader that knows PVH enters.
+        .section .note.pvh, "a", @note
+        .balign 4
+        .long   4, 4, 18
+        .asciz  "Xen"
+        .long   pvh_start

@@ -1,146 +1,141 @@
-/// A virtio device behind memory-mapped registers (virtio 1.2, 4.2.2), driven without any feature but VERSION_1.
+/// A virtio device behind registers in memory (virtio 1.2, 4.2).
 struct VirtioDevice {
+    let base: UInt
+    let kind: UInt32
+
     private enum Register {
-        static let magic: UInt = 0x00
-        static let kind: UInt = 0x08
-        static let driverFeatures: UInt = 0x20
-        static let driverFeaturesSelect: UInt = 0x24
-        static let queueSelect: UInt = 0x30
-        static let queueSize: UInt = 0x38
-        static let queueReady: UInt = 0x44
-        static let notify: UInt = 0x50
-        static let interruptAcknowledge: UInt = 0x64
-        static let status: UInt = 0x70
-        static let descriptors: UInt = 0x80
-        static let driverRing: UInt = 0x90
-        static let deviceRing: UInt = 0xa0
-        static let configuration: UInt = 0x100
+        static let magic: UInt = 0, version: UInt = 4, kind: UInt = 8
+        static let features: UInt = 0x10, featuresPage: UInt = 0x14
+        static let accepted: UInt = 0x20, acceptedPage: UInt = 0x24
+        static let queue: UInt = 0x30, queueLimit: UInt = 0x34, queueSize: UInt = 0x38, queueReady: UInt = 0x44
+        static let notify: UInt = 0x50, interrupts: UInt = 0x60, acknowledge: UInt = 0x64, status: UInt = 0x70
+        static let table: UInt = 0x80, available: UInt = 0x90, used: UInt = 0xa0, configuration: UInt = 0x100
     }
 
-    static let network: UInt32 = 1
-    static let disk: UInt32 = 2
+    /// Where devices are: vmlab's own machine, and QEMU's microvm.
+    private static var windows: InlineArray<2, (base: UInt, size: UInt, count: UInt, interrupt: UInt32)> {
+        [(0xd000_0000, 0x1000, 18, 6), (0xfeb0_0000, 0x200, 8, 5)]
+    }
 
-    private static let slots: UInt32 = 18
-    /// Descriptors of a queue.
-    static let queueSize: UInt = 8
-
-    private let slot: UInt32
-    private let base: UInt
-    /// The device's own 64 KiB: the queues' pages first.
-    let memory: UInt
-
-    /// The device of a kind and number; nil when there is none. It must be started.
-    init?(kind: UInt32, number: Int) {
-        var number = number
-        var slot: UInt32 = 0
-        while slot < Self.slots {
-            let base = 0xd000_0000 &+ UInt(slot) &* 0x1000
-            if readRegister(base &+ Register.magic) == 0x7472_6976, readRegister(base &+ Register.kind) == kind {
-                if number == 0 {
-                    self.slot = slot
-                    self.base = base
-                    memory = Memory.virtio &+ UInt(slot) &* 0x1_0000
-                    return
-                }
-                number &-= 1
+    /// All that there are, in order; the first window with a device counts. Lets their interrupts through.
+    static func all() -> [VirtioDevice] {
+        var devices: [VirtioDevice] = []
+        for index in 0..<2 where devices.isEmpty {
+            let window = windows[index]
+            for number in 0..<window.count {
+                let base = window.base + number * window.size
+                // "virt"; devices come without gaps.
+                guard probe_load(base) == 0x7472_6976 else { break }
+                let kind = probe_load(base + Register.kind)
+                guard kind == 1 || kind == 2, probe_load(base + Register.version) == 2 else { continue }
+                Interrupts.enable(window.interrupt + UInt32(number))
+                devices.append(VirtioDevice(base: base, kind: kind))
             }
-            slot &+= 1
         }
-        return nil
+        return devices
     }
 
-    /// Resets the device and gives it so many queues.
-    func start(queues: UInt32) {
-        write(Register.status, 0)
-        write(Register.status, 1)
-        write(Register.status, 3)
-        write(Register.driverFeaturesSelect, 0)
-        write(Register.driverFeatures, 0)
-        write(Register.driverFeaturesSelect, 1)
-        write(Register.driverFeatures, 1)
-        write(Register.status, 11)
-        var number: UInt32 = 0
-        while number < queues {
-            let queue = queue(number)
-            queue.clear()
-            write(Register.queueSelect, number)
-            write(Register.queueSize, UInt32(Self.queueSize))
-            writeAddress(Register.descriptors, queue.descriptors)
-            writeAddress(Register.driverRing, queue.driverRing)
-            writeAddress(Register.deviceRing, queue.deviceRing)
-            write(Register.queueReady, 1)
-            number &+= 1
+    /// Begins to use the device (3.1.1): resets it and agrees on these of its low features. Queues come next, then `go`.
+    func start(features wanted: UInt32) -> UInt32 {
+        set(Register.status, 0)
+        set(Register.status, 1 | 2)
+        set(Register.featuresPage, 0)
+        let features = get(Register.features) & wanted
+        set(Register.acceptedPage, 0)
+        set(Register.accepted, features)
+        // VIRTIO_F_VERSION_1
+        set(Register.acceptedPage, 1)
+        set(Register.accepted, 1)
+        set(Register.status, 1 | 2 | 8)
+        return features
+    }
+
+    func go() { set(Register.status, 1 | 2 | 8 | 4) }
+
+    /// A queue of at most so many descriptors.
+    func queue(_ number: UInt32, size: UInt32) -> Virtqueue {
+        set(Register.queue, number)
+        let queue = Virtqueue(device: self, number: number, size: Int(min(size, get(Register.queueLimit))))
+        set(Register.queueSize, UInt32(queue.size))
+        for (register, address) in [
+            (Register.table, queue.table), (Register.available, queue.available), (Register.used, queue.used),
+        ] {
+            set(register, UInt32(truncatingIfNeeded: address))
+            set(register + 4, UInt32(truncatingIfNeeded: address >> 32))
         }
-        Interrupts.enable(line: 6 &+ slot)
-        write(Register.status, 15)
+        set(Register.queueReady, 1)
+        return queue
     }
 
-    func queue(_ number: UInt32) -> Virtqueue { Virtqueue(number: number, page: memory &+ UInt(number) &* 0x1000) }
+    func notify(_ queue: UInt32) { set(Register.notify, queue) }
 
-    /// A word of the device's own configuration.
-    func configuration(_ offset: UInt) -> UInt32 { readRegister(base &+ Register.configuration &+ offset) }
-
-    /// Offers a descriptor chain's head to the device and rings.
-    func submit(_ head: UInt32, to queue: Virtqueue) {
-        queue.offer(head)
-        write(Register.notify, queue.number)
+    /// Takes the device's interrupt back, so that the next one is an edge again.
+    func acknowledge() {
+        let pending = get(Register.interrupts)
+        if pending != 0 { set(Register.acknowledge, pending) }
     }
 
-    /// Lets the device interrupt again.
-    func acknowledge() { write(Register.interruptAcknowledge, 3) }
+    /// Four bytes of the device's own configuration.
+    func configuration(_ offset: UInt) -> UInt32 { get(Register.configuration + offset) }
 
-    private func write(_ register: UInt, _ value: UInt32) { writeRegister(base &+ register, value) }
+    private func get(_ register: UInt) -> UInt32 { probe_load(base + register) }
+    private func set(_ register: UInt, _ value: UInt32) { probe_store(base + register, value) }
+}
 
-    private func writeAddress(_ register: UInt, _ address: UInt) {
-        write(register, UInt32(truncatingIfNeeded: address))
-        write(register &+ 4, 0)
+/// A split virtqueue (2.7) whose buffers are given and taken in order of their need.
+struct Virtqueue {
+    let device: VirtioDevice
+    let number: UInt32
+    let size: Int
+    let table: UInt
+    let available: UInt
+    let used: UInt
+    private var given: UInt16 = 0
+    private var taken: UInt16 = 0
+
+    init(device: VirtioDevice, number: UInt32, size: Int) {
+        (self.device, self.number, self.size) = (device, number, size)
+        table = allocatePages(3 * 4096)
+        available = table + 4096
+        used = table + 2 * 4096
+    }
+
+    /// Writes a descriptor: a buffer, whether the device writes to it, and the next of its chain.
+    func describe(_ index: Int, address: UInt, length: Int, isWritable: Bool, next: Int? = nil) {
+        let descriptor = table + UInt(index) * 16
+        probe_store(descriptor, UInt32(truncatingIfNeeded: address))
+        probe_store(descriptor + 4, UInt32(truncatingIfNeeded: address >> 32))
+        probe_store(descriptor + 8, UInt32(length))
+        probe_store(descriptor + 12, (next == nil ? 0 : 1) | (isWritable ? 2 : 0) | UInt32(next ?? 0) << 16)
+    }
+
+    /// Gives the device the chain that begins at a descriptor.
+    mutating func give(_ head: Int) {
+        probe_store16(available + 4 + UInt(given) % UInt(size) * 2, UInt16(head))
+        given &+= 1
+        probe_store16(available + 2, given)
+    }
+
+    func notify() { device.notify(number) }
+
+    /// Takes a chain back: its head, and how much the device wrote. Nil when it has none ready.
+    mutating func take() -> (head: Int, length: Int)? {
+        guard probe_load16(used + 2) != taken else { return nil }
+        let element = used + 4 + UInt(taken) % UInt(size) * 8
+        taken &+= 1
+        return (Int(probe_load(element)), Int(probe_load(element + 4)))
     }
 }
 
-/// A split virtqueue in one page (virtio 1.2, 2.7). All accesses are of 32 bits, and the device sees them in order.
-struct Virtqueue {
-    let number: UInt32
-    let page: UInt
-
-    var descriptors: UInt { page }
-    var driverRing: UInt { page &+ 0x100 }
-    var deviceRing: UInt { page &+ 0x200 }
-
-    func clear() {
-        var offset: UInt = 0
-        while offset < 0x300 {
-            writeRegister(page &+ offset, 0)
-            offset &+= 4
-        }
+/// Copies bytes into memory that a device reads.
+func copy(_ bytes: ArraySlice<UInt8>, to address: UInt) {
+    guard let target = UnsafeMutablePointer<UInt8>(bitPattern: address) else { return }
+    bytes.withUnsafeBufferPointer { buffer in
+        if let start = buffer.baseAddress { target.update(from: start, count: buffer.count) }
     }
+}
 
-    /// Describes a buffer; `next` is the descriptor behind it in its chain.
-    func describe(_ index: UInt, address: UInt, count: Int, isWritten: Bool, next: UInt? = nil) {
-        let place = descriptors &+ index &* 16
-        writeRegister(place, UInt32(truncatingIfNeeded: address))
-        writeRegister(place &+ 4, 0)
-        writeRegister(place &+ 8, UInt32(truncatingIfNeeded: count))
-        let flags: UInt32 = (isWritten ? 2 : 0) | (next == nil ? 0 : 1)
-        writeRegister(place &+ 12, flags | UInt32(truncatingIfNeeded: next ?? 0) << 16)
-    }
-
-    func offer(_ head: UInt32) {
-        let ring = readRegister(driverRing)
-        let index = ring >> 16
-        let place = driverRing &+ 4 &+ UInt(index) % VirtioDevice.queueSize &* 2
-        // Two 16-bit entries share a word.
-        let shift = UInt32(place & 2) &* 8
-        let word = readRegister(place & ~3) & ~(0xffff << shift)
-        writeRegister(place & ~3, word | head << shift)
-        writeRegister(driverRing, (index &+ 1) << 16)
-    }
-
-    /// How many chains the device has used so far, modulo 65536.
-    var used: UInt32 { readRegister(deviceRing) >> 16 }
-
-    /// The head and the length written of a used chain.
-    func chain(_ index: UInt32) -> (head: UInt32, count: Int) {
-        let place = deviceRing &+ 4 &+ UInt(index) % VirtioDevice.queueSize &* 8
-        return (readRegister(place), Int(readRegister(place &+ 4)))
-    }
+/// The bytes that a device wrote to memory.
+func bytes(at address: UInt, count: Int) -> Text {
+    Text(UnsafeBufferPointer(start: UnsafePointer<UInt8>(bitPattern: address), count: count))
 }

@@ -22,14 +22,24 @@ final class RunGate: Sendable {
     private let state = Monitor(State())
     private let runners = Monitor<[Runner]>([])
 
-    /// The signal that takes a thread out of the guest; its handler does nothing.
-    static let kick = SIGUSR1
+    /// The signal that takes a thread out of the guest; its handler does nothing. One of the numbers that no program gives a
+    /// meaning to, for the handler is the whole process's. (`KVMProbe` has the one before it.)
+    static let kick = __libc_current_sigrtmin() + 6
 
     /// Makes the kick interrupt system calls instead of ending the process.
     static func prepareSignal() throws(SystemCallError) {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in }
         try systemCall("sigaction") { sigaction(kick, &action, nil) }
+    }
+
+    /// On a vCPU's thread, first of all: it may have inherited a mask in which everything is blocked, as it does from the
+    /// threads of Swift's pool, and then a vCPU in `hlt` or in a loop would never be taken out of the guest.
+    static func admitSignal() {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, kick)
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
     }
 
     /// Counts a vCPU's thread in; it comes to `pass` first of all.

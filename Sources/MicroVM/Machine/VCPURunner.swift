@@ -43,6 +43,7 @@ final class VCPURunner: @unchecked Sendable {
     /// Starts the thread, which waits at the gate.
     func start() throws(SystemCallError) {
         let thread = try HostThread("vcpu\(number)") { [self] in
+            RunGate.admitSignal()
             threadNumber.store(vmlab_thread_id(), ordering: .relaxed)
             while gate.pass() { runUntilInterrupted() }
         }

@@ -1,0 +1,147 @@
+import Glibc
+import HostSystem
+import JSONText
+import LabTestSupport
+import Synchronization
+import Testing
+
+@testable import MicroVM
+
+/// A guest of Tests/Guests that runs in this process, on this host's `/dev/kvm`, the way `vmlab-vmm` runs one.
+final class TestGuest: Sendable {
+    /// What a guest did not say: within its time, or before it ended.
+    struct Silence: Error, CustomStringConvertible {
+        let wanted: String
+        let said: String
+        var description: String { "the guest did not say \"\(wanted)\" but \"\(said)\"" }
+    }
+
+    private static let patience = Duration.seconds(30)
+
+    /// Where `make guests` puts them, with the links of a part package followed.
+    static let folder: String = {
+        let checkout = #filePath.split(separator: "/").dropLast(4).map { "/\($0)" }.joined()
+        let tests = realpath("\(checkout)/Tests", nil).map { path in
+            defer { free(path) }
+            return String(cString: path)
+        }
+        return "\(tests ?? checkout + "/Tests")/../.build/guests"
+    }()
+
+    private let console: StreamSocket
+    private let monitor: MonitorClient
+    private let end = Completion<Result<MicroVM.ExitStatus, any Error>>()
+    private let isListening = Atomic(false)
+    /// Read from the console and not yet returned by `hear`.
+    private let heard = Mutex("")
+
+    /// Starts it. Throws what of the host stands against that; what is wrong with the guest `ended` throws.
+    private init(_ configuration: VMConfiguration) async throws {
+        let com1 = try DescriptorPair.socketPair()
+        let qmp = try DescriptorPair.socketPair()
+        console = try StreamSocket(owning: com1.first)
+        monitor = MonitorClient(try StreamSocket(owning: qmp.first))
+        var configuration = configuration
+        configuration.com1 = .descriptor(com1.second.release())
+        configuration.monitor = .descriptor(qmp.second.release())
+        // Everything but the sandbox, which would be all tests'.
+        configuration.sandbox = false
+        let (end, wanted) = (end, configuration)
+        _ = try HostThread("test guest", stack: 8 << 20) {
+            end.fulfil(Result { try GuestProcess(wanted).run() })
+        }
+    }
+
+    /// Calls `body` with the guest of that name; it is ended if it still runs afterwards.
+    static func run(
+        _ name: String, processors: Int = 1, disks: [VMConfiguration.Disk] = [],
+        networks: [VMConfiguration.Network] = [], _ body: (TestGuest) async throws -> Void
+    ) async throws {
+        let guest = try await TestGuest(
+            VMConfiguration(
+                name: name, kernel: "\(folder)/\(name).elf", memory: 32 << 20, cpus: processors, disks: disks,
+                networks: networks))
+        let result: Result<Void, any Error>
+        do { result = .success(try await body(guest)) } catch { result = .failure(error) }
+        if guest.end.current == nil {
+            try? await guest.listen()
+            try? await guest.monitor.say(#"{"execute": "quit"}"#)
+            _ = try await withDeadline(.now + patience) { try await guest.end.wait() }
+        }
+        try result.get()
+    }
+
+    // MARK: Its console
+
+    /// What it says until `text`, that included and what was returned before not.
+    func hear(until text: String) async throws -> String {
+        do {
+            return try await withDeadline(.now + Self.patience) { [self] in
+                while true {
+                    if let said = take(until: text) { return said }
+                    let more = try await console.read()
+                    if more.isEmpty { throw Silence(wanted: text, said: heard.withLock { $0 }) }
+                    heard.withLock { $0 += String(decoding: more, as: UTF8.self) }
+                }
+            }
+        } catch is DeadlineExceeded {
+            throw Silence(wanted: text, said: heard.withLock { $0 })
+        }
+    }
+
+    private func take(until text: String) -> String? {
+        heard.withLock { heard in
+            let (all, wanted) = (Array(heard.utf8), Array(text.utf8))
+            guard
+                let start = all.indices.first(where: { all[$0...].starts(with: wanted) })
+            else { return nil }
+            heard = String(decoding: all[(start + wanted.count)...], as: UTF8.self)
+            return String(decoding: all[..<(start + wanted.count)], as: UTF8.self)
+        }
+    }
+
+    /// Types at its console.
+    func type(_ text: String) async throws { try await console.write(Array(text.utf8)) }
+
+    // MARK: Its machine
+
+    /// Begins to hear events. What happened before is not told. Safe to repeat.
+    func listen() async throws {
+        guard !isListening.exchange(true, ordering: .relaxed) else { return }
+        try await monitor.negotiate()
+    }
+
+    /// The data of the next event of that name; others are passed over, answers too.
+    func event(_ name: String) async throws -> JSONValue {
+        while let message = try await monitor.hear() {
+            if message["event"]?.text == name { return message["data"] ?? .null }
+        }
+        throw Silence(wanted: name, said: "")
+    }
+
+    /// The answer to a command; events are passed over.
+    func ask(_ command: String) async throws -> JSONValue {
+        try await monitor.say(#"{"execute": "\#(command)"}"#)
+        while let message = try await monitor.hear() {
+            if let answer = message["return"] ?? message["error"] { return answer }
+        }
+        throw Silence(wanted: command, said: "")
+    }
+
+    /// What its machine is doing, in QMP's words.
+    func status() async throws -> String? { try await ask("query-status")["status"]?.text }
+
+    /// How it ended, when it has.
+    func ended() async throws -> MicroVM.ExitStatus {
+        try await withDeadline(.now + Self.patience) { [end] in try await end.wait() }.get()
+    }
+}
+
+extension Trait where Self == ConditionTrait {
+    /// The test runs guests of Tests/Guests on `/dev/kvm`.
+    static var requiresGuests: Self {
+        .enabled("the test guests are not built: `make guests`") {
+            access(TestGuest.folder + "/echo.elf", R_OK) == 0
+        }
+    }
+}

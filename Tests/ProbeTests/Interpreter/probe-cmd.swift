@@ -1,0 +1,1 @@
+../../../Sources/LabImages/Recipes/probe-cmd.swift

@@ -1,0 +1,1 @@
+../../../Sources/LabImages/Recipes/probe-text.swift
