@@ -29,10 +29,13 @@ build: deps ## builds the release binary
 guests: deps ## builds the freestanding test guests in .build/guests
 	Tests/Guests/build
 
-# Unit tests first, together; then the tests that boot guests, one at a time.
+# Unit tests first, together, but for those that use up processors or count threads; then the tests that boot guests, one at
+# a time.
+ALONE := MicroVMTests|LuaRuntimeTests
 test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests
-	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip LabTests
+	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip 'LabTests|$(ALONE)'
+	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter '$(ALONE)'
 	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter LabTests
 

@@ -82,7 +82,7 @@ struct LossTests {
             groups: [group("g", count: 2)],
             tasks: [task("t", on: ["g-1", "g-2"]), shared("s", "sleep 0.3", among: ["g-1", "g-2"], repetitions: 10)],
             backend: ShellBackend { guest, _ in guest == "g-1" ? .boots(.never) : .normally })
-        lab.timeouts.boot = .seconds(3)
+        lab.timeouts.boot = .seconds(10)
         let backend = lab.backend
         let run = try await lab.run { _ in
             try await backend.machine("g-1").kernel.say("Waiting for root device\n")
