@@ -66,11 +66,15 @@ let package = Package(
             ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSONText", "Diagnostics"]),
         library(
             "LabScripting",
-            ["LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "GuestConsole", "HostSystem", "Diagnostics"]),
+            [
+                "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "GuestConsole", "HostSystem",
+                "Diagnostics",
+            ]),
         library(
             "LabCommands",
             [
-                "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem",
+                "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec",
+                "GuestConsole", "HostSystem",
                 "Diagnostics", argumentParser,
             ]),
         .executableTarget(name: "vmlab", dependencies: ["LabCommands"], swiftSettings: strict),

@@ -27,6 +27,7 @@ public enum VCPUExit: Sendable, Hashable {
 }
 
 extension VCPUExit: CustomStringConvertible {
+    /// What the guest did, as a part of a sentence.
     public var description: String {
         func hex(_ value: some BinaryInteger) -> String { "0x" + String(value, radix: 16) }
         switch self {

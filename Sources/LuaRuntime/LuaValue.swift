@@ -133,7 +133,11 @@ public struct LuaTable: Sendable, Equatable {
         get { fields[LuaString(name)] ?? .nil }
         set {
             // `nil` in an expression beside a value would be Lua's, and stay as a field.
-            if newValue.isNil { fields.removeValue(forKey: LuaString(name)) } else { fields[LuaString(name)] = newValue }
+            if newValue.isNil {
+                fields.removeValue(forKey: LuaString(name))
+            } else {
+                fields[LuaString(name)] = newValue
+            }
         }
     }
 

@@ -25,7 +25,8 @@ private let allowedImports: [String: Set<String>] = [
         "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "GuestConsole", "HostSystem", "Diagnostics",
     ],
     "LabCommands": [
-        "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "Diagnostics",
+        "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole",
+        "HostSystem", "Diagnostics",
         "ArgumentParser",
     ],
     "vmlab": ["LabCommands"],

@@ -24,7 +24,7 @@ struct RunPlanTests {
                 group("peer", count: 4, memory: .gibibytes(4)).on("lan"), group("g"),
             ],
             tasks: [
-                LabTask(name: "t", targets: [.every(["peer-1"]), .any(["peer-1", "peer-2"])], action: .run("true")),
+                LabTask(name: "t", targets: [.every(["peer-1"]), .any(["peer-1", "peer-2"])], action: .run("true"))
             ], limit: .gibibytes(10), backend: ShellBackend(overhead: .gibibytes(1)))
         lab.networks = [NetworkSpec(name: "lan")]
         let found = problems(lab)

@@ -15,8 +15,12 @@ private nonisolated(unsafe) let file: Int32 = {
     return number
 }()
 private let path = "/proc/self/fd/\(file)"
-private let memory = try! GuestMemory(ranges: [0..<MachineLayout.leastMemory])
+private let memory: GuestMemory = {
+    guard let memory = try? GuestMemory(ranges: [0..<MachineLayout.leastMemory]) else { fatalError("no memory") }
+    return memory
+}()
 
+/// One kernel file.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     guard count > 0, let start else { return 0 }

@@ -11,6 +11,7 @@ private final class Line: InterruptLine {
     func signal() { edges.add(1, ordering: .relaxed) }
 }
 
+/// One sequence of accesses.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     var input = FuzzInput(start, count)

@@ -73,9 +73,11 @@ extension JUnitReport {
     /// `  0.12 s  web: succeed uname -r`, with what went wrong behind it.
     private static func line(_ step: StepReport) -> String {
         let place = step.place.map { " (\($0))" } ?? ""
-        let trouble = step.outcome.isSuccess ? "" : ": \(step.outcome.rawValue)" + (step.message.map { ": \($0)" } ?? "")
+        let trouble =
+            step.outcome.isSuccess ? "" : ": \(step.outcome.rawValue)" + (step.message.map { ": \($0)" } ?? "")
         return visible(
-            "\(fixed(step.duration, 2)) s  \(step.guest.map { "\($0): " } ?? "")\(step.call) \(step.text)\(place)\(trouble)")
+            "\(fixed(step.duration, 2)) s  \(step.guest.map { "\($0): " } ?? "")\(step.call) \(step.text)\(place)\(trouble)"
+        )
     }
 }
 

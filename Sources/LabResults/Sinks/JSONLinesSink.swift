@@ -104,7 +104,8 @@ public final class JSONLinesSink: RunSink {
             ("lab", description.lab.json), ("cell", description.cell?.json), ("file", description.file.json),
             ("version", description.version.json), ("host", host.name.json), ("kernel", host.kernel.json),
             ("cores", .integer(host.cores)), ("memory", .integer(Int(clamping: host.memory))),
-            ("guests", .array(description.guests.map(json))), ("tasks", .array(description.tasks.map { object(members(of: $0)) })),
+            ("guests", .array(description.guests.map(json))),
+            ("tasks", .array(description.tasks.map { object(members(of: $0)) })),
         ]
     }
 

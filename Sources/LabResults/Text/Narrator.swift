@@ -131,7 +131,8 @@ struct Narrator {
 
     private func told(_ step: StepResult) -> [StyledLine] {
         guard detail == .everything else { return [] }
-        var line = head(step.id.guest ?? "-", step.outcome.isSuccess ? "step" : word(step.outcome), Colour(step.outcome))
+        var line = head(
+            step.id.guest ?? "-", step.outcome.isSuccess ? "step" : word(step.outcome), Colour(step.outcome))
         line.add("\(style.safe(step.id.call)) \(style.safe(step.id.text))")
         line.add(" (\(durationText(step.duration)))", .faint)
         return [line]

@@ -9,7 +9,7 @@ import LuaRuntime
 struct FlowFunctions {
     let world: ScriptWorld
 
-    var all: [LuaNative] { [parallel, each, subtest, retry, defer_, sleep, log, matrix] }
+    var all: [LuaNative] { [parallel, each, subtest, retry, postpone, sleep, log, matrix] }
 
     private var parallel: LuaNative {
         LuaNative(
@@ -137,7 +137,7 @@ struct FlowFunctions {
             })
     }
 
-    private var defer_: LuaNative {
+    private var postpone: LuaNative {
         LuaNative(
             "defer", "Keeps a function for the script's end, however it ends. The last one is called first.",
             parameters: [LuaParameter("body", "fun()", "What is to be done then.")],

@@ -119,11 +119,13 @@ public struct GuestMemoryError: Error, Sendable, Hashable, CustomStringConvertib
     /// How many bytes were wanted there.
     public let count: UInt64
 
+    /// The error of these bytes.
     public init(address: UInt64, count: UInt64) {
         self.address = address
         self.count = count
     }
 
+    /// Which bytes, in a sentence.
     public var description: String {
         "\(count) bytes at guest address 0x\(String(address, radix: 16)) are not in its RAM"
     }

@@ -22,6 +22,7 @@ public final class UART16550: BusDevice {
         /// The guest's driver has the FIFOs on and wants to be interrupted for more output.
         public var sendsByInterrupt: @Sendable () -> Void
 
+        /// An owner that is told by these.
         public init(
             hasOutput: @escaping @Sendable () -> Void, wantsInput: @escaping @Sendable () -> Void,
             sendsByInterrupt: @escaping @Sendable () -> Void = {}
@@ -180,6 +181,7 @@ public final class UART16550: BusDevice {
 
     // MARK: The guest's side
 
+    /// Reads a register; see the PC16550D's data sheet, 8.0.
     public func read(at offset: UInt64, width: Int) -> UInt64 {
         let (value, wantsInput, signal) = state.withLock { state in
             state.burst = 0
@@ -192,6 +194,7 @@ public final class UART16550: BusDevice {
         return width == 1 ? UInt64(value) : UInt64.max << 8 | UInt64(value)
     }
 
+    /// Writes a register.
     public func write(_ value: UInt64, at offset: UInt64, width: Int) {
         let (hasOutput, wantsInput, sends, signal) = state.withLock { state in
             let had = (output: state.output.count, input: state.waiting, sends: state.sendsByInterrupt)
