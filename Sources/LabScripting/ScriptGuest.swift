@@ -37,6 +37,8 @@ struct CommandFailed: Error, CustomStringConvertible {
     /// What was wanted instead.
     let wanted: String
     let output: String
+    /// What the guest's kernel console said last.
+    let console: [String]
 
     /// In one line.
     var headline: String {
@@ -105,7 +107,8 @@ extension ScriptGuest {
     func failure(_ command: String, _ answer: CommandAnswer, wanted: String) -> CommandFailed {
         CommandFailed(
             guest: live.name, command: command, exit: answer.result.exit, wanted: wanted,
-            output: String(decoding: answer.output.suffix(4096), as: UTF8.self))
+            output: String(decoding: answer.output.suffix(4096), as: UTF8.self),
+            console: Array(live.consoleLines.suffix(5)))
     }
 }
 

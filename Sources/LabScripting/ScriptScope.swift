@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 import GuestConsole
 import HostSystem
 import LabEngine
@@ -24,8 +25,16 @@ final class ScriptScope: Sendable {
     init(
         id: TaskID, recorder: RunRecorder, output: OutputWriter, artifacts: String, parent: ScriptScope? = nil
     ) {
-        (self.id, self.recorder, self.output, self.artifacts) = (id, recorder, output, artifacts)
+        (self.id, self.recorder, self.output) = (id, recorder, output)
+        self.artifacts = Self.absolute(artifacts)
         self.parent = parent
+    }
+
+    /// A path that does not depend on where it is looked at: scripts hand what they collected to other functions.
+    static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
+        defer { free(folder) }
+        return "\(String(cString: folder))/\(path)"
     }
 
     /// Files that steps have collected, absolute.
@@ -86,7 +95,7 @@ extension TaskResult {
         outputPath = RunDirectory.taskOutput(id)
         outputBytes = scope.output.count
         outputTail = scope.output.tail
-        let root = results.absolute("")
+        let root = ScriptScope.absolute(results.absolute(""))
         artifacts = scope.files.map { $0.hasPrefix(root) ? String($0.dropFirst(root.count)) : $0 }
     }
 }
@@ -142,7 +151,7 @@ struct Verdict {
             if let place = error.location { message = "\(place): \(message)" }
         case let loss as GuestLoss: self.init(loss.outcome, loss.message, loss.consoleTail)
         // What it printed is shown on its own.
-        case let failed as CommandFailed: self.init(.failed, failed.headline)
+        case let failed as CommandFailed: self.init(.failed, failed.headline, failed.console)
         case let failure as ScriptFailure: self.init(failure.outcome, failure.message, failure.consoleTail)
         case let timeout as GuestTimeout: self.init(.timeout, timeout.description)
         case is DeadlineExceeded: self.init(.timeout, "its time was up")

@@ -109,7 +109,7 @@ struct VerbTests {
                 try await Tool.run(found, ["-c", "import jsonschema, yaml"], package: "python3").status.isSuccess
             else { return }
             try vmlab.write("schema.json", ended.out)
-            let labs = (LabFolder.all("Labs") + LabFolder.all("Examples")).map(\.file)
+            let labs = (LabFolder.all("Labs") + LabFolder.all("Examples")).map(\.file).filter { $0.hasSuffix(".yaml") }
             let checked = try await Tool.run(
                 found, ["\(VMLab.root)/Tests/LabSpecTests/Fixtures/validate.py", "\(vmlab.path)/schema.json"] + labs,
                 package: "python3")

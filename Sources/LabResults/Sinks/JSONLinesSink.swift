@@ -8,7 +8,7 @@
 /// |                 | `guests` [{`name`, `group`, `image`, `os`, `memory`, `cpus`, `backend`}], `tasks` [task]
 /// | `imageProgress` | `image`, `step`, `fraction`? (0…1)
 /// | `fleetAdmitted` | `waves`, `note`?
-/// | `guestDeclared` | `guest` {as in `runStarted`}
+/// | `guestDeclared` | `guest`, `group`, `image`, `os`, `memory`, `cpus`, `backend`
 /// | `guestQueued`   | `guest`, `reason`
 /// | `guestBooting`  | `guest`, `backend`, `boot` (`cold`, `clone`)
 /// | `guestReady`    | `guest`, `seconds`
@@ -60,7 +60,7 @@ public final class JSONLinesSink: RunSink {
             return ("imageProgress", [("image", image.json), ("step", step.json), ("fraction", fraction?.json)])
         case .fleetAdmitted(let waves, let note):
             return ("fleetAdmitted", [("waves", .integer(waves)), ("note", note?.json)])
-        case .guestDeclared(let guest): return ("guestDeclared", [("guest", json(guest))])
+        case .guestDeclared(let guest): return ("guestDeclared", [("guest", guest.name.json)] + members(of: guest))
         case .guestQueued(let guest, let reason):
             return ("guestQueued", [("guest", guest.json), ("reason", reason.json)])
         case .guestBooting(let guest, let backend, let boot):
@@ -110,11 +110,16 @@ public final class JSONLinesSink: RunSink {
     }
 
     private static func json(_ guest: GuestDescription) -> JSONText {
-        object([
-            ("name", guest.name.json), ("group", guest.group.json), ("image", guest.image.json),
-            ("os", guest.os.json), ("memory", .integer(Int(clamping: guest.memory))), ("cpus", .integer(guest.cpus)),
+        object([("name", guest.name.json)] + members(of: guest))
+    }
+
+    /// All but the name.
+    private static func members(of guest: GuestDescription) -> Members {
+        [
+            ("group", guest.group.json), ("image", guest.image.json), ("os", guest.os.json),
+            ("memory", .integer(Int(clamping: guest.memory))), ("cpus", .integer(guest.cpus)),
             ("backend", guest.backend.json),
-        ])
+        ]
     }
 
     private static func members(of id: StepID) -> Members {
