@@ -186,6 +186,27 @@ import Testing
         #expect(run.status == .interrupted)
     }
 
+    @Test("files are written and read as they are, small ones and large ones")
+    func files() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "g" }
+            local folder = g:succeed("mktemp -d")
+            vmlab.defer(function() g:succeed("rm -rf " .. folder) end)
+            local bytes = {}
+            for byte = 0, 255 do bytes[#bytes + 1] = string.char(byte) end
+            local all = table.concat(bytes)
+            for _, size in ipairs{ 0, 1, 32, 64 } do
+              local path = folder .. "/deep/it's " .. size
+              g:write(path, all:rep(size))
+              assert(g:read(path) == all:rep(size), size .. " times all bytes")
+            end
+            vmlab.raises(function() g:read(folder .. "/nowhere") end, "no such file")
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+    }
+
     @Test("interaction: each question is answered")
     func interaction() async throws {
         let run = try await TestScript.run(

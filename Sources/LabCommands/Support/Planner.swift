@@ -36,7 +36,7 @@ struct Planner {
         let backends = BackendSelection(override: host.backend)
         let budget = budget
         return LiveFleet.Means(
-            memory: budget.limit, seats: host.jobs ?? Int(Int16.max), boots: facts.processorCount,
+            memory: budget.limit, seats: host.jobs ?? Int(Int16.max), boots: boots,
             plan: { lab in try plan(lab, budget, backends).get() },
             images: { lab in
                 try await ImageSupply().images(for: lab) { image, step, fraction in
@@ -94,6 +94,9 @@ struct Planner {
             return .failure(DiagnosticList(problems + error.all))
         }
     }
+
+    /// How many guests boot at the same time: one more than there are processors keeps these busy when one of them ends.
+    var boots: Int { facts.processorCount + 1 }
 
     /// What guests may take: what is available now, less a reserve, and no more than `--memory`.
     var budget: MemoryBudget {

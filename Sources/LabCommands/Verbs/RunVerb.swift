@@ -105,7 +105,7 @@ struct RunVerb: AsyncParsableCommand {
             let journal = try RunJournal.begin(lab: plan.lab.name, results: directory.path)
             defer { journal.end() }
             let options = LabRun.Options(
-                timeFactor: timeFactor, stopOnFailure: onFailure == .stop, boots: HostFacts().processorCount)
+                timeFactor: timeFactor, stopOnFailure: onFailure == .stop, boots: Planner(host: host).boots)
             let scripting = LuaTasks(
                 results: directory, isTrusted: trust, catalog: Set(ImageCatalog.names), variables: Environment.all)
             return await LabRun(

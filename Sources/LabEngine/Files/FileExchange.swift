@@ -95,6 +95,40 @@ struct FileExchange: Sendable {
         return try await take(name, from: descriptor, into: folder)
     }
 
+    // MARK: Small contents
+
+    /// What goes by way of the console: for this much a disk and two archives would take several times as long, in bytes.
+    static let smallLimit = 8 << 10
+    /// The guest's exit status for a file that is larger, or no file.
+    private static let notSmall: Int32 = 68
+
+    /// Makes a guest file of at most `smallLimit` bytes. Throws as `put`.
+    func write(small bytes: [UInt8], to path: String, deadline: ContinuousClock.Instant) async throws {
+        let target = quoted(linuxPath(path))
+        let text = Data(bytes).base64EncodedString(options: [.lineLength76Characters, .endLineWithLineFeed])
+        let script = "d=\(target); mkdir -p -- \"${d%/*}/\" && base64 -d > \(target) <<'VMLAB_END'\n\(text)\nVMLAB_END"
+        let (result, said) = try await inGuest(script, deadline: deadline)
+        try judge(result, said: said, failure: "\(path) could not be written")
+    }
+
+    /// The content of a guest file; nil when it has more than `smallLimit` bytes, or is no plain file. Throws as `get`.
+    func read(small path: String, deadline: ContinuousClock.Instant) async throws -> [UInt8]? {
+        let source = quoted(linuxPath(path))
+        let script = """
+            [ -e \(source) ] || exit \(Self.missing)
+            [ -f \(source) ] && [ "$(wc -c < \(source))" -le \(Self.smallLimit) ] || exit \(Self.notSmall)
+            exec cat < \(source)
+            """
+        let content = Mutex<[UInt8]>([])
+        let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
+            content.withLock { if $0.count <= 2 * Self.smallLimit { $0 += bytes } }
+        }
+        if result.exit == Self.notSmall { return nil }
+        let bytes = content.withLock { $0 }
+        try judge(result, said: String(decoding: bytes, as: UTF8.self), failure: "\(path) could not be read")
+        return bytes.count <= Self.smallLimit ? bytes : nil
+    }
+
     /// Unpacks an archive and moves what is called `name` into the folder. In an empty folder of its own first: tar keeps an
     /// archive from leaving by its own links, but not by links that an earlier one brought.
     private func take(_ name: String, from archive: Int32, into folder: String) async throws -> String {

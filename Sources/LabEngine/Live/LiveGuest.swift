@@ -110,7 +110,12 @@ public final class LiveGuest: Sendable {
 
     /// A guest file's content. Throws as `get`; a `Diagnostic` for a folder, and for a file beyond `limit` bytes.
     public func read(_ path: String, limit: Int, timeout: Duration? = nil) async throws -> [UInt8] {
-        try await withTemporaryFolder { folder in
+        let patience = timeout ?? limits.timeouts.task
+        let small = try await operate(patience, "the copy") { [session] deadline in
+            try await session.files.read(small: path, deadline: deadline)
+        }
+        if let small { return small }
+        return try await withTemporaryFolder { folder in
             let name = try await get(path, into: folder, timeout: timeout)
             let bytes = try SmallFile.bytes("\(folder)/\(name)", limit: limit + 1)
             guard bytes.count <= limit else {
@@ -123,6 +128,11 @@ public final class LiveGuest: Sendable {
 
     /// Makes a guest file with this content. Throws as `put`.
     public func write(_ bytes: [UInt8], to path: String, timeout: Duration? = nil) async throws {
+        if bytes.count <= FileExchange.smallLimit {
+            return try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
+                try await session.files.write(small: bytes, to: path, deadline: deadline)
+            }
+        }
         try await withTemporaryFolder { folder in
             let file = "\(folder)/content"
             let descriptor = try OwnedDescriptor.open(file, O_WRONLY | O_CREAT | O_EXCL)
