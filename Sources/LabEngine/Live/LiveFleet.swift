@@ -187,7 +187,7 @@ public final class LiveFleet: Sendable {
         }
         place.release()
         host.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
-        let guest = LiveGuest(session, number: request.number, host: host, limits: limits)
+        let guest = LiveGuest(session, number: request.number, host: host, limits: limits, isOfFleet: true)
         state.withLock { $0.guests.append(guest) }
         request.ready.fulfil(.success(guest))
         let reason = await end(of: guest, request)
@@ -196,7 +196,7 @@ public final class LiveFleet: Sendable {
         await session.machine.end()
         host.recorder.emit(.guestEnded(guest: name, orderly: reason.isOrderly, reason: reason.text))
         session.loss.fulfil(GuestLoss(outcome: .error, message: reason.text, consoleTail: []))
-        guest.ended.fulfil(true)
+        guest.ended?.fulfil(true)
     }
 
     /// Waits until the script is done with the guest, the guest is lost, or all is over.

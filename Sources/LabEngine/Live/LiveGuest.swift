@@ -28,15 +28,17 @@ public final class LiveGuest: Sendable {
     private let isLittered = Mutex(false)
     /// Set when the script is done with the guest, with the reason that is told.
     let wantedEnd = Completion<String>()
-    /// Set when the guest's machine is gone.
-    let ended = Completion<Bool>()
+    /// Set when the guest's machine is gone; nil for a guest whose end is not the script's to wait for, as it comes after
+    /// the task that the script is.
+    let ended: Completion<Bool>?
 
     /// How long an interrupted command may take to go.
     private static let grace = Duration.seconds(10)
 
-    init(_ session: GuestSession, number: Int, host: GuestHost, limits: LiveLimits) {
+    init(_ session: GuestSession, number: Int, host: GuestHost, limits: LiveLimits, isOfFleet: Bool) {
         let networks = host.networks
         directory = host.journal.directory
+        ended = isOfFleet ? Completion() : nil
         self.session = session
         planned = session.guest
         self.number = number
@@ -168,14 +170,15 @@ public final class LiveGuest: Sendable {
         } catch ConsoleError.deadline {
             throw GuestTimeout(what: "the guest did not power itself off", limit: patience * limits.factor)
         }
-        _ = try await ended.wait()
+        _ = try await ended?.wait()
     }
 
     /// Ends the guest's machine at once and waits until it is gone.
     public func kill() async throws {
         wantedEnd.fulfil("ended by the script")
         session.loss.fulfil(GuestLoss(outcome: .error, message: "the script ended the guest", consoleTail: []))
-        _ = try await ended.wait()
+        await session.machine.end()
+        _ = try await ended?.wait()
     }
 
     /// Stops the guest's processors. Throws what the machine says.

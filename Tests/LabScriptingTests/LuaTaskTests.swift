@@ -1,0 +1,111 @@
+import Diagnostics
+import LabEngine
+import LabResults
+import LabSpec
+import LabTestSupport
+import Testing
+
+@testable import LabScripting
+
+/// A lab with tasks in Lua, run with shells as guests.
+private func run(_ tasks: [LabTask], cell: MatrixCell? = nil) async throws -> [TaskResult] {
+    try await withTemporaryFolder { folder in
+        let lab = Lab(
+            name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: folder, cell: cell,
+            groups: [GuestGroup(name: "a", image: "debian"), GuestGroup(name: "b", image: "debian")], tasks: tasks,
+            timeouts: Timeouts(boot: .seconds(60), task: .seconds(60)))
+        let backend = ShellBackend()
+        let image = BootableImage(
+            name: "debian", id: "0", os: .linux, kernel: nil, defaultMemory: .mebibytes(100),
+            minimumMemory: .mebibytes(1))
+        let facts = ImageFacts(os: .linux, defaultMemory: .mebibytes(100), minimumMemory: .mebibytes(1))
+        let plan = try RunPlan.make(
+            lab: lab, images: ["debian": facts],
+            budget: MemoryBudget(limit: .gibibytes(1), explanation: "a test"),
+            backend: { _, _ throws(Diagnostic) in backend })
+        let journal = try RunJournal.begin(
+            lab: "test", results: nil, in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
+        defer { journal.end() }
+        let events = EventList()
+        let results = try RunDirectory.create(lab: "test", out: folder + "/results")
+        let scripting = LuaTasks(results: results, isTrusted: false, catalog: ["debian"], variables: [:])
+        _ = await LabRun(
+            plan: plan, images: ["debian": image], options: LabRun.Options(boots: 4),
+            recorder: RunRecorder(sinks: [events]), results: results, journal: journal, scripting: scripting
+        ).run()
+        #expect(backend.census.live == 0)
+        return events.all.compactMap { if case .taskFinished(let result) = $0 { result } else { nil } }
+    }
+}
+
+private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabTask {
+    LabTask(name: name, targets: [.every([guest])], action: .lua(.inline(text)))
+}
+
+@Suite("Tasks in Lua") struct LuaTaskTests {
+    @Test("a task has its guest, the others, its environment, the cell, and a result of its own")
+    func world() async throws {
+        var task = lua(
+            "t",
+            """
+            vmlab.equals(guest.name, "a")
+            vmlab.equals(lab.guests.b:succeed("echo $VMLAB_TASK $COLOUR"), "t red")
+            vmlab.equals({ lab.name, lab.task, lab.index, lab.env.COLOUR, lab.matrix.fs }, { "test", "t", 1, "red", "ext4" })
+            vmlab.subtest("part", function() guest:succeed("true") end)
+            vmlab.defer(function() print("at last") end)
+            """)
+        task.env = [EnvironmentVariable("COLOUR", "red")]
+        let results = try await run([task], cell: MatrixCell(values: [("fs", "ext4")]))
+        #expect(results.map(\.id.task) == ["t / part", "t"])
+        #expect(results.allSatisfy { $0.outcome == .passed }, "\(results.map(\.message))")
+        #expect(results.last?.outputTail.hasSuffix("at last\n") == true)
+    }
+
+    @Test(
+        "how a script fails is the task's outcome",
+        arguments: [
+            ("guest:succeed('exit 3')", Outcome.failed, "t:1: a: `exit 3` ended with exit status 3, expected 0"),
+            ("guest:run('sleep 1000', { timeout = '0.2s' })", .failed, "must be a duration"),
+            ("guest:run('sleep 1000', { timeout = '200ms' })", .timeout, "did not end within 0.2s"),
+            ("error('no')", .failed, "t:1: no"), ("guest:kill() guest:run('true')", .error, "ended"),
+            ("lab.guests.c:run('true')", .failed, "did you mean"), ("if", .failed, "t:1"),
+            ("vmlab.boot{ image = 'debian' }", .failed, "lab.guests.NAME"),
+        ])
+    func failures(_ text: String, _ outcome: Outcome, _ words: String) async throws {
+        let results = try await run([lua("t", text)])
+        #expect(results.map(\.outcome) == [outcome])
+        #expect(results.first?.message?.contains(words) == true, "\(results.map(\.message))")
+    }
+
+    @Test("a script that never ends is a timeout, and the guest's next task runs")
+    func endless() async throws {
+        var endless = lua("endless", "while true do end")
+        endless.timeout = .milliseconds(500)
+        let results = try await run([
+            endless, LabTask(name: "next", targets: [.every(["a"])], action: .run("true")),
+        ])
+        #expect(results.map(\.outcome) == [.timeout, .passed])
+    }
+
+    @Test("two tasks that use each other's guest take turns")
+    func crossing() async throws {
+        let text = "for _ = 1, 5 do lab.guests.a:succeed('sleep 0.02') lab.guests.b:succeed('sleep 0.02') end"
+        let results = try await run([lua("left", text), lua("right", text, on: "b")])
+        #expect(results.map(\.outcome) == [.passed, .passed], "\(results.map(\.message))")
+    }
+
+    @Test(
+        "a predicate looks at status and output",
+        arguments: [
+            ("exit == 3 and output == 'hello\\n'", Outcome.passed, ""), ("#output > 100", .failed, "is not what"),
+            ("local n = 0 for _ in output:gmatch('l') do n = n + 1 end return n == 2", .passed, ""),
+            ("nothing.at.all", .failed, "expect of t:1"),
+        ])
+    func predicates(_ predicate: String, _ outcome: Outcome, _ words: String) async throws {
+        var task = LabTask(name: "t", targets: [.every(["a"])], action: .run("echo hello; exit 3"))
+        task.expect = Expectation(exit: [3], predicate: predicate)
+        let results = try await run([task])
+        #expect(results.map(\.outcome) == [outcome], "\(results.map(\.message))")
+        #expect(words.isEmpty || results.first?.message?.contains(words) == true, "\(results.map(\.message))")
+    }
+}
