@@ -183,7 +183,7 @@ struct RealShellTests {
                 await #expect(throws: ConsoleError.busy) {
                     _ = try await session.run(GuestCommand("echo"), deadline: .after(.seconds(1)))
                 }
-                #expect(await session.interrupt(grace: .seconds(5)), "\(script)")
+                #expect(await session.interrupt(grace: .seconds(30)), "\(script)")
                 let output = try await session.run("echo alive").output
                 #expect(output == Array("alive\n".utf8), "\(script)")
             }
@@ -191,12 +191,12 @@ struct RealShellTests {
                 _ = try await session.run(
                     GuestCommand("sleep 100"), deadline: .after(.seconds(50)), silence: .milliseconds(100))
             }
-            #expect(await session.interrupt(grace: .seconds(5)))
+            #expect(await session.interrupt(grace: .seconds(30)))
             await #expect(throws: ConsoleError.deadline) {
                 _ = try await session.run(GuestCommand("trap '' INT; sleep 1"), deadline: .after(.milliseconds(100)))
             }
             #expect(!(await session.interrupt(grace: .milliseconds(90))))
-            #expect(await session.interrupt(grace: .seconds(5)))
+            #expect(await session.interrupt(grace: .seconds(30)))
         }
     }
 
