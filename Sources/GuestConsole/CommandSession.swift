@@ -122,9 +122,8 @@ public final class CommandSession: Sendable {
             let share = start.duration(to: .now + grace) / max(dialect.interrupts.count, 1)
             for (index, keys) in dialect.interrupts.enumerated() {
                 do {
-                    // The first may come before the command's own process does, and be lost.
-                    let wait = index == 0 ? min(share, .milliseconds(500)) : share
-                    let patience = index == dialect.interrupts.count - 1 ? start + grace : ContinuousClock.now + wait
+                    // Not sooner: a second Ctrl-C that meets the shell as it prints the end marker would take that away.
+                    let patience = index == dialect.interrupts.count - 1 ? start + grace : ContinuousClock.now + share
                     _ = try await core.wait(typing: keys, deadline: patience) { $0.awaitAbandoned(begin: false) }
                     return true
                 } catch .deadline {}

@@ -88,7 +88,7 @@ struct RunTests {
                 task("stubborn", "trap '' INT; while :; do sleep 1; done"), task("other", on: ["late"]),
             ],
             backend: ShellBackend { guest, _ in guest == "late" ? .boots(.never) : .normally })
-        lab.timeouts.lab = .seconds(4)
+        lab.timeouts.lab = .seconds(12)
         let run = try await lab.run()
         #expect(try run.result("long").outcome == .timeout)
         #expect(try run.result("long").message == "the lab's time was up")
@@ -101,7 +101,7 @@ struct RunTests {
     @Test("a stubborn command at the lab's deadline does not hold the run up")
     func labDeadlineStubborn() async throws {
         var lab = TestLab(tasks: [task("stubborn", "trap '' INT; while :; do sleep 1; done")])
-        lab.timeouts.lab = .seconds(4)
+        lab.timeouts.lab = .seconds(12)
         let run = try await lab.run()
         #expect(try run.result("stubborn").outcome == .timeout)
         #expect(run.status == .deadline)
