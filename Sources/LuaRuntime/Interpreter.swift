@@ -31,6 +31,8 @@ final class Interpreter {
         host.owner = Unmanaged.passUnretained(self).toOpaque()
         Self.fill(&host)
         state = luart_new(&host, thread.limits.memory, isTrusted)
+        // No script can bring this about: its limit does not count yet. It is a host without a page to give, where Swift's
+        // own next object traps too.
         if state == nil { fatalError("out of memory") }
     }
 

@@ -7,9 +7,7 @@ extension OwnedDescriptor {
     public borrowing func punchHole(length: UInt64) {
         _ = vmlab_punch_hole(number, 0, Int64(clamping: length))
     }
-}
 
-extension OwnedDescriptor {
     /// A file in memory without a name that holds `bytes`, to be read from its beginning: for handing a child more than fits a
     /// pipe. `name` is for people who look at `/proc`.
     public static func memoryFile(_ name: String, holding bytes: [UInt8]) throws(SystemCallError) -> OwnedDescriptor {

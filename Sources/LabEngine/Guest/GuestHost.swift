@@ -3,7 +3,7 @@ import HostSystem
 import LabResults
 import LabSpec
 
-/// What every guest of a run is brought up with: the run's records, its networks, and the places for booting.
+/// What every guest of a run is brought up with: the run's records and its networks.
 struct GuestHost: Sendable {
     let recorder: RunRecorder
     let results: RunDirectory

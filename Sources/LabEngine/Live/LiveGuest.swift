@@ -192,7 +192,8 @@ public final class LiveGuest: Sendable {
     /// Waits for the guest's attention and keeps it until `leave`. In a cancelled task it may be without: what follows ends
     /// by itself then.
     func enter() async {
-        isEntered.withLock { $0 = false }; if await turn.acquire(ByteCount(0)) { isEntered.withLock { $0 = true } }
+        let hasTurn = await turn.acquire(ByteCount(0))
+        isEntered.withLock { $0 = hasTurn }
     }
 
     /// Gives back what `enter` took.

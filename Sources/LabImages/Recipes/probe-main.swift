@@ -1,5 +1,6 @@
 // The probe's beginning and its bad ends.
 
+// Unsafe is enough for variables here: one processor runs this, and nothing ever interrupts Swift code (probe-start.S).
 private nonisolated(unsafe) var isWindows = false
 
 /// Where Swift begins: what the boot loader told, and whether it spoke the Linux boot protocol or PVH.

@@ -5,6 +5,7 @@ private let heapEnd: UInt = 31 << 20
 /// Before each block: its size's place in `freeBlocks`.
 private let headerSize: UInt = 16
 private let leastShift: UInt = 5
+// Unsafe for the reason that probe-main.swift gives.
 private nonisolated(unsafe) var heapTop: UInt = 0
 private nonisolated(unsafe) var freeBlocks: InlineArray<32, UInt> = InlineArray(repeating: 0)
 
