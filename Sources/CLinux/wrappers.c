@@ -73,3 +73,15 @@ int vmlab_unwatch_signal(int number) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     return sigaction(number, &standard, NULL);
 }
+
+int vmlab_send_descriptor(int socket, char byte, int descriptor) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(int));
+    struct iovec data = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.space)};
+    return (int)sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}

@@ -39,12 +39,15 @@ public struct MachineConfiguration: Sendable {
     public var cmdline: String
     /// A folder of this machine's own for sockets, overlays and logs; exists, short, gone after the machine.
     public var directory: String
+    /// What the machine goes on from; nil for one that is powered on. All else must be as the saved machine had it, but for
+    /// the name, the command line's words, the exchange disk and the network cards' addresses and links.
+    public var restoring: SavedMachine?
 
     /// A configuration as given.
     public init(
         name: String, image: BootableImage, memory: ByteCount, cpus: Int, nested: Bool = false,
         disks: [DiskSpec] = [], exchangeDisk: String? = nil, networks: [NetworkAttachment] = [], cmdline: String,
-        directory: String
+        directory: String, restoring: SavedMachine? = nil
     ) {
         self.name = name
         self.image = image
@@ -56,6 +59,36 @@ public struct MachineConfiguration: Sendable {
         self.networks = networks
         self.cmdline = cmdline
         self.directory = directory
+        self.restoring = restoring
+    }
+}
+
+/// A machine at one moment: any number of others can go on from there. Its files belong to who had it saved, must stay for as
+/// long as a machine that was restored from it lives, and are never written to.
+public struct SavedMachine: Sendable, Hashable {
+    /// A disk that the guest wrote to.
+    public struct Disk: Sendable, Hashable {
+        /// The file, absolute.
+        public var path: String
+        /// How it is laid out.
+        public var format: ImageDisk.Format
+
+        /// A disk as given.
+        public init(path: String, format: ImageDisk.Format) {
+            self.path = path
+            self.format = format
+        }
+    }
+
+    /// The file with its memory and the state of its devices, absolute.
+    public var state: String
+    /// The disks of its own, by their places in the order that the guest sees them.
+    public var disks: [Int: Disk]
+
+    /// A saved machine as given.
+    public init(state: String, disks: [Int: Disk] = [:]) {
+        self.state = state
+        self.disks = disks
     }
 }
 
@@ -109,6 +142,11 @@ public protocol Machine: Sendable {
     /// Lets the vCPUs run again.
     func resume() async throws
 
+    /// Keeps the machine as it is now in files of `folder`, which exists and is empty. The guest stands still meanwhile.
+    ///
+    /// However this ends, the machine goes on; on a throw the files are the caller's to remove.
+    func save(to folder: String) async throws -> SavedMachine
+
     /// Ends the machine now and releases everything it holds: process, sockets, overlays. Never fails, safe to repeat, and
     /// returns when nothing is left, also in a cancelled task.
     func end() async
@@ -123,6 +161,9 @@ extension Machine {
     public func pause() async throws { throw unsupported("pause") }
     /// Throws: this backend cannot resume.
     public func resume() async throws { throw unsupported("resume") }
+
+    /// Throws: this backend cannot save a machine.
+    public func save(to folder: String) async throws -> SavedMachine { throw unsupported("save its state") }
 
     private func unsupported(_ operation: String) -> Diagnostic {
         Diagnostic(

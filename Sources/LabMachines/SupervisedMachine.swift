@@ -15,17 +15,24 @@ final class SupervisedMachine: Machine {
     private let monitor: QMPClient
     /// What the machine made on disk.
     private let files: [String]
+    /// How the process keeps its state; nil when it cannot.
+    private let saver: QEMUSaver?
+    /// How the migration that is on its way ends.
+    private let migration: MigrationWatch
     private let isEnding = Mutex(false)
     private let ended = Completion<Void>()
 
     /// Takes over a process that runs, and the files that go with it. A reset within `resetWindow` microseconds of another
     /// is part of it.
-    init(_ process: MachineProcess, files: [String], resetWindow: Int64 = 0) {
+    init(_ process: MachineProcess, files: [String], saver: QEMUSaver? = nil, resetWindow: Int64 = 0) {
         child = process.child
         monitor = process.monitor
         console = process.console
         commands = process.commands
         self.files = files
+        self.saver = saver
+        let migration = MigrationWatch()
+        self.migration = migration
         let (events, sink) = AsyncStream<MachineEvent>.makeStream()
         self.events = events
         // Ends with the process, so it needs nobody to cancel it.
@@ -37,8 +44,10 @@ final class SupervisedMachine: Machine {
                     lastReset = event.time
                     if earlier != .min && event.time &- earlier < resetWindow { continue }
                 }
+                if event.name == "MIGRATION" { migration.hear(event.data["status"]?.text ?? "") }
                 if let event = await Self.machineEvent(event, monitor) { sink.yield(event) }
             }
+            migration.hear("closed")
             let status = await child.ended()
             sink.yield(.exited(status: status.description, standardError: child.standardError))
             sink.finish()
@@ -71,6 +80,26 @@ final class SupervisedMachine: Machine {
     func reset() async throws { try await command("system_reset") }
     func pause() async throws { try await command("stop") }
     func resume() async throws { try await command("cont") }
+
+    func save(to folder: String) async throws -> SavedMachine {
+        guard let saver else {
+            throw Diagnostic(
+                .host, "this machine's backend cannot save its state", remedy: "use `backend: qemu` for this guest")
+        }
+        return try await saver.save(monitor, migration, to: folder)
+    }
+
+    /// Lets a machine that waits for it go on from a saved state. Throws a `Diagnostic`; the machine is of no use then.
+    func restore(from source: String) async throws {
+        do {
+            try await QEMUSaver.restore(monitor, migration, from: source)
+        } catch let error as QMPError {
+            if error == .closed { _ = await child.ended() }
+            throw Diagnostic(
+                .host, "the saved guest could not be restored", cause: error.description,
+                notes: child.standardError.suffix(8))
+        }
+    }
 
     private func command(_ name: String) async throws {
         do {

@@ -55,6 +55,10 @@ int vmlab_memory_file(const char *name);
 // without a header of any kind. -1 and errno on failure.
 int vmlab_attach_tap(int tun, const char *name);
 
+// The macros of control messages are not imported: sends one byte over a unix socket, and a descriptor with it, without
+// blocking. 1, or -1 and errno.
+int vmlab_send_descriptor(int socket, char byte, int descriptor);
+
 // pipe2, accept4 and pthread_setname_np need _GNU_SOURCE, which Swift's Glibc module does not set.
 int vmlab_pipe(int ends[2]);                  // close-on-exec
 int vmlab_accept(int listener);               // close-on-exec

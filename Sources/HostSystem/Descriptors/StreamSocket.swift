@@ -86,6 +86,31 @@ public final class StreamSocket: Sendable {
         }
     }
 
+    /// Writes one byte and hands the other side a copy of a descriptor with it, waiting while the other side is slow.
+    ///
+    /// The descriptor must stay open until this returns. Throws as `write`.
+    public func write(_ byte: UInt8, passing passed: Int32) async throws {
+        while try !writeNow(byte, passing: passed) {
+            try Task.checkCancellation()
+            try await readiness.writable()
+        }
+    }
+
+    /// False while there is no room.
+    private func writeNow(_ byte: UInt8, passing passed: Int32) throws(SystemCallError) -> Bool {
+        let result = descriptor.withLock { descriptor -> Result<Bool, SystemCallError> in
+            guard descriptor.isOpen else { return .failure(SystemCallError("sendmsg", errno: EPIPE)) }
+            while true {
+                if vmlab_send_descriptor(descriptor.number, CChar(bitPattern: byte), passed) >= 0 {
+                    return .success(true)
+                }
+                if errno == EAGAIN { return .success(false) }
+                if errno != EINTR { return .failure(SystemCallError("sendmsg")) }
+            }
+        }
+        return try result.get()
+    }
+
     private func writeNow(_ bytes: ArraySlice<UInt8>) throws(SystemCallError) -> Int {
         let result = descriptor.withLock { descriptor -> Result<Int, SystemCallError> in
             guard descriptor.isOpen else { return .failure(SystemCallError("send", errno: EPIPE)) }

@@ -12,9 +12,11 @@ struct GuestHost: Sendable {
 
     /// Starts the machine of guest `number` in a folder of its own, with its console recorded, and runs `body` with it.
     ///
-    /// `hasExchange` gives guests that know one a disk for copying files. Throws what keeps the machine from starting.
+    /// `hasExchange` gives guests that know one a disk for copying files. One that is restored from a `snapshot` is on its
+    /// networks only when it is plugged in. Throws what keeps the machine from starting.
     func withGuest<Result: Sendable>(
         _ number: Int, _ guest: RunPlan.PlannedGuest, image: BootableImage, hasExchange: Bool,
+        snapshot: LiveSnapshot? = nil,
         onLoss: @escaping @Sendable () async -> Void = {}, body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
         let name = guest.guest.name
@@ -22,15 +24,17 @@ struct GuestHost: Sendable {
         // What a full disk took from a console log, the run's other files will tell.
         defer { try? log.close() }
         log.append([])
-        recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: .cold))
+        recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: snapshot == nil ? .cold : .clone))
         // In the run's own folder, which the journal knows.
-        let directory = "\(journal.directory)/\(number)"
+        let directory = directory(of: number)
         try FileTree.makeFolder(directory, mode: 0o700)
         defer {
             networks.detach(number, from: directory)
             try? FileTree.remove(directory)
         }
-        let configuration = try configuration(number, guest, image, hasExchange: hasExchange, in: directory)
+        var configuration = try configuration(number, guest, image, hasExchange: hasExchange, in: directory)
+        configuration.restoring = snapshot?.machine
+        if snapshot == nil { try networks.plug(number, in: directory) }
         return try await GuestSession.withGuest(
             guest, image: image, configuration: configuration, journal: journal,
             // A freestanding guest has no addresses: its commands send frames.
@@ -39,6 +43,9 @@ struct GuestHost: Sendable {
             onNote: { [recorder] in recorder.emit(.note(level: .warning, message: "\(name): \($0)")) },
             onLoss: onLoss, body: body)
     }
+
+    /// The folder of a guest's machine.
+    func directory(of number: Int) -> String { "\(journal.directory)/\(number)" }
 
     private func configuration(
         _ number: Int, _ guest: RunPlan.PlannedGuest, _ image: BootableImage, hasExchange: Bool, in directory: String
@@ -54,7 +61,7 @@ struct GuestHost: Sendable {
         return MachineConfiguration(
             name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, nested: guest.group.nested,
             disks: guest.group.disks, exchangeDisk: exchange,
-            networks: try networks.attachments(of: number, in: directory), cmdline: words.joined(separator: " "),
+            networks: networks.attachments(of: number, in: directory), cmdline: words.joined(separator: " "),
             directory: directory)
     }
 }

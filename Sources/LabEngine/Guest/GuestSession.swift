@@ -92,7 +92,20 @@ final class GuestSession: Sendable {
         }
     }
 
-    private func setUp(_ script: String, _ deadline: ContinuousClock.Instant) async throws {
+    /// Takes over a guest that was restored from a snapshot, which waits for a command, and makes it one of its own by a
+    /// script of its plumbing shell. Throws as `becomeReady`.
+    func revive(_ script: String, deadline: ContinuousClock.Instant) async throws {
+        do {
+            try await whileAlive { [commands] in try await commands.open(atShell: true, deadline: deadline) }
+            try await setUp(script, deadline, failure: "the guest could not be given an identity of its own")
+        } catch let error as ConsoleError where !Task.isCancelled {
+            throw lose("the guest did not go on from its snapshot: \(sentence(of: error))")
+        }
+    }
+
+    private func setUp(
+        _ script: String, _ deadline: ContinuousClock.Instant, failure: String = "the guest's network could not be set up"
+    ) async throws {
         let said = Mutex("")
         let result = try await whileAlive { [commands] in
             try await commands.plumb(GuestCommand(script), deadline: deadline) { bytes in
@@ -100,7 +113,7 @@ final class GuestSession: Sendable {
             }
         }
         guard result.exit != 0 else { return }
-        throw lose("the guest's network could not be set up: \(said.withLock { $0 })")
+        throw lose("\(failure): \(said.withLock { $0 })")
     }
 
     /// Reboots the guest and waits for its ready point again. Throws as `becomeReady`, also when the machine cannot reset.

@@ -87,7 +87,7 @@ struct GuestWorker: Sendable {
         place.release()
         run.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
         let live = LiveGuest(
-            session, number: number, host: run.host, limits: run.tasks.limits, isOfFleet: false)
+            session, image: image, number: number, host: run.host, limits: run.tasks.limits, isOfFleet: false)
         run.tasks.board.arrive(live)
         defer { run.tasks.board.depart(name) }
         while true {

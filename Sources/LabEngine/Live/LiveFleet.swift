@@ -36,6 +36,8 @@ public final class LiveFleet: Sendable {
         let number: Int
         let guest: RunPlan.PlannedGuest
         let image: BootableImage
+        /// What it goes on from; nil for one that boots.
+        var snapshot: LiveSnapshot?
         let ready = Completion<Result<LiveGuest, any Error>>()
         /// Set when nobody wants the guest any more.
         let isUnwanted = Completion<Bool>()
@@ -115,14 +117,7 @@ public final class LiveFleet: Sendable {
     /// then.
     public func boot(_ lab: Lab) async throws -> [LiveGuest] {
         let plan = try means.plan(lab)
-        let names = plan.guests.map(\.guest.name)
-        try state.withLock { state in
-            if let twice = names.first(where: state.names.contains) {
-                throw Diagnostic(
-                    .specification, "there was a guest \(twice) before", remedy: "give each guest a name of its own")
-            }
-            state.names.formUnion(names)
-        }
+        try take(plan.guests.map(\.guest.name))
         let images = try await means.images(lab)
         for network in lab.networks { try addNetwork(network) }
         let first = host.networks.add(plan.guests)
@@ -132,6 +127,56 @@ public final class LiveFleet: Sendable {
             }
             return Request(number: first + offset, guest: guest, image: image)
         }
+        return try await start(requests)
+    }
+
+    /// Makes guests that go on from a snapshot, all at once, and returns them when all are ready: each with an identity of its
+    /// own, and what else the guest was then. They are called after it, `web-1`, or as `names` say.
+    ///
+    /// Throws a `Diagnostic` for a name that was used before, else as `boot`.
+    public func clone(_ snapshot: LiveSnapshot, count: Int, names: [String]? = nil) async throws -> [LiveGuest] {
+        let original = snapshot.planned
+        let names = try names.map { try take($0) } ?? takeFree(original.guest.name, count)
+        let guests = names.enumerated().map { index, name in
+            var guest = original
+            guest.guest = Guest(name: name, group: original.guest.group, index: index + 1)
+            return guest
+        }
+        let first = host.networks.add(guests)
+        return try await start(
+            guests.enumerated().map { offset, guest in
+                Request(number: first + offset, guest: guest, image: snapshot.image, snapshot: snapshot)
+            })
+    }
+
+    /// Names for guests that are to come. Throws a `Diagnostic` when one was used before.
+    @discardableResult
+    private func take(_ names: [String]) throws -> [String] {
+        try state.withLock { state in
+            var taken = state.names
+            if let twice = names.first(where: { !taken.insert($0).inserted }) {
+                throw Diagnostic(
+                    .specification, "there was a guest \(twice) before", remedy: "give each guest a name of its own")
+            }
+            state.names = taken
+            return names
+        }
+    }
+
+    /// Names like `web-1` that no guest has had.
+    private func takeFree(_ stem: String, _ count: Int) -> [String] {
+        state.withLock { state in
+            var names: [String] = []
+            var number = 0
+            while names.count < count {
+                number += 1
+                if state.names.insert("\(stem)-\(number)").inserted { names.append("\(stem)-\(number)") }
+            }
+            return names
+        }
+    }
+
+    private func start(_ requests: [Request]) async throws -> [LiveGuest] {
         for request in requests { requesting.yield(request) }
         do {
             var guests: [LiveGuest] = []
@@ -168,7 +213,9 @@ public final class LiveFleet: Sendable {
         defer { place.release() }
         do {
             let started = ContinuousClock.now
-            try await host.withGuest(request.number, guest, image: request.image, hasExchange: true) { session in
+            try await host.withGuest(
+                request.number, guest, image: request.image, hasExchange: true, snapshot: request.snapshot
+            ) { session in
                 await self.live(request, in: session, since: started, place)
             }
         } catch {
@@ -181,13 +228,22 @@ public final class LiveFleet: Sendable {
     ) async {
         let name = request.guest.guest.name
         do {
-            try await session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
+            let deadline = limits.deadline(in: limits.timeouts.boot)
+            if let snapshot = request.snapshot {
+                let networks = host.networks
+                try await session.revive(
+                    CloneIdentity.script(name, number: request.number, from: snapshot, on: networks), deadline: deadline)
+                try networks.plug(request.number, in: host.directory(of: request.number))
+            } else {
+                try await session.becomeReady(deadline: deadline)
+            }
         } catch {
             return fail(request, error)
         }
         place.release()
         host.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
-        let guest = LiveGuest(session, number: request.number, host: host, limits: limits, isOfFleet: true)
+        let guest = LiveGuest(
+            session, image: request.image, number: request.number, host: host, limits: limits, isOfFleet: true)
         state.withLock { $0.guests.append(guest) }
         request.ready.fulfil(.success(guest))
         let reason = await end(of: guest, request)

@@ -14,6 +14,7 @@ public final class LiveGuest: Sendable {
     /// How long things may take.
     public let limits: LiveLimits
     let session: GuestSession
+    let image: BootableImage
     let number: Int
     private let networks: LabNetworks
     /// The run's folder for temporary files.
@@ -35,11 +36,14 @@ public final class LiveGuest: Sendable {
     /// How long an interrupted command may take to go.
     private static let grace = Duration.seconds(10)
 
-    init(_ session: GuestSession, number: Int, host: GuestHost, limits: LiveLimits, isOfFleet: Bool) {
+    init(
+        _ session: GuestSession, image: BootableImage, number: Int, host: GuestHost, limits: LiveLimits, isOfFleet: Bool
+    ) {
         let networks = host.networks
         directory = host.journal.directory
         ended = isOfFleet ? Completion() : nil
         self.session = session
+        self.image = image
         planned = session.guest
         self.number = number
         self.networks = networks
@@ -186,6 +190,27 @@ public final class LiveGuest: Sendable {
 
     /// Lets the guest's processors run again. Throws what the machine says.
     public func resume() async throws { try await session.machine.resume() }
+
+    /// Keeps the guest's memory, processes and disks as they are now. It stands still meanwhile, and goes on.
+    ///
+    /// Throws a `Diagnostic` when its machine cannot do that, and as `run`.
+    public func snapshot(timeout: Duration? = nil) async throws -> LiveSnapshot {
+        if image.isFreestanding {
+            throw Diagnostic(
+                .guest, "\(name) cannot be cloned", cause: "the image \(image.name) is no operating system's")
+        }
+        let folder = "\(directory)/snapshot-\(UInt64.random(in: .min ... .max))"
+        return try await operate(timeout ?? limits.timeouts.task, "the snapshot") { [self] deadline in
+            try FileTree.makeFolder(folder, mode: 0o700)
+            do {
+                let saved = try await withDeadline(deadline) { [session] in try await session.machine.save(to: folder) }
+                return LiveSnapshot(of: self, saved, in: folder, knownHosts: knownHosts.withLock { $0 })
+            } catch {
+                try? FileTree.remove(folder)
+                throw error is DeadlineExceeded ? ConsoleError.deadline : error
+            }
+        }
+    }
 
     // MARK: One thing after the other
 

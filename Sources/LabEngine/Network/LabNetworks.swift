@@ -75,24 +75,32 @@ final class LabNetworks: Sendable {
         for segment in state.withLock({ $0.segments }) { segment.hub.close() }
     }
 
-    /// The network cards of a guest, by its number in the plan; their sockets lie in the machine's folder `directory`.
-    func attachments(of guest: Int, in directory: String) throws -> [NetworkAttachment] {
+    /// The network cards of a guest, by its number in the plan; their sockets lie in the machine's folder `directory`. They
+    /// reach nobody until `plug`.
+    func attachments(of guest: Int, in directory: String) -> [NetworkAttachment] {
         let state = state.withLock { $0 }
         var attachments: [NetworkAttachment] = []
         for card in Self.cards(of: guest, state) {
             let local = Self.socket(of: card, in: directory)
             let hub = state.segments[card.network].hub
-            do throws(SystemCallError) {
-                try hub.attach(local)
-            } catch {
-                throw error.diagnostic("cannot plug \(state.guests[guest].guest.name) into its network")
-            }
             attachments.append(NetworkAttachment(mac: card.mac, link: .segment(local: local, remote: hub.path)))
         }
         if Self.hasOutside(guest, state) {
             attachments.append(NetworkAttachment(mac: Self.outsideCard(of: guest), link: .nat))
         }
         return attachments
+    }
+
+    /// Plugs a guest's cards into their switches. Throws a `Diagnostic`.
+    func plug(_ guest: Int, in directory: String) throws {
+        let state = state.withLock { $0 }
+        for card in Self.cards(of: guest, state) {
+            do throws(SystemCallError) {
+                try state.segments[card.network].hub.attach(Self.socket(of: card, in: directory))
+            } catch {
+                throw error.diagnostic("cannot plug \(state.guests[guest].guest.name) into its network")
+            }
+        }
     }
 
     /// Unplugs a guest whose machine is gone.
@@ -143,6 +151,32 @@ final class LabNetworks: Sendable {
         }
         lines += Self.naming(hosts(of: guest))
         return lines.joined(separator: "\n")
+    }
+
+    /// What a clone's plumbing shell runs to have its own cards' addresses and not those of the guest that it was.
+    func readdressing(of guest: Int, from original: Int) -> [String] {
+        let state = state.withLock { $0 }
+        var lines = [
+            "card() {",
+            "    for d in /sys/class/net/*; do",
+            "        read -r mac < $d/address; d=${d##*/}",
+            "        [ $mac = $1 ] || continue",
+            // Down, so that nothing keeps an address or a neighbour of the original's.
+            "        busybox ip link set $d down; busybox ip link set $d address $2 || return",
+            "        [ -z \"$3\" ] || busybox ip addr flush dev $d",
+            "        [ -z \"$3\" ] || busybox ip addr add $3 dev $d || return",
+            "        busybox ip link set $d up; return",
+            "    done",
+            "    echo no network card $1; return 1",
+            "}",
+        ]
+        let cards = zip(Self.cards(of: original, state), Self.cards(of: guest, state))
+        for (old, new) in cards { lines.append("card \(old.mac) \(new.mac) \(new.address)/16 || exit") }
+        if Self.hasOutside(guest, state) {
+            lines.append("card \(Self.outsideCard(of: original)) \(Self.outsideCard(of: guest)) '' || exit")
+            lines.append("busybox ip route add default via 10.0.2.2 2> /dev/null")
+        }
+        return Self.cards(of: guest, state).isEmpty ? [] : lines
     }
 
     /// What tells a guest the names of others.

@@ -111,10 +111,23 @@ public struct QEMUBackend: MachineBackend {
     ) async throws -> SupervisedMachine {
         let what = "cannot start the guest \(configuration.name)"
         do {
+            let state = try configuration.restoring.map { try SavedState(opening: $0.state) }
+            defer { withExtendedLifetime(state) {} }
             let process = try await MachineProcess.start(
                 executable, commandLine.arguments(for: configuration, drives: drives),
+                inherited: state.map { [QEMUCommandLine.savedState: $0.descriptor] } ?? [:],
                 keys: QEMUCommandLine.hasKeys(configuration) ? QEMUCommandLine.keys : nil)
-            return SupervisedMachine(process, files: files, resetWindow: Self.resetWindow)
+            let machine = SupervisedMachine(
+                process, files: files, saver: QEMUSaver(drives: drives), resetWindow: Self.resetWindow)
+            if state != nil {
+                do {
+                    try await machine.restore(from: "fd:\(QEMUCommandLine.savedState)")
+                } catch {
+                    await machine.end()
+                    throw error
+                }
+            }
+            return machine
         } catch MachineProcess.Failure.notStarted(let error) {
             throw error.diagnostic(what)
         } catch MachineProcess.Failure.ended(let status, let lines) {

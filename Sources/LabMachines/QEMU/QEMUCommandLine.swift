@@ -15,6 +15,8 @@ struct QEMUCommandLine: Sendable {
     private typealias Descriptor = MachineProcess.Descriptor
     /// The descriptor of the terminal on which some images are typed to.
     static let keys = MachineProcess.Descriptor.firstFree
+    /// The descriptor of the file that a machine is restored from.
+    static let savedState = MachineProcess.Descriptor.firstFree + 1
 
     /// The translation cache of one emulated guest in MiB: the larger part of what it costs beyond its RAM. QEMU's own
     /// default is a fixed 1 GiB, which fleets do not fit into.
@@ -36,6 +38,8 @@ struct QEMUCommandLine: Sendable {
     /// The arguments, without the program.
     func arguments(for configuration: MachineConfiguration, drives: [QEMUDrive]) -> [String] {
         var words = machine(configuration)
+        // It waits to be told where from, so that it can be told first to tell when it is done.
+        if configuration.restoring != nil { words += ["-incoming", "defer"] }
         words += boot(configuration)
         words += channels(configuration)
         for (index, drive) in drives.enumerated() { words += disk(drive, index) }

@@ -23,7 +23,7 @@ struct QEMUDrive: Sendable, Hashable {
 
     /// All disks of a machine in the order the guest sees them: the image's, the lab's, the exchange disk.
     ///
-    /// `formatOf` tells how a disk file from the lab is laid out.
+    /// A restored machine's are overlays over what was saved. `formatOf` tells how a disk file from the lab is laid out.
     static func all(
         of configuration: MachineConfiguration, formatOf: (String) -> ImageDisk.Format
     ) -> [QEMUDrive] {
@@ -34,6 +34,10 @@ struct QEMUDrive: Sendable, Hashable {
                 path: "\(folder)/overlay\(drives.count).qcow2", format: .qcow2, serial: serial, isReadOnly: false,
                 preparation: .overlay(base: base, format: format))
         }
+        func own(_ otherwise: @autoclosure () -> QEMUDrive, serial: String) -> QEMUDrive {
+            guard let saved = configuration.restoring?.disks[drives.count] else { return otherwise() }
+            return overlay(saved.path, saved.format, serial: serial)
+        }
         for disk in configuration.image.disks {
             if disk.readOnly {
                 drives.append(
@@ -41,18 +45,20 @@ struct QEMUDrive: Sendable, Hashable {
                         path: disk.path, format: disk.format, serial: disk.serial, isReadOnly: true, preparation: .none)
                 )
             } else {
-                drives.append(overlay(disk.path, disk.format, serial: disk.serial))
+                drives.append(own(overlay(disk.path, disk.format, serial: disk.serial), serial: disk.serial))
             }
         }
         for (index, disk) in configuration.disks.enumerated() {
+            let serial = "disk\(index)"
             switch disk {
             case .scratch(let size):
                 drives.append(
-                    QEMUDrive(
-                        path: "\(folder)/scratch\(drives.count).raw", format: .raw, serial: "disk\(index)",
-                        isReadOnly: false, preparation: .sparse(bytes: size.bytes)))
+                    own(
+                        QEMUDrive(
+                            path: "\(folder)/scratch\(drives.count).raw", format: .raw, serial: serial,
+                            isReadOnly: false, preparation: .sparse(bytes: size.bytes)), serial: serial))
             case .file(let path):
-                drives.append(overlay(path, formatOf(path), serial: "disk\(index)"))
+                drives.append(own(overlay(path, formatOf(path), serial: serial), serial: serial))
             }
         }
         if let exchange = configuration.exchangeDisk {

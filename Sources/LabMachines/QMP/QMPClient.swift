@@ -51,20 +51,38 @@ final class QMPClient: Sendable {
     private let state = Mutex(State())
     private let greeting = Completion<Result<JSONValue, QMPError>>()
     private let eventSink: AsyncStream<QMPEvent>.Continuation
-    private let outgoing: AsyncStream<[UInt8]>.Continuation
+    private let outgoing: AsyncStream<Outgoing>.Continuation
+
+    /// What is on its way to the machine.
+    private enum Outgoing {
+        case line([UInt8])
+        /// A descriptor for the `getfd` behind it, and who must know that it is gone.
+        case descriptor(Int32, sent: Completion<Bool>)
+    }
 
     /// Takes over a connection; call `handshake` next.
     init(_ socket: StreamSocket) {
         self.socket = socket
         (events, eventSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(10_000))
-        let (lines, outgoing) = AsyncStream<[UInt8]>.makeStream()
+        let (lines, outgoing) = AsyncStream<Outgoing>.makeStream()
         self.outgoing = outgoing
         // Both loops end with the connection, which `close` and the machine's end bring about.
         Task.detached { [weak self] in
-            for await line in lines {
-                do { try await socket.write(line) } catch { break }
+            for await next in lines {
+                do {
+                    switch next {
+                    case .line(let line): try await socket.write(line)
+                    case .descriptor(let number, let sent):
+                        defer { sent.fulfil(true) }
+                        // A blank between two lines means nothing.
+                        try await socket.write(UInt8(ascii: " "), passing: number)
+                    }
+                } catch {
+                    break
+                }
             }
             self?.fail(.closed)
+            for await case .descriptor(_, let sent) in lines { sent.fulfil(false) }
         }
         Task.detached { [weak self] in
             var reader = LineReader(limit: Self.lineLimit)
@@ -110,7 +128,7 @@ final class QMPClient: Sendable {
         defer { state.withLock { _ = $0.pending.removeValue(forKey: id) } }
         var message: [String: JSONValue] = ["execute": .string(command), "id": .integer(id)]
         if let arguments { message["arguments"] = arguments }
-        outgoing.yield(Array((JSONValue.object(message).line + "\n").utf8))
+        outgoing.yield(.line(Array((JSONValue.object(message).line + "\n").utf8)))
         do {
             return try await withDeadline(.now + timeout) { try await answer.wait() }.get()
         } catch is DeadlineExceeded {
@@ -118,6 +136,16 @@ final class QMPClient: Sendable {
         } catch QMPError.refused(_, let kind, let description) {
             throw QMPError.refused(command: command, class: kind, description: description)
         }
+    }
+
+    /// Gives the machine a copy of a descriptor, which its other commands then know by `name`. Throws as `execute`.
+    func give(_ descriptor: borrowing OwnedDescriptor, as name: String) async throws {
+        let sent = Completion<Bool>()
+        if case .enqueued = outgoing.yield(.descriptor(descriptor.number, sent: sent)) {
+            // Also in a cancelled task: it must stay open until then. The writer ends with the connection.
+            _ = await sent.value()
+        }
+        try await execute("getfd", ["fdname": .string(name)])
     }
 
     /// Ends the connection; everyone who waits gets `closed`. Safe to repeat.

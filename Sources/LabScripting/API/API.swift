@@ -25,7 +25,7 @@ struct API {
     }
 
     /// The kinds of objects that its functions return.
-    static let classes: [LuaClass] = [.guest, .lab]
+    static let classes: [LuaClass] = [.guest, .snapshot, .lab]
 
     /// The fields of the module that are no functions, for documentation.
     static let values = [

@@ -9,7 +9,8 @@ extension LuaClass {
     /// A running guest.
     static let guest = LuaClass(
         "guest", "A running guest: a virtual machine with a shell on its serial console.",
-        methods: GuestMethods.commands + GuestMethods.console + GuestMethods.files + GuestMethods.machine,
+        methods: GuestMethods.commands + GuestMethods.console + GuestMethods.files + GuestMethods.machine
+            + GuestMethods.snapshots,
         fields: [
             LuaField("name", "string", "Its name, and its host name.", of: ScriptGuest.self) { .text($0.live.name) },
             LuaField("os", "string", "`linux` or `windows`.", of: ScriptGuest.self) {

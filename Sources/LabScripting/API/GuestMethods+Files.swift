@@ -77,7 +77,7 @@ extension GuestMethods {
             }),
     ]
 
-    private static func timeout(_ call: LuaCall, _ place: Int) throws -> Duration? {
+    static func timeout(_ call: LuaCall, _ place: Int) throws -> Duration? {
         var options = try Options(call, place)
         let timeout = try options.duration("timeout")
         try options.finish()
