@@ -45,7 +45,14 @@ struct QEMUSaver: Sendable {
     }
 
     /// After a migration QEMU has let go of its disks; `cont` takes them back.
+    ///
+    /// The end of a migration is told a moment before QEMU is done with it, and no event tells of that: until then it is in a
+    /// state of its own, in which it refuses to go on. Each question waits for the lock that QEMU holds for the last steps.
     private func goOn(_ monitor: QMPClient, _ wasRunning: Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try await monitor.execute("query-status")["status"]?.text == "finish-migrate" {
+            guard ContinuousClock.now < deadline else { throw QMPError.silent(command: "migrate") }
+        }
         try await monitor.execute("cont")
         if !wasRunning { try await monitor.execute("stop") }
     }
