@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 import GuestConsole
 import HostSystem
 import LabResults
@@ -183,6 +184,31 @@ extension LiveGuest {
             let error = await #expect(throws: InteractionEnded.self) { try await talk.expect(Pattern("never")) }
             #expect(error?.said.contains("bye bob") == true)
             #expect(try await guest.say("echo after").0 == "after\n")
+        }
+    }
+
+    @Test("a guest whose machine cannot be saved goes on, and nothing is left of the attempt")
+    func noSnapshot() async throws {
+        try await TestFleet.with { test in
+            let guest = try await test.boot(group("g"))[0]
+            let error = await #expect(throws: Diagnostic.self) { try await guest.snapshot() }
+            #expect(error?.message == "this machine's backend cannot save its state")
+            #expect(try await guest.say("echo on").0 == "on\n")
+            let runs = try FileTree.names(in: test.folder + "/run")
+            let left = try runs.flatMap { try FileTree.names(in: "\(test.folder)/run/\($0)") }
+            #expect(!left.contains { $0.hasPrefix("snapshot") })
+        }
+    }
+
+    @Test("the program that renews a clone's random numbers is one: told to renew those of /dev/null, it says it cannot")
+    func reseedProgram() async throws {
+        try await withTemporaryFolder { folder in
+            let path = folder + "/reseed"
+            do {
+                let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o700)
+                try writeAll(file.number, CloneIdentity.reseedProgram[...])
+            }
+            #expect(try await Tool.run(path).status == .exited(ENOTTY))
         }
     }
 }

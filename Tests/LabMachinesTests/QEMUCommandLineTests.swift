@@ -115,6 +115,36 @@ struct QEMUCommandLineTests {
         #expect(written.allSatisfy { $0.hasPrefix("/run/m/") })
     }
 
+    @Test("A restored machine is the same one, waits for its state, and writes over what was saved")
+    func restored() {
+        var configuration = small
+        configuration.image.disks = [
+            ImageDisk(path: "/k/root.qcow2", format: .qcow2, serial: "root", readOnly: true),
+            ImageDisk(path: "/k/data.raw", format: .raw, serial: "data", readOnly: false),
+        ]
+        configuration.disks = [.file(path: "/u/disk.qcow2"), .scratch(size: ByteCount(5))]
+        configuration.exchangeDisk = "/run/m/exchange"
+        var restored = configuration
+        restored.restoring = SavedMachine(
+            state: "/s/state",
+            disks: [
+                1: .init(path: "/s/disk1", format: .qcow2), 2: .init(path: "/s/disk2", format: .qcow2),
+                3: .init(path: "/s/disk3", format: .raw),
+            ])
+        let (cold, warm) = (lines(.tcg, configuration), lines(.tcg, restored))
+        #expect(warm.filter { !cold.contains($0) }.first == "-incoming defer")
+        // Beyond that only the scratch disk's file is another.
+        #expect(warm.count == cold.count + 1 && warm.filter { !cold.contains($0) }.count == 2)
+        let drives = QEMUDrive.all(of: restored) { _ in .qcow2 }
+        #expect(
+            drives.map(\.preparation) == [
+                .none, .overlay(base: "/s/disk1", format: .qcow2), .overlay(base: "/s/disk2", format: .qcow2),
+                .overlay(base: "/s/disk3", format: .raw), .none,
+            ])
+        #expect(drives.map(\.serial) == ["root", "data", "disk0", "disk1", "vmlab-xchg"])
+        #expect(drives.filter { !$0.isReadOnly }.allSatisfy { $0.path.hasPrefix("/run/m/") })
+    }
+
     @Test(
         "Versions as distributions print them",
         arguments: [

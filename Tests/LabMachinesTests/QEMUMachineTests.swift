@@ -170,4 +170,84 @@ struct QEMUMachineTests {
             }
         }
     }
+
+    @Test("A saved machine goes on, and so does any number of others from where it was, each with its own disks")
+    func saveAndRestore() async throws {
+        try await withTemporaryFolder { folder in
+            let backend = try QEMUBackend(acceleration: .emulated)
+            var configuration = try ProbeGuest.configuration(in: folder)
+            configuration.disks = [.scratch(size: .mebibytes(1))]
+            let original = try await backend.start(configuration)
+            var machines = [original]
+            do {
+                _ = try await read(original.commands, until: "ready\n")
+                // Twice: what one save leaves must not stand in the way of the next.
+                for name in ["first", "second"] {
+                    try FileTree.makeFolder("\(folder)/\(name)")
+                    configuration.restoring = try await original.save(to: "\(folder)/\(name)")
+                    try await original.commands.write(Array("on".utf8))
+                    #expect(try await read(original.commands, until: "on") == "on")
+                }
+                #expect(configuration.restoring?.disks.keys.sorted() == [0])
+                let files = try FileTree.names(in: "\(folder)/second")
+                #expect(files == ["disk0", "state"])
+                for name in ["a", "b"] {
+                    configuration.name = name
+                    configuration.directory = "\(folder)/\(name)"
+                    try FileTree.makeFolder(configuration.directory)
+                    let clone = try await backend.start(configuration)
+                    machines.append(clone)
+                    // It does not boot again: no `ready`, only the echo.
+                    try await clone.commands.write(Array(name.utf8))
+                    #expect(try await read(clone.commands, until: name) == name)
+                    #expect(try FileTree.names(in: configuration.directory) == ["overlay0.qcow2"])
+                }
+                #expect(try FileTree.names(in: "\(folder)/second") == files)
+            } catch {
+                for machine in machines { await machine.end() }
+                throw error
+            }
+            for machine in machines { await machine.end() }
+            #expect(try FileTree.names(in: "\(folder)/a") == [])
+        }
+    }
+
+    @Test("A save that fails or is cancelled lets the machine go on")
+    func failedSave() async throws {
+        try await withMachine { machine, folder in
+            _ = try await read(machine.commands, until: "ready\n")
+            let error = await #expect(throws: Diagnostic.self) { try await machine.save(to: "\(folder)/missing") }
+            #expect(error?.message == "the guest's state could not be saved")
+            try await machine.commands.write(Array("abc".utf8))
+            #expect(try await read(machine.commands, until: "abc") == "abc")
+            for delay in [0, 1, 3, 10] {
+                let target = "\(folder)/save\(delay)"
+                try FileTree.makeFolder(target)
+                let saving = Task { try await machine.save(to: target) }
+                try await Task.sleep(for: .milliseconds(delay))
+                saving.cancel()
+                // It may have been quick enough.
+                do { _ = try await saving.value } catch is CancellationError {}
+                try await machine.commands.write(Array("def".utf8))
+                #expect(try await read(machine.commands, until: "def") == "def")
+            }
+        }
+    }
+
+    @Test("A state that is damaged, or of another machine, is refused with QEMU's words, and nothing is left")
+    func damagedState() async throws {
+        try await withTemporaryFolder { folder in
+            let backend = try QEMUBackend(acceleration: .emulated)
+            var configuration = try ProbeGuest.configuration(in: folder)
+            let file = try OwnedDescriptor.open("\(folder)/state", O_WRONLY | O_CREAT)
+            _ = write(file.number, Array("no state".utf8), 8)
+            configuration.disks = [.scratch(size: .mebibytes(1))]
+            configuration.restoring = SavedMachine(state: "\(folder)/state")
+            let wanted = configuration
+            let error = await #expect(throws: Diagnostic.self) { try await backend.start(wanted) }
+            #expect(error?.message == "the saved guest could not be restored")
+            #expect(error?.notes.isEmpty == false)
+            #expect(try FileTree.names(in: folder) == ["kernel", "state"])
+        }
+    }
 }

@@ -58,7 +58,7 @@ enum CloneIdentity {
     }
 
     /// A program that does `ioctl(0, RNDRESEEDCRNG)` and exits with the errno.
-    private static let reseedProgram: [UInt8] = {
+    static let reseedProgram: [UInt8] = {
         let code: [UInt8] = [
             0xb8, 16, 0, 0, 0,  // mov eax, ioctl
             0x31, 0xff,  // xor edi, edi
