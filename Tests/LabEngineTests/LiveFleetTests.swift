@@ -200,7 +200,8 @@ extension LiveGuest {
         }
     }
 
-    @Test("the program that renews a clone's random numbers is one: told to renew those of /dev/null, it says it cannot")
+    @Test(
+        "the program that renews a clone's random numbers is one: told to renew those of /dev/null, it says it cannot")
     func reseedProgram() async throws {
         try await withTemporaryFolder { folder in
             let path = folder + "/reseed"

@@ -104,7 +104,8 @@ final class GuestSession: Sendable {
     }
 
     private func setUp(
-        _ script: String, _ deadline: ContinuousClock.Instant, failure: String = "the guest's network could not be set up"
+        _ script: String, _ deadline: ContinuousClock.Instant,
+        failure: String = "the guest's network could not be set up"
     ) async throws {
         let said = Mutex("")
         let result = try await whileAlive { [commands] in

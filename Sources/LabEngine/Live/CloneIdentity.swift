@@ -35,7 +35,9 @@ enum CloneIdentity {
         return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
-    private static func randomBytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: .min ... .max) } }
+    private static func randomBytes(_ count: Int) -> [UInt8] {
+        (0..<count).map { _ in UInt8.random(in: .min ... .max) }
+    }
 
     /// Gives the kernel random bytes of the host's, and has it draw its generator's key from them now. What is written to
     /// /dev/urandom is only mixed in, and the next key may be a minute away; the request to draw one, `RNDRESEEDCRNG`,
@@ -69,7 +71,9 @@ enum CloneIdentity {
             0xb8, 60, 0, 0, 0,  // mov eax, exit
             0x0f, 0x05,  // syscall
         ]
-        func word(_ value: UInt64, _ size: Int) -> [UInt8] { (0..<size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+        func word(_ value: UInt64, _ size: Int) -> [UInt8] {
+            (0..<size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+        }
         let base: UInt64 = 0x400000
         let size = UInt64(64 + 56 + code.count)
         // The file's header: 64-bit, little-endian, an executable for x86-64, one program header behind this one.

@@ -232,7 +232,8 @@ public final class LiveFleet: Sendable {
             if let snapshot = request.snapshot {
                 let networks = host.networks
                 try await session.revive(
-                    CloneIdentity.script(name, number: request.number, from: snapshot, on: networks), deadline: deadline)
+                    CloneIdentity.script(name, number: request.number, from: snapshot, on: networks), deadline: deadline
+                )
                 try networks.plug(request.number, in: host.directory(of: request.number))
             } else {
                 try await session.becomeReady(deadline: deadline)
