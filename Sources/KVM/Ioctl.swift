@@ -1,4 +1,5 @@
 import CKVM
+import Glibc
 import HostSystem
 
 /// Calls KVM with a value as its argument.
@@ -40,4 +41,15 @@ func kvm<Entry: BitwiseCopyable>(
         entries[index] = buffer.load(fromByteOffset: header + index * stride, as: Entry.self)
     }
     return (result, count)
+}
+
+/// Does what not every host offers: false where this one does not know the request.
+func offered(_ body: () throws(SystemCallError) -> Void) throws(SystemCallError) -> Bool {
+    do throws(SystemCallError) {
+        try body()
+        return true
+    } catch {
+        guard [EINVAL, ENOTTY, ENXIO, EIO, ENOTSUP].contains(error.errno) else { throw error }
+        return false
+    }
 }

@@ -46,6 +46,23 @@ public struct KVMSystem: ~Copyable, Sendable {
         }
     }
 
+    /// The model-specific registers that a vCPU's state consists of here, by their numbers.
+    public func modelSpecificRegisters() throws(SystemCallError) -> [UInt32] {
+        // The kernel says E2BIG until the table is large enough.
+        var size = 256
+        while true {
+            var entries = [UInt32](repeating: 0, count: size)
+            do throws(SystemCallError) {
+                let (_, count) = try kvm(
+                    "KVM_GET_MSR_INDEX_LIST", descriptor, vmlab_KVM_GET_MSR_INDEX_LIST, header: 4, entries: &entries)
+                return Array(entries[..<count])
+            } catch {
+                guard error.errno == E2BIG, size < 4096 else { throw error }
+                size *= 2
+            }
+        }
+    }
+
     /// Bytes of the page or pages that a vCPU shares with its owner.
     func vcpuMappingSize() throws(SystemCallError) -> Int {
         Int(try kvm("KVM_GET_VCPU_MMAP_SIZE", descriptor, vmlab_KVM_GET_VCPU_MMAP_SIZE))

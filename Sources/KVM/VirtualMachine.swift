@@ -50,6 +50,22 @@ public struct VirtualMachine: ~Copyable, Sendable {
         try kvm("KVM_SET_IRQCHIP", descriptor, vmlab_KVM_SET_IRQCHIP, &state)
     }
 
+    /// The clock that guests read as kvm-clock, in nanoseconds; nil where the host does not tell.
+    public func clock() throws(SystemCallError) -> UInt64? {
+        var data = kvm_clock_data()
+        let isKnown = try offered { () throws(SystemCallError) in
+            try kvm("KVM_GET_CLOCK", descriptor, vmlab_KVM_GET_CLOCK, &data)
+        }
+        return isKnown ? data.clock : nil
+    }
+
+    /// Sets that clock, so that guests' time goes on from there. Before the first entry of a vCPU.
+    public func setClock(_ nanoseconds: UInt64) throws(SystemCallError) {
+        var data = kvm_clock_data()
+        data.clock = nanoseconds
+        try kvm("KVM_SET_CLOCK", descriptor, vmlab_KVM_SET_CLOCK, &data)
+    }
+
     /// Makes a vCPU; its number is also its local APIC's.
     public func makeVCPU(_ number: Int) throws(SystemCallError) -> VCPU {
         let vcpu = try kvm("KVM_CREATE_VCPU", descriptor, vmlab_KVM_CREATE_VCPU, number: UInt(number))
