@@ -76,6 +76,21 @@ public final class PowerRegisters: BusDevice {
     }
 }
 
+extension PowerRegisters: StatefulDevice {
+    /// The event status.
+    public var stateForm: String { "power/1" }
+
+    /// Writes the event status down.
+    public func save(to encoder: inout StateEncoder) { encoder.add(events.withLock { $0 }) }
+
+    /// Takes over an event status, and tells of it once more.
+    public func restore(from decoder: inout StateDecoder) throws(StateError) {
+        let saved: UInt8 = try decoder.number()
+        events.withLock { $0 = saved }
+        if saved != 0 { interrupt.signal() }
+    }
+}
+
 /// pvpanic: a guest's kernel says that it panicked (QEMU docs/specs/pvpanic).
 public final class PanicDevice: BusDevice {
     private let onPanic: @Sendable () -> Void

@@ -12,27 +12,34 @@ import VirtualHardware
 public final class Machine: Sendable {
     /// RAM.
     public let memory: GuestMemory
-    private let parts: Mutex<Parts>
-    private let gate: RunGate
-    private let runners: [VCPURunner]
+    let parts: Mutex<Parts>
+    let gate: RunGate
+    let runners: [VCPURunner]
+    let features: ProcessorFeatures
+    /// The model-specific registers that a snapshot keeps.
+    let savedRegisters: [UInt32]
+    /// In the order in which they were attached.
+    let devices: [any StatefulDevice]
+    let coalescing: CoalescedWrites?
     private let loader: GuestLoader
-    private let resettable: [any Resettable]
-    private let coalescing: CoalescedWrites?
 
-    private struct Parts: ~Copyable {
+    struct Parts: ~Copyable {
         let machine: VirtualMachine
         let controllers: [kvm_irqchip]
         let events: [EventDescriptor]
     }
 
+    /// A machine as at power-on with the loader's kernel in memory; without `boots`, one whose memory is a snapshot's, for
+    /// `restore`.
     init(
-        _ assembly: consuming MachineAssembly, loader: GuestLoader,
+        _ assembly: consuming MachineAssembly, loader: GuestLoader, boots: Bool = true,
         onEvent: @escaping @Sendable (MachineEvent) -> Void
     ) throws {
         memory = assembly.memory
         gate = assembly.gate
         self.loader = loader
-        resettable = assembly.resettable
+        devices = assembly.devices
+        savedRegisters = SnapshotRegisters.among(try assembly.system.modelSpecificRegisters())
         var coalescing: CoalescedWrites?
         var runners: [VCPURunner] = []
         let features = try ProcessorFeatures(assembly.system, count: assembly.processors)
@@ -47,19 +54,20 @@ public final class Machine: Sendable {
                     vcpu, number: number, gate: gate, ports: assembly.ports, registers: assembly.registers,
                     coalescing: coalescing, onEvent: onEvent))
         }
+        self.features = features
         self.runners = runners
         self.coalescing = coalescing
         let controllers = try (0..<UInt32(3)).map { try assembly.machine.interruptController($0) }
         let events = assembly.events
         parts = Mutex(Parts(machine: assembly.takeMachine(), controllers: controllers, events: events))
         try RunGate.prepareSignal()
-        try boot()
+        if boots { try boot() }
         for runner in runners { try runner.start() }
     }
 
     private func boot() throws {
         let entry = try loader.load(into: memory)
-        let tables = ACPITables(cpus: runners.count, virtioDevices: resettable.count { $0 is VirtioMMIOTransport })
+        let tables = ACPITables(cpus: runners.count, virtioDevices: devices.count { $0 is VirtioMMIOTransport })
         try memory.write(tables.bytes, at: MachineLayout.acpiTables.lowerBound)
         try runners[0].withVCPU { try StartState.apply(entry, to: $0, memory: memory) }
     }
@@ -109,8 +117,8 @@ public final class Machine: Sendable {
         coalescing?.reset { port in
             _ = try? parts.withLock { try $0.machine.stopCoalescingWrites(toPort: port) }
         }
-        for device in resettable { device.reset() }
-        memory.clear()
+        for device in devices { device.reset() }
+        try memory.clear()
         try parts.withLock { parts in
             for controller in parts.controllers { try parts.machine.setInterruptController(controller) }
         }
@@ -121,12 +129,3 @@ public final class Machine: Sendable {
     /// Ends the processors' threads. The machine does not run again.
     public func end() { gate.end() }
 }
-
-/// A device that a machine's reset takes back to its state at power-on.
-protocol Resettable: Sendable {
-    func reset()
-}
-
-extension UART16550: Resettable {}
-extension PowerRegisters: Resettable {}
-extension VirtioMMIOTransport: Resettable {}

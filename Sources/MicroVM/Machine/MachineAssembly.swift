@@ -13,18 +13,19 @@ struct MachineAssembly: ~Copyable {
     private(set) var ports = AddressBus()
     private(set) var registers = AddressBus()
     private(set) var events: [EventDescriptor] = []
-    private(set) var resettable: [any Resettable] = []
+    private(set) var devices: [any StatefulDevice] = []
     private var virtioDevices = 0
 
-    /// Opens `/dev/kvm` and makes a machine with `memory` bytes of RAM, a multiple of 4096.
+    /// Opens `/dev/kvm` and makes a machine with `memory` bytes of RAM, a multiple of 4096, which begin as the bytes of `image`
+    /// if there is one.
     ///
     /// Throws `MissingCapability` when the host's KVM lacks something, and what the kernel says.
-    static func make(memory size: UInt64, processors: Int) throws -> MachineAssembly {
+    static func make(memory size: UInt64, processors: Int, image: Int32? = nil) throws -> MachineAssembly {
         let system = try KVMSystem.open()
         for capability in Capability.needed where !system.has(capability) {
             throw MissingCapability(capability: capability)
         }
-        let memory = try GuestMemory(ranges: MachineLayout.memoryRanges(size: size))
+        let memory = try GuestMemory(ranges: MachineLayout.memoryRanges(size: size), image: image)
         let machine = try system.makeVirtualMachine()
         for (slot, region) in memory.regions.enumerated() {
             try machine.setMemory(slot: UInt32(slot), at: region.base, size: region.size, host: region.host)
@@ -57,7 +58,7 @@ struct MachineAssembly: ~Copyable {
     /// Puts a device at I/O ports.
     mutating func attach(_ device: any BusDevice, atPorts range: Range<UInt64>) {
         ports.insert(device, at: range)
-        if let device = device as? any Resettable { resettable.append(device) }
+        if let device = device as? any StatefulDevice { devices.append(device) }
     }
 
     /// Puts a virtio device behind a transport at the next place. Its queues' doorbells ring at the device's own thread, or
@@ -70,7 +71,7 @@ struct MachineAssembly: ~Copyable {
         let transport = VirtioMMIOTransport(device: device, memory: memory, interrupt: line)
         let address = MachineLayout.virtioStart + number * MachineLayout.virtioSize
         registers.insert(transport, at: address..<(address + MachineLayout.virtioSize))
-        resettable.append(transport)
+        devices.append(transport)
         for queue in device.queueSizes.indices {
             let doorbell = try device.doorbell(queue: queue) ?? watchedDoorbell(of: transport, queue, reactor)
             try machine.attachDoorbell(doorbell, at: address + VirtioMMIOTransport.notifyOffset, value: UInt32(queue))

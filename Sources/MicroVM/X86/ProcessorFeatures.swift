@@ -48,6 +48,13 @@ struct ProcessorFeatures {
         } + topology(of: number)
     }
 
+    /// What a guest that goes on elsewhere may rely on, in comparable form.
+    var leaves: [ProcessorLeaf] {
+        entries(of: 0).map {
+            ProcessorLeaf(function: $0.function, index: $0.index, registers: [$0.eax, $0.ebx, $0.ecx, $0.edx])
+        }
+    }
+
     /// Leaf 0xb: threads of a core, then cores of the package.
     private func topology(of number: UInt32) -> [kvm_cpuid_entry2] {
         guard supported.contains(where: { $0.function == 0 && $0.eax >= 0xb }) else { return [] }
@@ -64,4 +71,12 @@ struct ProcessorFeatures {
             return entry
         }
     }
+}
+
+/// One answer of the CPUID instruction.
+struct ProcessorLeaf: Sendable, Hashable {
+    let function: UInt32
+    let index: UInt32
+    /// EAX, EBX, ECX, EDX.
+    let registers: [UInt32]
 }

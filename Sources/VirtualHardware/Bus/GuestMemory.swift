@@ -24,6 +24,8 @@ public final class GuestMemory: @unchecked Sendable {
 
     /// In ascending order, not overlapping.
     public let regions: [Region]
+    /// Whether it began as a file's contents.
+    private let hasImage: Bool
 
     /// Bytes of a large page of the processor's.
     public static let largePage: UInt64 = 2 << 20
@@ -35,8 +37,14 @@ public final class GuestMemory: @unchecked Sendable {
     /// A region begins where a large page of the host's would, so that KVM can map guest memory that is aligned likewise by
     /// large pages too: with them a guest leaves for a missing page 30 times less often while it boots.
     ///
+    /// With `image`, a descriptor that is open for reading, RAM begins as that file's first bytes, one range after the other:
+    /// each page is read when it is touched and copied when it is written, so that the file never changes and any number of
+    /// machines share its pages. The file must be long enough and stay so.
+    ///
     /// `ranges` must be page-aligned, ascending, and must not overlap; throws `EINVAL` otherwise, and what the kernel says.
-    public init(ranges: [Range<UInt64>]) throws(SystemCallError) {
+    public init(ranges: [Range<UInt64>], image: Int32? = nil) throws(SystemCallError) {
+        hasImage = image != nil
+        var offset: UInt64 = 0
         var regions: [Region] = []
         for range in ranges {
             let size = range.upperBound - range.lowerBound
@@ -44,7 +52,10 @@ public final class GuestMemory: @unchecked Sendable {
                 regions.last.map({ $0.end <= range.lowerBound }) ?? true
             else { throw SystemCallError("mmap", errno: EINVAL, "guest memory") }
             do throws(SystemCallError) {
-                regions.append(Region(base: range.lowerBound, size: size, host: UInt(bitPattern: try Self.map(size))))
+                let start = try Self.map(size)
+                regions.append(Region(base: range.lowerBound, size: size, host: UInt(bitPattern: start)))
+                if let image { try Self.place(MAP_PRIVATE, image, offset, at: start, size) }
+                offset += size
             } catch {
                 for region in regions { munmap(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size)) }
                 throw error
@@ -67,19 +78,40 @@ public final class GuestMemory: @unchecked Sendable {
         let before = start - whole
         if before > 0 { munmap(whole, before) }
         munmap(start + Int(size), Int(largePage) - before)
-        // Where the host never gives large pages this fails, and small ones do.
-        if size >= leastForLargePages { madvise(start, Int(size), MADV_HUGEPAGE) }
+        askForLargePages(start, size)
         return start
+    }
+
+    /// Where the host never gives large pages this fails, and small ones do.
+    private static func askForLargePages(_ start: UnsafeMutableRawPointer, _ size: UInt64) {
+        if size >= leastForLargePages { madvise(start, Int(size), MADV_HUGEPAGE) }
+    }
+
+    /// Puts something else where a mapping of ours is.
+    private static func place(
+        _ flags: Int32, _ file: Int32, _ offset: UInt64, at start: UnsafeMutableRawPointer, _ size: UInt64
+    ) throws(SystemCallError) {
+        let all = flags | MAP_FIXED | MAP_NORESERVE
+        guard mmap(start, Int(size), PROT_READ | PROT_WRITE, all, file, off_t(clamping: offset)) != MAP_FAILED else {
+            throw SystemCallError("mmap", "guest memory")
+        }
     }
 
     deinit {
         for region in regions { munmap(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size)) }
     }
 
-    /// Makes all of it zeros again and gives the host its memory back.
-    public func clear() {
+    /// Makes all of it zeros again and gives the host its memory back. Throws when the host has no room for a mapping.
+    public func clear() throws(SystemCallError) {
         for region in regions {
-            madvise(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size), MADV_DONTNEED)
+            guard let start = UnsafeMutableRawPointer(bitPattern: region.host) else { continue }
+            if hasImage {
+                // Dropped pages of a file's mapping would be read from the file again.
+                try Self.place(MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, at: start, region.size)
+                Self.askForLargePages(start, region.size)
+            } else {
+                madvise(start, Int(region.size), MADV_DONTNEED)
+            }
         }
     }
 

@@ -52,7 +52,7 @@ public final class UART16550: BusDevice {
     /// CTS, DSR and DCD: somebody is there and listens.
     private static let carrier: UInt8 = 0xb0
 
-    private struct State {
+    struct State {
         var interruptEnable: UInt8 = 0
         var lineControl: UInt8 = 3
         var modemControl: UInt8 = 8
@@ -122,9 +122,9 @@ public final class UART16550: BusDevice {
         }
     }
 
-    private let interrupt: any InterruptLine
-    private let owner: Owner
-    private let state = Mutex(State())
+    let interrupt: any InterruptLine
+    let owner: Owner
+    let state = Mutex(State())
 
     /// A port at power-on.
     public init(interrupt: any InterruptLine, owner: Owner) {
@@ -212,7 +212,7 @@ public final class UART16550: BusDevice {
 
     /// Whether the line rises: something is pending that was not when it last rose. OUT2 connects it on a PC, so that what
     /// was pending before rises with it.
-    private static func edge(_ state: inout State) -> Bool {
+    static func edge(_ state: inout State) -> Bool {
         let pending = state.modemControl & 8 != 0 ? state.pending : 0
         defer { state.signalled = pending }
         return pending & ~state.signalled != 0

@@ -25,13 +25,19 @@ public protocol VirtioDevice: AnyObject, Sendable {
     /// Its configuration space, which the driver may only read.
     var configuration: [UInt8] { get }
 
-    /// The driver is ready: the device may use the queues from now on. Must not block.
+    /// What of it must be the same where a snapshot of the machine goes on, because drivers read it once.
+    var lastingConfiguration: [UInt8] { get }
+    /// Why a snapshot could not go on with this device's contents; nil when it could.
+    var snapshotObstacle: String? { get }
+
+    /// The driver is ready: the device may use the queues from now on, where their positions are. Must not block.
     func activate(_ driver: VirtioDriver)
 
     /// The driver made buffers available. Must not block; without an active driver nothing happens.
     func notify(queue: Int)
 
-    /// Lets go of the queues. On return the device touches no guest memory any more. Safe to repeat.
+    /// Lets go of the queues. On return the device touches no guest memory any more, and has none of the driver's buffers: what
+    /// was not served is next when the same driver is activated again. Safe to repeat.
     func reset()
 
     /// The descriptor whose signal is as good as `notify(queue:)`; nil when there is none, so a caller signals with its own.
@@ -39,6 +45,10 @@ public protocol VirtioDevice: AnyObject, Sendable {
 }
 
 extension VirtioDevice {
+    /// Usually all of it.
+    public var lastingConfiguration: [UInt8] { configuration }
+    /// Most devices have no contents.
+    public var snapshotObstacle: String? { nil }
     /// Most devices have none.
     public func doorbell(queue: Int) -> EventDescriptor? { nil }
 }

@@ -44,6 +44,13 @@ public final class VirtioSignals: Sendable {
         broken.store(false, ordering: .releasing)
     }
 
+    /// Takes over what another one had pending, and interrupts again for it: the interrupt may not have reached the driver.
+    func restore(pending: UInt32, needsReset: Bool) {
+        reasons.store(pending, ordering: .releasing)
+        broken.store(needsReset, ordering: .releasing)
+        if pending != 0 { line.signal() }
+    }
+
     private func interrupt(_ reason: UInt32) {
         reasons.bitwiseOr(reason, ordering: .acquiringAndReleasing)
         line.signal()

@@ -38,6 +38,11 @@ public final class OverlayStorage: BlockStorage {
         present = Mutex(BlockSet(count: Int((self.size + Self.blockSize - 1) / Self.blockSize)))
     }
 
+    /// What is in the overlay ends with this machine.
+    public var snapshotObstacle: String? {
+        present.withLock { $0.isEmpty } ? nil : "its overlay holds changes, which a snapshot does not keep"
+    }
+
     /// Reads each block from where it is.
     public func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         let end = offset + UInt64(target.count)
@@ -123,6 +128,8 @@ struct BlockSet {
         let word = block >> 6
         return words.indices.contains(word) && words[word] >> UInt64(block & 63) & 1 == 1
     }
+
+    var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 
     mutating func insert(_ blocks: ClosedRange<Int>) {
         for block in blocks where words.indices.contains(block >> 6) { words[block >> 6] |= 1 << UInt64(block & 63) }

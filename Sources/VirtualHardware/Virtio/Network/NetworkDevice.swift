@@ -24,6 +24,8 @@ public final class NetworkDevice: VirtioDevice {
     public let features = VirtioFeatures(rawValue: 1 << 5 | 1 << 16)
     /// The address, that the link is up, and the MTU.
     public let configuration: [UInt8]
+    /// All but the address: a clone has its own, which its driver learns in another way.
+    public var lastingConfiguration: [UInt8] { Array(configuration.dropFirst(6)) }
 
     static let receiveQueue = 0
     static let sendQueue = 1
@@ -96,9 +98,11 @@ public final class NetworkDevice: VirtioDevice {
         }
     }
 
-    /// Forgets the queues, and the frame that waits.
+    /// Forgets the queues, and the frame that waits. The buffers that it had for either are the driver's next ones again.
     public func reset() {
         state.withLock { state in
+            if state.spare != nil { state.driver?.queue(Self.receiveQueue)?.putBack() }
+            if state.unsent != nil { state.driver?.queue(Self.sendQueue)?.putBack() }
             state.driver = nil
             state.spare = nil
             state.unsent = nil

@@ -58,10 +58,25 @@ public final class Virtqueue: @unchecked Sendable {
     private var publishedUsed: UInt16 = 0
     private var isBroken = false
 
-    /// Checks where the driver put the rings and remembers them.
+    /// How far a device has come with a queue, while it has none of its buffers.
+    public struct Position: Sendable, Hashable {
+        /// The available entry to take next.
+        public var nextAvailable: UInt16 = 0
+        /// The used entry to fill next.
+        public var nextUsed: UInt16 = 0
+        /// Whether the driver broke the rules.
+        public var isBroken = false
+
+        /// The beginning.
+        public init() {}
+    }
+
+    /// Checks where the driver put the rings and remembers them; goes on at `position`.
     ///
     /// Throws when they are not aligned, not wholly in RAM, or not of a size that is a power of two up to 32768.
-    public init(_ layout: VirtqueueLayout, in memory: GuestMemory, eventIndex: Bool) throws(VirtqueueError) {
+    public init(
+        _ layout: VirtqueueLayout, in memory: GuestMemory, eventIndex: Bool, position: Position = Position()
+    ) throws(VirtqueueError) {
         let size = layout.size
         guard size > 0, size <= 32768, size & (size &- 1) == 0 else { throw .size(size) }
         self.size = size
@@ -71,6 +86,17 @@ public final class Virtqueue: @unchecked Sendable {
         descriptors = try Self.ring(at: layout.descriptors, count: 16 * entries, alignment: 16, memory)
         available = try Self.ring(at: layout.available, count: 6 + 2 * entries, alignment: 2, memory)
         used = try Self.ring(at: layout.used, count: 6 + 8 * entries, alignment: 4, memory)
+        nextAvailable = position.nextAvailable
+        nextUsed = position.nextUsed
+        publishedUsed = position.nextUsed
+        isBroken = position.isBroken
+    }
+
+    /// How far the device has come; all that it completed is published.
+    public var position: Position {
+        var position = Position()
+        (position.nextAvailable, position.nextUsed, position.isBroken) = (nextAvailable, nextUsed, isBroken)
+        return position
     }
 
     private static func ring(
@@ -141,6 +167,9 @@ public final class Virtqueue: @unchecked Sendable {
         }
         throw .endlessChain(head: head)
     }
+
+    /// Undoes the last `next`, whose chain was not completed: it is the next one again.
+    public func putBack() { nextAvailable &-= 1 }
 
     // MARK: Giving them back
 

@@ -13,8 +13,10 @@ public final class VirtioMMIOTransport: BusDevice {
     /// "vmlb": nobody's in particular, as the PCI vendors' list does not count here.
     static let vendor: UInt32 = 0x626c_6d76
 
-    private struct State {
+    struct State {
         var registers: VirtioRegisterFile
+        /// The driver that the device serves.
+        var driver: VirtioDriver?
         var isStopped = false
     }
 
@@ -24,7 +26,7 @@ public final class VirtioMMIOTransport: BusDevice {
     public let signals: VirtioSignals
     private let memory: GuestMemory
     private let configuration: [UInt8]
-    private let state: Mutex<State>
+    let state: Mutex<State>
 
     /// A device that waits for its driver.
     public init(device: any VirtioDevice, memory: GuestMemory, interrupt: any InterruptLine) {
@@ -60,10 +62,11 @@ public final class VirtioMMIOTransport: BusDevice {
     private func reset(_ state: inout State) {
         device.reset()
         signals.reset()
+        state.driver = nil
         state.registers = Self.freshRegisters(device)
     }
 
-    private static func freshRegisters(_ device: any VirtioDevice) -> VirtioRegisterFile {
+    static func freshRegisters(_ device: any VirtioDevice) -> VirtioRegisterFile {
         VirtioRegisterFile(offered: device.features.union([.version1, .eventIndex]), queueSizes: device.queueSizes)
     }
 
@@ -131,25 +134,30 @@ public final class VirtioMMIOTransport: BusDevice {
             switch state.registers.setStatus(value) {
             case .none: break
             case .reset: reset(&state)
-            case .activate: activate(state.registers)
+            case .activate: activate(&state)
             }
         }
     }
 
-    /// Called under the lock.
-    private func activate(_ registers: VirtioRegisterFile) {
-        let accepted = registers.accepted
+    /// Called under the lock. The device goes on where `positions` say, one for each of its queues.
+    func activate(_ state: inout State, at positions: [Virtqueue.Position] = []) {
+        let accepted = state.registers.accepted
         do throws(VirtqueueError) {
             var queues: [Virtqueue?] = []
-            for queue in registers.queues {
+            for (number, queue) in state.registers.queues.enumerated() {
                 guard queue.isReady else {
                     queues.append(nil)
                     continue
                 }
                 guard queue.layout.size <= queue.sizeMax else { throw .size(queue.layout.size) }
-                queues.append(try Virtqueue(queue.layout, in: memory, eventIndex: accepted.contains(.eventIndex)))
+                queues.append(
+                    try Virtqueue(
+                        queue.layout, in: memory, eventIndex: accepted.contains(.eventIndex),
+                        position: positions.indices.contains(number) ? positions[number] : Virtqueue.Position()))
             }
-            device.activate(VirtioDriver(features: accepted, queues: queues, signals: signals))
+            let driver = VirtioDriver(features: accepted, queues: queues, signals: signals)
+            state.driver = driver
+            device.activate(driver)
         } catch {
             signals.fail(error)
         }

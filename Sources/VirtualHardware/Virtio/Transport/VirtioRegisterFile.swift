@@ -115,6 +115,39 @@ struct VirtioRegisterFile {
     }
 }
 
+extension VirtioRegisterFile {
+    /// Writes down what the driver has written.
+    func save(to encoder: inout StateEncoder) {
+        encoder.add(accepted.rawValue)
+        encoder.add(status.rawValue)
+        for select in [offeredSelect, acceptedSelect, queueSelect] { encoder.add(select) }
+        for queue in queues {
+            encoder.add(queue.layout.size)
+            for address in [queue.layout.descriptors, queue.layout.available, queue.layout.used] { encoder.add(address) }
+            encoder.add(queue.isReady)
+        }
+    }
+
+    /// Takes over what the driver of another such device has written. Throws when it could not have written that.
+    mutating func restore(from decoder: inout StateDecoder) throws(StateError) {
+        accepted = VirtioFeatures(rawValue: try decoder.number())
+        status = VirtioStatus(rawValue: try decoder.number())
+        guard !status.contains(.featuresOK) || accepted.isSubset(of: offered) else {
+            throw StateError("its driver uses features that this device does not have")
+        }
+        offeredSelect = try decoder.number()
+        acceptedSelect = try decoder.number()
+        queueSelect = try decoder.number()
+        for index in queues.indices {
+            queues[index].layout.size = try decoder.number()
+            queues[index].layout.descriptors = try decoder.number()
+            queues[index].layout.available = try decoder.number()
+            queues[index].layout.used = try decoder.number()
+            queues[index].isReady = try decoder.truth()
+        }
+    }
+}
+
 extension UInt64 {
     fileprivate mutating func setLow(_ word: UInt32) { self = self & ~0xffff_ffff | UInt64(word) }
     fileprivate mutating func setHigh(_ word: UInt32) { self = self & 0xffff_ffff | UInt64(word) << 32 }

@@ -1,0 +1,114 @@
+import CKVM
+import CLinux
+import Glibc
+import HostSystem
+import KVM
+import VirtualHardware
+
+extension Machine {
+    /// Writes the machine down, which is held from then on: `run` lets it go on.
+    ///
+    /// Devices come to rest first, for what they still do may interrupt the guest; then the processors' state, the interrupt
+    /// controllers' and the devices', and at last the memory, in which nothing changes meanwhile.
+    ///
+    /// Throws why that cannot be; the machine can go on all the same.
+    func save(to files: SnapshotFiles) throws {
+        gate.holdAndWait()
+        coalescing?.drain()
+        for device in devices { device.pause() }
+        defer { for device in devices { device.resume() } }
+        try files.write(try snapshot(), memory)
+    }
+
+    /// The state, without the memory, of a machine that rests.
+    private func snapshot() throws -> MachineSnapshot {
+        var identity = [UInt8](repeating: 0, count: MachineSnapshot.identityLength)
+        try systemCall("getrandom") { getrandom(&identity, identity.count, 0) }
+        let (clock, processors, controllers) = try parts.withLock { parts in
+            (
+                try parts.machine.clock(),
+                try runners.map { try $0.withVCPU { try $0.state(modelSpecific: savedRegisters) } },
+                try (0..<UInt32(3)).map { withUnsafeBytes(of: try parts.machine.interruptController($0)) { Array($0) } }
+            )
+        }
+        return MachineSnapshot(
+            identity: identity, memory: memory.regions.reduce(0) { $0 + $1.size }, features: features.leaves,
+            processors: processors, clock: clock, controllers: controllers,
+            devices: try devices.map { device throws(SnapshotError) in
+                do throws(StateError) {
+                    var encoder = StateEncoder()
+                    try device.save(to: &encoder)
+                    return MachineSnapshot.Device(form: device.stateForm, state: encoder.bytes)
+                } catch {
+                    throw SnapshotError("\(device.stateForm): \(error)")
+                }
+            })
+    }
+
+    /// Takes over the state of another machine, whose memory this one has; before the first `run`.
+    ///
+    /// The guest's clock goes on from where it stood. Throws why it does not fit, and what the kernel says.
+    func restore(_ snapshot: MachineSnapshot) throws {
+        try check(snapshot)
+        for (runner, state) in zip(runners, snapshot.processors) { try runner.withVCPU { try $0.setState(state) } }
+        shareTimeStampOffset()
+        try parts.withLock { parts in
+            // Before any processor runs: guests do not get over a clock that jumps.
+            if let clock = snapshot.clock { try parts.machine.setClock(clock) }
+            for controller in snapshot.controllers {
+                var state = kvm_irqchip()
+                withUnsafeMutableBytes(of: &state) { $0.copyBytes(from: controller) }
+                try parts.machine.setInterruptController(state)
+            }
+        }
+        // After the interrupt controllers: devices interrupt again for what is pending.
+        for (device, saved) in zip(devices, snapshot.devices) {
+            do throws(StateError) {
+                var decoder = StateDecoder(saved.state)
+                try device.restore(from: &decoder)
+                try decoder.finish()
+            } catch {
+                throw SnapshotError("the snapshot's \(saved.form): \(error)")
+            }
+        }
+        noteClockWasStopped()
+    }
+
+    private func check(_ snapshot: MachineSnapshot) throws(SnapshotError) {
+        try snapshot.check(processors: runners.count, memory: memory.regions.reduce(0) { $0 + $1.size })
+        let (own, saved) = (features.leaves, snapshot.features)
+        if own != saved {
+            let different = Set(own).symmetricDifference(saved).map(\.function).min() ?? 0
+            throw SnapshotError(
+                "it was saved on a host with another processor or kernel: CPUID leaf 0x\(String(different, radix: 16)) differs"
+            )
+        }
+        let forms = (own: devices.map(\.stateForm), saved: snapshot.devices.map(\.form))
+        guard forms.own == forms.saved else {
+            throw SnapshotError(
+                "it has the devices \(forms.saved.joined(separator: ", ")), this machine "
+                    + forms.own.joined(separator: ", "))
+        }
+        guard snapshot.controllers.count == 3,
+            snapshot.controllers.allSatisfy({ $0.count == MemoryLayout<kvm_irqchip>.size })
+        else { throw SnapshotError("its interrupt controllers are not this kernel's") }
+    }
+
+    /// Written one after the other the counters differ a little, and then KVM does not take them for one clock.
+    private func shareTimeStampOffset() {
+        guard let offset = runners.first?.withVCPU({ $0.timeStampOffset() }) else { return }
+        for runner in runners.dropFirst() { runner.withVCPU { _ = $0.setTimeStampOffset(offset) } }
+    }
+}
+
+extension MachineSnapshot {
+    /// Throws when a machine of this shape cannot go on from it.
+    func check(processors count: Int, memory size: UInt64) throws(SnapshotError) {
+        guard memory == size else {
+            throw SnapshotError("it has \(ByteSize.text(memory)) of memory, this machine \(ByteSize.text(size))")
+        }
+        guard processors.count == count else {
+            throw SnapshotError("it has \(processors.count) processors, this machine \(count)")
+        }
+    }
+}

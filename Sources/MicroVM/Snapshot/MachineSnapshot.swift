@@ -1,0 +1,153 @@
+import KVM
+import VirtualHardware
+
+/// A held machine without its memory, as a value and as the bytes of a file.
+///
+/// The file is a magic number, the version of all that follows, a checksum and the body, as `StateEncoder` writes them. It is
+/// ours and not hostile, but may be torn, old, or somebody else's: whatever the bytes are, nothing worse than a refusal comes
+/// of them here. (What the kernel is told to restore, it checks itself.)
+struct MachineSnapshot: Sendable, Hashable {
+    /// One device.
+    struct Device: Sendable, Hashable {
+        /// `StatefulDevice.stateForm`.
+        var form: String
+        var state: [UInt8]
+    }
+
+    /// Random; the memory that belongs to this has the same.
+    var identity: [UInt8]
+    /// RAM in bytes.
+    var memory: UInt64
+    /// What the CPUID instruction tells on the first processor.
+    var features: [ProcessorLeaf]
+    /// One for each processor.
+    var processors: [VCPUState]
+    /// kvm-clock in nanoseconds, where the host tells.
+    var clock: UInt64?
+    /// The kernel's structures of both PICs and the IOAPIC.
+    var controllers: [[UInt8]]
+    /// In the order in which they were attached.
+    var devices: [Device]
+
+    static let magic: [UInt8] = Array("VMLABSNP".utf8)
+    /// Of the file and of every part of it but the devices', whose forms have their own.
+    static let version: UInt32 = 1
+    static let identityLength = 16
+    /// Larger than any snapshot without memory.
+    static let sizeLimit = 64 << 20
+
+    /// FNV-1a of 64 bits: finds any single byte that differs, and torn files.
+    static func checksum(_ bytes: [UInt8]) -> UInt64 {
+        bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    }
+}
+
+// MARK: As bytes
+
+extension MachineSnapshot {
+    /// The file.
+    var bytes: [UInt8] {
+        var body = StateEncoder()
+        body.add(identity)
+        body.add(memory)
+        body.add(UInt64(features.count))
+        for leaf in features {
+            for word in [leaf.function, leaf.index] + leaf.registers { body.add(word) }
+        }
+        body.add(UInt64(processors.count))
+        for processor in processors { processor.save(to: &body) }
+        body.add(clock != nil)
+        body.add(clock ?? 0)
+        body.add(UInt64(controllers.count))
+        for controller in controllers { body.add(controller) }
+        body.add(UInt64(devices.count))
+        for device in devices {
+            body.add(device.form)
+            body.add(device.state)
+        }
+        var file = StateEncoder()
+        for byte in Self.magic { file.add(byte) }
+        file.add(Self.version)
+        file.add(Self.checksum(body.bytes))
+        return file.bytes + body.bytes
+    }
+
+    /// Reads a file. Throws what is wrong with it.
+    init(bytes: [UInt8]) throws(SnapshotError) {
+        let headerSize = Self.magic.count + 12
+        guard bytes.starts(with: Self.magic), bytes.count >= headerSize else {
+            throw SnapshotError("it is no snapshot of a machine")
+        }
+        do throws(StateError) {
+            var header = StateDecoder(Array(bytes[Self.magic.count..<headerSize]))
+            let version: UInt32 = try header.number()
+            guard version == Self.version else {
+                throw StateError("it has version \(version), and this vmlab-vmm reads version \(Self.version)")
+            }
+            let body = Array(bytes[headerSize...])
+            guard try header.number() == Self.checksum(body) else {
+                throw StateError("its checksum is wrong: it is torn or was changed")
+            }
+            var decoder = StateDecoder(body)
+            try self.init(from: &decoder)
+            try decoder.finish()
+        } catch {
+            throw SnapshotError(error.description)
+        }
+    }
+
+    private init(from decoder: inout StateDecoder) throws(StateError) {
+        identity = try decoder.bytes()
+        memory = try decoder.number()
+        features = []
+        for _ in 0..<(try decoder.count(ofAtLeast: 24)) {
+            let (function, index): (UInt32, UInt32) = (try decoder.number(), try decoder.number())
+            var registers: [UInt32] = []
+            for _ in 0..<4 { registers.append(try decoder.number()) }
+            features.append(ProcessorLeaf(function: function, index: index, registers: registers))
+        }
+        processors = []
+        for _ in 0..<(try decoder.count(ofAtLeast: 16)) { processors.append(try VCPUState(from: &decoder)) }
+        let (hasClock, nanoseconds): (Bool, UInt64) = (try decoder.truth(), try decoder.number())
+        clock = hasClock ? nanoseconds : nil
+        controllers = []
+        for _ in 0..<(try decoder.count(ofAtLeast: 8)) { controllers.append(try decoder.bytes()) }
+        devices = []
+        for _ in 0..<(try decoder.count(ofAtLeast: 16)) {
+            devices.append(Device(form: try decoder.text(), state: try decoder.bytes()))
+        }
+    }
+}
+
+extension VCPUState {
+    fileprivate func save(to encoder: inout StateEncoder) {
+        encoder.add(UInt64(parts.count))
+        for part in Part.allCases {
+            guard let bytes = parts[part] else { continue }
+            encoder.add(part.rawValue)
+            encoder.add(bytes)
+        }
+        encoder.add(UInt64(modelSpecificRegisters.count))
+        for register in modelSpecificRegisters {
+            encoder.add(register.index)
+            encoder.add(register.value)
+        }
+        encoder.add(timeStampFrequency ?? 0)
+    }
+
+    fileprivate init(from decoder: inout StateDecoder) throws(StateError) {
+        var parts: [Part: [UInt8]] = [:]
+        for _ in 0..<(try decoder.count(ofAtLeast: 9)) {
+            let number: UInt8 = try decoder.number()
+            guard let part = Part(rawValue: number) else { throw StateError("there is no part \(number) of a processor") }
+            parts[part] = try decoder.bytes()
+        }
+        var registers: [ModelSpecificRegister] = []
+        for _ in 0..<(try decoder.count(ofAtLeast: 12)) {
+            registers.append(ModelSpecificRegister(index: try decoder.number(), value: try decoder.number()))
+        }
+        let frequency: UInt32 = try decoder.number()
+        self.init(
+            parts: parts, modelSpecificRegisters: registers, timeStampFrequency: frequency == 0 ? nil : frequency)
+    }
+}

@@ -1,0 +1,48 @@
+import Synchronization
+
+extension UART16550: StatefulDevice {
+    /// Registers, and the bytes that wait for the guest.
+    public var stateForm: String { "uart16550/1" }
+
+    /// Writes the registers down. Bytes that wait for the host are not among them: this port's owner gets those, and nobody
+    /// shall get them twice.
+    public func save(to encoder: inout StateEncoder) {
+        state.withLock { state in
+            for register in [
+                state.interruptEnable, state.lineControl, state.modemControl, state.modemDelta, state.scratch,
+                state.divisor.low, state.divisor.high, UInt8(truncatingIfNeeded: state.burst),
+            ] {
+                encoder.add(register)
+            }
+            encoder.add(state.hasFIFO)
+            encoder.add(state.hasOverrun)
+            // Where it goes on there is room.
+            encoder.add(state.transmitterPending || state.transmitterWaits)
+            encoder.add(Array(state.received[state.receivedStart...]))
+        }
+    }
+
+    /// Takes the registers over, and raises what is pending once more.
+    public func restore(from decoder: inout StateDecoder) throws(StateError) {
+        var saved = State()
+        saved.interruptEnable = try decoder.number() & 0xf
+        saved.lineControl = try decoder.number()
+        saved.modemControl = try decoder.number() & 0x1f
+        saved.modemDelta = try decoder.number() & 0xf
+        saved.scratch = try decoder.number()
+        saved.divisor = (try decoder.number(), try decoder.number())
+        saved.burst = Int(try decoder.number(UInt8.self)) % Self.fifoSize
+        saved.hasFIFO = try decoder.truth()
+        saved.hasOverrun = try decoder.truth()
+        saved.transmitterPending = try decoder.truth()
+        saved.received = try decoder.bytes()
+        let (sends, signal) = state.withLock { state in
+            // What this port's host has not taken stays, as in a reset.
+            saved.output = state.output
+            state = saved
+            return (state.sendsByInterrupt, Self.edge(&state))
+        }
+        if sends { owner.sendsByInterrupt() }
+        if signal { interrupt.signal() }
+    }
+}
