@@ -131,6 +131,11 @@ final class FakeMachine: ControlledMachine {
         completion(.success(()))
     }
 
+    func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion) {
+        note("save \(path)")
+        completion(.success(()))
+    }
+
     func powerButton() { note("powerButton") }
     func quit() { note("quit") }
 }

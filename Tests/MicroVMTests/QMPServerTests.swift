@@ -60,7 +60,7 @@ struct QMPServerTests {
                 return
             }
             let names = commands.compactMap { $0["name"]?.text }
-            #expect(Set(names).isSuperset(of: ["qmp_capabilities", "stop", "cont", "quit"]) && names.count == 12)
+            #expect(Set(names).isSuperset(of: ["qmp_capabilities", "stop", "cont", "quit"]) && names.count == 13)
             for name in names where name.hasPrefix("query-") {
                 #expect(try await client.ask(name)?["return"] != nil)
             }
@@ -74,8 +74,11 @@ struct QMPServerTests {
             for command in ["stop", "cont", "system_reset", "system_powerdown", "quit"] {
                 #expect(try await client.ask(command) == ["return": [:], "id": 1])
             }
+            try await client.say(#"{"execute": "snapshot-save", "arguments": {"path": "/a/b"}}"#)
+            #expect(try await client.hear() == ["return": [:]])
             // `quit` is answered before it is done.
-            #expect(try await eventually { machine.calls == ["stop", "resume", "reset", "powerButton", "quit"] })
+            let calls = ["stop", "resume", "reset", "powerButton", "quit", "save /a/b"]
+            #expect(try await eventually { machine.calls == calls })
             try await reactor.on {
                 server.emit(.stopped)
                 server.emit(.resumed)

@@ -16,7 +16,7 @@ import Testing
             #expect(try memory.load(UInt8.self, at: region.base) == 0xa5)
             #expect(try memory.load(UInt8.self, at: region.end - 1) == 0x5a)
         }
-        memory.clear()
+        try memory.clear()
         #expect(try memory.load(UInt8.self, at: 0) == 0)
     }
 

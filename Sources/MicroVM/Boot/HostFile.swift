@@ -8,6 +8,9 @@ final class HostFile: Sendable {
     let size: UInt64
     private let descriptor: OwnedDescriptor
 
+    /// Its descriptor, valid as long as this object lives.
+    var number: Int32 { descriptor.number }
+
     /// Throws what the kernel says, and `EISDIR` or `ENODEV` for what is no file.
     init(_ path: String) throws(SystemCallError) {
         self.path = path

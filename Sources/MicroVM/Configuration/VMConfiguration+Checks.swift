@@ -27,6 +27,8 @@ extension VMConfiguration {
                 "disks", "\(disks.count) disks and \(networks.count) network cards are too many",
                 remedy: "a machine has room for \(Self.deviceLimit) together")
         }
+        if let snapshots { checks.path(snapshots, "snapshots") }
+        if let restore { checks.path(restore, "restore") }
         if let debugLog { checks.descriptor(debugLog, "debugLog.fd") }
         return checks.problems
     }

@@ -20,7 +20,7 @@ extension VMConfiguration {
         let problems = JSONFields.Problems()
         let known = [
             "name", "kernel", "initrd", "cmdline", "memory", "cpus", "com1", "com2", "monitor", "disks", "networks",
-            "debugLog", "sandbox",
+            "debugLog", "snapshots", "restore", "sandbox",
         ]
         guard let fields = JSONFields(value, at: "", known: known, problems) else {
             throw DiagnosticList(problems.all)
@@ -40,6 +40,8 @@ extension VMConfiguration {
         debugLog = fields.value("debugLog").flatMap { value -> Int32? in
             JSONFields(value, at: "debugLog", known: ["fd"], problems)?.descriptor
         }
+        snapshots = fields.text("snapshots")
+        restore = fields.text("restore")
         sandbox = fields.truth("sandbox", usual: true)
         // Values are looked at only when all of them are what was written.
         let all = problems.all.isEmpty ? self.problems() : problems.all
@@ -55,6 +57,8 @@ extension VMConfiguration {
             "networks": .array(networks.map(\.json)), "sandbox": .bool(sandbox),
         ]
         if let initrd { members["initrd"] = .string(initrd) }
+        if let snapshots { members["snapshots"] = .string(snapshots) }
+        if let restore { members["restore"] = .string(restore) }
         if let debugLog { members["debugLog"] = ["fd": .integer(Int64(debugLog))] }
         return .object(members)
     }

@@ -81,6 +81,10 @@ public struct VMConfiguration: Sendable, Hashable {
     /// A descriptor that gets one line per byte that the guest writes to the debug port 0x402: the byte, the nanoseconds of
     /// the host's monotonic clock, and how often the processors had left the guest; nil for none.
     public var debugLog: Int32?
+    /// A folder in which `snapshot-save` may write the machine down; nil for none.
+    public var snapshots: String?
+    /// The snapshot that the machine goes on from instead of booting; nil boots.
+    public var restore: String?
     /// Whether the process gives up what it does not need (seccomp, landlock) before the guest runs.
     public var sandbox: Bool
 
@@ -99,7 +103,8 @@ public struct VMConfiguration: Sendable, Hashable {
     public init(
         name: String = "vm", kernel: String, initrd: String? = nil, cmdline: String = "", memory: UInt64 = usualMemory,
         cpus: Int = 1, com1: Endpoint = .none, com2: Endpoint = .none, monitor: Endpoint = .none, disks: [Disk] = [],
-        networks: [Network] = [], debugLog: Int32? = nil, sandbox: Bool = true
+        networks: [Network] = [], debugLog: Int32? = nil, snapshots: String? = nil, restore: String? = nil,
+        sandbox: Bool = true
     ) {
         self.name = name
         self.kernel = kernel
@@ -113,6 +118,8 @@ public struct VMConfiguration: Sendable, Hashable {
         self.disks = disks
         self.networks = networks
         self.debugLog = debugLog
+        self.snapshots = snapshots
+        self.restore = restore
         self.sandbox = sandbox
     }
 

@@ -29,6 +29,7 @@ public enum VMMProcess {
         case let error as Diagnostic: error
         case let error as BootError:
             Diagnostic(.specification, "the guest cannot be booted", cause: "\(error)")
+        case let error as SnapshotError: Diagnostic(.host, "\(error)")
         case let error as SystemCallError: error.diagnostic("the machine cannot run")
         default: Diagnostic(.host, "the machine cannot run", cause: "\(error)")
         }

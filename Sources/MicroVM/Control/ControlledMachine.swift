@@ -29,6 +29,9 @@ public protocol ControlledMachine: AnyObject, Sendable {
     func resume(_ completion: @escaping ControlCompletion)
     /// Back to power-on, and on.
     func reset(_ completion: @escaping ControlCompletion)
+    /// Writes the machine down under this path, for other machines to go on from. The processors are held meanwhile and go on
+    /// if they ran.
+    func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion)
     /// Presses the power button. What the guest makes of it is the guest's affair.
     func powerButton()
     /// Ends the machine soon. The answer to the client is sent first; the process ends with status 0.

@@ -47,13 +47,15 @@ struct QMPRefusal: Error {
     }
 }
 
-/// One command that the monitor knows. None of them takes arguments.
+/// One command that the monitor knows.
 struct QMPCommand: Sendable {
     typealias Answer = @Sendable (Result<JSONValue, ControlFailure>) -> Void
 
     let name: String
-    /// Does it and answers once, at once or later.
-    let run: @Sendable (any ControlledMachine, @escaping Answer) -> Void
+    /// Its arguments, all of them strings that must be there.
+    let parameters: [String]
+    /// Does it, given its arguments in order, and answers once, at once or later.
+    let run: @Sendable (any ControlledMachine, [String], @escaping Answer) -> Void
 
     /// All but `qmp_capabilities`, which belongs to the connection.
     static let all: [QMPCommand] = [
@@ -77,6 +79,9 @@ struct QMPCommand: Sendable {
             machine.powerButton()
             completion(.success(()))
         },
+        QMPCommand(name: "snapshot-save", parameters: ["path"]) { machine, arguments, answer in
+            machine.saveSnapshot(arguments[0]) { answer($0.map { [:] }) }
+        },
         action("quit") { machine, completion in
             // The answer is on its way before the machine ends.
             completion(.success(()))
@@ -92,17 +97,35 @@ struct QMPCommand: Sendable {
     /// The command of that name; nil when there is none.
     static func named(_ name: String) -> QMPCommand? { byName[name] }
 
+    /// A request's arguments in order. Throws what is wrong with them, in QEMU's words.
+    func arguments(of request: QMPRequest) throws(QMPRefusal) -> [String] {
+        if let key = request.arguments.keys.filter({ !parameters.contains($0) }).min() {
+            throw QMPRefusal("Parameter '\(key)' is unexpected", id: request.id)
+        }
+        var arguments: [String] = []
+        for key in parameters {
+            guard let value = request.arguments[key] else {
+                throw QMPRefusal("Parameter '\(key)' is missing", id: request.id)
+            }
+            guard let text = value.text else {
+                throw QMPRefusal("Invalid parameter type for '\(key)', expected: string", id: request.id)
+            }
+            arguments.append(text)
+        }
+        return arguments
+    }
+
     private static func query(
         _ name: String, _ answer: @escaping @Sendable (any ControlledMachine) -> JSONValue
     ) -> QMPCommand {
-        QMPCommand(name: name) { $1(.success(answer($0))) }
+        QMPCommand(name: name, parameters: []) { machine, _, reply in reply(.success(answer(machine))) }
     }
 
     private static func action(
         _ name: String,
         _ run: @escaping @Sendable (any ControlledMachine, @escaping ControlCompletion) -> Void
     ) -> QMPCommand {
-        QMPCommand(name: name) { machine, answer in run(machine) { answer($0.map { [:] }) } }
+        QMPCommand(name: name, parameters: []) { machine, _, answer in run(machine) { answer($0.map { [:] }) } }
     }
 
     private static func processor(_ index: Int64, thread: Int32) -> JSONValue {

@@ -84,11 +84,9 @@ public final class QMPServer: Sendable {
             }
             guard isNegotiated else { return try negotiate(request) }
             guard let command = QMPCommand.named(request.command) else { throw Self.unknown(request) }
-            if let argument = request.arguments.keys.min() {
-                throw QMPRefusal("Parameter '\(argument)' is unexpected", id: request.id)
-            }
+            let arguments = try command.arguments(of: request)
             guard let machine else { throw QMPRefusal("the machine has ended", id: request.id) }
-            command.run(machine) { [weak self] in self?.answer(request, of: number, $0) }
+            command.run(machine, arguments) { [weak self] in self?.answer(request, of: number, $0) }
         } catch {
             say(QMPMessage.error(error.kind, error.description, id: error.id))
         }

@@ -81,6 +81,9 @@ public final class Machine: Sendable {
     /// Lets the processors run.
     public func run() { gate.run() }
 
+    /// Whether nothing has asked the processors to hold, the guest neither.
+    var isRunning: Bool { gate.isOpen }
+
     /// Asks the processors to hold; may be called on any thread, a processor's too.
     func holdSoon() { gate.hold() }
 

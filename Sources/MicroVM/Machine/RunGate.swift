@@ -75,6 +75,9 @@ final class RunGate: Sendable {
         while state.wait(milliseconds: 10, { $0.held >= count ? true : nil }) == nil { kickAll() }
     }
 
+    /// Whether the vCPUs may run.
+    var isOpen: Bool { state.withLock { $0.command == .run } }
+
     /// Lets all vCPUs run.
     func run() {
         for runner in runners.withLock({ $0 }) { runner.kicker.allow() }

@@ -33,7 +33,9 @@ public final class GuestProcess: @unchecked Sendable {
         signals = try SignalPort(reactor: reactor) { [weak self] _ in self?.finish(.poweredOff, .signal) }
         let loader = try GuestLoader(
             kernel: configuration.kernel, initrd: configuration.initrd, commandLine: configuration.cmdline)
-        var assembly = try MachineAssembly.make(memory: configuration.memory, processors: configuration.cpus)
+        let saved = try configuration.restore.map { try SnapshotFiles(path: $0).read() }
+        var assembly = try MachineAssembly.make(
+            memory: configuration.memory, processors: configuration.cpus, image: saved?.memory.number)
         try attachSerialPort(
             configuration.com1, MachineLayout.com1, MachineLayout.com1Interrupt, to: &assembly)
         try attachSerialPort(
@@ -43,12 +45,21 @@ public final class GuestProcess: @unchecked Sendable {
         // All that has a path is open; none of the threads runs that this is to hold for.
         if configuration.sandbox { try confineFiles() }
         try attachVirtio(backing, to: &assembly)
-        machine = try Machine(assembly, loader: loader) { [weak self] event in
+        machine = try Machine(assembly, loader: loader, boots: saved == nil) { [weak self] event in
             guard let self else { return }
             reactor.perform { [weak self] in self?.handle(event) }
         }
+        if let saved { try restore(saved.snapshot, configuration.restore ?? "") }
         let ports = ports
         try machine?.watchCoalescedWrites(reactor) { ports.contains { $0.sendsByInterrupt } }
+    }
+
+    private func restore(_ snapshot: MachineSnapshot, _ path: String) throws {
+        do {
+            try machine?.restore(snapshot)
+        } catch {
+            throw SnapshotError("the snapshot \(path) cannot be restored: \(error)")
+        }
     }
 
     // MARK: Devices
@@ -157,15 +168,20 @@ public final class GuestProcess: @unchecked Sendable {
         return Set(folders).sorted()
     }
 
+    /// Folders in which files are made or removed while the machine runs.
+    private var writtenFolders: [String] {
+        Set(socketFolders + [configuration.snapshots].compactMap { $0 }).sorted()
+    }
+
     /// Gives up all files but those that are open: landlock, which holds for this thread and those that it starts later.
     private func confineFiles() throws {
-        _ = try Sandbox.confineFiles(to: socketFolders.map { Sandbox.Place($0, isWritable: true) })
+        _ = try Sandbox.confineFiles(to: writtenFolders.map { Sandbox.Place($0, isWritable: true) })
     }
 
     /// Gives up the system calls that a running machine does not need: seccomp, which holds for all threads, the processors'
     /// too. They are held until this has returned.
     private func confineCalls() throws {
-        try Sandbox.confineCalls(.running(ioctls: RunTimeRequests.all, opensFiles: !socketFolders.isEmpty))
+        try Sandbox.confineCalls(.running(ioctls: RunTimeRequests.all, opensFiles: !writtenFolders.isEmpty))
     }
 
     private func finish(_ status: ExitStatus, _ cause: ControlEvent.Cause) {
@@ -251,6 +267,32 @@ extension GuestProcess: ControlledMachine {
         if state == .internalError { state = .running }
         restart(.systemReset)
         completion(.success(()))
+    }
+
+    /// Writes the machine down in the folder that the configuration names.
+    public func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion) {
+        guard let folder = configuration.snapshots, let slash = path.lastIndex(of: "/"),
+            path[..<slash] == (folder.hasSuffix("/") ? folder.dropLast() : folder[...]),
+            ![".", "..", ""].contains(path[slash...].dropFirst())
+        else {
+            return completion(.failure(ControlFailure("a snapshot's path is a file in the folder `snapshots`")))
+        }
+        // One that has just switched itself off is held, too, but not by us.
+        guard let machine, state == .paused || state == .running && machine.isRunning, !hasPanicked else {
+            return completion(.failure(ControlFailure("the machine is neither running nor paused")))
+        }
+        let result: Result<Void, ControlFailure>
+        do {
+            try machine.save(to: SnapshotFiles(path: path))
+            result = .success(())
+        } catch {
+            result = .failure(ControlFailure("the machine cannot be saved: \(error)"))
+        }
+        if state == .running {
+            machine.noteClockWasStopped()
+            machine.run()
+        }
+        completion(result)
     }
 
     /// Presses the guest's power button, which it may ignore.
