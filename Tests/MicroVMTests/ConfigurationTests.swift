@@ -16,7 +16,7 @@ struct ConfigurationTests {
             networks: [
                 .init(mac: "52:54:00:00:00:01", link: .sockets(local: "/l", remote: "/r")),
                 .init(mac: "52:54:00:00:00:02", link: .tap("tap0")),
-            ], debugLog: 5, sandbox: false)
+            ], debugLog: 5, snapshots: "/s", restore: "/s/golden", sandbox: false)
     }
 
     private func messages(_ json: String) -> [String] {

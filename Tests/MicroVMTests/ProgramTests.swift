@@ -55,9 +55,10 @@ struct ProgramTests {
         ])
 
     /// Calls `body` with a running machine, its COM1 and its QMP; the machine is killed if it still runs afterwards.
-    /// `wrapper` is a program with arguments that starts it.
+    /// `wrapper` is a program with arguments that starts it; `change` changes its configuration.
     private func withMachine(
         _ guest: [UInt8] = guest, disk: Bool = false, debugLog: Int32? = nil, wrapper: [String] = [],
+        change: (inout VMConfiguration) -> Void = { _ in },
         _ body: (ChildProcess, StreamSocket, MonitorClient, String) async throws -> Void
     ) async throws {
         let program = try #require(Self.program)
@@ -66,11 +67,12 @@ struct ProgramTests {
             if disk { try FileTree.makeSparseFile("\(folder)/disk", size: 1 << 20) }
             let monitor = try DescriptorPair.socketPair()
             let com1 = try DescriptorPair.socketPair()
-            let wanted = VMConfiguration(
+            var wanted = VMConfiguration(
                 name: "tiny", kernel: "\(folder)/kernel", memory: 32 << 20, com1: .descriptor(4),
                 com2: .socket("\(folder)/com2"), monitor: .descriptor(3),
                 disks: disk ? [VMConfiguration.Disk(path: "\(folder)/disk")] : [],
                 debugLog: debugLog == nil ? nil : 6)
+            change(&wanted)
             let file = try OwnedDescriptor.memoryFile("configuration", holding: Array(wanted.json.line.utf8))
             var inherited: [Int32: Int32] = [3: monitor.second.number, 4: com1.second.number, 5: file.number]
             inherited[6] = debugLog
@@ -133,6 +135,35 @@ struct ProgramTests {
             #expect(try await ended(child) == .exited(ExitStatus.poweredOff.rawValue))
             #expect(child.standardError == [])
             #expect(try FileTree.names(in: folder) == ["kernel"])
+        }
+    }
+
+    @Test("In its sandbox, too, a machine is written down and goes on in another process; a torn file says so")
+    func snapshot() async throws {
+        try await withTemporaryFolder { folder in
+            let path = "\(folder)/golden"
+            try await withMachine(change: { $0.snapshots = folder }) { child, com1, monitor, _ in
+                try await monitor.negotiate()
+                #expect(try await read(com1, until: "hello\n") == "hello\n")
+                try await monitor.say(#"{"execute": "snapshot-save", "arguments": {"path": "\#(path)"}}"#)
+                #expect(try await monitor.hear() == ["return": [:]])
+                try await com1.write(Array("abc".utf8))
+                #expect(try await read(com1, until: "abc") == "abc")
+            }
+            #expect(try FileTree.names(in: folder).sorted() == ["golden", "golden.memory"])
+            try await withMachine(change: { $0.restore = path }) { child, com1, monitor, _ in
+                try await com1.write(Array("abc".utf8))
+                #expect(try await read(com1, until: "abc") == "abc")
+                try await com1.write(Array("p".utf8))
+                #expect(try await ended(child) == .exited(ExitStatus.poweredOff.rawValue))
+            }
+            #expect(truncate(path, 2000) == 0)
+            try await withMachine(change: { $0.restore = path }) { child, _, _, _ in
+                #expect(try await ended(child) == .exited(ExitStatus.hostTrouble.rawValue))
+                #expect(
+                    String(decoding: child.standardError, as: UTF8.self).contains(
+                        "\(path) cannot be restored: its checksum is wrong"))
+            }
         }
     }
 

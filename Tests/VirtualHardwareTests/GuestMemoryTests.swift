@@ -1,3 +1,4 @@
+import HostSystem
 import Testing
 
 @testable import VirtualHardware
@@ -18,6 +19,27 @@ import Testing
         }
         try memory.clear()
         #expect(try memory.load(UInt8.self, at: 0) == 0)
+    }
+
+    @Test("Memory that begins as a file's leaves that as it is, and is empty after a reset")
+    func image() throws {
+        let (first, second) = ([UInt8](repeating: 1, count: 8192), [UInt8](repeating: 2, count: 4096))
+        let file = try OwnedDescriptor.memoryFile("image", holding: first + second)
+        let ranges: [Range<UInt64>] = [0..<8192, 1 << 32..<(1 << 32 + 4096)]
+        let (one, other) = (
+            try GuestMemory(ranges: ranges, image: file.number), try GuestMemory(ranges: ranges, image: file.number)
+        )
+        try one.store(UInt8(9), at: 0)
+        #expect(try one.load(UInt8.self, at: 0) == 9)
+        #expect(try one.load(UInt8.self, at: 8191) == 1)
+        #expect(try other.load(UInt8.self, at: 0) == 1)
+        #expect(try other.load(UInt8.self, at: 1 << 32) == 2)
+        let place = one.regions[0].host
+        try one.clear()
+        #expect(try one.load(UInt64.self, at: 0) == 0)
+        #expect(try one.load(UInt64.self, at: 1 << 32) == 0)
+        #expect(one.regions[0].host == place)
+        #expect(try GuestMemory(ranges: ranges, image: file.number).load(UInt8.self, at: 0) == 1)
     }
 
     @Test("What is not RAM is refused, as is a size that no host has")

@@ -33,7 +33,8 @@ enum MemoryImage {
             offset += region.size
         }
         let label = label(size, identity)
-        try label.withUnsafeBytes { (bytes) throws(SystemCallError) in try put(bytes, to: number, at: size, path) }
+        let written = try systemCall("pwrite", path) { pwrite(number, label, label.count, off_t(clamping: size)) }
+        guard written == label.count else { throw SystemCallError("pwrite", errno: ENOSPC, path) }
     }
 
     /// Writes the runs of pages that are not zeros.
@@ -73,21 +74,21 @@ enum MemoryImage {
 
     /// Opens the memory that belongs to a snapshot, for mapping. Throws why it is not that.
     static func open(_ path: String, for snapshot: MachineSnapshot) throws(SnapshotError) -> HostFile {
+        let expected = label(snapshot.memory, snapshot.identity)
+        let (file, label): (HostFile, [UInt8])
         do throws(SystemCallError) {
-            let file = try HostFile(path)
-            let expected = snapshot.memory.addingReportingOverflow(UInt64(pageSize))
-            guard !expected.overflow, file.size == expected.partialValue else {
-                throw SnapshotError("its memory in \(path) has \(file.size) bytes instead of \(expected.partialValue)")
-            }
-            let label = label(snapshot.memory, snapshot.identity)
-            guard try file.bytes(at: snapshot.memory, count: label.count) == label else {
-                throw SnapshotError("its memory in \(path) is another machine's, or was not written to its end")
-            }
-            return file
-        } catch let error as SystemCallError {
+            file = try HostFile(path)
+            label = try file.bytes(at: snapshot.memory, count: expected.count)
+        } catch {
             throw SnapshotError("its memory cannot be read: \(error)")
-        } catch let error as SnapshotError {
-            throw error
         }
+        let (size, overflow) = snapshot.memory.addingReportingOverflow(UInt64(pageSize))
+        guard !overflow, file.size == size else {
+            throw SnapshotError("its memory in \(path) has \(file.size) bytes instead of \(size)")
+        }
+        guard label == expected else {
+            throw SnapshotError("its memory in \(path) is another machine's, or was not written to its end")
+        }
+        return file
     }
 }

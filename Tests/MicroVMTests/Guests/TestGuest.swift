@@ -55,12 +55,13 @@ final class TestGuest: Sendable {
     /// Calls `body` with the guest of that name; it is ended if it still runs afterwards.
     static func run(
         _ name: String, processors: Int = 1, disks: [VMConfiguration.Disk] = [],
-        networks: [VMConfiguration.Network] = [], _ body: (TestGuest) async throws -> Void
+        networks: [VMConfiguration.Network] = [], memory: UInt64 = 32 << 20, snapshots: String? = nil,
+        restore: String? = nil, _ body: (TestGuest) async throws -> Void
     ) async throws {
         let guest = try await TestGuest(
             VMConfiguration(
-                name: name, kernel: "\(folder)/\(name).elf", memory: 32 << 20, cpus: processors, disks: disks,
-                networks: networks))
+                name: name, kernel: "\(folder)/\(name).elf", memory: memory, cpus: processors, disks: disks,
+                networks: networks, snapshots: snapshots, restore: restore))
         let result: Result<Void, any Error>
         do { result = .success(try await body(guest)) } catch { result = .failure(error) }
         if guest.end.current == nil {
@@ -122,6 +123,16 @@ final class TestGuest: Sendable {
     /// The answer to a command; events are passed over.
     func ask(_ command: String) async throws -> JSONValue {
         try await monitor.say(#"{"execute": "\#(command)"}"#)
+        return try await answer(to: command)
+    }
+
+    /// Has its machine written down; what the monitor answers.
+    func save(to path: String) async throws -> JSONValue {
+        try await monitor.say(#"{"execute": "snapshot-save", "arguments": {"path": "\#(path)"}}"#)
+        return try await answer(to: "snapshot-save")
+    }
+
+    private func answer(to command: String) async throws -> JSONValue {
         while let message = try await monitor.hear() {
             if let answer = message["return"] ?? message["error"] { return answer }
         }
