@@ -140,31 +140,33 @@ struct ProgramTests {
 
     @Test("In its sandbox, too, a machine is written down and goes on in another process; a torn file says so")
     func snapshot() async throws {
-        try await withTemporaryFolder { (folder: String) async throws -> Void in
-            let path = "\(folder)/golden"
-            try await withMachine(change: { $0.snapshots = folder }) { _, com1, monitor, _ in
-                try await monitor.negotiate()
-                #expect(try await read(com1, until: "hello\n") == "hello\n")
-                try await monitor.say(#"{"execute": "snapshot-save", "arguments": {"path": "\#(path)"}}"#)
-                #expect(try await monitor.hear() == ["return": [:]])
-                try await com1.write(Array("abc".utf8))
-                #expect(try await read(com1, until: "abc") == "abc")
-            }
-            let names = try FileTree.names(in: folder)
-            #expect(Set(names) == ["golden", "golden.memory"])
-            try await withMachine(change: { $0.restore = path }) { child, com1, _, _ in
-                try await com1.write(Array("abc".utf8))
-                #expect(try await read(com1, until: "abc") == "abc")
-                try await com1.write(Array("p".utf8))
-                #expect(try await ended(child) == .exited(ExitStatus.poweredOff.rawValue))
-            }
-            #expect(truncate(path, 2000) == 0)
-            try await withMachine(change: { $0.restore = path }) { child, _, _, _ in
-                let status = try await ended(child)
-                #expect(status == .exited(ExitStatus.hostTrouble.rawValue))
-                let complaint = String(decoding: child.standardError, as: UTF8.self)
-                #expect(complaint.contains("\(path) cannot be restored: its checksum is wrong"))
-            }
+        try await withTemporaryFolder { try await goOn(in: $0) }
+    }
+
+    private func goOn(in folder: String) async throws {
+        let path = "\(folder)/golden"
+        try await withMachine(change: { $0.snapshots = folder }) { _, com1, monitor, _ in
+            try await monitor.negotiate()
+            #expect(try await read(com1, until: "hello\n") == "hello\n")
+            try await monitor.say(#"{"execute": "snapshot-save", "arguments": {"path": "\#(path)"}}"#)
+            #expect(try await monitor.hear() == ["return": [:]])
+            try await com1.write(Array("abc".utf8))
+            #expect(try await read(com1, until: "abc") == "abc")
+        }
+        let names = try FileTree.names(in: folder)
+        #expect(Set(names) == ["golden", "golden.memory"])
+        try await withMachine(change: { $0.restore = path }) { child, com1, _, _ in
+            try await com1.write(Array("abc".utf8))
+            #expect(try await read(com1, until: "abc") == "abc")
+            try await com1.write(Array("p".utf8))
+            #expect(try await ended(child) == .exited(ExitStatus.poweredOff.rawValue))
+        }
+        #expect(truncate(path, 2000) == 0)
+        try await withMachine(change: { $0.restore = path }) { child, _, _, _ in
+            let status = try await ended(child)
+            #expect(status == .exited(ExitStatus.hostTrouble.rawValue))
+            let complaint = child.standardError.joined(separator: "\n")
+            #expect(complaint.contains("\(path) cannot be restored: its checksum is wrong"))
         }
     }
 

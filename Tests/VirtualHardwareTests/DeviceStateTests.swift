@@ -104,6 +104,7 @@ struct DeviceStateTests {
             _ = try driver.request([try driver.readable(Array(text.utf8)), target])
             #expect(try driver.bytes(target).starts(with: Array(text.utf8)))
         }
+        driver.write(driver.read(.interruptStatus), .interruptAcknowledge)
         driver.transport.pause()
         let target = driver.writable(4)
         try driver.post([try driver.readable(Array("four".utf8)), target])
