@@ -109,7 +109,9 @@ struct SnapshotFileTests {
             // What is there already stays, as others may be using it.
             let blocked = SnapshotFiles(path: "\(folder)/s")
             try blocked.write(snapshot, memory)
-            #expect(throws: SystemCallError("open", errno: EEXIST, blocked.path)) { try blocked.write(snapshot, memory) }
+            #expect(throws: SystemCallError("open", errno: EEXIST, blocked.path)) {
+                try blocked.write(snapshot, memory)
+            }
             names = try FileTree.names(in: folder)
             #expect(Set(names) == ["s", "s.memory"])
         }

@@ -39,7 +39,9 @@ struct DeviceStateTests {
     @Test("A serial port goes on with its registers and its input, and interrupts for it again")
     func serial() throws {
         let port = uart(CountingLine())
-        for (offset, value) in [(3, 0x83), (0, 12), (1, 0), (3, 3), (2, 1), (4, 0xb), (1, 3), (7, 0x5a)] as [(UInt64, UInt64)] {
+        for (offset, value) in [(3, 0x83), (0, 12), (1, 0), (3, 3), (2, 1), (4, 0xb), (1, 3), (7, 0x5a)]
+            as [(UInt64, UInt64)]
+        {
             port.write(value, at: offset, width: 1)
         }
         port.write(0x41, at: 0, width: 1)

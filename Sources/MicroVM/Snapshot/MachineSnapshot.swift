@@ -139,7 +139,9 @@ extension VCPUState {
         var parts: [Part: [UInt8]] = [:]
         for _ in 0..<(try decoder.count(ofAtLeast: 9)) {
             let number: UInt8 = try decoder.number()
-            guard let part = Part(rawValue: number) else { throw StateError("there is no part \(number) of a processor") }
+            guard let part = Part(rawValue: number) else {
+                throw StateError("there is no part \(number) of a processor")
+            }
             parts[part] = try decoder.bytes()
         }
         var registers: [ModelSpecificRegister] = []

@@ -123,7 +123,9 @@ extension VirtioRegisterFile {
         for select in [offeredSelect, acceptedSelect, queueSelect] { encoder.add(select) }
         for queue in queues {
             encoder.add(queue.layout.size)
-            for address in [queue.layout.descriptors, queue.layout.available, queue.layout.used] { encoder.add(address) }
+            for address in [queue.layout.descriptors, queue.layout.available, queue.layout.used] {
+                encoder.add(address)
+            }
             encoder.add(queue.isReady)
         }
     }
