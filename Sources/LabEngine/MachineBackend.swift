@@ -10,6 +10,11 @@ public protocol MachineBackend: Sendable {
     /// Host memory that a machine costs beyond its guest's RAM, as measured for this backend.
     func overhead(memory: ByteCount, cpus: Int) -> ByteCount
 
+    /// What a saved machine of this configuration can only be restored with, beyond the image and the guest's shape: the
+    /// program that runs it, how it is told to, the host's processor. Two machines of equal fingerprints can go on from each
+    /// other's states. Nil when this backend does not save such a machine.
+    func fingerprint(of configuration: MachineConfiguration) -> String?
+
     /// Starts a machine; it runs when this returns.
     ///
     /// Throws a `Diagnostic` that names the host's trouble and its cure. A guest that fails to boot is not an error here.
@@ -39,6 +44,9 @@ public struct MachineConfiguration: Sendable {
     public var cmdline: String
     /// A folder of this machine's own for sockets, overlays and logs; exists, short, gone after the machine.
     public var directory: String
+    /// The folder that the machine will be saved to and then ended, such as a golden's: its memory is kept there from the
+    /// start, so that `save(to:)` copies none of it. Nil for one that may be saved anywhere, and goes on.
+    public var goldenFolder: String?
     /// What the machine goes on from; nil for one that is powered on. All else must be as the saved machine had it, but for
     /// the name, the command line's words, the exchange disk and the network cards' addresses and links.
     public var restoring: SavedMachine?
@@ -47,7 +55,7 @@ public struct MachineConfiguration: Sendable {
     public init(
         name: String, image: BootableImage, memory: ByteCount, cpus: Int, nested: Bool = false,
         disks: [DiskSpec] = [], exchangeDisk: String? = nil, networks: [NetworkAttachment] = [], cmdline: String,
-        directory: String, restoring: SavedMachine? = nil
+        directory: String, goldenFolder: String? = nil, restoring: SavedMachine? = nil
     ) {
         self.name = name
         self.image = image
@@ -59,8 +67,14 @@ public struct MachineConfiguration: Sendable {
         self.networks = networks
         self.cmdline = cmdline
         self.directory = directory
+        self.goldenFolder = goldenFolder
         self.restoring = restoring
     }
+}
+
+extension MachineBackend {
+    /// Nil: this backend saves no machines.
+    public func fingerprint(of configuration: MachineConfiguration) -> String? { nil }
 }
 
 /// A machine at one moment: any number of others can go on from there. Its files belong to who had it saved, must stay for as
@@ -80,14 +94,17 @@ public struct SavedMachine: Sendable, Hashable {
         }
     }
 
-    /// The file with its memory and the state of its devices, absolute.
+    /// The file with the state of its processors and devices, absolute; also with its memory where that has no file.
     public var state: String
+    /// The file that is its memory, byte for byte: clones map it copy-on-write and so share what they do not write to.
+    public var memory: String?
     /// The disks of its own, by their places in the order that the guest sees them.
     public var disks: [Int: Disk]
 
     /// A saved machine as given.
-    public init(state: String, disks: [Int: Disk] = [:]) {
+    public init(state: String, memory: String? = nil, disks: [Int: Disk] = [:]) {
         self.state = state
+        self.memory = memory
         self.disks = disks
     }
 }
@@ -144,7 +161,8 @@ public protocol Machine: Sendable {
 
     /// Keeps the machine as it is now in files of `folder`, which exists and is empty. The guest stands still meanwhile.
     ///
-    /// However this ends, the machine goes on; on a throw the files are the caller's to remove.
+    /// However this ends, the machine goes on, but for one whose memory is kept in that folder: it stands still for good. On
+    /// a throw the files are the caller's to remove.
     func save(to folder: String) async throws -> SavedMachine
 
     /// Ends the machine now and releases everything it holds: process, sockets, overlays. Never fails, safe to repeat, and
