@@ -17,7 +17,8 @@ import Testing
         #expect(
             plain.env.map { "\($0.name)=\($0.value)" } == ["LC_ALL=C", "LEVEL=defaults", "COLOR=blue"])
         #expect(lin.env.map { "\($0.name)=\($0.value)" } == ["LC_ALL=C", "LEVEL=group", "COLOR=blue"])
-        #expect(lin.networks == ["lan", "outside"])
+        #expect(lin.networks == ["lan", "outside"] && lin.cpuWeight == 1 && lin.ioWeight == 50)
+        #expect(plain.cpuWeight == 200 && plain.ioWeight == nil && lab.admission == .overcommit)
         #expect(one.memory == .mebibytes(1536) && one.cpus == 4 && one.backend == .qemu && one.boot == .clone)
         #expect(one.cmdline == "nokaslr" && one.nested && !plain.nested)
         #expect(win.disks.count == 4)
@@ -36,7 +37,7 @@ import Testing
         let kernel = try #require(lab.images["own-kernel"])
         #expect(kernel.from == "debian" && kernel.os == nil && kernel.memory == .gibibytes(1) && kernel.console == nil)
         #expect(kernel.kernel?.hasSuffix("/folder/bzImage") == true && kernel.cmdline == "console=ttyS0 quiet")
-        #expect(kernel.keySpans["kernel"]?.start == SourcePosition(line: 13, column: 13))
+        #expect(kernel.keySpans["kernel"]?.start == SourcePosition(line: 15, column: 13))
         let disk = try #require(lab.images["own-disk"])
         #expect(disk.os == .windows && disk.console == ConsoleSpec(dialect: .sac, announces: false, ports: 1))
         let system = try #require(lab.images["own-system"]?.console)
@@ -70,6 +71,7 @@ import Testing
         #expect(copies.env.map { "\($0.name)=\($0.value)" } == ["A=1", "B=true", "C=", "D=", "E=x y"])
         #expect(copies.targets == [.any(["lin-1", "lin-2", "lin-3"]), .every(["win"])] && copies.repetitions == 3)
         let restart = try task("restart")
+        #expect(try task("clean").reset == .snapshot && restart.reset == .nothing && block.reset == .nothing)
         #expect(restart.reboot && restart.targets == [.any(lab.guests.map(\.name))])
         #expect(file.warnings.isEmpty)
     }

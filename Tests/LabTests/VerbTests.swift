@@ -79,7 +79,10 @@ struct VerbTests {
             try vmlab.write("lab.yaml", Self.lab)
             let text = try await vmlab("plan", "lab.yaml")
             #expect(text.status == 0, "\(text.everything)")
-            for word in ["lab small [cpus=1]", "lab small [cpus=2]", "lin-2", "debian", "128MiB", "all at once"] {
+            for word in [
+                "lab small [cpus=1]", "lab small [cpus=2]", "lin-2", "debian", "128MiB", "all at once", "BOOT", "auto",
+                "admission: strict",
+            ] {
                 #expect(text.out.contains(word), "\(word) in:\n\(text.out)")
             }
             let json = try await vmlab("plan", "lab.yaml", "--json", "--set", "guests.lin.count=3", "--jobs", "1")
@@ -88,6 +91,7 @@ struct VerbTests {
             #expect(plans.map { $0["cell"] as? String } == ["cpus=1", "cpus=2"])
             let guests = try #require(plans[1]["guests"] as? [[String: Any]])
             #expect(guests.map { $0["name"] as? String } == ["lin-1", "lin-2", "lin-3", "win"])
+            #expect(plans[0]["admission"] as? String == "strict" && guests[0]["boot"] as? String == "auto")
             #expect(guests[0]["cpus"] as? Int == 2 && guests[0]["memory"] as? Int == 128 << 20)
             let tasks = try #require(plans[0]["tasks"] as? [[String: Any]])
             #expect(tasks.map { $0["runs"] as? Int } == [3, 5, 1])

@@ -40,13 +40,16 @@ struct PlanVerb: AsyncParsableCommand {
         Report.line("lab \(plan.lab)" + (plan.cell.map { " [\($0)]" } ?? ""))
         Report.line("")
         Report.table(
-            ["GUEST", "IMAGE", "MEMORY", "CPUS", "BACKEND"],
-            plan.guests.map { [$0.name, $0.image, ByteCount($0.memory).description, "\($0.cpus)", $0.backend] })
+            ["GUEST", "IMAGE", "MEMORY", "CPUS", "BACKEND", "BOOT"],
+            plan.guests.map {
+                [$0.name, $0.image, ByteCount($0.memory).description, "\($0.cpus)", $0.backend, $0.boot]
+            })
         Report.line("")
         Report.line(
             "memory: \(ByteCount(plan.memory)) for all, \(ByteCount(plan.memoryLimit)) may be used "
                 + "(\(plan.memoryLimitReason)): "
                 + (plan.waves > 1 ? "\(plan.waves) waves" : "all at once"))
+        Report.line("admission: \(plan.admission)")
         Report.line("")
         Report.table(
             ["TASK", "ON", "RUNS", "NEEDS"],
@@ -65,6 +68,9 @@ struct PlanDescription: Encodable {
         var memory: UInt64
         var cpus: Int
         var backend: String
+        var boot: String
+        var cpuWeight: Int?
+        var ioWeight: Int?
     }
 
     struct TaskEntry: Encodable {
@@ -72,11 +78,13 @@ struct PlanDescription: Encodable {
         var on: [String]
         var runs: Int
         var needs: [String]
+        var reset: String
     }
 
     var lab: String
     var cell: String?
     var file: String
+    var admission: String
     var guests: [GuestEntry]
     var tasks: [TaskEntry]
     var memory: UInt64
@@ -88,10 +96,12 @@ struct PlanDescription: Encodable {
         lab = plan.lab.name
         cell = plan.lab.cell?.id
         file = plan.lab.source.path
+        admission = plan.lab.admission.rawValue
         guests = plan.guests.map {
             GuestEntry(
                 name: $0.guest.name, group: $0.guest.group, image: $0.group.image, os: $0.os.rawValue,
-                memory: $0.memory.bytes, cpus: $0.group.cpus, backend: $0.backend.name)
+                memory: $0.memory.bytes, cpus: $0.group.cpus, backend: $0.backend.name, boot: $0.group.boot.rawValue,
+                cpuWeight: $0.group.cpuWeight, ioWeight: $0.group.ioWeight)
         }
         tasks = plan.lab.tasks.map { task in
             let places = task.targets.map { target -> (text: [String], count: Int) in
@@ -102,7 +112,8 @@ struct PlanDescription: Encodable {
             }
             return TaskEntry(
                 name: task.name, on: places.flatMap(\.text),
-                runs: places.reduce(0) { $0 + $1.count } * task.repetitions, needs: task.needs)
+                runs: places.reduce(0) { $0 + $1.count } * task.repetitions, needs: task.needs,
+                reset: task.reset.rawValue)
         }
         memory = plan.totalCost.bytes
         memoryLimit = plan.budget.limit.bytes

@@ -18,7 +18,8 @@ struct FleetFunctions {
                 LuaParameter(
                     "guest", "table",
                     "As a group under `guests:` of a lab file: `image`, `memory`, `cpus`, `count`, `disks`, `networks`, "
-                        + "`backend`, `boot`, `cmdline`, `env`, `nested`; and its `name`. Networks are made as they are named."
+                        + "`backend`, `boot`, `cpuWeight`, `ioWeight`, `cmdline`, `env`, `nested`; and its `name`. Networks are "
+                        + "made as they are named."
                 )
             ],
             results: [LuaParameter("guest", "guest", "The guest; with `count` a list of them.")],

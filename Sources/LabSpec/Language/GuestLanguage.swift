@@ -12,6 +12,8 @@ struct GuestDraft: Draft {
     var networks: [Located<String>]?
     var backend: BackendChoice?
     var boot: BootChoice?
+    var cpuWeight: Int?
+    var ioWeight: Int?
     var cmdline: String?
     var env: [Named<String>]?
 
@@ -40,6 +42,12 @@ struct GuestDraft: Draft {
         Field(
             "boot", \.boot, .choice(), standard: "auto",
             "How guests come up: `cold` from power-on, `clone` from a snapshot, `auto` whichever can be had."),
+        Field(
+            "cpuWeight", \.cpuWeight, .integer(1...10000), standard: 100,
+            "Share of the processors against other guests when all want them: 200 gets twice what 100 gets."),
+        Field(
+            "ioWeight", \.ioWeight, .integer(1...10000), standard: 100,
+            "Share of the disks' time against other guests when all want it."),
         Field("cmdline", \.cmdline, .line("kernel command line words"), "Words added to the kernel command line."),
         Field("env", \.env, .environment, "Environment of every task on these guests."),
     ]
@@ -61,6 +69,8 @@ struct GuestDraft: Draft {
         filled.networks = networks ?? defaults.networks
         filled.backend = backend ?? defaults.backend
         filled.boot = boot ?? defaults.boot
+        filled.cpuWeight = cpuWeight ?? defaults.cpuWeight
+        filled.ioWeight = ioWeight ?? defaults.ioWeight
         filled.cmdline = cmdline ?? defaults.cmdline
         filled.env = (defaults.env ?? []) + (env ?? [])
         return filled

@@ -34,13 +34,14 @@ struct LabBuilder {
         let uncounted = (draft.guests ?? []).filter { $0.value.place.keys["count"] != nil && $0.value.count == nil }
         let fleet = Fleet(groups, declared: declaredGuests, uncounted: Set(uncounted.map(\.name)), decoding)
         let tasks = self.tasks(fleet)
+        ResetCheck(groups).check(tasks, draft.tasks ?? [], decoding)
         NeedsGraph(draft.tasks ?? []).check(decoding)
         checkUse(groups)
         let timeouts = draft.timeouts
         let standard = Timeouts()
         return Lab(
             name: draft.lab?.value ?? "", source: source, directory: paths.directory, cell: cell, images: images,
-            groups: groups, networks: networks, tasks: tasks,
+            groups: groups, networks: networks, tasks: tasks, admission: draft.admission ?? .strict,
             timeouts: Timeouts(
                 boot: timeouts?.boot ?? standard.boot, task: timeouts?.task ?? standard.task,
                 silence: timeouts?.silence, lab: timeouts?.lab))
@@ -136,7 +137,8 @@ struct LabBuilder {
             name: named.name, count: guest.count, image: guest.image?.value ?? "", memory: guest.memory,
             cpus: guest.cpus ?? 1, nested: guest.nested ?? false, disks: (guest.disks ?? []).compactMap(disk),
             networks: guest.networks?.map(\.value) ?? [], backend: guest.backend ?? .auto, boot: guest.boot ?? .auto,
-            cmdline: guest.cmdline, env: environment((draft.env ?? []) + (guest.env ?? [])), span: named.nameSpan)
+            cpuWeight: guest.cpuWeight, ioWeight: guest.ioWeight, cmdline: guest.cmdline,
+            env: environment((draft.env ?? []) + (guest.env ?? [])), span: named.nameSpan)
     }
 
     private func disk(_ disk: Located<DiskDraft>) -> DiskSpec? {
@@ -230,7 +232,7 @@ struct LabBuilder {
                 GuestPaths.check(path, key: "get", decoding)
                 return path.value
             },
-            reboot: task.reboot ?? false, span: task.name?.span ?? task.place.span)
+            reboot: task.reboot ?? false, reset: task.reset ?? .nothing, span: task.name?.span ?? task.place.span)
     }
 
     private func action(_ task: TaskDraft) -> TaskAction {

@@ -10,6 +10,7 @@ struct LabDraft: Draft {
     var networks: [Named<NetworkDraft>]?
     var tasks: [TaskDraft]?
     var timeouts: TimeoutsDraft?
+    var admission: AdmissionMode?
     var env: [Named<String>]?
     var matrix: Matrix?
 
@@ -43,6 +44,10 @@ struct LabDraft: Draft {
                 "tasks", \.tasks, .list(of: TaskDraft.shape.form()), required: "tasks: [{name: hello, run: uname -a}]",
                 "What to do on the guests."),
             Field("timeouts", \.timeouts, TimeoutsDraft.shape.form(orNull: true), "How long things may take."),
+            Field(
+                "admission", \.admission, .choice(), standard: "strict",
+                "What guests that run at once may come to: `strict`, the sum of their `memory`; `overcommit`, what they "
+                    + "are measured to use, with the host's memory watched."),
             Field("env", \.env, .environment, "Environment of every task on every guest."),
             Field(
                 "matrix", \.matrix, Matrix.form,

@@ -19,6 +19,7 @@ struct TaskDraft: Draft {
     var put: [Named<String>]?
     var get: [Located<String>]?
     var reboot: Bool?
+    var reset: TaskReset?
 
     static let shape = Shape<TaskDraft>(
         id: "task", noun: "a task", doc: "Something to do on guests.",
@@ -60,6 +61,10 @@ struct TaskDraft: Draft {
                 "get", \.get, .listOrOne(of: Form<String>.line("a path in the guest").located),
                 "Absolute guest paths collected after it ran, also when it failed."),
             Field("reboot", \.reboot, .boolean, standard: false, "Whether the guest is rebooted after it."),
+            Field(
+                "reset", \.reset, .choice(), standard: "none",
+                "What each run finds: `snapshot`, the guest as it was when it had just come up; `none`, what the tasks "
+                    + "before left."),
         ],
         exclusive: [["run", "script", "lua"]], atLeastOne: ["run", "script", "lua", "put", "get", "reboot"])
 }

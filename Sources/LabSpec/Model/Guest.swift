@@ -22,6 +22,10 @@ public struct GuestGroup: Sendable, Hashable {
     public var backend: BackendChoice
     /// How it comes up.
     public var boot: BootChoice
+    /// Its share of the processors when all want them, 1 to 10000; nil is the usual 100.
+    public var cpuWeight: Int?
+    /// Its share of the disks' time when all want it, 1 to 10000; nil is the usual 100.
+    public var ioWeight: Int?
     /// Words added to the kernel command line.
     public var cmdline: String?
     /// Environment of every task on these guests.
@@ -33,7 +37,8 @@ public struct GuestGroup: Sendable, Hashable {
     public init(
         name: String, count: Int? = nil, image: String, memory: ByteCount? = nil, cpus: Int = 1,
         nested: Bool = false, disks: [DiskSpec] = [], networks: [String] = [], backend: BackendChoice = .auto,
-        boot: BootChoice = .auto, cmdline: String? = nil, env: [EnvironmentVariable] = [], span: SourceSpan? = nil
+        boot: BootChoice = .auto, cpuWeight: Int? = nil, ioWeight: Int? = nil, cmdline: String? = nil,
+        env: [EnvironmentVariable] = [], span: SourceSpan? = nil
     ) {
         self.name = name
         self.count = count
@@ -45,6 +50,8 @@ public struct GuestGroup: Sendable, Hashable {
         self.networks = networks
         self.backend = backend
         self.boot = boot
+        self.cpuWeight = cpuWeight
+        self.ioWeight = ioWeight
         self.cmdline = cmdline
         self.env = env
         self.span = span

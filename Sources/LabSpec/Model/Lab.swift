@@ -20,6 +20,8 @@ public struct Lab: Sendable {
     public var networks: [NetworkSpec]
     /// Tasks in the order of the file.
     public var tasks: [LabTask]
+    /// What the guests that run at once may come to.
+    public var admission: AdmissionMode
     /// How long things may take.
     public var timeouts: Timeouts
 
@@ -27,7 +29,7 @@ public struct Lab: Sendable {
     public init(
         name: String, source: SourceFile, directory: String, cell: MatrixCell? = nil,
         images: [String: ImageDeclaration] = [:], groups: [GuestGroup], networks: [NetworkSpec] = [],
-        tasks: [LabTask], timeouts: Timeouts = Timeouts()
+        tasks: [LabTask], admission: AdmissionMode = .strict, timeouts: Timeouts = Timeouts()
     ) {
         self.name = name
         self.source = source
@@ -37,11 +39,20 @@ public struct Lab: Sendable {
         self.groups = groups
         self.networks = networks
         self.tasks = tasks
+        self.admission = admission
         self.timeouts = timeouts
     }
 
     /// Every guest of every group, in order.
     public var guests: [Guest] { groups.flatMap(\.guests) }
+}
+
+/// What the guests that run at once may come to.
+public enum AdmissionMode: String, Sendable, Hashable, CaseIterable {
+    /// The sum of the memory that they were promised: each may use all of its own at any time.
+    case strict
+    /// The sum of what they are measured to use. More of them run; when the host's memory runs short, some make room.
+    case overcommit
 }
 
 /// One combination of the matrix's axes.

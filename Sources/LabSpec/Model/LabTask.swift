@@ -30,6 +30,8 @@ public struct LabTask: Sendable {
     public var get: [String]
     /// Whether the guest is rebooted after the action, and must become ready again.
     public var reboot: Bool
+    /// What each of its runs finds.
+    public var reset: TaskReset
     /// Where it is declared.
     public var span: SourceSpan?
 
@@ -38,7 +40,8 @@ public struct LabTask: Sendable {
         name: String, targets: [TaskTarget], action: TaskAction, expect: Expectation = Expectation(),
         timeout: Duration? = nil, retries: Int = 0, retryOn: RetryReason = .infrastructure, repetitions: Int = 1,
         needs: [String] = [], condition: TaskCondition = .needsPassed, env: [EnvironmentVariable] = [],
-        put: [FileCopy] = [], get: [String] = [], reboot: Bool = false, span: SourceSpan? = nil
+        put: [FileCopy] = [], get: [String] = [], reboot: Bool = false, reset: TaskReset = .nothing,
+        span: SourceSpan? = nil
     ) {
         self.name = name
         self.targets = targets
@@ -54,6 +57,7 @@ public struct LabTask: Sendable {
         self.put = put
         self.get = get
         self.reboot = reboot
+        self.reset = reset
         self.span = span
     }
 }
@@ -130,6 +134,14 @@ public enum RetryReason: String, Sendable, Hashable, CaseIterable {
     case infrastructure
     /// Any failure, the task's own verdict too.
     case anyFailure = "any"
+}
+
+/// What a run of a task finds in its guest.
+public enum TaskReset: String, Sendable, Hashable, CaseIterable {
+    /// Whatever the tasks before it left.
+    case nothing = "none"
+    /// The guest as it was when it had just come up, a clone for this run alone.
+    case snapshot
 }
 
 /// When a task runs.
