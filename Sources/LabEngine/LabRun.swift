@@ -33,15 +33,19 @@ public struct LabRun: Sendable {
     private let results: RunDirectory
     private let journal: RunJournal
     private let scripting: (any TaskScripting)?
+    private let goldens: (any GoldenStoring)?
 
     /// A run of `plan`. `images` holds every image that the lab's groups name. The recorder must have been told
     /// `runStarted`; it is told everything up to and including `runFinished`. Machines and their folders are written down in
-    /// `journal`, which the caller ends afterwards. `scripting` runs the tasks that are scripts; without it they are errors.
+    /// `journal`, which the caller ends afterwards. `scripting` runs the tasks that are scripts; without it they are errors. `goldens` keeps what
+    /// guests are cloned from; without it every guest boots.
     public init(
         plan: RunPlan, images: [String: BootableImage], options: Options, recorder: RunRecorder,
-        results: RunDirectory, journal: RunJournal, scripting: (any TaskScripting)? = nil
+        results: RunDirectory, journal: RunJournal, scripting: (any TaskScripting)? = nil,
+        goldens: (any GoldenStoring)? = nil
     ) {
         self.scripting = scripting
+        self.goldens = goldens
         self.plan = plan
         self.images = images
         self.options = options
@@ -85,14 +89,18 @@ public struct LabRun: Sendable {
             return Self.abandon(plan, because: error, recorder: recorder)
         }
         defer { networks.close() }
+        let tasks = TaskRunner(
+            lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results,
+            recorder: recorder, board: GuestBoard(plan.guests.map(\.guest.name)), scripting: scripting)
         let context = Context(
             plan: plan,
-            host: GuestHost(recorder: recorder, results: results, journal: journal, networks: networks),
+            host: GuestHost(
+                recorder: recorder, results: results, journal: journal, networks: networks,
+                goldens: goldens.map {
+                    Goldens(in: $0, limits: tasks.limits, recorder: recorder, journal: journal)
+                }),
             timeFactor: options.timeFactor, scheduler: scheduler, admission: admission,
-            boots: Admission(memory: ByteCount(.max), seats: max(options.boots, 1)),
-            tasks: TaskRunner(
-                lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results,
-                recorder: recorder, board: GuestBoard(plan.guests.map(\.guest.name)), scripting: scripting),
+            boots: Admission(memory: ByteCount(.max), seats: max(options.boots, 1)), tasks: tasks,
             recorder: recorder, tally: tally, stopOnFailure: options.stopOnFailure)
 
         await withTaskCancellationHandler {

@@ -119,6 +119,11 @@ public struct NetworkAttachment: Sendable, Hashable {
         case segment(local: String, remote: String)
     }
 
+    /// What a card is for; clones have cards of the same kinds as their golden.
+    public enum Kind: String, Sendable, Hashable {
+        case segment, nat
+    }
+
     /// The card's address, `52:54:00:xx:xx:xx`.
     public var mac: String
     /// Where its frames go.

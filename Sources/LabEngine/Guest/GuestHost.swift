@@ -9,6 +9,8 @@ struct GuestHost: Sendable {
     let results: RunDirectory
     let journal: RunJournal
     let networks: LabNetworks
+    /// Where clones come from; nil where every guest boots.
+    var goldens: Goldens?
 
     /// Starts the machine of guest `number` in a folder of its own, with its console recorded, and runs `body` with it.
     ///
@@ -16,7 +18,7 @@ struct GuestHost: Sendable {
     /// networks only when it is plugged in. Throws what keeps the machine from starting.
     func withGuest<Result: Sendable>(
         _ number: Int, _ guest: RunPlan.PlannedGuest, image: BootableImage, hasExchange: Bool,
-        snapshot: LiveSnapshot? = nil,
+        snapshot: GuestSnapshot? = nil,
         onLoss: @escaping @Sendable () async -> Void = {}, body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
         let name = guest.guest.name
@@ -57,12 +59,17 @@ struct GuestHost: Sendable {
             exchange = path
         }
         let name = guest.guest.name
-        let words = [image.cmdline, "vmlab.guest=\(name)", guest.group.cmdline ?? ""].filter { !$0.isEmpty }
         return MachineConfiguration(
             name: name, image: image, memory: guest.memory, cpus: guest.group.cpus, nested: guest.group.nested,
             disks: guest.group.disks, exchangeDisk: exchange,
-            networks: networks.attachments(of: number, in: directory), cmdline: words.joined(separator: " "),
+            networks: networks.attachments(of: number, in: directory), cmdline: Self.cmdline(of: guest, image),
             directory: directory)
+    }
+
+    /// The kernel command line of a guest.
+    static func cmdline(of guest: RunPlan.PlannedGuest, _ image: BootableImage) -> String {
+        [image.cmdline, "vmlab.guest=\(guest.guest.name)", guest.group.cmdline ?? ""].filter { !$0.isEmpty }
+            .joined(separator: " ")
     }
 }
 

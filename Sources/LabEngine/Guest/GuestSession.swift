@@ -103,6 +103,17 @@ final class GuestSession: Sendable {
         }
     }
 
+    /// Runs a script in the plumbing shell and a command in the shell of tasks, so that a guest which is about to be saved has
+    /// in memory what its clones will need first. Throws as `becomeReady`.
+    func rehearse(_ script: String, deadline: ContinuousClock.Instant) async throws {
+        do {
+            try await setUp(script, deadline, failure: "the guest could not be made a golden")
+            _ = try await whileAlive { [commands] in try await commands.run(GuestCommand("echo"), deadline: deadline) }
+        } catch let error as ConsoleError where !Task.isCancelled {
+            throw lose("the guest could not be made a golden: \(sentence(of: error))")
+        }
+    }
+
     private func setUp(
         _ script: String, _ deadline: ContinuousClock.Instant,
         failure: String = "the guest's network could not be set up"

@@ -55,39 +55,27 @@ struct GuestWorker: Sendable {
         guard let place = await BootPlace(in: run.boots) else { return .finished }
         defer { place.release() }
         guard await isStillWanted() else { return hasTasks ? .again : .finished }
-        let started = ContinuousClock.now
-        do {
-            return try await run.host.withGuest(
-                number, guest, image: image, hasExchange: copiesFiles,
-                onLoss: { [scheduler = run.scheduler, number] in await scheduler.recall(number) }
-            ) { session in
-                await live(in: session, since: started, place)
-            }
-        } catch {
-            if Task.isCancelled { return end("interrupted", .finished) }
-            let notes = (error as? Diagnostic)?.notes ?? []
-            await lose(GuestLoss(outcome: .error, message: sentence(of: error), consoleTail: notes))
-            return .lost
-        }
+        return await GuestLife.with(
+            number, guest, image: image, on: run.host, hasExchange: copiesFiles,
+            onLoss: { [scheduler = run.scheduler, number] in await scheduler.recall(number) }
+        ) { life in await live(life, place) }
     }
 
-    private func live(in session: GuestSession, since started: ContinuousClock.Instant, _ place: BootPlace) async -> End
-    {
+    private func live(_ life: GuestLife, _ place: BootPlace) async -> End {
+        let session: GuestSession
         do {
-            guard try await isReady(session, by: started + run.plan.lab.timeouts.boot * run.timeFactor) else {
+            guard let ready = try await boot(life) else {
                 let reason = run.scheduler.stopped.current == nil ? "the others did its work" : "the run is stopped"
                 return end(reason, .finished)
             }
-        } catch let loss as GuestLoss {
-            await lose(loss)
-            return .lost
+            session = ready
         } catch {
-            return end("interrupted", .finished)
+            if Task.isCancelled { return end("interrupted", .finished) }
+            await lose(GuestLoss(of: error))
+            return .lost
         }
         place.release()
-        run.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
-        let live = LiveGuest(
-            session, image: image, number: number, host: run.host, limits: run.tasks.limits, isOfFleet: false)
+        let live = LiveGuest(session, of: life, limits: run.tasks.limits, isOfFleet: false)
         run.tasks.board.arrive(live)
         defer { run.tasks.board.depart(name) }
         while true {
@@ -96,14 +84,14 @@ struct GuestWorker: Sendable {
                 return end(run.scheduler.stopped.current == nil ? "the lab is done" : "the run is stopped", .finished)
             case .makeRoom(let early): return leave(early: early)
             case .run(let next):
-                if session.loss.current == nil {
+                if live.session.loss.current == nil {
                     await perform(next, on: live)
                 } else {
                     await run.scheduler.giveBack(next)
                 }
             case .look: break
             }
-            if let loss = session.loss.current { return await bury(loss) }
+            if let loss = live.session.loss.current { return await bury(loss) }
         }
     }
 
@@ -134,19 +122,18 @@ struct GuestWorker: Sendable {
         return .lost
     }
 
-    /// Waits until the guest is ready. False when meanwhile the others have done all its work, or the run is stopped.
-    private func isReady(_ session: GuestSession, by deadline: ContinuousClock.Instant) async throws -> Bool {
-        try await withThrowingTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                try await session.becomeReady(deadline: deadline)
-                return true
-            }
+    /// Starts the guest and waits until it is ready. Nil when meanwhile the others have done all its work, or the run is
+    /// stopped.
+    private func boot(_ life: GuestLife) async throws -> GuestSession? {
+        let deadline = run.tasks.limits.deadline(in: run.plan.lab.timeouts.boot)
+        return try await withThrowingTaskGroup(of: GuestSession?.self) { group in
+            group.addTask { try await life.boot(deadline: deadline) }
             group.addTask { [over = hasTasks ? run.scheduler.finished : run.scheduler.stopped] in
                 _ = try await over.wait()
-                return false
+                return nil
             }
             defer { group.cancelAll() }
-            return try await group.next() ?? false
+            return try await group.next() ?? nil
         }
     }
 

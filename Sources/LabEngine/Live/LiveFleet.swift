@@ -18,17 +18,21 @@ public final class LiveFleet: Sendable {
         public var plan: @Sendable (Lab) throws -> RunPlan
         /// Gets the images of a lab.
         public var images: @Sendable (Lab) async throws -> [String: BootableImage]
+        /// Keeps what guests are cloned from; nil boots every guest.
+        public var goldens: (any GoldenStoring)?
 
         /// Means as given.
         public init(
             memory: ByteCount, seats: Int, boots: Int, plan: @escaping @Sendable (Lab) throws -> RunPlan,
-            images: @escaping @Sendable (Lab) async throws -> [String: BootableImage]
+            images: @escaping @Sendable (Lab) async throws -> [String: BootableImage],
+            goldens: (any GoldenStoring)? = nil
         ) {
             self.memory = memory
             self.seats = seats
             self.boots = boots
             self.plan = plan
             self.images = images
+            self.goldens = goldens
         }
     }
 
@@ -37,7 +41,7 @@ public final class LiveFleet: Sendable {
         let guest: RunPlan.PlannedGuest
         let image: BootableImage
         /// What it goes on from; nil for one that boots.
-        var snapshot: LiveSnapshot?
+        var snapshot: GuestSnapshot?
         let ready = Completion<Result<LiveGuest, any Error>>()
         /// Set when nobody wants the guest any more.
         let isUnwanted = Completion<Bool>()
@@ -65,7 +69,8 @@ public final class LiveFleet: Sendable {
         self.limits = limits
         host = GuestHost(
             recorder: recorder, results: results, journal: journal,
-            networks: LabNetworks(in: journal.directory))
+            networks: LabNetworks(in: journal.directory),
+            goldens: means.goldens.map { Goldens(in: $0, limits: limits, recorder: recorder, journal: journal) })
         admission = Admission(memory: means.memory, seats: means.seats)
         boots = Admission(memory: ByteCount(.max), seats: max(means.boots, 1))
         (requests, requesting) = AsyncStream.makeStream()
@@ -134,7 +139,7 @@ public final class LiveFleet: Sendable {
     /// own, and what else the guest was then. They are called after it, `web-1`, or as `names` say.
     ///
     /// Throws a `Diagnostic` for a name that was used before, else as `boot`.
-    public func clone(_ snapshot: LiveSnapshot, count: Int, names: [String]? = nil) async throws -> [LiveGuest] {
+    public func clone(_ snapshot: GuestSnapshot, count: Int, names: [String]? = nil) async throws -> [LiveGuest] {
         let original = snapshot.planned
         let names = try names.map { try take($0) } ?? takeFree(original.guest.name, count)
         let guests = names.enumerated().map { index, name in
@@ -211,55 +216,41 @@ public final class LiveFleet: Sendable {
         defer { admission.release(guest.cost) }
         guard let place = await BootPlace(in: boots) else { return fail(request, CancellationError()) }
         defer { place.release() }
-        do {
-            let started = ContinuousClock.now
-            try await host.withGuest(
-                request.number, guest, image: request.image, hasExchange: true, snapshot: request.snapshot
-            ) { session in
-                await self.live(request, in: session, since: started, place)
-            }
-        } catch {
-            fail(request, error)
+        await GuestLife.with(request.number, guest, image: request.image, on: host, hasExchange: true) { life in
+            await self.live(request, life, place)
         }
     }
 
-    private func live(
-        _ request: Request, in session: GuestSession, since started: ContinuousClock.Instant, _ place: BootPlace
-    ) async {
-        let name = request.guest.guest.name
+    private func live(_ request: Request, _ life: GuestLife, _ place: BootPlace) async {
+        let session: GuestSession
         do {
             let deadline = limits.deadline(in: limits.timeouts.boot)
             if let snapshot = request.snapshot {
-                let networks = host.networks
-                try await session.revive(
-                    CloneIdentity.script(name, number: request.number, from: snapshot, on: networks), deadline: deadline
-                )
-                try networks.plug(request.number, in: host.directory(of: request.number))
+                session = try await life.begin(snapshot, deadline: deadline)
             } else {
-                try await session.becomeReady(deadline: deadline)
+                session = try await life.boot(deadline: deadline)
             }
         } catch {
             return fail(request, error)
         }
         place.release()
-        host.recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
-        let guest = LiveGuest(
-            session, image: request.image, number: request.number, host: host, limits: limits, isOfFleet: true)
+        let guest = LiveGuest(session, of: life, limits: limits, isOfFleet: true)
         state.withLock { $0.guests.append(guest) }
         request.ready.fulfil(.success(guest))
-        let reason = await end(of: guest, request)
+        let reason = await end(of: guest, life, request)
         state.withLock { $0.guests.removeAll { $0 === guest } }
-        session.commands.close()
-        await session.machine.end()
-        host.recorder.emit(.guestEnded(guest: name, orderly: reason.isOrderly, reason: reason.text))
-        session.loss.fulfil(GuestLoss(outcome: .error, message: reason.text, consoleTail: []))
+        await life.end()
+        host.recorder.emit(.guestEnded(guest: guest.name, orderly: reason.isOrderly, reason: reason.text))
+        guest.session.loss.fulfil(GuestLoss(outcome: .error, message: reason.text, consoleTail: []))
         guest.ended?.fulfil(true)
     }
 
     /// Waits until the script is done with the guest, the guest is lost, or all is over.
-    private func end(of guest: LiveGuest, _ request: Request) async -> (isOrderly: Bool, text: String) {
+    private func end(of guest: LiveGuest, _ life: GuestLife, _ request: Request) async -> (
+        isOrderly: Bool, text: String
+    ) {
         let loss = try? await withThrowingTaskGroup(of: GuestLoss?.self) { group in
-            group.addTask { try await guest.session.loss.wait() }
+            group.addTask { try await life.lost() }
             group.addTask {
                 _ = try await request.isUnwanted.wait()
                 return nil
@@ -279,10 +270,7 @@ public final class LiveFleet: Sendable {
             request.ready.fulfil(.failure(CancellationError()))
             return
         }
-        let loss =
-            error as? GuestLoss
-            ?? GuestLoss(
-                outcome: .error, message: sentence(of: error), consoleTail: (error as? Diagnostic)?.notes ?? [])
+        let loss = GuestLoss(of: error)
         host.recorder.emit(
             .guestFailed(guest: name, outcome: loss.outcome, message: loss.message, consoleTail: loss.consoleTail))
         request.ready.fulfil(.failure(loss))

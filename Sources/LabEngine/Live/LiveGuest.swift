@@ -13,9 +13,8 @@ public final class LiveGuest: Sendable {
     public let planned: RunPlan.PlannedGuest
     /// How long things may take.
     public let limits: LiveLimits
-    let session: GuestSession
-    let image: BootableImage
-    let number: Int
+    private let life: GuestLife
+    private let now: Mutex<GuestSession>
     private let networks: LabNetworks
     /// The run's folder for temporary files.
     private let directory: String
@@ -36,20 +35,21 @@ public final class LiveGuest: Sendable {
     /// How long an interrupted command may take to go.
     private static let grace = Duration.seconds(10)
 
-    init(
-        _ session: GuestSession, image: BootableImage, number: Int, host: GuestHost, limits: LiveLimits, isOfFleet: Bool
-    ) {
-        let networks = host.networks
-        directory = host.journal.directory
+    init(_ session: GuestSession, of life: GuestLife, limits: LiveLimits, isOfFleet: Bool) {
+        directory = life.host.journal.directory
         ended = isOfFleet ? Completion() : nil
-        self.session = session
-        self.image = image
-        planned = session.guest
-        self.number = number
-        self.networks = networks
+        self.life = life
+        now = Mutex(session)
+        planned = life.guest
+        networks = life.host.networks
         self.limits = limits
-        knownHosts = Mutex(networks.hosts(of: number))
+        knownHosts = Mutex(life.host.networks.hosts(of: life.number))
     }
+
+    /// The session with its present machine.
+    var session: GuestSession { now.withLock { $0 } }
+
+    var number: Int { life.number }
 
     /// Its name.
     public var name: String { planned.guest.name }
@@ -194,22 +194,47 @@ public final class LiveGuest: Sendable {
     /// Keeps the guest's memory, processes and disks as they are now. It stands still meanwhile, and goes on.
     ///
     /// Throws a `Diagnostic` when its machine cannot do that, and as `run`.
-    public func snapshot(timeout: Duration? = nil) async throws -> LiveSnapshot {
-        if image.isFreestanding {
-            throw Diagnostic(
-                .guest, "\(name) cannot be cloned", cause: "the image \(image.name) is no operating system's")
-        }
+    public func snapshot(timeout: Duration? = nil) async throws -> GuestSnapshot {
+        if let obstacle = CloneObstacle(planned, life.image) { throw obstacle.diagnostic(planned) }
         let folder = "\(directory)/snapshot-\(UInt64.random(in: .min ... .max))"
         return try await operate(timeout ?? limits.timeouts.task, "the snapshot") { [self] deadline in
             try FileTree.makeFolder(folder, mode: 0o700)
             do {
                 let saved = try await withDeadline(deadline) { [session] in try await session.machine.save(to: folder) }
-                return LiveSnapshot(of: self, saved, in: folder, knownHosts: knownHosts.withLock { $0 })
+                return GuestSnapshot(
+                    of: planned, saved, image: life.image, cards: networks.cardAddresses(of: number),
+                    knownHosts: knownHosts.withLock { $0 }, files: OwnedFolder(folder))
             } catch {
                 try? FileTree.remove(folder)
                 throw error is DeadlineExceeded ? ConsoleError.deadline : error
             }
         }
+    }
+
+    /// Becomes what some guest was when the snapshot was taken, with a name, addresses, random numbers and time of its own:
+    /// its machine ends, and another goes on from there. What it did since is lost.
+    ///
+    /// Throws a `Diagnostic` when the snapshot is of another shape of guest; `GuestLoss` when the guest does not come back.
+    public func restore(_ snapshot: GuestSnapshot, timeout: Duration? = nil) async throws {
+        if let obstacle = snapshot.obstacle(for: planned) {
+            throw Diagnostic(
+                .guest, "\(name) cannot go back to the snapshot of \(snapshot.planned.guest.name): it \(obstacle)")
+        }
+        let patience = timeout ?? limits.timeouts.boot
+        try await hold { [self] in try await restart(from: snapshot, deadline: limits.deadline(in: patience)) }
+    }
+
+    /// Makes the guest as it was at its ready point, for who has its turn: a clone of its golden, or one that boots where
+    /// there is none. Throws as `restore`.
+    func renew(deadline: ContinuousClock.Instant) async throws {
+        try await restart(from: try await life.golden(), deadline: deadline)
+    }
+
+    private func restart(from snapshot: GuestSnapshot?, deadline: ContinuousClock.Instant) async throws {
+        let session = try await life.begin(snapshot, deadline: deadline)
+        now.withLock { $0 = session }
+        isLittered.withLock { $0 = false }
+        knownHosts.withLock { $0 = networks.hosts(of: number) }
     }
 
     // MARK: One thing after the other

@@ -91,6 +91,22 @@ final class LabNetworks: Sendable {
         return attachments
     }
 
+    /// What each of a guest's cards is for, in the order of `attachments`.
+    func cards(of guest: Int) -> [NetworkAttachment.Kind] {
+        let state = state.withLock { $0 }
+        return Self.cards(of: guest, state).map { _ in .segment } + (Self.hasOutside(guest, state) ? [.nat] : [])
+    }
+
+    /// The addresses of a guest's cards, in the order of `attachments`.
+    func cardAddresses(of guest: Int) -> [String] {
+        let state = state.withLock { $0 }
+        return Self.cardAddresses(of: guest, state)
+    }
+
+    private static func cardAddresses(of guest: Int, _ state: State) -> [String] {
+        cards(of: guest, state).map(\.mac) + (hasOutside(guest, state) ? [outsideCard(of: guest)] : [])
+    }
+
     /// Plugs a guest's cards into their switches. Throws a `Diagnostic`.
     func plug(_ guest: Int, in directory: String) throws {
         let state = state.withLock { $0 }
@@ -146,15 +162,15 @@ final class LabNetworks: Sendable {
         if Self.hasOutside(guest, state) {
             // The addresses of QEMU's user network: ours, its router's, its name server's.
             lines.append("card \(Self.outsideCard(of: guest)) 10.0.2.15/24")
-            lines.append("busybox ip route add default via 10.0.2.2")
-            lines.append("echo nameserver 10.0.2.3 > /etc/resolv.conf")
+            lines += Self.outside
         }
         lines += Self.naming(hosts(of: guest))
         return lines.joined(separator: "\n")
     }
 
-    /// What a clone's plumbing shell runs to have its own cards' addresses and not those of the guest that it was.
-    func readdressing(of guest: Int, from original: Int) -> [String] {
+    /// What a clone's plumbing shell runs to have its own cards' addresses and not those of the guest that it was, whose cards
+    /// had the addresses `former`.
+    func readdressing(of guest: Int, from former: [String]) -> [String] {
         let state = state.withLock { $0 }
         var lines = [
             "card() {",
@@ -163,21 +179,24 @@ final class LabNetworks: Sendable {
             "        [ $mac = $1 ] || continue",
             // Down, so that nothing keeps an address or a neighbour of the original's.
             "        busybox ip link set $d down; busybox ip link set $d address $2 || return",
-            "        [ -z \"$3\" ] || busybox ip addr flush dev $d",
-            "        [ -z \"$3\" ] || busybox ip addr add $3 dev $d || return",
+            "        busybox ip addr flush dev $d; busybox ip addr add $3 dev $d || return",
             "        busybox ip link set $d up; return",
             "    done",
             "    echo no network card $1; return 1",
             "}",
         ]
-        let cards = zip(Self.cards(of: original, state), Self.cards(of: guest, state))
-        for (old, new) in cards { lines.append("card \(old.mac) \(new.mac) \(new.address)/16 || exit") }
-        if Self.hasOutside(guest, state) {
-            lines.append("card \(Self.outsideCard(of: original)) \(Self.outsideCard(of: guest)) '' || exit")
-            lines.append("busybox ip route add default via 10.0.2.2 2> /dev/null")
-        }
+        let addresses = Self.cards(of: guest, state).map { $0.address + "/16" } + ["10.0.2.15/24"]
+        let cards = zip(former, zip(Self.cardAddresses(of: guest, state), addresses))
+        for (old, (new, address)) in cards { lines.append("card \(old) \(new) \(address) || exit") }
+        if Self.hasOutside(guest, state) { lines += Self.outside }
         return Self.cards(of: guest, state).isEmpty ? [] : lines
     }
+
+    /// The way out is QEMU's router, names are known by its name server.
+    private static let outside = [
+        "busybox ip route add default via 10.0.2.2 2> /dev/null || busybox ip route | grep -q ^default",
+        "echo nameserver 10.0.2.3 > /etc/resolv.conf",
+    ]
 
     /// What tells a guest the names of others.
     static func naming(_ hosts: [String]) -> [String] { ["cat >> /etc/hosts <<end"] + hosts + ["end"] }
@@ -197,7 +216,7 @@ final class LabNetworks: Sendable {
     private static func outsideCard(of guest: Int) -> String { mac(0xff, guest) }
 
     /// Locally administered: QEMU's prefix, the network, the guest.
-    private static func mac(_ network: Int, _ guest: Int) -> String {
+    static func mac(_ network: Int, _ guest: Int) -> String {
         let bytes = [0x52, 0x54, 0x00, network, (guest + 1) >> 8, (guest + 1) & 0xff]
         return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
     }

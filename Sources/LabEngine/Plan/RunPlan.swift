@@ -169,12 +169,6 @@ public struct RunPlan: Sendable {
                         remedy: "make it two tasks, or name each guest once", at: task.span))
             }
         }
-        for group in lab.groups where group.boot == .clone {
-            problems.append(
-                Diagnostic(
-                    .specification, "\(group.name): `boot: clone` is not available in this version",
-                    remedy: "use `boot: cold`, or leave it to `auto`", at: group.span))
-        }
         return problems
     }
 

@@ -3,10 +3,10 @@ import LuaRuntime
 
 /// A guest's state as scripts hold it.
 final class ScriptSnapshot: Sendable {
-    let live: LiveSnapshot
+    let live: GuestSnapshot
     let world: ScriptWorld
 
-    init(_ live: LiveSnapshot, _ world: ScriptWorld) {
+    init(_ live: GuestSnapshot, _ world: ScriptWorld) {
         self.live = live
         self.world = world
     }
@@ -71,7 +71,26 @@ extension GuestMethods {
                     try await clones(count, from: try await guest.live.snapshot(timeout: timeout), in: guest.world)
                 }
             }),
+        LuaNative(
+            "restore",
+            "Makes the guest what some guest of its shape was when the snapshot was taken, itself most often. It keeps its name "
+                + "and addresses, and gets new random numbers and the present time; what it did since then is lost.",
+            parameters: [
+                LuaParameter("snapshot", "snapshot"),
+                LuaParameter("options", "table?", "Options: `timeout` (the lab's `boot` timeout otherwise)."),
+            ], results: [],
+            waiting: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let snapshot = try call.object(1, as: ScriptSnapshot.self, expected: "snapshot")
+                let timeout = try timeout(call, 2)
+                return try await ScriptScope.step(call, on: guest.live, "") { _ in
+                    try await guest.live.restore(snapshot.live, timeout: timeout)
+                    return []
+                }
+            }),
     ]
+
+    // MARK: Options
 
     fileprivate static func count(of call: LuaCall) throws -> Int? {
         guard let count = try call.optional(1, call.integer) else { return nil }
@@ -79,12 +98,12 @@ extension GuestMethods {
         return Int(count)
     }
 
-    fileprivate static func text(_ count: Int?, of snapshot: LiveSnapshot) -> String {
+    fileprivate static func text(_ count: Int?, of snapshot: GuestSnapshot) -> String {
         "\(count ?? 1) of \(snapshot.planned.guest.name)"
     }
 
     fileprivate static func clones(
-        _ count: Int?, from snapshot: LiveSnapshot, in world: ScriptWorld
+        _ count: Int?, from snapshot: GuestSnapshot, in world: ScriptWorld
     ) async throws -> [LuaValue] {
         let guests = try await world.needFleet().clone(snapshot, count: count ?? 1).map(world.object)
         return count == nil ? guests : [.table(LuaTable(array: guests))]

@@ -6,10 +6,22 @@ import LabSpec
 /// In emulation each process costs milliseconds, so as much as possible is done by the shell itself.
 enum CloneIdentity {
     /// The script for guest number `number`, called `name`, at this moment.
-    static func script(_ name: String, number: Int, from snapshot: LiveSnapshot, on networks: LabNetworks) -> String {
-        let formerly = snapshot.planned.guest.name
+    static func script(_ name: String, number: Int, from snapshot: GuestSnapshot, on networks: LabNetworks) -> String {
         let isWindows = snapshot.planned.os == .windows
-        var lines = [
+        var lines = naming(name, formerly: snapshot.planned.guest.name, isWindows: isWindows)
+        lines += networks.readdressing(of: number, from: snapshot.cards)
+        let hosts = networks.hosts(of: number).filter { isWindows || !snapshot.knownHosts.contains($0) }
+        if !hosts.isEmpty { lines += LabNetworks.naming(hosts) }
+        return lines.joined(separator: "\n")
+    }
+
+    /// What a guest runs before it is saved for clones: the same on itself, so that its clones find their programs in memory.
+    static func rehearsal(_ name: String, os: GuestOS) -> String {
+        naming(name, formerly: name, isWindows: os == .windows).joined(separator: "\n")
+    }
+
+    private static func naming(_ name: String, formerly: String, isWindows: Bool) -> [String] {
+        let lines = [
             "echo \(name) > /proc/sys/kernel/hostname || exit",
             "[ ! -f /etc/hostname ] || echo \(name) > /etc/hostname",
             // The Windows computer name; this writes /etc/hosts anew.
@@ -20,11 +32,7 @@ enum CloneIdentity {
             "done",
             "busybox date -u -s @\(time(nil)) > /dev/null || exit",
         ]
-        lines += reseed
-        lines += networks.readdressing(of: number, from: snapshot.number)
-        let hosts = networks.hosts(of: number).filter { isWindows || !snapshot.knownHosts.contains($0) }
-        if !hosts.isEmpty { lines += LabNetworks.naming(hosts) }
-        return lines.filter { !$0.isEmpty }.joined(separator: "\n")
+        return lines.filter { !$0.isEmpty } + reseed
     }
 
     /// 32 hexadecimal digits in the form of a random UUID, as systemd makes them.

@@ -1,0 +1,99 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabSpec
+
+/// The guest that others of its image and shape are clones of.
+struct Golden: Sendable {
+    private let planned: RunPlan.PlannedGuest
+    private let image: BootableImage
+    private let cards: [NetworkAttachment.Kind]
+
+    /// The golden for a guest with these network cards.
+    init(of guest: RunPlan.PlannedGuest, _ image: BootableImage, cards: [NetworkAttachment.Kind]) {
+        var planned = guest
+        planned.guest = Guest(name: image.name, group: guest.group.name, index: 1)
+        self.planned = planned
+        self.image = image
+        self.cards = cards
+    }
+
+    /// What it depends on; nil when its backend saves no such machine.
+    func shape(version: Int) -> GoldenShape? {
+        guard let fingerprint = planned.backend.fingerprint(of: configuration(in: "/golden", saving: "/saved")) else {
+            return nil
+        }
+        let group = planned.group
+        return GoldenShape(
+            image: image.name, imageID: image.id,
+            facts: [
+                ("memory", planned.memory.description), ("cpus", "\(group.cpus)"),
+                ("disks", group.disks.map(Self.describe).joined(separator: " ")),
+                ("networks", cards.map(\.rawValue).joined(separator: " ")), ("cmdline", cmdline),
+                ("backend", planned.backend.name), ("machine", fingerprint), ("version", "\(version)"),
+            ])
+    }
+
+    /// A disk with what it holds.
+    private static func describe(_ disk: DiskSpec) -> String {
+        switch disk {
+        case .scratch(let size): return size.description
+        case .file(let path):
+            return "\(path):\(FileStamp(path)?.description ?? "")"
+        }
+    }
+
+    /// Boots the guest, and saves it at its ready point into `folder`. `directory` is for its machine's files.
+    func make(
+        in folder: String, workingIn directory: String, journal: RunJournal, deadline: ContinuousClock.Instant
+    ) async throws {
+        try FileTree.makeFolder(directory, mode: 0o700)
+        defer { try? FileTree.remove(directory) }
+        // Where its cards are plugged in: nobody else is.
+        let hub = cards.isEmpty ? nil : try EthernetSwitch(path: hub(in: directory))
+        defer { hub?.close() }
+        let configuration = configuration(in: directory, saving: folder)
+        if let exchange = configuration.exchangeDisk { try ExchangeDisk.make(at: exchange) }
+        let result: Result<SavedMachine, any Error> = try await GuestSession.withGuest(
+            planned, image: image, configuration: configuration, journal: journal, log: { _ in }, onNote: { _ in },
+            onLoss: {}
+        ) { session in
+            do {
+                try await session.becomeReady(deadline: deadline)
+                try await session.rehearse(
+                    CloneIdentity.rehearsal(planned.guest.name, os: planned.os), deadline: deadline)
+                return .success(try await session.machine.save(to: folder))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try GoldenRecord(try result.get()).write(in: folder)
+    }
+
+    /// The golden that was saved into a folder.
+    func snapshot(in folder: any GoldenFolder) throws -> GuestSnapshot {
+        GuestSnapshot(
+            of: planned, try GoldenRecord.machine(in: folder.path), image: image, cards: cards.indices.map(Self.mac),
+            files: folder)
+    }
+
+    private var cmdline: String { GuestHost.cmdline(of: planned, image) }
+
+    private func configuration(in directory: String, saving folder: String) -> MachineConfiguration {
+        MachineConfiguration(
+            name: planned.guest.name, image: image, memory: planned.memory, cpus: planned.group.cpus,
+            nested: planned.group.nested, disks: planned.group.disks, exchangeDisk: "\(directory)/exchange",
+            networks: cards.enumerated().map { index, kind in
+                NetworkAttachment(
+                    mac: Self.mac(index),
+                    link: kind == .nat
+                        ? .nat : .segment(local: "\(directory)/card\(index)", remote: hub(in: directory)))
+            },
+            cmdline: cmdline, directory: directory, goldenFolder: folder)
+    }
+
+    private func hub(in directory: String) -> String { "\(directory)/switch" }
+
+    /// Of a network that no lab has.
+    private static func mac(_ card: Int) -> String { LabNetworks.mac(0xfe, card) }
+}

@@ -1,0 +1,148 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+import LabResults
+import LabSpec
+import Synchronization
+
+/// The goldens of one run: each shape of guest is booted once, saved at its ready point, and cloned from then on.
+final class Goldens: Sendable {
+    /// The form of goldens; another makes all of them anew.
+    private static let version = 1
+
+    private enum Found: Sendable {
+        case snapshot(GuestSnapshot)
+        /// It cannot be made, and this is why.
+        case nothing(Diagnostic)
+    }
+
+    /// One shape's golden. Whoever has the turn looks for it, or makes it, while the others wait.
+    private final class Place: Sendable {
+        let number: Int
+        let turn = Admission(memory: ByteCount(.max), seats: 1)
+        let found = Mutex<Found?>(nil)
+
+        init(_ number: Int) { self.number = number }
+    }
+
+    private let store: any GoldenStoring
+    private let limits: LiveLimits
+    private let recorder: RunRecorder
+    private let journal: RunJournal
+    private let places = Mutex<[String: Place]>([:])
+
+    /// Goldens in `store`, which is asked once for each shape. Their machines are written down in `journal`.
+    init(in store: any GoldenStoring, limits: LiveLimits, recorder: RunRecorder, journal: RunJournal) {
+        self.store = store
+        self.limits = limits
+        self.recorder = recorder
+        self.journal = journal
+    }
+
+    /// The golden for a guest with these network cards. Nil when its group leaves the choice and it cannot be cloned, or
+    /// its golden cannot be made. Throws a `Diagnostic` when the group wants a clone, and `CancellationError`.
+    func snapshot(
+        for guest: RunPlan.PlannedGuest, _ image: BootableImage, cards: [NetworkAttachment.Kind]
+    ) async throws -> GuestSnapshot? {
+        if let obstacle = CloneObstacle(guest, image) {
+            guard guest.group.boot == .clone else { return nil }
+            throw obstacle.diagnostic(guest)
+        }
+        let golden = Golden(of: guest, image, cards: cards)
+        guard let shape = golden.shape(version: Self.version) else {
+            guard guest.group.boot == .clone else { return nil }
+            throw CloneObstacle.backend.diagnostic(guest)
+        }
+        let key = shape.facts.map { "\($0.name)=\($0.value)" }.joined(separator: "\n") + shape.imageID
+        let place = places.withLock { places in
+            let place = places[key] ?? Place(places.count)
+            places[key] = place
+            return place
+        }
+        guard await place.turn.acquire(ByteCount(0)) else { throw CancellationError() }
+        defer { place.turn.release(ByteCount(0)) }
+        let found: Found
+        if let known = place.found.withLock({ $0 }) {
+            found = known
+        } else {
+            found = try await find(golden, shape, place.number)
+            place.found.withLock { $0 = found }
+        }
+        switch found {
+        case .snapshot(let snapshot): return snapshot
+        case .nothing(let problem):
+            guard guest.group.boot == .clone else { return nil }
+            throw problem
+        }
+    }
+
+    /// Has a golden that did not work made anew for the next guest that asks.
+    func distrust(_ snapshot: GuestSnapshot) async {
+        let place = places.withLock { places in
+            places.values.first { place in
+                place.found.withLock { found in
+                    guard case .snapshot(let known) = found, known === snapshot else { return false }
+                    found = nil
+                    return true
+                }
+            }
+        }
+        // Only who takes it away throws it away.
+        if place != nil { await (snapshot.files as? any GoldenFolder)?.discard() }
+    }
+
+    private func find(_ golden: Golden, _ shape: GoldenShape, _ number: Int) async throws -> Found {
+        do {
+            let folder = try await store.golden(shape) { [recorder] news in
+                recorder.emit(.imageProgress(image: shape.image, step: news, fraction: nil))
+            } make: { [recorder, journal, limits] folder in
+                recorder.emit(.imageProgress(image: shape.image, step: "making its golden snapshot", fraction: nil))
+                try await golden.make(
+                    in: folder, workingIn: "\(journal.directory)/golden\(number)", journal: journal,
+                    deadline: limits.deadline(in: limits.timeouts.boot))
+                recorder.emit(.imageProgress(image: shape.image, step: "ready", fraction: 1))
+            }
+            return .snapshot(try golden.snapshot(in: folder))
+        } catch  where !Task.isCancelled {
+            let problem = Diagnostic(
+                .guest, "no golden snapshot of the image \(shape.image) could be made", cause: sentence(of: error),
+                notes: (error as? GuestLoss)?.consoleTail ?? (error as? Diagnostic)?.notes ?? [])
+            recorder.emit(.note(level: .warning, message: sentence(of: problem)))
+            return .nothing(problem)
+        }
+    }
+}
+
+/// Why guests of a kind are not cloned.
+public enum CloneObstacle: Sendable, Hashable {
+    /// Nobody could tell its clones apart: it has no shell that would take a name.
+    case noShell
+    /// It runs guests of its own.
+    case nested
+    /// Its machines cannot be saved.
+    case backend
+
+    /// What keeps the guest from being cloned, whatever its backend.
+    init?(_ guest: RunPlan.PlannedGuest, _ image: BootableImage) {
+        if image.isFreestanding || !image.console.announces {
+            self = .noShell
+        } else if guest.group.nested {
+            self = .nested
+        } else {
+            return nil
+        }
+    }
+
+    /// The obstacle for somebody who asked for clones all the same.
+    func diagnostic(_ guest: RunPlan.PlannedGuest) -> Diagnostic {
+        let reason =
+            switch self {
+            case .noShell: "the image \(guest.group.image) has no shell that would give a clone its own name"
+            case .nested: "a guest with `nested: true` may run guests of its own"
+            case .backend: "the backend \(guest.backend.name) does not save its machines"
+            }
+        return Diagnostic(
+            .specification, "\(guest.group.name): its guests cannot be cloned: \(reason)",
+            remedy: "use `boot: cold`, or leave it to `auto`", at: guest.group.span)
+    }
+}

@@ -1,0 +1,52 @@
+import HostSystem
+import LabSpec
+
+/// A guest at one moment, kept for any number of others to go on from, and for itself to go back to. Its files are there for
+/// as long as anybody holds it, guests that went on from it included.
+public final class GuestSnapshot: Sendable {
+    /// The guest that was saved.
+    public let planned: RunPlan.PlannedGuest
+    let machine: SavedMachine
+    let image: BootableImage
+    /// The addresses of its network cards, in order.
+    let cards: [String]
+    /// The names that were in its `/etc/hosts`.
+    let knownHosts: [String]
+    /// What keeps the files while it lives.
+    let files: any Sendable
+
+    init(
+        of planned: RunPlan.PlannedGuest, _ machine: SavedMachine, image: BootableImage, cards: [String],
+        knownHosts: [String] = [], files: any Sendable
+    ) {
+        self.planned = planned
+        self.machine = machine
+        self.image = image
+        self.cards = cards
+        self.knownHosts = knownHosts
+        self.files = files
+    }
+
+    /// Why a guest cannot go on from here, as a sentence goes on that begins with its name; nil when it can.
+    func obstacle(for guest: RunPlan.PlannedGuest) -> String? {
+        let (mine, its) = (planned.group, guest.group)
+        if its.image != mine.image { return "is of image \(its.image), the snapshot of \(mine.image)" }
+        if guest.memory != planned.memory { return "has \(guest.memory) of memory, the snapshot \(planned.memory)" }
+        if its.cpus != mine.cpus { return "has \(its.cpus) processors, the snapshot \(mine.cpus)" }
+        if its.disks != mine.disks { return "has other disks than the snapshot" }
+        if its.networks.count != mine.networks.count { return "has another number of networks than the snapshot" }
+        if guest.backend.name != planned.backend.name {
+            return "runs on \(guest.backend.name), the snapshot on \(planned.backend.name)"
+        }
+        return nil
+    }
+}
+
+/// A folder that goes when nobody holds it any more.
+final class OwnedFolder: Sendable {
+    let path: String
+
+    init(_ path: String) { self.path = path }
+
+    deinit { try? FileTree.remove(path) }
+}
