@@ -89,10 +89,11 @@ final class SupervisedMachine: Machine {
         return try await saver.save(monitor, migration, to: folder)
     }
 
-    /// Lets a machine that waits for it go on from a saved state. Throws a `Diagnostic`; the machine is of no use then.
-    func restore(from source: String) async throws {
+    /// Lets a machine that waits for it go on from a saved state, of which its memory is a part or not. Throws a
+    /// `Diagnostic`; the machine is of no use then.
+    func restore(from source: String, withMemory: Bool) async throws {
         do {
-            try await QEMUSaver.restore(monitor, migration, from: source)
+            try await QEMUSaver.restore(monitor, migration, from: source, withMemory: withMemory)
         } catch let error as QMPError {
             if error == .closed { _ = await child.ended() }
             throw Diagnostic(

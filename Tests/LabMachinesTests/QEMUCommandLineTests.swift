@@ -145,6 +145,62 @@ struct QEMUCommandLineTests {
         #expect(drives.filter { !$0.isReadOnly }.allSatisfy { $0.path.hasPrefix("/run/m/") })
     }
 
+    @Test("RAM of a golden is a file that is written to; that of its clones is the same file, which is not")
+    func memory() {
+        func added(_ change: (inout MachineConfiguration) -> Void) -> [String] {
+            var changed = small
+            change(&changed)
+            return lines(.tcg, changed).filter { !lines(.tcg, small).contains($0) }
+        }
+        func file(_ path: String, _ share: Bool) -> [String] {
+            [
+                "-M q35,vmport=off,smbus=off,sata=off,memory-backend=pc.ram",
+                #"-object {"id":"pc.ram","mem-path":"\#(path)","qom-type":"memory-backend-file","share":\#(share),"#
+                    + #""size":268435456}"#,
+            ]
+        }
+        #expect(added { $0.goldenFolder = "/g" } == file("/g/memory", true))
+        let saved = SavedMachine(state: "/s/state", memory: "/s/memory")
+        #expect(added { $0.restoring = saved } == file("/s/memory", false) + ["-incoming defer"])
+        // A clone's own memory is nowhere, so it cannot be left somewhere.
+        #expect(added { ($0.restoring, $0.goldenFolder) = (saved, "/g") }.contains(file("/s/memory", false)[1]))
+        #expect(added { $0.restoring = SavedMachine(state: "/s/state") } == ["-incoming defer"])
+    }
+
+    @Test("A fingerprint is that of the machine, not of the guest, and changes with whatever a state depends on")
+    func fingerprints() throws {
+        let backend = QEMUBackend(executable: "/bin/sh", accelerator: .tcg)
+        var machine = small
+        machine.image.disks = [ImageDisk(path: "/k/root.qcow2", format: .qcow2, serial: "root", readOnly: true)]
+        machine.disks = [.file(path: "/u/disk.qcow2"), .scratch(size: ByteCount(5))]
+        machine.exchangeDisk = "/run/m/exchange"
+        machine.networks = [NetworkAttachment(mac: "52:54:00:00:00:01", link: .nat)]
+        machine.cmdline = "quiet vmlab.port=vmlab.com2 vmlab.guest=lin-1"
+        func print(_ backend: QEMUBackend = backend, _ change: (inout MachineConfiguration) -> Void) -> String? {
+            var changed = machine
+            change(&changed)
+            return backend.fingerprint(of: changed)
+        }
+        let own = try #require(backend.fingerprint(of: machine))
+        #expect(own.contains("/bin/sh"))
+        let same = print {
+            ($0.name, $0.directory, $0.exchangeDisk) = ("lin-2", "/run/n", "/run/n/exchange")
+            ($0.goldenFolder, $0.image.kernel) = ("/g", "/elsewhere/vmlinux")
+            ($0.disks[0], $0.cmdline) = (.file(path: "/u/copy"), "quiet vmlab.port=vmlab.com2 vmlab.guest=lin-2")
+            $0.networks = [NetworkAttachment(mac: "52:54:00:00:00:02", link: .segment(local: "/a", remote: "/b"))]
+            $0.restoring = SavedMachine(state: "/s", memory: "/m")
+        }
+        #expect(same == own)
+        let others = [
+            print { $0.memory = .mebibytes(512) }, print { $0.cpus = 2 }, print { $0.nested = true },
+            print { $0.disks.removeLast() }, print { $0.exchangeDisk = nil }, print { $0.networks = [] },
+            print { $0.cmdline = "quiet" }, print { $0.image.initrd = nil },
+            print(QEMUBackend(executable: "/bin/ls", accelerator: .tcg)) { _ in },
+            print(QEMUBackend(executable: "/bin/sh", accelerator: .kvm)) { _ in },
+        ]
+        #expect(Set(others + [own]).count == others.count + 1)
+    }
+
     @Test(
         "Versions as distributions print them",
         arguments: [

@@ -212,6 +212,82 @@ struct QEMUMachineTests {
         }
     }
 
+    @Test("A golden's memory stays where it is: clones map it, are saved whole, and never change it")
+    func goldens() async throws {
+        try await withTemporaryFolder { folder in
+            let backend = try QEMUBackend(acceleration: .emulated)
+            let golden = "\(folder)/golden"
+            try FileTree.makeFolder(golden)
+            var configuration = try ProbeGuest.configuration(in: folder)
+            configuration.disks = [.scratch(size: .mebibytes(1))]
+            var machines: [any Machine] = []
+            func start(_ name: String, from saved: SavedMachine?) async throws -> any Machine {
+                configuration.name = name
+                configuration.directory = "\(folder)/\(name)"
+                configuration.goldenFolder = saved == nil ? golden : nil
+                configuration.restoring = saved
+                try FileTree.makeFolder(configuration.directory)
+                let machine = try await backend.start(configuration)
+                machines.append(machine)
+                if saved == nil { _ = try await read(machine.commands, until: "ready\n") }
+                return machine
+            }
+            func expectEcho(_ machine: any Machine, _ text: String) async throws {
+                try await machine.commands.write(Array(text.utf8))
+                #expect(try await read(machine.commands, until: text) == text)
+            }
+            do {
+                let first = try await start("first", from: nil)
+                let saved = try await first.save(to: golden)
+                #expect(saved.memory == "\(golden)/memory")
+                #expect(try FileTree.names(in: golden) == ["disk0", "memory", "state"])
+                var status = stat()
+                #expect(stat("\(golden)/memory", &status) == 0 && status.st_size == 32 << 20)
+                // It was full of nothing, and of the state it is no part.
+                #expect(status.st_blocks < 16384 && status.st_mode & 0o777 == 0o600)
+                #expect(stat(saved.state, &status) == 0 && status.st_size < 1 << 20)
+                func hashes() async throws -> String {
+                    try await Tool.run(
+                        "sha256sum", FileTree.names(in: golden).map { "\(golden)/\($0)" }, package: "coreutils"
+                    ).checked("no hashes").text
+                }
+                let before = try await hashes()
+                await first.end()
+
+                let clone = try await start("a", from: saved)
+                try await expectEcho(clone, "a")
+                try await expectEcho(try await start("b", from: saved), "b")
+                // A clone is saved as any other machine, and goes on.
+                try FileTree.makeFolder("\(folder)/live")
+                let live = try await clone.save(to: "\(folder)/live")
+                try await expectEcho(clone, "on")
+                try await expectEcho(try await start("c", from: live), "c")
+                // A reset boots it anew.
+                try await clone.reset()
+                #expect(try await read(clone.commands, until: "ready\n") == "ready\n")
+                #expect(try await hashes() == before)
+            } catch {
+                for machine in machines { await machine.end() }
+                throw error
+            }
+            for machine in machines { await machine.end() }
+        }
+    }
+
+    @Test("What stands in the way of a golden's memory is named, and stays")
+    func goldenInUse() async throws {
+        try await withTemporaryFolder { folder in
+            var configuration = try ProbeGuest.configuration(in: folder)
+            configuration.goldenFolder = folder
+            try FileTree.makeSparseFile("\(folder)/memory", size: 1)
+            let wanted = configuration
+            let backend = try QEMUBackend(acceleration: .emulated)
+            let error = await #expect(throws: Diagnostic.self) { try await backend.start(wanted) }
+            #expect(error?.message == "cannot make the guest's memory \(folder)/memory")
+            #expect(try FileTree.names(in: folder) == ["kernel", "memory"])
+        }
+    }
+
     @Test("A save that fails or is cancelled lets the machine go on")
     func failedSave() async throws {
         try await withMachine { machine, folder in

@@ -80,11 +80,14 @@ public struct QEMUBackend: MachineBackend {
     public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
         let drives = QEMUDrive.all(of: configuration, formatOf: DiskFormat.of)
         let files = drives.filter { $0.preparation != .none }.map(\.path)
+        let memory = QEMUMemory(of: configuration)
+        try memory.prepare(mebibytes: QEMUCommandLine.mebibytes(configuration))
         do {
             for drive in drives { try await prepare(drive) }
             return try await launch(configuration, drives, files)
         } catch {
             for file in files { try? FileTree.remove(file) }
+            if case .kept(let path) = memory { try? FileTree.remove(path) }
             throw error
         }
     }
@@ -118,10 +121,12 @@ public struct QEMUBackend: MachineBackend {
                 inherited: state.map { [QEMUCommandLine.savedState: $0.descriptor] } ?? [:],
                 keys: QEMUCommandLine.hasKeys(configuration) ? QEMUCommandLine.keys : nil)
             let machine = SupervisedMachine(
-                process, files: files, saver: QEMUSaver(drives: drives), resetWindow: Self.resetWindow)
+                process, files: files, saver: QEMUSaver(drives: drives, memory: QEMUMemory(of: configuration)),
+                resetWindow: Self.resetWindow)
             if state != nil {
                 do {
-                    try await machine.restore(from: "fd:\(QEMUCommandLine.savedState)")
+                    try await machine.restore(
+                        from: "fd:\(QEMUCommandLine.savedState)", withMemory: configuration.restoring?.memory == nil)
                 } catch {
                     await machine.end()
                     throw error

@@ -47,14 +47,20 @@ struct QEMUCommandLine: Sendable {
         return words
     }
 
+    /// QEMU's RAM comes in whole MiB.
+    static func mebibytes(_ configuration: MachineConfiguration) -> UInt64 {
+        max(1, configuration.memory.bytes.dividedRoundingUp(by: 1 << 20))
+    }
+
     private func machine(_ configuration: MachineConfiguration) -> [String] {
-        let mebibytes = max(1, configuration.memory.bytes.dividedRoundingUp(by: 1 << 20))
-        return [
+        let mebibytes = Self.mebibytes(configuration)
+        let memory = QEMUMemory(of: configuration)
+        let words = [
             "-name", "guest=\(Self.escaped(configuration.name)),debug-threads=on",
             "-nodefaults", "-no-user-config", "-display", "none",
             // A guest's process starts nothing and gains nothing.
             "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-            "-M", "q35,vmport=off,smbus=off,sata=off",
+            "-M", "q35,vmport=off,smbus=off,sata=off\(memory.machineOption)",
             "-accel", accelerator == .kvm ? "kvm" : "tcg,tb-size=\(Self.translationCache)",
             "-cpu", processor(configuration),
             "-smp", "\(configuration.cpus)",
@@ -64,6 +70,7 @@ struct QEMUCommandLine: Sendable {
             "-device", "pvpanic", "-action", "panic=none,reboot=reset,shutdown=poweroff",
             "-device", "virtio-rng-pci",
         ]
+        return words + memory.arguments(mebibytes: mebibytes)
     }
 
     /// Emulated SMAP breaks Wine's user-mode iretq, which oopses the guest's kernel, also that of a guest's guest.

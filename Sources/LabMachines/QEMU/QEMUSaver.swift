@@ -12,21 +12,56 @@ struct QEMUSaver: Sendable {
 
     /// The files that the guest writes to, by their places.
     private let disks: [Int: SavedMachine.Disk]
+    private let memory: QEMUMemory
 
-    /// For a machine with these disks.
-    init(drives: [QEMUDrive]) {
+    /// For a machine with these disks and this RAM.
+    init(drives: [QEMUDrive], memory: QEMUMemory) {
         disks = Dictionary(
             uniqueKeysWithValues: drives.enumerated().filter { $0.element.preparation != .none }.map {
                 ($0.offset, SavedMachine.Disk(path: $0.element.path, format: $0.element.format))
             })
+        self.memory = memory
     }
 
     /// See `Machine.save`.
     func save(_ monitor: QMPClient, _ migration: MigrationWatch, to folder: String) async throws -> SavedMachine {
+        do {
+            if case .kept(let file) = memory, file.hasPrefix("\(folder)/") {
+                return try await saveForGood(monitor, migration, memory: file, to: folder)
+            }
+            return try await saveAndGoOn(monitor, migration, to: folder)
+        } catch let error as QMPError {
+            throw Diagnostic(.host, "the guest's state could not be saved", cause: error.description)
+        } catch let error as SystemCallError {
+            throw error.diagnostic("the guest's state could not be saved")
+        }
+    }
+
+    /// The machine's memory stays where it is. From here on it must not change: the machine stands still.
+    ///
+    /// It is not stopped first: then the state tells that it ran, and who is restored from it goes on by itself.
+    private func saveForGood(
+        _ monitor: QMPClient, _ migration: MigrationWatch, memory: String, to folder: String
+    ) async throws -> SavedMachine {
+        var saved = SavedMachine(state: "\(folder)/state", memory: memory)
+        try await writeState(monitor, migration, to: saved.state, withMemory: false)
+        saved.disks = try await copyDisks(to: folder)
+        // What the guest has had and cleared is as good as what it never had. Where the file system has no holes, or the
+        // host no such tool, the file is larger, no more.
+        _ = try? await Tool.run("fallocate", ["--dig-holes", memory], package: "util-linux")
+        try Task.checkCancellation()
+        return saved
+    }
+
+    private func saveAndGoOn(
+        _ monitor: QMPClient, _ migration: MigrationWatch, to folder: String
+    ) async throws -> SavedMachine {
         let wasRunning = try await monitor.execute("query-status")["running"] == .bool(true)
         do {
             if wasRunning { try await monitor.execute("stop") }
-            let saved = try await saveStopped(monitor, migration, to: folder)
+            var saved = SavedMachine(state: "\(folder)/state")
+            try await writeState(monitor, migration, to: saved.state, withMemory: true)
+            saved.disks = try await copyDisks(to: folder)
             try await goOn(monitor, wasRunning)
             return saved
         } catch {
@@ -36,10 +71,6 @@ struct QEMUSaver: Sendable {
                 _ = try? await migration.end(within: .seconds(10))
                 try? await goOn(monitor, wasRunning)
             }.value
-            if let error = error as? QMPError {
-                throw Diagnostic(.host, "the guest's state could not be saved", cause: error.description)
-            }
-            if let error = error as? SystemCallError { throw error.diagnostic("the guest's state could not be saved") }
             throw error
         }
     }
@@ -57,32 +88,39 @@ struct QEMUSaver: Sendable {
         if !wasRunning { try await monitor.execute("stop") }
     }
 
-    private func saveStopped(
-        _ monitor: QMPClient, _ migration: MigrationWatch, to folder: String
-    ) async throws -> SavedMachine {
-        var saved = SavedMachine(state: "\(folder)/state")
-        let file = try OwnedDescriptor.open(saved.state, O_WRONLY | O_CREAT | O_EXCL)
-        try await Self.tellEnds(monitor)
+    /// Writes the state into a new file.
+    private func writeState(
+        _ monitor: QMPClient, _ migration: MigrationWatch, to path: String, withMemory: Bool
+    ) async throws {
+        let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
+        try await Self.prepare(monitor, withMemory: withMemory)
         // Bytes a second; the default is that of a network.
         try await monitor.execute("migrate-set-parameters", ["max-bandwidth": .integer(1 << 40)])
         try await monitor.give(file, as: "state")
         migration.begin()
         try await monitor.execute("migrate", ["uri": "fd:state"])
         try await Self.expectCompletion(monitor, migration)
-        // What QEMU held back of its disks has been written by now.
+    }
+
+    /// Copies the disks once the state is written: what QEMU held back of them has been written by then.
+    private func copyDisks(to folder: String) async throws -> [Int: SavedMachine.Disk] {
+        var copies: [Int: SavedMachine.Disk] = [:]
         for (place, disk) in disks {
             let copy = SavedMachine.Disk(path: "\(folder)/disk\(place)", format: disk.format)
             try await Tool.run(
                 "cp", ["--sparse=auto", "--reflink=auto", disk.path, copy.path], package: "coreutils"
             ).checked("the guest's disks could not be saved")
-            saved.disks[place] = copy
+            copies[place] = copy
         }
-        return saved
+        return copies
     }
 
-    /// Lets a QEMU that was started with `-incoming defer` go on from a saved state. Throws `QMPError`.
-    static func restore(_ monitor: QMPClient, _ migration: MigrationWatch, from source: String) async throws {
-        try await tellEnds(monitor)
+    /// Lets a QEMU that was started with `-incoming defer` go on from a saved state, of which its memory is a part or not.
+    /// Throws `QMPError`.
+    static func restore(
+        _ monitor: QMPClient, _ migration: MigrationWatch, from source: String, withMemory: Bool
+    ) async throws {
+        try await prepare(monitor, withMemory: withMemory)
         // A machine that moves tells the network where it is now; this one is another.
         try await monitor.execute("migrate-set-parameters", ["announce-rounds": 0])
         migration.begin()
@@ -91,10 +129,16 @@ struct QEMUSaver: Sendable {
         try await monitor.execute("cont")
     }
 
-    /// Makes migrations' progress events.
-    private static func tellEnds(_ monitor: QMPClient) async throws {
+    /// Makes a migration's progress events, and says whether memory that is in a file of its own goes with it.
+    private static func prepare(_ monitor: QMPClient, withMemory: Bool) async throws {
         try await monitor.execute(
-            "migrate-set-capabilities", ["capabilities": [["capability": "events", "state": true]]])
+            "migrate-set-capabilities",
+            [
+                "capabilities": [
+                    ["capability": "events", "state": true],
+                    ["capability": "x-ignore-shared", "state": .bool(!withMemory)],
+                ]
+            ])
     }
 
     private static func expectCompletion(_ monitor: QMPClient, _ migration: MigrationWatch) async throws {

@@ -1,0 +1,55 @@
+import Glibc
+import HostSystem
+import LabEngine
+import LabSpec
+
+extension QEMUBackend {
+    /// What a saved machine depends on. See the protocol.
+    ///
+    /// The arguments as they would be for a machine of no particular name, place, addresses or kernel words; the program's
+    /// file, which is looked at and not run; and the host's processor, which shows through in what a guest was told that it
+    /// can do.
+    public func fingerprint(of configuration: MachineConfiguration) -> String? {
+        let plain = Self.plain(configuration)
+        let drives = QEMUDrive.all(of: plain) { _ in .raw }
+        let lines = commandLine.arguments(for: plain, drives: drives)
+        return (lines + [Self.identity(of: executable), processor]).joined(separator: "\n")
+    }
+
+    /// The machine without what may differ between those that go on from one state.
+    private static func plain(_ configuration: MachineConfiguration) -> MachineConfiguration {
+        var plain = configuration
+        plain.name = "guest"
+        plain.directory = "/machine"
+        (plain.goldenFolder, plain.restoring) = ("/golden", nil)
+        // Equal images are told by their id, which is the caller's to compare.
+        plain.image.kernel = plain.image.kernel.map { _ in "/kernel" }
+        plain.image.initrd = plain.image.initrd.map { _ in "/initrd" }
+        plain.image.firmware = plain.image.firmware.map { _ in "/firmware" }
+        for index in plain.image.disks.indices { plain.image.disks[index].path = "/image/\(index)" }
+        plain.disks = plain.disks.map { if case .file = $0 { .file(path: "/disk") } else { $0 } }
+        if plain.exchangeDisk != nil { plain.exchangeDisk = "/machine/exchange" }
+        plain.networks = plain.networks.map { _ in NetworkAttachment(mac: "52:54:00:00:00:00", link: .nat) }
+        // Of the words only those make a difference that choose devices, which are among the arguments.
+        let devices = plain.cmdline.split(separator: " ").filter {
+            $0.hasPrefix("vmlab.") && !$0.hasPrefix("vmlab.guest=")
+        }
+        plain.cmdline = devices.joined(separator: " ")
+        return plain
+    }
+
+    /// Another build of a program has another size or time; one that was copied over it another inode.
+    private static func identity(of path: String) -> String {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return path }
+        return "\(path) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec) \(status.st_ino)"
+    }
+
+    /// The host's processor in the words of the kernel; guests under KVM see all that it can do.
+    private var processor: String {
+        let wanted =
+            commandLine.accelerator == .kvm ? ["model name", "stepping", "microcode", "flags"] : ["model name"]
+        let lines = (SmallFile.text("/proc/cpuinfo") ?? "").split(separator: "\n")
+        return wanted.compactMap { name in lines.first { $0.hasPrefix(name) } }.joined(separator: "\n")
+    }
+}
