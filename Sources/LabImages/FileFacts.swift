@@ -9,6 +9,8 @@ struct FileFacts {
     let isFile: Bool
     /// When it was last written, in nanoseconds since 1970.
     let modified: Int64
+    /// Bytes on disk.
+    let space: UInt64
 
     /// Nil when nothing is there.
     init?(_ path: String) {
@@ -16,6 +18,7 @@ struct FileFacts {
         guard stat(path, &status) == 0 else { return nil }
         size = UInt64(clamping: status.st_size)
         isFile = status.st_mode & S_IFMT == S_IFREG
+        space = UInt64(clamping: status.st_blocks) * 512
         modified = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
     }
 

@@ -11,6 +11,14 @@ struct FileLock: ~Copyable {
     static func acquire(_ path: String, busy: (pid_t?) -> Void = { _ in }) async throws -> FileLock {
         if let lock = try tryAcquire(path) { return lock }
         busy(SmallFile.text(path).flatMap { pid_t($0) })
+        while true {
+            let file = try await waited(for: path)
+            if file.isStill(at: path) { return FileLock(signing: file) }
+        }
+    }
+
+    /// The file at that path, locked. It may have been removed meanwhile by who had it.
+    private static func waited(for path: String) async throws -> OwnedDescriptor {
         let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
         // flock cannot be waited for otherwise, so it gets a thread, with a descriptor of its own for the same open
         // file: whichever of the two is closed last lets the lock go, also when nobody waits for it any more.
@@ -23,22 +31,27 @@ struct FileLock: ~Copyable {
             locked.fulfil(true)
         }
         _ = try await locked.wait()
-        return FileLock(signing: file)
+        return file
     }
 
     /// Takes the lock if nobody has it; nil when somebody has.
     static func tryAcquire(_ path: String) throws(SystemCallError) -> FileLock? {
-        let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
-        guard flock(file.number, LOCK_EX | LOCK_NB) == 0 else {
-            guard errno == EWOULDBLOCK else { throw SystemCallError("flock", path) }
-            return nil
+        while true {
+            let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
+            guard try file.tryLock(LOCK_EX, path) else { return nil }
+            if file.isStill(at: path) { return FileLock(signing: file) }
         }
-        return FileLock(signing: file)
     }
 
     /// Lets the lock go. Written out where it is held, because its owner would otherwise go after its last use.
     borrowing func release() {
         _ = flock(file.number, LOCK_UN)
+    }
+
+    /// Lets the lock go for good: what it was about is gone. Those who wait for it find out and take a new one.
+    borrowing func release(removing path: String) {
+        unlink(path)
+        release()
     }
 
     /// Writes our id into the file, for those who wait. Only a courtesy, so failures are dropped.

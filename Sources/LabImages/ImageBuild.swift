@@ -86,8 +86,9 @@ struct ImageBuild: Sendable {
         let files = zip(names, hashes).map { name, hash in
             ImageManifest.File(name: name, size: FileFacts("\(out)/\(name)")?.size ?? 0, sha256: hash)
         }
-        try ImageManifest(image: recipe.name, key: recipe.key, built: Date(), packages: packages, files: files)
-            .write(in: out)
+        let manifest = ImageManifest(
+            image: recipe.name, key: recipe.key, built: Date(), packages: packages, files: files)
+        try ManifestFile.write(manifest, in: out)
     }
 
     private func write(_ bytes: [UInt8], to path: String) throws {
@@ -111,12 +112,13 @@ enum BuildFailure {
     }
 
     /// That the disk is full; nil when it is not.
-    static func fullDisk(near folder: String, certain: Bool = false) -> Diagnostic? {
+    static func fullDisk(
+        near folder: String, certain: Bool = false,
+        remedy: String = "free about 1 GiB there, or set XDG_CACHE_HOME to a folder on a larger disk"
+    ) -> Diagnostic? {
         let free = freeSpace(folder)
         guard certain || free < 1 << 20 else { return nil }
-        return Diagnostic(
-            .host, "no space is left on the disk of \(folder)",
-            remedy: "free about 1 GiB there, or set XDG_CACHE_HOME to a folder on a larger disk")
+        return Diagnostic(.host, "no space is left on the disk of \(folder)", remedy: remedy)
     }
 
     private static func freeSpace(_ folder: String) -> UInt64 {

@@ -1,5 +1,4 @@
 import Foundation
-import HostSystem
 
 /// What a built image says about itself, in `manifest.json` beside its files.
 struct ImageManifest: Codable, Sendable {
@@ -21,22 +20,18 @@ struct ImageManifest: Codable, Sendable {
     /// What it consists of.
     var files: [File]
 
-    static let fileName = "manifest.json"
-
-    /// The manifest in an image's folder; nil when there is none that can be read.
-    static func read(in folder: String) -> ImageManifest? {
-        guard let bytes = try? SmallFile.bytes("\(folder)/\(fileName)") else { return nil }
-        return try? decoder.decode(ImageManifest.self, from: Data(bytes))
-    }
-
-    /// Writes it into an image's folder.
-    func write(in folder: String) throws {
-        try Self.encoder.encode(self).write(to: URL(fileURLWithPath: "\(folder)/\(Self.fileName)"))
-    }
-
     /// Whether every file is there in its full size. Contents are not read: that would cost more than it finds.
     func isIntact(in folder: String) -> Bool {
         !files.isEmpty && files.allSatisfy { FileFacts("\(folder)/\($0.name)")?.size == $0.size }
+    }
+
+    /// What is wrong with the files, whose contents are read; nil when nothing is.
+    func damage(in folder: String) async throws -> String? {
+        for file in files where FileFacts("\(folder)/\(file.name)")?.size != file.size {
+            return "\(file.name) is missing or has another length"
+        }
+        let hashes = try await FileHash.sha256(of: files.map { "\(folder)/\($0.name)" })
+        return zip(files, hashes).first { $0.sha256 != $1 }.map { "the contents of \($0.0.name) have changed" }
     }
 
     /// The release of the Linux kernel in it, such as `6.1.0-56-cloud-amd64`.
@@ -47,17 +42,4 @@ struct ImageManifest: Codable, Sendable {
 
     /// A hash of the contents: equal ids boot equally.
     var id: String { SHA256.hex(files.map { "\($0.name) \($0.sha256)\n" }.joined()) }
-
-    private static var encoder: JSONEncoder {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.dateEncodingStrategy = .iso8601
-        return encoder
-    }
-
-    private static var decoder: JSONDecoder {
-        let decoder = JSONDecoder()
-        decoder.dateDecodingStrategy = .iso8601
-        return decoder
-    }
 }

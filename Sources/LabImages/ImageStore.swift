@@ -27,6 +27,7 @@ public struct ImageEntry: Sendable {
 /// build/<name>-<pid>/    a build in progress, or what a killed one left
 /// debs/                  downloaded packages, shared by all images
 /// kernels/               unpacked kernels of labs' own, see `KernelCache`
+/// goldens/               machines saved at their ready point, see `GoldenStore`
 /// locks/                 one lock file per image, one for debs/
 /// ```
 /// The key is a hash of the recipe, so a new recipe makes a new image and never disturbs guests that run on the old one.
@@ -79,7 +80,8 @@ public struct ImageStore: Sendable {
             try FileTree.makeFolder(scratch)
             let packages = PackageCache(directory: "\(directory)/debs", lock: "\(directory)/locks/debs")
             let build = ImageBuild(recipe: recipe, packages: packages, scratch: scratch, progress: progress)
-            try publish(try await build.run(), as: folder(of: recipe))
+            let built = try await build.run()
+            try CacheFolder.publish(built, as: folder(of: recipe), aside: "\(built).damaged")
         } catch let error as SystemCallError {
             throw error.diagnostic("cannot build the image \(recipe.name)")
         }
@@ -90,16 +92,10 @@ public struct ImageStore: Sendable {
         return bootable(recipe, manifest)
     }
 
-    /// Puts a finished folder in its place in one step. A damaged image that is there goes first.
-    private func publish(_ built: String, as folder: String) throws(SystemCallError) {
-        if rename(folder, "\(built).damaged") != 0 && errno != ENOENT { throw SystemCallError("rename", folder) }
-        if rename(built, folder) != 0 { throw SystemCallError("rename", folder) }
-    }
-
     /// What killed builds left; call with the image's lock held. What cannot be removed is left to the next time.
     @discardableResult
     private func removeLeftovers(of recipe: Recipe) -> UInt64 {
-        remove(in: "\(directory)/build") { $0.hasPrefix("\(recipe.name)-") }
+        CacheFolder.remove(in: "\(directory)/build") { $0.hasPrefix("\(recipe.name)-") }
     }
 
     // MARK: What is there
@@ -115,29 +111,41 @@ public struct ImageStore: Sendable {
         }
     }
 
-    /// Removes an image in all its versions; guests that run on it keep running. Waits for a build of it to end.
+    /// Removes an image in all its versions, and its goldens but for those that a running lab uses; guests that run on it keep
+    /// running. Waits for a build of it to end. An image that a lab declares has goldens only.
     ///
-    /// Throws a `Diagnostic` when the catalog has no such image or it cannot be removed; not when it is not built.
-    public func remove(_ name: String) async throws {
-        guard let recipe = catalog[name] else { throw catalog.unknown(name) }
-        guard access("\(directory)/locks", F_OK) == 0 else { return }
+    /// Throws a `Diagnostic` when there is no such image or it cannot be removed; not when it is not built.
+    @discardableResult
+    public func remove(_ name: String) async throws -> CacheCleaning {
+        let goldens = GoldenStore(cacheDirectory: directory)
+        var cleaning = CacheCleaning()
+        guard let recipe = catalog[name] else {
+            guard goldens.list().contains(where: { $0.image == name }) else { throw catalog.unknown(name) }
+            return goldens.remove(image: name)
+        }
+        guard access("\(directory)/locks", F_OK) == 0 else { return cleaning }
         do {
             let lock = try await FileLock.acquire(lockPath(recipe))
             defer { lock.release() }
-            removeLeftovers(of: recipe)
+            cleaning.freed += removeLeftovers(of: recipe)
             for entry in try FileTree.names(in: "\(directory)/images") where Self.imageName(entry) == name {
-                try FileTree.remove("\(directory)/images/\(entry)")
+                let path = "\(directory)/images/\(entry)"
+                let space = FileFacts.space(of: path)
+                try FileTree.remove(path)
+                cleaning.freed += space
             }
         } catch let error as SystemCallError {
             throw error.diagnostic("cannot remove the image \(name)")
         }
+        cleaning += goldens.remove(image: name)
+        return cleaning
     }
 
     /// Removes what no image of this catalog needs: images of older recipes, damaged ones, what killed builds left,
-    /// downloads that no built image is made of, unpacked kernels that no guest has used within the last hour. Leaves alone
-    /// what another process is building. Returns the bytes freed.
-    public func prune() async throws -> UInt64 {
-        guard access("\(directory)/locks", F_OK) == 0 else { return 0 }
+    /// downloads that no built image is made of, unpacked kernels that no guest has used within the last hour, goldens as
+    /// `GoldenStore.prune` says, by their age or all. Leaves alone what another process is building or a running lab uses.
+    public func prune(allGoldens: Bool = false) async throws -> CacheCleaning {
+        guard access("\(directory)/locks", F_OK) == 0 else { return CacheCleaning() }
         var freed: UInt64 = 0
         var isBusy = false
         let known = Set(catalog.recipes.map(\.name))
@@ -149,27 +157,41 @@ public struct ImageStore: Sendable {
             defer { lock.release() }
             freed += removeLeftovers(of: recipe)
             let current = manifest(of: recipe).map { _ in "\(recipe.name)-\(recipe.key)" }
-            freed += remove(in: "\(directory)/images") { Self.imageName($0) == recipe.name && $0 != current }
+            freed += CacheFolder.remove(in: "\(directory)/images") {
+                Self.imageName($0) == recipe.name && $0 != current
+            }
         }
-        freed += remove(in: "\(directory)/images") { !known.contains(Self.imageName($0)) }
+        freed += CacheFolder.remove(in: "\(directory)/images") { !known.contains(Self.imageName($0)) }
         freed += KernelCache(cacheDirectory: directory).prune()
         // A build in progress may need any download.
         if !isBusy, let lock = try? FileLock.tryAcquire("\(directory)/locks/debs") {
             defer { lock.release() }
             let used = Set(catalog.recipes.flatMap { manifest(of: $0)?.packages.map(\.file) ?? [] })
-            freed += remove(in: "\(directory)/debs") { !used.contains($0) }
+            freed += CacheFolder.remove(in: "\(directory)/debs") { !used.contains($0) }
         }
-        return freed
+        var cleaning = CacheCleaning(freed: freed)
+        let ids = catalog.recipes.map { ($0.name, manifest(of: $0)?.id) }
+        cleaning += GoldenStore(cacheDirectory: directory).prune(
+            images: Dictionary(ids) { first, _ in first }, all: allGoldens)
+        return cleaning
     }
 
-    /// Removes some of a folder's entries and returns the bytes freed.
-    private func remove(in folder: String, where isUnwanted: (String) -> Bool) -> UInt64 {
-        var freed: UInt64 = 0
-        for name in (try? FileTree.names(in: folder)) ?? [] where isUnwanted(name) {
-            let space = FileFacts.space(of: "\(folder)/\(name)")
-            if (try? FileTree.remove("\(folder)/\(name)")) != nil { freed += space }
+    /// Reads every file of the built images and of the goldens, of one name or all, and says what is wrong with each.
+    ///
+    /// Throws a `Diagnostic` when there is no such image or a file cannot be read.
+    public func verify(_ name: String? = nil, found: (CacheFinding) -> Void) async throws {
+        let goldens = GoldenStore(cacheDirectory: directory)
+        if let name, catalog[name] == nil, !goldens.list().contains(where: { $0.image == name }) {
+            throw catalog.unknown(name)
         }
-        return freed
+        for recipe in catalog.recipes where name == nil || recipe.name == name {
+            let folder = folder(of: recipe)
+            guard let manifest: ImageManifest = ManifestFile.read(in: folder) else { continue }
+            found(CacheFinding(image: recipe.name, golden: nil, damage: try await manifest.damage(in: folder)))
+        }
+        try await goldens.verify(image: name) { golden, damage in
+            found(CacheFinding(image: golden.image, golden: golden, damage: damage))
+        }
     }
 
     // MARK: Paths
@@ -185,7 +207,9 @@ public struct ImageStore: Sendable {
     /// The manifest of the recipe's image if that is there and intact.
     private func manifest(of recipe: Recipe) -> ImageManifest? {
         let folder = folder(of: recipe)
-        guard let manifest = ImageManifest.read(in: folder), manifest.isIntact(in: folder) else { return nil }
+        guard let manifest: ImageManifest = ManifestFile.read(in: folder), manifest.isIntact(in: folder) else {
+            return nil
+        }
         return manifest
     }
 

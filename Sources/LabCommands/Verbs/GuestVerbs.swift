@@ -3,6 +3,7 @@ import Diagnostics
 import Glibc
 import HostSystem
 import LabEngine
+import LabImages
 import LabResults
 import LabSpec
 
@@ -65,7 +66,8 @@ extension LogsVerb {
 
 struct GCVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "gc", abstract: "Remove what killed runs left behind: processes, sockets, disks.",
+        commandName: "gc",
+        abstract: "Remove what killed runs left behind: processes, sockets, disks, unfinished goldens.",
         discussion: "Runs that are going on are left alone. Running it when there is nothing to do is harmless.")
 
     func run() async throws {
@@ -76,7 +78,10 @@ struct GCVerb: AsyncParsableCommand {
             for path in report.removed { Report.line("  removed \(path)") }
             for failure in report.failures { Report.error("  could not remove \(failure)") }
         }
-        if reports.isEmpty { Report.line("nothing to remove") }
+        // After the processes that may write to them.
+        let leftovers = GoldenStore().removeLeftovers()
+        for leftover in leftovers { Report.line("removed \(leftover.path)") }
+        if reports.isEmpty && leftovers.isEmpty { Report.line("nothing to remove") }
         if reports.contains(where: { !$0.failures.isEmpty }) { throw ExitStatus.infrastructure }
     }
 }

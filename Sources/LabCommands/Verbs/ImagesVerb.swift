@@ -1,33 +1,62 @@
 import ArgumentParser
 import Diagnostics
+import Foundation
 import HostSystem
 import LabImages
+import LabResults
 import LabSpec
 
 struct ImagesVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "images", abstract: "List, build and remove the catalog's images.",
+        commandName: "images", abstract: "List, build and remove the catalog's images and their goldens.",
         discussion: """
             Images are built from Debian's packages, without root, the first time a lab names them, and kept in the cache.
+            So are goldens: guests of one image and shape, saved when they are ready, that others start from as clones. They
+            are made when a lab needs them and go when none has needed them for a week, or when all take more than \
+            \(GoldenStore.usualLimit).
 
               vmlab images build debian wine
               vmlab images prune
             """,
-        subcommands: [List.self, Build.self, Remove.self, Prune.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Build.self, Verify.self, Remove.self, Prune.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the catalog and what is built (the default).")
+        static let configuration = CommandConfiguration(
+            abstract: "List the catalog, what is built, and goldens under their image (the default).")
 
         func run() async throws {
-            let entries = ImageStore().list()
-            Report.table(
-                ["IMAGE", "OS", "STATE", "SIZE", "KERNEL"],
-                entries.map {
-                    [
-                        $0.name, $0.os.rawValue, $0.isBuilt ? "built" : "not built",
-                        $0.size.map { ByteCount($0).description } ?? "-", $0.kernel ?? "-",
-                    ]
-                })
+            let goldens = GoldenStore().list()
+            let images = ImageStore().list()
+            var rows: [[String]] = []
+            for image in images {
+                rows.append([
+                    image.name, image.os.rawValue, image.isBuilt ? "built" : "not built",
+                    image.size.map { ByteCount($0).description } ?? "-", image.kernel ?? "-",
+                ])
+                rows += goldens.filter { $0.image == image.name }.map(row)
+            }
+            let known = Set(images.map(\.name))
+            // Images that labs declare have no other line here.
+            for name in Set(goldens.map(\.image)).subtracting(known).sorted() {
+                rows.append([name, "-", "a lab's own", "-", "-"])
+                rows += goldens.filter { $0.image == name }.map(row)
+            }
+            Report.table(["IMAGE", "OS", "STATE", "SIZE", "KERNEL"], rows)
+        }
+
+        private func row(_ golden: GoldenEntry) -> [String] {
+            let ages = "made \(ago(golden.built)), used \(ago(golden.lastUsed))"
+            let state = golden.isWhole ? ages : "damaged, will be made again"
+            return ["  golden", "", state, ByteCount(golden.size).description, golden.shape]
+        }
+
+        /// `5 s ago`, `3 h ago`: one unit is enough to tell what is old.
+        private func ago(_ date: Date) -> String {
+            let seconds = max(0, Date().timeIntervalSince(date))
+            for (unit, length) in [("d", 86_400.0), ("h", 3_600), ("min", 60)] where seconds >= length {
+                return "\(Int((seconds / length).rounded(.down))) \(unit) ago"
+            }
+            return "\(Int(seconds)) s ago"
         }
     }
 
@@ -45,25 +74,61 @@ struct ImagesVerb: AsyncParsableCommand {
         }
     }
 
-    struct Remove: AsyncParsableCommand {
+    struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "rm", abstract: "Remove built images; labs build them again when they need them.")
+            abstract: "Read every byte of built images and goldens, and say what is damaged; status 3 if anything is.")
 
-        @Argument(help: "Names from the catalog.") var names: [String]
+        @Argument(help: "Names of images; all by default.") var names: [String] = []
 
         func run() async throws {
             let store = ImageStore()
-            for name in names { try await store.remove(name) }
+            var isDamaged = false
+            for name in names.isEmpty ? [nil] : names.map(Optional.some) {
+                try await store.verify(name) { finding in
+                    let what = finding.golden.map { "\($0.image), golden (\($0.shape))" } ?? finding.image
+                    guard let damage = finding.damage else { return Report.line("\(what): whole") }
+                    isDamaged = true
+                    Report.line("\(what): damaged: \(damage); `vmlab images rm \(finding.image)` removes it")
+                }
+            }
+            if isDamaged { throw ExitStatus.infrastructure }
+        }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "rm",
+            abstract: "Remove built images and their goldens; labs make them again when they need them.")
+
+        @Argument(help: "Names from the catalog, or of labs' own images.") var names: [String]
+
+        func run() async throws {
+            let store = ImageStore()
+            for name in names { try await store.remove(name).sayWhatIsInUse() }
         }
     }
 
     struct Prune: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove what no image uses: old builds, broken ones, downloads, unpacked kernels.")
+            abstract:
+                "Remove what no image uses: old builds, broken ones, downloads, unpacked kernels, unused goldens.",
+            discussion: """
+                A golden goes when its image is gone or has changed, when no lab has used it for a week, or when it is \
+                damaged. What a running lab uses stays.
+                """)
+
+        @Flag(help: "Remove all goldens, also those that were used lately.") var goldens = false
 
         func run() async throws {
-            let freed = try await ImageStore().prune()
-            Report.line("freed \(ByteCount(freed))")
+            let cleaning = try await ImageStore().prune(allGoldens: goldens)
+            cleaning.sayWhatIsInUse()
+            Report.line("freed \(ByteCount(cleaning.freed))")
         }
+    }
+}
+
+extension CacheCleaning {
+    fileprivate func sayWhatIsInUse() {
+        for golden in inUse { Report.line("left alone, in use by a running lab: the golden \(golden)") }
     }
 }

@@ -230,9 +230,6 @@ public final class KernelCache: Sendable {
     }
 
     private func remove(_ names: [String]) -> UInt64 {
-        names.reduce(0) { freed, name in
-            let space = FileFacts.space(of: "\(folder)/\(name)")
-            return (try? FileTree.remove("\(folder)/\(name)")) == nil ? freed : freed + space
-        }
+        names.reduce(0) { $0 + (CacheFolder.remove("\(folder)/\($1)") ?? 0) }
     }
 }

@@ -1,0 +1,41 @@
+import Foundation
+
+/// One golden in a list.
+public struct GoldenEntry: Sendable {
+    /// What its folder is called.
+    public let name: String
+    /// The image that it booted.
+    public let image: String
+    /// That image's id.
+    public let imageID: String
+    /// What else it depends on.
+    public let facts: [GoldenKey.Fact]
+    /// Bytes on disk.
+    public let size: UInt64
+    /// When it was made.
+    public let built: Date
+    /// When a lab last used it.
+    public let lastUsed: Date
+    /// Whether its files look as they were saved.
+    public let isWhole: Bool
+
+    /// The guest's shape in words, such as `memory 128MiB, cpus 1`: what is said in few letters.
+    public var shape: String {
+        facts.filter { (1...16).contains($0.value.count) }.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
+    }
+
+    /// The golden in a folder; nil when there is none that can be read.
+    init?(_ name: String, in folder: String) {
+        guard let manifest: GoldenManifest = ManifestFile.read(in: folder),
+            let facts = FileFacts("\(folder)/\(ManifestFile.name)")
+        else { return nil }
+        self.name = name
+        image = manifest.key.image
+        imageID = manifest.key.imageID
+        self.facts = manifest.key.facts
+        size = FileFacts.space(of: folder)
+        built = manifest.built
+        lastUsed = Date(timeIntervalSince1970: Double(facts.modified) / 1e9)
+        isWhole = manifest.visibleDamage(in: folder) == nil
+    }
+}

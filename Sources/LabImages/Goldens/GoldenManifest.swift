@@ -1,0 +1,102 @@
+import Foundation
+import Glibc
+import HostSystem
+
+/// What a golden says about itself, in `manifest.json` beside its files.
+///
+/// It is written when its files are on disk and closed. From then on nobody writes to them, so that a file's length, the time of
+/// its last change and the space that it takes tell at each use whether it is what was saved, without reading gigabytes. Small
+/// files are read as well.
+struct GoldenManifest: Codable, Sendable {
+    /// One file of the golden.
+    struct File: Codable, Sendable {
+        var name: String
+        var size: UInt64
+        /// Bytes on disk. A file system may count more later, for its own tables; fewer are lost data.
+        var space: UInt64
+        /// When it was last written, in nanoseconds since 1970.
+        var modified: Int64
+        /// The hash of its bytes; of a large file see `FileHash.sha256(ofSparse:)`.
+        var sha256: String
+
+        /// Whether it is read at each use.
+        var isSmall: Bool { size <= 4 << 20 }
+    }
+
+    /// What it depends on.
+    var key: GoldenKey
+    /// When it was made, in UTC.
+    var built: Date
+    /// What it consists of.
+    var files: [File]
+
+    /// The manifest of all files in a folder, which are on disk for good when this returns.
+    init(of folder: String, key: GoldenKey) async throws {
+        self.key = key
+        built = Date()
+        files = []
+        let names = try FileTree.names(in: folder)
+        try await Self.flush(names.map { "\(folder)/\($0)" } + [folder])
+        for name in names {
+            guard let facts = FileFacts("\(folder)/\(name)") else { continue }
+            files.append(
+                File(name: name, size: facts.size, space: facts.space, modified: facts.modified, sha256: ""))
+        }
+        let hashes = try await hashes(in: folder, ofLarge: true)
+        for index in files.indices { files[index].sha256 = hashes[files[index].name] ?? "" }
+    }
+
+    /// What is wrong with the files in a folder, as far as their facts tell; nil when nothing is.
+    func visibleDamage(in folder: String) -> String? {
+        if files.isEmpty { return "it has no files" }
+        for file in files {
+            guard let facts = FileFacts("\(folder)/\(file.name)") else { return "\(file.name) is missing" }
+            if facts.size != file.size { return "\(file.name) has another length" }
+            if facts.modified != file.modified { return "\(file.name) was written to" }
+            if facts.space < file.space { return "\(file.name) has lost data" }
+        }
+        return nil
+    }
+
+    /// What is wrong with the files in a folder; nil when nothing is. A thorough look reads large files too.
+    func damage(in folder: String, thorough: Bool = false) async throws -> String? {
+        if let damage = visibleDamage(in: folder) { return damage }
+        let hashes = try await hashes(in: folder, ofLarge: thorough)
+        let changed = files.first { (hashes[$0.name] ?? $0.sha256) != $0.sha256 }
+        return changed.map { "the contents of \($0.name) have changed" }
+    }
+
+    /// By file name.
+    private func hashes(in folder: String, ofLarge: Bool) async throws -> [String: String] {
+        let small = files.filter(\.isSmall).map(\.name)
+        var hashes: [String: String] = [:]
+        if !small.isEmpty {
+            hashes = Dictionary(
+                uniqueKeysWithValues: zip(small, try await FileHash.sha256(of: small.map { "\(folder)/\($0)" })))
+        }
+        for file in files where ofLarge && !file.isSmall {
+            hashes[file.name] = try await FileHash.sha256(ofSparse: "\(folder)/\(file.name)")
+        }
+        return hashes
+    }
+
+    /// Has the host write out what it keeps in memory, which takes its time: on a thread of its own.
+    private static func flush(_ paths: [String]) async throws {
+        let done = Completion<Result<Void, SystemCallError>>()
+        let thread = try HostThread("flush") {
+            do throws(SystemCallError) {
+                for path in paths {
+                    let file = try OwnedDescriptor.open(path, O_RDONLY)
+                    let number = file.number
+                    try systemCall("fsync", path) { fsync(number) }
+                }
+                done.fulfil(.success(()))
+            } catch {
+                done.fulfil(.failure(error))
+            }
+        }
+        let result = await done.value()
+        thread.join()
+        try result.get()
+    }
+}

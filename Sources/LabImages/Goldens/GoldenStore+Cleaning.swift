@@ -1,0 +1,131 @@
+import Foundation
+import Glibc
+import HostSystem
+
+extension GoldenStore {
+    /// One that was not used for so long is pruned.
+    public static let usualAge = Duration.seconds(7 * 24 * 3600)
+
+    // MARK: What is there
+
+    /// Every golden, by image, the one that was used last first.
+    public func list() -> [GoldenEntry] {
+        names.compactMap { GoldenEntry($0, in: folder($0)) }.sorted {
+            ($0.image, $1.lastUsed) < ($1.image, $0.lastUsed)
+        }
+    }
+
+    /// Reads every file of the goldens, of one image or of all, and says what is wrong with each; nil when nothing is.
+    public func verify(
+        image: String? = nil, found: (_ golden: GoldenEntry, _ damage: String?) -> Void
+    ) async throws {
+        for entry in list() where image == nil || entry.image == image {
+            let folder = folder(entry.name)
+            guard let manifest: GoldenManifest = ManifestFile.read(in: folder) else { continue }
+            found(entry, try await manifest.damage(in: folder, thorough: true))
+        }
+    }
+
+    private var names: [String] { (try? FileTree.names(in: goldens)) ?? [] }
+
+    // MARK: Removing some
+
+    /// Removes the goldens of an image in all its shapes but for those that a running lab uses.
+    public func remove(image: String) -> CacheCleaning {
+        clean { $0.image == image }
+    }
+
+    /// Removes goldens whose image is gone or has changed, those that were not used for `age`, damaged ones, and what killed
+    /// builders left. Leaves alone what a running lab uses or builds.
+    ///
+    /// `images` are the ids of the images that are there, by name; nil where one is known but not built. Of images that it
+    /// does not have, which labs declare, only age tells. With `all`, age or image does not count.
+    public func prune(images: [String: String?], age: Duration = Self.usualAge, all: Bool = false) -> CacheCleaning {
+        let oldest = Date(timeIntervalSinceNow: -Double(age.components.seconds))
+        var cleaning = clean { entry in
+            if all || entry.lastUsed < oldest || !entry.isWhole { return true }
+            guard let id = images[entry.image] else { return false }
+            return id != entry.imageID
+        }
+        for leftover in removeLeftovers() { cleaning.freed += leftover.freed }
+        return cleaning
+    }
+
+    /// Removes what killed builders left, unless it is being built again just now. Safe at any time.
+    public func removeLeftovers() -> [(path: String, freed: UInt64)] {
+        let build = "\(directory)/build"
+        let left = ((try? FileTree.names(in: build)) ?? []).filter { $0.hasPrefix(Self.prefix) }
+        let leftovers = left.compactMap { entry -> (path: String, freed: UInt64)? in
+            var name = entry.dropFirst(Self.prefix.count)
+            if name.hasSuffix(Self.removed) { name = name.dropLast(Self.removed.count) }
+            let freed = withLock(String(name)) { CacheFolder.remove("\(build)/\(entry)") }
+            return freed.map { ("\(build)/\(entry)", $0) }
+        }
+        removeLocks()
+        return leftovers
+    }
+
+    /// Makes room after a new golden.
+    func trim(keeping kept: String) {
+        var entries = list().sorted { $0.lastUsed < $1.lastUsed }
+        var total = entries.reduce(0) { $0 &+ $1.size }
+        entries.removeAll { $0.name == kept }
+        for entry in entries where total > limit.bytes {
+            if case .removed = remove(entry.name) { total &-= min(total, entry.size) }
+        }
+    }
+
+    /// Locks of goldens that are not there.
+    private func removeLocks() {
+        let kept = Set(names)
+        for lock in (try? FileTree.names(in: "\(directory)/locks")) ?? [] where lock.hasPrefix(Self.prefix) {
+            let name = String(lock.dropFirst(Self.prefix.count))
+            guard !kept.contains(name), let held = try? FileLock.tryAcquire(lockPath(name)) else { continue }
+            held.release(removing: lockPath(name))
+        }
+    }
+
+    private func clean(where isUnwanted: (GoldenEntry) -> Bool) -> CacheCleaning {
+        var cleaning = CacheCleaning()
+        for name in names {
+            // Without a manifest that can be read it is nobody's.
+            if let entry = GoldenEntry(name, in: folder(name)), !isUnwanted(entry) { continue }
+            switch remove(name) {
+            case .removed(let freed): cleaning.freed += freed
+            case .inUse: cleaning.inUse.append(name)
+            case .failed: break
+            }
+        }
+        return cleaning
+    }
+
+    private enum Removal {
+        case removed(UInt64)
+        case inUse
+        case failed
+    }
+
+    private func remove(_ name: String) -> Removal {
+        let removal = withLock(name) { () -> Removal in
+            let path = "\(folder(name))/\(ManifestFile.name)"
+            guard let file = try? OwnedDescriptor.open(path, O_RDONLY) else { return setAside(name) }
+            guard (try? file.tryLock(LOCK_EX, path)) == true else { return .inUse }
+            let removal: Removal = setAside(name)
+            _ = consume file
+            return removal
+        }
+        return removal ?? .inUse
+    }
+
+    private func setAside(_ name: String) -> Removal {
+        guard let freed: UInt64 = try? setAside(name) else { return .failed }
+        return .removed(freed)
+    }
+
+    /// Does something with the golden's lock held; nil when somebody else holds it.
+    private func withLock<Result>(_ name: String, _ body: () -> Result?) -> Result? {
+        guard let lock = try? FileLock.tryAcquire(lockPath(name)) else { return nil }
+        defer { lock.release() }
+        return body()
+    }
+}

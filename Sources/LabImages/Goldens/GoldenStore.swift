@@ -1,0 +1,207 @@
+import Diagnostics
+import Foundation
+import Glibc
+import HostSystem
+import LabSpec
+
+/// Goldens on this host: machines saved at their ready point, from which others start in no time. Each is made when it is first
+/// asked for, then kept until it is not used any more.
+///
+/// ```
+/// goldens/<image>-<hash>/         its files and manifest.json; appears whole or not at all
+/// build/golden-<image>-<hash>/    one in the making, or what a killed builder left
+/// locks/golden-<image>-<hash>     held by who makes or removes it
+/// ```
+/// Who uses a golden holds a shared lock on its manifest; who removes it holds that lock alone, so what a running lab uses stays.
+/// Only `discard` and damage take a golden away from under others: their clones keep the files that they opened, new ones do not
+/// find them. The manifest's own time of change says when the golden was last used.
+public struct GoldenStore: Sendable {
+    /// The cache's folder.
+    public let directory: String
+    /// Bytes on disk of all goldens; when a new one exceeds it, those that were not used for the longest time go.
+    public let limit: ByteCount
+
+    /// The bytes on disk that are kept at most, but for what is in use: some eighty goldens of small guests.
+    public static let usualLimit = ByteCount.gibibytes(8)
+
+    /// The store in a cache folder, by default this user's; it is made with its first golden.
+    public init(cacheDirectory: String = ImageStore.defaultDirectory, limit: ByteCount = Self.usualLimit) {
+        directory = cacheDirectory
+        self.limit = limit
+    }
+
+    // MARK: Getting goldens
+
+    /// The golden of this key, if it is there and whole. A damaged one is not; the next `golden` makes it again.
+    public func existing(_ key: GoldenKey) async throws -> Golden? {
+        guard case .whole(let golden) = try await find(key) else { return nil }
+        return golden
+    }
+
+    /// The golden of this key. When it is not there or damaged, `build` makes its files in the empty folder that it is given,
+    /// which must be closed when it returns; the folder is renamed afterwards.
+    ///
+    /// One builds at a time, whether in this process or another; others wait for it, which costs a thread each, and are told
+    /// by `progress`. When the task is cancelled the wait ends and `CancellationError` is thrown. Otherwise throws what `build`
+    /// throws, or a `Diagnostic` when the disk is full or the cache cannot be written to. Nothing is left then.
+    public func golden(
+        _ key: GoldenKey, progress: @escaping ImageProgress, build: (_ folder: String) async throws -> Void
+    ) async throws -> Golden {
+        if let golden = try await existing(key) { return golden }
+        do throws(SystemCallError) {
+            // A guest's memory is nobody else's business.
+            try FileTree.makeFolder(goldens, mode: 0o700)
+            for folder in ["build", "locks"] { try FileTree.makeFolder("\(directory)/\(folder)") }
+        } catch {
+            throw error.diagnostic("cannot use the image cache \(directory)")
+        }
+        let lock = try await lock(key.name, progress)
+        defer { lock.release() }
+        // Another may have made it meanwhile.
+        switch try await find(key) {
+        case .whole(let golden): return golden
+        case .absent: break
+        case .damaged(let reason): progress("its golden is damaged (\(reason)) and made again", nil)
+        }
+        let golden = try await make(key, build)
+        trim(keeping: key.name)
+        return golden
+    }
+
+    /// Throws away a golden that did not work, though it looked whole. What goes on from it already is not disturbed. Nothing
+    /// happens when somebody else did so before, and perhaps made it again.
+    public func discard(_ golden: Golden) async throws {
+        let name = golden.key.name
+        let lock = try await lock(name) { _, _ in }
+        defer { lock.release() }
+        guard golden.isInPlace else { return }
+        do throws(SystemCallError) {
+            try setAside(name)
+        } catch {
+            throw error.diagnostic("cannot remove the golden \(golden.folder)")
+        }
+    }
+
+    private func lock(_ name: String, _ progress: ImageProgress) async throws -> FileLock {
+        do {
+            return try await FileLock.acquire(lockPath(name)) { holder in
+                progress("waiting for \(describe(holder)), which is making its golden", nil)
+            }
+        } catch let error as SystemCallError {
+            throw error.diagnostic("cannot use the image cache \(directory)")
+        }
+    }
+
+    // MARK: Making one
+
+    /// Call with the golden's lock held.
+    private func make(_ key: GoldenKey, _ build: (String) async throws -> Void) async throws -> Golden {
+        let scratch = scratch(key.name)
+        do {
+            _ = removeLeftovers(key.name)
+            defer { _ = removeLeftovers(key.name) }
+            do {
+                try FileTree.makeFolder(scratch, mode: 0o700)
+                try await build(scratch)
+                try Task.checkCancellation()
+                try await seal(scratch, key)
+                try CacheFolder.publish(scratch, as: folder(key.name), aside: aside(key.name))
+            } catch {
+                throw explained(error, key)
+            }
+        }
+        guard case .whole(let golden) = try await find(key) else {
+            throw Diagnostic(
+                .host, "the golden of the image \(key.image) changed while it was made",
+                remedy: "see that nothing else writes to \(goldens), or use `boot: cold`")
+        }
+        return golden
+    }
+
+    /// Has the files on disk for good, read-only, and described by a manifest.
+    private func seal(_ scratch: String, _ key: GoldenKey) async throws {
+        let names = try FileTree.names(in: scratch)
+        guard !names.isEmpty else {
+            throw Diagnostic(.host, "nothing was saved for the golden of the image \(key.image)")
+        }
+        for name in names {
+            let path = "\(scratch)/\(name)"
+            guard FileFacts(path)?.isFile == true else {
+                try FileTree.remove(path)
+                continue
+            }
+            // QEMU before 8.2 opens guest memory for writing even where it maps it for itself alone, so its owner may.
+            try systemCall("chmod", path) { chmod(path, name == "memory" ? 0o600 : 0o400) }
+        }
+        let manifest = try await GoldenManifest(of: scratch, key: key)
+        try ManifestFile.write(manifest, in: scratch)
+    }
+
+    /// A full disk told as such, whatever the builder made of it.
+    private func explained(_ error: any Error, _ key: GoldenKey) -> any Error {
+        if error is CancellationError { return error }
+        let errno = (error as? SystemCallError)?.errno
+        let remedy =
+            "free about twice the guest's memory there, by `vmlab images prune --goldens` perhaps, or set XDG_CACHE_HOME to "
+            + "a folder on a larger disk; `boot: cold` needs no golden"
+        if let full = BuildFailure.fullDisk(
+            near: directory, certain: errno == ENOSPC || errno == EDQUOT, remedy: remedy)
+        {
+            return full
+        }
+        return (error as? SystemCallError)?.diagnostic("cannot make the golden of the image \(key.image)") ?? error
+    }
+
+    // MARK: Finding one
+
+    private enum Finding {
+        case whole(Golden)
+        case damaged(String)
+        case absent
+    }
+
+    private func find(_ key: GoldenKey) async throws -> Finding {
+        let folder = folder(key.name)
+        let path = "\(folder)/\(ManifestFile.name)"
+        guard let file = try? OwnedDescriptor.open(path, O_RDONLY) else {
+            return access(folder, F_OK) == 0 ? .damaged("its manifest is missing") : .absent
+        }
+        // Somebody is removing it just now, or has done so.
+        guard try file.tryLock(LOCK_SH, path), file.isStill(at: path) else { return .absent }
+        guard let manifest: GoldenManifest = ManifestFile.read(in: folder), manifest.key == key else {
+            return .damaged("its manifest is damaged")
+        }
+        if let damage = try await manifest.damage(in: folder) { return .damaged(damage) }
+        // A cache that we may only read is as good.
+        _ = futimens(file.number, nil)
+        return .whole(Golden(key, in: folder, locked: file))
+    }
+
+    // MARK: Paths
+
+    var goldens: String { "\(directory)/goldens" }
+    func folder(_ name: String) -> String { "\(goldens)/\(name)" }
+    func lockPath(_ name: String) -> String { "\(directory)/locks/\(Self.prefix)\(name)" }
+
+    private func scratch(_ name: String) -> String { "\(directory)/build/\(Self.prefix)\(name)" }
+    private func aside(_ name: String) -> String { "\(scratch(name))\(Self.removed)" }
+
+    /// No image of the catalog is called so, whose builds are beside ours.
+    static let prefix = "golden-"
+    /// Ends the name of one that is being removed.
+    static let removed = ".removed"
+
+    /// Removes a golden, which is gone in one step. Call with its lock held.
+    @discardableResult
+    func setAside(_ name: String) throws(SystemCallError) -> UInt64 {
+        let aside = aside(name)
+        _ = removeLeftovers(name)
+        try systemCall("rename", folder(name)) { rename(folder(name), aside) }
+        return CacheFolder.remove(aside) ?? 0
+    }
+
+    /// What a killed process left of it. Call with its lock held.
+    func removeLeftovers(_ name: String) -> UInt64 {
+        [scratch(name), aside(name)].reduce(0) { $0 + (CacheFolder.remove($1) ?? 0) }
+    }
+}
