@@ -42,7 +42,7 @@ struct Planner {
                 try await ImageSupply().images(for: lab) { image, step, fraction in
                     recorder.emit(.imageProgress(image: image, step: step, fraction: fraction))
                 }
-            })
+            }, goldens: KeptGoldens())
     }
 
     /// A plan for each cell of each lab file. Throws all mistakes of all files at once, also why a lab can never run here;

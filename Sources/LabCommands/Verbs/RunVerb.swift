@@ -3,6 +3,7 @@ import Diagnostics
 import HostSystem
 import LabEngine
 import LabImages
+import LabMachines
 import LabResults
 import LabScripting
 import LabSpec
@@ -110,7 +111,7 @@ struct RunVerb: AsyncParsableCommand {
                 results: directory, isTrusted: trust, catalog: Set(ImageCatalog.names), variables: Environment.all)
             return await LabRun(
                 plan: plan, images: images, options: options, recorder: recorder, results: directory,
-                journal: journal, scripting: scripting
+                journal: journal, scripting: scripting, goldens: KeptGoldens()
             ).run()
         } catch {
             // The images could not be had: no guest was started, every task is an error, and the results say so.

@@ -16,14 +16,16 @@ struct GuestWorker: Sendable {
     private enum End {
         /// There is nothing more for this guest, or the run is being stopped.
         case finished
-        /// The machine is gone, and boots again when there is something for it to run.
-        case again
+        /// The machine is gone, and another comes when there is something for it to run: it goes on from where this one was,
+        /// or anew where there is nothing to go on from.
+        case again(from: GuestSnapshot?)
         /// The guest will not come back.
         case lost
     }
 
     /// Returns when this guest has nothing left to do, or the run is cancelled.
     func work() async {
+        var parked: GuestSnapshot?
         while !Task.isCancelled {
             if hasTasks {
                 guard await run.scheduler.waitForWork(number) else { return }
@@ -32,12 +34,12 @@ struct GuestWorker: Sendable {
                 run.recorder.emit(.guestQueued(guest: name, reason: "waits for room (\(guest.cost))"))
             }
             guard await run.admission.acquire(guest.cost) else { return }
-            let end = await isStillWanted() ? await live() : hasTasks ? .again : .finished
+            let end = await isStillWanted() ? await live(from: parked) : hasTasks ? .again(from: parked) : .finished
             // In this order: room is asked for only where what has been given back is not enough.
             run.admission.release(guest.cost)
             await run.scheduler.depart(number)
             switch end {
-            case .again where hasTasks: continue
+            case .again(let snapshot) where hasTasks: parked = snapshot
             case .again, .finished, .lost: return
             }
         }
@@ -51,20 +53,20 @@ struct GuestWorker: Sendable {
         return hasTasks ? hasWork : run.scheduler.stopped.current == nil
     }
 
-    private func live() async -> End {
+    private func live(from parked: GuestSnapshot?) async -> End {
         guard let place = await BootPlace(in: run.boots) else { return .finished }
         defer { place.release() }
-        guard await isStillWanted() else { return hasTasks ? .again : .finished }
+        guard await isStillWanted() else { return hasTasks ? .again(from: parked) : .finished }
         return await GuestLife.with(
-            number, guest, image: image, on: run.host, hasExchange: copiesFiles,
+            number, guest, image: image, on: run.host, hasExchange: mayBeCloned || copiesFiles,
             onLoss: { [scheduler = run.scheduler, number] in await scheduler.recall(number) }
-        ) { life in await live(life, place) }
+        ) { life in await live(life, from: parked, place) }
     }
 
-    private func live(_ life: GuestLife, _ place: BootPlace) async -> End {
+    private func live(_ life: GuestLife, from parked: GuestSnapshot?, _ place: BootPlace) async -> End {
         let session: GuestSession
         do {
-            guard let ready = try await boot(life) else {
+            guard let ready = try await boot(life, from: parked) else {
                 let reason = run.scheduler.stopped.current == nil ? "the others did its work" : "the run is stopped"
                 return end(reason, .finished)
             }
@@ -76,13 +78,14 @@ struct GuestWorker: Sendable {
         }
         place.release()
         let live = LiveGuest(session, of: life, limits: run.tasks.limits, isOfFleet: false)
+        if parked != nil { live.use() }
         run.tasks.board.arrive(live)
         defer { run.tasks.board.depart(name) }
         while true {
             switch await run.scheduler.next(for: number) {
             case .finished:
                 return end(run.scheduler.stopped.current == nil ? "the lab is done" : "the run is stopped", .finished)
-            case .makeRoom(let early): return leave(early: early)
+            case .makeRoom(let early): return await leave(live, early: early)
             case .run(let next):
                 if live.session.loss.current == nil {
                     await perform(next, on: live)
@@ -101,21 +104,28 @@ struct GuestWorker: Sendable {
         return end
     }
 
-    private func leave(early: Bool) -> End {
-        if early {
+    /// Makes room for other guests. One that has more to run is parked: its state is kept in a file, from which it goes on.
+    private func leave(_ guest: LiveGuest, early: Bool) async -> End {
+        let reason = "makes room for a waiting guest"
+        guard early, !guest.isFresh else { return end(reason, .again(from: nil)) }
+        do {
+            let snapshot = try await guest.snapshot(timeout: run.plan.lab.timeouts.boot)
+            return end("parked: " + reason, .again(from: snapshot))
+        } catch {
+            if Task.isCancelled { return end("interrupted", .finished) }
             run.recorder.emit(
                 .note(
                     level: .warning,
                     message: "\(name) makes room for guests that it waits for and boots anew afterwards: "
-                        + "what its tasks left in it is lost"))
+                        + "what its tasks left in it is lost (\(sentence(of: error)))"))
+            return end(reason, .again(from: nil))
         }
-        return end("makes room for a waiting guest", .again)
     }
 
     /// A guest that was up is lost.
     private func bury(_ loss: GuestLoss) async -> End {
         run.recorder.emit(.guestEnded(guest: name, orderly: false, reason: loss.message))
-        if await run.scheduler.hasRetry(for: number) { return .again }
+        if await run.scheduler.hasRetry(for: number) { return .again(from: nil) }
         // A guest that only a stubborn command keeps from its prompt has failed nobody if nothing more was asked of it.
         let hasHope = await run.scheduler.hasHope(for: number)
         if !loss.isStubborn || hasHope { await lose(loss) }
@@ -124,10 +134,13 @@ struct GuestWorker: Sendable {
 
     /// Starts the guest and waits until it is ready. Nil when meanwhile the others have done all its work, or the run is
     /// stopped.
-    private func boot(_ life: GuestLife) async throws -> GuestSession? {
+    private func boot(_ life: GuestLife, from parked: GuestSnapshot?) async throws -> GuestSession? {
         let deadline = run.tasks.limits.deadline(in: run.plan.lab.timeouts.boot)
         return try await withThrowingTaskGroup(of: GuestSession?.self) { group in
-            group.addTask { try await life.boot(deadline: deadline) }
+            group.addTask {
+                guard let parked else { return try await life.boot(deadline: deadline) }
+                return try await life.begin(parked, deadline: deadline)
+            }
             group.addTask { [over = hasTasks ? run.scheduler.finished : run.scheduler.stopped] in
                 _ = try await over.wait()
                 return nil
@@ -143,7 +156,14 @@ struct GuestWorker: Sendable {
         let begun = run.recorder.clock.elapsed
         run.recorder.emit(.taskStarted(id, attempt: next.attempt))
         await guest.enter()
-        var result = await run.tasks.attempt(next, of: task, on: guest)
+        var result: TaskResult
+        if let loss = await reset(guest, for: task) {
+            result = TaskResult(id: id, outcome: loss.outcome, attempts: next.attempt, message: loss.message)
+            result.consoleTail = loss.consoleTail
+        } else {
+            result = await run.tasks.attempt(next, of: task, on: guest)
+            guest.use()
+        }
         guest.leave()
         result.started = begun
         result.duration = run.recorder.clock.elapsed - begun
@@ -158,6 +178,23 @@ struct GuestWorker: Sendable {
         await run.finished(result)
         await run.scheduler.finish(next, outcome: result.outcome)
     }
+
+    /// Makes the guest a fresh one for a task that wants one. Returns why it could not be.
+    private func reset(_ guest: LiveGuest, for task: LabTask) async -> GuestLoss? {
+        guard task.reset == .snapshot, !guest.isFresh else { return nil }
+        do {
+            try await guest.renew(deadline: run.tasks.limits.deadline(in: run.plan.lab.timeouts.boot))
+            return nil
+        } catch is CancellationError where Task.isCancelled {
+            return GuestLoss(outcome: .skipped, message: "interrupted", consoleTail: [])
+        } catch {
+            let loss = GuestLoss(of: error)
+            return guest.session.lose("the guest could not be reset: \(loss.message)")
+        }
+    }
+
+    /// Clones have the devices of their golden, which is for all tasks.
+    private var mayBeCloned: Bool { run.host.goldens != nil && guest.group.boot != .cold }
 
     /// Whether any task that may run here copies files: a disk that nobody uses would only cost the guest a driver.
     private var copiesFiles: Bool {

@@ -24,6 +24,8 @@ public final class LiveGuest: Sendable {
     private let turn = Admission(memory: ByteCount(.max), seats: 1)
     /// Whether the turn is its task's, between `enter` and `leave`.
     private let isEntered = Mutex(false)
+    /// Whether anything has happened in the guest since its ready point.
+    private let isUsed = Mutex(false)
     /// A command was left behind when its waiter was cancelled: it must be ended before the next.
     private let isLittered = Mutex(false)
     /// Set when the script is done with the guest, with the reason that is told.
@@ -50,6 +52,12 @@ public final class LiveGuest: Sendable {
     var session: GuestSession { now.withLock { $0 } }
 
     var number: Int { life.number }
+
+    /// Whether the guest is as it was at its ready point.
+    var isFresh: Bool { !isUsed.withLock { $0 } }
+
+    /// Something happens in the guest.
+    func use() { isUsed.withLock { $0 = true } }
 
     /// Its name.
     public var name: String { planned.guest.name }
@@ -228,6 +236,7 @@ public final class LiveGuest: Sendable {
     /// there is none. Throws as `restore`.
     func renew(deadline: ContinuousClock.Instant) async throws {
         try await restart(from: try await life.golden(), deadline: deadline)
+        isUsed.withLock { $0 = false }
     }
 
     private func restart(from snapshot: GuestSnapshot?, deadline: ContinuousClock.Instant) async throws {
