@@ -170,9 +170,11 @@ public struct ImageStore: Sendable {
             freed += CacheFolder.remove(in: "\(directory)/debs") { !used.contains($0) }
         }
         var cleaning = CacheCleaning(freed: freed)
-        let ids = catalog.recipes.map { ($0.name, manifest(of: $0)?.id) }
-        cleaning += GoldenStore(cacheDirectory: directory).prune(
-            images: Dictionary(ids) { first, _ in first }, all: allGoldens)
+        cleaning += GoldenStore(cacheDirectory: directory).prune { golden in
+            // Of an image that a lab declares only age tells.
+            guard !allGoldens, let recipe = catalog[golden.image] else { return allGoldens }
+            return manifest(of: recipe)?.id != golden.imageID
+        }
         return cleaning
     }
 

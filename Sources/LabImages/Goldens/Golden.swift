@@ -1,3 +1,4 @@
+import Glibc
 import HostSystem
 
 /// A machine at its ready point, saved in the files of a folder, for any number of others to go on from.
@@ -16,6 +17,11 @@ public final class Golden: Sendable {
         self.folder = folder
         self.key = key
         self.manifest = manifest
+    }
+
+    deinit {
+        // Written out: a child that is about to begin its program has a copy of the descriptor for a moment.
+        _ = flock(manifest.number, LOCK_UN)
     }
 
     /// Whether it is still what is at its place: it may have been discarded, and made again.

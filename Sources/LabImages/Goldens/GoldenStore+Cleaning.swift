@@ -35,17 +35,14 @@ extension GoldenStore {
         clean { $0.image == image }
     }
 
-    /// Removes goldens whose image is gone or has changed, those that were not used for `age`, damaged ones, and what killed
-    /// builders left. Leaves alone what a running lab uses or builds.
-    ///
-    /// `images` are the ids of the images that are there, by name; nil where one is known but not built. Of images that it
-    /// does not have, which labs declare, only age tells. With `all`, age or image does not count.
-    public func prune(images: [String: String?], age: Duration = Self.usualAge, all: Bool = false) -> CacheCleaning {
+    /// Removes goldens that are out of date, such as those whose image has changed, those that were not used for `age`,
+    /// damaged ones, and what killed builders left. Leaves alone what a running lab uses or builds.
+    public func prune(
+        age: Duration = Self.usualAge, isOutOfDate: (GoldenEntry) -> Bool = { _ in false }
+    ) -> CacheCleaning {
         let oldest = Date(timeIntervalSinceNow: -Double(age.components.seconds))
         var cleaning = clean { entry in
-            if all || entry.lastUsed < oldest || !entry.isWhole { return true }
-            guard let id = images[entry.image] else { return false }
-            return id != entry.imageID
+            entry.lastUsed < oldest || !entry.isWhole || isOutOfDate(entry)
         }
         for leftover in removeLeftovers() { cleaning.freed += leftover.freed }
         return cleaning

@@ -120,11 +120,7 @@ public struct GoldenStore: Sendable {
 
     /// Has the files on disk for good, read-only, and described by a manifest.
     private func seal(_ scratch: String, _ key: GoldenKey) async throws {
-        let names = try FileTree.names(in: scratch)
-        guard !names.isEmpty else {
-            throw Diagnostic(.host, "nothing was saved for the golden of the image \(key.image)")
-        }
-        for name in names {
+        for name in try FileTree.names(in: scratch) {
             let path = "\(scratch)/\(name)"
             guard FileFacts(path)?.isFile == true else {
                 try FileTree.remove(path)
@@ -134,6 +130,9 @@ public struct GoldenStore: Sendable {
             try systemCall("chmod", path) { chmod(path, name == "memory" ? 0o600 : 0o400) }
         }
         let manifest = try await GoldenManifest(of: scratch, key: key)
+        guard !manifest.files.isEmpty else {
+            throw Diagnostic(.host, "nothing was saved for the golden of the image \(key.image)")
+        }
         try ManifestFile.write(manifest, in: scratch)
     }
 
