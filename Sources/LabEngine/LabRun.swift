@@ -17,9 +17,14 @@ public struct LabRun: Sendable {
         public var stopOnFailure: Bool
         /// How many guests may boot at the same time: boots are bounded by the processors.
         public var boots: Int
+        /// Reads memory, for labs whose guests are admitted by what they use.
+        public var meter: any MemoryMeter
 
         /// Options as given.
-        public init(timeFactor: Double = 1, stopOnFailure: Bool = false, boots: Int) {
+        public init(
+            timeFactor: Double = 1, stopOnFailure: Bool = false, boots: Int, meter: any MemoryMeter = HostMeter()
+        ) {
+            self.meter = meter
             self.timeFactor = timeFactor
             self.stopOnFailure = stopOnFailure
             self.boots = boots
@@ -64,9 +69,10 @@ public struct LabRun: Sendable {
         // The scheduler asks admission whether guests wait; admission pokes the scheduler when one begins to.
         let poke = Completion<Scheduler>()
         let admission = Admission(
-            memory: plan.budget.limit, seats: plan.seats, onWaiting: { Task { await poke.current?.makeRoom() } })
+            memory: plan.budget.limit, seats: plan.seats, mode: plan.lab.admission,
+            onWaiting: { Task { await poke.current?.makeRoom() } })
         let scheduler = Scheduler(
-            schedule: schedule, costs: plan.guests.map(\.cost), isRoomy: plan.waves <= 1,
+            schedule: schedule, worth: { admission.worth(of: $0) ?? plan.guests[$0].cost }, isRoomy: plan.waves <= 1,
             shortage: { admission.shortage },
             onAbandoned: { gone in
                 let task = plan.lab.tasks[gone.run.task]
@@ -77,7 +83,14 @@ public struct LabRun: Sendable {
                     message: gone.reason)
                 tally.count(result.outcome)
                 recorder.emit(.taskFinished(result))
+            },
+            onParked: { guest, isPressing in
+                admission.noteParked()
+                let reason = isPressing ? "the host is short of memory" : "guests that it waits for need its room"
+                recorder.emit(.guestParked(guest: plan.guests[guest].guest.name, reason: reason))
             })
+        let boots = Admission(memory: ByteCount(.max), seats: max(options.boots, 1))
+        let watch = MemoryWatch(meter: options.meter, admission: admission, boots: boots, recorder: recorder)
         poke.fulfil(scheduler)
         recorder.emit(.fleetAdmitted(waves: plan.waves, note: admissionNote))
 
@@ -95,16 +108,16 @@ public struct LabRun: Sendable {
         let context = Context(
             plan: plan,
             host: GuestHost(
-                recorder: recorder, results: results, journal: journal, networks: networks,
+                care: [OutOfMemoryOrder()] + (isWatched ? [watch] : []), recorder: recorder, results: results,
+                journal: journal, networks: networks,
                 goldens: goldens.map {
                     Goldens(in: $0, limits: tasks.limits, recorder: recorder, journal: journal)
                 }),
-            timeFactor: options.timeFactor, scheduler: scheduler, admission: admission,
-            boots: Admission(memory: ByteCount(.max), seats: max(options.boots, 1)), tasks: tasks,
+            timeFactor: options.timeFactor, scheduler: scheduler, admission: admission, boots: boots, tasks: tasks,
             recorder: recorder, tally: tally, stopOnFailure: options.stopOnFailure)
 
         await withTaskCancellationHandler {
-            await work(context, labDeadline)
+            await work(context, labDeadline, watch: isWatched ? watch : nil)
         } onCancel: {
             recorder.emit(.interrupted(reason: "the run was interrupted"))
             Task { await scheduler.stop(reason: "the run was interrupted") }
@@ -112,6 +125,7 @@ public struct LabRun: Sendable {
         // Whatever became of the guests, every run has its result before the last event.
         await scheduler.stop(reason: Task.isCancelled ? "the run was interrupted" : "no guest was left for it")
         let status = Task.isCancelled ? ExitStatus.interrupted : tally.status
+        recorder.emit(.admissionEnded(admission.summary))
         recorder.emit(.runFinished(RunSummary(status: status, duration: recorder.clock.elapsed, counts: tally.counts)))
         return status
     }
@@ -140,7 +154,10 @@ public struct LabRun: Sendable {
         return status
     }
 
-    private func work(_ context: Context, _ labDeadline: ContinuousClock.Instant?) async {
+    /// Strict admission has nothing to measure.
+    private var isWatched: Bool { plan.lab.admission == .overcommit }
+
+    private func work(_ context: Context, _ labDeadline: ContinuousClock.Instant?, watch: MemoryWatch?) async {
         await context.scheduler.settle()
         let busy = plan.guestsWithTasks
         await withTaskGroup(of: Void.self) { group in
@@ -149,6 +166,9 @@ public struct LabRun: Sendable {
                     guard (try? await Task.sleep(until: labDeadline, clock: .continuous)) != nil else { return }
                     await context.timeIsUp()
                 }
+            }
+            if let watch {
+                group.addTask { await watch.run { await context.scheduler.makeRoom() } }
             }
             await withTaskGroup(of: Void.self) { guests in
                 for (number, guest) in plan.guests.enumerated() {
@@ -168,6 +188,10 @@ public struct LabRun: Sendable {
     }
 
     private var admissionNote: String? {
+        if plan.lab.admission == .overcommit, plan.totalCost > plan.budget.limit {
+            return "the fleet was promised \(plan.totalCost), and \(plan.budget.limit) may be used "
+                + "(\(plan.budget.explanation)): guests are admitted by what they come to use"
+        }
         guard plan.waves > 1 else { return nil }
         return "the fleet needs \(plan.totalCost), \(plan.budget.limit) may be used (\(plan.budget.explanation)): "
             + "guests take turns"

@@ -11,6 +11,8 @@ public enum RunEvent: Sendable, Hashable, Codable {
     case guestDeclared(GuestDescription)
     /// A guest waits for memory.
     case guestQueued(guest: String, reason: String)
+    /// A guest that still had something to do was sent away so that others have memory; it comes back later.
+    case guestParked(guest: String, reason: String)
     /// A guest's machine is being started.
     case guestBooting(guest: String, backend: String, boot: BootKind)
     /// A guest answers on its command channel.
@@ -33,6 +35,8 @@ public enum RunEvent: Sendable, Hashable, Codable {
     case note(level: NoteLevel, message: String)
     /// The run is being stopped early.
     case interrupted(reason: String)
+    /// How the guests shared the host's memory, at the run's end.
+    case admissionEnded(AdmissionSummary)
     /// Last event.
     case runFinished(RunSummary)
 }

@@ -86,6 +86,61 @@ struct HostFactsTests {
         }
     }
 
+    @Test("Memory pressure is the worse of the host's and the group's; a kernel without it tells nothing")
+    func pressure() async throws {
+        let line = { (some: String, full: String) in
+            "some avg10=\(some) avg60=0.10 avg300=0.00 total=12\nfull avg10=\(full) avg60=0.00 avg300=0.00 total=3\n"
+        }
+        let files = [
+            "proc/pressure/memory": line("1.50", "1.25"), "proc/self/cgroup": "0::/run\n",
+            "cgroup/cgroup.controllers": "memory\n", "cgroup/run/memory.pressure": line("12.00", "0.50"),
+        ]
+        try await withHost(files) { facts in
+            #expect(facts.memoryPressure == MemoryPressure(some: 12, full: 1.25))
+        }
+        try await withHost(["proc/pressure/memory": "some avg10=3.00\n"]) { facts in
+            #expect(facts.memoryPressure == MemoryPressure(some: 3, full: 0))
+        }
+        try await withHost(["proc/pressure/memory": "nonsense\n"]) { facts in
+            #expect(facts.memoryPressure == nil)
+        }
+    }
+
+    @Test("What a process holds leaves out the files that it shares")
+    func heldMemory() async throws {
+        let status =
+            "Name:\tqemu\nVmRSS:\t  1000 kB\nRssAnon:\t 300 kB\nRssFile:\t 650 kB\nRssShmem:\t  50 kB\nVmPTE:\t 8 kB\n"
+            + "VmSwap:\t 4 kB\n"
+        try await withTemporaryFolder { folder in
+            try FileTree.makeFolder("\(folder)/7")
+            try FileTree.makeFolder("\(folder)/8")
+            for (path, text) in ["7/status": status, "8/status": "Name:\tkthread\n", "7/oom_score_adj": "600\n"] {
+                let file = try OwnedDescriptor.open("\(folder)/\(path)", O_WRONLY | O_CREAT)
+                let bytes = Array(text.utf8)
+                #expect(write(file.number, bytes, bytes.count) == bytes.count)
+            }
+            let table = ProcessTable(root: folder)
+            #expect(table.heldMemory(of: 7) == 362 * 1024)
+            #expect(table.residentMemory(of: 7) == 1000 * 1024)
+            #expect(table.heldMemory(of: 8) == nil && table.heldMemory(of: 9) == nil)
+            #expect(table.preferAsVictim(7, bias: 500))
+            #expect(SmallFile.text("\(folder)/7/oom_score_adj")?.hasPrefix("1000") == true)
+            #expect(!table.preferAsVictim(9, bias: 500))
+        }
+        let own = try #require(ProcessTable().heldMemory(of: getpid()))
+        #expect(own > 1 << 20)
+    }
+
+    @Test("A child becomes the kernel's preferred victim without privilege")
+    func victim() async throws {
+        let child = try await ChildProcess.spawn(ChildConfiguration(executable: "/bin/sleep", arguments: ["1000"]))
+        #expect(ProcessTable().preferAsVictim(child.processID, bias: 500))
+        let own = Int((SmallFile.text("/proc/self/oom_score_adj") ?? "").split(separator: "\n").first ?? "") ?? 0
+        #expect(SmallFile.text("/proc/\(child.processID)/oom_score_adj") == "\(min(1000, own + 500))\n")
+        child.kill()
+        _ = await child.ended()
+    }
+
     @Test("The probe answers within its time; a missing device is told with a remedy")
     func probe() {
         let begin = ContinuousClock.now

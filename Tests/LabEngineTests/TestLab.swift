@@ -92,6 +92,8 @@ struct TestLab: Sendable {
     var boots = 4
     var stopOnFailure = false
     var backend = ShellBackend()
+    var admission = AdmissionMode.strict
+    var meter: any MemoryMeter = HostMeter()
     var image = BootableImage(
         name: "debian", id: "0", os: .linux, kernel: nil, defaultMemory: .mebibytes(100), minimumMemory: .mebibytes(1))
 
@@ -99,7 +101,7 @@ struct TestLab: Sendable {
         Lab(
             name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: "/", groups: groups,
             networks: networks,
-            tasks: tasks, timeouts: timeouts)
+            tasks: tasks, admission: admission, timeouts: timeouts)
     }
 
     func plan(on other: (any MachineBackend)? = nil) throws -> RunPlan {
@@ -129,7 +131,8 @@ struct TestLab: Sendable {
             defer { journal.end() }
             let run = LabRun(
                 plan: plan, images: ["debian": image],
-                options: LabRun.Options(stopOnFailure: stopOnFailure, boots: boots), recorder: recorder,
+                options: LabRun.Options(stopOnFailure: stopOnFailure, boots: boots, meter: meter),
+                recorder: recorder,
                 results: results, journal: journal)
             let begun = ContinuousClock.now
             let task = Task { await run.run() }
@@ -155,7 +158,7 @@ struct TestLab: Sendable {
 
     private func check(_ run: TestRun, against plan: RunPlan) {
         #expect(run.census.live == 0, "machines are left")
-        #expect(run.census.peakMemory <= plan.budget.limit)
+        if admission == .strict { #expect(run.census.peakMemory <= plan.budget.limit) }
         let declared = plan.runs.map { "\($0.task) \($0.index)" }.sorted()
         let reported = run.finished.map { "\($0.id.task) \($0.id.index)" }.sorted()
         #expect(declared == reported, "every run has exactly one result")

@@ -86,6 +86,11 @@ func script() -> [(Double, RunEvent)] {
     let kernel2 = TaskID(task: "kernel", guest: "lin-2")
     let version = TaskID(task: "version", guest: "win-1")
     let after = TaskID(task: "after", guest: "win-1")
+    var admission = AdmissionSummary(mode: "overcommit")
+    admission.hold("the host was short of memory")
+    admission.peakGuests = 2
+    admission.peakMemory = 3 << 30
+    admission.parked = 1
     let panic = ["[    9.1] Kernel panic - not syncing: sysrq", "[    9.2] \u{1B}[1m---[ end ]---"]
     return [
         (
@@ -104,6 +109,7 @@ func script() -> [(Double, RunEvent)] {
         (0.2, .imageProgress(image: "debian", step: "packing", fraction: nil)),
         (0.5, .fleetAdmitted(waves: 2, note: "15 GiB wanted, 12 GiB free")),
         (0.5, .guestQueued(guest: "win-1", reason: "waits for 5 GiB of memory")),
+        (0.5, .guestParked(guest: "win-1", reason: "the host is short of memory")),
         (0.6, .guestBooting(guest: "lin-1", backend: "qemu-tcg", boot: .cold)),
         (0.7, .guestBooting(guest: "lin-2", backend: "qemu-tcg", boot: .clone)),
         (0.9, .guestReady(guest: "lin-2", seconds: 0.2)),
@@ -156,6 +162,7 @@ func script() -> [(Double, RunEvent)] {
         ),
         (67, .interrupted(reason: "SIGINT")),
         (67.5, .guestEnded(guest: "lin-1", orderly: true, reason: "powered off")),
+        (67.9, .admissionEnded(admission)),
         (
             68,
             .runFinished(

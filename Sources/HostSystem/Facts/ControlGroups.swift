@@ -24,6 +24,12 @@ struct ControlGroups {
         return (unified + legacy).min()
     }
 
+    /// How much work of this process's group stands still for want of memory; nil where the kernel does not tell.
+    var memoryPressure: MemoryPressure? {
+        folders(controller: nil).first.flatMap { SmallFile.text("\($0)/memory.pressure") }
+            .flatMap { MemoryPressure($0) }
+    }
+
     /// The processors that quotas allow, such as 1.5; nil without a quota.
     var processors: Double? {
         let unified = folders(controller: nil).compactMap { folder -> Double? in

@@ -26,6 +26,15 @@ public struct HostFacts: Sendable {
     /// What guests may take now, in bytes: the smaller of available memory and what the cgroups leave.
     public var usableMemory: UInt64 { min(availableMemory, cgroupMemory ?? .max) }
 
+    /// How much work stands still for want of memory, on the host or in this process's control group, whichever is worse;
+    /// nil where the kernel does not tell.
+    public var memoryPressure: MemoryPressure? {
+        let host = SmallFile.text("\(procRoot)/pressure/memory").flatMap { MemoryPressure($0) }
+        let group = ControlGroups(procRoot: procRoot, cgroupRoot: cgroupRoot).memoryPressure
+        guard let host, let group else { return host ?? group }
+        return host.worse(group)
+    }
+
     /// Processors that this process can use, counting affinity and cgroup quotas, rounded up; at least 1.
     public var processorCount: Int {
         let allowed = Int(vmlab_cpu_count())

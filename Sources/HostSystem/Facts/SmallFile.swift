@@ -17,6 +17,14 @@ public enum SmallFile {
         return result
     }
 
+    /// Writes a file that is there already in one call, as files of `/proc` and control groups want it.
+    public static func write(_ bytes: [UInt8], to path: String) throws(SystemCallError) {
+        let descriptor = try OwnedDescriptor.open(path, O_WRONLY)
+        let number = descriptor.number
+        let written = try systemCall("write", path) { Glibc.write(number, bytes, bytes.count) }
+        guard written == bytes.count else { throw SystemCallError("write", errno: EIO, path) }
+    }
+
     /// The text of a file, or nil when it cannot be read; what is not UTF-8 becomes replacement characters.
     public static func text(_ path: String) -> String? {
         guard let bytes = try? bytes(path) else { return nil }

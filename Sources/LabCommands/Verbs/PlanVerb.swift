@@ -49,7 +49,9 @@ struct PlanVerb: AsyncParsableCommand {
             "memory: \(ByteCount(plan.memory)) for all, \(ByteCount(plan.memoryLimit)) may be used "
                 + "(\(plan.memoryLimitReason)): "
                 + (plan.waves > 1 ? "\(plan.waves) waves" : "all at once"))
-        Report.line("admission: \(plan.admission)")
+        Report.line(
+            "admission: \(plan.admission); at once: \(plan.guestsAtOnce.strict) strict, "
+                + "\(plan.guestsAtOnce.overcommit) by what guests usually use (overcommit)")
         Report.line("")
         Report.table(
             ["TASK", "ON", "RUNS", "NEEDS"],
@@ -91,6 +93,13 @@ struct PlanDescription: Encodable {
     var memoryLimit: UInt64
     var memoryLimitReason: String
     var waves: Int
+    /// How many guests would run at once under each mode of admission.
+    var guestsAtOnce: AtOnce
+
+    struct AtOnce: Encodable {
+        var strict: Int
+        var overcommit: Int
+    }
 
     init(_ plan: RunPlan) {
         lab = plan.lab.name
@@ -119,5 +128,7 @@ struct PlanDescription: Encodable {
         memoryLimit = plan.budget.limit.bytes
         memoryLimitReason = plan.budget.explanation
         waves = plan.waves
+        guestsAtOnce = AtOnce(
+            strict: plan.guestsAtOnce(.strict), overcommit: plan.guestsAtOnce(.overcommit))
     }
 }

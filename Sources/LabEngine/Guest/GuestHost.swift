@@ -5,6 +5,8 @@ import LabSpec
 
 /// What every guest of a run is brought up with: the run's records and its networks.
 struct GuestHost: Sendable {
+    /// Who looks after the machines.
+    var care: [any MachineCare] = [OutOfMemoryOrder()]
     let recorder: RunRecorder
     let results: RunDirectory
     let journal: RunJournal
@@ -38,7 +40,7 @@ struct GuestHost: Sendable {
         configuration.restoring = snapshot?.machine
         if snapshot == nil { try networks.plug(number, in: directory) }
         return try await GuestSession.withGuest(
-            guest, image: image, configuration: configuration, journal: journal,
+            guest, number: number, care: care, image: image, configuration: configuration, journal: journal,
             // A freestanding guest has no addresses: its commands send frames.
             setup: image.isFreestanding ? nil : networks.setup(of: number),
             log: { log.append($0) },

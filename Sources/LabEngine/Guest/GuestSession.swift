@@ -22,12 +22,16 @@ final class GuestSession: Sendable {
     /// What shuts the guest down from within; nil for one that listens to its power button.
     private let farewell: String?
     private let poweredOff = Mutex(false)
+    /// Told at each ready point.
+    private let onReady: @Sendable () -> Void
 
     private init(
-        guest: RunPlan.PlannedGuest, image: BootableImage, machine: any Machine, exchangeDisk: String?,
+        guest: RunPlan.PlannedGuest, onReady: @escaping @Sendable () -> Void, image: BootableImage,
+        machine: any Machine, exchangeDisk: String?,
         setup: String?, console: ConsoleWatch
     ) {
         self.guest = guest
+        self.onReady = onReady
         self.machine = machine
         self.setup = setup
         self.console = console
@@ -45,12 +49,15 @@ final class GuestSession: Sendable {
 
     /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.
     ///
-    /// `setup` is run by the guest's plumbing shell at each of its ready points.
+    /// `setup` is run by the guest's plumbing shell at each of its ready points. `care` looks after the machine, as that of
+    /// guest `number`; a machine that is no guest of a run has none.
     ///
     /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
     static func withGuest<Result: Sendable>(
-        _ guest: RunPlan.PlannedGuest, image: BootableImage, configuration: MachineConfiguration,
-        journal: RunJournal, setup: String? = nil, log: @escaping @Sendable (ArraySlice<UInt8>) -> Void,
+        _ guest: RunPlan.PlannedGuest, number: Int = -1, care: [any MachineCare] = [OutOfMemoryOrder()],
+        image: BootableImage,
+        configuration: MachineConfiguration, journal: RunJournal, setup: String? = nil,
+        log: @escaping @Sendable (ArraySlice<UInt8>) -> Void,
         onNote: @escaping @Sendable (String) -> Void, onLoss: @escaping @Sendable () async -> Void,
         body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
@@ -60,8 +67,14 @@ final class GuestSession: Sendable {
             .child(
                 guest: guest.guest.name, processID: machine.processID,
                 startTime: ProcessTable().startTime(of: machine.processID) ?? 0, program: configuration.name))
+        let cared = CaredMachine(number: number, guest: guest, processID: machine.processID)
+        // A test's machine may be none of its own.
+        if cared.processID > 0 {
+            for one in care { await one.started(cared) }
+        }
         let session = GuestSession(
-            guest: guest, image: image, machine: machine, exchangeDisk: configuration.exchangeDisk, setup: setup,
+            guest: guest, onReady: { for one in care { one.ready(cared) } }, image: image, machine: machine,
+            exchangeDisk: configuration.exchangeDisk, setup: setup,
             console: ConsoleWatch(log: log, onNote: onNote))
         let herald = Task {
             if (try? await session.loss.wait()) != nil { await onLoss() }
@@ -73,6 +86,7 @@ final class GuestSession: Sendable {
             let result = await body(session)
             session.commands.close()
             await machine.end()
+            for one in care { await one.ended(cared) }
             // The watchers end with what they watch, so that a console is recorded to its last byte.
             return result
         }
@@ -84,6 +98,7 @@ final class GuestSession: Sendable {
         do {
             try await whileAlive { [commands] in try await commands.open(deadline: deadline) }
             if let setup { try await setUp(setup, deadline) }
+            onReady()
         } catch let error as ConsoleError where !Task.isCancelled {
             throw lose(
                 error == .deadline
@@ -98,6 +113,7 @@ final class GuestSession: Sendable {
         do {
             try await whileAlive { [commands] in try await commands.open(atShell: true, deadline: deadline) }
             try await setUp(script, deadline, failure: "the guest could not be given an identity of its own")
+            onReady()
         } catch let error as ConsoleError where !Task.isCancelled {
             throw lose("the guest did not go on from its snapshot: \(sentence(of: error))")
         }

@@ -30,13 +30,14 @@ struct GuestWorker: Sendable {
             if hasTasks {
                 guard await run.scheduler.waitForWork(number) else { return }
             }
-            if !run.admission.wouldAdmit(guest.cost) {
-                run.recorder.emit(.guestQueued(guest: name, reason: "waits for room (\(guest.cost))"))
+            let claim = guest.claim(number)
+            if let obstacle = run.admission.obstacle(to: claim) {
+                run.recorder.emit(.guestQueued(guest: name, reason: obstacle.words))
             }
-            guard await run.admission.acquire(guest.cost) else { return }
+            guard await run.admission.acquire(claim) else { return }
             let end = await isStillWanted() ? await live(from: parked) : hasTasks ? .again(from: parked) : .finished
             // In this order: room is asked for only where what has been given back is not enough.
-            run.admission.release(guest.cost)
+            run.admission.release(claim)
             await run.scheduler.depart(number)
             switch end {
             case .again(let snapshot) where hasTasks: parked = snapshot

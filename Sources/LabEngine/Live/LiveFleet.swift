@@ -95,6 +95,7 @@ public final class LiveFleet: Sendable {
             }
             var result: Result?
             while let next = try await group.next() { result = result ?? next }
+            self.host.recorder.emit(.admissionEnded(self.admission.summary))
             guard let result else { throw CancellationError() }
             return result
         }
@@ -200,8 +201,8 @@ public final class LiveFleet: Sendable {
         let name = guest.guest.name
         let recorder = host.recorder
         recorder.emit(.guestDeclared(guest.description))
-        if !admission.wouldAdmit(guest.cost) {
-            recorder.emit(.guestQueued(guest: name, reason: "waits for room (\(guest.cost))"))
+        if let obstacle = admission.obstacle(to: Claim(guest.cost)) {
+            recorder.emit(.guestQueued(guest: name, reason: obstacle.words))
         }
         let limit = limits.timeouts.boot * limits.factor
         guard (try? await withDeadline(.now + limit) { await self.admission.acquire(guest.cost) }) == true else {

@@ -1,39 +1,73 @@
+import LabResults
 import LabSpec
 import Synchronization
 
 /// Lets guests in as far as the budget goes, first come, first served; what does not fit waits for what leaves.
 ///
-/// The budget has two sides: memory (nominal RAM plus measured overhead) and the number of guests at a time.
+/// The budget has two sides: memory, reckoned by a `MemoryLedger`, and the number of guests at a time.
 final class Admission: Sendable {
     private struct Waiter {
         let ticket: Int
-        let cost: ByteCount
+        let claim: Claim
         let continuation: CheckedContinuation<Bool, Never>
     }
 
     private struct State {
-        var free: UInt64
+        var ledger: MemoryLedger
         var seats: Int
         var waiters: [Waiter] = []
         var nextTicket = 0
         var cancelled: Set<Int> = []
+        var summary: AdmissionSummary
+
+        /// Whether seats are given out one at a time only.
+        var isSparing = false
+
+        func obstacle(to claim: Claim) -> Obstacle? {
+            if seats <= 0 || (isSparing && ledger.count > 0) { return .seats }
+            return ledger.obstacle(to: claim).map { .memory($0) }
+        }
+
+        mutating func admit(_ claim: Claim) {
+            ledger.take(claim)
+            seats -= 1
+            summary.peakGuests = max(summary.peakGuests, ledger.count)
+            summary.peakMemory = max(summary.peakMemory, ledger.charged)
+        }
+    }
+
+    /// What keeps a guest out.
+    enum Obstacle: Hashable {
+        /// Others came first.
+        case queue
+        /// As many guests run as may at a time.
+        case seats
+        /// Memory.
+        case memory(MemoryLedger.Obstacle)
     }
 
     private let state: Mutex<State>
     private let onWaiting: @Sendable () -> Void
 
     /// A budget of `memory` and at most `seats` guests at a time. `onWaiting` hears that somebody began to wait.
-    init(memory: ByteCount, seats: Int, onWaiting: @escaping @Sendable () -> Void = {}) {
-        state = Mutex(State(free: memory.bytes, seats: seats))
+    init(
+        memory: ByteCount, seats: Int, mode: AdmissionMode = .strict, onWaiting: @escaping @Sendable () -> Void = {}
+    ) {
+        state = Mutex(
+            State(
+                ledger: MemoryLedger(mode: mode, limit: memory), seats: seats,
+                summary: AdmissionSummary(mode: mode.rawValue)))
         self.onWaiting = onWaiting
     }
 
-    /// What the first who waits lacks.
+    /// What others' departures are to bring.
     struct Shortage: Sendable, Hashable {
         /// Bytes.
         var memory: UInt64
         /// Guests too many, 0 or 1.
         var seats: Int
+        /// Whether the host itself is short, so that what idle guests hold counts for less than that they go.
+        var isPressing = false
 
         /// Whether anything is still lacking.
         var isShort: Bool { memory > 0 || seats > 0 }
@@ -45,22 +79,36 @@ final class Admission: Sendable {
         }
     }
 
-    /// What the first who waits lacks; nil when nobody waits.
+    /// What the first who waits lacks, or the host; nil when neither lacks anything.
     var shortage: Shortage? {
         state.withLock { state in
-            guard let first = state.waiters.first else { return nil }
-            return Shortage(
-                memory: first.cost.bytes - min(first.cost.bytes, state.free), seats: state.seats > 0 ? 0 : 1)
+            let wantedBack = state.ledger.wantedBack
+            guard let first = state.waiters.first else {
+                return wantedBack > 0 ? Shortage(memory: wantedBack, seats: 0, isPressing: true) : nil
+            }
+            let memory: UInt64 =
+                switch state.ledger.obstacle(to: first.claim) {
+                case .room(let lacking, _): lacking
+                case .pressure: max(wantedBack, 1)
+                case nil: 0
+                }
+            return Shortage(memory: memory, seats: state.seats > 0 ? 0 : 1, isPressing: wantedBack > 0)
         }
     }
 
-    /// Whether `acquire` would return at once.
-    func wouldAdmit(_ cost: ByteCount) -> Bool {
-        state.withLock { $0.waiters.isEmpty && $0.seats > 0 && $0.free >= cost.bytes }
+    /// What would keep a guest waiting; nil when `acquire` would return at once.
+    func obstacle(to claim: Claim) -> Obstacle? {
+        state.withLock { state in state.obstacle(to: claim) ?? (state.waiters.isEmpty ? nil : .queue) }
     }
 
+    /// Whether `acquire` would return at once.
+    func wouldAdmit(_ cost: ByteCount) -> Bool { obstacle(to: Claim(cost)) == nil }
+
     /// Waits until `cost` fits, then takes it. False when the task was cancelled: nothing is taken then.
-    func acquire(_ cost: ByteCount) async -> Bool {
+    func acquire(_ cost: ByteCount) async -> Bool { await acquire(Claim(cost)) }
+
+    /// Waits until there is room, then takes it. False when the task was cancelled: nothing is taken then.
+    func acquire(_ claim: Claim) async -> Bool {
         let ticket = state.withLock { state -> Int in
             state.nextTicket += 1
             return state.nextTicket
@@ -69,12 +117,13 @@ final class Admission: Sendable {
             await withCheckedContinuation { continuation in
                 let answer = state.withLock { state -> Bool? in
                     if state.cancelled.remove(ticket) != nil { return false }
-                    if state.waiters.isEmpty, state.seats > 0, state.free >= cost.bytes {
-                        state.free -= cost.bytes
-                        state.seats -= 1
+                    let obstacle = state.obstacle(to: claim)
+                    if state.waiters.isEmpty, obstacle == nil {
+                        state.admit(claim)
                         return true
                     }
-                    state.waiters.append(Waiter(ticket: ticket, cost: cost, continuation: continuation))
+                    state.summary.hold((obstacle ?? .queue).kind)
+                    state.waiters.append(Waiter(ticket: ticket, claim: claim, continuation: continuation))
                     return nil
                 }
                 if let answer { continuation.resume(returning: answer) } else { onWaiting() }
@@ -93,9 +142,12 @@ final class Admission: Sendable {
     }
 
     /// Gives back what `acquire` took.
-    func release(_ cost: ByteCount) {
+    func release(_ cost: ByteCount) { release(Claim(cost)) }
+
+    /// Gives back what `acquire` took.
+    func release(_ claim: Claim) {
         state.withLock { state in
-            state.free += cost.bytes
+            state.ledger.give(claim)
             state.seats += 1
         }
         admitWaiters()
@@ -103,14 +155,82 @@ final class Admission: Sendable {
 
     private func admitWaiters() {
         let admitted = state.withLock { state -> [Waiter] in
-            var admitted: [Waiter] = []
-            while let first = state.waiters.first, state.seats > 0, state.free >= first.cost.bytes {
-                state.free -= first.cost.bytes
-                state.seats -= 1
-                admitted.append(state.waiters.removeFirst())
+            // One taken from the front of an array costs as much as the array is long.
+            var count = 0
+            while count < state.waiters.count, state.obstacle(to: state.waiters[count].claim) == nil {
+                state.admit(state.waiters[count].claim)
+                count += 1
             }
-            return admitted
+            defer { state.waiters.removeFirst(count) }
+            return Array(state.waiters.prefix(count))
         }
         for waiter in admitted { waiter.continuation.resume(returning: true) }
+    }
+
+    /// Gives seats out one at a time only, or all of them again.
+    func spare(_ isSparing: Bool) {
+        state.withLock { $0.isSparing = isSparing }
+        if !isSparing { admitWaiters() }
+    }
+
+    // MARK: What is measured
+
+    /// A guest that was let in was measured. See `MemoryLedger.measure`.
+    func measure(_ guest: Int, holds held: UInt64, isUp: Bool) {
+        state.withLock { state in
+            state.ledger.measure(guest, holds: held, isUp: isUp)
+            state.summary.peakMemory = max(state.summary.peakMemory, state.ledger.charged)
+        }
+    }
+
+    /// The host was read: who waits may have room now. Gives the level of shortage when it has become another in what it
+    /// means for new guests.
+    func see(_ host: HostMemory) -> (level: MemoryLevel, reserve: ByteCount)? {
+        let news = state.withLock { state -> (MemoryLevel, ByteCount)? in
+            guard state.ledger.see(host) else { return nil }
+            return (state.ledger.level, ByteCount(state.ledger.reserve))
+        }
+        admitWaiters()
+        return news
+    }
+
+    /// How short memory is, by the last reading.
+    var level: MemoryLevel { state.withLock { $0.ledger.level } }
+
+    /// Whether anybody waits.
+    var isAwaited: Bool { state.withLock { !$0.waiters.isEmpty } }
+
+    /// What a guest's departure would give back; nil where guests are not told apart.
+    func worth(of guest: Int) -> ByteCount? { state.withLock { $0.ledger.worth(of: guest).map { ByteCount($0) } } }
+
+    /// A guest that still had something to do was sent away to come back later.
+    func noteParked() { state.withLock { $0.summary.parked += 1 } }
+
+    /// How it went so far.
+    var summary: AdmissionSummary { state.withLock { $0.summary } }
+}
+
+extension Admission.Obstacle {
+    /// For counting: what it was, without figures.
+    fileprivate var kind: String {
+        switch self {
+        case .queue: "others came first"
+        case .seats: "as many guests ran as may at a time"
+        case .memory(.room): "the memory that may be used was taken"
+        case .memory(.pressure): "the host was short of memory"
+        }
+    }
+
+    /// Why a guest waits, for people.
+    var words: String {
+        switch self {
+        case .queue: "waits for room: others came first"
+        case .seats: "waits for one of the places for guests"
+        case .memory(.room(_, let cost)): "waits for room (\(ByteCount(cost)))"
+        case .memory(.pressure(let host, let reserve)):
+            host.available < reserve
+                ? "waits for memory: the host has \(ByteCount(host.available)) left, and \(ByteCount(reserve)) are kept free"
+                : "waits for memory: the host is short of it"
+        }
     }
 }

@@ -16,6 +16,8 @@ public struct RunPlan: Sendable {
         public var memory: ByteCount
         /// What it costs the host: RAM and the machine's overhead.
         public var cost: ByteCount
+        /// What it is reckoned at under overcommit until guests of its group have been measured.
+        public var start: ByteCount
         /// What runs it.
         public var backend: any MachineBackend
 
@@ -26,6 +28,13 @@ public struct RunPlan: Sendable {
                 cpus: group.cpus, backend: backend.name)
         }
     }
+
+    /// What a guest takes of its RAM to boot and stand at its prompt, as far as it has so much. Debian's and Wine's images
+    /// come to 90 to 160 MiB, a distribution of one's own to more.
+    static let bootedMemory = ByteCount.mebibytes(256)
+    /// What a clone takes of RAM of its own to take up its identity and run a first command. Most of it stays the golden's,
+    /// which all share.
+    static let clonedMemory = ByteCount.mebibytes(64)
 
     /// The lab.
     public let lab: Lab
@@ -40,7 +49,8 @@ public struct RunPlan: Sendable {
     ///
     /// `images` tells what is known of each image the lab names, `backend` picks the backend of a group. Throws every
     /// reason why the lab can never run here, all at once: a guest below its image's minimum, one that is larger than the
-    /// budget, networked guests that must be up together and do not fit, whatever `backend` throws.
+    /// budget, networked guests that must be up together and do not fit, whatever `backend` throws. Under overcommit a guest
+    /// is too large only when its image's minimum is, and peers when what they are reckoned at is.
     public static func make(
         lab: Lab, images: [String: ImageFacts], budget: MemoryBudget, seats: Int? = nil,
         backend: (GuestGroup, ImageFacts) throws(Diagnostic) -> any MachineBackend
@@ -60,19 +70,21 @@ public struct RunPlan: Sendable {
                         "\(group.name): \(memory) is too little for image \(group.image), which needs \(facts.minimumMemory)",
                         remedy: "give the guests at least `memory: \(facts.minimumMemory)`", at: group.span))
             }
-            if group.boot == .clone, let obstacle = CloneObstacle(group, isCloneable: facts.isCloneable) {
-                problems.append(obstacle.diagnostic(group))
-            }
             do throws(Diagnostic) {
                 let backend = try backend(group, facts)
-                let cost = memory + backend.overhead(memory: memory, cpus: group.cpus)
-                if cost > budget.limit {
-                    problems.append(tooLarge(group, memory: memory, cost: cost, budget: budget))
+                let overhead = backend.overhead(memory: memory, cpus: group.cpus)
+                let cost = memory + overhead
+                let usual = group.boot == .clone ? clonedMemory : max(bootedMemory, facts.minimumMemory)
+                let start = min(usual, memory) + overhead
+                let least = lab.admission == .strict ? memory : min(memory, facts.minimumMemory)
+                if least + overhead > budget.limit {
+                    problems.append(tooLarge(group, memory: least, cost: least + overhead, budget: budget))
                 }
                 for guest in group.guests {
                     guests.append(
                         PlannedGuest(
-                            guest: guest, group: group, os: facts.os, memory: memory, cost: cost, backend: backend))
+                            guest: guest, group: group, os: facts.os, memory: memory, cost: cost, start: start,
+                            backend: backend))
                 }
             } catch {
                 problems.append(located(error, at: group.span))
@@ -87,21 +99,28 @@ public struct RunPlan: Sendable {
     /// The cost of the whole fleet.
     public var totalCost: ByteCount { guests.reduce(ByteCount(0)) { $0 + $1.cost } }
 
-    /// In how many waves the fleet comes up when each guest runs to its end before the next takes its place.
-    public var waves: Int {
-        var waves = guests.isEmpty ? 0 : 1
+    /// In how many waves the fleet comes up when each guest runs to its end before the next takes its place; under overcommit
+    /// as far as can be told before guests are measured.
+    public var waves: Int { sizesOfWaves(lab.admission).count }
+
+    /// How many guests run at once in the largest wave.
+    public func guestsAtOnce(_ admission: AdmissionMode) -> Int { sizesOfWaves(admission).max() ?? 0 }
+
+    private func sizesOfWaves(_ admission: AdmissionMode) -> [Int] {
+        var sizes: [Int] = []
         var used = ByteCount(0)
         var count = 0
         for guest in guests {
-            if used + guest.cost > budget.limit || count >= seats {
-                waves += 1
+            let cost = guest.reckoned(admission)
+            if count > 0, used + cost > budget.limit || count >= seats {
+                sizes.append(count)
                 used = ByteCount(0)
                 count = 0
             }
-            used = used + guest.cost
+            used = used + cost
             count += 1
         }
-        return waves
+        return count > 0 ? sizes + [count] : sizes
     }
 
     /// The names of the guests that some task may run on.
@@ -149,7 +168,7 @@ public struct RunPlan: Sendable {
     ) -> [Diagnostic] {
         lab.networks.compactMap { network in
             let peers = guests.filter { $0.group.networks.contains(network.name) }
-            let sum = peers.reduce(ByteCount(0)) { $0 + $1.cost }
+            let sum = peers.reduce(ByteCount(0)) { $0 + $1.reckoned(lab.admission) }
             guard peers.count > 1, sum > budget.limit else { return nil }
             return Diagnostic(
                 .specification,
@@ -179,6 +198,16 @@ public struct RunPlan: Sendable {
         var problem = problem
         problem.span = problem.span ?? span
         return problem
+    }
+}
+
+extension RunPlan.PlannedGuest {
+    /// What it is reckoned at when it asks for room.
+    func reckoned(_ admission: AdmissionMode) -> ByteCount { admission == .strict ? cost : min(start, cost) }
+
+    /// What it asks of admission, as guest `number` of its run.
+    func claim(_ number: Int) -> Claim {
+        Claim(guest: number, group: group.name, nominal: cost, start: start)
     }
 }
 

@@ -24,30 +24,38 @@ actor Scheduler {
     nonisolated let stopped = Completion<Bool>()
 
     private var schedule: Schedule
-    private let costs: [ByteCount]
+    /// What a guest's departure gives back.
+    private let worth: @Sendable (Int) -> ByteCount
     /// Whether there is room for all guests at once: then they boot while they wait for their first run.
-    private let isRoomy: Bool
+    private var isRoomy: Bool
     /// Guests that are up and have nothing to run.
     private var idle: [Int: CheckedContinuation<Order, Never>] = [:]
     /// Guests that are down and have nothing to run.
     private var absent: [Int: CheckedContinuation<Bool, Never>] = [:]
     /// Guests that hold memory, and those of them that are on their way out.
     private var present: Set<Int> = []
+    /// In what order they came.
+    private var arrivals: [Int: Int] = [:]
+    private var nextArrival = 0
     private var leaving: Set<Int> = []
     /// Guests to which something happened while they were not idle.
     private var recalled: Set<Int> = []
     private let shortage: @Sendable () -> Admission.Shortage?
     private let onAbandoned: @Sendable (Schedule.Abandoned) -> Void
+    private let onParked: @Sendable (_ guest: Int, _ isPressing: Bool) -> Void
 
-    /// A scheduler over guests of these costs. It asks `shortage` what the guests that wait for memory lack, and tells
-    /// `onAbandoned` of each run that will never start.
+    /// A scheduler over guests whose departures give back what `worth` says. It asks `shortage` what the guests that wait for
+    /// memory lack, or the host, and tells `onAbandoned` of each run that will never start, and `onParked` of each guest that
+    /// it sends away before its time.
     init(
-        schedule: Schedule, costs: [ByteCount], isRoomy: Bool = false,
+        schedule: Schedule, worth: @escaping @Sendable (Int) -> ByteCount, isRoomy: Bool = false,
         shortage: @escaping @Sendable () -> Admission.Shortage?,
-        onAbandoned: @escaping @Sendable (Schedule.Abandoned) -> Void
+        onAbandoned: @escaping @Sendable (Schedule.Abandoned) -> Void,
+        onParked: @escaping @Sendable (_ guest: Int, _ isPressing: Bool) -> Void = { _, _ in }
     ) {
         self.schedule = schedule
-        self.costs = costs
+        self.worth = worth
+        self.onParked = onParked
         self.isRoomy = isRoomy
         self.shortage = shortage
         self.onAbandoned = onAbandoned
@@ -72,13 +80,17 @@ actor Scheduler {
 
     /// A guest has its memory. False when it has nothing to run any more, others having taken it: then it need not boot.
     func arrive(_ guest: Int) -> Bool {
-        present.insert(guest)
+        if present.insert(guest).inserted {
+            arrivals[guest] = nextArrival
+            nextArrival += 1
+        }
         return decideWork(guest) == true
     }
 
     /// A guest has given its memory back.
     func depart(_ guest: Int) {
         present.remove(guest)
+        arrivals[guest] = nil
         leaving.remove(guest)
         recalled.remove(guest)
         settle()
@@ -119,6 +131,9 @@ actor Scheduler {
     /// Whether a run that this guest could take waits for another attempt.
     func hasRetry(for guest: Int) -> Bool { schedule.hasRetry(for: guest) }
 
+    /// How many guests are up and have nothing to run.
+    var idleCount: Int { idle.count }
+
     /// Whether something is left that this guest could ever run.
     func hasHope(for guest: Int) -> Bool { schedule.peek(for: guest) != .nothing }
 
@@ -152,16 +167,23 @@ actor Scheduler {
     }
 
     /// Sends away as many idle guests as the next waiting guest needs: first those that have nothing left to run. Those that
-    /// wait for other guests keep what their tasks left in them for as long as anybody else gets on. To be called when a guest
-    /// begins to wait.
+    /// wait for other guests keep what their tasks left in them for as long as anybody else gets on, unless the host itself is
+    /// short: then the newest go first, which have the least to lose. To be called when a guest begins to wait, and while the
+    /// host is short.
     func makeRoom() {
         guard !idle.isEmpty, var lacking = shortage() else { return }
-        for guest in leaving { lacking.cover(costs[guest]) }
-        for guest in idle.keys.sorted() where lacking.isShort && schedule.peek(for: guest) == .nothing {
+        for guest in leaving { lacking.cover(worth(guest)) }
+        let candidates =
+            lacking.isPressing
+            ? idle.keys.sorted { arrivals[$0, default: 0] > arrivals[$1, default: 0] } : idle.keys.sorted()
+        for guest in candidates where lacking.isShort && schedule.peek(for: guest) == .nothing {
             send(guest, away: &lacking, early: false)
         }
-        guard leaving.isEmpty, present.count == idle.count else { return }
-        for guest in idle.keys.sorted() where lacking.isShort {
+        guard lacking.isPressing || (leaving.isEmpty && present.count == idle.count) else { return }
+        for guest in candidates where lacking.isShort && idle[guest] != nil {
+            // Nobody comes back only to wait for work where there was no memory for it.
+            if lacking.isPressing { isRoomy = false }
+            onParked(guest, lacking.isPressing)
             send(guest, away: &lacking, early: true)
         }
     }
@@ -169,7 +191,7 @@ actor Scheduler {
     private func send(_ guest: Int, away lacking: inout Admission.Shortage, early: Bool) {
         guard let waiter = idle.removeValue(forKey: guest) else { return }
         leaving.insert(guest)
-        lacking.cover(costs[guest])
+        lacking.cover(worth(guest))
         waiter.resume(returning: .makeRoom(early: early))
     }
 

@@ -32,6 +32,8 @@ public struct RunReport: Sendable, Hashable, Codable {
     public var interrupted: String?
     /// How many task runs had each outcome; none is left out for being zero.
     public var counts: [String: Int] = [:]
+    /// How the guests shared the host's memory; nil until the run's end.
+    public var admission: AdmissionSummary?
     /// Guests in the lab's order.
     public var guests: [GuestReport] = []
     /// Task runs in the lab's order, whatever order they ended in.

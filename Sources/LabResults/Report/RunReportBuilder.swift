@@ -47,11 +47,14 @@ struct RunReportBuilder {
         case .taskFinished(let result): finish(result)
         case .note(.warning, let message): head.warnings.append(message)
         case .interrupted(let reason): head.interrupted = reason
+        case .admissionEnded(let summary): head.admission = summary
         case .runFinished(let summary):
             head.status = summary.status.word
             head.exitStatus = summary.status.rawValue
             head.duration = summary.duration
-        case .imageProgress, .fleetAdmitted, .guestQueued, .taskStarted, .stepStarted, .taskNote, .note(.info, _): break
+        case .imageProgress, .fleetAdmitted, .guestQueued, .guestParked, .taskStarted, .stepStarted, .taskNote,
+            .note(.info, _):
+            break
         }
     }
 

@@ -10,6 +10,7 @@
 /// | `fleetAdmitted` | `waves`, `note`?
 /// | `guestDeclared` | `guest`, `group`, `image`, `os`, `memory`, `cpus`, `backend`
 /// | `guestQueued`   | `guest`, `reason`
+/// | `guestParked`   | `guest`, `reason`
 /// | `guestBooting`  | `guest`, `backend`, `boot` (`cold`, `clone`)
 /// | `guestReady`    | `guest`, `seconds`
 /// | `guestEnded`    | `guest`, `orderly`, `reason`
@@ -22,6 +23,8 @@
 /// |                 | `consoleTail` [lines], `output`? (path), `artifacts` [paths]
 /// | `note`          | `level` (`info`, `warning`), `message`
 /// | `interrupted`   | `reason`
+/// | `admissionEnded`| `mode` (`strict`, `overcommit`), `peakGuests`, `peakMemory` (bytes), `heldBack`, `parked`,
+/// |                 | `reasons` [lines]
 /// | `runFinished`   | `status` (word), `exitStatus`, `duration`, `counts` {outcome: number}
 ///
 /// *task* is `task`, `guest`?, `index`, `repetitions`. Readers ignore members and events that they do not know.
@@ -63,6 +66,8 @@ public final class JSONLinesSink: RunSink {
         case .guestDeclared(let guest): return ("guestDeclared", [("guest", guest.name.json)] + members(of: guest))
         case .guestQueued(let guest, let reason):
             return ("guestQueued", [("guest", guest.json), ("reason", reason.json)])
+        case .guestParked(let guest, let reason):
+            return ("guestParked", [("guest", guest.json), ("reason", reason.json)])
         case .guestBooting(let guest, let backend, let boot):
             return ("guestBooting", [("guest", guest.json), ("backend", backend.json), ("boot", boot.rawValue.json)])
         case .guestReady(let guest, let seconds):
@@ -86,6 +91,16 @@ public final class JSONLinesSink: RunSink {
         case .note(let level, let message):
             return ("note", [("level", level.rawValue.json), ("message", message.json)])
         case .interrupted(let reason): return ("interrupted", [("reason", reason.json)])
+        case .admissionEnded(let summary):
+            return (
+                "admissionEnded",
+                [
+                    ("mode", summary.mode.json), ("peakGuests", .integer(summary.peakGuests)),
+                    ("peakMemory", .integer(Int(clamping: summary.peakMemory))),
+                    ("heldBack", .integer(summary.heldBack)), ("parked", .integer(summary.parked)),
+                    ("reasons", summary.reasons.json),
+                ]
+            )
         case .runFinished(let summary):
             let counts = summary.counts.sorted { $0.key < $1.key }.map { ($0.key, JSONText.integer($0.value)) }
             return (

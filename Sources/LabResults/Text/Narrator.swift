@@ -84,12 +84,25 @@ struct Narrator {
             let wave = waves > 1 ? "guests run in \(waves) waves" : "all guests run at once"
             return [StyledLine(wave + (note.map { ": \(style.safe($0))" } ?? ""))]
         case .guestQueued(let guest, let reason): return progress(guest, "queued", style.safe(reason))
+        case .guestParked(let guest, let reason): return progress(guest, "parked", style.safe(reason))
         case .guestBooting(let guest, let backend, let boot):
             return progress(guest, "booting", "\(style.safe(backend)), \(boot.rawValue)")
         case .guestReady(let guest, let seconds): return progress(guest, "ready", "in \(durationText(seconds))")
         case .stepFinished(let step): return told(step)
+        case .admissionEnded(let summary): return told(summary)
         case .taskStarted, .stepStarted, .guestDeclared, .guestEnded, .runFinished: return []
         }
+    }
+
+    /// What came of overcommit; that guests took turns in a strict fleet was said at its beginning.
+    private func told(_ summary: AdmissionSummary) -> [StyledLine] {
+        guard detail != .failures, summary.mode != "strict", summary.heldBack + summary.parked > 0 else { return [] }
+        var text =
+            "at most \(counted(summary.peakGuests, "guest")) at a time, reckoned at \(sizeText(summary.peakMemory))"
+        if summary.heldBack > 0 { text += "; \(counted(summary.heldBack, "guest")) waited for room" }
+        if summary.parked > 0 { text += "; \(counted(summary.parked, "guest")) made room for others" }
+        if !summary.reasons.isEmpty { text += " (\(summary.reasons.joined(separator: "; ")))" }
+        return [StyledLine("admission: \(style.safe(text))")]
     }
 
     private func title(_ description: RunDescription) -> StyledLine {

@@ -1,0 +1,27 @@
+/// Looks after guests' machines while they run, such as who measures, weighs or protects them. Whatever it cannot do costs
+/// no guest its run.
+protocol MachineCare: Sendable {
+    /// A machine of guest `number` has started. A guest may have one after the other, and a new one before the old is gone.
+    func started(_ machine: CaredMachine) async
+
+    /// The guest on it is ready, for the first time or again.
+    func ready(_ machine: CaredMachine)
+
+    /// The machine is gone.
+    func ended(_ machine: CaredMachine) async
+}
+
+/// A machine as those see it who look after it.
+struct CaredMachine: Sendable {
+    /// The guest's number in the run.
+    let number: Int
+    /// The guest.
+    let guest: RunPlan.PlannedGuest
+    /// The machine's process.
+    let processID: Int32
+}
+
+extension MachineCare {
+    func ready(_ machine: CaredMachine) {}
+    func ended(_ machine: CaredMachine) async {}
+}
