@@ -20,7 +20,8 @@ struct DeclaredImage {
         let minimum = base?.minimumMemory ?? .mebibytes(32)
         return ImageFacts(
             os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), isFreestanding: isFreestanding,
-            hasKernel: declaration.firmware == nil && (declaration.kernel != nil || base != nil))
+            hasKernel: declaration.firmware == nil && (declaration.kernel != nil || base != nil),
+            isCloneable: (declaration.console ?? base?.console)?.announces == true && !isFreestanding)
     }
 
     /// A kernel of the lab's own is taken for an operating system's.

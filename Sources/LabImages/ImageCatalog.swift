@@ -91,6 +91,7 @@ extension Recipe {
     /// What a plan needs to know of it.
     public var facts: ImageFacts {
         ImageFacts(
-            os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding)
+            os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding,
+            isCloneable: console.announces && !isFreestanding)
     }
 }

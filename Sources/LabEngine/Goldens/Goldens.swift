@@ -44,14 +44,14 @@ final class Goldens: Sendable {
     func snapshot(
         for guest: RunPlan.PlannedGuest, _ image: BootableImage, cards: [NetworkAttachment.Kind]
     ) async throws -> GuestSnapshot? {
-        if let obstacle = CloneObstacle(guest, image) {
+        if let obstacle = CloneObstacle(guest.group, isCloneable: image.isCloneable) {
             guard guest.group.boot == .clone else { return nil }
-            throw obstacle.diagnostic(guest)
+            throw obstacle.diagnostic(guest.group)
         }
         let golden = Golden(of: guest, image, cards: cards)
         guard let shape = golden.shape(version: Self.version) else {
             guard guest.group.boot == .clone else { return nil }
-            throw CloneObstacle.backend.diagnostic(guest)
+            throw CloneObstacle.backend(guest.backend.name).diagnostic(guest.group)
         }
         let key = shape.facts.map { "\($0.name)=\($0.value)" }.joined(separator: "\n") + shape.imageID
         let place = places.withLock { places in
@@ -110,39 +110,5 @@ final class Goldens: Sendable {
             recorder.emit(.note(level: .warning, message: sentence(of: problem)))
             return .nothing(problem)
         }
-    }
-}
-
-/// Why guests of a kind are not cloned.
-public enum CloneObstacle: Sendable, Hashable {
-    /// Nobody could tell its clones apart: it has no shell that would take a name.
-    case noShell
-    /// It runs guests of its own.
-    case nested
-    /// Its machines cannot be saved.
-    case backend
-
-    /// What keeps the guest from being cloned, whatever its backend.
-    init?(_ guest: RunPlan.PlannedGuest, _ image: BootableImage) {
-        if image.isFreestanding || !image.console.announces {
-            self = .noShell
-        } else if guest.group.nested {
-            self = .nested
-        } else {
-            return nil
-        }
-    }
-
-    /// The obstacle for somebody who asked for clones all the same.
-    func diagnostic(_ guest: RunPlan.PlannedGuest) -> Diagnostic {
-        let reason =
-            switch self {
-            case .noShell: "the image \(guest.group.image) has no shell that would give a clone its own name"
-            case .nested: "a guest with `nested: true` may run guests of its own"
-            case .backend: "the backend \(guest.backend.name) does not save its machines"
-            }
-        return Diagnostic(
-            .specification, "\(guest.group.name): its guests cannot be cloned: \(reason)",
-            remedy: "use `boot: cold`, or leave it to `auto`", at: guest.group.span)
     }
 }

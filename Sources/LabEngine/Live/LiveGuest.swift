@@ -203,7 +203,9 @@ public final class LiveGuest: Sendable {
     ///
     /// Throws a `Diagnostic` when its machine cannot do that, and as `run`.
     public func snapshot(timeout: Duration? = nil) async throws -> GuestSnapshot {
-        if let obstacle = CloneObstacle(planned, life.image) { throw obstacle.diagnostic(planned) }
+        if let obstacle = CloneObstacle(planned.group, isCloneable: life.image.isCloneable) {
+            throw obstacle.diagnostic(planned.group)
+        }
         let folder = "\(directory)/snapshot-\(UInt64.random(in: .min ... .max))"
         return try await operate(timeout ?? limits.timeouts.task, "the snapshot") { [self] deadline in
             try FileTree.makeFolder(folder, mode: 0o700)

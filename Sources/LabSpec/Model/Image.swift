@@ -122,6 +122,9 @@ public struct BootableImage: Sendable, Hashable {
     /// knows no kernel modules, files or addresses.
     public var isFreestanding: Bool
 
+    /// Whether its guests can be told apart once they are clones of one: it has a shell that gives them names.
+    public var isCloneable: Bool { console.announces && !isFreestanding }
+
     /// An image as given.
     public init(
         name: String, id: String, os: GuestOS, kernel: String?, initrd: String? = nil, disks: [ImageDisk] = [],
@@ -156,17 +159,20 @@ public struct ImageFacts: Sendable, Hashable {
     public var isFreestanding: Bool
     /// Whether it boots a kernel of its own, without firmware.
     public var hasKernel: Bool
+    /// See `BootableImage.isCloneable`.
+    public var isCloneable: Bool
 
     /// Facts as given.
     public init(
         os: GuestOS, defaultMemory: ByteCount, minimumMemory: ByteCount, isFreestanding: Bool = false,
-        hasKernel: Bool = true
+        hasKernel: Bool = true, isCloneable: Bool = true
     ) {
         self.os = os
         self.defaultMemory = defaultMemory
         self.minimumMemory = minimumMemory
         self.isFreestanding = isFreestanding
         self.hasKernel = hasKernel
+        self.isCloneable = isCloneable
     }
 }
 
