@@ -16,7 +16,7 @@ final class SupervisedMachine: Machine {
     /// What the machine made on disk.
     private let files: [String]
     /// How the process keeps its state; nil when it cannot.
-    private let saver: QEMUSaver?
+    private let saver: (any MachineSaver)?
     /// How the migration that is on its way ends.
     private let migration: MigrationWatch
     private let isEnding = Mutex(false)
@@ -24,7 +24,7 @@ final class SupervisedMachine: Machine {
 
     /// Takes over a process that runs, and the files that go with it. A reset within `resetWindow` microseconds of another
     /// is part of it.
-    init(_ process: MachineProcess, files: [String], saver: QEMUSaver? = nil, resetWindow: Int64 = 0) {
+    init(_ process: MachineProcess, files: [String], saver: (any MachineSaver)? = nil, resetWindow: Int64 = 0) {
         child = process.child
         monitor = process.monitor
         console = process.console

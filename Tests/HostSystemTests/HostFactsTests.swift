@@ -35,6 +35,24 @@ struct HostFactsTests {
         #expect(throws: SystemCallError.self) { try HostFacts.freeSpace(at: "/nowhere/at/all") }
     }
 
+    @Test("A processor is what its guests may come to rely on, whatever it does at the moment")
+    func processor() async throws {
+        #expect(HostFacts().processor.contains("vendor_id"))
+        let text = """
+            processor\t: 0
+            vendor_id\t: AuthenticAMD
+            model name\t: AMD EPYC 7B13
+            cpu MHz\t\t: 2450.000
+            flags\t\t: fpu vme
+
+            processor\t: 1
+            vendor_id\t: AuthenticAMD
+            """
+        try await withHost(["proc/cpuinfo": text]) { facts in
+            #expect(facts.processor == "vendor_id AuthenticAMD; model name AMD EPYC 7B13; flags fpu vme")
+        }
+    }
+
     @Test("Version 2: the tightest limit of the whole hierarchy counts, less what is used, page cache given back")
     func unified() async throws {
         let files = [

@@ -80,9 +80,11 @@ struct MicroVMBackendTests {
                 MicroVMDisk(path: "/k/disk.raw", serial: "data", overlay: "/run/m/overlay1"),
                 MicroVMDisk(
                     path: "/run/m/disk2", serial: "more", isReadOnly: true,
-                    preparation: .unpacked(from: "/k/disk.qcow2")),
-                MicroVMDisk(path: "/run/m/scratch3", serial: "disk0", preparation: .sparse(bytes: 2 << 30)),
-                MicroVMDisk(path: "/run/m/disk4", serial: "disk1", preparation: .unpacked(from: "/u/x.qcow2")),
+                    preparation: .unpacked(from: "/k/disk.qcow2"), keeping: .copied),
+                MicroVMDisk(
+                    path: "/run/m/scratch3", serial: "disk0", preparation: .sparse(bytes: 2 << 30), keeping: .copied),
+                MicroVMDisk(
+                    path: "/run/m/disk4", serial: "disk1", preparation: .unpacked(from: "/u/x.qcow2"), keeping: .copied),
                 MicroVMDisk(path: "/u/y.raw", serial: "disk2", overlay: "/run/m/overlay5"),
                 MicroVMDisk(path: "/run/m/exchange", serial: "vmlab-xchg"),
             ])
@@ -99,7 +101,35 @@ struct MicroVMBackendTests {
                     },
                     networks: [
                         .init(mac: "52:54:00:00:00:02", link: .sockets(local: "/run/a", remote: "/run/switch"))
-                    ]))
+                    ], snapshots: "/run/m"))
+    }
+
+    @Test("A golden's memory is in its folder; a clone reads the disks that were the saved machine's own")
+    func clones() throws {
+        var golden = configuration(in: "/run/m")
+        golden.goldenFolder = "/g"
+        #expect(MicroVMConfiguration.json(golden, [])["golden"] == "/g/state")
+        var clone = configuration(in: "/run/c")
+        clone.image.disks = [ImageDisk(path: "/k/root.raw", format: .raw, serial: "vmlab-root", readOnly: false)]
+        clone.disks = [.scratch(size: .gibibytes(2)), .file(path: "/u/x.qcow2"), .file(path: "/u/y.raw")]
+        clone.restoring = SavedMachine(
+            state: "/g/state", memory: "/g/state.memory",
+            disks: [
+                1: SavedMachine.Disk(path: "/g/disk1", format: .raw),
+                2: SavedMachine.Disk(path: "/g/disk2", format: .raw),
+            ])
+        let disks = MicroVMDisk.all(of: clone) { $0.hasSuffix("qcow2") ? .qcow2 : .raw }
+        #expect(
+            disks == [
+                MicroVMDisk(path: "/k/root.raw", serial: "vmlab-root", overlay: "/run/c/overlay0"),
+                MicroVMDisk(path: "/g/disk1", serial: "disk0", overlay: "/run/c/overlay1", keeping: .shared),
+                MicroVMDisk(path: "/g/disk2", serial: "disk1", overlay: "/run/c/overlay2", keeping: .shared),
+                MicroVMDisk(path: "/u/y.raw", serial: "disk2", overlay: "/run/c/overlay3"),
+            ])
+        #expect(try VMConfiguration(MicroVMConfiguration.json(clone, disks)).restore == "/g/state")
+        let backend = MicroVMBackend(executable: "/bin/sh")
+        #expect(backend.fingerprint(of: clone) == backend.fingerprint(of: golden))
+        #expect(backend.fingerprint(of: clone) != MicroVMBackend(executable: "/bin/ls").fingerprint(of: clone))
     }
 
     @Test("The process gets its configuration and connections, is driven by QMP, and leaves nothing")

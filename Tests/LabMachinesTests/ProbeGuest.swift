@@ -24,8 +24,35 @@ enum ProbeGuest {
         2068656c6c6f0a0072656164790a00
         """
 
+    /// The same as an ELF file whose note (of kind 18, XEN_ELFNOTE_PHYS32_ENTRY) names a 32-bit entry, as vmlab-vmm wants it.
+    static let elf: [UInt8] = {
+        func bytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
+            (0..<Value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> Value(8 * $0)) }
+        }
+        func header(_ kind: UInt32, at place: Int, _ address: UInt64, _ size: Int) -> [UInt8] {
+            let words = [UInt64(place), address, address, UInt64(size), UInt64(size), 4096]
+            return bytes(kind) + bytes(UInt32(7)) + words.flatMap { bytes($0) }
+        }
+        let (base, code): (UInt64, Int) = (0x10_0000, 64 + 2 * 56)
+        let note =
+            bytes(UInt32(4)) + bytes(UInt32(4)) + bytes(UInt32(18)) + Array("Xen\0".utf8) + bytes(UInt32(base) + 32)
+        var file: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] + [UInt8](repeating: 0, count: 9)
+        file += bytes(UInt16(2)) + bytes(UInt16(62)) + bytes(UInt32(1)) + bytes(base + 32) + bytes(UInt64(64))
+        file += bytes(UInt64(0)) + bytes(UInt32(0)) + bytes(UInt16(64)) + bytes(UInt16(56)) + bytes(UInt16(2))
+        file += bytes(UInt16(0)) + bytes(UInt32(0))
+        file += header(1, at: code, base, kernel.count) + header(4, at: code + kernel.count, 0, note.count)
+        return file + kernel + note
+    }()
+
+    /// A machine of this guest for vmlab-vmm.
+    static func monitorConfiguration(in folder: String, name: String) throws -> MachineConfiguration {
+        try configuration(in: folder, name: name, kernel: elf)
+    }
+
     /// A machine of this guest in `folder`, where its kernel is put.
-    static func configuration(in folder: String, name: String = "probe") throws -> MachineConfiguration {
+    static func configuration(
+        in folder: String, name: String = "probe", kernel: [UInt8] = kernel
+    ) throws -> MachineConfiguration {
         let path = folder + "/kernel"
         if access(path, F_OK) != 0 {
             let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT)

@@ -1,3 +1,4 @@
+import Glibc
 import HostSystem
 import Testing
 
@@ -26,9 +27,8 @@ import Testing
         let (first, second) = ([UInt8](repeating: 1, count: 8192), [UInt8](repeating: 2, count: 4096))
         let file = try OwnedDescriptor.memoryFile("image", holding: first + second)
         let ranges: [Range<UInt64>] = [0..<8192, 1 << 32..<(1 << 32 + 4096)]
-        let (one, other) = (
-            try GuestMemory(ranges: ranges, image: file.number), try GuestMemory(ranges: ranges, image: file.number)
-        )
+        func copy() throws -> GuestMemory { try GuestMemory(ranges: ranges, backing: .copy(of: file.number)) }
+        let (one, other) = (try copy(), try copy())
         try one.store(UInt8(9), at: 0)
         #expect(try one.load(UInt8.self, at: 0) == 9)
         #expect(try one.load(UInt8.self, at: 8191) == 1)
@@ -39,7 +39,21 @@ import Testing
         #expect(try one.load(UInt64.self, at: 0) == 0)
         #expect(try one.load(UInt64.self, at: 1 << 32) == 0)
         #expect(one.regions[0].host == place)
-        #expect(try GuestMemory(ranges: ranges, image: file.number).load(UInt8.self, at: 0) == 1)
+        #expect(try copy().load(UInt8.self, at: 0) == 1)
+    }
+
+    @Test("Memory that is kept in a file is that file's bytes at every moment")
+    func file() throws {
+        let file = try OwnedDescriptor.memoryFile("memory", holding: [UInt8](repeating: 3, count: 12288))
+        let ranges: [Range<UInt64>] = [0..<8192, 1 << 32..<(1 << 32 + 4096)]
+        let memory = try GuestMemory(ranges: ranges, backing: .file(file.number))
+        #expect(try memory.load(UInt8.self, at: 1 << 32) == 3)
+        try memory.store(UInt8(9), at: 1 << 32)
+        var byte: UInt8 = 0
+        #expect(pread(file.number, &byte, 1, 8192) == 1 && byte == 9)
+        try memory.clear()
+        #expect(try memory.load(UInt8.self, at: 0) == 0)
+        #expect(pread(file.number, &byte, 1, 8192) == 1 && byte == 0)
     }
 
     @Test("What is not RAM is refused, as is a size that no host has")

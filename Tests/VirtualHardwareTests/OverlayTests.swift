@@ -61,6 +61,53 @@ struct OverlayTests {
         #expect(try files.space(of: "two") <= 16 << 10)
     }
 
+    /// Keeps what a disk has changed; the layer of a disk that goes on from there.
+    private func keep(_ storage: OverlayStorage, as name: String) throws -> OverlayStorage.Layer {
+        let path = files.path + "/" + name
+        let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
+        return OverlayStorage.Layer(path: path, blocks: try storage.keepChanges(in: file.number, path))
+    }
+
+    private func overlay(_ name: String, over layer: OverlayStorage.Layer) throws -> OverlayStorage {
+        try OverlayStorage(base: files.path + "/base", layer: layer, overlay: files.path + "/" + name)
+    }
+
+    @Test("What was changed is kept, and goes on over the base: through generations, in three files")
+    func layers() throws {
+        let content = pattern(64 << 10)
+        _ = try files.make("base", content)
+        let first = try overlay("one")
+        try write(first, [UInt8](repeating: 1, count: 512), at: 4096)
+        try write(first, [UInt8](repeating: 2, count: 8192), at: 16 << 10)
+        try first.discard((32 << 10)..<(40 << 10))
+        let layer = try keep(first, as: "layer")
+        #expect(layer.blocks == [1..<2, 4..<6, 8..<10])
+        // One goes on, and so does the first: neither sees what the other writes.
+        let second = try overlay("two", over: layer)
+        #expect(try read(second, 0..<(64 << 10)) == read(first, 0..<(64 << 10)))
+        try write(first, [UInt8](repeating: 9, count: 512), at: 0)
+        try write(second, [UInt8](repeating: 3, count: 512), at: 4096 + 512)
+        try write(second, [UInt8](repeating: 4, count: 4096), at: 60 << 10)
+        #expect(try read(second, 0..<512) == Array(content[..<512]))
+        #expect(try read(second, 4096..<(4096 + 1024)).prefix(513) == [UInt8](repeating: 1, count: 512)[...] + [3])
+        let next = try keep(second, as: "next")
+        #expect(next.blocks == [1..<2, 4..<6, 8..<10, 15..<16])
+        let third = try overlay("three", over: next)
+        #expect(try read(third, 0..<(64 << 10)) == read(second, 0..<(64 << 10)))
+        #expect(try files.bytes("base") == content)
+        // Zeros take no space.
+        #expect(try files.space(of: "next") <= 16 << 10)
+    }
+
+    @Test("A layer with blocks that the disk has not is refused", arguments: [[3..<3], [4..<5, 2..<3], [16..<17]])
+    func strayLayers(blocks: [Range<UInt64>]) throws {
+        _ = try files.make("base", pattern(64 << 10))
+        let path = try files.make("layer", [])
+        #expect(throws: SystemCallError("open", errno: EINVAL, path)) {
+            try overlay("over", over: OverlayStorage.Layer(path: path, blocks: blocks))
+        }
+    }
+
     @Test("Any reads, writes, discards and zeros are as on one plain disk", arguments: [40_000, 40_960, 41_001])
     func model(baseSize: Int) throws {
         let content = pattern(baseSize)

@@ -3,7 +3,7 @@ import Glibc
 
 /// What this host has: memory, processors, names and limits. Every reading is of the moment.
 public struct HostFacts: Sendable {
-    private let procRoot: String
+    let procRoot: String
     private let cgroupRoot: String
 
     /// Facts of this host, or those of a test's fixture.

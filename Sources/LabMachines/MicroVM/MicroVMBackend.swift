@@ -34,6 +34,11 @@ public struct MicroVMBackend: MachineBackend {
         .mebibytes(3 + UInt64(max(cpus, 1)))
     }
 
+    /// Every state depends on the monitor's build and on the host's processor. See the protocol.
+    public func fingerprint(of configuration: MachineConfiguration) -> String? {
+        MicroVMFingerprint.of(executable)
+    }
+
     /// Starts a guest. See the protocol.
     public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
         if let obstacle = MicroVMObstacle(configuration) { throw obstacle.diagnostic(configuration.name) }
@@ -83,7 +88,8 @@ public struct MicroVMBackend: MachineBackend {
             let number = MachineProcess.Descriptor.firstFree
             let process = try await MachineProcess.start(
                 executable, ["--config-fd", "\(number)"], inherited: [number: file.number])
-            return SupervisedMachine(process, files: files)
+            return SupervisedMachine(
+                process, files: files, saver: MicroVMSaver(configuration, disks: disks))
         } catch let error as SystemCallError {
             throw error.diagnostic(what)
         } catch MachineProcess.Failure.notStarted(let error) {

@@ -19,6 +19,9 @@ enum MicroVMConfiguration {
             "networks": .array(configuration.networks.compactMap(json)),
         ]
         if let initrd = configuration.image.initrd { members["initrd"] = .string(initrd) }
+        if let folder = configuration.goldenFolder { members["golden"] = .string(MicroVMSaver.state(in: folder)) }
+        if let saved = configuration.restoring { members["restore"] = .string(saved.state) }
+        members["snapshots"] = .string(configuration.directory)
         return .object(members)
     }
 

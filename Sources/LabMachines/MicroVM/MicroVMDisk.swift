@@ -14,6 +14,16 @@ struct MicroVMDisk: Sendable, Hashable {
         case unpacked(from: String)
     }
 
+    /// How a saved machine's copy of it comes about.
+    enum Keeping: Sendable, Hashable {
+        /// Not at all: it is there for whoever goes on, with what the monitor keeps of its overlay.
+        case none
+        /// The file is copied, as the machine writes to it.
+        case copied
+        /// The file is shared: a saved machine's, which nobody writes to. What is over it the monitor keeps.
+        case shared
+    }
+
     var path: String
     /// By which the guest finds it, at most 20 characters.
     var serial: String
@@ -21,23 +31,35 @@ struct MicroVMDisk: Sendable, Hashable {
     /// A file for what the guest writes, so that `path` is only read.
     var overlay: String?
     var preparation = Preparation.none
+    var keeping = Keeping.none
 
     /// All disks of a machine in the order the guest sees them: the image's, the lab's, the exchange disk.
     ///
-    /// `formatOf` tells how a disk file from the lab is laid out.
+    /// Those that were a saved machine's own are read from its copies by a restored one. `formatOf` tells how a disk file from the lab is laid out.
     static func all(of configuration: MachineConfiguration, formatOf: (String) -> ImageDisk.Format) -> [MicroVMDisk] {
         var disks: [MicroVMDisk] = []
         func file(_ name: String) -> String { "\(configuration.directory)/\(name)\(disks.count)" }
+        /// Adds the saved copy of a disk that was the machine's own; false when there is none.
+        func goOn(serial: String, isReadOnly: Bool = false) -> Bool {
+            guard let saved = configuration.restoring?.disks[disks.count] else { return false }
+            disks.append(
+                MicroVMDisk(
+                    path: saved.path, serial: serial, isReadOnly: isReadOnly,
+                    overlay: isReadOnly ? nil : file("overlay"), keeping: .shared))
+            return true
+        }
         func add(_ path: String, _ format: ImageDisk.Format, serial: String, isReadOnly: Bool = false) {
             switch format {
             case .raw:
                 let overlay = isReadOnly ? nil : file("overlay")
                 disks.append(MicroVMDisk(path: path, serial: serial, isReadOnly: isReadOnly, overlay: overlay))
+            case .qcow2 where goOn(serial: serial, isReadOnly: isReadOnly): break
             case .qcow2:
                 // The raw copy is the machine's own, so it needs no overlay.
                 disks.append(
                     MicroVMDisk(
-                        path: file("disk"), serial: serial, isReadOnly: isReadOnly, preparation: .unpacked(from: path)))
+                        path: file("disk"), serial: serial, isReadOnly: isReadOnly, preparation: .unpacked(from: path),
+                        keeping: .copied))
             }
         }
         for disk in configuration.image.disks {
@@ -45,10 +67,12 @@ struct MicroVMDisk: Sendable, Hashable {
         }
         for (index, disk) in configuration.disks.enumerated() {
             switch disk {
+            case .scratch where goOn(serial: "disk\(index)"): break
             case .scratch(let size):
                 disks.append(
                     MicroVMDisk(
-                        path: file("scratch"), serial: "disk\(index)", preparation: .sparse(bytes: size.bytes)))
+                        path: file("scratch"), serial: "disk\(index)", preparation: .sparse(bytes: size.bytes),
+                        keeping: .copied))
             case .file(let path):
                 add(path, formatOf(path), serial: "disk\(index)")
             }

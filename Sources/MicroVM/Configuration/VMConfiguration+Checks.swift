@@ -28,6 +28,12 @@ extension VMConfiguration {
                 remedy: "a machine has room for \(Self.deviceLimit) together")
         }
         if let snapshots { checks.path(snapshots, "snapshots") }
+        if let golden {
+            checks.path(golden, "golden")
+            if restore != nil {
+                checks.add("golden", "a restored machine's memory is the snapshot's", remedy: "use `snapshots`")
+            }
+        }
         if let restore { checks.path(restore, "restore") }
         if let debugLog { checks.descriptor(debugLog, "debugLog.fd") }
         return checks.problems

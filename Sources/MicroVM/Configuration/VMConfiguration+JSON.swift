@@ -20,7 +20,7 @@ extension VMConfiguration {
         let problems = JSONFields.Problems()
         let known = [
             "name", "kernel", "initrd", "cmdline", "memory", "cpus", "com1", "com2", "monitor", "disks", "networks",
-            "debugLog", "snapshots", "restore", "sandbox",
+            "debugLog", "snapshots", "golden", "restore", "sandbox",
         ]
         guard let fields = JSONFields(value, at: "", known: known, problems) else {
             throw DiagnosticList(problems.all)
@@ -41,6 +41,7 @@ extension VMConfiguration {
             JSONFields(value, at: "debugLog", known: ["fd"], problems)?.descriptor
         }
         snapshots = fields.text("snapshots")
+        golden = fields.text("golden")
         restore = fields.text("restore")
         sandbox = fields.truth("sandbox", usual: true)
         // Values are looked at only when all of them are what was written.
@@ -58,6 +59,7 @@ extension VMConfiguration {
         ]
         if let initrd { members["initrd"] = .string(initrd) }
         if let snapshots { members["snapshots"] = .string(snapshots) }
+        if let golden { members["golden"] = .string(golden) }
         if let restore { members["restore"] = .string(restore) }
         if let debugLog { members["debugLog"] = ["fd": .integer(Int64(debugLog))] }
         return .object(members)

@@ -83,6 +83,8 @@ public struct VMConfiguration: Sendable, Hashable {
     public var debugLog: Int32?
     /// A folder in which `snapshot-save` may write the machine down; nil for none.
     public var snapshots: String?
+    /// The snapshot that the machine is to become: its memory is kept in that one's file from the start; nil for none.
+    public var golden: String?
     /// The snapshot that the machine goes on from instead of booting; nil boots.
     public var restore: String?
     /// Whether the process gives up what it does not need (seccomp, landlock) before the guest runs.
@@ -103,8 +105,8 @@ public struct VMConfiguration: Sendable, Hashable {
     public init(
         name: String = "vm", kernel: String, initrd: String? = nil, cmdline: String = "", memory: UInt64 = usualMemory,
         cpus: Int = 1, com1: Endpoint = .none, com2: Endpoint = .none, monitor: Endpoint = .none, disks: [Disk] = [],
-        networks: [Network] = [], debugLog: Int32? = nil, snapshots: String? = nil, restore: String? = nil,
-        sandbox: Bool = true
+        networks: [Network] = [], debugLog: Int32? = nil, snapshots: String? = nil, golden: String? = nil,
+        restore: String? = nil, sandbox: Bool = true
     ) {
         self.name = name
         self.kernel = kernel
@@ -119,6 +121,7 @@ public struct VMConfiguration: Sendable, Hashable {
         self.networks = networks
         self.debugLog = debugLog
         self.snapshots = snapshots
+        self.golden = golden
         self.restore = restore
         self.sandbox = sandbox
     }

@@ -8,6 +8,8 @@ public enum RunState: String, Sendable, Hashable {
     case shutdown
     /// The guest said that its kernel panicked, and is held.
     case guestPanicked = "guest-panicked"
+    /// The machine was written down with its memory in the snapshot's own file, and stands still for good.
+    case saved = "postmigrate"
     /// A processor met an error that it cannot go on from.
     case internalError = "internal-error"
 }
@@ -30,7 +32,7 @@ public protocol ControlledMachine: AnyObject, Sendable {
     /// Back to power-on, and on.
     func reset(_ completion: @escaping ControlCompletion)
     /// Writes the machine down under this path, for other machines to go on from. The processors are held meanwhile and go on
-    /// if they ran.
+    /// if they ran, unless the snapshot has their memory itself.
     func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion)
     /// Presses the power button. What the guest makes of it is the guest's affair.
     func powerButton()

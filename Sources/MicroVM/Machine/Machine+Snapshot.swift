@@ -6,24 +6,28 @@ import KVM
 import VirtualHardware
 
 extension Machine {
-    /// Writes the machine down, which is held from then on: `run` lets it go on.
+    /// Writes the machine down with what its `overlays` hold, by the numbers of the disks. It is held from then on: `run` lets
+    /// it go on, unless its memory is `golden`, in the snapshot's own file.
     ///
-    /// Devices come to rest first, for what they still do may interrupt the guest; then the processors' state, the interrupt
-    /// controllers' and the devices', and at last the memory, in which nothing changes meanwhile.
+    /// Devices come to rest first, for what they still do may interrupt the guest; then the disks, the processors' state, the
+    /// interrupt controllers' and the devices', and at last the memory, in which nothing changes meanwhile.
     ///
     /// Throws why that cannot be; the machine can go on all the same.
-    func save(to files: SnapshotFiles) throws {
+    func save(to files: SnapshotFiles, overlays: [Int: OverlayStorage], golden: GoldenMemory? = nil) throws {
         gate.holdAndWait()
         coalescing?.drain()
         for device in devices { device.pause() }
-        defer { for device in devices { device.resume() } }
-        try files.write(try snapshot(), memory)
+        var isOthers = false
+        defer { if !isOthers { for device in devices { device.resume() } } }
+        try files.write(golden.map { .kept($0) } ?? .copied(memory), overlays) { identity, layers in
+            // From here on nothing may write to memory any more that clones may have.
+            isOthers = golden != nil
+            return try snapshot(identity, layers)
+        }
     }
 
     /// The state, without the memory, of a machine that rests.
-    private func snapshot() throws -> MachineSnapshot {
-        var identity = [UInt8](repeating: 0, count: MachineSnapshot.identityLength)
-        try systemCall("getrandom") { getrandom(&identity, identity.count, 0) }
+    private func snapshot(_ identity: [UInt8], _ layers: [MachineSnapshot.Layer]) throws -> MachineSnapshot {
         let (clock, processors, controllers) = try parts.withLock { parts in
             (
                 try parts.machine.clock(),
@@ -42,7 +46,7 @@ extension Machine {
                 } catch {
                     throw SnapshotError("\(device.stateForm): \(error)")
                 }
-            })
+            }, layers: layers)
     }
 
     /// Takes over the state of another machine, whose memory this one has; before the first `run`.

@@ -16,16 +16,17 @@ struct MachineAssembly: ~Copyable {
     private(set) var devices: [any StatefulDevice] = []
     private var virtioDevices = 0
 
-    /// Opens `/dev/kvm` and makes a machine with `memory` bytes of RAM, a multiple of 4096, which begin as the bytes of `image`
-    /// if there is one.
+    /// Opens `/dev/kvm` and makes a machine with `memory` bytes of RAM, a multiple of 4096.
     ///
     /// Throws `MissingCapability` when the host's KVM lacks something, and what the kernel says.
-    static func make(memory size: UInt64, processors: Int, image: Int32? = nil) throws -> MachineAssembly {
+    static func make(
+        memory size: UInt64, processors: Int, backing: GuestMemory.Backing = .memory
+    ) throws -> MachineAssembly {
         let system = try KVMSystem.open()
         for capability in Capability.needed where !system.has(capability) {
             throw MissingCapability(capability: capability)
         }
-        let memory = try GuestMemory(ranges: MachineLayout.memoryRanges(size: size), image: image)
+        let memory = try GuestMemory(ranges: MachineLayout.memoryRanges(size: size), backing: backing)
         let machine = try system.makeVirtualMachine()
         for (slot, region) in memory.regions.enumerated() {
             try machine.setMemory(slot: UInt32(slot), at: region.base, size: region.size, host: region.host)

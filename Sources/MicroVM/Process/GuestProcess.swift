@@ -16,6 +16,9 @@ public final class GuestProcess: @unchecked Sendable {
     private var lines: [SerialLine] = []
     private var ports: [UART16550] = []
     private var power: PowerRegisters?
+    /// By the numbers of their disks.
+    private var overlays: [Int: OverlayStorage] = [:]
+    private var golden: GoldenMemory?
     private var debugLog: DebugLog?
     private var signals: SignalPort?
     private var end: ExitStatus?
@@ -34,14 +37,18 @@ public final class GuestProcess: @unchecked Sendable {
         let loader = try GuestLoader(
             kernel: configuration.kernel, initrd: configuration.initrd, commandLine: configuration.cmdline)
         let saved = try configuration.restore.map { try SnapshotFiles(path: $0).read() }
+        golden = try configuration.golden.map {
+            try GoldenMemory(SnapshotFiles(path: $0), size: configuration.memory)
+        }
         var assembly = try MachineAssembly.make(
-            memory: configuration.memory, processors: configuration.cpus, image: saved?.memory.number)
+            memory: configuration.memory, processors: configuration.cpus,
+            backing: saved.map { .copy(of: $0.memory.number) } ?? golden.map { .file($0.number) } ?? .memory)
         try attachSerialPort(
             configuration.com1, MachineLayout.com1, MachineLayout.com1Interrupt, to: &assembly)
         try attachSerialPort(
             configuration.com2, MachineLayout.com2, MachineLayout.com2Interrupt, to: &assembly)
         try attachPower(to: &assembly)
-        let backing = try openBacking()
+        let backing = try openBacking(saved)
         // All that has a path is open; none of the threads runs that this is to hold for.
         if configuration.sandbox { try confineFiles() }
         try attachVirtio(backing, to: &assembly)
@@ -49,16 +56,16 @@ public final class GuestProcess: @unchecked Sendable {
             guard let self else { return }
             reactor.perform { [weak self] in self?.handle(event) }
         }
-        if let saved { try restore(saved.snapshot, configuration.restore ?? "") }
+        if let saved { try restore(saved) }
         let ports = ports
         try machine?.watchCoalescedWrites(reactor) { ports.contains { $0.sendsByInterrupt } }
     }
 
-    private func restore(_ snapshot: MachineSnapshot, _ path: String) throws {
+    private func restore(_ saved: SavedFiles) throws {
         do {
-            try machine?.restore(snapshot)
+            try machine?.restore(saved.snapshot)
         } catch {
-            throw SnapshotError("the snapshot \(path) cannot be restored: \(error)")
+            throw saved.files.refusal(error)
         }
     }
 
@@ -111,16 +118,10 @@ public final class GuestProcess: @unchecked Sendable {
         var cards: [(address: EthernetAddress, port: any FramePort)]
     }
 
-    private func openBacking() throws -> Backing {
+    private func openBacking(_ saved: SavedFiles?) throws -> Backing {
         Backing(
-            disks: try configuration.disks.map { disk in
-                let storage: any BlockStorage =
-                    if let overlay = disk.overlay {
-                        try OverlayStorage(base: disk.path, overlay: overlay)
-                    } else {
-                        try RawStorage(path: disk.path, readOnly: disk.readOnly)
-                    }
-                return (storage, disk.serial)
+            disks: try configuration.disks.enumerated().map { number, disk in
+                (try storage(number, disk, over: saved?.layer(ofDisk: number), saved), disk.serial)
             },
             cards: try configuration.networks.compactMap { card in
                 guard let address = EthernetAddress(card.mac) else { return nil }
@@ -131,6 +132,21 @@ public final class GuestProcess: @unchecked Sendable {
                     }
                 return (address, port)
             })
+    }
+
+    private func storage(
+        _ number: Int, _ disk: VMConfiguration.Disk, over layer: OverlayStorage.Layer?, _ saved: SavedFiles?
+    ) throws -> any BlockStorage {
+        if let overlay = disk.overlay {
+            let storage = try OverlayStorage(base: disk.path, layer: layer, overlay: overlay)
+            overlays[number] = storage
+            return storage
+        }
+        if layer != nil, let saved {
+            throw saved.files.refusal(
+                SnapshotError("the guest had written to disk \(number), which has no overlay here to go on with"))
+        }
+        return try RawStorage(path: disk.path, readOnly: disk.readOnly)
     }
 
     private func attachVirtio(_ backing: Backing, to assembly: inout MachineAssembly) throws {
@@ -162,15 +178,17 @@ public final class GuestProcess: @unchecked Sendable {
 
     /// Folders with sockets that have a path: these are removed in the end, which takes their folders.
     private var socketFolders: [String] {
-        let folders = configuration.socketPaths.map { path in
-            path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        }
-        return Set(folders).sorted()
+        Set(configuration.socketPaths.map(Self.folder(of:))).sorted()
+    }
+
+    private static func folder(of path: String) -> String {
+        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     }
 
     /// Folders in which files are made or removed while the machine runs.
     private var writtenFolders: [String] {
-        Set(socketFolders + [configuration.snapshots].compactMap { $0 }).sorted()
+        let golden = configuration.golden.map(Self.folder(of:))
+        return Set(socketFolders + [configuration.snapshots, golden].compactMap { $0 }).sorted()
     }
 
     /// Gives up all files but those that are open: landlock, which holds for this thread and those that it starts later.
@@ -194,7 +212,7 @@ public final class GuestProcess: @unchecked Sendable {
     }
 
     private func handle(_ event: MachineEvent) {
-        guard end == nil else { return }
+        guard end == nil, state != .saved else { return }
         switch event {
         case .poweredOff:
             finish(hasPanicked ? .guestFailed : .poweredOff, .guestShutdown)
@@ -253,6 +271,7 @@ extension GuestProcess: ControlledMachine {
         guard state != .internalError else {
             return completion(.failure(ControlFailure("Resetting the Virtual Machine is required")))
         }
+        guard state != .saved else { return completion(.failure(Self.isOthers)) }
         if state == .paused {
             machine?.noteClockWasStopped()
             machine?.run()
@@ -264,31 +283,44 @@ extension GuestProcess: ControlledMachine {
 
     /// Back to power-on; a machine that ran runs on from there, one that was held stays so.
     public func reset(_ completion: @escaping ControlCompletion) {
+        guard state != .saved else { return completion(.failure(Self.isOthers)) }
         if state == .internalError { state = .running }
         restart(.systemReset)
         completion(.success(()))
     }
 
-    /// Writes the machine down in the folder that the configuration names.
+    private static let isOthers = ControlFailure("the machine was written down, and its memory is in the snapshot")
+
+    /// Whether the configuration lets the machine be written down there.
+    private func mayWrite(_ path: String) -> Bool {
+        if path == configuration.golden { return true }
+        guard let folder = configuration.snapshots, let slash = path.lastIndex(of: "/") else { return false }
+        return path[..<slash] == (folder.hasSuffix("/") ? folder.dropLast() : folder[...])
+            && ![".", "..", ""].contains(path[slash...].dropFirst())
+    }
+
+    /// Writes the machine down where the configuration lets it be.
     public func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion) {
-        guard let folder = configuration.snapshots, let slash = path.lastIndex(of: "/"),
-            path[..<slash] == (folder.hasSuffix("/") ? folder.dropLast() : folder[...]),
-            ![".", "..", ""].contains(path[slash...].dropFirst())
-        else {
+        guard mayWrite(path) else {
             return completion(.failure(ControlFailure("a snapshot's path is a file in the folder `snapshots`")))
         }
         // One that has just switched itself off is held, too, but not by us.
         guard let machine, state == .paused || state == .running && machine.isRunning, !hasPanicked else {
             return completion(.failure(ControlFailure("the machine is neither running nor paused")))
         }
+        let files = SnapshotFiles(path: path)
+        let golden = golden?.files == files ? golden : nil
         let result: Result<Void, ControlFailure>
         do {
-            try machine.save(to: SnapshotFiles(path: path))
+            try machine.save(to: files, overlays: overlays, golden: golden)
             result = .success(())
         } catch {
             result = .failure(ControlFailure("the machine cannot be saved: \(error)"))
         }
-        if state == .running {
+        if golden != nil {
+            if state == .running { monitor.emit(.stopped) }
+            state = .saved
+        } else if state == .running {
             machine.noteClockWasStopped()
             machine.run()
         }

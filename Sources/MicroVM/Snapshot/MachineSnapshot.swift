@@ -1,3 +1,5 @@
+import CLinux
+import HostSystem
 import KVM
 import VirtualHardware
 
@@ -14,7 +16,17 @@ struct MachineSnapshot: Sendable, Hashable {
         var state: [UInt8]
     }
 
-    /// Random; the memory that belongs to this has the same.
+    /// What was written to a disk that has an overlay.
+    struct Layer: Sendable, Hashable {
+        /// The disk's number in the machine's configuration, from 0.
+        var disk: UInt64
+        /// Bytes of the disk.
+        var size: UInt64
+        /// `OverlayStorage.Layer.blocks`.
+        var blocks: [Range<UInt64>]
+    }
+
+    /// Random; the memory and the layers that belong to this have the same.
     var identity: [UInt8]
     /// RAM in bytes.
     var memory: UInt64
@@ -28,13 +40,22 @@ struct MachineSnapshot: Sendable, Hashable {
     var controllers: [[UInt8]]
     /// In the order in which they were attached.
     var devices: [Device]
+    /// Of the disks to whose overlays the guest has written.
+    var layers: [Layer]
 
     static let magic: [UInt8] = Array("VMLABSNP".utf8)
     /// Of the file and of every part of it but the devices', whose forms have their own.
-    static let version: UInt32 = 1
-    static let identityLength = 16
+    static let version: UInt32 = 2
+    private static let identityLength = 16
     /// Larger than any snapshot without memory.
     static let sizeLimit = 64 << 20
+
+    /// One that no other snapshot has.
+    static func newIdentity() throws(SystemCallError) -> [UInt8] {
+        var identity = [UInt8](repeating: 0, count: identityLength)
+        try systemCall("getrandom") { getrandom(&identity, identity.count, 0) }
+        return identity
+    }
 
     /// FNV-1a of 64 bits: finds any single byte that differs, and torn files.
     static func checksum(_ bytes: [UInt8]) -> UInt64 {
@@ -64,6 +85,16 @@ extension MachineSnapshot {
         for device in devices {
             body.add(device.form)
             body.add(device.state)
+        }
+        body.add(UInt64(layers.count))
+        for layer in layers {
+            body.add(layer.disk)
+            body.add(layer.size)
+            body.add(UInt64(layer.blocks.count))
+            for range in layer.blocks {
+                body.add(range.lowerBound)
+                body.add(range.upperBound)
+            }
         }
         var file = StateEncoder()
         for byte in Self.magic { file.add(byte) }
@@ -115,6 +146,17 @@ extension MachineSnapshot {
         devices = []
         for _ in 0..<(try decoder.count(ofAtLeast: 16)) {
             devices.append(Device(form: try decoder.text(), state: try decoder.bytes()))
+        }
+        layers = []
+        for _ in 0..<(try decoder.count(ofAtLeast: 24)) {
+            let (disk, size): (UInt64, UInt64) = (try decoder.number(), try decoder.number())
+            var blocks: [Range<UInt64>] = []
+            for _ in 0..<(try decoder.count(ofAtLeast: 16)) {
+                let (start, end): (UInt64, UInt64) = (try decoder.number(), try decoder.number())
+                guard start < end else { throw StateError("a run of blocks that ends before it begins") }
+                blocks.append(start..<end)
+            }
+            layers.append(Layer(disk: disk, size: size, blocks: blocks))
         }
     }
 }

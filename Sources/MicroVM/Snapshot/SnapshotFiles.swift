@@ -2,30 +2,61 @@ import Glibc
 import HostSystem
 import VirtualHardware
 
-/// The two files of a snapshot: the machine's state at the path that names the snapshot, and its memory beside it.
-struct SnapshotFiles: Sendable {
+/// The files of a snapshot: the machine's state at the path that names the snapshot, and beside it its memory and what the
+/// guest has written to each of its overlays.
+struct SnapshotFiles: Sendable, Hashable {
     let path: String
     var memoryPath: String { path + ".memory" }
+    func layerPath(_ disk: Int) -> String { "\(path).disk\(disk)" }
 
-    /// Writes both, the memory first: without a whole state there is no snapshot. Leaves nothing behind when it fails.
+    /// What becomes of the memory.
+    enum Memory {
+        case copied(GuestMemory)
+        case kept(GoldenMemory)
+    }
+
+    /// Writes all of them, the state last: without it there is no snapshot. `state` is told the identity and the layers.
+    /// Leaves nothing behind when it fails, but for memory that was there before.
     ///
-    /// Throws what the kernel says; `EEXIST` when there is one already, which clones may be using.
-    func write(_ snapshot: MachineSnapshot, _ memory: GuestMemory) throws(SystemCallError) {
+    /// Throws what `state` throws and what the kernel says; `EEXIST` when there is such a snapshot already, which clones may be
+    /// using.
+    func write(
+        _ memory: Memory, _ overlays: [Int: OverlayStorage],
+        _ state: (_ identity: [UInt8], [MachineSnapshot.Layer]) throws -> MachineSnapshot
+    ) throws {
         guard access(path, F_OK) != 0 else { throw SystemCallError("open", errno: EEXIST, path) }
-        do throws(SystemCallError) {
-            try MemoryImage.write(memory, identity: snapshot.identity, to: memoryPath)
-            try Self.write(snapshot.bytes, to: path)
-        } catch {
-            if error.errno != EEXIST {
-                unlink(path)
-                unlink(memoryPath)
+        var made: [String] = []
+        do {
+            let identity = try MachineSnapshot.newIdentity()
+            var layers: [MachineSnapshot.Layer] = []
+            for (disk, overlay) in overlays.sorted(by: { $0.key < $1.key }) {
+                let layerPath = layerPath(disk)
+                let file = try OwnedDescriptor.open(layerPath, O_RDWR | O_CREAT | O_EXCL)
+                made.append(layerPath)
+                let blocks = try overlay.keepChanges(in: file.number, layerPath)
+                try SnapshotLabel.write(.layer, after: overlay.size, identity: identity, to: file.number, layerPath)
+                layers.append(MachineSnapshot.Layer(disk: UInt64(disk), size: overlay.size, blocks: blocks))
             }
+            let snapshot = try state(identity, layers)
+            switch memory {
+            case .kept(let memory): try memory.finish(identity: identity)
+            case .copied(let memory):
+                let file = try OwnedDescriptor.open(memoryPath, O_RDWR | O_CREAT | O_EXCL)
+                made.append(memoryPath)
+                try MemoryImage.write(memory, identity: identity, to: file, memoryPath)
+            }
+            let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
+            made.append(path)
+            try Self.write(snapshot.bytes, to: file, path)
+        } catch {
+            for path in made { unlink(path) }
             throw error
         }
     }
 
-    private static func write(_ bytes: [UInt8], to path: String) throws(SystemCallError) {
-        let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
+    private static func write(
+        _ bytes: [UInt8], to file: borrowing OwnedDescriptor, _ path: String
+    ) throws(SystemCallError) {
         let number = file.number
         var done = 0
         while done < bytes.count {
@@ -36,7 +67,7 @@ struct SnapshotFiles: Sendable {
     }
 
     /// Reads the state and opens the memory. Throws why they are no snapshot that this program can go on from.
-    func read() throws(SnapshotError) -> (snapshot: MachineSnapshot, memory: HostFile) {
+    func read() throws(SnapshotError) -> SavedFiles {
         do throws(SnapshotError) {
             let bytes: [UInt8]
             do throws(SystemCallError) {
@@ -46,9 +77,37 @@ struct SnapshotFiles: Sendable {
                 throw SnapshotError("\(error)")
             }
             let snapshot = try MachineSnapshot(bytes: bytes)
-            return (snapshot, try MemoryImage.open(memoryPath, for: snapshot))
+            let memory = try SnapshotLabel.open(
+                .memory, memoryPath, size: snapshot.memory, identity: snapshot.identity, "its memory")
+            return SavedFiles(files: self, snapshot: snapshot, memory: memory)
         } catch {
-            throw SnapshotError("the snapshot \(path) cannot be restored: \(error)")
+            throw refusal(error)
         }
+    }
+
+    /// Why a machine cannot go on from this snapshot.
+    func refusal(_ reason: any Error) -> SnapshotError {
+        SnapshotError("the snapshot \(path) cannot be restored: \(reason)")
+    }
+}
+
+/// A snapshot that was read.
+struct SavedFiles: Sendable {
+    let files: SnapshotFiles
+    let snapshot: MachineSnapshot
+    let memory: HostFile
+
+    /// What lies over the base of the machine's disk with this number; nil when the guest had not written to it. Throws why it
+    /// cannot be that.
+    func layer(ofDisk disk: Int) throws(SnapshotError) -> OverlayStorage.Layer? {
+        guard let layer = snapshot.layers.first(where: { $0.disk == UInt64(disk) }) else { return nil }
+        let path = files.layerPath(disk)
+        do throws(SnapshotError) {
+            _ = try SnapshotLabel.open(
+                .layer, path, size: layer.size, identity: snapshot.identity, "what was written to disk \(disk)")
+        } catch {
+            throw files.refusal(error)
+        }
+        return OverlayStorage.Layer(path: path, blocks: layer.blocks)
     }
 }

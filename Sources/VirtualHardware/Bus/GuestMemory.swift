@@ -22,10 +22,21 @@ public final class GuestMemory: @unchecked Sendable {
         public var end: UInt64 { base + size }
     }
 
+    /// What its bytes are at first, and where they are kept. A descriptor is needed only until `init` returns; the file must
+    /// have a byte for each of RAM's, one range after the other.
+    public enum Backing: Sendable {
+        /// Zeros, kept in memory of this process.
+        case memory
+        /// The bytes of a file that is open for reading: each page is read when it is touched and copied when it is written,
+        /// so that the file never changes and any number of machines share its pages. The file must stay as it is.
+        case copy(of: Int32)
+        /// The bytes of a file that is open for reading and writing, and kept there: it is the memory, at every moment.
+        case file(Int32)
+    }
+
     /// In ascending order, not overlapping.
     public let regions: [Region]
-    /// Whether it began as a file's contents.
-    private let hasImage: Bool
+    private let backing: Backing
 
     /// Bytes of a large page of the processor's.
     public static let largePage: UInt64 = 2 << 20
@@ -37,13 +48,9 @@ public final class GuestMemory: @unchecked Sendable {
     /// A region begins where a large page of the host's would, so that KVM can map guest memory that is aligned likewise by
     /// large pages too: with them a guest leaves for a missing page 30 times less often while it boots.
     ///
-    /// With `image`, a descriptor that is open for reading, RAM begins as that file's first bytes, one range after the other:
-    /// each page is read when it is touched and copied when it is written, so that the file never changes and any number of
-    /// machines share its pages. The file must be long enough and stay so.
-    ///
     /// `ranges` must be page-aligned, ascending, and must not overlap; throws `EINVAL` otherwise, and what the kernel says.
-    public init(ranges: [Range<UInt64>], image: Int32? = nil) throws(SystemCallError) {
-        hasImage = image != nil
+    public init(ranges: [Range<UInt64>], backing: Backing = .memory) throws(SystemCallError) {
+        self.backing = backing
         var offset: UInt64 = 0
         var regions: [Region] = []
         for range in ranges {
@@ -54,7 +61,11 @@ public final class GuestMemory: @unchecked Sendable {
             do throws(SystemCallError) {
                 let start = try Self.map(size)
                 regions.append(Region(base: range.lowerBound, size: size, host: UInt(bitPattern: start)))
-                if let image { try Self.place(MAP_PRIVATE, image, offset, at: start, size) }
+                switch backing {
+                case .memory: break
+                case .copy(let file): try Self.place(MAP_PRIVATE, file, offset, at: start, size)
+                case .file(let file): try Self.place(MAP_SHARED, file, offset, at: start, size)
+                }
                 offset += size
             } catch {
                 for region in regions { munmap(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size)) }
@@ -101,16 +112,20 @@ public final class GuestMemory: @unchecked Sendable {
         for region in regions { munmap(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size)) }
     }
 
-    /// Makes all of it zeros again and gives the host its memory back. Throws when the host has no room for a mapping.
+    /// Makes all of it zeros again and gives the host its memory back, as far as that goes. Throws when the host has no room for a mapping.
     public func clear() throws(SystemCallError) {
         for region in regions {
             guard let start = UnsafeMutableRawPointer(bitPattern: region.host) else { continue }
-            if hasImage {
+            switch backing {
+            case .memory:
+                madvise(start, Int(region.size), MADV_DONTNEED)
+            case .copy:
                 // Dropped pages of a file's mapping would be read from the file again.
                 try Self.place(MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, at: start, region.size)
                 Self.askForLargePages(start, region.size)
-            } else {
-                madvise(start, Int(region.size), MADV_DONTNEED)
+            case .file:
+                // A hole in the file, where its file system has holes.
+                if madvise(start, Int(region.size), MADV_REMOVE) != 0 { memset(start, 0, Int(region.size)) }
             }
         }
     }

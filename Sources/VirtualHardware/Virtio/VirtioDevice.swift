@@ -27,8 +27,6 @@ public protocol VirtioDevice: AnyObject, Sendable {
 
     /// What of it must be the same where a snapshot of the machine goes on, because drivers read it once.
     var lastingConfiguration: [UInt8] { get }
-    /// Why a snapshot could not go on with this device's contents; nil when it could.
-    var snapshotObstacle: String? { get }
 
     /// The driver is ready: the device may use the queues from now on, where their positions are. Must not block.
     func activate(_ driver: VirtioDriver)
@@ -47,8 +45,6 @@ public protocol VirtioDevice: AnyObject, Sendable {
 extension VirtioDevice {
     /// Usually all of it.
     public var lastingConfiguration: [UInt8] { configuration }
-    /// Most devices have no contents.
-    public var snapshotObstacle: String? { nil }
     /// Most devices have none.
     public func doorbell(queue: Int) -> EventDescriptor? { nil }
 }

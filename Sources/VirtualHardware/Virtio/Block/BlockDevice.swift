@@ -11,9 +11,6 @@ public final class BlockDevice: VirtioDevice {
     /// Size, block sizes and limits.
     public let configuration: [UInt8]
 
-    /// Changes that would be lost.
-    public var snapshotObstacle: String? { server.snapshotObstacle }
-
     static let queueSize: UInt16 = 256
 
     private let server: BlockServer

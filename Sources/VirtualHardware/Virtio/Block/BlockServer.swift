@@ -19,8 +19,6 @@ final class BlockServer: Sendable {
         self.serial = bytes + [UInt8](repeating: 0, count: Self.serialLength - bytes.count)
     }
 
-    var snapshotObstacle: String? { storage.snapshotObstacle }
-
     func attach(_ driver: VirtioDriver) { self.driver.withLock { $0 = driver } }
 
     /// Returns when no request is being served.

@@ -18,12 +18,4 @@ public protocol BlockStorage: AnyObject, Sendable {
     func discard(_ range: Range<UInt64>) throws(SystemCallError)
     /// These bytes read as zeros from now on. Their space is given back when `mayFree`.
     func writeZeroes(_ range: Range<UInt64>, mayFree: Bool) throws(SystemCallError)
-
-    /// Why a snapshot of the machine could not go on with what is stored here; nil when it could.
-    var snapshotObstacle: String? { get }
-}
-
-extension BlockStorage {
-    /// What is stored in a file is there still.
-    public var snapshotObstacle: String? { nil }
 }

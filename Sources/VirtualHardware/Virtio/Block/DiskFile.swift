@@ -31,13 +31,20 @@ struct DiskFile: ~Copyable, Sendable {
     func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         let inside = Int(clamping: size > offset ? size - offset : 0)
         let filled = target.slice(0..<min(inside, target.count))
-        try transfer("preadv", filled, offset) { preadv(descriptor.number, $0, $1, $2) }
+        try Self.transfer("preadv", path, filled, offset) { preadv(descriptor.number, $0, $1, $2) }
         if inside < target.count { target.slice(inside..<target.count).clear() }
     }
 
     /// Writes all of `source`.
     func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
-        try transfer("pwritev", source, offset) { pwritev(descriptor.number, $0, $1, $2) }
+        try Self.write(source, to: descriptor.number, at: offset, path)
+    }
+
+    /// The same for a file that somebody else has open; `path` is for messages.
+    static func write(
+        _ source: GuestSegments, to file: Int32, at offset: UInt64, _ path: String
+    ) throws(SystemCallError) {
+        try transfer("pwritev", path, source, offset) { pwritev(file, $0, $1, $2) }
     }
 
     /// Writes zeros, in small steps.
@@ -70,8 +77,8 @@ struct DiskFile: ~Copyable, Sendable {
     }
 
     /// Repeats `call` until every byte is moved.
-    private func transfer(
-        _ name: String, _ segments: GuestSegments, _ offset: UInt64,
+    private static func transfer(
+        _ name: String, _ path: String, _ segments: GuestSegments, _ offset: UInt64,
         _ call: (UnsafePointer<iovec>, Int32, off_t) -> Int
     ) throws(SystemCallError) {
         var done = 0

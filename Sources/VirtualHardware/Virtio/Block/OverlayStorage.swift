@@ -6,7 +6,8 @@ import Synchronization
 /// any number of guests can share it.
 ///
 /// Which blocks are in the overlay is known in memory only, so the overlay is of no use to anybody after the machine's end.
-/// That is why `flush` has nothing to do.
+/// That is why `flush` has nothing to do. What a snapshot keeps of it is a layer, which lies between the base and the overlay
+/// of a machine that goes on from there: three files at most, however many generations there were.
 public final class OverlayStorage: BlockStorage {
     /// Bytes of a block: a file system's, so that a copied block costs just its own space.
     static let blockSize: UInt64 = 4096
@@ -14,6 +15,7 @@ public final class OverlayStorage: BlockStorage {
     static let largest: UInt64 = 1 << 44
 
     private let base: DiskFile
+    private let layer: Below?
     private let overlay: DiskFile
     /// Bytes, a multiple of 512.
     public let size: UInt64
@@ -23,42 +25,128 @@ public final class OverlayStorage: BlockStorage {
     /// One bit for each block that is in the overlay: 32 KiB for each GiB of disk.
     private let present: Mutex<BlockSet>
 
-    /// Opens `base` for reading and makes the file `overlay`, which must not exist; the caller removes it.
+    /// Changes of a disk that were kept: blocks at their places in a file that never changes.
+    public struct Layer: Sendable, Hashable {
+        /// The file.
+        public var path: String
+        /// Which blocks of `OverlayStorage.blockSize` bytes it has, in ascending order; the others are the base's.
+        public var blocks: [Range<UInt64>]
+
+        /// A layer as given.
+        public init(path: String, blocks: [Range<UInt64>]) {
+            self.path = path
+            self.blocks = blocks
+        }
+    }
+
+    /// An open layer.
+    private final class Below: Sendable {
+        let file: DiskFile
+        let present: BlockSet
+
+        init(_ file: consuming DiskFile, _ present: BlockSet) {
+            self.file = file
+            self.present = present
+        }
+    }
+
+    /// Where a block is.
+    private enum Source: Equatable {
+        case base, layer, overlay
+    }
+
+    /// Opens `base`, and `layer` over it, for reading and makes the file `overlay`, which must not exist; the caller removes it.
     ///
-    /// The disk has the base's size, or `size` bytes if that is more; it ends in zeros. Throws what the kernel says.
-    public init(base: String, overlay: String, size: UInt64 = 0) throws(SystemCallError) {
+    /// The disk has the base's size, or `size` bytes if that is more; it ends in zeros. Throws what the kernel says, and
+    /// `EINVAL` for a layer with blocks that the disk has not.
+    public init(base: String, layer: Layer? = nil, overlay: String, size: UInt64 = 0) throws(SystemCallError) {
         let baseFile = try DiskFile(base, O_RDONLY)
         let bytes = max(baseFile.size, size)
         guard bytes <= Self.largest else { throw SystemCallError("ftruncate", errno: EFBIG, overlay) }
-        var overlayFile = try DiskFile(overlay, O_RDWR | O_CREAT | O_EXCL)
         self.size = (bytes + 511) / 512 * 512
+        let count = Int((self.size + Self.blockSize - 1) / Self.blockSize)
+        if let layer {
+            guard let blocks = BlockSet(layer.blocks, count: count) else {
+                throw SystemCallError("open", errno: EINVAL, layer.path)
+            }
+            self.layer = Below(try DiskFile(layer.path, O_RDONLY), blocks)
+        } else {
+            self.layer = nil
+        }
+        var overlayFile = try DiskFile(overlay, O_RDWR | O_CREAT | O_EXCL)
         try overlayFile.resize(to: self.size)
         self.base = baseFile
         self.overlay = overlayFile
-        present = Mutex(BlockSet(count: Int((self.size + Self.blockSize - 1) / Self.blockSize)))
-    }
-
-    /// What is in the overlay ends with this machine.
-    public var snapshotObstacle: String? {
-        present.withLock { $0.isEmpty } ? nil : "its overlay holds changes, which a snapshot does not keep"
+        present = Mutex(BlockSet(count: count))
     }
 
     /// Reads each block from where it is.
     public func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
-        let end = offset + UInt64(target.count)
         try present.withLock { (present: inout BlockSet) throws(SystemCallError) in
-            var start = offset
-            while start < end {
-                let first = Self.block(start)
-                let isPresent = present.contains(first)
-                let next = present.endOfRun(from: first, to: Self.block(end - 1) + 1)
-                let stop = min(end, UInt64(next) * Self.blockSize)
-                let part = target.slice(Int(start - offset)..<Int(stop - offset))
-                if isPresent { try overlay.read(part, at: start) } else { try base.read(part, at: start) }
-                start = stop
-            }
+            try read(target, at: offset, present)
         }
     }
+
+    private func read(_ target: GuestSegments, at offset: UInt64, _ present: BlockSet) throws(SystemCallError) {
+        let end = offset + UInt64(target.count)
+        var start = offset
+        while start < end {
+            let (source, next) = run(from: Self.block(start), to: Self.block(end - 1) + 1, present)
+            let stop = min(end, UInt64(next) * Self.blockSize)
+            let part = target.slice(Int(start - offset)..<Int(stop - offset))
+            switch source {
+            case .overlay: try overlay.read(part, at: start)
+            case .layer: try layer?.file.read(part, at: start)
+            case .base: try base.read(part, at: start)
+            }
+            start = stop
+        }
+    }
+
+    /// Where a block is, and the first one behind it that is elsewhere, at most `limit`.
+    private func run(from first: Int, to limit: Int, _ present: BlockSet) -> (Source, end: Int) {
+        let source = source(of: first, present)
+        var end = first + 1
+        while end < limit, self.source(of: end, present) == source { end += 1 }
+        return (source, end)
+    }
+
+    private func source(of block: Int, _ present: BlockSet) -> Source {
+        if present.contains(block) { return .overlay }
+        return layer?.present.contains(block) ?? false ? .layer : .base
+    }
+
+    // MARK: Keeping changes
+
+    /// Writes all blocks that differ from the base, those of the layer too, at their places into a file that is empty and open
+    /// for writing; it becomes as long as the disk. Says which blocks these are, in ascending order.
+    ///
+    /// While nobody writes to the disk. Throws what the kernel says.
+    public func keepChanges(in file: Int32, _ path: String) throws(SystemCallError) -> [Range<UInt64>] {
+        let size = size
+        try systemCall("ftruncate", path) { ftruncate(file, off_t(clamping: size)) }
+        return try present.withLock { (present: inout BlockSet) throws(SystemCallError) in
+            var all = present
+            if let below = layer?.present { all.formUnion(below) }
+            let ranges = all.ranges
+            try GuestSegments.withZeroes(Self.copiedAtOnce) { (buffer) throws(SystemCallError) in
+                for range in ranges {
+                    var start = range.lowerBound * Self.blockSize
+                    let end = min(range.upperBound * Self.blockSize, size)
+                    while start < end {
+                        let part = buffer.slice(0..<Int(min(UInt64(buffer.count), end - start)))
+                        try read(part, at: start, present)
+                        // Zeros are there already, and take no space.
+                        if !part.isZero { try DiskFile.write(part, to: file, at: start, path) }
+                        start += UInt64(part.count)
+                    }
+                }
+            }
+            return ranges
+        }
+    }
+
+    private static let copiedAtOnce = 256 << 10
 
     /// Writes into the overlay; blocks that are written in part are copied there first.
     public func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
@@ -111,7 +199,7 @@ public final class OverlayStorage: BlockStorage {
         let start = UInt64(block) * Self.blockSize
         let count = Int(min(Self.blockSize, size - start))
         try GuestSegments.withZeroes(count) { (bytes) throws(SystemCallError) in
-            try base.read(bytes, at: start)
+            try read(bytes, at: start, present)
             try overlay.write(bytes, at: start)
         }
         present.insert(block...block)
@@ -124,22 +212,44 @@ struct BlockSet {
 
     init(count: Int) { words = [UInt64](repeating: 0, count: (count + 63) / 64) }
 
+    /// The blocks of `ranges`; nil when these are empty, out of order, or not below `count`.
+    init?(_ ranges: [Range<UInt64>], count: Int) {
+        self.init(count: count)
+        var end: UInt64 = 0
+        for range in ranges {
+            guard !range.isEmpty, range.lowerBound >= end, range.upperBound <= UInt64(count) else { return nil }
+            insert(Int(range.lowerBound)...Int(range.upperBound - 1))
+            end = range.upperBound
+        }
+    }
+
+    /// Its blocks, in ascending order, as few ranges as can be.
+    var ranges: [Range<UInt64>] {
+        var ranges: [Range<UInt64>] = []
+        for (index, word) in words.enumerated() where word != 0 {
+            for bit in 0..<64 where word >> UInt64(bit) & 1 == 1 {
+                let block = UInt64(index) * 64 + UInt64(bit)
+                if let last = ranges.last, last.upperBound == block {
+                    ranges[ranges.count - 1] = last.lowerBound..<(block + 1)
+                } else {
+                    ranges.append(block..<(block + 1))
+                }
+            }
+        }
+        return ranges
+    }
+
+    /// Adds the blocks of another set below the same count.
+    mutating func formUnion(_ other: BlockSet) {
+        for index in words.indices where other.words.indices.contains(index) { words[index] |= other.words[index] }
+    }
+
     func contains(_ block: Int) -> Bool {
         let word = block >> 6
         return words.indices.contains(word) && words[word] >> UInt64(block & 63) & 1 == 1
     }
 
-    var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
-
     mutating func insert(_ blocks: ClosedRange<Int>) {
         for block in blocks where words.indices.contains(block >> 6) { words[block >> 6] |= 1 << UInt64(block & 63) }
-    }
-
-    /// The first block behind `first` that differs from it, at most `limit`.
-    func endOfRun(from first: Int, to limit: Int) -> Int {
-        let isPresent = contains(first)
-        var block = first + 1
-        while block < limit && contains(block) == isPresent { block += 1 }
-        return block
     }
 }

@@ -74,6 +74,15 @@ public struct GuestSegments {
         return done
     }
 
+    /// Whether all bytes are zero.
+    var isZero: Bool {
+        pieces.allSatisfy { piece in
+            guard let base = piece.iov_base, piece.iov_len > 0 else { return true }
+            // Each byte is the one before it, and the first is zero.
+            return base.load(as: UInt8.self) == 0 && memcmp(base, base + 1, piece.iov_len - 1) == 0
+        }
+    }
+
     /// Sets all bytes to zero.
     public func clear() {
         for piece in pieces { memset(piece.iov_base, 0, piece.iov_len) }

@@ -1,0 +1,9 @@
+import LabEngine
+
+/// Keeps a machine's memory, devices and disks in files: each kind of process in its own way.
+protocol MachineSaver: Sendable {
+    /// See `Machine.save`. `migration` hears what QEMU tells of it.
+    func save(_ monitor: QMPClient, _ migration: MigrationWatch, to folder: String) async throws -> SavedMachine
+}
+
+extension QEMUSaver: MachineSaver {}

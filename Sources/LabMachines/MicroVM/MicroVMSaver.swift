@@ -1,0 +1,111 @@
+import Diagnostics
+import Glibc
+import HostSystem
+import JSONText
+import LabEngine
+
+/// Keeps a vmlab-vmm's machine in files, which it writes itself but for the disks that are files of the machine's own.
+///
+/// In the folder, `state` is the snapshot, `state.memory` its memory, `state.disk0` and so on what the guest has written to
+/// overlays, which vmlab-vmm looks for beside the state; `disk0` and so on are the machine's own disks.
+struct MicroVMSaver: MachineSaver {
+    /// How long a machine may take to write its memory down.
+    private static let patience = Duration.seconds(300)
+
+    private let disks: [MicroVMDisk]
+    private let golden: String?
+    /// Where vmlab-vmm may write: its sandbox knows this folder before anybody knows where the state will be.
+    private let directory: String
+
+    /// The snapshot in a folder.
+    static func state(in folder: String) -> String { "\(folder)/state" }
+    /// The memory of the snapshot in a folder.
+    static func memory(in folder: String) -> String { state(in: folder) + ".memory" }
+
+    /// For a machine with these disks.
+    init(_ configuration: MachineConfiguration, disks: [MicroVMDisk]) {
+        self.disks = disks
+        golden = configuration.goldenFolder
+        directory = configuration.directory
+    }
+
+    /// See `Machine.save`.
+    func save(_ monitor: QMPClient, _ migration: MigrationWatch, to folder: String) async throws -> SavedMachine {
+        do {
+            let saved = SavedMachine(state: Self.state(in: folder), memory: Self.memory(in: folder))
+            if folder == golden { return try await saveForGood(monitor, saved, to: folder) }
+            return try await saveAndGoOn(monitor, saved, to: folder)
+        } catch let error as QMPError {
+            throw Diagnostic(.host, "the guest's state could not be saved", cause: error.description)
+        } catch let error as SystemCallError {
+            throw error.diagnostic("the guest's state could not be saved")
+        }
+    }
+
+    /// The machine's memory is there already; it stands still from here on.
+    private func saveForGood(
+        _ monitor: QMPClient, _ saved: SavedMachine, to folder: String
+    ) async throws -> SavedMachine {
+        try await write(monitor, to: saved.state)
+        var saved = saved
+        saved.disks = try await keepDisks(in: folder)
+        return saved
+    }
+
+    private func saveAndGoOn(
+        _ monitor: QMPClient, _ saved: SavedMachine, to folder: String
+    ) async throws -> SavedMachine {
+        let wasRunning = try await monitor.execute("query-status")["running"] == .bool(true)
+        var saved = saved
+        do {
+            // Also for the disks, which are of the same moment.
+            if wasRunning { try await monitor.execute("stop") }
+            try await write(monitor, to: Self.state(in: directory))
+            try await moveState(to: folder)
+            saved.disks = try await keepDisks(in: folder)
+            if wasRunning { try await monitor.execute("cont") }
+            return saved
+        } catch {
+            // Also in a cancelled task. A machine that still writes answers when it is done.
+            await Task.detached {
+                if wasRunning { _ = try? await monitor.execute("cont", timeout: Self.patience) }
+                for name in (try? stateFiles()) ?? [] { try? FileTree.remove("\(directory)/\(name)") }
+            }.value
+            throw error
+        }
+    }
+
+    private func write(_ monitor: QMPClient, to path: String) async throws {
+        try await monitor.execute("snapshot-save", ["path": .string(path)], timeout: Self.patience)
+    }
+
+    private func stateFiles() throws(SystemCallError) -> [String] {
+        try FileTree.names(in: directory).filter { $0 == "state" || $0.hasPrefix("state.") }
+    }
+
+    private func moveState(to folder: String) async throws {
+        for name in try stateFiles() {
+            let (source, target) = ("\(directory)/\(name)", "\(folder)/\(name)")
+            if rename(source, target) == 0 { continue }
+            // Another file system.
+            guard errno == EXDEV else { throw SystemCallError("rename", target) }
+            try await Tool.run("mv", [source, target], package: "coreutils")
+                .checked("the guest's state could not be moved to \(folder)")
+        }
+    }
+
+    private func keepDisks(in folder: String) async throws -> [Int: SavedMachine.Disk] {
+        var kept: [Int: SavedMachine.Disk] = [:]
+        for (place, disk) in disks.enumerated() where disk.keeping != .none {
+            let copy = SavedMachine.Disk(path: "\(folder)/disk\(place)", format: .raw)
+            // Who is never written to can be one file under two names.
+            if disk.keeping == .copied || link(disk.path, copy.path) != 0 {
+                try await Tool.run(
+                    "cp", ["--sparse=auto", "--reflink=auto", disk.path, copy.path], package: "coreutils"
+                ).checked("the guest's disks could not be saved")
+            }
+            kept[place] = copy
+        }
+        return kept
+    }
+}

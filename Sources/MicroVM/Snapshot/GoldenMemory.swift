@@ -1,0 +1,29 @@
+import Glibc
+import HostSystem
+
+/// The memory of a machine that will be written down: it is kept in the snapshot's file from the start, so that nothing is
+/// copied then. Once that has happened the machine stands still, as its memory is others' too.
+final class GoldenMemory: Sendable {
+    /// The snapshot that it is for.
+    let files: SnapshotFiles
+    private let size: UInt64
+    private let file: OwnedDescriptor
+
+    /// Its descriptor, valid as long as this object lives.
+    var number: Int32 { file.number }
+
+    /// Makes the file. Throws what the kernel says, `EEXIST` for one that is there.
+    init(_ files: SnapshotFiles, size: UInt64) throws(SystemCallError) {
+        let path = files.memoryPath
+        file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
+        let number = file.number
+        try systemCall("ftruncate", path) { ftruncate(number, off_t(clamping: size)) }
+        self.files = files
+        self.size = size
+    }
+
+    /// Says whose memory it is: the last that is written to the file.
+    func finish(identity: [UInt8]) throws(SystemCallError) {
+        try SnapshotLabel.write(.memory, after: size, identity: identity, to: number, files.memoryPath)
+    }
+}
