@@ -103,6 +103,9 @@ extension VCPUState.Part {
         }
     }
 
+    /// A processor without XSAVE tells of no control registers for it, its first field, and takes none.
+    fileprivate func isThere(_ bytes: [UInt8]) -> Bool { self != .extendedControl || bytes.prefix(4) != [0, 0, 0, 0] }
+
     /// Whether `count` bytes are this part's structure.
     public func hasSize(_ count: Int) -> Bool { count == request.size }
 }
@@ -133,7 +136,8 @@ extension VCPU {
         let (get, _, size) = part.request
         var bytes = [UInt8](repeating: 0, count: size)
         if part.isOptional {
-            return try offered { () throws(SystemCallError) in try transfer(get, &bytes) } ? bytes : nil
+            guard try offered({ () throws(SystemCallError) in try transfer(get, &bytes) }) else { return nil }
+            return part.isThere(bytes) ? bytes : nil
         }
         try transfer(get, &bytes)
         return bytes
