@@ -50,6 +50,8 @@ static int child(void *argument) {
     // The parent may have died before prctl: then nobody would ever send that signal.
     if (getppid() != launch->parent) _exit(127);
     if (setsid() < 0) return failed(launch, "setsid");
+    // Outlives exec. The child is the same without, only larger.
+    if (request->small_pages) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 
     // By the system call itself: the C library refuses the two signals it keeps to itself, which may be ignored too.
     // All zero is the kernel's `struct sigaction` of SIG_DFL; 8 is the size of its signal set.

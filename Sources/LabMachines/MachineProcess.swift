@@ -26,6 +26,8 @@ struct MachineProcess {
     let monitor: QMPClient
     let console: any ByteChannel
     let commands: any ByteChannel
+    /// The answers to what its monitor was told from the beginning.
+    let answers: [QMPAnswer]
 
     /// A loaded host may take seconds to run a monitor's start-up code; its end is noticed at once.
     private static let patience = Duration.seconds(60)
@@ -34,20 +36,26 @@ struct MachineProcess {
     ///
     /// `inherited` are further descriptors: the child's number to ours, which stay open until this returns. With `keys`, the
     /// child inherits one more socket under that number: what is written to the command channel goes there, and the answers
-    /// come from `commands`. Throws `Failure` or `CancellationError`; nothing is left of the process then.
+    /// come from `commands`. Its monitor is told `orders` before anything else. With `hasSmallPages` it takes less memory, and
+    /// is a little slower. Throws `Failure` or `CancellationError`; nothing is left of the process then.
     static func start(
-        _ executable: String, _ arguments: [String], inherited: [Int32: Int32] = [:], keys: Int32? = nil
+        _ executable: String, _ arguments: [String], inherited: [Int32: Int32] = [:], keys: Int32? = nil,
+        orders: [QMPCommand] = [], hasSmallPages: Bool = false
     ) async throws -> MachineProcess {
         let child: ChildProcess
         let sockets: [StreamSocket]
         do throws(SystemCallError) {
-            (child, sockets) = try await spawn(executable, arguments, inherited, keys)
+            let configuration = ChildConfiguration(
+                executable: executable, arguments: arguments, workingDirectory: "/", inherited: inherited,
+                hasSmallPages: hasSmallPages)
+            (child, sockets) = try await spawn(configuration, keys)
         } catch {
             throw Failure.notStarted(error)
         }
         let monitor = QMPClient(sockets[0])
+        let answers: [QMPAnswer]
         do {
-            try await monitor.handshake(timeout: patience)
+            answers = try await monitor.handshake(timeout: patience, then: orders)
         } catch {
             // Let it finish its last words when it is dying by itself.
             if error as? QMPError == .closed {
@@ -61,25 +69,24 @@ struct MachineProcess {
         }
         let commands: any ByteChannel =
             sockets.count > 3 ? TerminalChannel(screen: sockets[2], keys: sockets[3]) : sockets[2]
-        return MachineProcess(child: child, monitor: monitor, console: sockets[1], commands: commands)
+        return MachineProcess(
+            child: child, monitor: monitor, console: sockets[1], commands: commands, answers: answers)
     }
 
     /// The child, and our ends of the monitor, the console, the command channel, and its keys if it has them.
     private static func spawn(
-        _ executable: String, _ arguments: [String], _ inherited: [Int32: Int32], _ keysNumber: Int32?
+        _ configuration: ChildConfiguration, _ keysNumber: Int32?
     ) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
         let monitor = try DescriptorPair.socketPair()
         let console = try DescriptorPair.socketPair()
         let commands = try DescriptorPair.socketPair()
         let keys = try DescriptorPair.socketPair()
-        var inherited = inherited
-        inherited[Descriptor.monitor] = monitor.second.number
-        inherited[Descriptor.console] = console.second.number
-        inherited[Descriptor.commands] = commands.second.number
-        if let keysNumber { inherited[keysNumber] = keys.second.number }
-        let child = try await ChildProcess.spawn(
-            ChildConfiguration(
-                executable: executable, arguments: arguments, workingDirectory: "/", inherited: inherited))
+        var configuration = configuration
+        configuration.inherited[Descriptor.monitor] = monitor.second.number
+        configuration.inherited[Descriptor.console] = console.second.number
+        configuration.inherited[Descriptor.commands] = commands.second.number
+        if let keysNumber { configuration.inherited[keysNumber] = keys.second.number }
+        let child = try await ChildProcess.spawn(configuration)
         do throws(SystemCallError) {
             var sockets = [
                 try StreamSocket(owning: monitor.first), try StreamSocket(owning: console.first),

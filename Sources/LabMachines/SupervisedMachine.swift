@@ -23,8 +23,11 @@ final class SupervisedMachine: Machine {
     private let ended = Completion<Void>()
 
     /// Takes over a process that runs, and the files that go with it. A reset within `resetWindow` microseconds of another
-    /// is part of it.
-    init(_ process: MachineProcess, files: [String], saver: (any MachineSaver)? = nil, resetWindow: Int64 = 0) {
+    /// is part of it. `isRestoring` tells of one that waits for its state.
+    init(
+        _ process: MachineProcess, files: [String], saver: (any MachineSaver)? = nil, resetWindow: Int64 = 0,
+        isRestoring: Bool = false
+    ) {
         child = process.child
         monitor = process.monitor
         console = process.console
@@ -33,6 +36,8 @@ final class SupervisedMachine: Machine {
         self.saver = saver
         let migration = MigrationWatch()
         self.migration = migration
+        // Before anything of it can be heard.
+        if isRestoring { migration.begin() }
         let (events, sink) = AsyncStream<MachineEvent>.makeStream()
         self.events = events
         // Ends with the process, so it needs nobody to cancel it.
@@ -45,6 +50,7 @@ final class SupervisedMachine: Machine {
                     if earlier != .min && event.time &- earlier < resetWindow { continue }
                 }
                 if event.name == "MIGRATION" { migration.hear(event.data["status"]?.text ?? "") }
+                if event.name == "RESUME" { migration.hearResumption() }
                 if let event = await Self.machineEvent(event, monitor) { sink.yield(event) }
             }
             migration.hear("closed")
@@ -89,13 +95,14 @@ final class SupervisedMachine: Machine {
         return try await saver.save(monitor, migration, to: folder)
     }
 
-    /// Lets a machine that waits for it go on from a saved state, of which its memory is a part or not. Throws a
-    /// `Diagnostic`; the machine is of no use then.
-    func restore(from source: String, withMemory: Bool) async throws {
+    /// Waits until a machine that was told to goes on from a saved state; `answers` are those to its `QEMUSaver.orders`.
+    /// Throws a `Diagnostic`; the machine is of no use then.
+    func becomeRestored(_ answers: [QMPAnswer]) async throws {
         do {
-            try await QEMUSaver.restore(monitor, migration, from: source, withMemory: withMemory)
+            try await QEMUSaver.restore(monitor, migration, answers)
         } catch let error as QMPError {
-            if error == .closed { _ = await child.ended() }
+            // It says why on standard error and then ends; what comes first here is a matter of chance.
+            _ = try? await withDeadline(.now + .seconds(2)) { [child] in try await child.wait() }
             throw Diagnostic(
                 .host, "the saved guest could not be restored", cause: error.description,
                 notes: child.standardError.suffix(8))

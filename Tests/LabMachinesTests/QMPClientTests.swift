@@ -61,6 +61,25 @@ struct QMPClientTests {
         #expect(events == [QMPEvent(name: "RESET", data: ["guest": true], time: 2_000_005)])
     }
 
+    @Test("Orders are on their way before the machine listens, in their order")
+    func orders() async throws {
+        let (client, server) = try Server.connected()
+        let commands = [QMPCommand("migrate-incoming", ["uri": "fd:7"]), QMPCommand("cont")]
+        let handshake = Task { try await client.handshake(timeout: .seconds(20), then: commands) }
+        var heard: [UInt8] = []
+        while heard.filter({ $0 == UInt8(ascii: "\n") }).count < 3 { heard += try await server.socket.read() }
+        let lines = try heard.split(separator: UInt8(ascii: "\n")).map { try JSONValue(parsing: Array($0)) }
+        #expect(lines.map { $0["execute"]?.text } == ["qmp_capabilities", "migrate-incoming", "cont"])
+        try await server.say(#"{"QMP": {}}"#)
+        for line in lines.dropLast() {
+            try await server.say(#"{"return": {"n": 1}, "id": \#(line["id"]?.whole ?? 0)}"#)
+        }
+        let answers = try await handshake.value
+        #expect(try await answers.first?.value()["n"] == 1)
+        server.socket.close()
+        await #expect(throws: QMPError.closed) { try await answers.last?.value() }
+    }
+
     @Test("A refusal is an error in QEMU's words")
     func refusal() async throws {
         let (client, server) = try await shaken()

@@ -4,6 +4,7 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -29,6 +30,7 @@ struct vmlab_spawn {
     const char *working_directory;   // null keeps the parent's
     const struct vmlab_descriptor *descriptors;
     size_t descriptor_count;         // targets not named here are closed, 0-2 included
+    bool small_pages;                // no transparent huge pages, where the kernel can do without them
 };
 
 // Starts a child in a session of its own that dies (SIGKILL) with the calling *thread*.

@@ -38,12 +38,15 @@ public struct ChildConfiguration: Sendable {
     public var standardError: Output
     /// Further descriptors: the child's number (3 and up) to ours, which must stay open until it has started.
     public var inherited: [Int32: Int32]
+    /// Whether its memory is only ever as large as what it touched, in small pages: for one of many that should be small.
+    public var hasSmallPages: Bool
 
     /// A child that reads nothing, whose output is dropped and whose last 64 KiB on standard error are kept.
     public init(
         executable: String, arguments: [String] = [], environment: [String: String]? = nil,
         workingDirectory: String? = nil, standardInput: Input = .null, standardOutput: Output = .null,
-        standardError: Output = .ring(64 * 1024), inherited: [Int32: Int32] = [:]
+        standardError: Output = .ring(64 * 1024), inherited: [Int32: Int32] = [:],
+        hasSmallPages: Bool = false
     ) {
         self.executable = executable
         self.arguments = arguments
@@ -53,5 +56,6 @@ public struct ChildConfiguration: Sendable {
         self.standardOutput = standardOutput
         self.standardError = standardError
         self.inherited = inherited
+        self.hasSmallPages = hasSmallPages
     }
 }

@@ -141,7 +141,7 @@ extension ChildProcess {
                     var request = vmlab_spawn(
                         executable: executable, arguments: arguments.pointers, environment: environment.pointers,
                         working_directory: directory, descriptors: descriptors.baseAddress,
-                        descriptor_count: descriptors.count)
+                        descriptor_count: descriptors.count, small_pages: configuration.hasSmallPages)
                     return vmlab_spawn(&request, &processID, &pidfd, &step)
                 }
             }

@@ -138,9 +138,9 @@ struct DoctorVerb: AsyncParsableCommand {
     }
 
     private static func tools() -> [Finding] {
-        // qemu-img is looked for with QEMU.
         let uses: [(tools: [String: String], level: Finding.Level, text: String)] = [
             (["tar": "tar"], .bad, "missing"),
+            (["qemu-img": "qemu-utils"], .limited, "missing; the built-in backend cannot use qcow2 disks"),
             (
                 ["apt-get": "apt", "dpkg-deb": "dpkg"], .limited,
                 "missing; images that are not built yet cannot be built"

@@ -33,9 +33,9 @@ public struct QEMUBackend: MachineBackend {
     /// Finds QEMU and chooses the accelerator. Its version is asked for only when a guest does not start: that takes as
     /// long as the rest of vmlab's own start.
     ///
-    /// Throws a `Diagnostic` with the Debian package when QEMU or qemu-img is missing.
+    /// Throws a `Diagnostic` with the Debian package when QEMU is missing.
     public init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) throws {
-        try Tool.require(["qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"])
+        try Tool.require(["qemu-system-x86_64": "qemu-system-x86"])
         let accelerator: QEMUCommandLine.Accelerator
         switch acceleration {
         case .emulated: accelerator = .tcg
@@ -83,7 +83,7 @@ public struct QEMUBackend: MachineBackend {
         let memory = QEMUMemory(of: configuration)
         try memory.prepare(mebibytes: QEMUCommandLine.mebibytes(configuration))
         do {
-            for drive in drives { try await prepare(drive) }
+            for drive in drives { try prepare(drive) }
             return try await launch(configuration, drives, files)
         } catch {
             for file in files { try? FileTree.remove(file) }
@@ -92,14 +92,10 @@ public struct QEMUBackend: MachineBackend {
         }
     }
 
-    private func prepare(_ drive: QEMUDrive) async throws {
+    private func prepare(_ drive: QEMUDrive) throws {
         switch drive.preparation {
         case .none: break
-        case .overlay(let base, let format):
-            try await Tool.run(
-                "qemu-img", ["create", "-q", "-f", "qcow2", "-b", base, "-F", format.rawValue, drive.path],
-                package: "qemu-utils"
-            ).checked("cannot make an overlay over the disk \(base)")
+        case .overlay(let base, let format): try QCow2Overlay(over: base, format).write(to: drive.path)
         case .sparse(let bytes):
             do throws(SystemCallError) {
                 try FileTree.makeSparseFile(drive.path, size: bytes)
@@ -116,17 +112,23 @@ public struct QEMUBackend: MachineBackend {
         do {
             let state = try configuration.restoring.map { try SavedState(opening: $0.state) }
             defer { withExtendedLifetime(state) {} }
+            let memory = QEMUMemory(of: configuration)
             let process = try await MachineProcess.start(
                 executable, commandLine.arguments(for: configuration, drives: drives),
                 inherited: state.map { [QEMUCommandLine.savedState: $0.descriptor] } ?? [:],
-                keys: QEMUCommandLine.hasKeys(configuration) ? QEMUCommandLine.keys : nil)
+                keys: QEMUCommandLine.hasKeys(configuration) ? QEMUCommandLine.keys : nil,
+                orders: state == nil
+                    ? []
+                    : QEMUSaver.orders(
+                        from: "fd:\(QEMUCommandLine.savedState)", withMemory: memory.file == nil),
+                // Its RAM has none anyway; without them 3 of 28 MiB are spared elsewhere, for at most 4 % of speed.
+                hasSmallPages: state != nil && memory.file != nil)
             let machine = SupervisedMachine(
-                process, files: files, saver: QEMUSaver(drives: drives, memory: QEMUMemory(of: configuration)),
-                resetWindow: Self.resetWindow)
+                process, files: files, saver: QEMUSaver(drives: drives, memory: memory),
+                resetWindow: Self.resetWindow, isRestoring: state != nil)
             if state != nil {
                 do {
-                    try await machine.restore(
-                        from: "fd:\(QEMUCommandLine.savedState)", withMemory: configuration.restoring?.memory == nil)
+                    try await machine.becomeRestored(process.answers)
                 } catch {
                     await machine.end()
                     throw error

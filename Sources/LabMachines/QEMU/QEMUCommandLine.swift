@@ -38,8 +38,11 @@ struct QEMUCommandLine: Sendable {
     /// The arguments, without the program.
     func arguments(for configuration: MachineConfiguration, drives: [QEMUDrive]) -> [String] {
         var words = machine(configuration)
-        // It waits to be told where from, so that it can be told first to tell when it is done.
-        if configuration.restoring != nil { words += ["-incoming", "defer"] }
+        // It waits to be told where from, so that it can be told first what is there. And a machine that moves tells the
+        // network where it is now; this one is another.
+        if configuration.restoring != nil {
+            words += ["-incoming", "defer", "-global", "migration.announce-rounds=0"]
+        }
         words += boot(configuration)
         words += channels(configuration)
         for (index, drive) in drives.enumerated() { words += disk(drive, index) }

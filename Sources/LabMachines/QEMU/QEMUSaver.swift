@@ -93,9 +93,10 @@ struct QEMUSaver: Sendable {
         _ monitor: QMPClient, _ migration: MigrationWatch, to path: String, withMemory: Bool
     ) async throws {
         let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
-        try await Self.prepare(monitor, withMemory: withMemory)
+        let prepared = monitor.send(Self.capabilities(withMemory: withMemory))
         // Bytes a second; the default is that of a network.
         try await monitor.execute("migrate-set-parameters", ["max-bandwidth": .integer(1 << 40)])
+        try await prepared.value()
         try await monitor.give(file, as: "state")
         migration.begin()
         try await monitor.execute("migrate", ["uri": "fd:state"])
@@ -115,27 +116,29 @@ struct QEMUSaver: Sendable {
         return copies
     }
 
-    /// Lets a QEMU that was started with `-incoming defer` go on from a saved state, of which its memory is a part or not.
-    /// Throws `QMPError`.
-    static func restore(
-        _ monitor: QMPClient, _ migration: MigrationWatch, from source: String, withMemory: Bool
-    ) async throws {
-        try await prepare(monitor, withMemory: withMemory)
-        // A machine that moves tells the network where it is now; this one is another.
-        try await monitor.execute("migrate-set-parameters", ["announce-rounds": 0])
-        migration.begin()
-        try await monitor.execute("migrate-incoming", ["uri": .string(source)])
+    /// What makes a QEMU that was started with `-incoming defer` read a saved state, of which its memory is a part or not.
+    ///
+    /// QEMU takes what it is told byte by byte, at ten microseconds each: the fewer words the better.
+    static func orders(from source: String, withMemory: Bool) -> [QMPCommand] {
+        [capabilities(withMemory: withMemory), QMPCommand("migrate-incoming", ["uri": .string(source)])]
+    }
+
+    /// Waits until a QEMU goes on that was given these orders. Throws `QMPError`.
+    static func restore(_ monitor: QMPClient, _ migration: MigrationWatch, _ answers: [QMPAnswer]) async throws {
+        for answer in answers { try await answer.value(timeout: patience) }
         try await expectCompletion(monitor, migration)
-        try await monitor.execute("cont")
+        // A state that was saved from a running machine runs; this is for those that stood still.
+        if !migration.isResumed { try await monitor.execute("cont") }
     }
 
     /// Makes a migration's progress events, and says whether memory that is in a file of its own goes with it.
-    private static func prepare(_ monitor: QMPClient, withMemory: Bool) async throws {
-        try await monitor.execute(
+    private static func capabilities(withMemory: Bool) -> QMPCommand {
+        QMPCommand(
             "migrate-set-capabilities",
             [
                 "capabilities": [
                     ["capability": "events", "state": true],
+                    // Also when it is not: it may have been for the migration before.
                     ["capability": "x-ignore-shared", "state": .bool(!withMemory)],
                 ]
             ])
@@ -161,7 +164,13 @@ struct QEMUSaver: Sendable {
 
 /// Hears how migrations end, one at a time.
 final class MigrationWatch: Sendable {
-    private let state = Mutex<(isClosed: Bool, end: Completion<String>?)>((false, nil))
+    private struct State {
+        var isClosed = false
+        var isResumed = false
+        var end: Completion<String>?
+    }
+
+    private let state = Mutex(State())
 
     /// A migration begins.
     func begin() {
@@ -169,8 +178,15 @@ final class MigrationWatch: Sendable {
             let end = Completion<String>()
             if state.isClosed { end.fulfil("closed") }
             state.end = end
+            state.isResumed = false
         }
     }
+
+    /// The machine goes on, since the last migration began.
+    func hearResumption() { state.withLock { $0.isResumed = true } }
+
+    /// Whether the machine went on since the last migration began.
+    var isResumed: Bool { state.withLock { $0.isResumed } }
 
     /// It has got this far; `closed` when nothing more will be heard.
     func hear(_ status: String) {

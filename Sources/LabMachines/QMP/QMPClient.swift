@@ -99,15 +99,22 @@ final class QMPClient: Sendable {
     deinit { close() }
 
     /// Waits for the machine's greeting and leaves the negotiation mode.
-    func handshake(timeout: Duration) async throws {
+    ///
+    /// Whatever `commands` follow are on their way before the machine listens, so that it never waits for us; their answers
+    /// are left to the caller.
+    @discardableResult
+    func handshake(timeout: Duration, then commands: [QMPCommand] = []) async throws -> [QMPAnswer] {
         let deadline = ContinuousClock.now + timeout
         let greeting = greeting
+        let negotiation = send(QMPCommand("qmp_capabilities"))
+        let answers = commands.map(send)
         do {
             _ = try await withDeadline(deadline) { try await greeting.wait() }.get()
         } catch is DeadlineExceeded {
             throw QMPError.silent(command: "greeting")
         }
-        try await execute("qmp_capabilities", timeout: ContinuousClock.now.duration(to: deadline))
+        try await negotiation.value(timeout: ContinuousClock.now.duration(to: deadline))
+        return answers
     }
 
     /// Runs a command and returns its answer.
@@ -117,25 +124,23 @@ final class QMPClient: Sendable {
     func execute(
         _ command: String, _ arguments: JSONValue? = nil, timeout: Duration = .seconds(10)
     ) async throws -> JSONValue {
+        try await send(QMPCommand(command, arguments)).value(timeout: timeout)
+    }
+
+    /// Sends a command without waiting for its answer. Commands run in the order in which they were sent.
+    func send(_ command: QMPCommand) -> QMPAnswer {
         let answer = Completion<Result<JSONValue, QMPError>>()
         let id = state.withLock { state -> Int64? in
-            guard state.failure == nil else { return nil }
+            if let failure = state.failure {
+                answer.fulfil(.failure(failure))
+                return nil
+            }
             defer { state.next += 1 }
             state.pending[state.next] = answer
             return state.next
         }
-        guard let id else { throw state.withLock { $0.failure } ?? QMPError.closed }
-        defer { state.withLock { _ = $0.pending.removeValue(forKey: id) } }
-        var message: [String: JSONValue] = ["execute": .string(command), "id": .integer(id)]
-        if let arguments { message["arguments"] = arguments }
-        outgoing.yield(.line(Array((JSONValue.object(message).line + "\n").utf8)))
-        do {
-            return try await withDeadline(.now + timeout) { try await answer.wait() }.get()
-        } catch is DeadlineExceeded {
-            throw QMPError.silent(command: command)
-        } catch QMPError.refused(_, let kind, let description) {
-            throw QMPError.refused(command: command, class: kind, description: description)
-        }
+        if let id { outgoing.yield(.line(Array((command.message(id: id).line + "\n").utf8))) }
+        return QMPAnswer(command: command.name, answer: answer)
     }
 
     /// Gives the machine a copy of a descriptor, which its other commands then know by `name`. Throws as `execute`.
@@ -164,7 +169,7 @@ final class QMPClient: Sendable {
                 QMPEvent(
                     name: name, data: message["data"] ?? .null, time: seconds &* 1_000_000 &+ microseconds))
         } else if let id = message["id"]?.whole {
-            let answer = state.withLock { $0.pending[id] }
+            let answer = state.withLock { $0.pending.removeValue(forKey: id) }
             if let error = message["error"] {
                 answer?.fulfil(
                     .failure(
