@@ -1,5 +1,6 @@
 import ArgumentParser
 import Diagnostics
+import HostSystem
 import LabResults
 
 /// The `vmlab` command: composes the verbs.
@@ -34,6 +35,7 @@ public struct VMLabCommand: AsyncParsableCommand {
     /// Parses the command line, runs the verb and ends the process with its status: diagnostics go to standard error in
     /// full, wrong usage ends with 2.
     public static func start() async -> Never {
+        ProcessLimits.raiseOpenFiles()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -19,6 +19,15 @@ struct LabFolder: Sendable, CustomStringConvertible {
     /// How `vmlab run` ends; most labs pass.
     var status: Int32 { description == "Examples/timeouts" ? 4 : 0 }
 
+    /// What makes a large lab small enough to be run often.
+    var settings: [String] {
+        let changes: [String: [String]] = [
+            "Labs/thousand": ["tasks.linux.repeat=5", "tasks.windows.repeat=4"],
+            "Labs/alive-500": ["guests.lin.count=6"],
+        ]
+        return (changes[description] ?? []).flatMap { ["--set", $0] }
+    }
+
     static func all(_ shelf: String) -> [LabFolder] {
         let names = (try? FileTree.names(in: "\(VMLab.root)/\(shelf)")) ?? []
         // NestedTests runs the nested lab, and looks closer.
@@ -48,7 +57,7 @@ extension GuestTests {
                     "the kernel under test could not be had")
             }
             try await VMLab.with { vmlab in
-                let run = try await vmlab("run", lab.file, "--out", "out")
+                let run = try await vmlab.start(["run", lab.file, "--out", "out"] + lab.settings).ended()
                 #expect(run.status == lab.status, "\(run.everything)")
                 #expect(run.err == "")
                 print("\(lab): \(run.duration)")

@@ -140,12 +140,29 @@ struct VerbTests {
         }
     }
 
+    @Test func unfinishedGoldensAreCollected() async throws {
+        try await VMLab.with { vmlab in
+            let cache = "\(vmlab.path)/cache/vmlab"
+            try FileTree.makeFolder("\(cache)/locks")
+            let left = try vmlab.write("cache/vmlab/build/golden-debian-0123456789abcdef/memory", "half")
+            let garbage = try await vmlab("gc", environment: ["XDG_CACHE_HOME": "\(vmlab.path)/cache"])
+            #expect(garbage.status == 0, "\(garbage.everything)")
+            #expect(garbage.out == "removed \(cache)/build/golden-debian-0123456789abcdef\n")
+            #expect(access(left, F_OK) != 0)
+        }
+    }
+
     @Test func nothingToDo() async throws {
         try await VMLab.with { vmlab in
             let runs = try await vmlab("ps")
             #expect(runs.status == 0 && runs.out == "no runs\n", "\(runs.everything)")
-            let garbage = try await vmlab("gc")
+            let empty = ["XDG_CACHE_HOME": "\(vmlab.path)/cache"]
+            let garbage = try await vmlab("gc", environment: empty)
             #expect(garbage.status == 0 && garbage.out == "nothing to remove\n", "\(garbage.everything)")
+            let whole = try await vmlab("images", "verify", environment: empty)
+            #expect(whole.status == 0 && whole.out == "", "\(whole.everything)")
+            let pruned = try await vmlab("images", "prune", "--goldens", environment: empty)
+            #expect(pruned.status == 0 && pruned.out == "freed 0B\n", "\(pruned.everything)")
         }
     }
 }
@@ -183,7 +200,7 @@ extension GuestTests {
                 #expect(logs.status == 0 && logs.out.contains("# console of box"), "\(logs.everything)")
 
                 // A live run is nobody's garbage.
-                let garbage = try await vmlab("gc")
+                let garbage = try await vmlab("gc", environment: ["XDG_CACHE_HOME": "\(vmlab.path)/cache"])
                 #expect(garbage.out == "nothing to remove\n", "\(garbage.everything)")
                 #expect(vmlab.machines.count == 1)
 

@@ -1,0 +1,15 @@
+import Glibc
+
+/// Limits that this process has set for itself.
+public enum ProcessLimits {
+    /// Allows as many open files as the host lets this process have: every guest takes half a dozen, and the usual 1024 are
+    /// gone with a fleet of 150. Children inherit it. Where that is refused all stays as it is.
+    public static func raiseOpenFiles() {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        // No program here counts to infinity, but some that are started by others do.
+        limit.rlim_cur = min(limit.rlim_max, 1 << 17)
+        _ = setrlimit(resource, &limit)
+    }
+}
