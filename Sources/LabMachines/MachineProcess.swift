@@ -1,3 +1,4 @@
+import Glibc
 import GuestConsole
 import HostSystem
 
@@ -103,6 +104,13 @@ struct MachineProcess {
 }
 
 extension MachineProcess.Failure {
+    /// How a program ended, in words. Linux ends one so that writes to memory for whose file the disk has no room.
+    static func cause(_ program: String, _ status: ChildStatus) -> String {
+        let words = "\(program): \(status)"
+        return status == .signalled(SIGBUS)
+            ? "\(words), as when no space is left on the disk for the guest's memory" : words
+    }
+
     /// What usually helps, from the process's last words; nil when that is not known.
     static func remedy(for lines: [String]) -> String? {
         let text = lines.joined(separator: "\n")

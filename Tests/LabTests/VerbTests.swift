@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import HostSystem
+import LabImages
 import LabResults
 import Testing
 
@@ -208,6 +209,35 @@ extension GuestTests {
                 _ = try await run.ended()
                 let finished = try await vmlab("logs", "box", "--results", "out")
                 #expect(finished.status == 0 && finished.out.hasPrefix(logs.out), "\(finished.everything)")
+            }
+        }
+
+        @Test func aGoldenInUseIsLeftAlone() async throws {
+            try await VMLab.with { vmlab in
+                // A cache of its own, with the images that are built.
+                let (images, own) = ("\(ImageStore.defaultDirectory)/images", "\(vmlab.path)/cache/vmlab/images")
+                try FileTree.makeFolder(own)
+                for name in try FileTree.names(in: images) { symlink("\(images)/\(name)", "\(own)/\(name)") }
+                let cache = ["XDG_CACHE_HOME": "\(vmlab.path)/cache"]
+                try vmlab.write(
+                    "lab.yaml",
+                    """
+                    lab: clone
+                    guests: {box: {image: debian, memory: 128MiB, boot: clone}}
+                    tasks: [{name: later, run: sleep 1000}]
+                    """)
+                let run = try await vmlab.start(["run", "lab.yaml", "--out", "out"], environment: cache)
+                try await run.taskStarted("later")
+                let list = try await vmlab("images", "list", environment: cache)
+                #expect(list.out.contains(#/\ndebian .*\n  golden .* memory 128MiB, cpus 1/#), "\(list.everything)")
+                let kept = try await vmlab("images", "prune", "--goldens", environment: cache)
+                #expect(
+                    kept.out.hasPrefix("left alone, in use by a running lab: the golden debian-"), "\(kept.everything)")
+                run.send(SIGTERM)
+                _ = try await run.ended()
+                let pruned = try await vmlab("images", "prune", "--goldens", environment: cache)
+                #expect(pruned.out.contains(#/^freed [1-9]/#), "\(pruned.everything)")
+                #expect(try FileTree.names(in: "\(vmlab.path)/cache/vmlab/goldens").isEmpty)
             }
         }
 

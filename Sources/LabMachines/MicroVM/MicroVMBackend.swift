@@ -97,7 +97,7 @@ public struct MicroVMBackend: MachineBackend {
         } catch MachineProcess.Failure.ended(let status, let lines) {
             throw Diagnostic(
                 .host, what, remedy: MachineProcess.Failure.remedy(for: lines),
-                cause: "\(MicroVMProgram.name): \(status)", notes: Array(lines.suffix(8)))
+                cause: MachineProcess.Failure.cause(MicroVMProgram.name, status), notes: Array(lines.suffix(8)))
         }
     }
 }

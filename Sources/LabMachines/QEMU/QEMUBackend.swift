@@ -144,8 +144,8 @@ public struct QEMUBackend: MachineBackend {
                 try require(QEMUVersion(major: 7, minor: 2), having: version, for: "a network between guests")
             }
             throw Diagnostic(
-                .host, what, remedy: MachineProcess.Failure.remedy(for: lines), cause: "QEMU: \(status)",
-                notes: Array(lines.suffix(8)))
+                .host, what, remedy: MachineProcess.Failure.remedy(for: lines),
+                cause: MachineProcess.Failure.cause("QEMU", status), notes: Array(lines.suffix(8)))
         }
     }
 }
