@@ -105,7 +105,8 @@ final class Goldens: Sendable {
             return .snapshot(try golden.snapshot(in: folder))
         } catch  where !Task.isCancelled {
             let problem = Diagnostic(
-                .guest, "no golden snapshot of the image \(shape.image) could be made", cause: sentence(of: error),
+                .guest, "no golden snapshot of the image \(shape.image) could be made",
+                remedy: (error as? Diagnostic)?.remedy, cause: sentence(of: error),
                 notes: (error as? GuestLoss)?.consoleTail ?? (error as? Diagnostic)?.notes ?? [])
             recorder.emit(.note(level: .warning, message: sentence(of: problem)))
             return .nothing(problem)

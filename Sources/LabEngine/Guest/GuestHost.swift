@@ -14,13 +14,14 @@ struct GuestHost: Sendable {
     /// Where clones come from; nil where every guest boots.
     var goldens: Goldens?
 
-    /// Starts the machine of guest `number` in a folder of its own, with its console recorded, and runs `body` with it.
+    /// Starts a machine of guest `number` in a new folder, which is removed after it, with its console recorded, and runs `body`
+    /// with it. A spare stands still until it is wanted.
     ///
     /// `hasExchange` gives guests that know one a disk for copying files. One that is restored from a `snapshot` is on its
     /// networks only when it is plugged in. Throws what keeps the machine from starting.
     func withGuest<Result: Sendable>(
         _ number: Int, _ guest: RunPlan.PlannedGuest, image: BootableImage, hasExchange: Bool,
-        snapshot: GuestSnapshot? = nil,
+        in directory: String, snapshot: GuestSnapshot? = nil, isSpare: Bool = false,
         onLoss: @escaping @Sendable () async -> Void = {}, body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
         let name = guest.guest.name
@@ -28,9 +29,6 @@ struct GuestHost: Sendable {
         // What a full disk took from a console log, the run's other files will tell.
         defer { try? log.close() }
         log.append([])
-        recorder.emit(.guestBooting(guest: name, backend: guest.backend.name, boot: snapshot == nil ? .cold : .clone))
-        // In the run's own folder, which the journal knows.
-        let directory = directory(of: number)
         try FileTree.makeFolder(directory, mode: 0o700)
         defer {
             networks.detach(number, from: directory)
@@ -40,16 +38,14 @@ struct GuestHost: Sendable {
         configuration.restoring = snapshot?.machine
         if snapshot == nil { try networks.plug(number, in: directory) }
         return try await GuestSession.withGuest(
-            guest, number: number, care: care, image: image, configuration: configuration, journal: journal,
+            guest, number: number, isSpare: isSpare, care: care, image: image, configuration: configuration,
+            journal: journal,
             // A freestanding guest has no addresses: its commands send frames.
             setup: image.isFreestanding ? nil : networks.setup(of: number),
             log: { log.append($0) },
             onNote: { [recorder] in recorder.emit(.note(level: .warning, message: "\(name): \($0)")) },
             onLoss: onLoss, body: body)
     }
-
-    /// The folder of a guest's machine.
-    func directory(of number: Int) -> String { "\(journal.directory)/\(number)" }
 
     private func configuration(
         _ number: Int, _ guest: RunPlan.PlannedGuest, _ image: BootableImage, hasExchange: Bool, in directory: String

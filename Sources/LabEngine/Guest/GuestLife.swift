@@ -21,6 +21,10 @@ final class GuestLife: Sendable {
     private final class Incarnation: Sendable {
         /// What it goes on from; nil for one that boots.
         let snapshot: GuestSnapshot?
+        /// Whether it stands still until it is wanted.
+        let isSpare: Bool
+        /// Its folder. In the run's own, which the journal knows.
+        let directory: String
         /// Its session, once it runs.
         let begun = Completion<Result<GuestSession, any Error>>()
         /// Set when it is to go.
@@ -29,7 +33,17 @@ final class GuestLife: Sendable {
         let isGone = Completion<Bool>()
         let fate = Completion<Fate>()
 
-        init(_ snapshot: GuestSnapshot?) { self.snapshot = snapshot }
+        init(_ snapshot: GuestSnapshot?, isSpare: Bool, in directory: String) {
+            self.snapshot = snapshot
+            self.isSpare = isSpare
+            self.directory = directory
+        }
+
+        /// Has it end, now or as soon as it begins.
+        func dismiss(_ fate: Fate) {
+            self.fate.fulfil(fate)
+            isOver.fulfil(true)
+        }
     }
 
     /// What became of a machine.
@@ -39,7 +53,15 @@ final class GuestLife: Sendable {
         case ended
     }
 
-    private let current = Mutex<Incarnation?>(nil)
+    private struct State {
+        var current: Incarnation?
+        /// One that is to take the current one's place.
+        var spare: Incarnation?
+        /// How many there have been.
+        var count = 0
+    }
+
+    private let state = Mutex(State())
     private let requests: AsyncStream<Incarnation>
     private let requesting: AsyncStream<Incarnation>.Continuation
 
@@ -64,10 +86,13 @@ final class GuestLife: Sendable {
         let life = GuestLife(number, guest, image, host, hasExchange: hasExchange, onLoss: onLoss)
         return await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                for await next in life.requests { await life.run(next) }
+                // A machine's end and the next one's start go side by side.
+                await withDiscardingTaskGroup { machines in
+                    for await next in life.requests { machines.addTask { await life.run(next) } }
+                }
             }
             let result = await body(life)
-            life.dismiss(.ended)
+            life.dismissAll()
             life.requesting.finish()
             return result
         }
@@ -76,8 +101,11 @@ final class GuestLife: Sendable {
     private func run(_ incarnation: Incarnation) async {
         do {
             try await host.withGuest(
-                number, guest, image: image, hasExchange: hasExchange, snapshot: incarnation.snapshot, onLoss: onLoss
+                number, guest, image: image, hasExchange: hasExchange, in: incarnation.directory,
+                snapshot: incarnation.snapshot, isSpare: incarnation.isSpare,
+                onLoss: { [onLoss] in if self.isCurrent(incarnation) { await onLoss() } }
             ) { session in
+                if incarnation.isSpare { try? await session.machine.pause() }
                 incarnation.begun.fulfil(.success(session))
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask {
@@ -126,33 +154,48 @@ final class GuestLife: Sendable {
     /// Ends the machine that is there, if any, and has another go on from the snapshot, or boot. Returns once it is ready.
     /// Throws as `boot`; the guest is lost then.
     func begin(_ snapshot: GuestSnapshot?, deadline: ContinuousClock.Instant) async throws -> GuestSession {
-        let next = Incarnation(snapshot)
-        let former = dismiss(.replaced(next), for: next)
-        _ = try await former?.isGone.wait()
         let started = ContinuousClock.now
-        requesting.yield(next)
+        let next = advance(to: snapshot)
+        let name = guest.guest.name
+        host.recorder.emit(
+            .guestBooting(guest: name, backend: guest.backend.name, boot: snapshot == nil ? .cold : .clone))
         let session = try await next.begun.wait().get()
+        if next.isSpare {
+            await session.enroll()
+            try await session.machine.resume()
+        }
         if let snapshot {
-            let name = guest.guest.name
             let script = CloneIdentity.script(name, number: number, from: snapshot, on: host.networks)
             try await session.revive(script, deadline: deadline)
-            try host.networks.plug(number, in: host.directory(of: number))
+            try host.networks.plug(number, in: next.directory)
         } else {
             try await session.becomeReady(deadline: deadline)
         }
         host.recorder.emit(
-            .guestReady(guest: guest.guest.name, seconds: (ContinuousClock.now - started) / .seconds(1)))
+            .guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
         return session
+    }
+
+    /// Has a machine start that stands still at the snapshot, for the next `begin` with it: that will have less to wait for.
+    func prepareSpare(_ snapshot: GuestSnapshot) {
+        let (new, old) = state.withLock { state -> (Incarnation?, Incarnation?) in
+            if let spare = state.spare, spare.snapshot === snapshot, spare.fate.current == nil { return (nil, nil) }
+            let old = state.spare
+            state.spare = makeIncarnation(snapshot, isSpare: true, &state)
+            return (state.spare, old)
+        }
+        old?.dismiss(.ended)
+        if let new { requesting.yield(new) }
     }
 
     /// Ends the machine that is there and returns when it is gone.
     func end() async {
-        _ = await dismiss(.ended)?.isGone.value()
+        for machine in dismissAll() { _ = await machine.isGone.value() }
     }
 
     /// Waits until the guest is lost without anybody's will.
     func lost() async throws -> GuestLoss {
-        guard var incarnation = current.withLock({ $0 }) else { throw CancellationError() }
+        guard var incarnation = state.withLock({ $0.current }) else { throw CancellationError() }
         while true {
             switch try await incarnation.fate.wait() {
             case .lost(let loss): return loss
@@ -162,16 +205,38 @@ final class GuestLife: Sendable {
         }
     }
 
-    /// Tells the machine that is there to go, and puts `next` in its place.
-    @discardableResult
-    private func dismiss(_ fate: Fate, for next: Incarnation? = nil) -> Incarnation? {
-        let former = current.withLock { current in
-            defer { current = next }
-            return current
+    private func isCurrent(_ incarnation: Incarnation) -> Bool { state.withLock { $0.current === incarnation } }
+
+    /// Puts a machine that goes on from the snapshot, or boots, in the place of the one that is there, which goes.
+    private func advance(to snapshot: GuestSnapshot?) -> Incarnation {
+        let (next, former, isNew) = state.withLock { state in
+            let former = state.current
+            // A spare that has died meanwhile is none.
+            let spare = state.spare.flatMap { $0.snapshot === snapshot && $0.fate.current == nil ? $0 : nil }
+            if spare != nil { state.spare = nil }
+            let next = spare ?? makeIncarnation(snapshot, isSpare: false, &state)
+            state.current = next
+            return (next, former, spare == nil)
         }
-        former?.fate.fulfil(fate)
-        former?.isOver.fulfil(true)
-        return former
+        former?.dismiss(.replaced(next))
+        if isNew { requesting.yield(next) }
+        return next
+    }
+
+    private func makeIncarnation(_ snapshot: GuestSnapshot?, isSpare: Bool, _ state: inout State) -> Incarnation {
+        state.count += 1
+        return Incarnation(snapshot, isSpare: isSpare, in: "\(host.journal.directory)/\(number).\(state.count)")
+    }
+
+    /// Tells all machines to go.
+    @discardableResult
+    private func dismissAll() -> [Incarnation] {
+        let all = state.withLock { state in
+            defer { (state.current, state.spare) = (nil, nil) }
+            return [state.current, state.spare].compactMap { $0 }
+        }
+        for machine in all { machine.dismiss(.ended) }
+        return all
     }
 }
 

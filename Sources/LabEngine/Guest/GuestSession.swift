@@ -22,16 +22,16 @@ final class GuestSession: Sendable {
     /// What shuts the guest down from within; nil for one that listens to its power button.
     private let farewell: String?
     private let poweredOff = Mutex(false)
-    /// Told at each ready point.
-    private let onReady: @Sendable () -> Void
+    private let care: [any MachineCare]
+    private let cared: CaredMachine
 
     private init(
-        guest: RunPlan.PlannedGuest, onReady: @escaping @Sendable () -> Void, image: BootableImage,
-        machine: any Machine, exchangeDisk: String?,
-        setup: String?, console: ConsoleWatch
+        guest: RunPlan.PlannedGuest, cared: CaredMachine, care: [any MachineCare], image: BootableImage,
+        machine: any Machine, exchangeDisk: String?, setup: String?, console: ConsoleWatch
     ) {
         self.guest = guest
-        self.onReady = onReady
+        self.cared = cared
+        self.care = care
         self.machine = machine
         self.setup = setup
         self.console = console
@@ -50,12 +50,12 @@ final class GuestSession: Sendable {
     /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.
     ///
     /// `setup` is run by the guest's plumbing shell at each of its ready points. `care` looks after the machine, as that of
-    /// guest `number`; a machine that is no guest of a run has none.
+    /// guest `number`; a machine that is no guest of a run has none, and that of a spare begins with `enroll`.
     ///
     /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
     static func withGuest<Result: Sendable>(
-        _ guest: RunPlan.PlannedGuest, number: Int = -1, care: [any MachineCare] = [OutOfMemoryOrder()],
-        image: BootableImage,
+        _ guest: RunPlan.PlannedGuest, number: Int = -1, isSpare: Bool = false,
+        care: [any MachineCare] = [OutOfMemoryOrder()], image: BootableImage,
         configuration: MachineConfiguration, journal: RunJournal, setup: String? = nil,
         log: @escaping @Sendable (ArraySlice<UInt8>) -> Void,
         onNote: @escaping @Sendable (String) -> Void, onLoss: @escaping @Sendable () async -> Void,
@@ -68,14 +68,10 @@ final class GuestSession: Sendable {
                 guest: guest.guest.name, processID: machine.processID,
                 startTime: ProcessTable().startTime(of: machine.processID) ?? 0, program: configuration.name))
         let cared = CaredMachine(number: number, guest: guest, processID: machine.processID)
-        // A test's machine may be none of its own.
-        if cared.processID > 0 {
-            for one in care { await one.started(cared) }
-        }
         let session = GuestSession(
-            guest: guest, onReady: { for one in care { one.ready(cared) } }, image: image, machine: machine,
-            exchangeDisk: configuration.exchangeDisk, setup: setup,
-            console: ConsoleWatch(log: log, onNote: onNote))
+            guest: guest, cared: cared, care: care, image: image, machine: machine,
+            exchangeDisk: configuration.exchangeDisk, setup: setup, console: ConsoleWatch(log: log, onNote: onNote))
+        if isSpare { await OutOfMemoryOrder().started(cared) } else { await session.enroll() }
         let herald = Task {
             if (try? await session.loss.wait()) != nil { await onLoss() }
         }
@@ -90,6 +86,17 @@ final class GuestSession: Sendable {
             // The watchers end with what they watch, so that a console is recorded to its last byte.
             return result
         }
+    }
+
+    /// The machine is the guest's from now on, for those who look after it.
+    func enroll() async {
+        // A test's machine may be none of its own.
+        guard cared.processID > 0 else { return }
+        for one in care { await one.started(cared) }
+    }
+
+    private func onReady() {
+        for one in care { one.ready(cared) }
     }
 
     /// Waits for the ready point. Throws a `GuestLoss` when the guest dies first, is not ready at the deadline or cannot be

@@ -162,8 +162,9 @@ struct GuestWorker: Sendable {
             result = TaskResult(id: id, outcome: loss.outcome, attempts: next.attempt, message: loss.message)
             result.consoleTail = loss.consoleTail
         } else {
-            result = await run.tasks.attempt(next, of: task, on: guest)
             guest.use()
+            if willBeReset, run.admission.level == .ample { await guest.prepareRenewal() }
+            result = await run.tasks.attempt(next, of: task, on: guest)
         }
         guest.leave()
         result.started = begun
@@ -193,6 +194,9 @@ struct GuestWorker: Sendable {
             return guest.session.lose("the guest could not be reset: \(loss.message)")
         }
     }
+
+    /// Whether any task wants this guest fresh.
+    private var willBeReset: Bool { run.plan.lab.tasks.contains { $0.resets(anyOf: [name]) } }
 
     /// Clones have the devices of their golden, which is for all tasks.
     private var mayBeCloned: Bool { run.host.goldens != nil && guest.group.boot != .cold }

@@ -241,6 +241,12 @@ public final class LiveGuest: Sendable {
         isUsed.withLock { $0 = false }
     }
 
+    /// Has what the next `renew` will need started already.
+    func prepareRenewal() async {
+        // What cannot be made now is told of when it is wanted.
+        if let golden = try? await life.golden() { life.prepareSpare(golden) }
+    }
+
     private func restart(from snapshot: GuestSnapshot?, deadline: ContinuousClock.Instant) async throws {
         let session = try await life.begin(snapshot, deadline: deadline)
         now.withLock { $0 = session }

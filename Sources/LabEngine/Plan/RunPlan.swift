@@ -75,7 +75,10 @@ public struct RunPlan: Sendable {
             }
             do throws(Diagnostic) {
                 let backend = try backend(group, facts)
-                let overhead = backend.overhead(memory: memory, cpus: group.cpus)
+                // Beside a guest that is reset stands a spare.
+                let names = Set(group.guests.map(\.name))
+                let machines = lab.tasks.contains { $0.resets(anyOf: names) } ? 2 : 1 as UInt64
+                let overhead = ByteCount(backend.overhead(memory: memory, cpus: group.cpus).bytes * machines)
                 let cost = memory + overhead
                 let usual = group.boot == .clone ? clonedMemory : max(bootedMemory, facts.minimumMemory)
                 let start = min(usual, memory) + overhead
@@ -225,5 +228,12 @@ public struct MemoryBudget: Sendable, Hashable {
     public init(limit: ByteCount, explanation: String) {
         self.limit = limit
         self.explanation = explanation
+    }
+}
+
+extension LabTask {
+    /// Whether it may run on one of these guests, and wants that fresh.
+    func resets(anyOf guests: Set<String>) -> Bool {
+        reset == .snapshot && targets.contains { !guests.isDisjoint(with: $0.guests) }
     }
 }
