@@ -112,7 +112,7 @@ class Guest:
     both are one. `terminal` is the terminal's name in the guest.
     """
 
-    def __init__(self, line, folder):
+    def __init__(self, line, folder, pass_fds=()):
         self.folder = tempfile.mkdtemp(dir=folder)
         self.port, commands = socket.socketpair()
         self.monitor, monitor = socket.socketpair()
@@ -131,7 +131,7 @@ class Guest:
                 line[index] = exchange_disk(word, self.folder)
         self.begun = time.monotonic()
         self.process = subprocess.Popen(
-            line, stdin=subprocess.DEVNULL, pass_fds=[monitor.fileno(), commands.fileno(), keys.fileno()])
+            line, stdin=subprocess.DEVNULL, pass_fds=[monitor.fileno(), commands.fileno(), keys.fileno(), *pass_fds])
         for end in (monitor, commands, keys):
             end.close()
         if self.terminal == "ttyS1":

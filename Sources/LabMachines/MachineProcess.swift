@@ -37,8 +37,7 @@ struct MachineProcess {
     ///
     /// `inherited` are further descriptors: the child's number to ours, which stay open until this returns. With `keys`, the
     /// child inherits one more socket under that number: what is written to the command channel goes there, and the answers
-    /// come from `commands`. Its monitor is told `orders` before anything else. With `hasSmallPages` it takes less memory, and
-    /// is a little slower. Throws `Failure` or `CancellationError`; nothing is left of the process then.
+    /// come from `commands`. Its monitor is told `orders` before anything else. With `hasSmallPages` it takes less memory. Throws `Failure` or `CancellationError`; nothing is left of the process then.
     static func start(
         _ executable: String, _ arguments: [String], inherited: [Int32: Int32] = [:], keys: Int32? = nil,
         orders: [QMPCommand] = [], hasSmallPages: Bool = false

@@ -44,6 +44,16 @@ struct ChildProcessTests {
         #expect(lines.contains("SigIgn:\t0000000000000000"))
     }
 
+    @Test("A child has large pages, where the host does, unless it is to do without", arguments: [false, true])
+    func pages(areSmall: Bool) async throws {
+        let child = try await ChildProcess.spawn(
+            ChildConfiguration(
+                executable: "/bin/grep", arguments: ["THP_enabled", "/proc/self/status"], standardOutput: .ring(1000),
+                hasSmallPages: areSmall))
+        #expect(try await child.wait() == .exited(0))
+        #expect(String(decoding: child.standardOutput, as: UTF8.self) == "THP_enabled:\t\(areSmall ? 0 : 1)\n")
+    }
+
     @Test("Inherited descriptors get their numbers, also when these cross", .timeLimit(.minutes(1)))
     func inheritedDescriptors() async throws {
         try await withTemporaryFolder { folder in

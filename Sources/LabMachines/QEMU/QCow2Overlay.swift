@@ -3,7 +3,7 @@ import Glibc
 import HostSystem
 import LabSpec
 
-/// An empty qcow2 image over another file, as `qemu-img create -b` makes it, without the 10 milliseconds of a process.
+/// An empty qcow2 image over another file, as `qemu-img create -b` makes it, without a process for it.
 ///
 /// Nothing in it is an overlay's own yet: a header that names the base and its format, a table of as many missing tables as
 /// the size needs, and reference counts of just these clusters. The words are those of QEMU's docs/interop/qcow2.txt.
