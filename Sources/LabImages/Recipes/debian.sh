@@ -2,7 +2,7 @@
 # Debian's own cloud kernel with a busybox userland: the `debian` image.
 #
 # packages: linux-image-cloud-amd64 busybox-static
-# tools: dpkg-deb=dpkg cpio=cpio lz4=lz4 od=coreutils
+# tools: dpkg-deb=dpkg cpio=cpio lz4=lz4 od=coreutils cc=gcc strip=binutils
 # version: 1
 # cmdline: console=ttyS0 loglevel=5 cryptomgr.notests noreplace-smp vmlab.port=vmlab.com2 vmlab.keys=hvc0
 # memory: 256MiB
@@ -52,6 +52,9 @@ done
 install -m 755 "$VMLAB_FILES/debian-init.sh" "$root/init"
 install -D -m 755 "$VMLAB_FILES/debian-session.sh" "$root/etc/vmlab/session"
 install -D -m 755 "$VMLAB_FILES/debian-udhcpc.sh" "$root/etc/udhcpc/default.script"
+cc -static -nostdlib -ffreestanding -fno-stack-protector -fno-pic -no-pie -fno-asynchronous-unwind-tables -Os -Wall \
+    -Wl,--build-id=none,-z,noseparate-code -o "$root/sbin/vmlab-identity" "$VMLAB_FILES/vmlab-identity.c" >&2
+strip -R .comment -R .note.gnu.property "$root/sbin/vmlab-identity"
 echo 'root:x:0:0:root:/root:/bin/sh' > "$root/etc/passwd"
 echo 'root:x:0:' > "$root/etc/group"
 echo '127.0.0.1 localhost' > "$root/etc/hosts"

@@ -10,7 +10,7 @@ for process in /proc/[0-9]*; do
     [ "$process/exe" -ef /usr/lib/wine/wine64 ] || continue
     read -r comm <"$process/comm" || continue
     case $comm in
-        services.exe | winedevice.exe | plugplay.exe | svchost.exe | rpcss.exe | explorer.exe | wineboot.exe) continue ;;
+        services.exe | winedevice.exe | vmlab-rename* | plugplay.exe | svchost.exe | rpcss.exe | explorer.exe | wineboot.exe) continue ;;
     esac
     read -r _ rest <"$process/stat" || continue
     rest=${rest##*) }

@@ -1,11 +1,25 @@
 #!/bin/busybox sh
-# vmlab-rename NAME: gives a running guest (a clone) its own host name and Windows computer name. The session's
-# cmd.exe keeps its variable until it is told: set COMPUTERNAME=NAME
+# vmlab-rename NAME: gives a running guest (a clone) its Windows computer name; vmlab-identity gives it its host name. The
+# session's cmd.exe keeps its variables until it is told: set COMPUTERNAME=NAME
+#
+# A Windows program of its own does it, which stays and waits for the next name in the FIFO /run/vmlab/rename, so that a
+# clone of this guest has none to start. It answers in rename.answer there; its process id is in rename.pid.
 set -eu
 . /etc/vmlab.env
-hostname "$1"
-echo "127.0.0.1 localhost $1" >/etc/hosts
-upper=$(echo "$1" | tr a-z A-Z)
-control='HKLM\System\CurrentControlSet'
-wine64 reg add "$control\\Control\\ComputerName\\ActiveComputerName" /v ComputerName /d "$upper" /f >/dev/null
-wine64 reg add "$control\\Services\\Tcpip\\Parameters" /v Hostname /d "$1" /f >/dev/null
+mkdir -p /run/vmlab
+cd /run/vmlab
+resident=
+if ! { read -r resident <rename.pid && kill -0 "$resident"; } 2>/dev/null; then
+    rm -f rename rename.answer
+    mkfifo rename rename.answer
+    resident=
+fi
+# For reading and writing, so that neither side waits for the other to open its end, and what is written stays.
+exec 3<>rename 4<>rename.answer
+if [ -z "$resident" ]; then
+    setsid wine64 'C:\windows\system32\vmlab-rename.exe' <&3 >&4 3<&- 4<&- 2>/dev/null &
+    echo $! >rename.pid
+fi
+echo "$1" >&3
+read -r -t 60 answer <&4 || answer="no answer from Wine"
+[ "$answer" = ok ] || { echo "$answer"; exit 1; }
