@@ -36,23 +36,46 @@ public final class CommandSession: Sendable {
     /// Waits until the guest's shell is ready and sets it up. Again after a reboot.
     ///
     /// With `atShell` the shell is known to wait for a command already (a guest restored from a snapshot), and no
-    /// greeting is waited for. Throws `deadline`, `cancelled` or `channelClosed`.
-    public func open(atShell: Bool = false, deadline: ContinuousClock.Instant) async throws(ConsoleError) {
+    /// greeting is waited for; with `headStart`, a command waits in it. `variables` are set in the session's shell of tasks,
+    /// where the dialect knows how. Throws `deadline`, `cancelled` or `channelClosed`.
+    public func open(
+        atShell: Bool = false, headStart: Bool = false, setting variables: [(name: String, value: String)] = [],
+        deadline: ContinuousClock.Instant
+    ) async throws(ConsoleError) {
         var ready = atShell
+        var waiting = headStart ? dialect.headStart : nil
         while true {
             if !ready { _ = try await core.wait(deadline: deadline) { $0.awaitReady() } }
             let nonce = Nonce()
             do {
-                _ = try await core.wait(typing: dialect.setup + dialect.probe(nonce), deadline: deadline) {
-                    $0.awaitProbe(nonce)
+                let setting = variables.isEmpty ? [] : dialect.setting?(variables) ?? []
+                let opening = waiting?.opening(nonce) ?? dialect.setup + setting + dialect.probe(nonce)
+                _ = try await core.wait(typing: opening, deadline: deadline) { $0.awaitProbe(nonce) }
+                core.update {
+                    $0.finishSetup()
+                    if waiting != nil { $0.haveHeadStart(variables) }
                 }
-                core.update { $0.finishSetup() }
                 return
             } catch .greetedAgain {
                 // The shell was replaced while it was being set up.
                 ready = false
+                waiting = nil
             }
         }
+    }
+
+    /// Whether a command waits in the guest's shell for the next `run`.
+    public var hasHeadStart: Bool { core.headStart != nil }
+
+    /// Has a command wait in the guest's shell for the next `run`, where the dialect knows how. For a guest that is about to
+    /// be saved: those that go on from there are opened with `headStart`. Throws as `run`.
+    public func giveHeadStart(deadline: ContinuousClock.Instant) async throws(ConsoleError) {
+        guard let headStart = dialect.headStart, !hasHeadStart else { return }
+        let result = try await perform(headStart.exchanges(), deadline: deadline, silence: nil) { _ in }
+        guard result.exit == 0 else {
+            throw .protocolViolation("the guest could not have a command wait (status \(result.exit))")
+        }
+        core.update { $0.haveHeadStart() }
     }
 
     /// Says that the guest is about to reboot: the next `open` waits for a greeting that comes after this.
@@ -71,7 +94,13 @@ public final class CommandSession: Sendable {
         _ command: GuestCommand, deadline: ContinuousClock.Instant, silence: Duration? = nil,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
     ) async throws(ConsoleError) -> CommandResult {
-        try await perform(dialect.exchanges(command), deadline: deadline, silence: silence, output: output)
+        let exchanges =
+            if let variables = core.headStart, let headStart = dialect.headStart {
+                try headStart.command(command, variables)
+            } else {
+                try dialect.exchanges(command)
+            }
+        return try await perform(exchanges, deadline: deadline, silence: silence, output: output)
     }
 
     /// Types to the command that runs, one that takes input; nothing happens when none runs any more.

@@ -19,6 +19,24 @@ public struct Dialect: Sendable {
     public var interrupts: [[UInt8]]
     /// As `exchanges`, in the guest's plumbing shell; nil where there is none.
     public var plumbing: (@Sendable (GuestCommand) throws(ConsoleError) -> [Exchange])?
+    /// What to type to set variables of the session's own shell, which its programs inherit: plain names and values. Prints
+    /// nothing. Nil where it is not needed.
+    public var setting: (@Sendable ([(name: String, value: String)]) -> [UInt8])?
+    /// How the next command can be started before it is known; nil where a command starts at once anyway.
+    public var headStart: HeadStart?
+}
+
+/// How a shell in which commands take long to start can have one waiting: for guests that are about to be saved, so that those
+/// that go on from there only have to let it go.
+public struct HeadStart: Sendable {
+    /// What has a command wait. The shell can do nothing else until that has run.
+    public var exchanges: @Sendable () -> [Exchange]
+    /// As a dialect's setup and probe, where a command waits.
+    public var opening: @Sendable (Nonce) -> [UInt8]
+    /// As a dialect's exchanges, for the command that waits. The variables are set for it, and in the session's shell
+    /// for those that come after it.
+    public var command:
+        @Sendable (GuestCommand, _ variables: [(name: String, value: String)]) throws(ConsoleError) -> [Exchange]
 }
 
 /// One thing said and its framed answer.
@@ -33,6 +51,8 @@ public struct Exchange: Sendable {
     public var isOutput: Bool
     /// Whether the exit status follows the end, up to a line feed: decimal, or hexadecimal with `0x`.
     public var hasStatus: Bool
+    /// Whether it lets the command go that waits.
+    public var usesHeadStart = false
 
     /// An exchange as given.
     public init(text: [UInt8], begin: [UInt8], end: [UInt8], isOutput: Bool = true, hasStatus: Bool = true) {

@@ -1,4 +1,5 @@
-/// A script for a guest's own shell, run in a process of its own: nothing of it stays in the session.
+/// A script for a guest's own shell, run in a process of its own unless it says otherwise: nothing of it stays in the
+/// session.
 ///
 /// Its standard input is empty (`/dev/null`, `NUL`) unless it takes what is typed; its two outputs are one stream, in the
 /// order written.
@@ -12,12 +13,16 @@ public struct GuestCommand: Sendable {
     /// Whether its standard input is what `CommandSession.type` types. What it leaves unread, the session's shell will
     /// read as commands.
     public var takesInput: Bool
+    /// Whether the session's POSIX shell runs it itself, all of whose state it can change: for one line that ends by itself,
+    /// best of the shell's own commands, where a process costs too much. Environment and working directory do not count.
+    public var inSession: Bool
 
     /// A command as given.
     public init(
         _ script: String, environment: [(name: String, value: String)] = [], workingDirectory: String? = nil,
-        takesInput: Bool = false
+        takesInput: Bool = false, inSession: Bool = false
     ) {
+        self.inSession = inSession
         self.takesInput = takesInput
         self.script = script
         self.environment = environment

@@ -98,6 +98,9 @@ final class SessionCore: Sendable {
         waiter?.resume(returning: .failure(error))
     }
 
+    /// The variables to be set once the command has run that waits; nil when none does.
+    var headStart: [(name: String, value: String)]? { guarded.withLock { $0.state.headStart } }
+
     /// Changes the state by what is no event of the guest's.
     func update(_ change: (inout SessionState) -> Void) {
         guarded.withLock { change(&$0.state) }

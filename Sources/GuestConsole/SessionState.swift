@@ -53,6 +53,8 @@ struct SessionState {
     private(set) var hasGreeted = false
     /// The shell knows the dialect's setup.
     private(set) var isSetUp = false
+    /// A command waits; the session's variables are to be set once it has run.
+    private(set) var headStart: [(name: String, value: String)]?
     private(set) var closed: ConsoleError?
 
     init(dialect: Dialect) {
@@ -73,6 +75,7 @@ struct SessionState {
     mutating func awaitReady() -> Actions {
         if let ending = claim() { return Actions(ending: ending) }
         isSetUp = false
+        headStart = nil
         if hasGreeted { return Actions(ending: becomeReady()) }
         wait = .ready
         login.restart()
@@ -91,6 +94,7 @@ struct SessionState {
         of exchange: Exchange, output: (@Sendable (ArraySlice<UInt8>) -> Void)?
     ) -> Actions {
         if let obstacle { return Actions(ending: .failure(obstacle)) }
+        if exchange.usesHeadStart { headStart = nil }
         frame = Frame(scanner: FrameScanner(exchange), output: output, isCommand: exchange.isOutput)
         wait = .end
         return Actions()
@@ -126,10 +130,14 @@ struct SessionState {
     /// The shell has answered after its setup.
     mutating func finishSetup() { isSetUp = true }
 
+    /// A command waits in the shell.
+    mutating func haveHeadStart(_ variables: [(name: String, value: String)] = []) { headStart = variables }
+
     /// A reboot is wanted: earlier greetings do not count for the next `awaitReady`.
     mutating func forgetGreeting() {
         hasGreeted = false
         isSetUp = false
+        headStart = nil
         frame = nil
         login.forget()
     }
@@ -213,6 +221,7 @@ struct SessionState {
         keys = []
         hasGreeted = true
         isSetUp = false
+        headStart = nil
         switch wait {
         case nil: return Actions(dropsTyping: true)
         case .ready: return end(with: becomeReady())

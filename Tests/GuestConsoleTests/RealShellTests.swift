@@ -112,6 +112,24 @@ struct RealShellTests {
         }
     }
 
+    /// What the session's own shell runs stays in it, is framed like any command, and leaves it its input.
+    @Test(arguments: shells) func inSession(_ shell: String) async throws {
+        try await withShell(shell) { session in
+            let output = Output()
+            for (script, status) in [
+                ("kept=value; echo out; echo err >&2; read x || (exit 7)", 7),
+                ("if [ $kept = value ];then echo it is;else no-such-program;fi", 0),
+                ("no-such-program 2>/dev/null", 127), (": \(String(repeating: "x", count: 40_000)); (exit 3)", 3),
+            ] as [(String, Int32)] {
+                let command = GuestCommand(script, inSession: true)
+                let result = try await session.run(command, deadline: .after(.seconds(20))) { output.append($0) }
+                #expect(result.exit == status, "\(script.prefix(80))")
+            }
+            #expect(output.text == "out\nerr\nit is\n")
+            #expect(try await session.run("echo [$kept]").output == Array("[]\n".utf8))
+        }
+    }
+
     /// One program and plain words need no second shell, which must make no difference.
     @Test(arguments: shells) func plainCommandsLeaveNothingBehind(_ shell: String) async throws {
         try await withShell(shell) { session in

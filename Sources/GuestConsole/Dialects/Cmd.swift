@@ -6,15 +6,19 @@ extension Dialect {
     public static let cmd = Dialect(
         name: "cmd",
         greeting: Array("\nVMLAB READY cmd\n".utf8),
-        setup: CmdShell.plumbed(POSIXShell.setup + Array("cd \"$WINEPREFIX/drive_c\";mkdir -p lab\n".utf8))
-            + Array("@echo off\n".utf8),
+        setup: CmdShell.plumbingSetup + Array("@echo off\n".utf8),
         // The caret escapes a character that needs no escape, so the line does not contain what it prints.
         probe: { Array("echo \($0.halves.0)^\($0.halves.1)\n".utf8) },
         exchanges: { command throws(ConsoleError) in try CmdShell.exchanges(command) },
         interrupts: [[3], [3], CmdShell.plumbed(Array("vmlab-kill KILL\n".utf8))],
         plumbing: { command throws(ConsoleError) in
             try POSIXShell.exchanges(command).map { CmdShell.plumbed($0) }
-        })
+        },
+        setting: CmdShell.setting,
+        headStart: HeadStart(
+            exchanges: { CmdShell.headStart() },
+            opening: { CmdShell.plumbingSetup + CmdShell.plumbed(POSIXShell.probe($0)) },
+            command: { command, variables throws(ConsoleError) in try CmdShell.release(command, variables) }))
 }
 
 /// What is typed into cmd.exe, and into the POSIX shell that stands beside it.
@@ -32,6 +36,51 @@ enum CmdShell {
         return POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(plumbed) + [
             Exchange(text: Array(run.utf8), begin: begin, end: Array("\u{1e}\(nonce)-".utf8))
         ]
+    }
+
+    static let plumbingSetup = plumbed(
+        POSIXShell.setup + Array("cd \"$WINEPREFIX/drive_c\";mkdir -p lab\n".utf8))
+
+    static let setting: @Sendable ([(name: String, value: String)]) -> [UInt8] = { variables in
+        Array((variables.map { "set \"\($0.name)=\($0.value)\"" }.joined(separator: "&") + "\n").utf8)
+    }
+
+    /// Starts the cmd.exe of the next command, which waits for a line of the session's, its begin marker. To start it takes
+    /// half a second in emulation, of which a fresh clone of this guest is then spared all but a tenth.
+    static func headStart() -> [Exchange] {
+        let nonce = Nonce()
+        let batch = """
+            @echo \u{1e}\(nonce)^-0\r
+            @set /p VMLAB=\r
+            @echo %VMLAB%\r
+            @set VMLAB=\r
+            @C:\\lab\\task.bat <NUL\r
+
+            """
+        return POSIXShell.writing(Array(batch.utf8), to: "lab/wait.bat").map(plumbed) + [
+            Exchange(
+                text: Array("cmd /c C:\\lab\\wait.bat 2>&1\n".utf8), begin: [], end: Array("\u{1e}\(nonce)-".utf8),
+                isOutput: false)
+        ]
+    }
+
+    /// Runs a command in the cmd.exe that waits. It knows the variables of the time when it was started.
+    static func release(
+        _ command: GuestCommand, _ variables: [(name: String, value: String)]
+    ) throws(ConsoleError) -> [Exchange] {
+        // Its input is empty: for a command that takes some it is in the way.
+        var command = command
+        let rest = command.takesInput ? try exchanges(command) : []
+        if command.takesInput { command = GuestCommand("") }
+        try command.check()
+        command.environment = variables + command.environment
+        let nonce = Nonce()
+        let text = Array("\u{1e}\(nonce)+\necho \u{1e}\(nonce)^-%ERRORLEVEL%\n".utf8)
+        var run = Exchange(
+            text: text + (variables.isEmpty ? [] : setting(variables)), begin: Array("\u{1e}\(nonce)+\r\n".utf8),
+            end: Array("\u{1e}\(nonce)-".utf8), isOutput: rest.isEmpty)
+        run.usesHeadStart = true
+        return POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(plumbed) + [run] + rest
     }
 
     /// The command as a batch file: lines end in CR LF, and nothing is echoed.

@@ -40,6 +40,11 @@ enum POSIXShell {
         try command.check()
         let nonce = Nonce()
         let script = Array(command.script.utf8)
+        if command.inSession {
+            let text = Array("b \(nonce);{ ".utf8) + script + Array(";}<&8 2>&1;a \(nonce)".utf8)
+            return text.count > longestText
+                ? blocks(of: text) + [exchange(Array("eval \"$__s\"".utf8), nonce)] : [exchange(text, nonce)]
+        }
         let preparation = preparation(of: command)
         if !command.takesInput, let words = simpleCommand(script), words.count + preparation.count < longestText {
             let text = Array("b \(nonce);(".utf8) + preparation + words + Array(")\(input);a \(nonce)".utf8)

@@ -1,0 +1,104 @@
+import GuestConsole
+import LabTestSupport
+import Synchronization
+import Testing
+
+/// A cmd.exe that has a command waiting, played.
+@Suite(.timeLimit(.minutes(1)))
+final class HeadStartTests: Sendable {
+    private let guest = ScriptedGuest()
+    private let session: CommandSession
+    private let typed = Mutex("")
+
+    init() { session = CommandSession(channel: guest, dialect: .cmd) }
+
+    /// What was typed next, up to and with `text`.
+    private func hear(until text: String) async throws -> String {
+        while true {
+            let found: String? = typed.withLock { typed in
+                guard let range = typed.utf8Range(of: text) else { return nil }
+                defer { typed = String(decoding: typed.utf8.dropFirst(range.upperBound), as: UTF8.self) }
+                return String(decoding: typed.utf8.prefix(range.upperBound), as: UTF8.self)
+            }
+            if let found { return found }
+            let more = try await guest.hear(until: "\n")
+            typed.withLock { $0 += more }
+        }
+    }
+
+    /// Opens the session of a guest restored with a waiting command.
+    private func open(setting variables: [(name: String, value: String)] = []) async throws {
+        async let opened: Void = session.open(
+            atShell: true, headStart: true, setting: variables, deadline: .after(.seconds(30)))
+        let typed = try await hear(until: "printf %s%s ")
+        // cmd.exe would take any line for the one that it waits for.
+        #expect(typed.split(separator: "\n").allSatisfy { $0.hasPrefix("\u{10}") })
+        guest.say(try await hear(until: "\n").split(separator: " ").joined().filter { $0 != "\n" })
+        try await opened
+        #expect(session.hasHeadStart)
+    }
+
+    /// Says that the plumbing shell has written a file, and returns what was typed for that.
+    private func answerWriting() async throws -> String {
+        let typed = try await hear(until: ">lab/task.bat;a ")
+        let nonce = try await hear(until: "\n").dropLast()
+        guest.say("\u{1e}\(nonce)-0\n")
+        return typed
+    }
+
+    private func nonce(_ line: String) -> String { String(line.filter { $0.isHexDigit }) }
+
+    @Test func theCommandIsLetGoAndTheNextOneIsStarted() async throws {
+        try await open(setting: [("COMPUTERNAME", "WEB1"), ("B", "2")])
+        async let first = session.run("echo hi", [("A", "1")])
+        let batch = try await answerWriting()
+        #expect(batch.contains("set \"COMPUTERNAME=WEB1\"\r\n\u{10}set \"B=2\"\r\n\u{10}set \"A=1\"\r\n\u{10}echo hi"))
+        let begin = nonce(try await hear(until: "+\n"))
+        #expect(try await hear(until: "\n") == "echo \u{1e}\(begin)^-%ERRORLEVEL%\n")
+        // For whatever the session starts after it.
+        #expect(try await hear(until: "\n") == "set \"COMPUTERNAME=WEB1\"&set \"B=2\"\n")
+        guest.say("\u{1e}\(begin)+\r\nhi\r\n\u{1e}\(begin)--5\r\n")
+        let (exit, output) = try await first
+        #expect(exit == -5 && output == Array("hi\r\n".utf8))
+        #expect(!session.hasHeadStart)
+
+        async let second = session.run("ver")
+        #expect(try await !answerWriting().contains("COMPUTERNAME"))
+        let next = nonce(String(try await hear(until: "^+\n").dropFirst("echo ".count)))
+        #expect(try await hear(until: "\n") == "cmd /c C:\\lab\\task.bat <NUL 2>&1\n")
+        guest.say("\u{1e}\(next)+\r\n\u{1e}\(next)-0\r\n")
+        #expect(try await second.exit == 0)
+    }
+
+    @Test func aCommandThatTakesInputDoesNotUseIt() async throws {
+        try await open()
+        async let result = session.run(GuestCommand("set /p X=", takesInput: true), deadline: .after(.seconds(30)))
+        #expect(try await answerWriting().contains("'@echo off\r\n"))
+        let waiting = nonce(try await hear(until: "+\n"))
+        guest.say("\u{1e}\(waiting)+\r\n\u{1e}\(waiting)-0\r\n")
+        #expect(try await answerWriting().contains("set /p X="))
+        _ = try await hear(until: "echo ")
+        let begin = nonce(try await hear(until: "^+\n"))
+        #expect(try await hear(until: "\n") == "cmd /c C:\\lab\\task.bat 2>&1\n")
+        guest.say("\u{1e}\(begin)+\r\n\u{1e}\(begin)-4\r\n")
+        #expect(try await result.exit == 4)
+    }
+
+    @Test func aNewShellHasNone() async throws {
+        try await open()
+        guest.say("\nVMLAB READY cmd\n")
+        #expect(try await eventually { !session.hasHeadStart })
+        let error = await #expect(throws: ConsoleError.self) { try await session.run("ver") }
+        #expect(error == .greetedAgain)
+    }
+}
+
+extension String {
+    /// Where the bytes of `text` begin and end; characters would hide a line feed behind a carriage return.
+    fileprivate func utf8Range(of text: String) -> Range<Int>? {
+        let bytes = Array(utf8)
+        let wanted = Array(text.utf8)
+        return (0..<max(0, bytes.count - wanted.count + 1)).lazy.map { $0..<($0 + wanted.count) }
+            .first { Array(bytes[$0]) == wanted }
+    }
+}
