@@ -61,7 +61,7 @@ struct Golden: Sendable {
             do {
                 try await session.becomeReady(deadline: deadline)
                 try await session.rehearse(
-                    CloneIdentity.rehearsal(planned.guest.name, os: planned.os), deadline: deadline)
+                    CloneIdentity(again: planned.guest.name, os: planned.os), deadline: deadline)
                 return .success(try await session.machine.save(to: folder))
             } catch {
                 return .failure(error)
@@ -74,7 +74,7 @@ struct Golden: Sendable {
     func snapshot(in folder: any GoldenFolder) throws -> GuestSnapshot {
         GuestSnapshot(
             of: planned, try GoldenRecord.machine(in: folder.path), image: image, cards: cards.indices.map(Self.mac),
-            files: folder)
+            hasHeadStart: Dialect.of(image.console).headStart != nil, files: folder)
     }
 
     private var cmdline: String { GuestHost.cmdline(of: planned, image) }

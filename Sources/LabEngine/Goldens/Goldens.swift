@@ -7,8 +7,8 @@ import Synchronization
 
 /// The goldens of one run: each shape of guest is booted once, saved at its ready point, and cloned from then on.
 final class Goldens: Sendable {
-    /// The form of goldens; another makes all of them anew.
-    private static let version = 1
+    /// The form of goldens, what waits in them included; another makes all of them anew.
+    private static let version = 2
 
     private enum Found: Sendable {
         case snapshot(GuestSnapshot)

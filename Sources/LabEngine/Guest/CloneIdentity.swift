@@ -1,38 +1,99 @@
 import Glibc
 import LabSpec
 
-/// What makes a clone another guest than the one that it was: a script for its plumbing shell, made anew for each clone.
+/// What makes a clone another guest than the one that it was: what is typed to its shells, made anew for each clone.
 ///
-/// In emulation each process costs milliseconds, so as much as possible is done by the shell itself.
-enum CloneIdentity {
-    /// The script for guest number `number`, called `name`, at this moment.
-    static func script(_ name: String, number: Int, from snapshot: GuestSnapshot, on networks: LabNetworks) -> String {
-        let isWindows = snapshot.planned.os == .windows
-        var lines = naming(name, formerly: snapshot.planned.guest.name, isWindows: isWindows)
-        lines += networks.readdressing(of: number, from: snapshot.cards)
-        let hosts = networks.hosts(of: number).filter { isWindows || !snapshot.knownHosts.contains($0) }
+/// In emulation a clone's first process costs a hundred milliseconds, as the guest's kernel runs cold. So the images of ours have
+/// programs (`vmlab-identity.c`, `vmlab-rename.c` in Recipes/) that were started before the clone was saved and wait for the
+/// words of its identity; a guest without them runs a script.
+struct CloneIdentity: Sendable {
+    private let name: String
+    private let formerly: String
+    private let isWindows: Bool
+    /// Its network cards: the addresses that they had, and theirs from now on.
+    private let cards: [LabNetworks.CardChange]
+    private let hasOutside: Bool
+    private let hosts: [String]
+
+    /// The identity of guest number `number`, called `name`, that goes on from `snapshot`.
+    init(_ name: String, number: Int, from snapshot: GuestSnapshot, on networks: LabNetworks) {
+        self.name = name
+        formerly = snapshot.planned.guest.name
+        isWindows = snapshot.planned.os == .windows
+        cards = networks.changes(of: number, from: snapshot.cards)
+        hasOutside = !cards.isEmpty && networks.hasOutside(number)
+        hosts = networks.hosts(of: number).filter { !snapshot.knownHosts.contains($0) }
+    }
+
+    /// A guest's own identity once more: what it takes on before it is saved for clones, so that they find in memory, and
+    /// waiting, what gives them theirs.
+    init(again name: String, os: GuestOS) {
+        self.name = name
+        formerly = name
+        isWindows = os == .windows
+        cards = []
+        hasOutside = false
+        hosts = []
+    }
+
+    /// What cmd.exe has to be told: programs that it starts inherit its variables, not the registry's.
+    var variables: [(name: String, value: String)] {
+        guard isWindows else { return [] }
+        let name = String(self.name.prefix { $0 != "." }.prefix(15)).uppercased()
+        return [("COMPUTERNAME", name), ("USERDOMAIN", name), ("LOGONSERVER", "\\\\\(name)")]
+    }
+
+    /// A line for the plumbing shell itself, which starts no process where the programs wait. Its status is 127 where the
+    /// guest has none.
+    var line: String {
+        var lines = [Self.ask("identity", "vmlab-identity", words.joined(separator: " "))]
+        if isWindows { lines.append(Self.ask("rename", "vmlab-rename", name)) }
+        if hasOutside { lines.append(LabNetworks.nameServer) }
+        if !hosts.isEmpty {
+            lines.append("printf '%s\\n' \(hosts.map { "'\($0)'" }.joined(separator: " ")) >>/etc/hosts")
+        }
+        return lines.joined(separator: "&&")
+    }
+
+    /// Has the program that waits take some words, or starts it, to wait for the next ones from then on.
+    private static func ask(_ resident: String, _ program: String, _ words: String) -> String {
+        let fifo = "/run/vmlab/\(resident)"
+        return "if read -r p <\(fifo).pid&&kill -0 $p;then echo \(words) >\(fifo);read -r -t 60 p <\(fifo).answer;"
+            + "[ \"$p\" = ok ]||{ echo \"$p\";false;};else \(program) \(words);fi"
+    }
+
+    private var words: [String] {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let fraction = String(now.tv_nsec)
+        return [
+            "host=\(name),\(formerly)", "id=\(Self.machineID())",
+            "time=\(now.tv_sec).\(String(repeating: "0", count: max(0, 9 - fraction.count)))\(fraction)",
+            "seed=\(Self.hexadecimal(Self.randomBytes(64)))",
+        ] + cards.map { "card=\($0.former),\($0.mac),\($0.address)" }
+            + (hasOutside ? ["gateway=\(LabNetworks.gateway)"] : [])
+    }
+
+    /// The same as a script, for guests that have none of our programs.
+    var script: String {
+        var lines = naming + LabNetworks.readdressing(cards)
+        if hasOutside { lines += LabNetworks.outside }
         if !hosts.isEmpty { lines += LabNetworks.naming(hosts) }
         return lines.joined(separator: "\n")
     }
 
-    /// What a guest runs before it is saved for clones: the same on itself, so that its clones find their programs in memory.
-    static func rehearsal(_ name: String, os: GuestOS) -> String {
-        naming(name, formerly: name, isWindows: os == .windows).joined(separator: "\n")
-    }
-
-    private static func naming(_ name: String, formerly: String, isWindows: Bool) -> [String] {
+    private var naming: [String] {
         let lines = [
             "echo \(name) > /proc/sys/kernel/hostname || exit",
             "[ ! -f /etc/hostname ] || echo \(name) > /etc/hostname",
-            // The Windows computer name; this writes /etc/hosts anew.
             isWindows ? "[ ! -x /sbin/vmlab-rename ] || vmlab-rename \(name) || exit" : "",
             "busybox sed -i 's/^\\(127[^#]*\\) \(formerly.replacing(".", with: "\\."))$/\\1 \(name)/' /etc/hosts",
             "for f in /etc/machine-id /var/lib/dbus/machine-id; do",
-            "    [ ! -s $f ] || [ -L $f ] || echo \(machineID()) > $f",
+            "    [ ! -s $f ] || [ -L $f ] || echo \(Self.machineID()) > $f",
             "done",
             "busybox date -u -s @\(time(nil)) > /dev/null || exit",
         ]
-        return lines.filter { !$0.isEmpty } + reseed
+        return lines.filter { !$0.isEmpty } + Self.reseed
     }
 
     /// 32 hexadecimal digits in the form of a random UUID, as systemd makes them.
@@ -40,7 +101,11 @@ enum CloneIdentity {
         var bytes = randomBytes(16)
         bytes[6] = bytes[6] & 0x0f | 0x40
         bytes[8] = bytes[8] & 0x3f | 0x80
-        return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return hexadecimal(bytes)
+    }
+
+    private static func hexadecimal(_ bytes: [UInt8]) -> String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     private static func randomBytes(_ count: Int) -> [UInt8] {

@@ -165,8 +165,8 @@ final class GuestLife: Sendable {
             try await session.machine.resume()
         }
         if let snapshot {
-            let script = CloneIdentity.script(name, number: number, from: snapshot, on: host.networks)
-            try await session.revive(script, deadline: deadline)
+            let identity = CloneIdentity(name, number: number, from: snapshot, on: host.networks)
+            try await session.revive(identity, headStart: snapshot.hasHeadStart, deadline: deadline)
             try host.networks.plug(number, in: next.directory)
         } else {
             try await session.becomeReady(deadline: deadline)

@@ -114,26 +114,46 @@ final class GuestSession: Sendable {
         }
     }
 
-    /// Takes over a guest that was restored from a snapshot, which waits for a command, and makes it one of its own by a
-    /// script of its plumbing shell. Throws as `becomeReady`.
-    func revive(_ script: String, deadline: ContinuousClock.Instant) async throws {
+    /// Takes over a guest that was restored from a snapshot, which waits for a command, and gives it an identity of its own.
+    /// Throws as `becomeReady`.
+    ///
+    /// `headStart` says that a command of its tasks' shell waits.
+    func revive(_ identity: CloneIdentity, headStart: Bool, deadline: ContinuousClock.Instant) async throws {
         do {
-            try await whileAlive { [commands] in try await commands.open(atShell: true, deadline: deadline) }
-            try await setUp(script, deadline, failure: "the guest could not be given an identity of its own")
+            try await whileAlive { [commands] in
+                try await commands.open(
+                    atShell: true, headStart: headStart, setting: identity.variables, deadline: deadline)
+            }
+            try await identify(identity, deadline, failure: "the guest could not be given an identity of its own")
             onReady()
         } catch let error as ConsoleError where !Task.isCancelled {
             throw lose("the guest did not go on from its snapshot: \(sentence(of: error))")
         }
     }
 
-    /// Runs a script in the plumbing shell and a command in the shell of tasks, so that a guest which is about to be saved has
-    /// in memory what its clones will need first. Throws as `becomeReady`.
-    func rehearse(_ script: String, deadline: ContinuousClock.Instant) async throws {
+    /// Gives a guest that is about to be saved its own identity again, runs a command in the shell of tasks and has the next
+    /// one wait, so that its clones find in memory, and half done, what they will need first. Throws as `becomeReady`.
+    func rehearse(_ identity: CloneIdentity, deadline: ContinuousClock.Instant) async throws {
         do {
-            try await setUp(script, deadline, failure: "the guest could not be made a golden")
-            _ = try await whileAlive { [commands] in try await commands.run(GuestCommand("echo"), deadline: deadline) }
+            // The second time as in a clone, where what the first one started waits.
+            for _ in 0..<2 { try await identify(identity, deadline, failure: "the guest could not be made a golden") }
+            try await whileAlive { [commands] in
+                _ = try await commands.run(GuestCommand("echo"), deadline: deadline)
+                try await commands.giveHeadStart(deadline: deadline)
+            }
         } catch let error as ConsoleError where !Task.isCancelled {
             throw lose("the guest could not be made a golden: \(sentence(of: error))")
+        }
+    }
+
+    private func identify(
+        _ identity: CloneIdentity, _ deadline: ContinuousClock.Instant, failure: String
+    ) async throws {
+        let (status, said) = try await plumb(GuestCommand(identity.line, inSession: true), deadline)
+        if status == 127 {
+            try await setUp(identity.script, deadline, failure: failure)
+        } else if status != 0 {
+            throw lose("\(failure): \(said)")
         }
     }
 
@@ -141,14 +161,21 @@ final class GuestSession: Sendable {
         _ script: String, _ deadline: ContinuousClock.Instant,
         failure: String = "the guest's network could not be set up"
     ) async throws {
+        let (status, said) = try await plumb(GuestCommand(script), deadline)
+        if status != 0 { throw lose("\(failure): \(said)") }
+    }
+
+    /// A command's status and all that it said.
+    private func plumb(
+        _ command: GuestCommand, _ deadline: ContinuousClock.Instant
+    ) async throws -> (status: Int32, said: String) {
         let said = Mutex("")
         let result = try await whileAlive { [commands] in
-            try await commands.plumb(GuestCommand(script), deadline: deadline) { bytes in
+            try await commands.plumb(command, deadline: deadline) { bytes in
                 said.withLock { $0 += String(decoding: bytes, as: UTF8.self) }
             }
         }
-        guard result.exit != 0 else { return }
-        throw lose("\(failure): \(said.withLock { $0 })")
+        return (result.exit, said.withLock { $0 })
     }
 
     /// Reboots the guest and waits for its ready point again. Throws as `becomeReady`, also when the machine cannot reset.

@@ -12,18 +12,21 @@ public final class GuestSnapshot: Sendable {
     let cards: [String]
     /// The names that were in its `/etc/hosts`.
     let knownHosts: [String]
+    /// Whether a command waits in its shell of tasks.
+    let hasHeadStart: Bool
     /// What keeps the files while it lives.
     let files: any Sendable
 
     init(
         of planned: RunPlan.PlannedGuest, _ machine: SavedMachine, image: BootableImage, cards: [String],
-        knownHosts: [String] = [], files: any Sendable
+        knownHosts: [String] = [], hasHeadStart: Bool = false, files: any Sendable
     ) {
         self.planned = planned
         self.machine = machine
         self.image = image
         self.cards = cards
         self.knownHosts = knownHosts
+        self.hasHeadStart = hasHeadStart
         self.files = files
     }
 

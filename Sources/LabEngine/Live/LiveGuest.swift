@@ -210,10 +210,13 @@ public final class LiveGuest: Sendable {
         return try await operate(timeout ?? limits.timeouts.task, "the snapshot") { [self] deadline in
             try FileTree.makeFolder(folder, mode: 0o700)
             do {
+                // What is restored from here runs its first command the sooner, and so does this guest.
+                try await session.commands.giveHeadStart(deadline: deadline)
                 let saved = try await withDeadline(deadline) { [session] in try await session.machine.save(to: folder) }
                 return GuestSnapshot(
                     of: planned, saved, image: life.image, cards: networks.cardAddresses(of: number),
-                    knownHosts: knownHosts.withLock { $0 }, files: OwnedFolder(folder))
+                    knownHosts: knownHosts.withLock { $0 }, hasHeadStart: session.commands.hasHeadStart,
+                    files: OwnedFolder(folder))
             } catch {
                 try? FileTree.remove(folder)
                 throw error is DeadlineExceeded ? ConsoleError.deadline : error

@@ -168,11 +168,30 @@ final class LabNetworks: Sendable {
         return lines.joined(separator: "\n")
     }
 
-    /// What a clone's plumbing shell runs to have its own cards' addresses and not those of the guest that it was, whose cards
-    /// had the addresses `former`.
-    func readdressing(of guest: Int, from former: [String]) -> [String] {
+    /// A network card of a clone: the address that it had, and what it has from now on.
+    struct CardChange: Sendable, Hashable {
+        let former: String
+        let mac: String
+        /// With the length of the network's part, as in `10.100.0.1/16`.
+        let address: String
+    }
+
+    /// What is new about the cards of a guest that goes on from one whose cards had the addresses `former`.
+    func changes(of guest: Int, from former: [String]) -> [CardChange] {
         let state = state.withLock { $0 }
-        var lines = [
+        let addresses = Self.cards(of: guest, state).map { $0.address + "/16" } + ["10.0.2.15/24"]
+        return zip(former, zip(Self.cardAddresses(of: guest, state), addresses)).map { former, new in
+            CardChange(former: former, mac: new.0, address: new.1)
+        }
+    }
+
+    /// Whether the guest has a card for the outside.
+    func hasOutside(_ guest: Int) -> Bool { Self.hasOutside(guest, state.withLock { $0 }) }
+
+    /// What a clone's plumbing shell runs to have its own cards' addresses and not those of the guest that it was.
+    static func readdressing(_ changes: [CardChange]) -> [String] {
+        guard !changes.isEmpty else { return [] }
+        let lines = [
             "card() {",
             "    for d in /sys/class/net/*; do",
             "        read -r mac < $d/address; d=${d##*/}",
@@ -185,17 +204,19 @@ final class LabNetworks: Sendable {
             "    echo no network card $1; return 1",
             "}",
         ]
-        let addresses = Self.cards(of: guest, state).map { $0.address + "/16" } + ["10.0.2.15/24"]
-        let cards = zip(former, zip(Self.cardAddresses(of: guest, state), addresses))
-        for (old, (new, address)) in cards { lines.append("card \(old) \(new) \(address) || exit") }
-        if Self.hasOutside(guest, state) { lines += Self.outside }
-        return Self.cards(of: guest, state).isEmpty ? [] : lines
+        return lines + changes.map { "card \($0.former) \($0.mac) \($0.address) || exit" }
     }
 
-    /// The way out is QEMU's router, names are known by its name server.
-    private static let outside = [
-        "busybox ip route add default via 10.0.2.2 2> /dev/null || busybox ip route | grep -q ^default",
-        "echo nameserver 10.0.2.3 > /etc/resolv.conf",
+    /// The router of QEMU's user network.
+    static let gateway = "10.0.2.2"
+
+    /// Names are known by its name server.
+    static let nameServer = "echo nameserver 10.0.2.3 >/etc/resolv.conf"
+
+    /// The way out.
+    static let outside = [
+        "busybox ip route add default via \(gateway) 2> /dev/null || busybox ip route | grep -q ^default",
+        nameServer,
     ]
 
     /// What tells a guest the names of others.
