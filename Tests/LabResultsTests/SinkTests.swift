@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import Testing
 
@@ -52,6 +53,31 @@ import Testing
             let summary = report.summary(style: .plain, directory: folder)
             #expect(summary.contains("shard       1/3  panicked   1m 01s\n"))
             #expect(summary.contains("1 passed, 1 flaky, 1 failed, 1 panicked, 3 skipped in 1m 08s (interrupted)\n"))
+        }
+    }
+
+    @Test func aRunThatWasKilledIsReadBackFromItsEvents() throws {
+        try withFolder { folder in
+            let out = Collected()
+            let sink = ReportSink([])
+            play([JSONLinesSink(out.stream), sink])
+            let path = "\(folder)/events.jsonl"
+            try Data(out.text.utf8).write(to: URL(filePath: path))
+            let whole = try ResultsFile.load(folder)
+            #expect(whole.tasks == sink.report.tasks)
+            #expect(whole.guests == sink.report.guests)
+            #expect(whole.warnings == sink.report.warnings)
+            #expect((whole.lab, whole.started, whole.exitStatus) == (sink.report.lab, sink.report.started, 130))
+            // Killed in the middle of a line, some time after the first result.
+            let lines = out.text.components(separatedBy: "\n")
+            let first = try #require(lines.firstIndex { $0.contains(#""event":"taskFinished""#) })
+            let torn = lines[...first].joined(separator: "\n") + "\n" + lines[first + 1].prefix(20)
+            try Data(torn.utf8).write(to: URL(filePath: path))
+            let report = try ResultsFile.load(folder)
+            #expect(report.exitStatus == nil && report.status == "interrupted")
+            #expect(report.tasks.filter { $0.outcome != .skipped }.count == 1)
+            try Data("{}\nnothing\n".utf8).write(to: URL(filePath: path))
+            #expect(throws: Diagnostic.self) { try ResultsFile.load(folder) }
         }
     }
 

@@ -205,13 +205,16 @@ extension RunReport {
 /// Reads results back.
 public enum ResultsFile {
     /// The report of the run in a results directory. Throws when there is none, or none that this version reads; a run
-    /// with failed tasks is no error.
+    /// with failed tasks is no error. That of a run which was killed, and left no results file, is made from its events.
     public static func load(_ directory: String) throws(Diagnostic) -> RunReport {
         let path = "\(directory)/\(RunDirectory.results)"
         let data: Data
         do {
             data = try Data(contentsOf: URL(filePath: path))
         } catch {
+            if !System.exists(path), let report = EventLog.report("\(directory)/\(RunDirectory.events)") {
+                return report
+            }
             throw Diagnostic(
                 .specification, "\(directory) holds no results",
                 remedy: "name a directory that `vmlab run` has written",
