@@ -105,10 +105,12 @@ public struct LabRun: Sendable {
         let tasks = TaskRunner(
             lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results,
             recorder: recorder, board: GuestBoard(plan.guests.map(\.guest.name)), scripting: scripting)
+        let shares = GuestShares(groups: plan.lab.groups, journal: journal, recorder: recorder)
+        defer { shares.close() }
         let context = Context(
             plan: plan,
             host: GuestHost(
-                care: [OutOfMemoryOrder()] + (isWatched ? [watch] : []), recorder: recorder, results: results,
+                care: [OutOfMemoryOrder(), shares] + (isWatched ? [watch] : []), recorder: recorder, results: results,
                 journal: journal, networks: networks,
                 goldens: goldens.map {
                     Goldens(in: $0, limits: tasks.limits, recorder: recorder, journal: journal)

@@ -16,6 +16,12 @@ public struct ProcessTable: Sendable {
         return UInt64(fields[19])
     }
 
+    /// Who started a process, or took it over; nil when there is no such process.
+    public func parent(of processID: pid_t) -> pid_t? {
+        guard let fields = fields(of: processID), fields.count > 1 else { return nil }
+        return pid_t(fields[1])
+    }
+
     /// Whether the process with this id and start time still runs (a zombie does not).
     public func isAlive(_ processID: pid_t, startTime: UInt64) -> Bool {
         guard let fields = fields(of: processID), fields.count > 19 else { return false }
@@ -49,6 +55,23 @@ public struct ProcessTable: Sendable {
         }
         let bytes = Array("\(min(1000, inherited + bias))".utf8)
         return (try? SmallFile.write(bytes, to: path)) != nil
+    }
+
+    /// Has the processes of a group, which its leader's session has alone, yield the processors to others as much as `nice`
+    /// says, 1 to 19. Raising it takes no privilege. Where it cannot be done, nothing happens.
+    public func lowerPriority(ofGroup processID: pid_t, nice: Int) async {
+        // By its group: by its number it would be the main thread's alone.
+        _ = setpriority(__priority_which_t(PRIO_PGRP.rawValue), id_t(max(processID, 0)), Int32(nice))
+        // Where sessions are scheduled as wholes ("autogroup"), their own nice value is what counts. The kernel takes one
+        // such change in a tenth of a second from those without privilege, and says EAGAIN to others.
+        let path = "\(root)/\(processID)/autogroup"
+        for _ in 0..<20 {
+            do throws(SystemCallError) {
+                return try SmallFile.write(Array("\(nice)".utf8), to: path)
+            } catch {
+                guard error.errno == EAGAIN, (try? await Task.sleep(for: .milliseconds(100))) != nil else { return }
+            }
+        }
     }
 
     private func sum(of keys: Set<Substring>, _ processID: pid_t) -> UInt64? {

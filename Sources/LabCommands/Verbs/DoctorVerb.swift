@@ -47,7 +47,7 @@ struct DoctorVerb: AsyncParsableCommand {
         let monitor = monitor()
         let needsQEMU = if case .hardware = probe { monitor.level != .good } else { true }
         return [kvm(probe), await qemu(isNeeded: needsQEMU), monitor] + images()
-            + [memory(), processors(), files(), cache()] + tools()
+            + [memory(), processors(), shares(), files(), cache()] + tools()
     }
 
     private static func kvm(_ probe: KVMProbe) -> Finding {
@@ -117,6 +117,25 @@ struct DoctorVerb: AsyncParsableCommand {
     private static func processors() -> Finding {
         let count = HostFacts().processorCount
         return Finding(level: .good, subject: "processors", text: "\(count); so many guests boot at a time")
+    }
+
+    private static func shares() -> Finding {
+        let subject = "shares of guests"
+        switch ControlGroupDelegation.find() {
+        case .success(let delegation):
+            let lacking = ["cpu", "io"].filter { !delegation.controllers.contains($0) }
+            let text =
+                delegation.controllers.sorted().map { "`\($0)Weight`" }.joined(separator: " and ")
+                + " by groups in \(delegation.folder)"
+            return Finding(
+                level: lacking.isEmpty ? .good : .limited, subject: subject,
+                text: text + (lacking.isEmpty ? "" : "; the \(lacking[0]) controller is not delegated"))
+        case .failure(let refusal):
+            return Finding(
+                level: .limited, subject: subject,
+                text: "\(refusal.reason): no `ioWeight`, and `cpuWeight` below 100 only, by a lower priority",
+                remedy: refusal.remedy)
+        }
     }
 
     private static func files() -> Finding {

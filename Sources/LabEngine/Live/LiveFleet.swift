@@ -55,6 +55,7 @@ public final class LiveFleet: Sendable {
     private let means: Means
     private let limits: LiveLimits
     private let host: GuestHost
+    private let shares: GuestShares
     private let admission: Admission
     private let boots: Admission
     private let requests: AsyncStream<Request>
@@ -67,8 +68,9 @@ public final class LiveFleet: Sendable {
     ) {
         self.means = means
         self.limits = limits
+        shares = GuestShares(journal: journal, recorder: recorder)
         host = GuestHost(
-            recorder: recorder, results: results, journal: journal,
+            care: [OutOfMemoryOrder(), shares], recorder: recorder, results: results, journal: journal,
             networks: LabNetworks(in: journal.directory),
             goldens: means.goldens.map { Goldens(in: $0, limits: limits, recorder: recorder, journal: journal) })
         admission = Admission(memory: means.memory, seats: means.seats)
@@ -80,7 +82,10 @@ public final class LiveFleet: Sendable {
     public func run<Result: Sendable>(
         _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
-        defer { host.networks.close() }
+        defer {
+            host.networks.close()
+            shares.close()
+        }
         return try await withThrowingTaskGroup(of: Result?.self) { group in
             group.addTask {
                 await withDiscardingTaskGroup { guests in

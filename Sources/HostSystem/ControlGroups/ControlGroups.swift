@@ -8,6 +8,9 @@ struct ControlGroups {
         self.cgroupRoot = cgroupRoot
     }
 
+    /// This process's group of version 2; nil where there is no such hierarchy.
+    var ownFolder: String? { folders(controller: nil).first }
+
     /// Bytes left until the nearest memory limit; nil without a limit.
     var memoryLeft: UInt64? {
         let unified = folders(controller: nil).compactMap { folder -> UInt64? in

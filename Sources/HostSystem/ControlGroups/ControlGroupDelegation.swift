@@ -1,0 +1,74 @@
+import Glibc
+
+/// What this process may do with control groups (version 2) of its own: share processors and disks out among its children.
+public struct ControlGroupDelegation: Sendable, Hashable {
+    /// Why it may not, and what helps.
+    public struct Refusal: Error, Sendable, Hashable {
+        /// The reason, such as `the control group /sys/fs/cgroup/user.slice belongs to another user`.
+        public var reason: String
+        /// What the user can do.
+        public var remedy: String
+    }
+
+    /// This process's own group.
+    public let folder: String
+    /// The controllers that it can pass on, of `cpu` and `io`.
+    public let controllers: Set<String>
+    /// Those that it must enable first, which it can only once no process is in the group itself.
+    let missing: Set<String>
+
+    /// What shares are made with.
+    static let wanted: Set<String> = ["cpu", "io"]
+
+    /// Looks, and changes nothing.
+    public static func find(
+        procRoot: String = "/proc", cgroupRoot: String = "/sys/fs/cgroup",
+        files: some ControlGroupFiles = KernelControlGroupFiles()
+    ) -> Result<ControlGroupDelegation, Refusal> {
+        guard let folder = ControlGroups(procRoot: procRoot, cgroupRoot: cgroupRoot).ownFolder else {
+            return .failure(Refusal(reason: "this host has no control groups of version 2", remedy: unified))
+        }
+        let own = getpid()
+        let table = ProcessTable(root: procRoot)
+        return find(folder: folder, files: files) { $0 == own || table.parent(of: $0) == own }
+    }
+
+    /// As `find`, of a process in this group. `isOurs` tells it and its children from others.
+    static func find(
+        folder: String, files: some ControlGroupFiles, isOurs: (pid_t) -> Bool
+    ) -> Result<ControlGroupDelegation, Refusal> {
+        guard let listed = files.text("\(folder)/cgroup.controllers") else {
+            return .failure(Refusal(reason: "this host has no control groups of version 2", remedy: unified))
+        }
+        let controllers = wanted.intersection(words(listed))
+        guard !controllers.isEmpty else {
+            return .failure(
+                Refusal(
+                    reason: "the control group \(folder) has neither the cpu nor the io controller",
+                    // Beside version 1, where the controllers are then.
+                    remedy: folder.contains("/unified") ? unified : ownScope))
+        }
+        guard files.mayMakeGroups(in: folder) else {
+            return .failure(
+                Refusal(reason: "the control group \(folder) is not this user's to divide", remedy: ownScope))
+        }
+        let missing = controllers.subtracting(words(files.text("\(folder)/cgroup.subtree_control") ?? ""))
+        let others = words(files.text("\(folder)/cgroup.procs") ?? "").filter { pid_t($0).map(isOurs) != true }
+        // Groups pass controllers on only when they hold no processes, and others' are not ours to move.
+        guard missing.isEmpty || others.isEmpty else {
+            return .failure(
+                Refusal(reason: "other processes are in the control group \(folder) too", remedy: ownScope))
+        }
+        return .success(ControlGroupDelegation(folder: folder, controllers: controllers, missing: missing))
+    }
+
+    static func words(_ text: String) -> Set<String> {
+        Set(text.split { $0 == " " || $0 == "\n" }.map(String.init))
+    }
+
+    private static var ownScope: String {
+        "run vmlab in a scope of its own: `systemd-run \(geteuid() == 0 ? "" : "--user ")--scope -p Delegate=yes vmlab run …`"
+    }
+
+    private static let unified = "boot the host with `systemd.unified_cgroup_hierarchy=1` on its kernel's command line"
+}

@@ -1,0 +1,140 @@
+import HostSystem
+import LabResults
+import LabSpec
+import Synchronization
+
+/// Gives guests their shares of processors and disks (`cpuWeight`, `ioWeight`): a control group for each machine where this
+/// process may make groups, else a lower priority for those that want less than the usual.
+///
+/// Nothing is made before a guest comes that wants a share. From then on every machine has a group, so that those that ask
+/// for nothing weigh 100 each.
+final class GuestShares: MachineCare {
+    private enum Means {
+        case groups(ControlGroupTree, Set<String>)
+        case priorities
+    }
+
+    private struct State {
+        var means: Means?
+        /// Machines in each guest's group.
+        var members: [String: Int] = [:]
+    }
+
+    private let journal: RunJournal
+    private let recorder: RunRecorder
+    /// Whether it is known that some guest wants a share: then those that come before it have groups too.
+    private let isEager: Bool
+    private let makeTree: @Sendable (RunJournal) throws -> (ControlGroupTree, Set<String>)
+    private let processes: ProcessTable
+    private let state = Mutex(State())
+
+    /// Shares of the guests of a run. `makeTree` makes the run's control group, and tells what its groups can weigh.
+    init(
+        groups: [GuestGroup] = [], journal: RunJournal, recorder: RunRecorder, processes: ProcessTable = ProcessTable(),
+        makeTree: @escaping @Sendable (RunJournal) throws -> (ControlGroupTree, Set<String>) = GuestShares.delegated
+    ) {
+        self.journal = journal
+        self.recorder = recorder
+        self.processes = processes
+        self.makeTree = makeTree
+        isEager = groups.contains { $0.cpuWeight != nil || $0.ioWeight != nil }
+    }
+
+    func started(_ machine: CaredMachine) async {
+        let group = machine.guest.group
+        guard let means = means(for: group) else { return }
+        switch means {
+        case .groups(let tree, _):
+            let name = Self.name(of: machine)
+            state.withLock { $0.members[name, default: 0] += 1 }
+            do {
+                try tree.add(
+                    name, processID: machine.processID, cpuWeight: group.cpuWeight, ioWeight: group.ioWeight)
+            } catch {
+                recorder.emit(
+                    .note(
+                        level: .warning,
+                        message: "\(machine.guest.guest.name) has no share of its own: \(sentence(of: error))"))
+            }
+        case .priorities:
+            guard let weight = group.cpuWeight, let nice = Self.niceness(ofWeight: weight) else { return }
+            await processes.lowerPriority(ofGroup: machine.processID, nice: nice)
+        }
+    }
+
+    func ended(_ machine: CaredMachine) async {
+        let tree = state.withLock { state -> ControlGroupTree? in
+            guard case .groups(let tree, _) = state.means else { return nil }
+            let name = Self.name(of: machine)
+            let left = state.members[name, default: 0] - 1
+            state.members[name] = left > 0 ? left : nil
+            return left <= 0 ? tree : nil
+        }
+        tree?.remove(Self.name(of: machine))
+    }
+
+    /// Removes what was made. To be called when no machine is left.
+    func close() {
+        let means = state.withLock { state in
+            defer { state.means = nil }
+            return state.means
+        }
+        if case .groups(let tree, _) = means { tree.close() }
+    }
+
+    /// How a machine gets its share; nil while nobody wants one.
+    private func means(for group: GuestGroup) -> Means? {
+        let (means, warning) = state.withLock { state -> (Means?, String?) in
+            if let means = state.means { return (means, nil) }
+            guard isEager || group.cpuWeight != nil || group.ioWeight != nil else { return (nil, nil) }
+            let warning: String?
+            do {
+                let (tree, controllers) = try makeTree(journal)
+                state.means = .groups(tree, controllers)
+                let lacking = ["cpu", "io"].filter { !controllers.contains($0) }
+                warning =
+                    lacking.isEmpty
+                    ? nil
+                    : "no guest can have its `\(lacking[0])Weight`: the \(lacking[0]) controller was not delegated"
+            } catch {
+                state.means = .priorities
+                warning = Self.warning(of: error)
+            }
+            return (state.means, warning)
+        }
+        if let warning { recorder.emit(.note(level: .warning, message: warning)) }
+        return means
+    }
+
+    private static func warning(of error: any Error) -> String {
+        let refusal = error as? ControlGroupDelegation.Refusal
+        return
+            "guests have no shares by `cpuWeight` and `ioWeight`: \(refusal?.reason ?? sentence(of: error)); those of a "
+            + "`cpuWeight` below 100 run at a lower priority instead" + (refusal.map { " (\($0.remedy))" } ?? "")
+    }
+
+    /// A guest may be called as a file of its group is.
+    private static func name(of machine: CaredMachine) -> String { "guest-\(machine.guest.guest.name)" }
+
+    /// The group of a run in this process's own.
+    static func delegated(_ journal: RunJournal) throws -> (ControlGroupTree, Set<String>) {
+        let delegation = try ControlGroupDelegation.find().get()
+        let tree = try ControlGroupTree(delegation, name: "vmlab-\(journal.id)") { path in
+            try journal.record(.controlGroup(path))
+        }
+        return (tree, delegation.controllers)
+    }
+
+    /// The nice value that gives about this share beside others of 100: each step is a quarter. Nil for 100 and more, which
+    /// takes a privilege.
+    static func niceness(ofWeight weight: Int) -> Int? {
+        guard weight < 100 else { return nil }
+        var nice = 0
+        var share = 100.0
+        while nice < 19, share > Double(weight) * 1.118 {
+            share /= 1.25
+            nice += 1
+        }
+        return nice > 0 ? nice : nil
+    }
+}
