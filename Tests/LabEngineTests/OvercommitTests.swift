@@ -254,15 +254,18 @@ struct MemoryWatchTests {
         #expect(meter.reads(of: 100) <= 8)
         #expect(meter.reads(of: 101) > 32)
         #expect(meter.reads(of: 102) == 64, "it comes up")
-        // A machine that was replaced is not the guest's any more.
+        // While a guest has two machines, both count; one that has gone does not.
         await watch.started(try machine(0, processID: 200))
+        meter.set(200, holds: .mebibytes(400))
+        watch.tick()
+        #expect(admission.worth(of: 0) == ByteCount(500 * (1 << 20) / 8 * 9), "an eighth more than it holds")
         await watch.ended(try machine(0))
         let before = meter.reads(of: 100)
         watch.tick()
-        #expect(meter.reads(of: 200) == 1 && meter.reads(of: 100) == before)
+        #expect(meter.reads(of: 200) == 2 && meter.reads(of: 100) == before)
         await watch.ended(try machine(0, processID: 200))
         watch.tick()
-        #expect(meter.reads(of: 200) == 1)
+        #expect(meter.reads(of: 200) == 2)
     }
 
     @Test(

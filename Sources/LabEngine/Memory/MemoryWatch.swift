@@ -17,8 +17,8 @@ final class MemoryWatch: MachineCare {
     /// A guest that holds so small a part more than before does not grow.
     private static let steadyShare: UInt64 = 32
 
-    private struct Guest {
-        var processID: Int32
+    private struct Machine {
+        let number: Int
         var isUp = false
         var held: UInt64 = 0
         var pause = 1
@@ -27,7 +27,15 @@ final class MemoryWatch: MachineCare {
 
     private struct State {
         var tick = 0
-        var guests: [Int: Guest] = [:]
+        /// By process. A guest has two machines while its next one comes up beside the present one.
+        var machines: [Int32: Machine] = [:]
+
+        /// What the machines of a guest hold together, and whether one of them is up.
+        func sum(of number: Int) -> (held: UInt64, isUp: Bool) {
+            machines.values.reduce((0, false)) { sum, machine in
+                machine.number == number ? (sum.0 &+ machine.held, sum.1 || machine.isUp) : sum
+            }
+        }
     }
 
     private let meter: any MemoryMeter
@@ -45,23 +53,19 @@ final class MemoryWatch: MachineCare {
     }
 
     func started(_ machine: CaredMachine) async {
-        state.withLock { $0.guests[machine.number] = Guest(processID: machine.processID, nextTick: $0.tick) }
+        state.withLock { $0.machines[machine.processID] = Machine(number: machine.number, nextTick: $0.tick) }
     }
 
     func ready(_ machine: CaredMachine) {
         state.withLock { state in
-            guard state.guests[machine.number]?.processID == machine.processID else { return }
-            state.guests[machine.number]?.isUp = true
-            state.guests[machine.number]?.pause = 1
-            state.guests[machine.number]?.nextTick = state.tick
+            state.machines[machine.processID]?.isUp = true
+            state.machines[machine.processID]?.pause = 1
+            state.machines[machine.processID]?.nextTick = state.tick
         }
     }
 
     func ended(_ machine: CaredMachine) async {
-        state.withLock { state in
-            guard state.guests[machine.number]?.processID == machine.processID else { return }
-            state.guests[machine.number] = nil
-        }
+        state.withLock { $0.machines[machine.processID] = nil }
     }
 
     /// Watches until the task is cancelled. `makeRoom` is called while the host is short or guests wait.
@@ -76,32 +80,34 @@ final class MemoryWatch: MachineCare {
     /// Reads what is due.
     func tick() {
         let isShort = admission.level > .ample
-        let due = state.withLock { state -> [(number: Int, processID: Int32)] in
+        let due = state.withLock { state -> [Int32] in
             state.tick += 1
-            return state.guests.filter { _, guest in
-                guest.nextTick <= state.tick
-                    || (isShort && guest.nextTick - guest.pause + Self.pauseWhenShort <= state.tick)
-            }.map { ($0.key, $0.value.processID) }
+            return state.machines.filter { _, machine in
+                machine.nextTick <= state.tick
+                    || (isShort && machine.nextTick - machine.pause + Self.pauseWhenShort <= state.tick)
+            }.map(\.key)
         }
-        for (number, processID) in due {
-            guard let held = meter.held(by: processID) else { continue }
-            guard let isUp = note(number, processID, holds: held) else { continue }
-            admission.measure(number, holds: held, isUp: isUp)
+        let numbers = Set(
+            due.compactMap { processID in
+                meter.held(by: processID).flatMap { note(processID, holds: $0) }
+            })
+        for (number, sum) in state.withLock({ state in numbers.map { ($0, state.sum(of: $0)) } }) {
+            admission.measure(number, holds: sum.held, isUp: sum.isUp)
         }
         let host = meter.host()
         if let news = admission.see(host) { tell(host, news.level, reserve: news.reserve) }
     }
 
-    /// Keeps a reading; nil when the machine has gone meanwhile.
-    private func note(_ number: Int, _ processID: Int32, holds held: UInt64) -> Bool? {
+    /// Keeps a reading and tells whose it is; nil when the machine has gone meanwhile.
+    private func note(_ processID: Int32, holds held: UInt64) -> Int? {
         state.withLock { state in
-            guard var guest = state.guests[number], guest.processID == processID else { return nil }
-            let grows = held > guest.held && held - guest.held > guest.held / Self.steadyShare
-            guest.pause = grows || !guest.isUp ? 1 : min(guest.pause * 2, Self.longestPause)
-            guest.nextTick = state.tick + guest.pause
-            guest.held = held
-            state.guests[number] = guest
-            return guest.isUp
+            guard var machine = state.machines[processID] else { return nil }
+            let grows = held > machine.held && held - machine.held > machine.held / Self.steadyShare
+            machine.pause = grows || !machine.isUp ? 1 : min(machine.pause * 2, Self.longestPause)
+            machine.nextTick = state.tick + machine.pause
+            machine.held = held
+            state.machines[processID] = machine
+            return machine.number
         }
     }
 

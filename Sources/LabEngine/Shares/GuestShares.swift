@@ -17,7 +17,7 @@ final class GuestShares: MachineCare {
     private struct State {
         var means: Means?
         /// Machines in each guest's group.
-        var members: [String: Int] = [:]
+        var members: [String: Set<Int32>] = [:]
     }
 
     private let journal: RunJournal
@@ -46,7 +46,7 @@ final class GuestShares: MachineCare {
         switch means {
         case .groups(let tree, _):
             let name = Self.name(of: machine)
-            state.withLock { $0.members[name, default: 0] += 1 }
+            state.withLock { _ = $0.members[name, default: []].insert(machine.processID) }
             do {
                 try tree.add(
                     name, processID: machine.processID, cpuWeight: group.cpuWeight, ioWeight: group.ioWeight)
@@ -66,9 +66,12 @@ final class GuestShares: MachineCare {
         let tree = state.withLock { state -> ControlGroupTree? in
             guard case .groups(let tree, _) = state.means else { return nil }
             let name = Self.name(of: machine)
-            let left = state.members[name, default: 0] - 1
-            state.members[name] = left > 0 ? left : nil
-            return left <= 0 ? tree : nil
+            // A machine that was never the guest's ends too: one that was made in advance.
+            guard state.members[name]?.remove(machine.processID) != nil, state.members[name]?.isEmpty == true else {
+                return nil
+            }
+            state.members[name] = nil
+            return tree
         }
         tree?.remove(Self.name(of: machine))
     }
