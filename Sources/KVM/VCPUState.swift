@@ -230,6 +230,12 @@ extension VCPU {
         try kvm("KVM_SET_TSC_KHZ", descriptor, vmlab_KVM_SET_TSC_KHZ, number: UInt(wanted))
     }
 
+    /// What the guest's time stamp counter says now; nil where the host does not tell.
+    public func timeStamp() -> UInt64? {
+        let registers = try? modelSpecificRegisters([VCPUState.timeStampCounter])
+        return registers?.first?.value
+    }
+
     /// What the guest's time stamp counter is ahead of the host's, modulo 2⁶⁴; nil where the host (before Linux 5.16) does not
     /// tell.
     public func timeStampOffset() -> UInt64? {

@@ -30,7 +30,7 @@ extension Machine {
     private func snapshot(_ identity: [UInt8], _ layers: [MachineSnapshot.Layer]) throws -> MachineSnapshot {
         let (clock, processors, controllers) = try parts.withLock { parts in
             (
-                try parts.machine.clock(),
+                try reading(parts),
                 try runners.map { try $0.withVCPU { try $0.state(modelSpecific: savedRegisters) } },
                 try (0..<UInt32(3)).map { withUnsafeBytes(of: try parts.machine.interruptController($0)) { Array($0) } }
             )
@@ -55,10 +55,10 @@ extension Machine {
     func restore(_ snapshot: MachineSnapshot) throws {
         try check(snapshot)
         for (runner, state) in zip(runners, snapshot.processors) { try runner.withVCPU { try $0.setState(state) } }
-        shareTimeStampOffset()
         try parts.withLock { parts in
             // Before any processor runs: guests do not get over a clock that jumps.
-            if let clock = snapshot.clock { try parts.machine.setClock(clock) }
+            if let clock = snapshot.clock { try parts.machine.setClock(clock.nanoseconds) }
+            try setTimeStamps(snapshot, parts)
             for controller in snapshot.controllers {
                 var state = kvm_irqchip()
                 withUnsafeMutableBytes(of: &state) { $0.copyBytes(from: controller) }
@@ -98,10 +98,24 @@ extension Machine {
         else { throw SnapshotError("its interrupt controllers are not this kernel's") }
     }
 
-    /// Written one after the other the counters differ a little, and then KVM does not take them for one clock.
-    private func shareTimeStampOffset() {
-        guard let offset = runners.first?.withVCPU({ $0.timeStampOffset() }) else { return }
-        for runner in runners.dropFirst() { runner.withVCPU { _ = $0.setTimeStampOffset(offset) } }
+    private func reading(_ parts: borrowing Parts) throws -> ClockReading? {
+        try ClockReading {
+            try parts.machine.clock()
+        } timeStamp: {
+            runners.first?.withVCPU { $0.timeStamp() }
+        }
+    }
+
+    /// Written one after the other the counters differ a little, from each other, which KVM does not take for one clock then,
+    /// and from the clock.
+    private func setTimeStamps(_ snapshot: MachineSnapshot, _ parts: borrowing Parts) throws {
+        guard var offset = runners.first?.withVCPU({ $0.timeStampOffset() }) else { return }
+        if let saved = snapshot.clock, let now = try reading(parts),
+            let frequency = snapshot.processors.first?.timeStampFrequency
+        {
+            offset &+= saved.correction(at: now, kilohertz: frequency) ?? 0
+        }
+        for runner in runners { runner.withVCPU { _ = $0.setTimeStampOffset(offset) } }
     }
 }
 

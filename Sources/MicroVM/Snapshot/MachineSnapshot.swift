@@ -34,8 +34,8 @@ struct MachineSnapshot: Sendable, Hashable {
     var features: [ProcessorLeaf]
     /// One for each processor.
     var processors: [VCPUState]
-    /// kvm-clock in nanoseconds, where the host tells.
-    var clock: UInt64?
+    /// The guest's clocks, where the host tells.
+    var clock: ClockReading?
     /// The kernel's structures of both PICs and the IOAPIC.
     var controllers: [[UInt8]]
     /// In the order in which they were attached.
@@ -78,7 +78,9 @@ extension MachineSnapshot {
         body.add(UInt64(processors.count))
         for processor in processors { processor.save(to: &body) }
         body.add(clock != nil)
-        body.add(clock ?? 0)
+        body.add(clock?.nanoseconds ?? 0)
+        body.add(clock?.timeStamp != nil)
+        body.add(clock?.timeStamp ?? 0)
         body.add(UInt64(controllers.count))
         for controller in controllers { body.add(controller) }
         body.add(UInt64(devices.count))
@@ -140,7 +142,8 @@ extension MachineSnapshot {
         processors = []
         for _ in 0..<(try decoder.count(ofAtLeast: 16)) { processors.append(try VCPUState(from: &decoder)) }
         let (hasClock, nanoseconds): (Bool, UInt64) = (try decoder.truth(), try decoder.number())
-        clock = hasClock ? nanoseconds : nil
+        let (hasTimeStamp, timeStamp): (Bool, UInt64) = (try decoder.truth(), try decoder.number())
+        clock = hasClock ? ClockReading(nanoseconds: nanoseconds, timeStamp: hasTimeStamp ? timeStamp : nil) : nil
         controllers = []
         for _ in 0..<(try decoder.count(ofAtLeast: 8)) { controllers.append(try decoder.bytes()) }
         devices = []

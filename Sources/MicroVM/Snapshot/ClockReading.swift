@@ -1,0 +1,51 @@
+/// A guest's two clocks at one moment: kvm-clock, and the time stamp counter of its first processor.
+///
+/// Guests take one for the measure of the other: if a restored one's counter had run on for a millisecond in which the clock
+/// stood, Linux would find the difference within half a second and call the counter unstable for good.
+struct ClockReading: Sendable, Hashable {
+    /// kvm-clock.
+    var nanoseconds: UInt64
+    /// The counter, where the host tells.
+    var timeStamp: UInt64?
+
+    /// Most tries to read both at one moment.
+    private static let tries = 16
+    /// A counter that was read within so many nanoseconds is good enough.
+    private static let closeEnough: UInt64 = 20_000
+    /// Nothing takes longer between two readings that belong together.
+    private static let longest: UInt64 = 60_000_000_000
+
+    /// A reading as given.
+    init(nanoseconds: UInt64, timeStamp: UInt64? = nil) {
+        self.nanoseconds = nanoseconds
+        self.timeStamp = timeStamp
+    }
+
+    /// Reads both, the counter between two readings of the clock, which are as close to each other as some tries make them.
+    /// Nil where the host tells no clock; throws what `clock` throws.
+    init?(clock: () throws -> UInt64?, timeStamp: () -> UInt64?) rethrows {
+        guard var before = try clock() else { return nil }
+        self.init(nanoseconds: before)
+        var shortest = UInt64.max
+        for _ in 0..<Self.tries {
+            guard let stamp = timeStamp(), let after = try clock() else { return }
+            let duration = after &- before
+            if duration < shortest {
+                shortest = duration
+                (nanoseconds, self.timeStamp) = (before &+ duration / 2, stamp)
+            }
+            guard shortest > Self.closeEnough else { return }
+            before = after
+        }
+    }
+
+    /// What must be added to the counter of `now` so that it has gone on as long as the clock has since this reading, with a
+    /// counter of so many kHz; nil when that cannot be told.
+    func correction(at now: ClockReading, kilohertz: UInt32) -> UInt64? {
+        guard let saved = timeStamp, let current = now.timeStamp else { return nil }
+        let elapsed = now.nanoseconds &- nanoseconds
+        guard elapsed < Self.longest else { return nil }
+        let (ticks, overflow) = elapsed.multipliedReportingOverflow(by: UInt64(kilohertz))
+        return overflow ? nil : saved &+ ticks / 1_000_000 &- current
+    }
+}
