@@ -34,7 +34,7 @@ extension GuestTests {
                 let run = try await vmlab("run", "\(Self.folder)/lab.yaml", "--out", "out", within: .seconds(1800))
                 #expect(run.status == 0, "\(run.everything)")
                 print("Labs/nested-kvm: \(run.duration)")
-                for lab in ["quickstart", "linux", "kernel", "disks", "network", "endings"] {
+                for lab in ["quickstart", "linux", "kernel", "disks", "network", "clones", "lua-clones", "endings"] {
                     let report = try vmlab.report(Self.inner(lab))
                     #expect(report.guests.allSatisfy { $0.backend == "kvm" }, "\(lab): \(report.guests)")
                     #expect(report.guests.allSatisfy { ($0.bootSeconds ?? 0) > 0 }, "\(lab): \(report.guests)")
@@ -42,6 +42,7 @@ extension GuestTests {
                 }
                 try quickstart(vmlab)
                 try linux(vmlab)
+                try clones(vmlab)
                 // Both guests and the one that rebooted had the one kernel that was unpacked for them.
                 let kernels = try text(vmlab, "kernel", on: "host", in: "out").split(separator: "\n").suffix(1)
                 #expect(kernels.allSatisfy { $0.count == 64 && $0.allSatisfy(\.isHexDigit) }, "\(kernels)")
@@ -62,11 +63,24 @@ extension GuestTests {
             let out = Self.inner("linux")
             for (guest, count) in [("one", "1"), ("two", "2")] {
                 #expect(try text(vmlab, "processors", on: guest, in: out).hasPrefix("\(count)\n"))
-                let console = try vmlab.console(guest, in: out)
-                for trouble in ["BUG:", "WARNING: CPU", "Oops", "Call Trace", "soft lockup", "rcu_sched self-detected"]
-                {
-                    #expect(!console.contains(trouble), "\(trouble) on \(guest):\n\(console)")
-                }
+                try expectNoTrouble(vmlab, guest, in: out)
+            }
+        }
+
+        /// What the labs found out themselves, and that no kernel complained; all the more after its clock had stood.
+        private func clones(_ vmlab: VMLab) throws {
+            for (lab, count) in [("clones", 8), ("lua-clones", 7)] {
+                let out = Self.inner(lab)
+                let guests = try vmlab.report(out).guests
+                #expect(guests.count == count, "\(guests)")
+                for guest in guests { try expectNoTrouble(vmlab, guest.name, in: out) }
+            }
+        }
+
+        private func expectNoTrouble(_ vmlab: VMLab, _ guest: String, in out: String) throws {
+            let console = try vmlab.console(guest, in: out)
+            for trouble in ["BUG:", "WARNING: CPU", "Oops", "Call Trace", "soft lockup", "rcu_sched self-detected"] {
+                #expect(!console.contains(trouble), "\(trouble) on \(guest):\n\(console)")
             }
         }
 

@@ -59,11 +59,12 @@ extension Machine {
             // Before any processor runs: guests do not get over a clock that jumps.
             if let clock = snapshot.clock { try parts.machine.setClock(clock.nanoseconds) }
             try setTimeStamps(snapshot, parts)
-            for controller in snapshot.controllers {
-                var state = kvm_irqchip()
-                withUnsafeMutableBytes(of: &state) { $0.copyBytes(from: controller) }
-                try parts.machine.setInterruptController(state)
-            }
+            try parts.setControllers(
+                snapshot.controllers.map { bytes in
+                    var state = kvm_irqchip()
+                    withUnsafeMutableBytes(of: &state) { $0.copyBytes(from: bytes) }
+                    return state
+                })
         }
         // After the interrupt controllers: devices interrupt again for what is pending.
         for (device, saved) in zip(devices, snapshot.devices) {

@@ -27,6 +27,12 @@ public final class Machine: Sendable {
         let machine: VirtualMachine
         let controllers: [kvm_irqchip]
         let events: [EventDescriptor]
+
+        /// Sets both PICs and the IOAPIC, given in this order. The second PIC goes before the first, which at once hears from
+        /// what was pending in it, and never forgets that.
+        borrowing func setControllers(_ states: [kvm_irqchip]) throws(SystemCallError) {
+            for state in states.reversed() { try machine.setInterruptController(state) }
+        }
     }
 
     /// A machine as at power-on with the loader's kernel in memory; without `boots`, one whose memory is a snapshot's, for
@@ -123,7 +129,7 @@ public final class Machine: Sendable {
         for device in devices { device.reset() }
         try memory.clear()
         try parts.withLock { parts in
-            for controller in parts.controllers { try parts.machine.setInterruptController(controller) }
+            try parts.setControllers(parts.controllers)
         }
         for runner in runners { try runner.reset() }
         try boot()
