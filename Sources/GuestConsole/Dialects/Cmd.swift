@@ -39,7 +39,7 @@ enum CmdShell {
     }
 
     static let plumbingSetup = plumbed(
-        POSIXShell.setup + Array("cd \"$WINEPREFIX/drive_c\";mkdir -p lab\n".utf8))
+        POSIXShell.setup + Array("cd \"$WINEPREFIX/drive_c\";[ -d lab ]||mkdir lab\n".utf8))
 
     static let setting: @Sendable ([(name: String, value: String)]) -> [UInt8] = { variables in
         Array((variables.map { "set \"\($0.name)=\($0.value)\"" }.joined(separator: "&") + "\n").utf8)

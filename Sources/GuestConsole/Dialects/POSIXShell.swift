@@ -5,10 +5,11 @@ enum POSIXShell {
     /// `b` prints the begin marker, `a` the end marker with the status of what is before it, `__c` is Ctrl-C, which cannot
     /// be typed as itself, and descriptor 8 is every command's empty input, opened once. The resident shell's own
     /// standard error is closed, so that its remarks ("Killed") are not taken for output.
+    /// Said again to a shell that was restored from a snapshot, it starts no process, which a fresh clone would wait for.
     /// The begin marker has only 32 bits of the nonce: each byte of a serial port costs an emulated guest dearly, and
     /// all it must differ from is what came late from earlier commands. The end marker has all 128.
     static let setup = Array(
-        (#"trap : INT;exec 8</dev/null 2>/dev/null;__c=$(printf "\003");"#
+        (#"trap : INT;exec 8</dev/null 2>/dev/null;: "${__c:=$(printf "\003")}";"#
             + #"b(){ printf "\036%.8s+" "$1";};a(){ printf "\036$1-%d\n" $?;};"#
             + #"v(){ b "$1";(eval "$3";exec /bin/sh -c "$2" sh)"# + input + #";a "$1";}"# + "\n").utf8)
 
