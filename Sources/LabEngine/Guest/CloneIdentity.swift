@@ -62,13 +62,21 @@ struct CloneIdentity: Sendable {
             + "[ \"$p\" = ok ]||{ echo \"$p\";false;};else \(program) \(words);fi"
     }
 
-    private var words: [String] {
+    /// A line for the plumbing shell of a guest that stood still for a while: it sets the clock.
+    static var clock: String {
+        "{ \(ask("identity", "vmlab-identity", now));} 2>&1||busybox date -u -s @\(time(nil)) >/dev/null"
+    }
+
+    private static var now: String {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let fraction = String(now.tv_nsec)
-        return [
-            "host=\(name),\(formerly)", "id=\(Self.machineID())",
-            "time=\(now.tv_sec).\(String(repeating: "0", count: max(0, 9 - fraction.count)))\(fraction)",
+        return "time=\(now.tv_sec).\(String(repeating: "0", count: max(0, 9 - fraction.count)))\(fraction)"
+    }
+
+    private var words: [String] {
+        [
+            "host=\(name),\(formerly)", "id=\(Self.machineID())", Self.now,
             "seed=\(Self.hexadecimal(Self.randomBytes(64)))",
         ] + cards.map { "card=\($0.former),\($0.mac),\($0.address)" }
             + (hasOutside ? ["gateway=\(LabNetworks.gateway)"] : [])

@@ -146,6 +146,17 @@ final class GuestSession: Sendable {
         }
     }
 
+    /// Lets a guest go on that stood still, with the present time. Throws as `becomeReady`.
+    func wake(deadline: ContinuousClock.Instant) async throws {
+        do {
+            try await machine.resume()
+            let (status, said) = try await plumb(GuestCommand(CloneIdentity.clock, inSession: true), deadline)
+            if status != 0 { throw lose("the clock of a guest that stood still could not be set: \(said)") }
+        } catch  where !Task.isCancelled {
+            throw loss.current ?? lose("the guest did not go on after it stood still: \(sentence(of: error))")
+        }
+    }
+
     private func identify(
         _ identity: CloneIdentity, _ deadline: ContinuousClock.Instant, failure: String
     ) async throws {

@@ -26,6 +26,8 @@ public final class LiveGuest: Sendable {
     private let isEntered = Mutex(false)
     /// Whether anything has happened in the guest since its ready point.
     private let isUsed = Mutex(false)
+    /// Whether its processors stand still while nobody asks anything of it.
+    private let isResting = Mutex(false)
     /// A command was left behind when its waiter was cancelled: it must be ended before the next.
     private let isLittered = Mutex(false)
     /// Set when the script is done with the guest, with the reason that is told.
@@ -254,6 +256,7 @@ public final class LiveGuest: Sendable {
         let session = try await life.begin(snapshot, deadline: deadline)
         now.withLock { $0 = session }
         isLittered.withLock { $0 = false }
+        isResting.withLock { $0 = false }
         knownHosts.withLock { $0 = networks.hosts(of: number) }
     }
 
@@ -264,6 +267,25 @@ public final class LiveGuest: Sendable {
     func enter() async {
         let hasTurn = await turn.acquire(ByteCount(0))
         isEntered.withLock { $0 = hasTurn }
+        // One that does not wake is lost, as what follows will find.
+        if hasTurn { try? await wake() }
+    }
+
+    /// Has the guest stand still until something is asked of it. Nothing happens in a cancelled task, and where its machine
+    /// cannot.
+    func rest() async {
+        guard await turn.acquire(ByteCount(0)) else { return }
+        defer { turn.release(ByteCount(0)) }
+        guard session.loss.current == nil, (try? await session.machine.pause()) != nil else { return }
+        isResting.withLock { $0 = true }
+    }
+
+    private func wake() async throws {
+        let was = isResting.withLock { resting in
+            defer { resting = false }
+            return resting
+        }
+        if was { try await session.wake(deadline: limits.deadline(in: limits.timeouts.task)) }
     }
 
     /// Gives back what `enter` took.
@@ -281,6 +303,7 @@ public final class LiveGuest: Sendable {
         guard await turn.acquire(ByteCount(0)) else { throw CancellationError() }
         defer { turn.release(ByteCount(0)) }
         if let loss = session.loss.current { throw loss }
+        try await wake()
         return try await body()
     }
 
