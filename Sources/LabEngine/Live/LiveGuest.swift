@@ -276,8 +276,10 @@ public final class LiveGuest: Sendable {
     func rest() async {
         guard await turn.acquire(ByteCount(0)) else { return }
         defer { turn.release(ByteCount(0)) }
-        guard session.loss.current == nil, (try? await session.machine.pause()) != nil else { return }
-        isResting.withLock { $0 = true }
+        guard session.loss.current == nil, !Task.isCancelled else { return }
+        // A pause that is given up on its way may have been done all the same.
+        let rests = (try? await session.machine.pause()) != nil || Task.isCancelled
+        isResting.withLock { $0 = rests }
     }
 
     private func wake() async throws {
