@@ -36,16 +36,16 @@ public final class CommandSession: Sendable {
     /// Waits until the guest's shell is ready and sets it up. Again after a reboot.
     ///
     /// With `atShell` the shell is known to wait for a command already (a guest restored from a snapshot), and no
-    /// greeting is waited for; with `headStart`, a command waits in it. `variables` are set in the session's shell of tasks,
-    /// where the dialect knows how. Throws `deadline`, `cancelled` or `channelClosed`.
+    /// greeting is waited for: one that comes is another shell's, and throws `greetedAgain`. With `headStart`, a command waits
+    /// in it. `variables` are set in the session's shell of tasks, where the dialect knows how. Else throws `deadline`,
+    /// `cancelled` or `channelClosed`.
     public func open(
         atShell: Bool = false, headStart: Bool = false, setting variables: [(name: String, value: String)] = [],
         deadline: ContinuousClock.Instant
     ) async throws(ConsoleError) {
-        var ready = atShell
-        var waiting = headStart ? dialect.headStart : nil
+        let waiting = headStart ? dialect.headStart : nil
         while true {
-            if !ready { _ = try await core.wait(deadline: deadline) { $0.awaitReady() } }
+            if !atShell { _ = try await core.wait(deadline: deadline) { $0.awaitReady() } }
             let nonce = Nonce()
             do {
                 let setting = variables.isEmpty ? [] : dialect.setting?(variables) ?? []
@@ -56,10 +56,8 @@ public final class CommandSession: Sendable {
                     if waiting != nil { $0.haveHeadStart(variables) }
                 }
                 return
-            } catch .greetedAgain {
+            } catch .greetedAgain where !atShell {
                 // The shell was replaced while it was being set up.
-                ready = false
-                waiting = nil
             }
         }
     }

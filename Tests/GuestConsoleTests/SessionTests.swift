@@ -213,6 +213,14 @@ struct SessionTests {
         await #expect(throws: ConsoleError.greetedAgain) { _ = try await running.value }
     }
 
+    @Test func aGreetingWhereTheShellShouldGoOnIsANewShell() async throws {
+        let play = Play()
+        let opening = Task { try await play.session.open(atShell: true, deadline: .after(.seconds(60))) }
+        _ = try await play.guest.hear(until: "printf %s%s ")
+        play.guest.say("[boot] noise\n\nVMLAB READY sh\n")
+        await #expect(throws: ConsoleError.greetedAgain) { try await opening.value }
+    }
+
     @Test func aGreetingWhileIdleIsTold() async throws {
         let play = try await Play.opened()
         play.guest.say("\nVMLAB REA")

@@ -10,59 +10,6 @@ import Testing
 
 @testable import LabEngine
 
-/// A fleet of shells, and what became of it.
-private struct TestFleet {
-    let fleet: LiveFleet
-    let sink: RecordingSink
-    let backend: ShellBackend
-    let folder: String
-
-    /// Boots guests of one group.
-    func boot(_ group: GuestGroup, networks: [NetworkSpec] = []) async throws -> [LiveGuest] {
-        var lab = TestLab(groups: [group], backend: backend).lab
-        lab.networks = networks
-        return try await fleet.boot(lab)
-    }
-
-    /// Runs `body` with a fleet; nothing may be left of it afterwards.
-    static func with<Result: Sendable>(
-        _ timeouts: Timeouts = Timeouts(boot: .seconds(20), task: .seconds(20)), memory: ByteCount = .gibibytes(100),
-        _ body: @escaping @Sendable (TestFleet) async throws -> Result
-    ) async throws -> Result {
-        try await withTemporaryFolder { folder in
-            let sink = RecordingSink()
-            let journal = try RunJournal.begin(
-                lab: "test", results: nil,
-                in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
-            defer { journal.end() }
-            let backend = ShellBackend()
-            let means = LiveFleet.Means(
-                memory: memory, seats: 100, boots: 4,
-                plan: { lab in
-                    var test = TestLab(groups: lab.groups, backend: backend)
-                    test.networks = lab.networks
-                    return try test.plan()
-                },
-                images: { _ in ["debian": TestLab().image] })
-            let fleet = LiveFleet(
-                means: means, limits: LiveLimits(timeouts: timeouts), recorder: RunRecorder(sinks: [sink]),
-                results: try RunDirectory.create(lab: "test", out: folder + "/results"), journal: journal)
-            let test = TestFleet(fleet: fleet, sink: sink, backend: backend, folder: folder)
-            defer { #expect(backend.census.live == 0, "machines are left") }
-            return try await fleet.run { try await body(test) }
-        }
-    }
-}
-
-extension LiveGuest {
-    /// A command's output and status.
-    fileprivate func say(_ script: String, timeout: Duration? = nil) async throws -> (String, Int32) {
-        let output = Mutex<[UInt8]>([])
-        let result = try await run(GuestCommand(script), timeout: timeout) { bytes in output.withLock { $0 += bytes } }
-        return (output.withLock { String(decoding: $0, as: UTF8.self) }, result.exit)
-    }
-}
-
 @Suite("Guests on demand") struct LiveFleetTests {
     @Test("guests boot when they are asked for, run commands, and are gone with the fleet")
     func commands() async throws {
@@ -194,9 +141,7 @@ extension LiveGuest {
             let error = await #expect(throws: Diagnostic.self) { try await guest.snapshot() }
             #expect(error?.message == "this machine's backend cannot save its state")
             #expect(try await guest.say("echo on").0 == "on\n")
-            let runs = try FileTree.names(in: test.folder + "/run")
-            let left = try runs.flatMap { try FileTree.names(in: "\(test.folder)/run/\($0)") }
-            #expect(!left.contains { $0.hasPrefix("snapshot") })
+            #expect(try test.snapshots == [])
         }
     }
 

@@ -72,6 +72,14 @@ struct TestRun {
         SmallFile.text(results.absolute(RunDirectory.taskOutput(result.id))) ?? "(none)"
     }
 
+    /// What the run warned of.
+    var warnings: [String] { events.compactMap { if case .note(.warning, let message) = $0 { message } else { nil } } }
+
+    /// How each machine that a guest had came up.
+    func boots(of guest: String) -> [BootKind] {
+        events.compactMap { if case .guestBooting(guest, _, let boot) = $0 { boot } else { nil } }
+    }
+
     var failedGuests: [String: String] {
         var found: [String: String] = [:]
         for case .guestFailed(let guest, _, let message, _) in events { found[guest] = message }
@@ -94,6 +102,8 @@ struct TestLab: Sendable {
     var backend = ShellBackend()
     var admission = AdmissionMode.strict
     var meter: any MemoryMeter = HostMeter()
+    /// Where goldens are kept; nil boots every guest.
+    var goldens: GoldenShelf?
     var image = BootableImage(
         name: "debian", id: "0", os: .linux, kernel: nil, defaultMemory: .mebibytes(100), minimumMemory: .mebibytes(1))
 
@@ -133,7 +143,7 @@ struct TestLab: Sendable {
                 plan: plan, images: ["debian": image],
                 options: LabRun.Options(stopOnFailure: stopOnFailure, boots: boots, meter: meter),
                 recorder: recorder,
-                results: results, journal: journal)
+                results: results, journal: journal, goldens: goldens)
             let begun = ContinuousClock.now
             let task = Task { await run.run() }
             let side = Task { try await beside(sink) }
@@ -148,6 +158,8 @@ struct TestLab: Sendable {
                 status: status, events: sink.events, census: backend.census, results: results,
                 duration: ContinuousClock.now - begun)
             check(ended, against: plan)
+            #expect(try FileTree.names(in: journal.directory) == [], "files are left")
+            if let notebooks = other as? NotebookBackend { #expect(notebooks.live == 0, "machines are left") }
             try Self.inspect?(ended)
             return ended
         }

@@ -62,7 +62,12 @@ struct Golden: Sendable {
                 try await session.becomeReady(deadline: deadline)
                 try await session.rehearse(
                     CloneIdentity(again: planned.guest.name, os: planned.os), deadline: deadline)
-                return .success(try await session.machine.save(to: folder))
+                return .success(
+                    try await withDeadline(deadline) { [machine = session.machine] in
+                        try await machine.save(to: folder)
+                    })
+            } catch is DeadlineExceeded {
+                return .failure(session.lose("the guest was not saved before its boot deadline"))
             } catch {
                 return .failure(error)
             }

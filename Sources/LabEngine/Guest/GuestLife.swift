@@ -42,6 +42,7 @@ final class GuestLife: Sendable {
         /// Has it end, now or as soon as it begins.
         func dismiss(_ fate: Fate) {
             self.fate.fulfil(fate)
+            if case .replaced = fate, case .success(let session) = begun.current { session.loss.fulfil(isReplaced) }
             isOver.fulfil(true)
         }
     }
@@ -99,7 +100,9 @@ final class GuestLife: Sendable {
     }
 
     private func run(_ incarnation: Incarnation) async {
+        defer { incarnation.isGone.fulfil(true) }
         do {
+            if incarnation.isOver.current != nil { throw Self.hasEnded }
             try await host.withGuest(
                 number, guest, image: image, hasExchange: hasExchange, in: incarnation.directory,
                 snapshot: incarnation.snapshot, isSpare: incarnation.isSpare,
@@ -119,17 +122,20 @@ final class GuestLife: Sendable {
             incarnation.begun.fulfil(.failure(error))
             incarnation.fate.fulfil(.lost(GuestLoss(of: error)))
         }
-        incarnation.isGone.fulfil(true)
     }
 
     /// Starts the guest's first machine, or the next one: a clone of its golden where there is one to be had and its group
     /// does not want otherwise, else it boots. Returns once it is ready.
     ///
-    /// Throws what keeps the machine from starting; a `GuestLoss` when it does not become ready before `deadline`.
-    func boot(deadline: ContinuousClock.Instant) async throws -> GuestSession {
-        guard let golden = try await golden() else { return try await begin(nil, deadline: deadline) }
+    /// Each attempt has the boot timeout for itself, and so has the making of the golden: what came before does not count.
+    /// Throws what keeps the machine from starting; a `GuestLoss` when it does not become ready in time.
+    func boot(within limits: LiveLimits) async throws -> GuestSession {
+        func attempt(_ snapshot: GuestSnapshot?) async throws -> GuestSession {
+            try await begin(snapshot, deadline: limits.deadline(in: limits.timeouts.boot))
+        }
+        guard let golden = try await golden() else { return try await attempt(nil) }
         do {
-            return try await begin(golden, deadline: deadline)
+            return try await attempt(golden)
         } catch  where !Task.isCancelled {
             // Whatever it is, the golden is not worth keeping: a new one is made for the next who asks, or now.
             await host.goldens?.distrust(golden)
@@ -140,7 +146,7 @@ final class GuestLife: Sendable {
                         "\(guest.guest.name): the golden snapshot of \(image.name) did not work and is thrown away: "
                         + sentence(of: error)))
             let another = guest.group.boot == .clone ? try await self.golden() : nil
-            return try await begin(another, deadline: deadline)
+            return try await attempt(another)
         }
     }
 
@@ -152,28 +158,34 @@ final class GuestLife: Sendable {
     }
 
     /// Ends the machine that is there, if any, and has another go on from the snapshot, or boot. Returns once it is ready.
-    /// Throws as `boot`; the guest is lost then.
+    /// Throws as `boot`; the guest is lost then, and its machine on its way out.
     func begin(_ snapshot: GuestSnapshot?, deadline: ContinuousClock.Instant) async throws -> GuestSession {
         let started = ContinuousClock.now
         let next = advance(to: snapshot)
         let name = guest.guest.name
         host.recorder.emit(
             .guestBooting(guest: name, backend: guest.backend.name, boot: snapshot == nil ? .cold : .clone))
-        let session = try await next.begun.wait().get()
-        if next.isSpare {
-            await session.enroll()
-            try await session.machine.resume()
+        do {
+            let session = try await next.begun.wait().get()
+            if next.isSpare {
+                await session.enroll()
+                try await session.machine.resume()
+            }
+            if let snapshot {
+                let identity = CloneIdentity(name, number: number, from: snapshot, on: host.networks)
+                try await session.revive(identity, headStart: snapshot.hasHeadStart, deadline: deadline)
+                try host.networks.plug(number, in: next.directory)
+            } else {
+                try await session.becomeReady(deadline: deadline)
+            }
+            host.recorder.emit(
+                .guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
+            return session
+        } catch {
+            // Nobody can have a use for a machine that is half-way there.
+            next.dismiss(.lost(GuestLoss(of: error)))
+            throw error
         }
-        if let snapshot {
-            let identity = CloneIdentity(name, number: number, from: snapshot, on: host.networks)
-            try await session.revive(identity, headStart: snapshot.hasHeadStart, deadline: deadline)
-            try host.networks.plug(number, in: next.directory)
-        } else {
-            try await session.becomeReady(deadline: deadline)
-        }
-        host.recorder.emit(
-            .guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
-        return session
     }
 
     /// Has a machine start that stands still at the snapshot, for the next `begin` with it: that will have less to wait for.
@@ -185,8 +197,21 @@ final class GuestLife: Sendable {
             return (state.spare, old)
         }
         old?.dismiss(.ended)
-        if let new { requesting.yield(new) }
+        if let new { start(new) }
     }
+
+    private func start(_ incarnation: Incarnation) {
+        if case .enqueued = requesting.yield(incarnation) { return }
+        // There will be no more machines, and who waits for this one must hear of it.
+        incarnation.begun.fulfil(.failure(Self.hasEnded))
+        incarnation.isGone.fulfil(true)
+    }
+
+    /// For who asks for a machine when there will be no more.
+    private static let hasEnded = GuestLoss(outcome: .error, message: "the guest has ended", consoleTail: [])
+    /// For who waits on a machine that another takes the place of.
+    private static let isReplaced = GuestLoss(
+        outcome: .error, message: "the guest went back to a snapshot meanwhile", consoleTail: [])
 
     /// Ends the machine that is there and returns when it is gone.
     func end() async {
@@ -219,7 +244,7 @@ final class GuestLife: Sendable {
             return (next, former, spare == nil)
         }
         former?.dismiss(.replaced(next))
-        if isNew { requesting.yield(next) }
+        if isNew { start(next) }
         return next
     }
 
@@ -246,6 +271,7 @@ extension GuestLoss {
         self =
             error as? GuestLoss
             ?? GuestLoss(
-                outcome: .error, message: sentence(of: error), consoleTail: (error as? Diagnostic)?.notes ?? [])
+                outcome: .error, message: sentence(of: error),
+                consoleTail: (error as? Diagnostic).map { $0.notes + [$0.remedy].compactMap { $0 } } ?? [])
     }
 }

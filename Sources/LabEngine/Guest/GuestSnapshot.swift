@@ -30,14 +30,18 @@ public final class GuestSnapshot: Sendable {
         self.files = files
     }
 
-    /// Why a guest cannot go on from here, as a sentence goes on that begins with its name; nil when it can.
-    func obstacle(for guest: RunPlan.PlannedGuest) -> String? {
+    /// Why a guest with so many network cards cannot go on from here, as a sentence goes on that begins with its name; nil
+    /// when it can.
+    func obstacle(for guest: RunPlan.PlannedGuest, cards: Int) -> String? {
         let (mine, its) = (planned.group, guest.group)
         if its.image != mine.image { return "is of image \(its.image), the snapshot of \(mine.image)" }
         if guest.memory != planned.memory { return "has \(guest.memory) of memory, the snapshot \(planned.memory)" }
         if its.cpus != mine.cpus { return "has \(its.cpus) processors, the snapshot \(mine.cpus)" }
         if its.disks != mine.disks { return "has other disks than the snapshot" }
-        if its.networks.count != mine.networks.count { return "has another number of networks than the snapshot" }
+        if its.nested != mine.nested { return "has other processors than the snapshot: `nested`" }
+        if its.networks.count != mine.networks.count || cards != self.cards.count {
+            return "has another number of networks than the snapshot"
+        }
         if guest.backend.name != planned.backend.name {
             return "runs on \(guest.backend.name), the snapshot on \(planned.backend.name)"
         }

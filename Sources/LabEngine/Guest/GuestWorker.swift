@@ -88,14 +88,17 @@ struct GuestWorker: Sendable {
                 return end(run.scheduler.stopped.current == nil ? "the lab is done" : "the run is stopped", .finished)
             case .makeRoom(let early): return await leave(live, early: early)
             case .run(let next):
-                if live.session.loss.current == nil {
+                if live.loss == nil {
                     await perform(next, on: live)
                 } else {
                     await run.scheduler.giveBack(next)
                 }
             case .look: break
             }
-            if let loss = live.session.loss.current { return await bury(loss) }
+            if let loss = live.loss {
+                // One that was on its way back to a snapshot is lost by the end of the run alone.
+                return Task.isCancelled ? end("interrupted", .finished) : await bury(loss)
+            }
         }
     }
 
@@ -164,11 +167,11 @@ struct GuestWorker: Sendable {
     /// Starts the guest and waits until it is ready. Nil when meanwhile the others have done all its work, or the run is
     /// stopped.
     private func boot(_ life: GuestLife, from parked: GuestSnapshot?) async throws -> GuestSession? {
-        let deadline = run.tasks.limits.deadline(in: run.plan.lab.timeouts.boot)
+        let limits = run.tasks.limits
         return try await withThrowingTaskGroup(of: GuestSession?.self) { group in
             group.addTask {
-                guard let parked else { return try await life.boot(deadline: deadline) }
-                return try await life.begin(parked, deadline: deadline)
+                guard let parked else { return try await life.boot(within: limits) }
+                return try await life.begin(parked, deadline: limits.deadline(in: limits.timeouts.boot))
             }
             group.addTask { [over = hasTasks ? run.scheduler.finished : run.scheduler.stopped] in
                 _ = try await over.wait()
@@ -213,13 +216,12 @@ struct GuestWorker: Sendable {
     private func reset(_ guest: LiveGuest, for task: LabTask) async -> GuestLoss? {
         guard task.reset == .snapshot, !guest.isFresh else { return nil }
         do {
-            try await guest.renew(deadline: run.tasks.limits.deadline(in: run.plan.lab.timeouts.boot))
+            try await guest.renew()
             return nil
-        } catch is CancellationError where Task.isCancelled {
+        } catch  where Task.isCancelled {
             return GuestLoss(outcome: .skipped, message: "interrupted", consoleTail: [])
         } catch {
-            let loss = GuestLoss(of: error)
-            return guest.session.lose("the guest could not be reset: \(loss.message)")
+            return GuestLoss(of: error)
         }
     }
 

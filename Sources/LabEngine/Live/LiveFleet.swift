@@ -230,11 +230,10 @@ public final class LiveFleet: Sendable {
     private func live(_ request: Request, _ life: GuestLife, _ place: BootPlace) async {
         let session: GuestSession
         do {
-            let deadline = limits.deadline(in: limits.timeouts.boot)
             if let snapshot = request.snapshot {
-                session = try await life.begin(snapshot, deadline: deadline)
+                session = try await life.begin(snapshot, deadline: limits.deadline(in: limits.timeouts.boot))
             } else {
-                session = try await life.boot(deadline: deadline)
+                session = try await life.boot(within: limits)
             }
         } catch {
             return fail(request, error)

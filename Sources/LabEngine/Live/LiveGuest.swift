@@ -15,6 +15,8 @@ public final class LiveGuest: Sendable {
     public let limits: LiveLimits
     private let life: GuestLife
     private let now: Mutex<GuestSession>
+    /// Set when there is no session any more: the guest was to go back to a snapshot and did not come back.
+    private let hasFailed = Completion<GuestLoss>()
     private let networks: LabNetworks
     /// The run's folder for temporary files.
     private let directory: String
@@ -50,8 +52,11 @@ public final class LiveGuest: Sendable {
         knownHosts = Mutex(life.host.networks.hosts(of: life.number))
     }
 
-    /// The session with its present machine.
+    /// The session with its present machine, or with its last one.
     var session: GuestSession { now.withLock { $0 } }
+
+    /// Why the guest can no longer be used; nil while it can.
+    var loss: GuestLoss? { hasFailed.current ?? session.loss.current }
 
     var number: Int { life.number }
 
@@ -191,7 +196,7 @@ public final class LiveGuest: Sendable {
     public func kill() async throws {
         wantedEnd.fulfil("ended by the script")
         session.loss.fulfil(GuestLoss(outcome: .error, message: "the script ended the guest", consoleTail: []))
-        await session.machine.end()
+        await life.end()
         _ = try await ended?.wait()
     }
 
@@ -231,18 +236,20 @@ public final class LiveGuest: Sendable {
     ///
     /// Throws a `Diagnostic` when the snapshot is of another shape of guest; `GuestLoss` when the guest does not come back.
     public func restore(_ snapshot: GuestSnapshot, timeout: Duration? = nil) async throws {
-        if let obstacle = snapshot.obstacle(for: planned) {
+        if let obstacle = snapshot.obstacle(for: planned, cards: networks.cardAddresses(of: number).count) {
             throw Diagnostic(
                 .guest, "\(name) cannot go back to the snapshot of \(snapshot.planned.guest.name): it \(obstacle)")
         }
         let patience = timeout ?? limits.timeouts.boot
-        try await hold { [self] in try await restart(from: snapshot, deadline: limits.deadline(in: patience)) }
+        try await hold { [self] in
+            try await restart { try await life.begin(snapshot, deadline: limits.deadline(in: patience)) }
+        }
     }
 
     /// Makes the guest as it was at its ready point, for who has its turn: a clone of its golden, or one that boots where
     /// there is none. Throws as `restore`.
-    func renew(deadline: ContinuousClock.Instant) async throws {
-        try await restart(from: try await life.golden(), deadline: deadline)
+    func renew() async throws {
+        try await restart { try await life.boot(within: limits) }
         isUsed.withLock { $0 = false }
     }
 
@@ -252,9 +259,17 @@ public final class LiveGuest: Sendable {
         if let golden = try? await life.golden() { life.prepareSpare(golden) }
     }
 
-    private func restart(from snapshot: GuestSnapshot?, deadline: ContinuousClock.Instant) async throws {
-        let session = try await life.begin(snapshot, deadline: deadline)
-        now.withLock { $0 = session }
+    private func restart(_ begin: () async throws -> GuestSession) async throws {
+        do {
+            let session = try await begin()
+            now.withLock { $0 = session }
+        } catch {
+            var loss = GuestLoss(of: error)
+            if Task.isCancelled { loss.message = "it was interrupted" }
+            loss.message = "the guest did not come back from its reset: \(loss.message)"
+            hasFailed.fulfil(loss)
+            throw Task.isCancelled ? CancellationError() : loss
+        }
         isLittered.withLock { $0 = false }
         isResting.withLock { $0 = false }
         knownHosts.withLock { $0 = networks.hosts(of: number) }
@@ -276,7 +291,7 @@ public final class LiveGuest: Sendable {
     func rest() async {
         guard await turn.acquire(ByteCount(0)) else { return }
         defer { turn.release(ByteCount(0)) }
-        guard session.loss.current == nil, !Task.isCancelled else { return }
+        guard loss == nil, !Task.isCancelled else { return }
         // A pause that is given up on its way may have been done all the same.
         let rests = (try? await session.machine.pause()) != nil || Task.isCancelled
         isResting.withLock { $0 = rests }
@@ -301,10 +316,10 @@ public final class LiveGuest: Sendable {
 
     /// Waits for the guest's attention, and runs `body` for as long as it lives.
     private func hold<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
-        if let loss = session.loss.current { throw loss }
+        if let loss { throw loss }
         guard await turn.acquire(ByteCount(0)) else { throw CancellationError() }
         defer { turn.release(ByteCount(0)) }
-        if let loss = session.loss.current { throw loss }
+        if let loss { throw loss }
         try await wake()
         return try await body()
     }

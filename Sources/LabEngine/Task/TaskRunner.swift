@@ -58,12 +58,13 @@ struct TaskRunner: Sendable {
             } else if let script = try script(of: task.action) {
                 try await perform(script, task, scriptTask, output, deadline, &result)
             }
-            await collect(task, session, &result)
+            // A script may have had its guest go back to a snapshot.
+            await collect(task, guest.session, &result)
             if task.reboot, result.outcome == .passed {
-                try await session.reboot(deadline: bounded(ContinuousClock.now + lab.timeouts.boot * timeFactor))
+                try await guest.session.reboot(deadline: bounded(ContinuousClock.now + lab.timeouts.boot * timeFactor))
             }
         } catch {
-            await record(error, of: task, on: session, in: &result)
+            await record(error, of: task, on: guest.session, in: &result)
         }
         do throws(Diagnostic) {
             try output.close()
