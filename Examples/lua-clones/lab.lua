@@ -41,3 +41,10 @@ local before = web:snapshot()
 web:succeed("rm /srv/data")
 local again = before:clone()
 vmlab.equals(again:read("/srv/data"), "prepared once")
+
+-- Or the guest goes back to it itself: what it did since is lost, who it is stays.
+web:restore(before)
+vmlab.equals(web:read("/srv/data"), "prepared once")
+vmlab.equals(web:succeed("hostname"), "web")
+web:succeed("pidof sleep && ping -c 1 -W 10 " .. clones[1].name)
+clones[1]:succeed("ping -c 1 -W 10 web")

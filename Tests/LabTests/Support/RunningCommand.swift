@@ -98,6 +98,13 @@ struct TestTrouble: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
+/// A text, if it is one.
+struct Word: Decodable, Sendable {
+    let text: String?
+
+    init(from decoder: any Decoder) throws { text = try? decoder.singleValueContainer().decode(String.self) }
+}
+
 /// An event of `events.jsonl`, as far as tests look at it.
 struct Event: Decodable, Sendable {
     var seq: Int
@@ -107,5 +114,11 @@ struct Event: Decodable, Sendable {
     var index: Int?
     var outcome: String?
     var message: String?
+    /// What an image's progress tells of. A script's step is no word.
+    var step: Word?
+    /// How a guest comes up.
+    var boot: String?
     var t: Double
+    /// When it was, such as `2026-11-22T11:00:00.123Z`.
+    var time: String
 }
