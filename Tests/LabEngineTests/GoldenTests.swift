@@ -90,7 +90,7 @@ struct GoldenTests {
         try await withShelf { shelf in
             let notebooks = NotebookBackend { $0.kind == .restored ? fates[how] : .comesUp }
             var lab = lab(shelf, count: 1)
-            lab.timeouts.boot = .seconds(3)
+            lab.timeouts.boot = .seconds(12)
             let run = try await lab.run(on: notebooks)
             #expect(run.status == .passed)
             #expect(run.boots(of: "g-1") == [.clone, .cold])
@@ -173,7 +173,7 @@ struct GoldenTests {
         try await withShelf { shelf in
             let notebooks = mishap.notebooks
             var lab = lab(shelf, count: 6)
-            lab.timeouts.boot = .seconds(3)
+            lab.timeouts.boot = .seconds(12)
             let run = try await lab.run(on: notebooks)
             #expect(run.status == .passed, "\(run.failedGuests)")
             #expect([notebooks.count(.golden), notebooks.count(.restored), notebooks.count(.cold)] == [1, 0, 6])
@@ -187,7 +187,7 @@ struct GoldenTests {
         try await withShelf { shelf in
             let notebooks = mishap.notebooks
             var lab = lab(shelf, boot: .clone)
-            lab.timeouts.boot = .seconds(3)
+            lab.timeouts.boot = .seconds(12)
             let run = try await lab.run(on: notebooks)
             #expect(run.status == .infrastructure)
             #expect(run.failedGuests.count == 3)

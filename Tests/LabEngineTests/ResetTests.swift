@@ -179,7 +179,7 @@ struct ResetTests {
         let trouble = Diagnostic(.host, "no paper")
         let notebooks = NotebookBackend(saving: { $0 == "a" ? isSlow ? .takesForever : .fails(trouble) : .works })
         var lab = narrow(.cold)
-        lab.timeouts.boot = .seconds(2)
+        lab.timeouts.boot = .seconds(12)
         let (run, said) = try await run(lab, on: notebooks)
         #expect(run.status == .passed)
         #expect(said["three 1"] == "a\n" && said["four 1"] == "other\n" && said["five 1"] == "")
