@@ -21,8 +21,8 @@ final class GuestLife: Sendable {
     private final class Incarnation: Sendable {
         /// What it goes on from; nil for one that boots.
         let snapshot: GuestSnapshot?
-        /// Whether it stands still until it is wanted.
-        let isSpare: Bool
+        /// By when it must stand ready, if it is a spare: one that is prepared and then stands still until it is wanted.
+        let spareDeadline: ContinuousClock.Instant?
         /// Its folder. In the run's own, which the journal knows.
         let directory: String
         /// Its session, once it runs.
@@ -33,11 +33,16 @@ final class GuestLife: Sendable {
         let isGone = Completion<Bool>()
         let fate = Completion<Fate>()
 
-        init(_ snapshot: GuestSnapshot?, isSpare: Bool, in directory: String) {
+        /// Set when a spare stands ready, or cannot.
+        let prepared = Completion<Result<Bool, any Error>>()
+
+        init(_ snapshot: GuestSnapshot?, spareDeadline: ContinuousClock.Instant?, in directory: String) {
             self.snapshot = snapshot
-            self.isSpare = isSpare
+            self.spareDeadline = spareDeadline
             self.directory = directory
         }
+
+        var isSpare: Bool { spareDeadline != nil }
 
         /// Has it end, now or as soon as it begins.
         func dismiss(_ fate: Fate) {
@@ -108,9 +113,13 @@ final class GuestLife: Sendable {
                 snapshot: incarnation.snapshot, isSpare: incarnation.isSpare,
                 onLoss: { [onLoss] in if self.isCurrent(incarnation) { await onLoss() } }
             ) { session in
-                if incarnation.isSpare { try? await session.machine.pause() }
                 incarnation.begun.fulfil(.success(session))
                 await withTaskGroup(of: Void.self) { group in
+                    if let snapshot = incarnation.snapshot, let deadline = incarnation.spareDeadline {
+                        group.addTask {
+                            incarnation.prepared.fulfil(await self.prepare(session, snapshot, deadline))
+                        }
+                    }
                     group.addTask {
                         if let loss = try? await session.loss.wait() { incarnation.fate.fulfil(.lost(loss)) }
                     }
@@ -168,12 +177,12 @@ final class GuestLife: Sendable {
         do {
             let session = try await next.begun.wait().get()
             if next.isSpare {
+                _ = try await withDeadline(deadline) { try await next.prepared.wait().get() }
                 await session.enroll()
-                try await session.machine.resume()
-            }
-            if let snapshot {
-                let identity = CloneIdentity(name, number: number, from: snapshot, on: host.networks)
-                try await session.revive(identity, headStart: snapshot.hasHeadStart, deadline: deadline)
+                try await session.wake(deadline: deadline)
+                try host.networks.plug(number, in: next.directory)
+            } else if let snapshot {
+                try await revive(session, snapshot, deadline)
                 try host.networks.plug(number, in: next.directory)
             } else {
                 try await session.becomeReady(deadline: deadline)
@@ -188,12 +197,34 @@ final class GuestLife: Sendable {
         }
     }
 
-    /// Has a machine start that stands still at the snapshot, for the next `begin` with it: that will have less to wait for.
-    func prepareSpare(_ snapshot: GuestSnapshot) {
+    private func revive(
+        _ session: GuestSession, _ snapshot: GuestSnapshot, _ deadline: ContinuousClock.Instant
+    ) async throws {
+        let identity = CloneIdentity(guest.guest.name, number: number, from: snapshot, on: host.networks)
+        try await session.revive(identity, headStart: snapshot.hasHeadStart, deadline: deadline)
+    }
+
+    /// Makes a spare the guest in all but the time, warms it up and has it stand still.
+    private func prepare(
+        _ session: GuestSession, _ snapshot: GuestSnapshot, _ deadline: ContinuousClock.Instant
+    ) async -> Result<Bool, any Error> {
+        do {
+            try await revive(session, snapshot, deadline)
+            try await session.warmUp(deadline: deadline)
+            try await session.machine.pause()
+            return .success(true)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Has a machine start at the snapshot, prepared by `deadline` for the next `begin` with it: that will have little to wait
+    /// for.
+    func prepareSpare(_ snapshot: GuestSnapshot, deadline: ContinuousClock.Instant) {
         let (new, old) = state.withLock { state -> (Incarnation?, Incarnation?) in
             if let spare = state.spare, spare.snapshot === snapshot, spare.fate.current == nil { return (nil, nil) }
             let old = state.spare
-            state.spare = makeIncarnation(snapshot, isSpare: true, &state)
+            state.spare = makeIncarnation(snapshot, spareDeadline: deadline, &state)
             return (state.spare, old)
         }
         old?.dismiss(.ended)
@@ -239,7 +270,7 @@ final class GuestLife: Sendable {
             // A spare that has died meanwhile is none.
             let spare = state.spare.flatMap { $0.snapshot === snapshot && $0.fate.current == nil ? $0 : nil }
             if spare != nil { state.spare = nil }
-            let next = spare ?? makeIncarnation(snapshot, isSpare: false, &state)
+            let next = spare ?? makeIncarnation(snapshot, &state)
             state.current = next
             return (next, former, spare == nil)
         }
@@ -248,9 +279,12 @@ final class GuestLife: Sendable {
         return next
     }
 
-    private func makeIncarnation(_ snapshot: GuestSnapshot?, isSpare: Bool, _ state: inout State) -> Incarnation {
+    private func makeIncarnation(
+        _ snapshot: GuestSnapshot?, spareDeadline: ContinuousClock.Instant? = nil, _ state: inout State
+    ) -> Incarnation {
         state.count += 1
-        return Incarnation(snapshot, isSpare: isSpare, in: "\(host.journal.directory)/\(number).\(state.count)")
+        return Incarnation(
+            snapshot, spareDeadline: spareDeadline, in: "\(host.journal.directory)/\(number).\(state.count)")
     }
 
     /// Tells all machines to go.

@@ -146,12 +146,20 @@ final class GuestSession: Sendable {
         }
     }
 
+    /// Runs a command in the shell of tasks, whose first process costs an emulated clone most, unless its first command waits
+    /// already. Throws as `CommandSession.run`.
+    func warmUp(deadline: ContinuousClock.Instant) async throws {
+        if commands.hasHeadStart { return }
+        try await whileAlive { [commands] in _ = try await commands.run(GuestCommand("true"), deadline: deadline) }
+    }
+
     /// Lets a guest go on that stood still, with the present time. Throws as `becomeReady`.
     func wake(deadline: ContinuousClock.Instant) async throws {
         do {
             try await machine.resume()
             let (status, said) = try await plumb(GuestCommand(CloneIdentity.clock, inSession: true), deadline)
             if status != 0 { throw lose("the clock of a guest that stood still could not be set: \(said)") }
+            onReady()
         } catch  where !Task.isCancelled {
             throw loss.current ?? lose("the guest did not go on after it stood still: \(sentence(of: error))")
         }

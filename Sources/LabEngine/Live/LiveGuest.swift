@@ -256,7 +256,9 @@ public final class LiveGuest: Sendable {
     /// Has what the next `renew` will need started already.
     func prepareRenewal() async {
         // What cannot be made now is told of when it is wanted.
-        if let golden = try? await life.golden() { life.prepareSpare(golden) }
+        if let golden = try? await life.golden() {
+            life.prepareSpare(golden, deadline: limits.deadline(in: limits.timeouts.boot))
+        }
     }
 
     private func restart(_ begin: () async throws -> GuestSession) async throws {
