@@ -15,7 +15,7 @@ struct UEFITests {
         let guest = ScriptedGuest()
         let session = CommandSession(channel: guest, dialect: .uefi)
         guest.say("UEFI Interactive Shell v2.2\r\n\u{1b}[1m\u{1b}[33m\u{1b}[40mShell> \u{1b}[0m\u{1b}[37m\u{1b}[40m")
-        let opening = Task { try await session.open(deadline: .after(.seconds(5))) }
+        let opening = Task { try await session.open(deadline: .after(.seconds(40))) }
         let probe = try await guest.hear(until: "\r")
         guest.say(Self.answer(probe, probe.dropFirst(5).filter { $0 != "^" } + "\n"))
         try await opening.value
@@ -54,7 +54,7 @@ struct SACTests {
     @Test func theWayToTheShell() async throws {
         let guest = ScriptedGuest()
         let session = CommandSession(channel: guest, dialect: .sac(user: "Administrator", password: "secret"))
-        let opening = Task { try await session.open(deadline: .after(.seconds(5))) }
+        let opening = Task { try await session.open(deadline: .after(.seconds(40))) }
         for (said, typed) in [
             ("Computer is booting, SAC started and initialized.\r\n\r\nSAC>", nil),
             ("EVENT:   The CMD command is now available.\r\nSAC>", "cmd\r"),
