@@ -1,4 +1,3 @@
-import Glibc
 import HostSystem
 import LabEngine
 import LabSpec
@@ -40,9 +39,7 @@ extension QEMUBackend {
 
     /// Another build of a program has another size or time; one that was copied over it another inode.
     private static func identity(of path: String) -> String {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return path }
-        return "\(path) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec) \(status.st_ino)"
+        FileStamp(path).map { "\(path) \($0)" } ?? path
     }
 
     /// The host's processor in the words of the kernel; guests under KVM see all that it can do.
