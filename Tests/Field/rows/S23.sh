@@ -1,0 +1,13 @@
+# S23: results that vanish in mid-run are an error
+# deadline: 20 s
+# quick
+lab <<'END'
+lab: vanish
+guests: {lin: {image: debian}}
+tasks: [{name: one, on: lin, run: 'echo begun; sleep 3; echo end'}]
+END
+"$VMLAB" run lab.yaml --out out & run=$!
+eventually grep -q begun out/tasks/one/lin/output
+rm -r out
+status=0; wait $run || status=$?
+status_is 3
