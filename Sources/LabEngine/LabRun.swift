@@ -134,27 +134,16 @@ public struct LabRun: Sendable {
 
     /// Records a run that could not begin: every task is an error for the reason given (skipped when it was cancelled).
     public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> ExitStatus {
-        let cancelled = error is CancellationError
-        let reason = cancelled ? "the run was interrupted" : sentence(of: error)
-        if cancelled {
-            recorder.emit(.interrupted(reason: reason))
-        } else {
-            recorder.emit(.note(level: .warning, message: reason))
+        if error is CancellationError {
+            return recorder.skip(plan.runs, because: interruption)
         }
-        let outcome = cancelled ? Outcome.skipped : .error
-        for id in plan.runs {
-            recorder.emit(
-                .taskFinished(
-                    TaskResult(
-                        id: id, outcome: outcome, started: recorder.clock.elapsed, attempts: 0, message: reason)))
-        }
-        let status = cancelled ? ExitStatus.interrupted : .infrastructure
-        recorder.emit(
-            .runFinished(
-                RunSummary(
-                    status: status, duration: recorder.clock.elapsed, counts: [outcome.rawValue: plan.runs.count])))
-        return status
+        let reason = sentence(of: error)
+        recorder.emit(.note(level: .warning, message: reason))
+        return recorder.abandon(plan.runs, .error, .infrastructure, because: reason)
     }
+
+    /// What is said of a run that a signal ended.
+    public static let interruption = "the run was interrupted"
 
     /// Strict admission has nothing to measure.
     private var isWatched: Bool { plan.lab.admission == .overcommit }

@@ -39,11 +39,7 @@ public struct Script: Sendable {
         self.path = path
         self.text = SourceFile(path: path, text: text)
         self.bytes = bytes
-        let parts = path.split(separator: "/").filter { $0 != "." && $0 != ".." }
-        let file = parts.last.map(String.init) ?? path
-        let stem = file.hasSuffix(".lua") && file.count > 4 ? String(file.dropLast(4)) : file
-        // `lab.lua` says no more than that it is one; its folder says which.
-        name = stem == "lab" && parts.count > 1 ? String(parts[parts.count - 2]) : stem
+        name = labName(ofFile: path)
         let slash = path.lastIndex(of: "/").map { path[..<$0] } ?? "."
         folder = slash.isEmpty ? "/" : String(slash)
     }

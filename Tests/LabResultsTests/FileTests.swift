@@ -34,7 +34,7 @@ import Testing
             let out = "\(folder)/out"
             do {
                 let first = try RunDirectory.create(lab: "l", out: out)
-                let cell = try first.cell("fs=ext4")
+                let cell = try first.part("fs=ext4")
                 #expect(cell.path == "\(out)/fs=ext4")
                 try first.outputWriter(TaskID(task: "t", guest: "g")).close()
                 try Data("keep".utf8).write(to: URL(filePath: "\(out)/notes.txt"))
@@ -45,6 +45,17 @@ import Testing
             let left = try FileManager.default.contentsOfDirectory(atPath: second.path)
             #expect(Set(left) == [".vmlab-results", "notes.txt"])
         }
+    }
+
+    @Test("A1: each of several files has a folder name of its own, from its file")
+    func foldersOfFiles() {
+        let files = [
+            "a.yaml", "x/lab.yaml", "y/./lab.yml", "x/lab.lua", "b/a.lua", "a-2.yaml", "lab.yaml", ".yaml", "/",
+        ]
+        #expect(folderNames(ofFiles: files) == ["a", "x", "y", "x-2", "a-2", "a-2-2", "lab", ".yaml", "/"])
+        let many = folderNames(ofFiles: Array(repeating: "a.yaml", count: 1000))
+        #expect(many.first == "a" && many.last == "a-1000" && Set(many).count == 1000)
+        #expect(folderNames(ofFiles: []) == [])
     }
 
     @Test func aPlaceThatCannotBeWrittenIsTold() {

@@ -16,19 +16,43 @@ struct Planner {
     /// Memory that stays free for the host whatever the fleet takes.
     private static let reserve = ByteCount.mebibytes(256)
 
-    /// The scripts among the files, checked. Throws all mistakes of all of them at once.
-    func scripts(_ options: LabOptions) async throws -> [Script] {
-        var scripts: [Script] = []
+    /// What the files have to run, in their order: a plan for each cell of each lab, the scripts. Throws all mistakes of all
+    /// files at once, also why a lab can never run here; warnings are printed.
+    func jobs(_ options: LabOptions) async throws -> [RunJob] {
+        let backends = BackendSelection(override: host.backend)
+        let budget = budget
+        let settings = try options.parsedSettings()
+        var jobs: [RunJob] = []
         var problems: [Diagnostic] = []
-        for file in options.scripts {
+        for (number, file) in options.files.enumerated() {
             do throws(DiagnosticList) {
-                scripts.append(try await Script.load(file))
+                if LabOptions.isScript(file) {
+                    jobs.append(RunJob(file: number, work: .script(try await Script.load(file))))
+                    continue
+                }
+                let loaded = try LabFile.load(
+                    path: file, settings: settings, catalog: Set(ImageCatalog.names),
+                    checking: { lab in
+                        switch plan(lab.filtered(options.filter), budget, backends) {
+                        case .success(let plan):
+                            jobs.append(RunJob(file: number, work: .lab(plan)))
+                            return []
+                        case .failure(let list):
+                            return list.all
+                        }
+                    })
+                Report.warnings(loaded.warnings)
             } catch {
                 problems += error.all
             }
         }
         guard problems.isEmpty else { throw DiagnosticList(problems) }
-        return scripts
+        let plans = jobs.compactMap(\.plan)
+        guard options.filter.isEmpty || plans.isEmpty || plans.contains(where: { !$0.lab.tasks.isEmpty }) else {
+            throw ValidationError("--filter \(options.filter.joined(separator: " ")): no task has such a name")
+        }
+        // A lab that has no task of such a name is not what was asked for.
+        return options.filter.isEmpty ? jobs : jobs.filter { $0.plan?.lab.tasks.isEmpty != true }
     }
 
     /// What the guests of a script boot with. Their images' progress is told to `recorder`.
@@ -43,39 +67,6 @@ struct Planner {
                     recorder.emit(.imageProgress(image: image, step: step, fraction: fraction))
                 }
             }, goldens: KeptGoldens())
-    }
-
-    /// A plan for each cell of each lab file. Throws all mistakes of all files at once, also why a lab can never run here;
-    /// warnings are printed.
-    func plans(_ options: LabOptions) async throws -> [RunPlan] {
-        let backends = BackendSelection(override: host.backend)
-        let budget = budget
-        let settings = try options.parsedSettings()
-        var plans: [RunPlan] = []
-        var problems: [Diagnostic] = []
-        for file in options.files where !LabOptions.isScript(file) {
-            do throws(DiagnosticList) {
-                let loaded = try LabFile.load(
-                    path: file, settings: settings, catalog: Set(ImageCatalog.names),
-                    checking: { lab in
-                        switch plan(lab.filtered(options.filter), budget, backends) {
-                        case .success(let plan):
-                            plans.append(plan)
-                            return []
-                        case .failure(let list):
-                            return list.all
-                        }
-                    })
-                Report.warnings(loaded.warnings)
-            } catch {
-                problems += error.all
-            }
-        }
-        guard problems.isEmpty else { throw DiagnosticList(problems) }
-        guard options.filter.isEmpty || plans.contains(where: { !$0.lab.tasks.isEmpty }) else {
-            throw ValidationError("--filter \(options.filter.joined(separator: " ")): no task has such a name")
-        }
-        return plans
     }
 
     private func plan(

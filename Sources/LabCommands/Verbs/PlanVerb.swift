@@ -26,7 +26,7 @@ struct PlanVerb: AsyncParsableCommand {
                 .specification, "\(script) is a script: what it boots shows when it runs",
                 remedy: "`vmlab validate` checks its syntax")
         }
-        let plans = try await Planner(host: host).plans(lab)
+        let plans = try await Planner(host: host).jobs(lab).compactMap(\.plan)
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

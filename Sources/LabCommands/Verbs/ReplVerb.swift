@@ -79,7 +79,7 @@ struct ReplVerb: AsyncParsableCommand {
         guard let file = lab else { return nil }
         var options = LabOptions()
         (options.files, options.settings, options.filter) = ([file], [], [])
-        let plans = try await planner.plans(options)
+        let plans = try await planner.jobs(options).compactMap(\.plan)
         guard plans.count == 1 else {
             throw Diagnostic(
                 .specification, "\(file) has a matrix of \(plans.count) cells",

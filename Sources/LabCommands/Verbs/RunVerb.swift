@@ -15,6 +15,7 @@ struct RunVerb: AsyncParsableCommand {
               vmlab run lab.yaml
               vmlab run lab.yaml --set guests.lin.count=2 --filter 'kernel*'
               vmlab run lab.yaml --out results/today --json | jq .event
+              vmlab run disk.yaml net.yaml smoke.lua --out today      # to today/disk, today/net and today/smoke
               vmlab run smoke.lua --arg quick
 
             Ctrl-C stops the run in order: guests gone, results written. A second one stops it at once.
@@ -28,13 +29,16 @@ struct RunVerb: AsyncParsableCommand {
     @OptionGroup var labs: LabOptions
     @OptionGroup var host: HostOptions
 
-    @Option(help: ArgumentHelp("Write the results there instead of results/<lab>-<time>.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp(
+            "Write the results there instead of results/<lab>-<time>; those of several files to a folder each, named "
+                + "after the file (of a lab.yaml: after its folder).", valueName: "dir"))
     var out: String?
 
     @Option(help: ArgumentHelp("Multiply every timeout, for slow hosts.", valueName: "factor"))
     var timeFactor: Double = 1
 
-    @Option(help: "After a failed task: continue with the others, or stop and skip them.")
+    @Option(help: "After a failed task: continue with the others, or stop and skip them, other cells and files too.")
     var onFailure: FailurePolicy = .continue
 
     @Flag(help: "Let Lua use the whole of its library: files, programs and the environment of this host.")
@@ -59,38 +63,42 @@ struct RunVerb: AsyncParsableCommand {
 
     func run() async throws {
         let planner = Planner(host: host)
-        let plans = labs.scripts.count < labs.files.count ? try await planner.plans(labs) : []
-        let scripts = try await planner.scripts(labs)
+        let jobs = try await planner.jobs(labs)
+        let places = try ResultsPlaces(files: labs.files, out: out)
         let selection = SinkSelection(quiet: quiet, json: json, environment: Environment.all)
         let statuses = try await interruptible {
+            var places = places
             var statuses: [ExitStatus] = []
-            var places: Set<String> = []
-            var current: (file: String, directory: RunDirectory)?
-            for plan in plans where !Task.isCancelled {
-                // The cells of one file's matrix share a results directory; every file has its own.
-                if current?.file != plan.lab.source.path {
-                    current = (plan.lab.source.path, try directory(for: plan.lab.name, besides: &places))
+            var skipped = SkippedJobs()
+            for job in jobs {
+                let directory = try places.directory(for: job)
+                if let reason = obstacle(after: statuses) {
+                    skipped.add(job, reason, in: directory, selection)
+                } else {
+                    let sink = selection.progressSink(directory: directory.path)
+                    statuses.append(try await perform(job, planner, in: directory, showing: sink))
                 }
-                guard let directory = current?.directory else { break }
-                let place = try plan.lab.cell.map { try directory.cell($0.id) } ?? directory
-                let sink = selection.progressSink(directory: place.path)
-                statuses.append(try await perform(plan, in: place, showing: sink))
             }
-            for script in scripts where !Task.isCancelled {
-                let directory = try directory(for: script.name, besides: &places)
-                statuses.append(try await perform(script, planner, in: directory, selection))
-            }
+            skipped.tell()
             return Task.isCancelled ? statuses + [.interrupted] : statuses
         }
         throw ExitStatus.gravest(of: statuses)
     }
 
-    /// With `--out` that very directory for a single lab file, a folder in it for each of several.
-    private func directory(for lab: String, besides taken: inout Set<String>) throws -> RunDirectory {
-        guard let out, labs.files.count > 1 else { return try RunDirectory.create(lab: lab, out: out) }
-        var name = lab
-        for number in 2... where !taken.insert(name).inserted { name = "\(lab)-\(number)" }
-        return try RunDirectory.create(lab: lab, out: "\(out)/\(name)")
+    /// Why no further run begins after runs that ended so; nil when the next one does.
+    private func obstacle(after statuses: [ExitStatus]) -> String? {
+        if Task.isCancelled { return LabRun.interruption }
+        guard onFailure == .stop, statuses.contains(where: { $0 != .passed }) else { return nil }
+        return "an earlier run failed, and --on-failure is stop"
+    }
+
+    private func perform(
+        _ job: RunJob, _ planner: Planner, in directory: RunDirectory, showing sink: any RunSink
+    ) async throws -> ExitStatus {
+        switch job.work {
+        case .lab(let plan): try await perform(plan, in: directory, showing: sink)
+        case .script(let script): try await perform(script, planner, in: directory, showing: sink)
+        }
     }
 
     private func perform(
@@ -124,9 +132,9 @@ struct RunVerb: AsyncParsableCommand {
     }
 
     private func perform(
-        _ script: Script, _ planner: Planner, in directory: RunDirectory, _ selection: SinkSelection
+        _ script: Script, _ planner: Planner, in directory: RunDirectory, showing sink: any RunSink
     ) async throws -> ExitStatus {
-        let recorder = recorder(directory, showing: selection.progressSink(directory: directory.path))
+        let recorder = recorder(directory, showing: sink)
         defer { finish(recorder) }
         recorder.emit(.runStarted(script.description(host: .current, version: vmlabVersion)))
         let journal = try RunJournal.begin(lab: script.name, results: directory.path)
@@ -150,13 +158,13 @@ struct RunVerb: AsyncParsableCommand {
         options.files = [path]
         options.settings = settings.map { "\($0.key)=\($0.value)" }
         options.filter = []
-        let plans = try await planner.plans(options)
+        let plans = try await planner.jobs(options).compactMap(\.plan)
         guard let plan = plans.first, plans.count == 1 else {
             throw Diagnostic(
                 .specification, "\(path) has a matrix of \(plans.count) cells",
                 remedy: "a script runs labs without one: make the cells with vmlab.matrix and `set`")
         }
-        let place = try directory.cell("lab-\(plan.lab.name)-\(UInt32.random(in: 0 ... .max))")
+        let place = try directory.part("lab-\(plan.lab.name)-\(UInt32.random(in: 0 ... .max))")
         let report = ReportSink([])
         _ = try await perform(plan, in: place, showing: report)
         return report.report

@@ -16,10 +16,9 @@ struct ValidateVerb: AsyncParsableCommand {
     @OptionGroup var host: HostOptions
 
     func run() async throws {
-        let planner = Planner(host: host)
-        let scripts = try await planner.scripts(lab)
-        let plans = scripts.count < lab.files.count ? try await planner.plans(lab) : []
-        if !scripts.isEmpty { Report.line("valid: \(scripts.map(\.path).joined(separator: ", "))") }
+        let jobs = try await Planner(host: host).jobs(lab)
+        if !lab.scripts.isEmpty { Report.line("valid: \(lab.scripts.joined(separator: ", "))") }
+        let plans = jobs.compactMap(\.plan)
         guard !plans.isEmpty else { return }
         let cells = plans.count == 1 ? "" : " (\(plans.count) labs and matrix cells)"
         let guests = plans.reduce(0) { $0 + $1.guests.count }

@@ -14,12 +14,13 @@ import Glibc
 ///     tasks/<task>/<guest>/output          artifacts/ beside it
 ///     tasks/<task>/<guest>/<index>/output  for a task with repetitions
 ///     <cell>/…                             the same again for each cell of a matrix
+///     <file>/…                             the same again for each of several lab files
 ///
 /// While the value lives, no other run can use the directory.
 public final class RunDirectory: Sendable {
     /// The directory's path, relative if it was given so.
     public let path: String
-    /// Holds the lock on the marker file; -1 for a cell, whose parent holds it.
+    /// Holds the lock on the marker file; -1 for a part, whose parent holds it.
     private let lock: Int32
     private let parent: RunDirectory?
 
@@ -58,9 +59,9 @@ public final class RunDirectory: Sendable {
             .host, "there are already a thousand results named \(base)", remedy: "choose a place with --out DIR")
     }
 
-    /// The directory of one cell of a matrix, within this one.
-    public func cell(_ id: String) throws(Diagnostic) -> RunDirectory {
-        let path = absolute(safeFileName(id))
+    /// The directory of one of several runs that share this one: a file's, a cell's of its matrix.
+    public func part(_ name: String) throws(Diagnostic) -> RunDirectory {
+        let path = absolute(safeFileName(name))
         if let error = System.makeFolders(path) { throw error }
         if let error = System.replace("\(path)/\(Self.marker)", with: []) { throw error }
         return RunDirectory(path: path, lock: -1, parent: self)
