@@ -9,9 +9,22 @@ typedef struct box {
     void *object;
 } box;
 
-static const char box_mark, function_key, error_key;
+static const char box_mark, function_key, error_key, error_box_key, error_boxes_key;
+
+/// The box of an error, whose table is at `index`; NULL for another table.
+static void *to_error(lua_State *L, int index) {
+    if (lua_type(L, index) != LUA_TTABLE || !lua_checkstack(L, 3)) return NULL;
+    lua_pushvalue(L, index);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &error_boxes_key);
+    lua_rotate(L, -2, 1);
+    lua_rawget(L, -2);
+    box *b = lua_touserdata(L, -1);
+    lua_pop(L, 2);
+    return b ? b->object : NULL;
+}
 
 void *luart_to_box(lua_State *L, int index, int kind) {
+    if (kind == LUART_BOX_ERROR) return to_error(L, index);
     if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof(box)) return NULL;
     box *b = lua_touserdata(L, index);
     return b->mark == &box_mark && b->kind == kind ? b->object : NULL;
@@ -95,7 +108,13 @@ void luart_push_function(lua_State *L, void *function, bool waits) {
 }
 
 void luart_push_error(lua_State *L, void *error) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &error_boxes_key);
+    lua_pushvalue(L, -2);
     push_box(L, LUART_BOX_ERROR, error);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &error_box_key);
+    lua_setmetatable(L, -2);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
     lua_setmetatable(L, -2);
 }
@@ -106,27 +125,40 @@ void luart_push_object(lua_State *L, void *object) {
     lua_setmetatable(L, -2);
 }
 
-static int describe_as(lua_State *L, int index, int kind) {
-    void *object = luart_to_box(L, index, kind);
+static int describe_object(lua_State *L) {
+    void *object = luart_to_box(L, 1, LUART_BOX_OBJECT);
     if (!object) {
-        lua_pushfstring(L, "(%s)", luaL_typename(L, index));
+        lua_pushfstring(L, "(%s)", luaL_typename(L, 1));
         return 1;
     }
     context *c = context_of(L);
     c->granted++;
-    int results = c->host.describe(c->host.owner, L, kind, object);
+    int results = c->host.describe(c->host.owner, L, object);
     c->granted--;
     return settle(L, results);
 }
 
-static int describe_object(lua_State *L) { return describe_as(L, 1, LUART_BOX_OBJECT); }
-static int describe_error(lua_State *L) { return describe_as(L, 1, LUART_BOX_ERROR); }
+/// Pushes the field if it is a string.
+static bool push_text(lua_State *L, int index, const char *field) {
+    lua_pushstring(L, field);
+    if (lua_rawget(L, index) == LUA_TSTRING) return true;
+    lua_pop(L, 1);
+    return false;
+}
 
-static int error_field(lua_State *L) {
-    size_t count;
-    const char *name = luart_string(L, 2, &count);
-    lua_pushliteral(L, "message");
-    return name && lua_rawequal(L, 2, -1) ? describe_error(L) : 0;
+void luart_push_error_text(lua_State *L, int index) {
+    index = lua_absindex(L, index);
+    bool has_place = push_text(L, index, "place");
+    if (has_place) lua_pushliteral(L, ": ");
+    if (!push_text(L, index, "message")) lua_pushliteral(L, "(no message)");
+    if (has_place) lua_concat(L, 3);
+}
+
+/// `place: message`, as the script may have changed them.
+static int describe_error(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luart_push_error_text(L, 1);
+    return 1;
 }
 
 static int error_concatenation(lua_State *L) {
@@ -177,19 +209,57 @@ void luart_complete_class(lua_State *L, const char *name) {
     complete(L, name);
 }
 
+/// A function of the library `string` that takes an error of ours for its text.
+static int string_function(lua_State *L) {
+    if (to_error(L, 1)) {
+        luaL_tolstring(L, 1, NULL);
+        lua_replace(L, 1);
+    }
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+/// Leaves the library `string` on the stack, whose functions take errors too.
+static void push_string_functions(lua_State *L) {
+    lua_getglobal(L, LUA_STRLIBNAME);
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        lua_pushcclosure(L, string_function, 1);
+        lua_pushvalue(L, -2);
+        lua_rotate(L, -2, 1);
+        lua_rawset(L, -4);
+    }
+}
+
+static void make_weak(lua_State *L, const char *mode) {
+    lua_newtable(L);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+}
+
 void open_boxes(lua_State *L) {
     lua_newtable(L);
     complete(L, "function");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &function_key);
 
     lua_newtable(L);
+    make_weak(L, "k");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &error_boxes_key);
+    lua_newtable(L);
     complete(L, "error");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &error_box_key);
+
+    lua_newtable(L);
     lua_pushcfunction(L, describe_error);
     lua_setfield(L, -2, "__tostring");
-    lua_pushcfunction(L, error_field);
+    push_string_functions(L);
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, error_concatenation);
     lua_setfield(L, -2, "__concat");
+    lua_pushliteral(L, "error");
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &error_key);
 }
 
@@ -198,12 +268,7 @@ void luart_push_registry_table(lua_State *L, int table) {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &keys[table]) == LUA_TTABLE) return;
     lua_pop(L, 1);
     lua_newtable(L);
-    if (table == LUART_TABLE_OBJECTS) {
-        lua_newtable(L);
-        lua_pushliteral(L, "v");
-        lua_setfield(L, -2, "__mode");
-        lua_setmetatable(L, -2);
-    }
+    if (table == LUART_TABLE_OBJECTS) make_weak(L, "v");
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &keys[table]);
 }

@@ -79,5 +79,5 @@ bool is_refused(lua_State *L);
 int open_coroutine(lua_State *L);
 /// Replaces functions of the base library, adds `print` and `require`, and takes away what the sandbox forbids.
 void adapt_libraries(lua_State *L, bool trusted);
-/// Makes the metatables of functions and errors.
+/// Makes the metatables of functions and errors; the library `string` learns to take errors.
 void open_boxes(lua_State *L);

@@ -88,10 +88,25 @@ public enum APIDocument {
             }
             for method in type.methods { lines += reference(method, "\(type.name):") }
         }
-        lines += ["## In a `lua:` task of a lab file", ""]
+        lines += errors + ["## In a `lua:` task of a lab file", ""]
         for global in taskGlobals { lines += ["- `\(global.name)`: \(global.documentation)"] }
         return lines.joined(separator: "\n") + "\n"
     }
+
+    private static let errors = [
+        "## Errors", "",
+        "What a function raises is a table that works as its text too: `print(err)`, `\"it: \" .. err`, "
+            + "`err:match(\"status (%d+)\")`, `string.find(err, \"…\")`. Errors of a script's own go unchanged through "
+            + "`vmlab.parallel`, `vmlab.subtest` and the like. A call with wrong arguments raises a plain string, as Lua's "
+            + "own functions do.",
+        "", "```lua", "local ok, err = pcall(function() web:succeed(\"make test\") end)",
+        "if not ok and err.exit == 2 then print(err.output) end", "```", "",
+        "- `err.message`: what went wrong; `err.place`: where in the script, such as `smoke.lua:3`. `tostring(err)` has both.",
+        "- `err.call`: the function that failed, such as `succeed`; `err.guest`: the guest's name.",
+        "- `err.outcome`: `failed`, `timeout`, `panicked` or `error`, as in the results.",
+        "- `err.command`, `err.exit`, `err.output`: of a call that runs a command; `exit` is nil when it did not end.",
+        "",
+    ]
 
     private static func reference(_ function: LuaNative, _ prefix: String) -> [String] {
         let names = function.parameters.map { $0.type.hasSuffix("?") ? "[\($0.name)]" : $0.name }

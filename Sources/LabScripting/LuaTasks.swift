@@ -48,7 +48,7 @@ public struct LuaTasks: TaskScripting {
                     _ = try await state.run(source: bytes, name: name)
                     let late = await world.callPostponed()
                     await state.close()
-                    if let late { throw late }
+                    if let failure = late ?? scope.subtests.failure { throw failure }
                 } catch {
                     _ = await world.callPostponed()
                     await state.close()

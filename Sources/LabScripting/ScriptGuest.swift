@@ -29,29 +29,6 @@ final class ScriptGuest: Sendable {
     }
 }
 
-/// A command that ended with a status that its caller does not want.
-struct CommandFailed: Error, CustomStringConvertible {
-    let guest: String
-    let command: String
-    let exit: Int32
-    /// What was wanted instead.
-    let wanted: String
-    let output: String
-    /// What the guest's kernel console said last.
-    let console: [String]
-
-    /// In one line.
-    var headline: String {
-        let first = command.split(separator: "\n").first.map(String.init) ?? command
-        return "\(guest): `\(first)` ended with exit status \(exit), \(wanted)"
-    }
-
-    var description: String {
-        let lines = output.split(separator: "\n").suffix(10).map { "\n    | \($0)" }.joined()
-        return headline + lines
-    }
-}
-
 /// What a command came to, for scripts.
 struct CommandAnswer {
     let result: CommandResult
@@ -89,6 +66,7 @@ extension ScriptGuest {
         _ command: String, _ options: CommandOptions, _ notes: StepNotes,
         judge: (CommandAnswer) throws -> Void = { _ in }
     ) async throws -> CommandAnswer {
+        notes.begins(command)
         let environment = world.environment + options.environment
         let result = try await live.run(
             GuestCommand(command, environment: environment, workingDirectory: options.folder), timeout: options.timeout
@@ -106,10 +84,12 @@ extension ScriptGuest {
 
     func failure(_ command: String, _ answer: CommandAnswer, wanted: String) -> CommandFailed {
         CommandFailed(
-            guest: live.name, command: command, exit: answer.result.exit, wanted: wanted,
-            output: String(decoding: answer.output.suffix(4096), as: UTF8.self),
-            console: Array(live.consoleLines.suffix(5)))
+            headline: "\(live.name): `\(Self.first(command))` ended with exit status \(answer.result.exit), \(wanted)",
+            output: answer.output, console: Array(live.consoleLines.suffix(5)))
     }
+
+    /// The first line of a command.
+    static func first(_ command: String) -> Substring { command.split(separator: "\n").first ?? command[...] }
 }
 
 /// The options of a call that runs a command.

@@ -19,6 +19,8 @@ final class ScriptScope: Sendable {
     let artifacts: String
     /// The scope that this subtest is a part of.
     let parent: ScriptScope?
+    /// The subtests in it that have ended.
+    let subtests = SubtestTally()
     private let steps = Atomic<Int>(0)
     private let collected = Mutex<[String]>([])
 
@@ -67,7 +69,7 @@ final class ScriptScope: Sendable {
         } catch {
             let verdict = Verdict(of: error)
             (result.outcome, result.message) = (verdict.outcome, verdict.message)
-            throw error
+            throw StepFailure.of(error, call: call.name, guest: guest?.name, notes: notes)
         }
     }
 
@@ -83,14 +85,14 @@ extension TaskResult {
     /// Fills in how a script, or a part of one, went.
     mutating func complete(_ scope: ScriptScope, _ failure: (any Error)?, in results: RunDirectory) {
         duration = scope.recorder.clock.elapsed - started
-        if let failure {
+        if let failure = failure ?? scope.subtests.failure {
             let verdict = Verdict(of: failure)
             (outcome, message, consoleTail) = (verdict.outcome, verdict.message, verdict.consoleTail)
         }
         do throws(Diagnostic) {
             try scope.output.close()
         } catch {
-            (outcome, message) = (.error, error.words)
+            (outcome, message) = (.error, LuaError.words(for: error))
         }
         outputPath = RunDirectory.taskOutput(id)
         outputBytes = scope.output.count
@@ -103,6 +105,7 @@ extension TaskResult {
 /// What a step tells of itself while it runs.
 final class StepNotes: Sendable {
     private struct State {
+        var command: String?
         var exit: Int32?
         var output: [UInt8] = []
         var isCut = false
@@ -125,8 +128,12 @@ final class StepNotes: Sendable {
         }
     }
 
+    /// A command of a guest starts.
+    func begins(_ command: String) { state.withLock { $0.command = command } }
+
     func ended(_ result: CommandResult) { state.withLock { $0.exit = result.exit } }
 
+    var command: String? { state.withLock { $0.command } }
     var exit: Int32? { state.withLock { $0.exit } }
     var isCut: Bool { state.withLock { $0.isCut } }
     var output: [UInt8] { state.withLock { $0.output } }
@@ -148,33 +155,32 @@ struct Verdict {
                 return
             }
             self.init(of: underlying)
+            // A script may have changed the words on the way.
+            if error.message != LuaError.words(for: underlying) { message = Self.oneLine(error.message) }
             if let place = error.location { message = "\(place): \(message)" }
+        case let failure as StepFailure: self.init(of: failure.error)
         case let loss as GuestLoss: self.init(loss.outcome, loss.message, loss.consoleTail)
         // What it printed is shown on its own.
-        case let failed as CommandFailed: self.init(.failed, failed.headline, failed.console)
+        case let failed as CommandFailed:
+            self.init(failed.isTimeout ? .timeout : .failed, failed.headline, failed.console)
+        case let failed as SubtestsFailed: self.init(failed.outcome, failed.description)
         case let failure as ScriptFailure: self.init(failure.outcome, failure.message, failure.consoleTail)
         case let timeout as GuestTimeout: self.init(.timeout, timeout.description)
         case is DeadlineExceeded: self.init(.timeout, "its time was up")
         case let error as ConsoleError: self.init(.error, error.diagnostic.message)
         case is CancellationError: self.init(.skipped, "interrupted")
         case let problem as Diagnostic:
-            self.init(problem.category == .host ? .error : .failed, problem.words)
-        case let list as DiagnosticList:
-            self.init(.failed, list.sorted.map(\.words).joined(separator: "; "))
+            self.init(problem.category == .host ? .error : .failed, LuaError.words(for: problem))
+        case is DiagnosticList: self.init(.failed, LuaError.words(for: error))
         default: self.init(.failed, "\(error)")
         }
     }
 
     private init(_ outcome: Outcome, _ message: String, _ consoleTail: [String] = []) {
         self.outcome = outcome
-        self.message = message.split(separator: "\n").joined(separator: "; ")
+        self.message = Self.oneLine(message)
         self.consoleTail = consoleTail
     }
-}
 
-extension Diagnostic {
-    /// In one line, with the remedy.
-    var words: String {
-        message + (cause.map { ": \($0)" } ?? "") + (remedy.map { " (\($0))" } ?? "")
-    }
+    private static func oneLine(_ text: String) -> String { text.split(separator: "\n").joined(separator: "; ") }
 }

@@ -63,13 +63,13 @@ public final class ScriptSession: Sendable {
     }
 
     private func introduce(_ guests: [LiveGuest], of lab: Lab) async throws {
-        var named = LuaTable()
-        for guest in guests {
-            named[guest.name] = world.object(guest)
-            let isName = guest.name.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" }
-            if isName, guest.name.first?.isNumber == false {
-                try await state.setGlobal(guest.name, world.object(guest))
-            }
+        var named = world.byGroup(guests)
+        for guest in guests { named[guest.name] = world.object(guest) }
+        for name in named.names {
+            // `lin-1` would be a subtraction.
+            let variable = String(name.map { $0.isLetter || $0.isNumber ? $0 : "_" })
+            // A guest called `print` is `lab.guests.print`.
+            if try await state.global(variable).isNil { try await state.setGlobal(variable, named[name]) }
         }
         try await state.setGlobal(
             "lab", .table(LuaTable(fields: ["name": .text(lab.name), "guests": .table(named)])))

@@ -58,6 +58,23 @@ final class ScriptWorld: Sendable {
         return .object(LuaObject(guest, .guest))
     }
 
+    /// Guests by the name of their group: one with `count` is a list of them.
+    func byGroup(_ guests: [LiveGuest]) -> LuaTable {
+        var groups = LuaTable()
+        for guest in guests {
+            let group = guest.planned.group
+            if group.count == nil {
+                groups[group.name] = object(guest)
+            } else if case .table(var list) = groups[group.name] {
+                list.array.append(object(guest))
+                groups[group.name] = .table(list)
+            } else {
+                groups[group.name] = .table(LuaTable(array: [object(guest)]))
+            }
+        }
+        return groups
+    }
+
     /// Tells something to who watches the run.
     func note(_ text: String) {
         recorder.emit(.note(level: .info, message: text))

@@ -21,8 +21,8 @@ extension Interpreter {
         host.field = { owner, lua, object in
             Interpreter.at(owner)?.field(lua, object) ?? 0
         }
-        host.describe = { owner, lua, kind, object in
-            Interpreter.at(owner)?.describe(lua, kind, object) ?? 0
+        host.describe = { owner, lua, object in
+            Interpreter.at(owner)?.describe(lua, object) ?? 0
         }
         host.locate = { owner, lua in
             Interpreter.at(owner)?.locate(lua) ?? 0
@@ -103,14 +103,10 @@ extension Interpreter {
         }
     }
 
-    private func describe(_ lua: OpaquePointer?, _ kind: Int32, _ object: UnsafeMutableRawPointer?) -> Int32 {
+    private func describe(_ lua: OpaquePointer?, _ object: UnsafeMutableRawPointer?) -> Int32 {
         guard let object else { return 0 }
-        if kind == LUART_BOX_ERROR {
-            pushText(Unmanaged<ErrorBox>.fromOpaque(object).takeUnretainedValue().text, on: lua)
-        } else {
-            let value = Unmanaged<ObjectBox>.fromOpaque(object).takeUnretainedValue().object
-            pushText(value.type.describe(value), on: lua)
-        }
+        let value = Unmanaged<ObjectBox>.fromOpaque(object).takeUnretainedValue().object
+        pushText(value.type.describe(value), on: lua)
         return 1
     }
 

@@ -8,10 +8,14 @@ final class ErrorBox: Sendable {
 
     init(_ error: any Error, at location: LuaLocation?) { (self.error, self.location) = (error, location) }
 
-    /// What `tostring` gives: one that went through another strand has its place already.
-    var text: String {
-        let words = LuaError.words(for: error)
-        return error is LuaError ? words : (location.map { "\($0): " } ?? "") + words
+    /// What a script can read of it: `message` and `place`, and what the error itself tells.
+    var fields: LuaTable {
+        let error = self.error as? LuaError
+        var table = LuaTable(fields: ["message": .text(error?.message ?? LuaError.words(for: self.error))])
+        if let place = error?.location ?? location { table["place"] = .text(place.description) }
+        guard let cause = (error?.underlying ?? self.error) as? any LuaReadableError else { return table }
+        table.fields.merge(cause.luaFields) { own, _ in own }
+        return table
     }
 }
 
@@ -20,8 +24,24 @@ extension Interpreter {
     func raise(_ error: any Error, at location: LuaLocation?, on lua: OpaquePointer?) -> Int32 {
         if let error = error as? LuaCallError {
             pushText((location.map { "\($0): " } ?? "") + error.message, on: lua)
+        } else if let value = (error as? LuaError)?.value, value.thread === thread {
+            lua_rawgeti(lua, luart_registry(), lua_Integer(value.number))
+            passing = error as? LuaError
         } else {
-            luart_push_error(lua, Unmanaged.passRetained(ErrorBox(error, at: location)).toOpaque())
+            let box = ErrorBox(error, at: location)
+            let fields = box.fields
+            do {
+                try push([.table(fields)], on: lua)
+            } catch {
+                // What it tells of itself is larger than the memory that is left.
+                lua_createtable(lua, 0, 2)
+                for name in ["message", "place"] {
+                    pushText(name, on: lua)
+                    pushText(fields[name].text ?? "", on: lua)
+                    lua_rawset(lua, -3)
+                }
+            }
+            luart_push_error(lua, Unmanaged.passRetained(box).toOpaque())
         }
         return Int32(LUART_RAISE)
     }
@@ -41,25 +61,35 @@ extension Interpreter {
         }
         if status == LUA_ERRMEM { return LuaError(message: memoryMessage, location: place, traceback: frames) }
 
-        if let box = luart_to_box(strand.coroutine, -1, Int32(LUART_BOX_ERROR)) {
-            let box = Unmanaged<ErrorBox>.fromOpaque(box).takeUnretainedValue()
-            if var error = box.error as? LuaError {
-                error.traceback = Array((error.traceback + frames).prefix(LuaError.maximumFrames))
-                error.location = error.location ?? box.location
-                return error
-            }
-            return LuaError(
-                message: LuaError.words(for: box.error), location: box.location ?? place, traceback: frames,
-                underlying: box.error)
+        if var error = passing, isTop(error.value, strand.coroutine) {
+            error.traceback = Array((error.traceback + frames).prefix(LuaError.maximumFrames))
+            return error
         }
-        luart_push_description(state, strand.coroutine, strand.handle)
-        let text = string(state, -1)?.text ?? "(error in error handling)"
-        luart_pop(state, 1)
+        let text = description(on: strand.coroutine, strand.handle)
         if text == "not enough memory" { return LuaError(message: memoryMessage, location: place, traceback: frames) }
-        if let (location, message) = split(text, frames) {
-            return LuaError(message: message, location: location, traceback: frames)
+        let (location, message) = split(text, frames) ?? (place, text)
+        var error = LuaError(
+            message: message, location: location, traceback: frames, value: reference(strand.coroutine, -1))
+        if let box = luart_to_box(strand.coroutine, -1, Int32(LUART_BOX_ERROR)) {
+            let cause = Unmanaged<ErrorBox>.fromOpaque(box).takeUnretainedValue().error
+            error.underlying = (cause as? LuaError)?.underlying ?? cause
         }
-        return LuaError(message: text, location: place, traceback: frames)
+        return error
+    }
+
+    /// Whether the value on top of a stack is the one that is kept.
+    private func isTop(_ value: LuaReference?, _ lua: OpaquePointer?) -> Bool {
+        guard let value, lua_checkstack(lua, 1) != 0 else { return false }
+        lua_rawgeti(lua, luart_registry(), lua_Integer(value.number))
+        defer { luart_pop(lua, 1) }
+        return lua_rawequal(lua, -1, -2) != 0
+    }
+
+    /// What `tostring` gives for the value on top of a stack.
+    func description(on lua: OpaquePointer?, _ strand: OpaquePointer?) -> String {
+        luart_push_description(state, lua, strand)
+        defer { luart_pop(state, 1) }
+        return string(state, -1)?.text ?? "(error in error handling)"
     }
 
     private var memoryMessage: String {

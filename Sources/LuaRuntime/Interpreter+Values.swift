@@ -53,17 +53,14 @@ struct ValueReader {
             return lua_isinteger(lua, index) != 0
                 ? .integer(lua_tointegerx(lua, index, nil)) : .number(lua_tonumberx(lua, index, nil))
         case LUA_TSTRING: return .string(try readString(lua, index))
-        case LUA_TTABLE: return .table(try readTable(lua, lua_absindex(lua, index)))
+        case LUA_TTABLE:
+            if luart_to_box(lua, index, Int32(LUART_BOX_ERROR)) != nil { return try readError(lua, index) }
+            return .table(try readTable(lua, lua_absindex(lua, index)))
         case LUA_TFUNCTION:
-            guard lua_checkstack(lua, 2) != 0 else { throw LuaCallError("stack overflow") }
-            lua_pushvalue(lua, index)
-            let reference = luaL_ref(lua, luart_registry())
-            return .function(LuaFunction(reference: reference, thread: interpreter.thread))
+            guard let reference = interpreter.reference(lua, index) else { throw LuaCallError("stack overflow") }
+            return .function(LuaFunction(reference))
         case LUA_TUSERDATA:
             if let object = interpreter.object(lua, index) { return .object(object) }
-            if let box = luart_to_box(lua, index, Int32(LUART_BOX_ERROR)) {
-                return .text(Unmanaged<ErrorBox>.fromOpaque(box).takeUnretainedValue().text)
-            }
             throw LuaCallError("a userdata of another library cannot be passed")
         case let type:
             throw LuaCallError("a \(String(cString: lua_typename(lua, type))) cannot be passed")
@@ -76,6 +73,13 @@ struct ValueReader {
         }
         bytes -= string.bytes.count
         return string
+    }
+
+    /// An error as its text.
+    private mutating func readError(_ lua: OpaquePointer?, _ index: Int32) throws(LuaCallError) -> LuaValue {
+        guard lua_checkstack(lua, 4) != 0 else { throw LuaCallError("stack overflow") }
+        luart_push_error_text(lua, index)
+        return try readTop(lua)
     }
 
     private mutating func readTable(_ lua: OpaquePointer?, _ index: Int32) throws(LuaCallError) -> LuaTable {
@@ -156,6 +160,13 @@ extension Interpreter {
         }
     }
 
+    /// Keeps the value at `index` for Swift; nil when the stack has no room to.
+    func reference(_ lua: OpaquePointer?, _ index: Int32) -> LuaReference? {
+        guard lua_checkstack(lua, 2) != 0 else { return nil }
+        lua_pushvalue(lua, index)
+        return LuaReference(luaL_ref(lua, luart_registry()), thread)
+    }
+
     /// Puts values onto a stack, all or none.
     func push(_ values: [LuaValue], on lua: OpaquePointer?) throws(LuaCallError) {
         guard lua_checkstack(lua, Int32(clamping: values.count + 4)) != 0 else {
@@ -207,7 +218,7 @@ extension Interpreter {
             guard function.thread === thread else {
                 throw LuaCallError("a function of another state cannot be passed")
             }
-            lua_rawgeti(lua, luart_registry(), lua_Integer(function.reference))
+            lua_rawgeti(lua, luart_registry(), lua_Integer(function.reference.number))
         case .native(let function): push(Callable(function, .function), on: lua)
         case .object(let object): push(object, on: lua)
         case .table(let table):

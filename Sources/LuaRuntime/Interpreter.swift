@@ -16,6 +16,8 @@ final class Interpreter {
     var chunkNames: Set<String> = []
     /// What runs now.
     var strand: Strand?
+    /// The error of a script that was raised in it again, and may leave it next.
+    var passing: LuaError?
     /// The classes that have metatables.
     var classes: [LuaClass] = []
     private(set) var state: OpaquePointer?
@@ -38,6 +40,7 @@ final class Interpreter {
 
     /// Frees the state.
     func close() {
+        passing = nil
         if let state { luart_close(state) }
         state = nil
     }
@@ -133,7 +136,7 @@ final class Interpreter {
     /// Puts a function and its arguments onto the strand's coroutine.
     func prepare(_ function: LuaFunction, _ arguments: [LuaValue], on strand: Strand) throws -> Int32 {
         guard let coroutine = strand.coroutine else { return 0 }
-        lua_rawgeti(coroutine, luart_registry(), lua_Integer(function.reference))
+        lua_rawgeti(coroutine, luart_registry(), lua_Integer(function.reference.number))
         do {
             try push(arguments, on: coroutine)
         } catch {
@@ -142,7 +145,7 @@ final class Interpreter {
         return Int32(arguments.count)
     }
 
-    /// Lets a function of the script's go.
+    /// Lets a value of the script's go.
     func release(_ reference: Int32) {
         luaL_unref(state, luart_registry(), reference)
     }

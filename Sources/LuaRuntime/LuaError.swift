@@ -36,8 +36,10 @@ public struct LuaError: Error, Sendable, CustomStringConvertible {
     public var location: LuaLocation?
     /// The calls at that time, the innermost first; at most ``maximumFrames``.
     public var traceback: [LuaFrame]
-    /// The error that a Swift function threw, when it came through the script unchanged.
+    /// The error that a Swift function threw, when it came through the script.
     public var underlying: (any Error)?
+    /// What the script raised: raised again in its state it is the same value.
+    var value: LuaReference?
 
     /// Frames kept of a traceback, from the inside.
     public static let maximumFrames = 32
@@ -53,16 +55,28 @@ public struct LuaError: Error, Sendable, CustomStringConvertible {
     /// `file:line: message`
     public var description: String { (location.map { "\($0): " } ?? "") + message }
 
+    init(message: String, location: LuaLocation?, traceback: [LuaFrame], value: LuaReference?) {
+        self.init(message: message, location: location, traceback: traceback)
+        self.value = value
+    }
+
     /// How any error is told to a script, or to its reader.
-    static func words(for error: any Error) -> String {
+    public static func words(for error: any Error) -> String {
         switch error {
         case let error as LuaError: error.description
-        case let error as Diagnostic: error.message + (error.remedy.map { " (\($0))" } ?? "")
+        case let error as Diagnostic:
+            error.message + (error.cause.map { ": \($0)" } ?? "") + (error.remedy.map { " (\($0))" } ?? "")
         case let error as DiagnosticList: error.sorted.map { words(for: $0) }.joined(separator: "; ")
         case is CancellationError: "cancelled"
         default: String(describing: error)
         }
     }
+}
+
+/// An error that tells scripts more than its message.
+public protocol LuaReadableError: Error {
+    /// What scripts read as fields of the error, beside `message` and `place`.
+    var luaFields: [LuaString: LuaValue] { get }
 }
 
 /// What a state may use.

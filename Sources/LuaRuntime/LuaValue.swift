@@ -151,17 +151,23 @@ public struct LuaTable: Sendable, Equatable {
 /// A reference to a function of a script's. The function lives as long as the last reference, and can be called in its own
 /// state only; see ``LuaState/call(_:_:)``.
 public final class LuaFunction: Sendable {
-    let reference: Int32
+    let reference: LuaReference
+    var thread: LuaThread { reference.thread }
+
+    init(_ reference: LuaReference) { self.reference = reference }
+}
+
+/// Keeps a value of a script's alive in its state.
+final class LuaReference: Sendable {
+    /// Its place in the state's registry.
+    let number: Int32
     let thread: LuaThread
 
-    init(reference: Int32, thread: LuaThread) {
-        self.reference = reference
-        self.thread = thread
-    }
+    init(_ number: Int32, _ thread: LuaThread) { (self.number, self.thread) = (number, thread) }
 
     deinit {
-        let reference = reference
-        thread.submit { $0.release(reference) }
+        let number = number
+        thread.submit { $0.release(number) }
     }
 }
 

@@ -43,6 +43,15 @@ private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabT
 }
 
 @Suite("Tasks in Lua") struct LuaTaskTests {
+    @Test("N17: a task whose subtests failed fails, also when it went on")
+    func subtests() async throws {
+        let results = try await run([
+            lua("t", "vmlab.subtest('part', function() error('no') end, { keep_going = true }) guest:succeed('true')")
+        ])
+        #expect(results.map(\.outcome) == [.failed, .failed])
+        #expect(results.last?.message == "1 of 1 subtest failed: t / part")
+    }
+
     @Test("a task has its guest, the others, its environment, the cell, and a result of its own")
     func world() async throws {
         var task = lua(

@@ -105,7 +105,7 @@ import Testing
         #expect(run.status == .passed, "\(run.main?.message ?? "")")
     }
 
-    @Test("subtests have results of their own; one that keeps going fails the run and not the script")
+    @Test("N17: a subtest that failed fails the script, and what it is a part of, also when they go on")
     func subtests() async throws {
         let run = try await TestScript.run(
             """
@@ -113,14 +113,90 @@ import Testing
             vmlab.subtest("good", function() vmlab.equals(1, 1) end)
             local passed = vmlab.subtest("bad", function() vmlab.equals(1, 2, "one") end, { keep_going = true })
             vmlab.equals(passed, false)
-            vmlab.subtest("outer", function() vmlab.subtest("inner", function() end) end)
+            vmlab.equals(vmlab.subtest("outer", function()
+              vmlab.subtest("inner", function() error("no") end, { keep_going = true })
+            end, { keep_going = true }), false)
+            vmlab.matrix({ n = { 1, 2 } }, function(cell) vmlab.equals(cell.n, 1) end)
             """)
         #expect(run.status == .taskFailed)
-        #expect(run.results.map(\.id.task) == ["good", "bad", "outer / inner", "outer", "test"])
-        #expect(run.results.map(\.outcome) == [.passed, .failed, .passed, .passed, .passed])
+        #expect(run.results.map(\.id.task) == ["good", "bad", "outer / inner", "outer", "n=1", "n=2", "test"])
+        #expect(run.results.map(\.outcome) == [.passed, .failed, .failed, .failed, .passed, .failed, .failed])
+        #expect(run.results[3].message == "1 of 1 subtest failed: outer / inner")
+        #expect(run.main?.message == "3 of 5 subtests failed: bad, outer, n=2")
         #expect(run.results[1].message?.hasSuffix("one: 1 is not 2") == true)
         let xml = JUnitReport.xml(run.report)
         #expect(xml.contains(#"name="bad""#) && xml.contains("equals one"))
+    }
+
+    @Test("N24: a failed command's error has the guest, the command, the exit status, the output and the outcome")
+    func errorFields() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "web" }
+            local function shown(e)
+              return { e.call, e.guest, e.command, e.exit or "none", e.output or "none", e.outcome }
+            end
+            local ok, e = pcall(function() g:succeed("echo why; exit 4") end)
+            vmlab.equals(shown(e), { "succeed", "web", "echo why; exit 4", 4, "why\\n", "failed" })
+            vmlab.equals(e:match("exit status (%d)"), "4")
+            ok, e = pcall(g.fail, g, "true")
+            vmlab.equals(shown(e), { "fail", "web", "true", 0, "", "failed" })
+            ok, e = pcall(g.run, g, "echo begun; sleep 100", { timeout = "500ms" })
+            vmlab.equals(shown(e), { "run", "web", "echo begun; sleep 100", "none", "begun\\n", "timeout" })
+            ok, e = pcall(vmlab.parallel, function() g:succeed("exit 7") end)
+            vmlab.equals({ e.exit, e.guest }, { 7, "web" })
+            ok, e = pcall(vmlab.equals, 1, 2)
+            vmlab.equals({ e.call, e.outcome, e.message, e.exit == nil }, { "equals", "failed", "1 is not 2", true })
+            ok, e = pcall(g.read, g, "/nowhere")
+            vmlab.equals({ e.call, e.guest, e.message:find("no such file") ~= nil }, { "read", "web", true })
+            ok, e = pcall(g.succeed, g)
+            vmlab.equals(type(e), "string")
+            ok, e = pcall(g.succeed, g, "exit 5")
+            e.message = "while it was installed: " .. e.message
+            error(e)
+            """)
+        #expect(
+            run.main?.message?.hasSuffix("while it was installed: web: `exit 5` ended with exit status 5, expected 0")
+                == true,
+            "\(run.main?.message ?? "")")
+    }
+
+    @Test("N25: `wait_until` that fails shows how its last attempt ended, and what that printed")
+    func patience() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "web" }
+            local ok, e = pcall(g.wait_until, g, "echo not yet; exit 3", { timeout = "500ms", interval = "1ms" })
+            vmlab.equals({ e.exit, e.output, e.outcome }, { 3, "not yet\\n", "timeout" })
+            vmlab.matches(e.message, "attempts? ended with exit status 3\\n    [|] not yet$")
+            g:wait_until("echo begun; sleep 100", { timeout = "500ms" })
+            """)
+        #expect(run.status == .deadline)
+        let waits = run.steps.filter { $0.id.call == "wait_until" }
+        #expect(waits.map(\.outputTail) == ["not yet\n", "begun\n"])
+        #expect(waits.map(\.exit) == [3, nil])
+        #expect(
+            run.main?.message?.hasSuffix("did not succeed within 0.5s: its only attempt did not end") == true,
+            "\(run.main?.message ?? "")")
+    }
+
+    @Test("N25: a matrix keeps numbers, booleans and strings as they were given")
+    func matrixValues() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local seen = {}
+            local cells = vmlab.matrix({ n = { 1, 2.5 }, on = { true }, s = { "7" }, include = { { n = 1, extra = 9 } } },
+              function(cell) seen[#seen + 1] = cell end)
+            vmlab.equals(cells, {
+              { n = 1, on = true, s = "7", extra = 9 }, { n = 2.5, on = true, s = "7" } })
+            vmlab.equals(seen, cells)
+            for i = 1, cells[1].n do vmlab.equals(math.type(cells[i].n), "integer") end
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+        #expect(run.results.map(\.id.task).prefix(2) == ["n=1,on=true,s=7,extra=9", "n=2.5,on=true,s=7"])
     }
 
     @Test("what is deferred is called at the end, the last first, also after an error")

@@ -53,22 +53,6 @@ struct TestScript {
                 in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
             defer { journal.end() }
             let backend = ShellBackend()
-            let image = BootableImage(
-                name: "debian", id: "0", os: .linux, kernel: nil, defaultMemory: .mebibytes(100),
-                minimumMemory: .mebibytes(1))
-            let means = LiveFleet.Means(
-                memory: .gibibytes(10), seats: 100, boots: 8,
-                plan: { lab in
-                    try RunPlan.make(
-                        lab: lab,
-                        images: [
-                            "debian": ImageFacts(
-                                os: .linux, defaultMemory: .mebibytes(100), minimumMemory: .mebibytes(1))
-                        ],
-                        budget: MemoryBudget(limit: .gibibytes(10), explanation: "a test"),
-                        backend: { _, _ throws(Diagnostic) in backend })
-                },
-                images: { _ in ["debian": image] })
             let script = Script(path: "\(folder)/test.lua", text: text, bytes: Array(text.utf8))
             recorder.emit(
                 .runStarted(
@@ -76,7 +60,7 @@ struct TestScript {
                         host: HostDescription(name: "h", kernel: "k", cores: 1, memory: 1), version: "0")))
             let limits = LiveLimits(timeouts: Timeouts(boot: .seconds(60), task: .seconds(60)))
             let run = ScriptRun(
-                script, means: means,
+                script, means: .shells(backend),
                 options: ScriptRun.Options(
                     arguments: arguments, variables: ["COLOUR": "red"], isTrusted: isTrusted, limits: limits,
                     catalog: ["debian"]),
@@ -92,6 +76,31 @@ struct TestScript {
             return TestScript(
                 status: status, events: events.all, live: backend.census.live, report: report.report)
         }
+    }
+}
+
+extension LiveFleet.Means {
+    /// What boots shells as guests of the image `debian`.
+    static func shells(_ backend: ShellBackend) -> LiveFleet.Means {
+        LiveFleet.Means(
+            memory: .gibibytes(10), seats: 100, boots: 8,
+            plan: { lab in
+                try RunPlan.make(
+                    lab: lab,
+                    images: [
+                        "debian": ImageFacts(
+                            os: .linux, defaultMemory: .mebibytes(100), minimumMemory: .mebibytes(1))
+                    ],
+                    budget: MemoryBudget(limit: .gibibytes(10), explanation: "a test"),
+                    backend: { _, _ throws(Diagnostic) in backend })
+            },
+            images: { _ in
+                [
+                    "debian": BootableImage(
+                        name: "debian", id: "0", os: .linux, kernel: nil, defaultMemory: .mebibytes(100),
+                        minimumMemory: .mebibytes(1))
+                ]
+            })
     }
 }
 

@@ -61,14 +61,63 @@ struct ErrorTests {
     func caught() async throws {
         let state = try await makeState()
         let results = try await state.run(
-            "local ok, e = pcall(function() fail('oh') end) return ok, tostring(e), e.message, 'it: ' .. e, type(e), e.other",
+            "local ok, e = pcall(function() fail('oh') end) return ok, tostring(e), e.message, e.place, 'it: ' .. e, e.other",
             name: "t.lua")
-        #expect(results == [false, "t.lua:1: oh", "t.lua:1: oh", "it: t.lua:1: oh", "userdata", nil])
+        #expect(results == [false, "t.lua:1: oh", "oh", "t.lua:1", "it: t.lua:1: oh", nil])
         #expect(
             try await state.run(
                 "local ok, e = xpcall(fail_later, function(e) return 'handled ' .. e end, 'oh') return e", name: "t.lua"
             )
                 == ["handled t.lua:1: oh"])
+    }
+
+    /// An error that tells more than its message.
+    private struct Told: LuaReadableError, CustomStringConvertible {
+        let description = "told"
+        let luaFields: [LuaString: LuaValue] = ["exit": 3, "output": "the reason\n"]
+    }
+
+    @Test("N24: errors are tables with fields that work as their text: methods, the string library, concatenation")
+    func fields() async throws {
+        let state = try await makeState()
+        try await state.register(LuaModule("", functions: [LuaNative("tell", body: { _ in throw Told() })]))
+        for (expression, value): (String, LuaValue) in [
+            ("type(e)", "table"), ("e.exit + 1", 4), ("e.output", "the reason\n"), ("e.message", "told"),
+            ("e.place", "t.lua:1"), ("e:match('t(.)ld')", "o"), ("e:find('told', 1, true)", 10),
+            ("e:upper()", "T.LUA:1: TOLD"),
+            ("(e:gsub('told', 'said'))", "t.lua:1: said"), ("string.match(e, 'old')", "old"), ("string.len(e)", 13),
+            ("tostring(e):sub(-4)", "told"), ("'<' .. e .. '>'", "<t.lua:1: told>"), ("e .. 1", "t.lua:1: told1"),
+            ("('%s'):format(e)", "t.lua:1: told"), ("getmetatable(e)", false), ("same(e)", "t.lua:1: told"),
+            ("pcall(setmetatable, e, {})", false), ("e.nothing", nil),
+        ] {
+            let results = try await state.run(
+                "local ok, e = pcall(function() tell() end) return \(expression)", name: "t.lua")
+            #expect(results.first ?? nil == value, "\(expression)")
+        }
+        let names = try await state.run(
+            "local ok, e = pcall(tell) local n = {} for k in pairs(e) do n[#n + 1] = k end table.sort(n) return n")
+        #expect(names == [.table(LuaTable(array: ["exit", "message", "output", "place"]))])
+        // A string that is no method of strings, and what looks like an error, stay what they are.
+        #expect(try await state.run("return ('x').exit, pcall(string.len, {message = 'x'})").prefix(2) == [nil, false])
+    }
+
+    @Test("N24: what a script raises is the same value behind functions that call back, and may be changed on the way")
+    func sameValue() async throws {
+        let state = try await makeState()
+        try await state.register(
+            LuaModule(
+                "", functions: [LuaNative("within", waiting: { call in try await call.function(1).call() })]))
+        let results = try await state.run(
+            "local mine = {code = 5} local ok, e = pcall(within, function() error(mine) end) "
+                + "local ok2, s = pcall(within, function() error('text', 0) end) return ok, e == mine, e.code, s")
+        #expect(results == [false, true, 5, "text"])
+        let error = try await failure(
+            of:
+                "within(function()\n local ok, e = pcall(fail, 'oh') e.message = 'while it ran: ' .. e.message error(e)\n end)",
+            in: state)
+        #expect(error.description == "t.lua:2: while it ran: oh")
+        #expect(error.underlying as? Mishap == Mishap("oh"))
+        #expect(error.traceback.compactMap(\.location?.line).contains(1))
     }
 
     @Test("diagnostics are told with their remedy")

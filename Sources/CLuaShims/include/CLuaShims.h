@@ -49,8 +49,8 @@ typedef struct luart_host {
     void (*discard)(void *owner);
     /// Reads the field whose name is at index 2 of the object at index 1.
     int (*field)(void *owner, lua_State *L, void *object);
-    /// The text of an object or an error.
-    int (*describe)(void *owner, lua_State *L, int kind, void *object);
+    /// The text of an object.
+    int (*describe)(void *owner, lua_State *L, void *object);
     /// The source and the chunk name of the module whose name is at index 1, or LUART_ABSENT with a text.
     int (*locate)(void *owner, lua_State *L);
     /// Takes a line that the script prints.
@@ -109,14 +109,16 @@ lua_State *luart_resumer(lua_State *L, int level);
 
 /// Pushes a function of Swift's, whose reference goes to Lua.
 void luart_push_function(lua_State *L, void *function, bool waits);
-/// Pushes an error of Swift's, whose reference goes to Lua.
+/// Makes the table on top of the stack, which has its fields, an error of Swift's, whose reference goes to Lua.
 void luart_push_error(lua_State *L, void *error);
+/// Pushes the text of the error at `index`; needs room for four values.
+void luart_push_error_text(lua_State *L, int index);
 /// Pushes an object of Swift's, whose reference goes to Lua, with the metatable on top of the stack, which it pops.
 void luart_push_object(lua_State *L, void *object);
 /// Completes the metatable of a class, whose methods' table is on top of the stack with the metatable below; pops the
 /// methods.
 void luart_complete_class(lua_State *L, const char *name);
-/// The Swift object of a userdata, or NULL when it is none of this kind.
+/// The Swift object of a userdata, or of an error's table; NULL when it is none of this kind.
 void *luart_to_box(lua_State *L, int index, int kind);
 
 /// Tables of the registry.

@@ -66,7 +66,8 @@ struct Narrator {
             return [head(guest, word(outcome), Colour(outcome)).adding(style.safe(message))] + console(consoleTail)
         case .taskFinished(let result): return finished(result)
         case .note(.warning, let message): return [StyledLine("warning: ", .doubtful).adding(style.safe(message))]
-        case .note(.info, let message): return detail == .failures ? [] : [StyledLine(style.safe(message))]
+        case .note(.info, let message):
+            return detail == .failures ? [] : style.safeLines(message).map { StyledLine($0) }
         case .interrupted(let reason): return [StyledLine("interrupted: ", .doubtful).adding(style.safe(reason))]
         case .taskNote(let id, let message):
             guard detail != .failures else { return [] }

@@ -150,7 +150,7 @@ struct RunTally {
 
 extension Outcome {
     /// The greater, the more it matters among the runs of one task.
-    var gravity: Int {
+    public var gravity: Int {
         switch self {
         case .passed: 0
         case .flaky: 1

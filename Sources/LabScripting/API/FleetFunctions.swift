@@ -67,20 +67,7 @@ struct FleetFunctions {
                 let fleet = try world.needFleet()
                 let guests = try await start(
                     call, try tree.value(.table(table), named: "fleet", call), "the fleet", tree, fleet)
-                var result = LuaTable()
-                for guest in guests {
-                    let group = guest.planned.group
-                    let object = world.object(guest)
-                    if group.count == nil {
-                        result[group.name] = object
-                    } else if case .table(var list) = result[group.name] {
-                        list.array.append(object)
-                        result[group.name] = .table(list)
-                    } else {
-                        result[group.name] = .table(LuaTable(array: [object]))
-                    }
-                }
-                return [.table(result)]
+                return [.table(world.byGroup(guests))]
             })
     }
 

@@ -107,8 +107,9 @@ struct FlowFunctions {
         result.complete(scope, failure, in: results)
         world.recorder.emit(.taskFinished(result))
         world.onSubtest(result)
+        parent.subtests.add(result)
         if let failure, !keepsGoing || Task.isCancelled { throw failure }
-        return failure == nil
+        return result.outcome.isSuccess
     }
 
     private var retry: LuaNative {
@@ -175,17 +176,23 @@ struct FlowFunctions {
                 LuaParameter(
                     "axes", "table", "Lists of values by name, and `include` and `exclude`, as `matrix:` of a lab file."
                 ),
-                LuaParameter("body", "fun(cell: table<string, string>)?", "What is done with each combination."),
+                LuaParameter("body", "fun(cell: table)?", "What is done with each combination."),
                 LuaParameter("options", "table?", "Options: `keep_going` (true)."),
             ],
-            results: [LuaParameter("cells", "table<string, string>[]", "The combinations.")],
+            results: [
+                LuaParameter(
+                    "cells", "table[]", "The combinations: the values of the axes by name, as they were given.")
+            ],
             waiting: { call in
                 let axes = try call.table(1)
                 let tree = LabTree(call, in: world)
                 let cells = try Notation.cells(try tree.value(.table(axes), named: "axes", call))
+                let given = Self.values(of: axes)
                 let tables = cells.map { cell in
                     LuaTable(
-                        fields: Dictionary(cell.values.map { (LuaString($0.axis), LuaValue.text($0.value)) }) { $1 })
+                        fields: Dictionary(
+                            cell.values.map { (LuaString($0.axis), given[$0.axis]?[$0.value] ?? .text($0.value)) }
+                        ) { $1 })
                 }
                 if !call.isMissing(2) {
                     let body = try call.function(2)
@@ -198,5 +205,23 @@ struct FlowFunctions {
                 }
                 return [.table(LuaTable(array: tables.map { .table($0) }))]
             })
+    }
+
+    /// The values of a matrix as the script gave them, by axis and by their words in the lab language.
+    private static func values(of axes: LuaTable) -> [String: [String: LuaValue]] {
+        var values: [String: [String: LuaValue]] = [:]
+        func add(_ value: LuaValue, to axis: String) {
+            if let words = value.words { values[axis, default: [:]][words] = value }
+        }
+        for axis in axes.names where !["include", "exclude"].contains(axis) {
+            guard case .table(let list) = axes[axis] else { continue }
+            for value in list.array { add(value, to: axis) }
+        }
+        if case .table(let rows) = axes["include"] {
+            for case .table(let row) in rows.array {
+                for axis in row.names { add(row[axis], to: axis) }
+            }
+        }
+        return values
     }
 }

@@ -106,21 +106,36 @@ enum GuestMethods {
         let patience = command.timeout ?? limits.timeouts.task
         let deadline = limits.deadline(in: patience)
         let answer = try await ScriptScope.step(call, on: guest.live, text) { notes in
+            notes.begins(text)
+            var attempts = 0
+            /// What came out of the last attempt, for the step and its failure.
+            func end(_ how: String, _ output: [UInt8]) -> CommandFailed {
+                notes.append(output[...])
+                let limit = GuestTimeout(what: "did not succeed", limit: patience * limits.factor)
+                let last = attempts == 1 ? "its only attempt" : "the last of \(attempts) attempts"
+                return CommandFailed(
+                    headline: "\(guest.live.name): `\(ScriptGuest.first(text))` \(limit): \(last) \(how)",
+                    isTimeout: true,
+                    output: output)
+            }
             while true {
                 // An attempt may use up what is left; the limits multiply it again.
                 command.timeout = max(.milliseconds(1), (deadline - .now) / limits.factor)
                 let attempt = StepNotes()
-                let answer = try await guest.perform(text, command, attempt)
+                attempts += 1
+                let answer: CommandAnswer
+                do {
+                    answer = try await guest.perform(text, command, attempt)
+                } catch is GuestTimeout {
+                    throw end("did not end", attempt.output)
+                }
                 notes.ended(answer.result)
                 if answer.result.exit == 0 {
                     notes.append(answer.output[...])
                     return answer
                 }
                 guard ContinuousClock.now + interval < deadline else {
-                    throw GuestTimeout(
-                        what:
-                            "\(guest.live.name): `\(text)` ended with exit status \(answer.result.exit) and never with 0",
-                        limit: patience * limits.factor)
+                    throw end("ended with exit status \(answer.result.exit)", answer.output)
                 }
                 try await Task.sleep(for: interval)
             }
@@ -221,6 +236,7 @@ enum GuestMethods {
         }
         defer { guest.interaction.withLock { $0 = nil } }
         return try await ScriptScope.step(call, on: guest.live, text) { notes in
+            notes.begins(text)
             _ = try await talk.call([.object(LuaObject(guest, .guest))])
             let result = try await interaction.finish()
             notes.ended(result)

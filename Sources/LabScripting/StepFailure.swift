@@ -1,0 +1,52 @@
+import LuaRuntime
+
+/// An error that ended a step, with what scripts read as its fields: `err.exit`, `err.output`.
+struct StepFailure: LuaReadableError, CustomStringConvertible {
+    let error: any Error
+    /// The function that was called, such as `succeed`.
+    let call: String
+    let guest: String?
+    /// The command that the guest ran, if it ran one.
+    let command: String?
+    let exit: Int32?
+    /// What the command printed.
+    let output: [UInt8]
+
+    /// The error as a step throws it. A script's own errors, wrong calls and cancellation need no more words.
+    static func of(_ error: any Error, call: String, guest: String?, notes: StepNotes) -> any Error {
+        if error is LuaError || error is LuaCallError || error is CancellationError { return error }
+        return StepFailure(
+            error: error, call: call, guest: guest, command: notes.command, exit: notes.exit, output: notes.output)
+    }
+
+    var description: String { LuaError.words(for: error) }
+
+    var luaFields: [LuaString: LuaValue] {
+        var table = LuaTable(fields: ["call": .text(call), "outcome": .text(Verdict(of: error).outcome.rawValue)])
+        table["guest"] = guest.map { .text($0) } ?? .nil
+        guard let command else { return table.fields }
+        table["command"] = .text(command)
+        table["exit"] = exit.map { .integer(Int64($0)) } ?? .nil
+        table["output"] = .string(LuaString(output))
+        return table.fields
+    }
+}
+
+/// A command that ended with a status that its caller does not want.
+struct CommandFailed: Error, CustomStringConvertible {
+    /// What happened, in one line: the guest, the command, its exit status and what was wanted.
+    let headline: String
+    var isTimeout = false
+    let output: [UInt8]
+    /// What the guest's kernel console said last.
+    var console: [String] = []
+
+    /// Lines of output that are shown with the headline.
+    private static let lines = 10
+
+    var description: String {
+        let text = String(decoding: output.suffix(4096), as: UTF8.self)
+        let lines = text.split(separator: "\n").suffix(Self.lines).map { "\n    | \($0)" }.joined()
+        return headline + lines
+    }
+}
