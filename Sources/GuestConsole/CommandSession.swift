@@ -37,15 +37,16 @@ public final class CommandSession: Sendable {
     ///
     /// With `atShell` the shell is known to wait for a command already (a guest restored from a snapshot), and no
     /// greeting is waited for: one that comes is another shell's, and throws `greetedAgain`. With `headStart`, a command waits
-    /// in it. `variables` are set in the session's shell of tasks, where the dialect knows how. Else throws `deadline`,
+    /// in it. `variables` are set in the session's shell of tasks, where the dialect knows how. A guest that says nothing more
+    /// for `patience` has stalled: it is nudged, or, where it said why, given up with `bootTrouble`. Else throws `deadline`,
     /// `cancelled` or `channelClosed`.
     public func open(
         atShell: Bool = false, headStart: Bool = false, setting variables: [(name: String, value: String)] = [],
-        deadline: ContinuousClock.Instant
+        patience: Duration = .seconds(3), deadline: ContinuousClock.Instant
     ) async throws(ConsoleError) {
         let waiting = headStart ? dialect.headStart : nil
         while true {
-            if !atShell { _ = try await core.wait(deadline: deadline) { $0.awaitReady() } }
+            if !atShell { _ = try await core.wait(deadline: deadline, patience: patience) { $0.awaitReady() } }
             let nonce = Nonce()
             do {
                 let setting = variables.isEmpty ? [] : dialect.setting?(variables) ?? []
@@ -61,6 +62,9 @@ public final class CommandSession: Sendable {
             }
         }
     }
+
+    /// How far the guest came on the way to its shell, as a clause about it; nil when it asked nothing that was answered.
+    public var progress: String? { core.progress }
 
     /// Whether a command waits in the guest's shell for the next `run`.
     public var hasHeadStart: Bool { core.headStart != nil }

@@ -14,6 +14,8 @@ public enum ConsoleError: Error, Sendable, Hashable {
     case greetedAgain
     /// A command is running, or an earlier one was given up and `interrupt` has not yet brought the shell back.
     case busy
+    /// The guest will not come to its shell: what it says instead.
+    case bootTrouble(BootTrouble)
     /// No shell can be given this command; in words.
     case invalidCommand(String)
     /// The guest's dialect has no way to do this; in words.
@@ -46,6 +48,7 @@ public enum ConsoleError: Error, Sendable, Hashable {
             Diagnostic(
                 .guest, "the guest's shell is still busy with an earlier command",
                 remedy: "wait for that command, or give it a timeout")
+        case .bootTrouble(let trouble): Diagnostic(.guest, trouble.sentence, remedy: trouble.remedy)
         case .invalidCommand(let what):
             Diagnostic(.specification, what, remedy: "change the task")
         case .unsupported(let what):

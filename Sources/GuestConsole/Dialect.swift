@@ -8,6 +8,8 @@ public struct Dialect: Sendable {
     public var greeting: [UInt8]?
     /// What to answer to what the guest says on the way to its shell; empty when the greeting is all there is.
     public var reactions: [Reaction] = []
+    /// What brings a prompt back that something else was printed over; empty where nothing is sure to.
+    public var nudge: [UInt8] = []
     /// Typed once per greeting, before the first command. Idempotent.
     public var setup: [UInt8]
     /// A line whose answer contains the nonce, though the line itself does not: shows that the shell reads and runs lines.
@@ -66,6 +68,11 @@ public struct Exchange: Sendable {
 
 /// An answer to something a guest says before its shell is ready.
 public struct Reaction: Sendable, Hashable {
+    /// What it is that the guest asks for.
+    public enum Question: Sendable, Hashable {
+        case login, password, shell, other
+    }
+
     /// What to do when the pattern is met.
     public enum Action: Sendable, Hashable {
         /// Type these bytes.
@@ -74,16 +81,19 @@ public struct Reaction: Sendable, Hashable {
         case ready
     }
 
-    /// A regular expression, met anywhere in what was said since the last reaction, escape sequences taken out.
+    /// A regular expression, met anywhere in what was said since the last reaction, escape sequences and the kernel's log taken out.
     public var pattern: String
     /// What to do then.
     public var action: Action
     /// How many times at most, so that a refused login does not go round for ever.
     public var times: Int
+    /// What the guest asks for there.
+    public var question: Question
 
     /// A reaction as given.
-    public init(_ pattern: String, _ action: Action, times: Int = 1) {
+    public init(_ pattern: String, _ action: Action, times: Int = 1, to question: Question = .other) {
         self.pattern = pattern
+        self.question = question
         self.action = action
         self.times = times
     }

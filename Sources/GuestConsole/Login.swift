@@ -1,40 +1,132 @@
 /// Answers what a guest says on its way to a shell: the interpreter of a dialect's reactions.
 struct Login {
-    /// How much of the past a pattern can see.
-    private static let memory = 4096
+    /// What is to be done about what the guest said, or does not say.
+    enum Step {
+        case type([UInt8])
+        /// The shell is ready.
+        case ready
+        /// It never will be.
+        case fail(BootTrouble)
+    }
 
     private let reactions: [Reaction]
+    private let nudge: [UInt8]
+    private var dialogue = ConsoleDialogue()
     private var timesLeft: [Int] = []
-    private var heard: [UInt8] = []
+    /// The reaction that answered last.
+    private var last: Int?
+    /// Whether an answer that may have been lost was given once more.
+    private var hasRepeated = false
+    /// How often in a row the guest was found to say nothing more, and after how many times it is to be nudged.
+    private var stalls = 0
+    private var stallsToNudge = 1
 
-    init(_ reactions: [Reaction]) {
-        self.reactions = reactions
+    init(_ dialect: Dialect) {
+        reactions = dialect.reactions
+        nudge = dialect.nudge
         restart()
     }
 
     /// Every reaction is fresh again.
-    mutating func restart() { timesLeft = reactions.map(\.times) }
+    mutating func restart() {
+        timesLeft = reactions.map(\.times)
+        last = nil
+        hasRepeated = false
+        (stalls, stallsToNudge) = (0, 1)
+    }
 
     /// What was said so far was said by a guest that is no more.
-    mutating func forget() { heard = [] }
+    mutating func forget() { dialogue = ConsoleDialogue() }
 
     /// Takes what the guest said next.
     mutating func hear(_ bytes: ArraySlice<UInt8>) {
         guard !reactions.isEmpty else { return }
-        heard = Array((heard + bytes).suffix(Self.memory))
+        let before = revision
+        dialogue.receive(bytes)
+        if revision != before { stalls = 0 }
+    }
+
+    /// Counts what the guest said, but for its kernel's log.
+    var revision: Int { dialogue.revision }
+
+    /// How far the guest has come, as a clause about it; nil when nothing of it was answered.
+    var progress: String? {
+        switch last.map({ reactions[$0].question }) {
+        case nil: nil
+        case .login, .password: "its login was answered, and no shell prompt that is known came after it"
+        case .shell: "its prompt was answered, and the shell behind it did not take over"
+        case .other: "a reaction answered it, and no shell prompt that is known came after it"
+        }
     }
 
     /// What to do about what was said since the last reaction; nil for nothing.
-    mutating func react() -> Reaction.Action? {
-        guard !heard.isEmpty else { return nil }
-        let text = withoutEscapes(heard[...])
-        for (index, reaction) in reactions.enumerated() where timesLeft[index] > 0 {
-            // A pattern that does not compile was refused where it was declared; here it is one never met.
-            guard let regex = try? Regex(reaction.pattern), text.firstMatch(of: regex) != nil else { continue }
-            timesLeft[index] -= 1
-            heard = []
-            return reaction.action
+    mutating func react() -> Step? {
+        let text = dialogue.text
+        guard !text.isEmpty else { return nil }
+        if let last, reactions[last].question == .password {
+            if BootTrouble.bootingStill.contains(where: { text.contains($0) }) {
+                timesLeft = reactions.map(\.times)
+            } else if BootTrouble.refusals.contains(where: { text.contains($0) }) {
+                return .fail(.refusedLogin)
+            }
         }
-        return nil
+        let next = reactions.indices.first { timesLeft[$0] > 0 && isAsked($0) && !isBeingAnswered($0) }
+        return next.map { answer($0) }
+    }
+
+    /// What to do about a guest that has said nothing more for a while; nil for nothing.
+    mutating func stalled() -> Step? {
+        guard !reactions.isEmpty else { return nil }
+        if let asked = reactions.indices.first(where: { isAsked($0) }) {
+            if timesLeft[asked] > 0 { return answer(asked) }
+            if hasRepeated { return .fail(unanswered(reactions[asked])) }
+            // The guest may have been about to forget what was typed too soon.
+            hasRepeated = true
+            return answer(asked)
+        }
+        let unanswered = BootTrouble.questions.filter { question in
+            question.question == nil || !reactions.contains { $0.question == question.question }
+        }
+        if let trouble = BootTrouble.find(BootTrouble.known + unanswered, in: dialogue) { return .fail(trouble) }
+        // A line end brings back a prompt that something else was printed over. Firmware, boot loaders and kernels have none.
+        stalls += 1
+        guard !nudge.isEmpty, dialogue.stage >= .userland, stalls >= stallsToNudge else { return nil }
+        stallsToNudge = min(stallsToNudge * 2, 16)
+        return .type(nudge)
+    }
+
+    private func isAsked(_ index: Int) -> Bool {
+        // A pattern that does not compile was refused where it was declared; here it is one never met.
+        guard let regex = try? Regex(reactions[index].pattern) else { return false }
+        return dialogue.text.firstMatch(of: regex) != nil
+    }
+
+    /// Whether the guest asks for the second time what was answered, and has not echoed the answer yet: it asked twice before
+    /// that reached it.
+    private func isBeingAnswered(_ index: Int) -> Bool {
+        guard last == index, reactions[index].question == .login, case .type(let keys) = reactions[index].action else {
+            return false
+        }
+        return !dialogue.text.contains(String(decoding: keys, as: UTF8.self).filter { !$0.isNewline })
+    }
+
+    private mutating func answer(_ index: Int) -> Step {
+        timesLeft[index] -= 1
+        last = index
+        // What answers takes its time over it.
+        (stalls, stallsToNudge) = (0, 4)
+        dialogue.answered()
+        return switch reactions[index].action {
+        case .type(let keys): .type(keys)
+        case .ready: .ready
+        }
+    }
+
+    private func unanswered(_ reaction: Reaction) -> BootTrouble {
+        let prompt = dialogue.lastLine
+        guard reaction.question == .shell else { return .repeated(String(prompt)) }
+        // Behind the echo of what was typed, and before the prompt.
+        let lines = dialogue.text.split(separator: "\n").filter { !$0.allSatisfy(\.isWhitespace) }
+        return .noShell(at: String(prompt), saying: String(lines.dropFirst().dropLast().last ?? ""))
     }
 }

@@ -16,6 +16,8 @@ final class SessionCore: Sendable {
         var waiter: CheckedContinuation<SessionState.Ending, Never>?
         /// When the guest last said anything, or was last told something.
         var lastHeard = ContinuousClock.now
+        /// When the guest last came a step further on its way to the shell, or was found to stand still.
+        var lastStep = ContinuousClock.now
         /// Raised when the shell is replaced: what is queued for the old one is not typed.
         var generation = 0
 
@@ -40,8 +42,11 @@ final class SessionCore: Sendable {
     // MARK: The waiting task
 
     /// Begins a wait, types `text`, and returns how the wait ended: by the guest, the deadline, silence or cancellation.
+    ///
+    /// A guest that comes no step further on its way to the shell within `patience` has stalled.
     func wait(
         typing text: [UInt8] = [], deadline: ContinuousClock.Instant, silence: Duration? = nil,
+        patience: Duration? = nil,
         _ begin: (inout SessionState) -> SessionState.Actions
     ) async throws(ConsoleError) -> SessionState.Answer {
         if Task.isCancelled { throw .cancelled }
@@ -49,6 +54,7 @@ final class SessionCore: Sendable {
         let number = guarded.withLock { guarded in
             guarded.number += 1
             guarded.lastHeard = .now
+            guarded.lastStep = .now
             let actions = begin(&guarded.state)
             guarded.ending = actions.ending
             if actions.ending == nil {
@@ -58,7 +64,7 @@ final class SessionCore: Sendable {
             }
             return guarded.number
         }
-        let timer = Task { await self.watch(number, deadline: deadline, silence: silence) }
+        let timer = Task { await self.watch(number, deadline: deadline, silence: silence, patience: patience) }
         defer { timer.cancel() }
         let ending = await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
@@ -74,16 +80,25 @@ final class SessionCore: Sendable {
         return try ending.get()
     }
 
-    /// Sleeps until the deadline or the end of the guest's silence, whichever is first, and ends the wait then.
-    private func watch(_ number: Int, deadline: ContinuousClock.Instant, silence: Duration?) async {
+    /// Sleeps until the deadline or the end of the guest's silence, whichever is first, and ends the wait then. On the way there
+    /// it tells a guest that stalls.
+    private func watch(
+        _ number: Int, deadline: ContinuousClock.Instant, silence: Duration?, patience: Duration?
+    ) async {
         while !Task.isCancelled {
-            let quiet = silence.map { limit in guarded.withLock { $0.lastHeard } + limit }
-            let wake = min(deadline, quiet ?? deadline)
-            if wake <= .now {
-                giveUp(number, wake == deadline ? .deadline : .silence)
+            let (heard, step) = guarded.withLock { ($0.lastHeard, $0.lastStep) }
+            let quiet = silence.map { heard + $0 } ?? deadline
+            let stall = patience.map { step + $0 } ?? deadline
+            let end = min(deadline, quiet)
+            if end <= .now {
+                giveUp(number, end == deadline ? .deadline : .silence)
                 return
             }
-            try? await Task.sleep(until: wake, clock: .continuous)
+            if stall <= .now {
+                perform(during: number) { $0.stalled() }
+                continue
+            }
+            try? await Task.sleep(until: min(end, stall), clock: .continuous)
         }
     }
 
@@ -100,6 +115,9 @@ final class SessionCore: Sendable {
 
     /// The variables to be set once the command has run that waits; nil when none does.
     var headStart: [(name: String, value: String)]? { guarded.withLock { $0.state.headStart } }
+
+    /// How far the guest came on the way to its shell; nil when nothing of it was answered.
+    var progress: String? { guarded.withLock { $0.state.progress } }
 
     /// Changes the state by what is no event of the guest's.
     func update(_ change: (inout SessionState) -> Void) {
@@ -149,16 +167,18 @@ final class SessionCore: Sendable {
         channel.close()
     }
 
-    private func perform(_ event: (inout SessionState) -> SessionState.Actions) {
-        let (waiter, ending) = guarded.withLock { guarded in
-            guarded.lastHeard = .now
+    /// Has an event change the state and does what is then to be done; one of a wait only while that lasts.
+    private func perform(during number: Int? = nil, _ event: (inout SessionState) -> SessionState.Actions) {
+        typealias Ended = (waiter: CheckedContinuation<SessionState.Ending, Never>?, ending: SessionState.Ending?)
+        let (waiter, ending) = guarded.withLock { guarded -> Ended in
+            if let number, guarded.number != number { return (nil, nil) }
+            let revision = guarded.state.revision
             let actions = event(&guarded.state)
+            guarded.lastHeard = .now
+            if number != nil || guarded.state.revision != revision { guarded.lastStep = .now }
             if actions.dropsTyping { guarded.generation += 1 }
             for keys in actions.typing { typing.yield(Typing(bytes: keys, generation: guarded.generation)) }
-            guard let ending = actions.ending else {
-                return (nil as CheckedContinuation<SessionState.Ending, Never>?, nil as SessionState.Ending?)
-            }
-            return (guarded.end(with: ending), ending)
+            return (actions.ending.map { guarded.end(with: $0) } ?? nil, actions.ending)
         }
         if let ending { waiter?.resume(returning: ending) }
     }

@@ -60,7 +60,7 @@ struct SessionState {
     init(dialect: Dialect) {
         self.dialect = dialect
         greeting = dialect.greeting.map { StreamSearch($0) }
-        login = Login(dialect.reactions)
+        login = Login(dialect)
     }
 
     /// Why no command can start now; nil when one can.
@@ -172,11 +172,26 @@ struct SessionState {
         }
     }
 
-    private mutating func react() -> Actions {
-        switch login.react() {
+    /// The guest has said nothing more for a while, but for its kernel's log.
+    mutating func stalled() -> Actions {
+        guard case .ready = wait else { return Actions() }
+        return perform(login.stalled())
+    }
+
+    /// Counts what the guest said on its way to the shell, but for its kernel's log.
+    var revision: Int { login.revision }
+
+    /// See `Login.progress`.
+    var progress: String? { login.progress }
+
+    private mutating func react() -> Actions { perform(login.react()) }
+
+    private mutating func perform(_ step: Login.Step?) -> Actions {
+        switch step {
         case nil: Actions()
         case .type(let keys): Actions(typing: [keys])
         case .ready: end(with: becomeReady())
+        case .fail(let trouble): end(with: .failure(.bootTrouble(trouble)))
         }
     }
 

@@ -20,9 +20,10 @@ enum POSIXShell {
     private static let terminal = "exec </dev/tty;"
 
     /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
+    /// Its input is the terminal as it is open: a user who became another may not open it anew.
     static let takeover = Array(
-        (#"exec sh -c 't=$(tty);stty raw -echo isig intr ^C quit undef susp undef noflsh;trap : INT;"#
-            + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh <$t;} 2>&1|"#
+        (#"exec sh -c 'stty raw -echo isig intr ^C quit undef susp undef noflsh;trap : INT;"#
+            + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh;} 2>&1|"#
             + #"{ trap "" INT;exec cat;}'"# + "\n").utf8)
 
     static let probe: @Sendable (Nonce) -> [UInt8] = { nonce in

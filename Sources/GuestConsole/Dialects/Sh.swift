@@ -10,15 +10,23 @@ extension Dialect {
         plumbing: { command throws(ConsoleError) in try POSIXShell.exchanges(command) })
 
     /// A POSIX shell behind a login prompt or none, on any Linux guest: `prompt` is a regular expression for its prompt.
+    /// `reactions` answer what the guest asks before, such as menus.
     ///
     /// At the prompt a shell without prompt, echo or line editing takes the terminal over and announces itself.
-    public static func sh(prompt: String = #"[#$] $"#, user: String? = nil, password: String? = nil) -> Dialect {
+    public static func sh(
+        prompt: String = #"[#$] $"#, user: String? = nil, password: String? = nil, reactions: [Reaction] = []
+    ) -> Dialect {
+        func answer(_ text: String) -> Reaction.Action { .type(Array((text + "\n").utf8)) }
         var dialect = sh
-        if let user { dialect.reactions.append(Reaction(#"login: *$"#, .type(Array((user + "\n").utf8)), times: 3)) }
+        dialect.nudge = [10]
+        dialect.reactions = reactions
+        if let user { dialect.reactions.append(Reaction(#"login: *$"#, answer(user), times: 3, to: .login)) }
         if let password {
-            dialect.reactions.append(Reaction(#"[Pp]assword: *$"#, .type(Array((password + "\n").utf8)), times: 3))
+            // Not where the guest wants a new one.
+            let pattern = #"(?:^|\n)(?!.*(?:[Nn]ew|[Cc]urrent|UNIX) )[^\n]*[Pp]assword: *$"#
+            dialect.reactions.append(Reaction(pattern, answer(password), times: 3, to: .password))
         }
-        dialect.reactions.append(Reaction(prompt, .type(POSIXShell.takeover)))
+        dialect.reactions.append(Reaction(prompt, .type(POSIXShell.takeover), to: .shell))
         return dialect
     }
 }

@@ -107,10 +107,16 @@ final class GuestSession: Sendable {
             if let setup { try await setUp(setup, deadline) }
             onReady()
         } catch let error as ConsoleError where !Task.isCancelled {
-            throw lose(
-                error == .deadline
-                    ? "the guest did not become ready before its boot deadline"
-                    : "the guest did not become ready: \(sentence(of: error))")
+            throw lose(Self.message(of: error))
+        }
+    }
+
+    /// Why a guest is not ready, for people.
+    private static func message(of error: ConsoleError) -> String {
+        switch error {
+        case .bootTrouble(let trouble): trouble.message
+        case .deadline: "the guest did not become ready before its boot deadline"
+        default: "the guest did not become ready: \(sentence(of: error))"
         }
     }
 

@@ -1,0 +1,67 @@
+/// What a guest can say on its console instead of coming up, with what it means and what to do about it: as data.
+public struct BootTrouble: Sendable, Hashable {
+    /// When it is certain.
+    public enum Moment: Sendable, Hashable {
+        /// Once the guest says no more: it may yet go on by itself.
+        case whenStill
+        /// The kernel panics with these words: it tells of that itself, and only the remedy is wanted.
+        case inPanic
+    }
+
+    /// Where the text stands.
+    public enum Place: Sendable, Hashable {
+        /// In any line.
+        case anywhere
+        /// In the last line that is not empty.
+        case lastLine
+        /// At that line's end: it is a prompt.
+        case prompt
+    }
+
+    /// Any of these is said.
+    public var texts: [String]
+    /// Where.
+    public var place: Place
+    /// When it is certain.
+    public var moment: Moment
+    /// The question that it is, for those who have an answer; nil when it is none of these.
+    public var question: Reaction.Question?
+    /// What has happened: a clause that begins with a subject, such as `the guest is in emergency mode`.
+    public var sentence: String
+    /// What to do about it.
+    public var remedy: String
+
+    init(
+        _ texts: String..., at place: Place = .anywhere, moment: Moment = .whenStill,
+        asks question: Reaction.Question? = nil, means sentence: String, remedy: String
+    ) {
+        self.texts = texts
+        self.place = place
+        self.moment = moment
+        self.question = question
+        self.sentence = sentence
+        self.remedy = remedy
+    }
+
+    /// What has happened and what to do about it, in one line.
+    public var message: String { "\(sentence); remedy: \(remedy)" }
+
+    /// What a kernel's last message means: the first of `panics` that it says.
+    public static func explaining(panic message: String) -> BootTrouble? {
+        panics.first { trouble in trouble.texts.contains { message.contains($0) } }
+    }
+
+    /// The first of `troubles` that a guest which says no more has told of.
+    static func find(_ troubles: [BootTrouble], in dialogue: ConsoleDialogue) -> BootTrouble? {
+        let lastLine = dialogue.lastLine
+        return troubles.first { trouble in
+            trouble.texts.contains { text in
+                switch trouble.place {
+                case .anywhere: dialogue.text.contains(text)
+                case .lastLine: lastLine.contains(text)
+                case .prompt: lastLine.hasSuffix(text)
+                }
+            }
+        }
+    }
+}
