@@ -41,6 +41,8 @@ let package = Package(
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
         .target(name: "CLuaShims", dependencies: ["CLua"]),
+        // Regular expressions: bounded in memory, stopped from outside, resumed as more text comes.
+        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         // The prompt of `vmlab repl`: editing, history, completion.
         .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
         .target(name: "CLineEditor", dependencies: ["CEdit"]),
@@ -49,16 +51,17 @@ let package = Package(
 
         library("Diagnostics", []),
         library("HostSystem", ["CLinux", "Diagnostics"]),
+        library("Patterns", ["CPCRE2", "HostSystem"]),
         library("YAMLTree", ["CYAML", "Diagnostics"]),
         library("JSONText", []),
         library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"], exclude: ["README.md"]),
-        library("GuestConsole", ["Diagnostics"]),
+        library("GuestConsole", ["Patterns", "Diagnostics"]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
         library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"]),
-        library("LabSpec", ["YAMLTree", "Diagnostics"]),
+        library("LabSpec", ["YAMLTree", "Patterns", "Diagnostics"]),
         library("LabResults", ["Diagnostics"]),
-        library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),
+        library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics"]),
         library(
             "LabImages", ["LabSpec", "HostSystem", "Diagnostics"], resources: [.embedInCode("Recipes")]),
         library(
@@ -67,8 +70,8 @@ let package = Package(
         library(
             "LabScripting",
             [
-                "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "GuestConsole", "HostSystem",
-                "Diagnostics",
+                "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "Patterns", "GuestConsole",
+                "HostSystem", "Diagnostics",
             ]),
         library(
             "LabCommands",
@@ -87,6 +90,7 @@ let package = Package(
 
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"], swiftSettings: strict),
         tests(of: "HostSystem", ["LabTestSupport"]),
+        tests(of: "Patterns", ["HostSystem"]),
         tests(of: "YAMLTree"),
         tests(of: "JSONText"),
         tests(of: "LuaRuntime"),
@@ -97,7 +101,9 @@ let package = Package(
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree"], exclude: ["Fixtures"]),
         tests(of: "LabResults", exclude: ["Fixtures"]),
-        tests(of: "LabEngine", ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "HostSystem"]),
+        tests(
+            of: "LabEngine",
+            ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem"]),
         tests(
             of: "LabScripting",
             ["LabTestSupport", "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "GuestConsole", "HostSystem"]),

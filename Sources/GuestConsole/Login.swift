@@ -1,3 +1,5 @@
+import Patterns
+
 /// Answers what a guest says on its way to a shell: the interpreter of a dialect's reactions.
 struct Login {
     /// What is to be done about what the guest said, or does not say.
@@ -10,6 +12,10 @@ struct Login {
     }
 
     private let reactions: [Reaction]
+    /// Those of the reactions, in order. One that does not compile was refused where it was declared; here it is never met.
+    private let patterns: [Pattern?]
+    /// Set when a pattern cannot be looked for in what this guest says.
+    private var failure: BootTrouble?
     private let nudge: [UInt8]
     private var dialogue = ConsoleDialogue()
     private var timesLeft: [Int] = []
@@ -23,6 +29,7 @@ struct Login {
 
     init(_ dialect: Dialect) {
         reactions = dialect.reactions
+        patterns = dialect.reactions.map { try? Pattern($0.pattern, anchors: .text) }
         nudge = dialect.nudge
         restart()
     }
@@ -71,13 +78,16 @@ struct Login {
             }
         }
         let next = reactions.indices.first { timesLeft[$0] > 0 && isAsked($0) && !isBeingAnswered($0) }
+        if let failure { return .fail(failure) }
         return next.map { answer($0) }
     }
 
     /// What to do about a guest that has said nothing more for a while; nil for nothing.
     mutating func stalled() -> Step? {
         guard !reactions.isEmpty else { return nil }
-        if let asked = reactions.indices.first(where: { isAsked($0) }) {
+        let asked = reactions.indices.first { isAsked($0) }
+        if let failure { return .fail(failure) }
+        if let asked {
             if timesLeft[asked] > 0 { return answer(asked) }
             if hasRepeated { return .fail(unanswered(reactions[asked])) }
             // The guest may have been about to forget what was typed too soon.
@@ -95,10 +105,13 @@ struct Login {
         return .type(nudge)
     }
 
-    private func isAsked(_ index: Int) -> Bool {
-        // A pattern that does not compile was refused where it was declared; here it is one never met.
-        guard let regex = try? Regex(reactions[index].pattern) else { return false }
-        return dialogue.text.firstMatch(of: regex) != nil
+    private mutating func isAsked(_ index: Int) -> Bool {
+        do throws(PatternFailure) {
+            return try patterns[index]?.quicklyMatches(dialogue.text) ?? false
+        } catch {
+            failure = .hopelessPattern(reactions[index].pattern)
+            return false
+        }
     }
 
     /// Whether the guest asks for the second time what was answered, and has not echoed the answer yet: it asked twice before

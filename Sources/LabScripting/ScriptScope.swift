@@ -5,6 +5,7 @@ import HostSystem
 import LabEngine
 import LabResults
 import LuaRuntime
+import Patterns
 import Synchronization
 
 /// The task or subtest that a script is in: what its steps are recorded under.
@@ -166,6 +167,7 @@ struct Verdict {
         case let failed as SubtestsFailed: self.init(failed.outcome, failed.description)
         case let failure as ScriptFailure: self.init(failure.outcome, failure.message, failure.consoleTail)
         case let timeout as GuestTimeout: self.init(.timeout, timeout.description)
+        case let failure as PatternFailure: self.init(failure.outcome, "\(failure)")
         case is DeadlineExceeded: self.init(.timeout, "its time was up")
         case let error as ConsoleError: self.init(.error, error.diagnostic.message)
         case is CancellationError: self.init(.skipped, "interrupted")

@@ -1,4 +1,5 @@
 import Diagnostics
+import Patterns
 import YAMLTree
 
 /// The lab language's way of writing single values, for other languages that take them.
@@ -21,10 +22,11 @@ public enum Notation {
 
     /// A regular expression.
     public static func pattern(_ text: String) throws(Refusal) -> Pattern {
-        if let problem = PatternCheck.problem(text) {
-            throw Refusal(description: "is no regular expression: \(text.quoted()) (\(problem))")
+        do throws(PatternProblem) {
+            return try Pattern(text)
+        } catch {
+            throw Refusal(description: "is no regular expression: \(text.quoted()) (\(error))")
         }
-        return Pattern(text)
     }
 
     /// The cells of a matrix that was written in another language and made into a tree: axes and values, in order.

@@ -6,6 +6,7 @@ import Testing
 private let allowedImports: [String: Set<String>] = [
     "Diagnostics": [],
     "HostSystem": ["CLinux", "Diagnostics"],
+    "Patterns": ["CPCRE2", "HostSystem"],
     "YAMLTree": ["CYAML", "Diagnostics"],
     "JSONText": [],
     "LuaRuntime": ["CLua", "CLuaShims", "HostSystem", "Diagnostics"],
@@ -13,16 +14,17 @@ private let allowedImports: [String: Set<String>] = [
     "VirtualHardware": ["CLinux", "HostSystem"],
     "MicroVM": ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"],
     "vmlab-vmm": ["MicroVM"],
-    "GuestConsole": ["Diagnostics"],
-    "LabSpec": ["YAMLTree", "Diagnostics"],
+    "GuestConsole": ["Patterns", "Diagnostics"],
+    "LabSpec": ["YAMLTree", "Patterns", "Diagnostics"],
     "LabResults": ["Diagnostics"],
-    "LabEngine": ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"],
+    "LabEngine": ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics"],
     "LabImages": ["LabSpec", "HostSystem", "Diagnostics"],
     "LabMachines": [
         "LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSONText", "Diagnostics",
     ],
     "LabScripting": [
-        "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "GuestConsole", "HostSystem", "Diagnostics",
+        "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "Patterns", "GuestConsole", "HostSystem",
+        "Diagnostics",
     ],
     "LabCommands": [
         "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec", "GuestConsole",
@@ -40,7 +42,8 @@ private let toolchain: Set<String> = [
 
 /// Targets that must start fast and stay small.
 private let withoutFoundation: Set<String> = [
-    "Diagnostics", "HostSystem", "YAMLTree", "JSONText", "LuaRuntime", "GuestConsole", "KVM", "VirtualHardware",
+    "Diagnostics", "HostSystem", "Patterns", "YAMLTree", "JSONText", "LuaRuntime", "GuestConsole", "KVM",
+    "VirtualHardware",
     "MicroVM",
     "vmlab-vmm",
 ]

@@ -77,4 +77,13 @@ struct LoginTests {
         let error = await #expect(throws: ConsoleError.self) { try await opening.value }
         #expect(error?.diagnostic.message.contains("again and again") == true)
     }
+
+    @Test("A2: a prompt whose pattern takes for ever fails the boot at once, and by name")
+    func hopelessPattern() async throws {
+        let guest = ScriptedGuest()
+        let session = CommandSession(channel: guest, dialect: .sh(prompt: "(x+x+)+y"))
+        guest.say(String(repeating: "x", count: 200) + " y\r\n")
+        let error = await #expect(throws: ConsoleError.self) { try await session.open(deadline: .after(.seconds(50))) }
+        #expect(error?.diagnostic.message.contains("/(x+x+)+y/") == true)
+    }
 }

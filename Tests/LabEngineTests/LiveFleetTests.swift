@@ -4,6 +4,7 @@ import GuestConsole
 import HostSystem
 import LabResults
 import LabSpec
+import Patterns
 import LabTestSupport
 import Synchronization
 import Testing

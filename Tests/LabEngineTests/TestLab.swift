@@ -199,9 +199,9 @@ func shared(_ name: String, _ text: String = "true", among guests: [String], rep
 }
 
 extension LabTask {
-    func with(_ change: (inout LabTask) -> Void) -> LabTask {
+    func with(_ change: (inout LabTask) throws -> Void) rethrows -> LabTask {
         var copy = self
-        change(&copy)
+        try change(&copy)
         return copy
     }
 }

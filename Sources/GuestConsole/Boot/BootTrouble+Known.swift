@@ -134,6 +134,13 @@ extension BootTrouble {
             remedy: "check the image's `console:`; its `reactions` answer what a guest asks")
     }
 
+    /// A pattern of the console's takes too long.
+    static func hopelessPattern(_ pattern: String) -> BootTrouble {
+        BootTrouble(
+            means: "looking for the pattern /\(pattern)/ in what the guest says takes too long",
+            remedy: "write the `prompt:` or `reactions:` of the image's `console:` without repeats within repeats")
+    }
+
     /// There is a prompt, but what is behind it does not start `sh`; it answered so.
     static func noShell(at prompt: String, saying answer: String) -> BootTrouble {
         BootTrouble(

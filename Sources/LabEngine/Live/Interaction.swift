@@ -1,6 +1,7 @@
 import GuestConsole
 import HostSystem
 import LabSpec
+import Patterns
 import Synchronization
 
 /// A command whose input a script types, and whose output it waits on: a login, a menu, a debugger.

@@ -4,6 +4,7 @@ import GuestConsole
 import HostSystem
 import LabResults
 import LabSpec
+import Patterns
 import Synchronization
 
 /// A running guest as a script drives it: any task may ask anything of it at any time, and it does one thing after the
@@ -107,7 +108,10 @@ public final class LiveGuest: Sendable {
                 return match
             }
         } catch is DeadlineExceeded {
-            throw GuestTimeout(what: "the console did not say /\(pattern.text)/", limit: patience * limits.factor)
+            let cut = session.said.dropped
+            let note = cut == 0 ? "" : ", of which the first \(ByteCount(UInt64(cut))) are not kept,"
+            throw GuestTimeout(
+                what: "the console\(note) did not say /\(pattern.text)/", limit: patience * limits.factor)
         }
     }
 

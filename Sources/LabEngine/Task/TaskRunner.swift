@@ -4,6 +4,7 @@ import GuestConsole
 import HostSystem
 import LabResults
 import LabSpec
+import Patterns
 
 /// Carries one task through on one guest: files in, the command, the verdict, files out, the reboot.
 struct TaskRunner: Sendable {
@@ -20,6 +21,8 @@ struct TaskRunner: Sendable {
 
     /// How long collecting files may take when the task's own time is already used up.
     private static let collectionTime = Duration.seconds(60)
+    /// How long judging what a command printed may take when the task's own time is already used up.
+    private static let judgementTime = Duration.seconds(5)
     /// How long an interrupted command may take to go.
     private static let interruptTime = Duration.seconds(10)
     /// The same when the lab's time is up and the guest ends anyway.
@@ -90,14 +93,13 @@ struct TaskRunner: Sendable {
                 command, deadline: deadline, silence: silence, output: { output.append($0) })
         }
         result.exit = ended.exit
-        let printed = {
-            try output.close()
-            return try SmallFile.bytes(
-                results.absolute(RunDirectory.taskOutput(context.id)), limit: Expectation.searchLimit)
-        }
-        var disappointment = try task.expect.disappointment(exit: ended.exit, output: printed)
+        try output.close()
+        let path = results.absolute(RunDirectory.taskOutput(context.id))
+        // A command that ended in time is judged, however late it was.
+        let deadline = bounded(max(deadline, ContinuousClock.now + Self.judgementTime))
+        var disappointment = try await task.expect.disappointment(exit: ended.exit, output: path, deadline: deadline)
         if disappointment == nil, let predicate = task.expect.predicate {
-            let bytes = try printed()
+            let bytes = try SmallFile.bytes(path, limit: .max)
             disappointment = try await withDeadline(deadline) {
                 try await scripted().judge(predicate, exit: ended.exit, output: bytes, in: context)
             }
@@ -159,6 +161,10 @@ struct TaskRunner: Sendable {
             // Where the guest ends anyway and nothing is collected from it, its command needs no interruption.
             if isOver, task.get.isEmpty { return }
             if await recover(session, after: task) { await collect(task, session, &result) }
+        case let failure as PatternFailure:
+            result.outcome = failure.outcome
+            result.message = "\(failure)"
+            await collect(task, session, &result)
         case is CancellationError, ConsoleError.cancelled:
             result.outcome = .skipped
             result.message = "interrupted"

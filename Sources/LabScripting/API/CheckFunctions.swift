@@ -1,6 +1,7 @@
 import Diagnostics
 import LabEngine
 import LuaRuntime
+import Patterns
 
 /// A check that did not hold.
 struct CheckFailed: Error, CustomStringConvertible {
@@ -10,6 +11,9 @@ struct CheckFailed: Error, CustomStringConvertible {
 /// What a script can insist on. Each is a step of its own.
 enum CheckFunctions {
     static let all = [equals, differs, matches, contains, raises]
+
+    /// How long a pattern may be looked for.
+    private static let patience = Duration.seconds(10)
 
     private static let message = LuaParameter("message", "string?", "What it is about, for the failure.")
 
@@ -43,7 +47,7 @@ enum CheckFunctions {
         waiting: { call in
             let text = try call.string(1)
             let pattern = try call.pattern(2)
-            let isMet = pattern.matches(somewhereIn: text)
+            let isMet = try await pattern.matches(somewhereIn: text, deadline: .now + patience)
             try await check(call, 3, isMet ? nil : "\(call[1].shown) does not match /\(pattern.text)/")
             return []
         })
@@ -76,10 +80,9 @@ enum CheckFunctions {
                     _ = try await body.call()
                 } catch  where !Task.isCancelled {
                     let message = Verdict(of: error).message
-                    guard pattern?.matches(somewhereIn: message) ?? true else {
+                    if let pattern, try await !pattern.matches(somewhereIn: message, deadline: .now + patience) {
                         throw CheckFailed(
-                            description: "the error \(message.debugDescription) does not match /\(pattern?.text ?? "")/"
-                        )
+                            description: "the error \(message.debugDescription) does not match /\(pattern.text)/")
                     }
                     return [.text(message)]
                 }

@@ -4,6 +4,7 @@ import HostSystem
 import LabEngine
 import LabSpec
 import LuaRuntime
+import Patterns
 
 extension LuaClass {
     /// A running guest.

@@ -14,6 +14,4 @@ enum Limits {
     static let matrixValue = 256
     /// Values of the file, and `${{ … }}` in it, times the cells of its matrix.
     static let filled = (values: 5_000_000, expressions: 200_000)
-    /// Characters of a regular expression, and its parentheses.
-    static let pattern = (length: 2000, groups: 100)
 }

@@ -1,4 +1,5 @@
 import Diagnostics
+import Patterns
 
 /// What an entry of `images:` says.
 struct ImageDraft: Draft {
@@ -83,13 +84,24 @@ extension Form where Value == Pattern {
         // A block's last line end is not meant to be matched.
         let isBlock = node.scalar?.style == .literal || node.scalar?.style == .folded
         let text = isBlock ? String(text.trimmingSuffix(while: \.isNewline)) : text
-        if let problem = PatternCheck.problem(text) {
+        do throws(PatternProblem) {
+            return try Pattern(text)
+        } catch {
             decoding.error(
-                "\(text.quoted()) is not a regular expression: \(problem)",
-                remedy: problem.hasSuffix("supported") ? nil : "put `\\` before a character that stands for itself",
-                at: node.span)
+                "\(text.quoted()) is not a regular expression: \(error)",
+                remedy: "Docs/patterns.md has the syntax; `\\` before a character has it stand for itself",
+                at: decoding.place(of: text, in: node.span).from(error.offset, of: text))
             return nil
         }
-        return Pattern(text, span: node.span)
+    }
+}
+
+extension SourceSpan {
+    /// What comes behind the first `offset` characters, where the span is `text` as it is written.
+    fileprivate func from(_ offset: Int, of text: String) -> SourceSpan {
+        let count = text.unicodeScalars.count
+        guard start.line == end.line, end.column - start.column == count, count > 0 else { return self }
+        let first = SourcePosition(line: start.line, column: start.column + min(offset, count - 1))
+        return SourceSpan(file: file, start: first, end: end)
     }
 }

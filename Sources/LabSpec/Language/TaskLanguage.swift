@@ -1,4 +1,5 @@
 import Diagnostics
+import Patterns
 import YAMLTree
 
 /// What an entry of `tasks:` says.

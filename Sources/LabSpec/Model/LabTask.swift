@@ -1,4 +1,5 @@
 import Diagnostics
+import Patterns
 
 /// One entry of `tasks:`.
 public struct LabTask: Sendable {
@@ -111,20 +112,6 @@ public struct Expectation: Sendable {
         self.predicate = predicate
         self.exit = exit
         self.stdout = stdout
-    }
-}
-
-/// A regular expression as written, known to compile.
-public struct Pattern: Sendable, Hashable {
-    /// The expression's text, in Swift `Regex` syntax (close to PCRE).
-    public var text: String
-    /// Where it is written.
-    public var span: SourceSpan?
-
-    /// A pattern as given; what decodes it has checked that it compiles.
-    public init(_ text: String, span: SourceSpan? = nil) {
-        self.text = text
-        self.span = span
     }
 }
 
