@@ -60,7 +60,7 @@ let package = Package(
         library("VirtualHardware", ["HostSystem", "CLinux"]),
         library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"]),
         library("LabSpec", ["YAMLTree", "Patterns", "Diagnostics"]),
-        library("LabResults", ["Diagnostics"]),
+        library("LabResults", ["HostSystem", "Diagnostics"]),
         library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics"]),
         library(
             "LabImages", ["LabSpec", "HostSystem", "Diagnostics"], resources: [.embedInCode("Recipes")]),

@@ -5,17 +5,51 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int vmlab_punch_hole(int file, int64_t offset, int64_t length) {
     return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int vmlab_open_beneath(int folder, const char *path, int flags, mode_t mode) {
+    struct open_how how = {
+        .flags = (unsigned)flags | O_CLOEXEC,
+        .mode = flags & O_CREAT ? mode : 0,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+}
+
+int vmlab_set_attribute(int file, const char *name, const void *value, size_t size) {
+    return fsetxattr(file, name, value, size, 0);
+}
+
+ssize_t vmlab_list_attributes(int file, char *names, size_t size) { return flistxattr(file, names, size); }
+
+ssize_t vmlab_attribute(int file, const char *name, void *value, size_t size) {
+    return fgetxattr(file, name, value, size);
+}
+
+int vmlab_rename(int folder, const char *name, int new_folder, const char *new_name, bool replacing) {
+    if (replacing) return renameat(folder, name, new_folder, new_name);
+    int result = renameat2(folder, name, new_folder, new_name, RENAME_NOREPLACE);
+    if (result == 0 || errno != EINVAL) return result;
+    // The file system knows no flags.
+    if (faccessat(new_folder, new_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return renameat(folder, name, new_folder, new_name);
 }
 
 int vmlab_attach_tap(int tun, const char *name) {

@@ -39,7 +39,7 @@ public struct LuaTasks: TaskScripting {
     public func run(_ script: LuaSource, in task: ScriptTask) async throws {
         let (name, bytes) = try source(of: script, task)
         let scope = ScriptScope(
-            id: task.id, recorder: task.recorder, output: task.output, artifacts: task.artifacts)
+            id: task.id, recorder: task.recorder, output: task.output, results: task.results)
         do {
             try await ScriptScope.$current.withValue(scope) {
                 let (state, world) = try await state(for: task, name, bytes)

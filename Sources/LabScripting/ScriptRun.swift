@@ -70,7 +70,7 @@ public struct ScriptRun: Sendable {
         let id = TaskID(task: script.name, guest: nil)
         let scope = ScriptScope(
             id: id, recorder: recorder, output: results.outputWriter(id),
-            artifacts: results.absolute(RunDirectory.artifacts(id)))
+            results: results)
         let outcomes = Mutex<[Outcome]>([])
         recorder.emit(.taskStarted(id, attempt: 1))
         var result = TaskResult(id: id, outcome: .passed, started: recorder.clock.elapsed)

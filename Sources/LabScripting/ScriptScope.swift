@@ -16,8 +16,8 @@ final class ScriptScope: Sendable {
     let id: TaskID
     let recorder: RunRecorder
     let output: OutputWriter
-    /// Where files go that steps collect, absolute.
-    let artifacts: String
+    /// Where files go that steps collect.
+    let results: RunDirectory
     /// The scope that this subtest is a part of.
     let parent: ScriptScope?
     /// The subtests in it that have ended.
@@ -26,11 +26,10 @@ final class ScriptScope: Sendable {
     private let collected = Mutex<[String]>([])
 
     init(
-        id: TaskID, recorder: RunRecorder, output: OutputWriter, artifacts: String, parent: ScriptScope? = nil
+        id: TaskID, recorder: RunRecorder, output: OutputWriter, results: RunDirectory, parent: ScriptScope? = nil
     ) {
         (self.id, self.recorder, self.output) = (id, recorder, output)
-        self.artifacts = Self.absolute(artifacts)
-        self.parent = parent
+        (self.results, self.parent) = (results, parent)
     }
 
     /// A path that does not depend on where it is looked at: scripts hand what they collected to other functions.

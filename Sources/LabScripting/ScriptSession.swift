@@ -43,7 +43,7 @@ public final class ScriptSession: Sendable {
         let id = TaskID(task: "session", guest: nil)
         let scope = ScriptScope(
             id: id, recorder: recorder, output: results.outputWriter(id),
-            artifacts: results.absolute(RunDirectory.artifacts(id)))
+            results: results)
         let state = try LuaState(isTrusted: options.isTrusted, moduleFolder: folder) { print($0.text) }
         let api = API(
             world: world, arguments: options.arguments, variables: options.variables, catalog: options.catalog)

@@ -1,4 +1,5 @@
 import Diagnostics
+import HostSystem
 import LabEngine
 import LabResults
 import LabSpec
@@ -99,12 +100,19 @@ final class ScriptWorld: Sendable {
     /// A host path that the script gives.
     func hostPath(_ path: String) -> String { path.hasPrefix("/") ? path : "\(folder)/\(path)" }
 
-    /// The host folder that collected files go to, absolute; nil for a path that leaves the results.
-    func collectionFolder(_ path: String) -> String? {
-        let parts = path.split(separator: "/")
-        if isTrusted, path.hasPrefix("/") || parts.contains("..") { return hostPath(path) }
-        guard !path.hasPrefix("/"), !parts.contains(".."), let scope = ScriptScope.current else { return nil }
-        return ([scope.artifacts] + parts.filter { $0 != "." }.map(String.init)).joined(separator: "/")
+    /// The host folder that collected files go to. Throws a `RelativePath.Refusal` for a path that leaves the results, unless
+    /// the script is trusted.
+    func collectionFolder(_ path: String) throws -> HostFolder {
+        let relative: RelativePath
+        do throws(RelativePath.Refusal) {
+            relative = try RelativePath(path)
+        } catch {
+            guard isTrusted, error != .hasNUL else { throw error }
+            try FileTree.makeFolder(hostPath(path))
+            return try HostFolder(hostPath(path))
+        }
+        guard let scope = ScriptScope.current else { throw LuaCallError("no task is there to collect files for") }
+        return try scope.results.artifacts(scope.id, in: relative)
     }
 
     /// The fleet, for a function that boots guests.

@@ -16,7 +16,7 @@ private let allowedImports: [String: Set<String>] = [
     "vmlab-vmm": ["MicroVM"],
     "GuestConsole": ["Patterns", "Diagnostics"],
     "LabSpec": ["YAMLTree", "Patterns", "Diagnostics"],
-    "LabResults": ["Diagnostics"],
+    "LabResults": ["HostSystem", "Diagnostics"],
     "LabEngine": ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics"],
     "LabImages": ["LabSpec", "HostSystem", "Diagnostics"],
     "LabMachines": [

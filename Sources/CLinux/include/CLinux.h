@@ -50,6 +50,18 @@ int vmlab_pidfd_reap(int pidfd, int *code, int *status);
 // -1 and errno on failure.
 int vmlab_punch_hole(int file, int64_t offset, int64_t length);
 
+// openat2 has no wrapper: opens a path below an open folder, close-on-exec, without a step out of it and without following
+// any symbolic link. -1 and errno on failure, ENOSYS where the kernel is older than 5.6.
+int vmlab_open_beneath(int folder, const char *path, int flags, mode_t mode);
+
+// renameat2 needs _GNU_SOURCE too: renames; without `replacing` it fails with EEXIST when the new name is taken.
+int vmlab_rename(int folder, const char *name, int new_folder, const char *new_name, bool replacing);
+
+// <sys/xattr.h> is not in the Glibc module. As fsetxattr(2), flistxattr(2) and fgetxattr(2).
+int vmlab_set_attribute(int file, const char *name, const void *value, size_t size);
+ssize_t vmlab_list_attributes(int file, char *names, size_t size);
+ssize_t vmlab_attribute(int file, const char *name, void *value, size_t size);
+
 // memfd_create needs _GNU_SOURCE too: a file without a name, close-on-exec. -1 and errno on failure.
 int vmlab_memory_file(const char *name);
 

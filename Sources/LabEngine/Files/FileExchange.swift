@@ -26,24 +26,16 @@ struct FileExchange: Sendable {
         (self.session, self.disk, self.os) = (session, disk, os)
     }
 
-    /// The guest's exit status for a path that does not exist.
-    private static let missing: Int32 = 66
-    /// Its exit status where it does not see the exchange disk.
-    private static let noDisk: Int32 = 67
-
-    /// How much of the disk the guest reads at a time, in bytes.
-    private static let blockSize = 1 << 18
-
     /// Copies a host file or folder into the guest. Throws a `Diagnostic` that names both paths.
     func put(_ copy: FileCopy, deadline: ContinuousClock.Instant) async throws {
         let failure = "\(copy.host) could not be copied to \(copy.guest)"
         if let exchange = try openDisk() {
             try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: exchange.descriptor)
             // busybox's tar reads on to the end of its input, which on the disk itself is 64 GiB away.
-            let blocks = try exchange.position() / Self.blockSize + 1
+            let blocks = try exchange.position() / GuestScript.blockSize + 1
             let script = """
-                \(Self.findDisk)
-                blockdev --flushbufs $d && dd if=$d bs=\(Self.blockSize) count=\(blocks) 2>/dev/null | tar -xf - -C /
+                \(GuestScript.findDisk)
+                blockdev --flushbufs $d && dd if=$d bs=\(GuestScript.blockSize) count=\(blocks) 2>/dev/null | tar -xf - -C /
                 """
             if try await inGuestByDisk(script, deadline: deadline, failure: failure) { return }
         }
@@ -56,55 +48,56 @@ struct FileExchange: Sendable {
         try judge(result, said: said, failure: failure)
     }
 
-    /// Copies a guest file or folder into the host folder `folder`, under its own name or, where that is taken, the next
-    /// like `name-2`, and returns that name.
+    /// Copies a guest file or folder into a host folder, under its own name or, where that is taken, the next like `name-2`.
+    /// A link that is named itself stands for what it leads to.
     ///
-    /// Throws a `Diagnostic` of category `guest` when it does not exist in the guest.
-    func get(_ path: String, into folder: String, deadline: ContinuousClock.Instant) async throws -> String {
-        let guestPath = linuxPath(path)
+    /// Throws a `Diagnostic` of category `guest` when it does not exist in the guest, or what comes is beyond the limit or
+    /// no sound archive.
+    func get(
+        _ path: String, into folder: HostFolder, limit: CopyLimit = .standard, deadline: ContinuousClock.Instant
+    ) async throws -> CollectedFiles {
+        let guestPath = try linuxPath(path)
+        let failure = "\(path) could not be collected"
         let parts = guestPath.split(separator: "/")
         guard let name = parts.last.map(String.init), name != ".", name != ".." else {
             throw Diagnostic(
-                .guest, "\(path) could not be collected", remedy: "name a file or a folder of the guest",
-                cause: "it has no name of its own")
+                .guest, failure, remedy: "name a file or a folder of the guest", cause: "it has no name of its own")
         }
-        let members = "-C \(quoted("/" + parts.dropLast().joined(separator: "/"))) -- \(quoted(name))"
-        let check = "[ -e \(quoted(guestPath)) ] || [ -L \(quoted(guestPath)) ] || exit \(Self.missing)\n"
-        let failure = "\(path) could not be collected"
+        let find = GuestScript.find("/" + parts.joined(separator: "/")) + GuestScript.pack
+        // What an archive has around its files.
+        let room = limit.bytes.bytes + UInt64(limit.entries) * 2048
         if let exchange = try openDisk() {
-            let script = check + Self.findDisk + "\ntar -cf $d \(members) && blockdev --flushbufs $d"
-            if try await inGuestByDisk(script, deadline: deadline, failure: failure) {
-                return try await take(name, from: exchange.descriptor, into: folder)
+            let script = GuestScript.findDisk + find + GuestScript.packToDisk(limit: room)
+            let (result, said) = try await inGuest(script, deadline: deadline)
+            if result.exit != GuestScript.noDisk {
+                if result.exit == GuestScript.tooMuch { throw limit.bytesExceeded.diagnostic(failure) }
+                let remarks = try judgePacking(result, said: said, failure: failure)
+                var files = try await take(name, from: exchange.descriptor, into: folder, limit, failure, deadline)
+                files.notes += remarks
+                return files
             }
+            isDiskUnseen.fulfil(true)
         }
-        let archive = try TemporaryFile()
-        let descriptor = archive.descriptor
-        let trouble = Mutex<SystemCallError?>(nil)
+        let archive = try await onHost(failure) { try BoundedArchive(limit: room) }
         // What tar remarks must not get into its stream.
-        let script = "\(check)tar -cf - \(members) 2>/dev/null"
-        let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
-            do throws(SystemCallError) {
-                try writeAll(descriptor, bytes)
-            } catch {
-                trouble.withLock { $0 = $0 ?? error }
-            }
+        let result = try await session.plumb(GuestCommand(find + "pack \"./$n\" 2>/dev/null"), deadline: deadline) {
+            archive.append($0)
         }
-        if let error = trouble.withLock({ $0 }) { throw error.diagnostic(failure) }
-        try judge(result, said: "", failure: failure)
-        try archive.rewind()
-        return try await take(name, from: descriptor, into: folder)
+        _ = try judgePacking(result, said: "", failure: failure)
+        guard try await onHost(failure, { try archive.finish() }) else { throw limit.bytesExceeded.diagnostic(failure) }
+        return try await take(name, from: archive.descriptor, into: folder, limit, failure, deadline)
     }
 
     // MARK: Small contents
 
     /// What goes by way of the console: for this much a disk and two archives would take several times as long, in bytes.
     static let smallLimit = 8 << 10
-    /// The guest's exit status for a file that is larger, or no file.
+    /// The guest's exit status for what is no plain file.
     private static let notSmall: Int32 = 68
 
     /// Makes a guest file of at most `smallLimit` bytes. Throws as `put`.
     func write(small bytes: [UInt8], to path: String, deadline: ContinuousClock.Instant) async throws {
-        let target = quoted(linuxPath(path))
+        let target = GuestScript.quoted(try linuxPath(path))
         let text = Data(bytes).base64EncodedString(options: [.lineLength76Characters, .endLineWithLineFeed])
         let script = "d=\(target); mkdir -p -- \"${d%/*}/\" && base64 -d > \(target) <<'VMLAB_END'\n\(text)\nVMLAB_END"
         let (result, said) = try await inGuest(script, deadline: deadline)
@@ -113,15 +106,16 @@ struct FileExchange: Sendable {
 
     /// The content of a guest file; nil when it has more than `smallLimit` bytes, or is no plain file. Throws as `get`.
     func read(small path: String, deadline: ContinuousClock.Instant) async throws -> [UInt8]? {
-        let source = quoted(linuxPath(path))
+        let source = GuestScript.quoted(try linuxPath(path))
+        // Its content, not what it says of its length, which for files of /proc is nothing.
         let script = """
-            [ -e \(source) ] || exit \(Self.missing)
-            [ -f \(source) ] && [ "$(wc -c < \(source))" -le \(Self.smallLimit) ] || exit \(Self.notSmall)
-            exec cat < \(source)
+            [ -e \(source) ] || exit \(GuestScript.missing)
+            [ -f \(source) ] || exit \(Self.notSmall)
+            exec head -c \(Self.smallLimit + 1) < \(source)
             """
         let content = Mutex<[UInt8]>([])
         let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
-            content.withLock { if $0.count <= 2 * Self.smallLimit { $0 += bytes } }
+            content.withLock { if $0.count <= Self.smallLimit { $0 += bytes } }
         }
         if result.exit == Self.notSmall { return nil }
         let bytes = content.withLock { $0 }
@@ -129,33 +123,37 @@ struct FileExchange: Sendable {
         return bytes.count <= Self.smallLimit ? bytes : nil
     }
 
-    /// Unpacks an archive and moves what is called `name` into the folder. In an empty folder of its own first: tar keeps an
-    /// archive from leaving by its own links, but not by links that an earlier one brought.
-    private func take(_ name: String, from archive: Int32, into folder: String) async throws -> String {
-        let incoming = folder + "/.incoming"
-        try FileTree.remove(incoming)
-        try FileTree.makeFolder(incoming, mode: 0o700)
-        defer { try? FileTree.remove(incoming) }
-        try await TarStream.unpack(archive, into: incoming)
-        let taken = Set(try FileTree.names(in: folder))
-        var free = name
-        var number = 1
-        while taken.contains(free) {
-            number += 1
-            free = "\(name)-\(number)"
+    /// Unpacks an archive in an empty folder of its own, and moves what is in it to its place.
+    private func take(
+        _ name: String, from archive: Int32, into folder: HostFolder, _ limit: CopyLimit, _ failure: String,
+        _ deadline: ContinuousClock.Instant
+    ) async throws -> CollectedFiles {
+        try await onHost(failure) {
+            let incoming = try IncomingFolder(in: folder)
+            let notes = try await withDeadline(deadline) { [folder = incoming.folder] in
+                try await TarUnpacker.unpack(archive, into: folder, limit: limit)
+            }
+            return CollectedFiles(names: try incoming.deliver(as: Array(name.utf8)), notes: notes)
         }
-        guard rename(incoming + "/" + name, folder + "/" + free) == 0 else {
-            throw SystemCallError("rename", folder + "/" + free)
-        }
-        return free
     }
 
-    /// Sets `$d` to the exchange disk's device, or ends with `noDisk`: a kernel of the lab's own may have no driver for it.
-    private static let findDisk = """
-        for d in /sys/block/*; do s=; read -r s <$d/serial; [ "$s" = \(ExchangeDisk.serial) ] && break; done 2>/dev/null
-        [ "$s" = \(ExchangeDisk.serial) ] || exit \(noDisk)
-        d=/dev/${d##*/}
-        """
+    /// Does something on the host. What the kernel refuses, and what is wrong with an archive, is said as `failure`.
+    private func onHost<Result>(_ failure: String, _ body: () async throws -> Result) async throws -> Result {
+        do {
+            return try await body()
+        } catch let error as SystemCallError {
+            throw error.diagnostic(failure)
+        } catch let error as ArchiveError {
+            throw error.diagnostic(failure)
+        }
+    }
+
+    /// What was remarked by a guest that has packed files, all or nearly all. Throws for one that has not.
+    private func judgePacking(_ result: CommandResult, said: String, failure: String) throws -> [String] {
+        if result.exit == GuestScript.incomplete { return said.split(whereSeparator: \.isNewline).map(String.init) }
+        try judge(result, said: said, failure: failure)
+        return []
+    }
 
     private func openDisk() throws -> ExchangeDisk? {
         guard let disk, isDiskUnseen.current == nil else { return nil }
@@ -167,7 +165,7 @@ struct FileExchange: Sendable {
         -> Bool
     {
         let (result, said) = try await inGuest(script, deadline: deadline)
-        if result.exit == Self.noDisk {
+        if result.exit == GuestScript.noDisk {
             isDiskUnseen.fulfil(true)
             return false
         }
@@ -188,18 +186,18 @@ struct FileExchange: Sendable {
         let words = said.split(whereSeparator: \.isNewline).joined(separator: "; ")
         let cause = words.isEmpty ? "exit status \(result.exit) in the guest" : words
         throw Diagnostic(
-            .guest, failure, cause: result.exit == Self.missing ? "there is no such file in the guest" : cause)
+            .guest, failure, cause: result.exit == GuestScript.missing ? "there is no such file in the guest" : cause)
     }
 
-    /// The path as the guest's Linux side sees it: drive C of a Windows-like guest lies at `/c`.
-    private func linuxPath(_ path: String) -> String {
+    /// The path as the guest's Linux side sees it: drive C of a Windows-like guest lies at `/c`. Throws for a path that no
+    /// shell can be told.
+    private func linuxPath(_ path: String) throws -> String {
+        if path.utf8.contains(0) {
+            throw Diagnostic(.specification, "the guest path \(path.quoted()) has a NUL byte")
+        }
         guard os == .windows else { return path }
         let slashed = String(path.map { $0 == "\\" ? "/" : $0 })
         guard slashed.dropFirst().hasPrefix(":"), let drive = slashed.first else { return slashed }
         return "/\(drive.lowercased())" + slashed.dropFirst(2)
-    }
-
-    private func quoted(_ text: String) -> String {
-        "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }
 }

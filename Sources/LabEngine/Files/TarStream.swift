@@ -2,7 +2,7 @@ import Diagnostics
 import Glibc
 import HostSystem
 
-/// Files travel as tar streams: written and read on the host by GNU tar, in the guest by whatever tar it has.
+/// Files travel to a guest as tar streams, written by GNU tar and read by whatever tar the guest has.
 enum TarStream {
     /// Writes the file or folder at `host` to `descriptor` as an archive whose members lie at `guest` (absolute, with a
     /// final slash to place the source inside). Modes, empty folders and symbolic links are kept; owners become root.
@@ -31,24 +31,14 @@ enum TarStream {
         try await tar(arguments, doing: "pack \(host)", output: descriptor)
     }
 
-    /// Unpacks the archive that `descriptor` reads into the host folder `folder`.
-    ///
-    /// The archive comes from a guest: members that would leave the folder are refused by tar, owners are not taken over.
-    static func unpack(_ descriptor: Int32, into folder: String) async throws {
-        let arguments = [
-            "--extract", "--no-same-owner", "--delay-directory-restore", "--file=-", "--directory=\(folder)",
-        ]
-        try await tar(arguments, doing: "unpack what the guest sent into \(folder)", input: descriptor)
-    }
-
     private static func tar(
-        _ arguments: [String], doing what: String, input: Int32? = nil, output: Int32? = nil
+        _ arguments: [String], doing what: String, output: Int32
     ) async throws {
         var environment = Environment.all
         environment["LC_ALL"] = "C"
         try await Tool.run(
             "tar", arguments, package: "tar", environment: environment,
-            standardInput: input.map { .descriptor($0) } ?? .null, output: output.map { .descriptor($0) }
+            output: .descriptor(output)
         ).checked("tar could not \(what)", remedy: "see what tar said")
     }
 

@@ -1,5 +1,6 @@
 import Glibc
 import HostSystem
+import Synchronization
 
 /// A file without a name, gone with its owner.
 struct TemporaryFile: ~Copyable {
@@ -41,5 +42,50 @@ func writeAll(_ descriptor: Int32, _ bytes: ArraySlice<UInt8>) throws(SystemCall
             throw SystemCallError("write")
         }
         rest = rest.dropFirst(count)
+    }
+}
+
+/// An archive that comes over a guest's console, kept as far as it may go.
+final class BoundedArchive: Sendable {
+    private struct State: ~Copyable {
+        var file: TemporaryFile
+        var room: UInt64
+        var isWhole = true
+        var trouble: SystemCallError?
+    }
+
+    private let state: Mutex<State>
+    /// Valid while the archive lives.
+    let descriptor: Int32
+
+    /// An empty one that may have so many bytes.
+    init(limit: UInt64) throws(SystemCallError) {
+        let file = try TemporaryFile()
+        descriptor = file.descriptor
+        state = Mutex(State(file: file, room: limit))
+    }
+
+    /// Takes what the guest sent; beyond the limit, and after a failure to write, nothing is kept.
+    func append(_ bytes: ArraySlice<UInt8>) {
+        state.withLock { state in
+            guard state.isWhole, bytes.count <= state.room else {
+                state.isWhole = false
+                return
+            }
+            state.room -= UInt64(bytes.count)
+            do throws(SystemCallError) {
+                try writeAll(state.file.descriptor, bytes)
+            } catch {
+                (state.isWhole, state.trouble) = (false, error)
+            }
+        }
+    }
+
+    /// Goes back to its beginning. False when more came than it may have; throws what kept it from being written.
+    func finish() throws(SystemCallError) -> Bool {
+        let (isWhole, trouble) = state.withLock { ($0.isWhole, $0.trouble) }
+        if let trouble { throw trouble }
+        guard lseek(descriptor, 0, SEEK_SET) == 0 else { throw SystemCallError("lseek") }
+        return isWhole
     }
 }

@@ -124,12 +124,13 @@ public final class LiveGuest: Sendable {
         }
     }
 
-    /// Copies a guest file or folder into a host folder, and returns its name there. Throws a `Diagnostic`, of category
-    /// `guest` when there is no such file, and as `run`.
-    public func get(_ path: String, into folder: String, timeout: Duration? = nil) async throws -> String {
+    /// Copies a guest file or folder into a host folder. Throws a `Diagnostic`, of category `guest` when there is no such
+    /// file, and as `run`.
+    public func get(
+        _ path: String, into folder: HostFolder, limit: CopyLimit = .standard, timeout: Duration? = nil
+    ) async throws -> CollectedFiles {
         try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
-            try FileTree.makeFolder(folder)
-            return try await session.files.get(path, into: folder, deadline: deadline)
+            try await session.files.get(path, into: folder, limit: limit, deadline: deadline)
         }
     }
 
@@ -141,13 +142,9 @@ public final class LiveGuest: Sendable {
         }
         if let small { return small }
         return try await withTemporaryFolder { folder in
-            let name = try await get(path, into: folder, timeout: timeout)
-            let bytes = try SmallFile.bytes("\(folder)/\(name)", limit: limit + 1)
-            guard bytes.count <= limit else {
-                throw Diagnostic(
-                    .guest, "\(path) has more than \(ByteCount(UInt64(limit)))", remedy: "collect it as a file instead")
-            }
-            return bytes
+            let bound = CopyLimit(bytes: ByteCount(UInt64(limit)))
+            let files = try await get(path, into: try HostFolder(folder), limit: bound, timeout: timeout)
+            return try SmallFile.bytes("\(folder)/\(files.names.first ?? "")", limit: limit)
         }
     }
 

@@ -46,8 +46,7 @@ struct TaskRunner: Sendable {
             }
             let scriptTask = ScriptTask(
                 lab: lab, id: id, guest: guest, environment: environment(of: task, id, session.guest.group),
-                recorder: recorder, output: output, artifacts: results.absolute(RunDirectory.artifacts(id)),
-                deadline: deadline, board: board)
+                recorder: recorder, output: output, results: results, deadline: deadline, board: board)
             if case .lua(let source) = task.action {
                 // The script asks for its guest's attention, and others', as it goes.
                 guest.leave()
@@ -113,15 +112,15 @@ struct TaskRunner: Sendable {
     /// Collects the task's files; what is missing fails a task that would have passed.
     private func collect(_ task: LabTask, _ session: GuestSession, _ result: inout TaskResult) async {
         guard !task.get.isEmpty, session.loss.current == nil else { return }
-        let folder = RunDirectory.artifacts(result.id)
         let deadline = ContinuousClock.now + Self.collectionTime * max(timeFactor, 1)
         for path in task.get {
             do {
-                try FileTree.makeFolder(results.absolute(folder))
-                let name = try await session.whileAlive { [absolute = results.absolute(folder)] in
-                    try await session.files.get(path, into: absolute, deadline: deadline)
+                let folder = try results.artifacts(result.id)
+                let files = try await session.whileAlive {
+                    try await session.files.get(path, into: folder, deadline: deadline)
                 }
-                result.artifacts.append("\(folder)/\(name)")
+                result.artifacts += files.names.map { "\(RunDirectory.artifacts(result.id))/\($0)" }
+                for note in files.notes { recorder.emit(.taskNote(result.id, message: note)) }
             } catch let loss as GuestLoss {
                 result.note(loss.outcome, loss.message)
                 result.consoleTail = loss.consoleTail

@@ -25,8 +25,8 @@ public struct ScriptTask: Sendable {
     public let recorder: RunRecorder
     /// What the script prints.
     public let output: OutputWriter
-    /// Where collected files go, absolute.
-    public let artifacts: String
+    /// Where collected files go.
+    public let results: RunDirectory
     /// When the task's time is up.
     public let deadline: ContinuousClock.Instant
     let board: GuestBoard

@@ -18,10 +18,14 @@ public final class ConsoleLogWriter: Sendable {
     }
 
     /// A log at the path; several writers of one path append to it. Times are the run's.
-    public init(path: String, guest: String, clock: RunClock) {
+    public convenience init(path: String, guest: String, clock: RunClock) {
+        self.init(to: .file(path, append: true), guest: guest, clock: clock)
+    }
+
+    init(to target: FileWriter.Target, guest: String, clock: RunClock) {
         self.clock = clock
         self.guest = guest
-        state = Mutex(State(file: FileWriter(.file(path, append: true))))
+        state = Mutex(State(file: FileWriter(target)))
     }
 
     /// Takes what the console said now. It is on its way to the disk when this returns, so that another terminal can

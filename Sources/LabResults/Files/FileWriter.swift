@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import HostSystem
 
 /// Buffered writing to a file or a descriptor. The first failure is kept and everything after it is dropped: a full
 /// disk must not end a run.
@@ -8,6 +9,8 @@ struct FileWriter: ~Copyable {
     enum Target {
         /// A file, made with its folders when the first bytes are written out.
         case file(String, append: Bool)
+        /// The same, beneath a folder that is never left.
+        case beneath(HostFolder, RelativePath, append: Bool)
         /// A descriptor that somebody else closes.
         case descriptor(Int32)
     }
@@ -47,14 +50,18 @@ struct FileWriter: ~Copyable {
         isClosed = true
         buffer = []
         // Network file systems report a lost write only here.
-        if case .file = target, descriptor >= 0 {
+        if ownsDescriptor, descriptor >= 0 {
             if Glibc.close(descriptor) != 0, errno != EINTR { fail(errno) }
             descriptor = -1
         }
     }
 
     deinit {
-        if case .file = target, descriptor >= 0 { _ = Glibc.close(descriptor) }
+        if ownsDescriptor, descriptor >= 0 { _ = Glibc.close(descriptor) }
+    }
+
+    private var ownsDescriptor: Bool {
+        if case .descriptor = target { false } else { true }
     }
 
     private mutating func open() -> Bool {
@@ -73,6 +80,13 @@ struct FileWriter: ~Copyable {
                 descriptor = Glibc.open(path, flags, 0o666)
             }
             if descriptor < 0 { fail(errno) }
+        case .beneath(let root, let path, let append):
+            let flags = O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC)
+            do throws(SystemCallError) {
+                descriptor = try root.makeFolder(path.parent).open(path.last, flags).release()
+            } catch {
+                fail(error.errno)
+            }
         }
         return descriptor >= 0
     }
@@ -80,6 +94,8 @@ struct FileWriter: ~Copyable {
     private mutating func fail(_ code: Int32) {
         guard failure == nil else { return }
         switch target {
+        case .beneath(let root, let path, _):
+            failure = System.diagnostic("cannot write \(root.path)/\(path)", code)
         case .file(let path, _): failure = System.diagnostic("cannot write \(path)", code)
         case .descriptor(let number): failure = System.diagnostic("cannot write to descriptor \(number)", code)
         }

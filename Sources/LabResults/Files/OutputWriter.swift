@@ -16,9 +16,9 @@ public final class OutputWriter: Sendable {
 
     /// A writer that replaces the file at the path; the file is made when the first bytes are written out, at the latest
     /// by `close`, so that a command that printed nothing leaves an empty one.
-    public init(path: String) {
-        state = Mutex(State(file: FileWriter(.file(path, append: false))))
-    }
+    public convenience init(path: String) { self.init(to: .file(path, append: false)) }
+
+    init(to target: FileWriter.Target) { state = Mutex(State(file: FileWriter(target))) }
 
     /// Takes bytes; never fails: errors are kept for `close`.
     public func append(_ bytes: some Collection<UInt8>) {

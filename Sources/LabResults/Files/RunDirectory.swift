@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import HostSystem
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -23,14 +24,28 @@ public final class RunDirectory: Sendable {
     /// Holds the lock on the marker file; -1 for a part, whose parent holds it.
     private let lock: Int32
     private let parent: RunDirectory?
+    /// What tasks and guests leave is written by way of it: nothing outside the directory is ever opened for writing.
+    private let root: HostFolder
 
     /// The file that tells a results directory from any other, so that only such a one is ever written over.
     private static let marker = ".vmlab-results"
 
-    private init(path: String, lock: Int32, parent: RunDirectory?) {
+    private init(path: String, lock: Int32) throws(Diagnostic) {
         self.path = path
         self.lock = lock
+        parent = nil
+        do throws(SystemCallError) {
+            root = try HostFolder(path)
+        } catch {
+            throw System.diagnostic("cannot open the folder \(path)", error.errno)
+        }
+    }
+
+    private init(part name: String, of parent: RunDirectory) throws(Diagnostic) {
+        path = parent.absolute(name)
+        lock = -1
         self.parent = parent
+        root = try parent.folder(RelativePath(names: [Array(name.utf8)]))
     }
 
     deinit {
@@ -49,7 +64,7 @@ public final class RunDirectory: Sendable {
         for attempt in 1...1000 {
             let path = attempt == 1 ? base : "\(base)-\(attempt)"
             if mkdir(path, 0o777) == 0 {
-                let directory = RunDirectory(path: path, lock: try acquire(path), parent: nil)
+                let directory = try RunDirectory(path: path, lock: try acquire(path))
                 directory.becomeLatest(in: root)
                 return directory
             }
@@ -61,10 +76,9 @@ public final class RunDirectory: Sendable {
 
     /// The directory of one of several runs that share this one: a file's, a cell's of its matrix.
     public func part(_ name: String) throws(Diagnostic) -> RunDirectory {
-        let path = absolute(safeFileName(name))
-        if let error = System.makeFolders(path) { throw error }
-        if let error = System.replace("\(path)/\(Self.marker)", with: []) { throw error }
-        return RunDirectory(path: path, lock: -1, parent: self)
+        let part = try RunDirectory(part: safeFileName(name), of: self)
+        if let error = System.replace("\(part.path)/\(Self.marker)", with: []) { throw error }
+        return part
     }
 
     // MARK: Layout
@@ -97,11 +111,31 @@ public final class RunDirectory: Sendable {
 
     /// A writer for a guest's console; makes no file yet.
     public func consoleWriter(_ guest: String, clock: RunClock) -> ConsoleLogWriter {
-        ConsoleLogWriter(path: absolute(Self.consoleLog(guest)), guest: guest, clock: clock)
+        ConsoleLogWriter(to: file(Self.consoleLog(guest), append: true), guest: guest, clock: clock)
     }
 
     /// A writer for a task's output; makes no file yet.
-    public func outputWriter(_ id: TaskID) -> OutputWriter { OutputWriter(path: absolute(Self.taskOutput(id))) }
+    public func outputWriter(_ id: TaskID) -> OutputWriter {
+        OutputWriter(to: file(Self.taskOutput(id), append: false))
+    }
+
+    private func file(_ relative: String, append: Bool) -> FileWriter.Target {
+        .beneath(root, RelativePath(names: relative.split(separator: "/").map { Array($0.utf8) }), append: append)
+    }
+
+    /// The folder of the files collected from a guest for a task, or one in it; made when it is missing.
+    public func artifacts(_ id: TaskID, in folder: RelativePath = .here) throws(Diagnostic) -> HostFolder {
+        let names = Self.artifacts(id).split(separator: "/").map { Array($0.utf8) }
+        return try self.folder(RelativePath(names: names).appending(folder))
+    }
+
+    private func folder(_ path: RelativePath) throws(Diagnostic) -> HostFolder {
+        do throws(SystemCallError) {
+            return try root.makeFolder(path)
+        } catch {
+            throw System.diagnostic("cannot make the folder \(absolute("\(path)"))", error.errno)
+        }
+    }
 
     // MARK: Making
 
@@ -115,7 +149,7 @@ public final class RunDirectory: Sendable {
                 .specification, "\(path) is not empty and holds no results of vmlab",
                 remedy: "name a new or an empty directory with --out, so that nothing of yours is written over")
         }
-        let directory = RunDirectory(path: path, lock: try acquire(path), parent: nil)
+        let directory = try RunDirectory(path: path, lock: try acquire(path))
         let ours: Set = [results, events, junit, report, "guests", "tasks"]
         for entry in entries where ours.contains(entry) || System.exists("\(path)/\(entry)/\(marker)") {
             do {

@@ -95,7 +95,7 @@ struct FlowFunctions {
         let id = TaskID(task: isTop ? name : "\(parent.id.task) / \(name)", guest: parent.id.guest)
         let scope = ScriptScope(
             id: id, recorder: world.recorder, output: results.outputWriter(id),
-            artifacts: results.absolute(RunDirectory.artifacts(id)), parent: parent)
+            results: results, parent: parent)
         world.recorder.emit(.taskStarted(id, attempt: 1))
         var result = TaskResult(id: id, outcome: .passed, started: world.recorder.clock.elapsed)
         var failure: (any Error)?

@@ -41,13 +41,18 @@ extension GuestMethods {
                 let path = try call.string(1)
                 let folder = try call.optional(2, call.string) ?? ""
                 let timeout = try timeout(call, 3)
-                guard let target = guest.world.collectionFolder(folder) else {
-                    throw call.badArgument(2, "a folder within the results, not \(folder.debugDescription)")
+                let target: HostFolder
+                do {
+                    target = try guest.world.collectionFolder(folder)
+                } catch let refusal as RelativePath.Refusal {
+                    throw call.badArgument(2, "a folder within the results, not \(folder.debugDescription): \(refusal)")
                 }
                 return try await ScriptScope.step(call, on: guest.live, path) { _ in
-                    let file = "\(target)/\(try await guest.live.get(path, into: target, timeout: timeout))"
-                    ScriptScope.current?.add(file)
-                    return [.text(file)]
+                    let files = try await guest.live.get(path, into: target, timeout: timeout)
+                    let places = files.names.map { ScriptScope.absolute("\(target.path)/\($0)") }
+                    for place in places { ScriptScope.current?.add(place) }
+                    for note in files.notes { guest.world.note(note) }
+                    return places.map { .text($0) }
                 }
             }),
         LuaNative(

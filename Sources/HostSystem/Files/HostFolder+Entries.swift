@@ -1,0 +1,94 @@
+import CLinux
+import Glibc
+
+extension HostFolder {
+    /// What lies at a path, a link as itself; nil when nothing does.
+    public func status(_ path: RelativePath) throws(SystemCallError) -> stat? {
+        var status = stat()
+        do throws(SystemCallError) {
+            try atParent(of: path, "stat") { fstatat($0, $1, &status, AT_SYMLINK_NOFOLLOW) }
+        } catch {
+            if error.errno == ENOENT { return nil }
+            throw error
+        }
+        return status
+    }
+
+    /// The names in the folder itself, in no order, without `.` and `..`.
+    public func names() throws(SystemCallError) -> [[UInt8]] {
+        // A descriptor of its own: reading moves it, and closedir closes it.
+        let number = try open(.here, O_RDONLY | O_DIRECTORY).release()
+        guard let stream = fdopendir(number) else {
+            let error = SystemCallError("opendir", path)
+            _ = close(number)
+            throw error
+        }
+        defer { closedir(stream) }
+        var names: [[UInt8]] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
+        }
+        return names
+    }
+
+    /// Makes a symbolic link that says `target`.
+    public func makeLink(_ path: RelativePath, to target: [UInt8]) throws(SystemCallError) {
+        try atParent(of: path, "symlink") { folder, name in withCString(target) { symlinkat($0, folder, name) } }
+    }
+
+    /// Gives the file at `existing` a second name.
+    public func makeHardLink(_ path: RelativePath, to existing: RelativePath) throws(SystemCallError) {
+        let source = try parent(of: existing)
+        try atParent(of: path, "link") { target, name in
+            withCString(Self.name(existing)) { linkat(source.number, $0, target, name, 0) }
+        }
+    }
+
+    /// Moves what lies at a path to another folder of the same file system. False when something lies there already, which is
+    /// then left as it is unless it is to be replaced.
+    @discardableResult
+    public func move(
+        _ path: RelativePath, to folder: HostFolder, _ target: RelativePath, replacing: Bool
+    ) throws(SystemCallError) -> Bool {
+        let source = try parent(of: path)
+        do throws(SystemCallError) {
+            try folder.atParent(of: target, "rename") { new, name in
+                withCString(Self.name(path)) { vmlab_rename(source.number, $0, new, name, replacing) }
+            }
+            return true
+        } catch {
+            if error.errno == EEXIST, !replacing { return false }
+            throw error
+        }
+    }
+
+    /// Removes a file, link or whole folder; links are not followed. No error when nothing is there.
+    public func remove(_ path: RelativePath) throws(SystemCallError) {
+        guard let status = try status(path) else { return }
+        let isFolder = status.st_mode & S_IFMT == S_IFDIR
+        if isFolder {
+            let folder = try folder(path)
+            for name in try folder.names() { try folder.remove(RelativePath(names: [name])) }
+        }
+        do throws(SystemCallError) {
+            try atParent(of: path, "unlink") { unlinkat($0, $1, isFolder ? AT_REMOVEDIR : 0) }
+        } catch {
+            if error.errno != ENOENT { throw error }
+        }
+    }
+
+    /// Calls `body` with the folder that a path's last name is in, and that name.
+    private func atParent(
+        of path: RelativePath, _ call: String, _ body: (Int32, UnsafePointer<CChar>) -> Int32
+    ) throws(SystemCallError) {
+        let folder = try parent(of: path)
+        try systemCall(call, subject(path)) { withCString(Self.name(path)) { body(folder.number, $0) } }
+    }
+
+    private func parent(of path: RelativePath) throws(SystemCallError) -> OwnedDescriptor {
+        try open(path.parent, __O_PATH | O_DIRECTORY)
+    }
+
+    private static func name(_ path: RelativePath) -> [UInt8] { path.name ?? [UInt8(ascii: ".")] }
+}

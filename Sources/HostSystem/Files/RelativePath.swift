@@ -1,0 +1,57 @@
+/// A path beneath some folder: one name after the other, each of at least one byte and none of them `..`. It holds whatever
+/// bytes a file system takes; guests need not speak UTF-8.
+public struct RelativePath: Sendable, Hashable, CustomStringConvertible {
+    /// Why a text is no such path.
+    public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+        case hasNUL, isAbsolute, leaves
+
+        /// Such as `it has a step up (..)`.
+        public var description: String {
+            switch self {
+            case .hasNUL: "it has a NUL byte"
+            case .isAbsolute: "it is absolute"
+            case .leaves: "it has a step up (..)"
+            }
+        }
+    }
+
+    /// The names from the folder down; none for the folder itself.
+    public private(set) var names: [[UInt8]]
+
+    /// The path that bytes spell: empty steps and `.` are left out. Throws for a leading slash, a `..` and a NUL.
+    public init(_ bytes: some Collection<UInt8>) throws(Refusal) {
+        if bytes.contains(0) { throw .hasNUL }
+        if bytes.first == UInt8(ascii: "/") { throw .isAbsolute }
+        names = bytes.split(separator: UInt8(ascii: "/")).map { Array($0) }.filter { $0 != [UInt8(ascii: ".")] }
+        if names.contains(Array("..".utf8)) { throw .leaves }
+    }
+
+    /// The path that a text spells. Throws as for bytes.
+    public init(_ text: String) throws(Refusal) { try self.init(Array(text.utf8)) }
+
+    /// The path of these names, which have been names of files.
+    public init(names: some Sequence<[UInt8]>) { self.names = Array(names) }
+
+    /// The folder itself.
+    public static let here = RelativePath(names: [])
+
+    /// The last name; nil for the folder itself.
+    public var name: [UInt8]? { names.last }
+
+    /// All but the last name.
+    public var parent: RelativePath { RelativePath(names: names.dropLast()) }
+
+    /// The path of the last name alone.
+    public var last: RelativePath { RelativePath(names: names.suffix(1)) }
+
+    /// This path and another one beneath it.
+    public func appending(_ path: RelativePath) -> RelativePath { RelativePath(names: names + path.names) }
+
+    /// With slashes between the names; `.` for the folder itself.
+    public var bytes: [UInt8] {
+        names.isEmpty ? [UInt8(ascii: ".")] : Array(names.joined(separator: [UInt8(ascii: "/")]))
+    }
+
+    /// As text; bytes that are not UTF-8 become replacement characters.
+    public var description: String { String(decoding: bytes, as: UTF8.self) }
+}

@@ -1,0 +1,66 @@
+import Glibc
+import HostSystem
+
+/// A file of a guest's that is being made on the host. Runs of zeros become holes.
+final class PlainFile {
+    let path: RelativePath
+    /// Its length so far, in bytes.
+    var length = 0
+    private let descriptor: OwnedDescriptor
+    private let modified: timespec
+
+    /// What is looked at for being all zeros, in bytes.
+    private static let stretch = 1 << 16
+
+    /// Makes it, as `name` in a folder: readable, writable and executable for whom the umask lets. Throws `EEXIST` when
+    /// something is there.
+    init(
+        _ path: RelativePath, in folder: HostFolder, _ name: RelativePath, like member: TarMember
+    ) throws(SystemCallError) {
+        self.path = path
+        modified = member.modified
+        descriptor = try folder.open(
+            name, O_WRONLY | O_CREAT | O_EXCL, mode: member.isExecutable ? 0o777 : 0o666)
+        for (name, value) in member.attributes {
+            // Not every file system has them.
+            _ = descriptor.setAttribute(Array("user.".utf8) + name, value)
+        }
+    }
+
+    /// Writes bytes at an offset; zeros that are not there yet need no writing.
+    func write(_ bytes: ArraySlice<UInt8>, at offset: Int) throws(SystemCallError) {
+        var (rest, place) = (bytes, offset)
+        while !rest.isEmpty {
+            let piece = rest.prefix(Self.stretch)
+            if !Self.isZeros(piece) { try writeAll(piece, at: place) }
+            (rest, place) = (rest.dropFirst(piece.count), place + piece.count)
+        }
+        length = max(length, place)
+    }
+
+    /// Gives the file its length and its time.
+    func finish() throws(SystemCallError) {
+        let (number, length) = (descriptor.number, length)
+        try systemCall("ftruncate", "\(path)") { ftruncate(number, length) }
+        descriptor.setModified(modified)
+    }
+
+    private static func isZeros(_ bytes: ArraySlice<UInt8>) -> Bool {
+        bytes.withUnsafeBytes { buffer in
+            guard let start = buffer.baseAddress, buffer.first == 0 else { return false }
+            return memcmp(start, start + 1, buffer.count - 1) == 0
+        }
+    }
+
+    private func writeAll(_ bytes: ArraySlice<UInt8>, at offset: Int) throws(SystemCallError) {
+        let number = descriptor.number
+        var done = 0
+        while done < bytes.count {
+            done += try systemCall("write", "\(path)") {
+                bytes.withUnsafeBytes { buffer in
+                    pwrite(number, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
+                }
+            }
+        }
+    }
+}

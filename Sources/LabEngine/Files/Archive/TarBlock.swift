@@ -1,0 +1,135 @@
+import Diagnostics
+
+/// A tar header as it lies in the stream: 512 bytes with fields at fixed places.
+struct TarBlock {
+    static let size = 512
+
+    var bytes: [UInt8]
+
+    /// A field's place.
+    struct Field {
+        var start: Int
+        var count: Int
+        init(_ start: Int, _ count: Int) { (self.start, self.count) = (start, count) }
+
+        static let name = Field(0, 100)
+        static let mode = Field(100, 8)
+        static let size = Field(124, 12)
+        static let modified = Field(136, 12)
+        static let checksum = Field(148, 8)
+        static let kind = Field(156, 1)
+        static let linkName = Field(157, 100)
+        static let magic = Field(257, 8)
+        static let prefix = Field(345, 155)
+        /// Where in its file the content of GNU's continuation belongs.
+        static let offset = Field(369, 12)
+    }
+
+    subscript(_ field: Field) -> ArraySlice<UInt8> { bytes[field.start..<field.start + field.count] }
+
+    /// The kind of member: `0` for a file, `5` for a folder.
+    var kind: UInt8 { bytes[Field.kind.start] }
+
+    /// Two of these end an archive.
+    var isEmpty: Bool { bytes.allSatisfy { $0 == 0 } }
+
+    /// Whether the header says its own sum: what is no header hardly ever does.
+    var isIntact: Bool { (try? number(.checksum)) == sum }
+
+    /// The sum of all bytes, those of the checksum taken as spaces.
+    private var sum: Int {
+        let own = self[.checksum].reduce(0) { $0 + Int($1) }
+        return bytes.reduce(0) { $0 + Int($1) } - own + Field.checksum.count * 32
+    }
+
+    /// A field's text, up to its first NUL.
+    func text(_ field: Field) -> [UInt8] { Array(self[field].prefix { $0 != 0 }) }
+
+    /// The member's path, of both its parts. Only POSIX's own headers have the first one.
+    var path: [UInt8] {
+        let isPOSIX = self[.magic].starts(with: Array("ustar\0".utf8))
+        let prefix = isPOSIX ? text(.prefix) : []
+        return prefix.isEmpty ? text(.name) : prefix + [UInt8(ascii: "/")] + text(.name)
+    }
+
+    /// A number in octal digits, or in bytes after one of 0x80. Throws what is wrong with it, also when it is negative.
+    func number(_ field: Field) throws(ArchiveError) -> Int {
+        let bytes = self[field]
+        var value = 0
+        func append(_ digit: UInt8, shift: Int) throws(ArchiveError) {
+            guard value <= Int.max >> shift else { throw ArchiveError("it has a number that no file has") }
+            value = value << shift | Int(digit)
+        }
+        if let first = bytes.first, first & 0x80 != 0 {
+            guard first & 0x40 == 0 else { throw ArchiveError("it has a number below zero") }
+            try append(first & 0x3F, shift: 6)
+            for byte in bytes.dropFirst() { try append(byte, shift: 8) }
+            return value
+        }
+        let blanks: Set<UInt8> = [0, UInt8(ascii: " ")]
+        for byte in bytes.drop(while: { blanks.contains($0) }).prefix(while: { !blanks.contains($0) }) {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "7")).contains(byte) else {
+                throw ArchiveError("it has a number that is none")
+            }
+            try append(byte - UInt8(ascii: "0"), shift: 3)
+        }
+        return value
+    }
+}
+
+extension TarBlock {
+    /// An empty header of POSIX's form.
+    init() {
+        bytes = [UInt8](repeating: 0, count: Self.size)
+        set(.magic, Array("ustar\u{0}00".utf8))
+    }
+
+    /// Writes a field's bytes, cut at its length.
+    mutating func set(_ field: Field, _ value: some Collection<UInt8>) {
+        for (index, byte) in value.prefix(field.count).enumerated() { bytes[field.start + index] = byte }
+    }
+
+    /// Writes a number: octal where it fits, else in bytes as GNU does.
+    mutating func set(_ field: Field, _ number: Int) {
+        let digits = Array(String(number, radix: 8).utf8)
+        guard digits.count < field.count else {
+            var rest = number
+            for index in (field.start..<field.start + field.count).reversed() {
+                bytes[index] = UInt8(truncatingIfNeeded: rest)
+                rest >>= 8
+            }
+            bytes[field.start] |= 0x80
+            return
+        }
+        set(field, [UInt8](repeating: UInt8(ascii: "0"), count: field.count - 1 - digits.count) + digits)
+    }
+
+    /// Writes the sum of all else.
+    mutating func seal() { set(.checksum, sum) }
+}
+
+/// What is wrong with an archive, or with what was asked of one.
+struct ArchiveError: Error, Hashable {
+    /// Such as `it has a number below zero`.
+    var reason: String
+    /// The member that it is about, as far as it is known.
+    var path: [UInt8]?
+
+    /// What to do about it.
+    var remedy: String?
+
+    init(_ reason: String, path: [UInt8]? = nil, remedy: String? = nil) {
+        (self.reason, self.path, self.remedy) = (reason, path, remedy)
+    }
+
+    /// The same, about a member.
+    func about(_ path: [UInt8]) -> ArchiveError {
+        self.path == nil ? ArchiveError(reason, path: path, remedy: remedy) : self
+    }
+
+    /// As a user reads it; `what` says what failed.
+    func diagnostic(_ what: String) -> Diagnostic {
+        let name = path.map { String(decoding: $0, as: UTF8.self).quoted() + ": " } ?? ""
+        return Diagnostic(.guest, what, remedy: remedy, cause: name + reason)
+    }
+}
