@@ -5,20 +5,13 @@ import LabSpec
 enum CloneObstacle: Sendable, Hashable {
     /// Nobody could tell its clones apart: it has no shell that would take a name.
     case noShell
-    /// It runs guests of its own.
-    case nested
     /// The backend of this name does not save its machines.
     case backend(String)
 
     /// What keeps a group's guests from being cloned, whatever their backend.
-    init?(_ group: GuestGroup, isCloneable: Bool) {
-        if !isCloneable {
-            self = .noShell
-        } else if group.nested {
-            self = .nested
-        } else {
-            return nil
-        }
+    init?(isCloneable: Bool) {
+        guard !isCloneable else { return nil }
+        self = .noShell
     }
 
     /// The obstacle for somebody who asked for clones all the same.
@@ -26,7 +19,6 @@ enum CloneObstacle: Sendable, Hashable {
         let reason =
             switch self {
             case .noShell: "the image \(group.image) has no shell that would give each its name"
-            case .nested: "a guest with `nested: true` may run guests of its own"
             case .backend(let name): "the backend \(name) does not save its machines"
             }
         return Diagnostic(

@@ -44,7 +44,7 @@ final class Goldens: Sendable {
     func snapshot(
         for guest: RunPlan.PlannedGuest, _ image: BootableImage, cards: [NetworkAttachment.Kind]
     ) async throws -> GuestSnapshot? {
-        if let obstacle = CloneObstacle(guest.group, isCloneable: image.isCloneable) {
+        if let obstacle = CloneObstacle(isCloneable: image.isCloneable) {
             guard guest.group.boot == .clone else { return nil }
             throw obstacle.diagnostic(guest.group)
         }

@@ -211,7 +211,7 @@ public final class LiveGuest: Sendable {
     ///
     /// Throws a `Diagnostic` when its machine cannot do that, and as `run`.
     public func snapshot(timeout: Duration? = nil) async throws -> GuestSnapshot {
-        if let obstacle = CloneObstacle(planned.group, isCloneable: life.image.isCloneable) {
+        if let obstacle = CloneObstacle(isCloneable: life.image.isCloneable) {
             throw obstacle.diagnostic(planned.group)
         }
         let folder = "\(directory)/snapshot-\(UInt64.random(in: .min ... .max))"

@@ -70,7 +70,7 @@ public struct RunPlan: Sendable {
                         "\(group.name): \(memory) is too little for image \(group.image), which needs \(facts.minimumMemory)",
                         remedy: "give the guests at least `memory: \(facts.minimumMemory)`", at: group.span))
             }
-            if group.boot == .clone, let obstacle = CloneObstacle(group, isCloneable: facts.isCloneable) {
+            if group.boot == .clone, let obstacle = CloneObstacle(isCloneable: facts.isCloneable) {
                 problems.append(obstacle.diagnostic(group))
             }
             do throws(Diagnostic) {
