@@ -30,14 +30,14 @@ guests: deps ## builds the freestanding test guests in .build/guests
 	Tests/Guests/build
 
 # Unit tests first, together, but for those that use up processors or count threads; then the tests that boot guests, one at
-# a time.
+# a time, and beside them the nested lab. `Tests/repeat` does it all again and again on a busy machine.
 ALONE := MicroVMTests|LuaRuntimeTests
 test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip 'LabTests|$(ALONE)'
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter '$(ALONE)'
 	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
-	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter LabTests
+	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --filter LabTests
 
 test-nested: deps ## builds, then tests the built-in backend against real guests in a nested guest
 	$(SWIFT) build --build-tests

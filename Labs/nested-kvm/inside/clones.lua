@@ -31,7 +31,8 @@ end
 
 local function prepare(cpus)
   local guest = vmlab.boot {
-    image = "debian", name = "cpus" .. cpus, cpus = cpus, memory = "128MiB", boot = "cold", disks = { "8MiB", "bottom.raw" },
+    image = "debian", name = "cpus" .. cpus, cpus = cpus, memory = "128MiB", boot = "cold", networks = { "lan" },
+    disks = { "8MiB", "bottom.raw" },
   }
   guest:succeed("mke2fs -q /dev/disk/by-id/disk0 && mkdir -p /mnt && mount /dev/disk/by-id/disk0 /mnt")
   guest:succeed("echo mounted > /mnt/file; dd if=/dev/urandom of=/tmp/random bs=1M count=1 2> /dev/null; cp /tmp/random /mnt; sync")
@@ -44,16 +45,25 @@ for cpus = 1, 2 do
   vmlab.subtest("processors: " .. cpus, function()
     local guest = prepare(cpus)
     local since = seconds(guest)
-    local clones = guest:clone(2)
-    if cpus == 1 then check(guest, cpus, since) end
-    vmlab.each(clones, function(clone) check(clone, cpus, since) end)
+    local clones = guest:clone(3 - cpus)
+    local first = clones[1]
+    vmlab.each({ guest, table.unpack(clones) }, function(each) check(each, cpus, since) end)
+    -- They are peers on a network.
+    for _, clone in ipairs(clones) do
+      clone:succeed("ping -c 1 -W 10 " .. guest.name)
+      guest:succeed("ping -c 1 -W 10 " .. clone.name)
+    end
     guest:kill()
-    -- A clone is kept, and goes on; what its original has gone, it does not need.
-    local kept = clones[1]:snapshot()
-    clones[1]:kill()
+    -- A clone is kept, and goes back to what it was; what its original has gone, it does not need.
+    local kept = first:snapshot()
+    first:succeed("echo later > /mnt/own; echo later > /tmp/later; sync")
+    first:restore(kept)
+    first:succeed("test ! -e /tmp/later")
+    vmlab.equals(first:succeed("cat /mnt/own"), first.name)
+    first:kill()
     local child = kept:clone()
-    vmlab.equals(child:succeed("cat /mnt/own"), clones[1].name)
-    vmlab.equals(child:succeed("dd if=/dev/disk/by-id/disk1 bs=512 skip=200 count=1 2> /dev/null | head -n 1"), clones[1].name)
+    vmlab.equals(child:succeed("cat /mnt/own"), first.name)
+    vmlab.equals(child:succeed("dd if=/dev/disk/by-id/disk1 bs=512 skip=200 count=1 2> /dev/null | head -n 1"), first.name)
     check(child, cpus, since)
     -- One that is reset boots.
     child:reboot()
