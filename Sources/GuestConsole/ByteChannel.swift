@@ -10,6 +10,14 @@ public protocol ByteChannel: Sendable {
     /// Throws when the other side is gone or the calling task is cancelled.
     func write(_ bytes: [UInt8]) async throws
 
+    /// Whether all bytes that have come so far were read, and the reader is back for more. True where nobody can know.
+    var isDrained: Bool { get }
+
     /// Ends both directions. A waiting `read` returns empty or throws. Safe to repeat.
     func close()
+}
+
+extension ByteChannel {
+    /// True: nobody can know.
+    public var isDrained: Bool { true }
 }

@@ -164,6 +164,10 @@ public protocol Machine: Sendable {
     /// Lets the vCPUs run again.
     func resume() async throws
 
+    /// Watches the machine for so long, and says whether its guest goes on: a processor is in one of its programs, or all rest.
+    /// A kernel that has panicked turns in a loop. False where that cannot be seen.
+    func showsLife(within time: Duration) async -> Bool
+
     /// Keeps the machine as it is now in files of `folder`, which exists and is empty. The guest stands still meanwhile.
     ///
     /// However this ends, the machine goes on, but for one whose memory is kept in that folder: it stands still for good. On
@@ -184,6 +188,12 @@ extension Machine {
     public func pause() async throws { throw unsupported("pause") }
     /// Throws: this backend cannot resume.
     public func resume() async throws { throw unsupported("resume") }
+
+    /// Waits for so long: this backend does not see what its machine's processors do.
+    public func showsLife(within time: Duration) async -> Bool {
+        try? await Task.sleep(for: time)
+        return false
+    }
 
     /// Throws: this backend cannot save a machine.
     public func save(to folder: String) async throws -> SavedMachine { throw unsupported("save its state") }

@@ -10,6 +10,7 @@ struct TerminalChannel: ByteChannel {
     let keys: StreamSocket
 
     func read() async throws -> [UInt8] { try await screen.read() }
+    var isDrained: Bool { screen.isDrained }
     func write(_ bytes: [UInt8]) async throws { try await keys.write(bytes) }
 
     func close() {

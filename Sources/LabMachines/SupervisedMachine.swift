@@ -12,7 +12,7 @@ final class SupervisedMachine: Machine {
     var processID: Int32 { child.processID }
 
     private let child: ChildProcess
-    private let monitor: QMPClient
+    let monitor: QMPClient
     /// What the machine made on disk.
     private let files: [String]
     /// How the process keeps its state; nil when it cannot.

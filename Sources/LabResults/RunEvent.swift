@@ -167,8 +167,12 @@ public struct TaskResult: Sendable, Hashable, Codable {
     public var message: String?
     /// Bytes that the command printed in its last attempt.
     public var outputBytes: Int
+    /// How many of them, the last, are not kept: beyond the task's `output-limit`.
+    public var outputDropped: Int
     /// The end of the output, as text, at most 4 KiB.
     public var outputTail: String
+    /// What guests' kernels said went wrong while it ran.
+    public var trouble: [GuestTrouble]
     /// The guest's last console lines, when the guest is to blame.
     public var consoleTail: [String]
     /// The output's file, relative to the results directory; nil when nothing ran.
@@ -179,8 +183,8 @@ public struct TaskResult: Sendable, Hashable, Codable {
     /// A result as given.
     public init(
         id: TaskID, outcome: Outcome, exit: Int32? = nil, duration: Double = 0, started: Double = 0, attempts: Int = 1,
-        message: String? = nil, outputBytes: Int = 0, outputTail: String = "", consoleTail: [String] = [],
-        outputPath: String? = nil, artifacts: [String] = []
+        message: String? = nil, outputBytes: Int = 0, outputDropped: Int = 0, outputTail: String = "",
+        trouble: [GuestTrouble] = [], consoleTail: [String] = [], outputPath: String? = nil, artifacts: [String] = []
     ) {
         self.id = id
         self.outcome = outcome
@@ -190,7 +194,9 @@ public struct TaskResult: Sendable, Hashable, Codable {
         self.attempts = attempts
         self.message = message
         self.outputBytes = outputBytes
+        self.outputDropped = outputDropped
         self.outputTail = outputTail
+        self.trouble = trouble
         self.consoleTail = consoleTail
         self.outputPath = outputPath
         self.artifacts = artifacts

@@ -39,7 +39,8 @@ public struct LuaTasks: TaskScripting {
     public func run(_ script: LuaSource, in task: ScriptTask) async throws {
         let (name, bytes) = try source(of: script, task)
         let scope = ScriptScope(
-            id: task.id, recorder: task.recorder, output: task.output, results: task.results)
+            id: task.id, recorder: task.recorder, output: task.output, results: task.results,
+            troubles: task.troubles, failOn: task.failOn)
         do {
             try await ScriptScope.$current.withValue(scope) {
                 let (state, world) = try await state(for: task, name, bytes)

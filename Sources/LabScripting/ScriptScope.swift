@@ -4,6 +4,7 @@ import GuestConsole
 import HostSystem
 import LabEngine
 import LabResults
+import LabSpec
 import LuaRuntime
 import Patterns
 import Synchronization
@@ -22,12 +23,19 @@ final class ScriptScope: Sendable {
     let parent: ScriptScope?
     /// The subtests in it that have ended.
     let subtests = SubtestTally()
+    /// What went wrong in the kernels of guests that steps were for.
+    let troubles: TroubleLog
+    /// What of that fails it.
+    let failOn: Mutex<Set<TroubleKind>>
     private let steps = Atomic<Int>(0)
     private let collected = Mutex<[String]>([])
 
     init(
-        id: TaskID, recorder: RunRecorder, output: OutputWriter, results: RunDirectory, parent: ScriptScope? = nil
+        id: TaskID, recorder: RunRecorder, output: OutputWriter, results: RunDirectory, parent: ScriptScope? = nil,
+        troubles: TroubleLog = TroubleLog(), failOn: Set<TroubleKind> = TroubleKind.grave
     ) {
+        self.troubles = troubles
+        self.failOn = Mutex(failOn)
         (self.id, self.recorder, self.output) = (id, recorder, output)
         (self.results, self.parent) = (results, parent)
     }
@@ -65,12 +73,20 @@ final class ScriptScope: Sendable {
             scope.recorder.emit(.stepFinished(result))
         }
         do {
-            return try await body(notes)
+            let value = try await body(notes)
+            await scope.watch(guest)
+            return value
         } catch {
+            await scope.watch(guest)
             let verdict = Verdict(of: error)
             (result.outcome, result.message) = (verdict.outcome, verdict.message)
             throw StepFailure.of(error, call: call.name, guest: guest?.name, notes: notes)
         }
+    }
+
+    /// Keeps what went wrong in a guest's kernel.
+    private func watch(_ guest: LiveGuest?) async {
+        if let guest { troubles.add(await guest.takeTroubles()) }
     }
 
     /// The first line of a text, within reason.
@@ -89,6 +105,7 @@ extension TaskResult {
             let verdict = Verdict(of: failure)
             (outcome, message, consoleTail) = (verdict.outcome, verdict.message, verdict.consoleTail)
         }
+        judge(scope.troubles.all, failOn: scope.failOn.withLock { $0 })
         do throws(Diagnostic) {
             try scope.output.close()
         } catch {
@@ -96,6 +113,7 @@ extension TaskResult {
         }
         outputPath = RunDirectory.taskOutput(id)
         outputBytes = scope.output.count
+        outputDropped = scope.output.dropped
         outputTail = scope.output.tail
         let root = ScriptScope.absolute(results.absolute(""))
         artifacts = scope.files.map { $0.hasPrefix(root) ? String($0.dropFirst(root.count)) : $0 }

@@ -17,6 +17,9 @@ public final class ScriptedGuest: ByteChannel {
         guard toGuest.put(bytes) else { throw CancellationError() }
     }
 
+    /// Whether the host has read all that the guest said, and waits for more.
+    public var isDrained: Bool { toHost.isDrained }
+
     /// Ends both directions.
     public func close() {
         toHost.finish()
@@ -68,6 +71,9 @@ final class BytePipe: Sendable {
         reader?.resume(returning: bytes)
         return taken
     }
+
+    /// Whether the reader waits for more, or none will come.
+    var isDrained: Bool { state.withLock { $0.reader != nil || $0.finished && $0.pieces.isEmpty } }
 
     func finish() {
         let reader = state.withLock { state in

@@ -14,15 +14,7 @@ extension Pattern {
                 let stop = SearchStop()
                 do {
                     return try await withTaskCancellationHandler {
-                        try await withCheckedThrowingContinuation { continuation in
-                            do throws(SystemCallError) {
-                                _ = try HostThread("vmlab-pattern") {
-                                    continuation.resume(with: Swift.Result { try body(stop) })
-                                }
-                            } catch {
-                                continuation.resume(throwing: error)
-                            }
-                        }
+                        try await HostThread.run("vmlab-pattern") { _ in try body(stop) }
                     } onCancel: {
                         stop.stop()
                     }

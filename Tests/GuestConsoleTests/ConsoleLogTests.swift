@@ -58,10 +58,10 @@ import Testing
         ("[   60.0] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [sh:1]", .softLockup, false),
         ("[  242.5] INFO: task sh:61 blocked for more than 120 seconds.", .hungTask, false),
         ("[   21.0] rcu: INFO: rcu_preempt self-detected stall on CPU", .rcuStall, false),
-        ("[    8.0] Out of memory: Killed process 71 (tail) total-vm:190480kB, anon-rss:181000kB", .oomKill, false),
-        ("[    8.0] Memory cgroup out of memory: Killed process 71 (tail) total-vm:19kB", .oomKill, false),
+        ("[    8.0] Out of memory: Killed process 71 (tail) total-vm:190480kB, anon-rss:181000kB", .oom, false),
+        ("[    8.0] Memory cgroup out of memory: Killed process 71 (tail) total-vm:19kB", .oom, false),
         ("[    3.0] WARNING: CPU: 0 PID: 1 at kernel/softirq.c:164 __local_bh_enable_ip+0x5b/0x70", .warning, false),
-        ("[    3.0] BUG: KASAN: slab-out-of-bounds in foo+0x1/0x2", .bug, false),
+        ("[    3.0] BUG: KASAN: slab-out-of-bounds in foo+0x1/0x2", .kasan, false),
         (
             "<INSTANCE CLASSNAME=\"BLUESCREEN\"><PROPERTY NAME=\"STOPCODE\" TYPE=\"string\"><VALUE>\"0xE2\"</VALUE>",
             .bugcheck, true
@@ -158,7 +158,7 @@ import Testing
         log.finish { findings += detector.receive($0) }
         findings += detector.finish()
         let kinds = findings.compactMap { if case .completed(let report) = $0 { report.kind } else { nil } }
-        #expect(kinds == [.oomKill, .panic])
+        #expect(kinds == [.oom, .panic])
         guard case .completed(let report) = findings.last else {
             Issue.record("no report")
             return

@@ -159,6 +159,21 @@ struct HostFactsTests {
         _ = await child.ended()
     }
 
+    @Test("A6: a process that turns in a loop runs, one that waits does not, and one that is gone neither")
+    func running() async throws {
+        let loop = try await ChildProcess.spawn(
+            ChildConfiguration(executable: "/bin/sh", arguments: ["-c", "while :; do :; done"]))
+        let wait = try await ChildProcess.spawn(ChildConfiguration(executable: "/bin/sleep", arguments: ["1000"]))
+        let table = ProcessTable()
+        // Both have to come so far first.
+        while !table.isRunning(loop.processID) || table.isRunning(wait.processID) { await Task.yield() }
+        #expect(!table.isRunning(.max))
+        for child in [loop, wait] {
+            child.kill()
+            _ = await child.ended()
+        }
+    }
+
     @Test("The probe answers within its time; a missing device is told with a remedy")
     func probe() {
         let begin = ContinuousClock.now

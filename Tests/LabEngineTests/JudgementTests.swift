@@ -59,4 +59,47 @@ struct JudgementTests {
         let lab = TestLab(tasks: [try task("t", command).with { $0.expect.stdout = [try Pattern(pattern)] }])
         #expect(try await lab.run().result("t").outcome == (isMet ? .passed : .failed))
     }
+
+    private static func limit(_ task: inout LabTask) { task.outputLimit = .mebibytes(1) }
+
+    @Test("S17: output beyond its limit is not kept, and the result says so")
+    func bounded() async throws {
+        let lab = TestLab(tasks: [task("t", "yes | head -c 3000000; echo the end").with(Self.limit)])
+        try await TestLab.$inspect.withValue({ run in
+            let result = try run.result("t")
+            #expect(run.output(result).utf8.count == 1 << 20)
+        }) {
+            let result = try await lab.run().result("t")
+            #expect(result.outcome == .passed)
+            #expect(result.outputBytes == 3_000_008)
+            #expect(result.outputDropped == 3_000_008 - 1 << 20)
+            #expect(result.outputTail.hasSuffix("\nthe end\n"))
+        }
+    }
+
+    @Test(
+        "A3, S17: what is expected of output that was cut is an error, not a verdict", arguments: ["y", "the end", "n"])
+    func cut(_ pattern: String) async throws {
+        let lab = TestLab(tasks: [
+            try task("t", "yes | head -c 3000000; echo the end").with {
+                Self.limit(&$0)
+                $0.expect.stdout = [try Pattern(pattern)]
+            }, task("next"),
+        ])
+        let run = try await lab.run()
+        #expect(try run.result("t").outcome == .error)
+        #expect(try run.result("t").message?.contains("only the first 1MiB are kept") == true)
+        #expect(try run.result("next").outcome == .passed)
+    }
+
+    @Test("a wrong exit status is a verdict, however much was printed")
+    func cutAndWrong() async throws {
+        let lab = TestLab(tasks: [
+            try task("t", "yes | head -c 3000000; exit 3").with {
+                Self.limit(&$0)
+                $0.expect.stdout = [try Pattern("y")]
+            }
+        ])
+        #expect(try await lab.run().result("t").message == "exit status 3, expected 0")
+    }
 }

@@ -101,6 +101,7 @@ struct TestLab: Sendable {
     var stopOnFailure = false
     var backend = ShellBackend()
     var admission = AdmissionMode.strict
+    var failOn = TroubleKind.grave
     var meter: any MemoryMeter = HostMeter()
     /// Where goldens are kept; nil boots every guest.
     var goldens: GoldenShelf?
@@ -111,7 +112,7 @@ struct TestLab: Sendable {
         Lab(
             name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: "/", groups: groups,
             networks: networks,
-            tasks: tasks, admission: admission, timeouts: timeouts)
+            tasks: tasks, admission: admission, timeouts: timeouts, failOn: failOn)
     }
 
     func plan(on other: (any MachineBackend)? = nil) throws -> RunPlan {

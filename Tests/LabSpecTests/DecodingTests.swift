@@ -76,6 +76,23 @@ import Testing
         #expect(file.warnings.isEmpty)
     }
 
+    @Test("A4, S17: what fails a task and how much it may print, for the lab and for a task")
+    func troubleAndLimit() throws {
+        let text = """
+            lab: x
+            guests: {a: {image: debian}}
+            %
+            tasks: [{name: a, run: ls, fail-on: [warning, oom], output-limit: 10MiB}, {name: b, run: ls}]
+            """
+        let standard = try lab(text.replacing("%", with: ""))
+        #expect(standard.failOn == TroubleKind.grave && standard.outputLimit == .mebibytes(64))
+        #expect(standard.tasks[0].failOn == [.warning, .oom] && standard.tasks[0].outputLimit == .mebibytes(10))
+        #expect(standard.tasks[1].failOn == nil && standard.tasks[1].outputLimit == nil)
+        let other = try lab(text.replacing("%", with: "fail-on: []\noutput-limit: 1GiB"))
+        #expect(other.failOn == [] && other.outputLimit == .gibibytes(1))
+        #expect(errors(text.replacing("%", with: "fail-on: [oups]")).contains("did you mean `oops`?"))
+    }
+
     @Test func oneMistakeDoesNotHideAnother() {
         let text = errors("lab: x\nguests: {a: {image: debian, count: many}}\ntasks: [{name: t, on: a-7, run: 1}]\n")
         // `a-7` may be right: the count is not known.

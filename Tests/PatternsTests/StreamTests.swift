@@ -48,7 +48,7 @@ struct StreamTests {
     @Test("bytes become text however they are cut", arguments: 1...5)
     func decoding(_ piece: Int) {
         let bytes: [UInt8] = Array("aé€𝄞z".utf8) + [0xff, 0xc3, 0x28, 0xe2, 0x82, 0x61, 0xf0, 0x9d, 0x84]
-        var stream = TextStream()
+        var stream = UTF8Stream()
         var text: [UInt8] = []
         for start in stride(from: 0, to: bytes.count, by: piece) {
             text += stream.take(bytes[start..<min(start + piece, bytes.count)])

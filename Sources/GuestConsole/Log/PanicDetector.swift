@@ -15,14 +15,15 @@ public struct PanicDetector: Sendable {
     public struct Report: Sendable, Hashable {
         /// What happened.
         public var kind: KernelTrouble.Kind
-        /// Whether it is the guest's end.
-        public var isFatal: Bool
         /// What the kernel said, without its time stamp.
         public var message: String
         /// The lines before, the line itself, and those after.
         public var lines: [ConsoleLine]
         /// Which of `lines` it is.
         public var index: Int
+
+        /// Whether it is the guest's end.
+        public var isFatal: Bool { kind.severity == .fatal }
     }
 
     private let troubles: [KernelTrouble]
@@ -48,8 +49,7 @@ public struct PanicDetector: Sendable {
         open?.lines.append(line)
         if let trouble = troubles.first(where: { $0.matches(message) }), open.map({ trouble.outranks($0) }) ?? true {
             let report = Report(
-                kind: trouble.kind, isFatal: trouble.isFatal, message: String(message), lines: past + [line],
-                index: past.count)
+                kind: trouble.kind, message: String(message), lines: past + [line], index: past.count)
             defer { open = report }
             return finish() + [.began(report)]
         }
@@ -66,8 +66,8 @@ public struct PanicDetector: Sendable {
 }
 
 extension KernelTrouble {
-    /// Whether this is news while `report` is open: the end of a guest that was only in trouble.
-    fileprivate func outranks(_ report: PanicDetector.Report) -> Bool { isFatal && !report.isFatal }
+    /// Whether this is news while `report` is open: an oops after a warning, the end of a guest that was only in trouble.
+    fileprivate func outranks(_ report: PanicDetector.Report) -> Bool { kind.severity > report.kind.severity }
 }
 
 /// A line of the kernel's log without what it puts before a message: level, time stamp, and caller.

@@ -10,6 +10,8 @@ public final class StreamSocket: Sendable {
     // Under the lock so that `close` from another thread never lets a read or write touch a number used anew.
     private let descriptor: Mutex<OwnedDescriptor>
     private let readiness: Readiness
+    /// Whether the reader still has to do with what it was given.
+    private let isDelivering = Atomic(false)
 
     /// Takes over a connected stream socket. Throws when the event loop cannot watch it.
     public init(owning descriptor: consuming OwnedDescriptor) throws(SystemCallError) {
@@ -41,10 +43,21 @@ public final class StreamSocket: Sendable {
     ///
     /// Throws what the kernel says, and `CancellationError`. One reader at a time.
     public func read() async throws -> [UInt8] {
+        isDelivering.store(false, ordering: .releasing)
         while true {
             try Task.checkCancellation()
             if let bytes = try readNow() { return bytes }
             try await readiness.readable()
+        }
+    }
+
+    /// Whether all bytes that have come so far were read, and the reader is back for more.
+    public var isDrained: Bool {
+        descriptor.withLock { descriptor in
+            guard descriptor.isOpen else { return true }
+            var byte: UInt8 = 0
+            let unread = recv(descriptor.number, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
+            return unread <= 0 && !isDelivering.load(ordering: .acquiring)
         }
     }
 
@@ -59,6 +72,7 @@ public final class StreamSocket: Sendable {
                     result = Glibc.read(descriptor.number, buffer.baseAddress, buffer.count)
                 }
                 if result < 0 { error = errno }
+                isDelivering.store(result > 0, ordering: .releasing)
                 count = max(result, 0)
             }
             switch error {

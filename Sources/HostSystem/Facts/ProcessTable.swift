@@ -22,6 +22,13 @@ public struct ProcessTable: Sendable {
         return pid_t(fields[1])
     }
 
+    /// Whether a thread of a process runs, or waits for a processor, at this moment; false when there is no such process.
+    public func isRunning(_ processID: pid_t) -> Bool {
+        let threads = ProcessTable(root: "\(root)/\(processID)/task")
+        let names = (try? FileTree.names(in: threads.root)) ?? []
+        return names.contains { threads.fields(of: pid_t($0) ?? 0)?.first == "R" }
+    }
+
     /// Whether the process with this id and start time still runs (a zombie does not).
     public func isAlive(_ processID: pid_t, startTime: UInt64) -> Bool {
         guard let fields = fields(of: processID), fields.count > 19 else { return false }

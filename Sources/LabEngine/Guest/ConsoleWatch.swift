@@ -3,9 +3,9 @@ import HostSystem
 import LabResults
 import Synchronization
 
-/// Records a guest's kernel console and watches it for the guest's end.
+/// Records a guest's kernel console and watches it for trouble, and for the guest's end.
 final class ConsoleWatch: Sendable {
-    /// Set when the guest can no longer be used; a fatal finding on the console sets it.
+    /// Set when the guest can no longer be used; a panic that is believed sets it.
     let loss = Completion<GuestLoss>()
     /// What the console says, for who waits on it.
     let said = Transcript()
@@ -13,24 +13,63 @@ final class ConsoleWatch: Sendable {
     private struct State {
         var lines = ConsoleLog()
         var detector = PanicDetector()
-        /// The fatal report whose last lines are still coming.
-        var dying: PanicDetector.Report?
+        /// What the kernel said of its end, while its last lines are still coming or nobody knows yet whether it is true.
+        var end: (report: PanicDetector.Report, saidAll: Completion<Bool>)?
+        /// Trouble whose last lines are still coming.
+        var trouble: Completion<Bool>?
+        /// Trouble that no task has been told of.
+        var troubles: [PanicDetector.Report] = []
+
+        /// Runs the detector, and keeps what it finds. Returns what has begun.
+        mutating func detect(
+            _ lines: (inout ConsoleLog, (ConsoleLine) -> Void) -> Void, isLast: Bool = false
+        ) -> [PanicDetector.Report] {
+            var findings: [PanicDetector.Finding] = []
+            var detector = self.detector
+            lines(&self.lines) { findings += detector.receive($0) }
+            if isLast { findings += detector.finish() }
+            self.detector = detector
+            return findings.compactMap { keep($0) }
+        }
+
+        /// Returns the report if it has begun with this.
+        private mutating func keep(_ finding: PanicDetector.Finding) -> PanicDetector.Report? {
+            switch finding {
+            case .began(let report):
+                if report.isFatal { end = end ?? (report, Completion()) } else { trouble = Completion() }
+                return report
+            case .completed(let report) where report.isFatal:
+                end?.report = report
+                end?.saidAll.fulfil(true)
+            case .completed(let report):
+                if troubles.count < ConsoleWatch.mostTroubles { troubles.append(report) }
+                trouble?.fulfil(true)
+                trouble = nil
+            }
+            return nil
+        }
     }
 
     /// How many of the console's last lines a failure shows.
     private static let tailLength = 20
-    /// How long a panicking kernel may take to say all.
+    /// How long a kernel in trouble may take to say all.
     private static let lastWords = Duration.seconds(1)
+    /// Reports that are kept for the next task: a guest does not size our memory.
+    private static let mostTroubles = 16
 
     private let state = Mutex(State())
-    private let saidAll = Completion<Bool>()
     private let log: @Sendable (ArraySlice<UInt8>) -> Void
     private let onNote: @Sendable (String) -> Void
+    private let pulse: GuestPulse
 
-    /// `log` gets every byte, `onNote` what is worth telling and not fatal.
-    init(log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void) {
+    /// `log` gets every byte, `onNote` what is worth telling and not fatal. `pulse` says whether a panic is to be believed.
+    init(
+        log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void,
+        pulse: GuestPulse
+    ) {
         self.log = log
         self.onNote = onNote
+        self.pulse = pulse
     }
 
     /// What the console said last, as text.
@@ -43,57 +82,67 @@ final class ConsoleWatch: Sendable {
     func append(_ bytes: ArraySlice<UInt8>) {
         log(bytes)
         said.append(bytes)
-        hear(
-            state.withLock { state in
-                var findings: [PanicDetector.Finding] = []
-                var detector = state.detector
-                state.lines.receive(bytes) { findings += detector.receive($0) }
-                state.detector = detector
-                return findings
-            })
+        hear(state.withLock { $0.detect { lines, line in lines.receive(bytes, line: line) } })
     }
 
     /// The console has ended.
     func finish() {
         said.end()
-        hear(
-            state.withLock { state in
-                var findings: [PanicDetector.Finding] = []
-                var detector = state.detector
-                state.lines.finish { findings += detector.receive($0) }
-                findings += detector.finish()
-                state.detector = detector
-                return findings
-            })
+        hear(state.withLock { $0.detect({ lines, line in lines.finish(line: line) }, isLast: true) })
     }
 
-    private func hear(_ findings: [PanicDetector.Finding]) {
-        for finding in findings {
-            switch finding {
-            case .began(let report) where report.isFatal:
-                state.withLock { $0.dying = report }
-                panic(report.message)
-            case .began(let report):
-                onNote("\(report.kind): \(report.message)")
-            case .completed(let report) where report.isFatal:
-                state.withLock { $0.dying = report }
-                saidAll.fulfil(true)
-            case .completed:
-                break
+    private func hear(_ reports: [PanicDetector.Report]) {
+        for report in reports {
+            if report.isFatal {
+                judge(report)
+            } else {
+                onNote("\(report.kind.rawValue): \(report.message)")
             }
         }
     }
 
-    /// The kernel panics, as it says itself or as its machine does: the guest is lost once all is said.
+    /// What went wrong in the guest since this was last asked, with the lines around it. Waits for them for a second at most.
+    func takeTroubles() async -> [PanicDetector.Report] {
+        if let more = state.withLock({ $0.trouble }) {
+            _ = try? await withDeadline(.now + Self.lastWords) { try await more.wait() }
+        }
+        return state.withLock { state in
+            if state.trouble != nil { _ = state.detect({ _, _ in }, isLast: true) }
+            defer { state.troubles = [] }
+            return state.troubles
+        }
+    }
+
+    // MARK: The guest's end
+
+    /// The console says that the guest's kernel has ended: so it has, unless the guest goes on.
+    private func judge(_ report: PanicDetector.Report) {
+        // Unstructured on purpose: it ends by itself within seconds.
+        Task { [self] in
+            guard await pulse.goesOn() else { return panic(report.message) }
+            state.withLock { state in
+                state.end = nil
+                // What comes from here on is news.
+                state.detector = PanicDetector()
+            }
+            onNote("the console says, and the guest goes on: \(report.message)")
+        }
+    }
+
+    /// The kernel panics, as its machine says or its silence: the guest is lost once all is said.
     func panic(_ message: String) {
         // Unstructured on purpose: it ends by itself within a second.
         Task { [self] in
-            _ = try? await withDeadline(.now + Self.lastWords) { [saidAll] in try await saidAll.wait() }
-            let report = state.withLock { $0.dying }
-            loss.fulfil(
-                GuestLoss(
-                    outcome: .panicked, message: report?.message ?? message,
-                    consoleTail: report.map { $0.lines.map(\.text) } ?? tail))
+            let saidAll = state.withLock { $0.end?.saidAll } ?? Completion()
+            _ = try? await withDeadline(.now + Self.lastWords) { try await saidAll.wait() }
+            loss.fulfil(panicLoss ?? GuestLoss(outcome: .panicked, message: message, consoleTail: tail))
+        }
+    }
+
+    /// The loss of a guest whose console says that its kernel has ended, and that has stopped; nil when it says no such thing.
+    var panicLoss: GuestLoss? {
+        state.withLock { $0.end?.report }.map {
+            GuestLoss(outcome: .panicked, message: $0.message, consoleTail: $0.lines.map(\.text))
         }
     }
 }

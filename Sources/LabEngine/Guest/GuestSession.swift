@@ -17,6 +17,7 @@ final class GuestSession: Sendable {
     let loss: Completion<GuestLoss>
 
     private let console: ConsoleWatch
+    private let isConsoleShared: Bool
     /// What its plumbing shell runs at each ready point.
     private let setup: String?
     /// What shuts the guest down from within; nil for one that listens to its power button.
@@ -27,7 +28,7 @@ final class GuestSession: Sendable {
 
     private init(
         guest: RunPlan.PlannedGuest, cared: CaredMachine, care: [any MachineCare], image: BootableImage,
-        machine: any Machine, exchangeDisk: String?, setup: String?, console: ConsoleWatch
+        machine: any Machine, exchangeDisk: String?, setup: String?, console: ConsoleWatch, pulse: GuestPulse
     ) {
         self.guest = guest
         self.cared = cared
@@ -40,10 +41,10 @@ final class GuestSession: Sendable {
         loss = console.loss
         // Where commands share the kernel's port, the command channel is what there is to record and to watch.
         let shared = image.console.ports == 1
-        let transcript: @Sendable (ArraySlice<UInt8>) -> Void = { console.append($0) }
+        isConsoleShared = shared
         commands = CommandSession(
             channel: shared ? machine.console : machine.commands, dialect: Dialect.of(image.console),
-            transcript: shared ? transcript : nil)
+            transcript: { if shared { console.append($0) } else { pulse.beat() } })
         files = FileExchange(session: commands, disk: exchangeDisk, os: guest.os)
     }
 
@@ -68,9 +69,11 @@ final class GuestSession: Sendable {
                 guest: guest.guest.name, processID: machine.processID,
                 startTime: ProcessTable().startTime(of: machine.processID) ?? 0, program: configuration.name))
         let cared = CaredMachine(number: number, guest: guest, processID: machine.processID)
+        let pulse = GuestPulse(machine)
         let session = GuestSession(
             guest: guest, cared: cared, care: care, image: image, machine: machine,
-            exchangeDisk: configuration.exchangeDisk, setup: setup, console: ConsoleWatch(log: log, onNote: onNote))
+            exchangeDisk: configuration.exchangeDisk, setup: setup,
+            console: ConsoleWatch(log: log, onNote: onNote, pulse: pulse), pulse: pulse)
         if isSpare { await OutOfMemoryOrder().started(cared) } else { await session.enroll() }
         let herald = Task {
             if (try? await session.loss.wait()) != nil { await onLoss() }
@@ -247,6 +250,19 @@ final class GuestSession: Sendable {
     /// What COM1 says, for waiting on it.
     var said: Transcript { console.said }
 
+    /// What went wrong in the guest's kernel, as COM1 said, since this was last asked.
+    func takeTroubles() async -> [GuestTrouble] {
+        // Commands end on another port: what the kernel said before that end is here, but perhaps not read.
+        let deadline = ContinuousClock.now + .seconds(1)
+        while !isConsoleShared, !machine.console.isDrained, ContinuousClock.now < deadline, !Task.isCancelled {
+            await Task.yield()
+        }
+        return await console.takeTroubles().map {
+            GuestTrouble(
+                guest: guest.guest.name, kind: $0.kind.rawValue, message: $0.message, lines: $0.lines.map(\.text))
+        }
+    }
+
     /// What COM1 said last, as text.
     var consoleTail: [String] { console.tail }
 
@@ -277,7 +293,8 @@ final class GuestSession: Sendable {
             case .shutdown:
                 poweredOff.withLock { $0 = true }
             case .reset:
-                break
+                // A kernel that panics may be told to reboot.
+                if let loss = console.panicLoss { console.panic(loss.message) }
             case .panicked(let message):
                 console.panic(message)
             case .exited(let status, let standardError):
@@ -285,7 +302,8 @@ final class GuestSession: Sendable {
                     poweredOff.withLock { $0 }
                     ? "the guest powered itself off"
                     : "the guest's machine ended (\(status))" + standardError.suffix(3).map { "; \($0)" }.joined()
-                loss.fulfil(GuestLoss(outcome: .error, message: message, consoleTail: consoleTail))
+                loss.fulfil(
+                    console.panicLoss ?? GuestLoss(outcome: .error, message: message, consoleTail: consoleTail))
             }
         }
     }

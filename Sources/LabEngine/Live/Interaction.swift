@@ -1,5 +1,7 @@
+import Diagnostics
 import GuestConsole
 import HostSystem
+import LabResults
 import LabSpec
 import Patterns
 import Synchronization
@@ -13,11 +15,25 @@ public final class Interaction: Sendable {
     /// All that was printed.
     private final class Log: Sendable {
         /// How much of it is kept.
-        private static let limit = 64 << 20
-        private let bytes = Mutex<[UInt8]>([])
+        static let limit = OutputWriter.standardLimit
+        private let state = Mutex<(bytes: [UInt8], isCut: Bool)>(([], false))
 
-        func append(_ new: ArraySlice<UInt8>) { bytes.withLock { $0 += new.prefix(Self.limit - $0.count) } }
-        var all: [UInt8] { bytes.withLock { $0 } }
+        func append(_ new: ArraySlice<UInt8>) {
+            state.withLock { state in
+                let room = Self.limit - state.bytes.count
+                state.bytes += new.prefix(room)
+                if new.count > room { state.isCut = true }
+            }
+        }
+
+        /// Throws when there was more than is kept: who asks would judge a part of it for the whole.
+        func all() throws(Diagnostic) -> [UInt8] {
+            let (bytes, isCut) = state.withLock { $0 }
+            guard isCut else { return bytes }
+            throw Diagnostic(
+                .guest, "the command printed more than \(ByteCount(UInt64(Self.limit)))",
+                remedy: "have it write to a file of the guest, and collect that with `get`")
+        }
     }
     private let command: Task<CommandResult, any Error>
 
@@ -68,8 +84,8 @@ public final class Interaction: Sendable {
         }
     }
 
-    /// What the command has printed so far, at most 64 MiB.
-    public var output: [UInt8] { log.all }
+    /// What the command has printed so far. Throws when that is more than 64 MiB.
+    public var output: [UInt8] { get throws(Diagnostic) { try log.all() } }
 
     /// What the command printed and nobody has waited for, its end.
     private var excerpt: String { String(transcript.rest.suffix(200)).debugDescription }

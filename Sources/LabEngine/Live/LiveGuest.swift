@@ -16,6 +16,8 @@ public final class LiveGuest: Sendable {
     public let limits: LiveLimits
     private let life: GuestLife
     private let now: Mutex<GuestSession>
+    /// What earlier sessions' kernels said went wrong, of which nobody has been told.
+    private let earlierTroubles = Mutex<[GuestTrouble]>([])
     /// Set when there is no session any more: the guest was to go back to a snapshot and did not come back.
     private let hasFailed = Completion<GuestLoss>()
     private let networks: LabNetworks
@@ -72,6 +74,15 @@ public final class LiveGuest: Sendable {
 
     /// The last 200 lines of the guest's kernel console, as text.
     public var consoleLines: [String] { session.consoleLines }
+
+    /// What went wrong in the guest's kernel since this was last asked.
+    public func takeTroubles() async -> [GuestTrouble] {
+        let earlier = earlierTroubles.withLock { troubles in
+            defer { troubles = [] }
+            return troubles
+        }
+        return earlier + (await session.takeTroubles())
+    }
 
     /// Its address on a network that it has joined.
     public func address(on network: String) -> String? { networks.address(of: number, on: network) }
@@ -263,6 +274,8 @@ public final class LiveGuest: Sendable {
     }
 
     private func restart(_ begin: () async throws -> GuestSession) async throws {
+        let troubles = await session.takeTroubles()
+        earlierTroubles.withLock { $0 += troubles }
         do {
             let session = try await begin()
             now.withLock { $0 = session }

@@ -12,7 +12,7 @@ final class Transcript: Sendable {
         var start = 0
         /// How many of those were dropped, as nobody waited, since the last match.
         var dropped = 0
-        var stream = TextStream()
+        var stream = UTF8Stream()
         var waiting = 0
         var hasEnded = false
         /// Fulfilled at the next change.

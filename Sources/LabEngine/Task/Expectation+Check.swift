@@ -2,6 +2,9 @@ import LabSpec
 import Patterns
 
 extension Expectation {
+    /// Whether what the command printed counts.
+    var looksAtOutput: Bool { !stdout.isEmpty || predicate != nil }
+
     /// Why the command did not meet the expectation, one line; nil when it did. `output` is the file of what it printed, all of
     /// which is searched. Throws as `Pattern.withSearchThread`.
     func disappointment(

@@ -11,7 +11,7 @@ extension Pattern {
     func matches(somewhereInFile path: String, deadline: ContinuousClock.Instant) async throws -> Bool {
         try await withSearchThread(deadline: deadline) { stop in
             let file = try OwnedDescriptor.open(path, O_RDONLY)
-            var stream = TextStream()
+            var stream = UTF8Stream()
             var text: [UInt8] = []
             var place = 0
             while true {

@@ -36,7 +36,10 @@ struct TaskRunner: Sendable {
             task: task.name, guest: session.guest.guest.name, index: run.index, repetitions: task.repetitions)
         // What an earlier attempt left would be taken for this one's.
         if run.attempt > 1 { try? FileTree.remove(results.absolute(RunDirectory.artifacts(id))) }
-        let output = results.outputWriter(id)
+        let limit = task.outputLimit ?? lab.outputLimit
+        let output = results.outputWriter(id, limit: Int(clamping: limit.bytes))
+        let troubles = TroubleLog()
+        let failOn = task.failOn ?? lab.failOn
         var result = TaskResult(id: id, outcome: .passed, attempts: run.attempt)
         result.outputPath = RunDirectory.taskOutput(id)
         let deadline = bounded(ContinuousClock.now + (task.timeout ?? lab.timeouts.task) * timeFactor)
@@ -46,7 +49,8 @@ struct TaskRunner: Sendable {
             }
             let scriptTask = ScriptTask(
                 lab: lab, id: id, guest: guest, environment: environment(of: task, id, session.guest.group),
-                recorder: recorder, output: output, results: results, deadline: deadline, board: board)
+                recorder: recorder, output: output, results: results, deadline: deadline, troubles: troubles,
+                failOn: failOn, board: board)
             if case .lua(let source) = task.action {
                 // The script asks for its guest's attention, and others', as it goes.
                 guest.leave()
@@ -68,6 +72,8 @@ struct TaskRunner: Sendable {
         } catch {
             await record(error, of: task, on: guest.session, in: &result)
         }
+        troubles.add(await guest.takeTroubles())
+        result.judge(troubles.all, failOn: failOn)
         do throws(Diagnostic) {
             try output.close()
         } catch {
@@ -75,6 +81,7 @@ struct TaskRunner: Sendable {
             result.message = sentence(of: error)
         }
         result.outputBytes = output.count
+        result.outputDropped = output.dropped
         result.outputTail = output.tail
         if result.outcome == .passed, run.attempt > 1 { result.outcome = .flaky }
         return result
@@ -94,11 +101,18 @@ struct TaskRunner: Sendable {
         result.exit = ended.exit
         try output.close()
         let path = results.absolute(RunDirectory.taskOutput(context.id))
+        if output.dropped > 0, task.expect.looksAtOutput, task.expect.exit.contains(ended.exit) {
+            throw Diagnostic(
+                .guest,
+                "the output cannot be judged: of \(ByteCount(UInt64(output.count))) only the first "
+                    + "\(ByteCount(UInt64(output.count - output.dropped))) are kept",
+                remedy: "print less, or raise the task's `output-limit`")
+        }
         // A command that ended in time is judged, however late it was.
         let deadline = bounded(max(deadline, ContinuousClock.now + Self.judgementTime))
         var disappointment = try await task.expect.disappointment(exit: ended.exit, output: path, deadline: deadline)
         if disappointment == nil, let predicate = task.expect.predicate {
-            let bytes = try SmallFile.bytes(path, limit: .max)
+            let bytes = try await HostThread.run("vmlab-output") { _ in try SmallFile.bytes(path, limit: .max) }
             disappointment = try await withDeadline(deadline) {
                 try await scripted().judge(predicate, exit: ended.exit, output: bytes, in: context)
             }
@@ -244,6 +258,13 @@ struct TaskRunner: Sendable {
 }
 
 extension TaskResult {
+    /// Adds what went wrong in guests' kernels; what `failOn` names fails a task that would have passed.
+    public mutating func judge(_ troubles: [GuestTrouble], failOn: Set<TroubleKind>) {
+        trouble += troubles
+        let wrong = troubles.first { TroubleKind(rawValue: $0.kind).map(failOn.contains) ?? false }
+        if let wrong { note(.failed, "the kernel of \(wrong.guest) said: \(wrong.message)") }
+    }
+
     /// Adds trouble that came after the verdict: it outweighs a pass and is told beside a failure.
     fileprivate mutating func note(_ outcome: Outcome, _ message: String) {
         if self.outcome == .passed { self.outcome = outcome }

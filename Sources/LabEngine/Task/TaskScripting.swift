@@ -29,6 +29,10 @@ public struct ScriptTask: Sendable {
     public let results: RunDirectory
     /// When the task's time is up.
     public let deadline: ContinuousClock.Instant
+    /// Where it is kept what went wrong in the kernels of guests that the script uses.
+    public let troubles: TroubleLog
+    /// What of that fails the task.
+    public let failOn: Set<TroubleKind>
     let board: GuestBoard
 
     /// Another guest of the lab, once it is ready. Throws when there is none of this name, or it does not come.

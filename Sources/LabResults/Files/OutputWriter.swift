@@ -1,30 +1,39 @@
 import Diagnostics
 import Synchronization
 
-/// Writes what a task's command prints to a file, byte for byte, and keeps its end for reports.
+/// Writes what a task's command prints to a file, byte for byte up to a limit, and keeps its end for reports.
 public final class OutputWriter: Sendable {
     /// How much of the end is kept, in bytes.
     public static let tailLimit = 4096
+    /// How much of an output is kept when nobody says otherwise, in bytes: 64 MiB.
+    public static let standardLimit = 64 << 20
 
     private let state: Mutex<State>
+    private let limit: Int
 
     private struct State: ~Copyable {
         var file: FileWriter
         var count = 0
+        var dropped = 0
         var tail: [UInt8] = []
     }
 
-    /// A writer that replaces the file at the path; the file is made when the first bytes are written out, at the latest
+    /// A writer that replaces the file at the path, with no more than `limit` bytes; the file is made when the first bytes are written out, at the latest
     /// by `close`, so that a command that printed nothing leaves an empty one.
-    public convenience init(path: String) { self.init(to: .file(path, append: false)) }
+    public convenience init(path: String, limit: Int = .max) { self.init(to: .file(path, append: false), limit: limit) }
 
-    init(to target: FileWriter.Target) { state = Mutex(State(file: FileWriter(target))) }
+    init(to target: FileWriter.Target, limit: Int) {
+        self.limit = limit
+        state = Mutex(State(file: FileWriter(target)))
+    }
 
     /// Takes bytes; never fails: errors are kept for `close`.
     public func append(_ bytes: some Collection<UInt8>) {
         state.withLock { state in
+            let kept = bytes.prefix(max(limit - state.count, 0))
             state.count += bytes.count
-            state.file.append(bytes)
+            state.dropped += bytes.count - kept.count
+            state.file.append(kept)
             state.tail.append(contentsOf: bytes.suffix(Self.tailLimit))
             // Trimmed at twice the limit, so that many small appends do not move the tail each time.
             if state.tail.count > 2 * Self.tailLimit {
@@ -32,6 +41,9 @@ public final class OutputWriter: Sendable {
             }
         }
     }
+
+    /// How many of the bytes taken are beyond the limit, and not in the file.
+    public var dropped: Int { state.withLock { $0.dropped } }
 
     /// Bytes taken so far, those lost to a full disk included.
     public var count: Int { state.withLock { $0.count } }

@@ -114,9 +114,9 @@ public final class RunDirectory: Sendable {
         ConsoleLogWriter(to: file(Self.consoleLog(guest), append: true), guest: guest, clock: clock)
     }
 
-    /// A writer for a task's output; makes no file yet.
-    public func outputWriter(_ id: TaskID) -> OutputWriter {
-        OutputWriter(to: file(Self.taskOutput(id), append: false))
+    /// A writer for a task's output, of which it keeps at most `limit` bytes; makes no file yet.
+    public func outputWriter(_ id: TaskID, limit: Int = OutputWriter.standardLimit) -> OutputWriter {
+        OutputWriter(to: file(Self.taskOutput(id), append: false), limit: limit)
     }
 
     private func file(_ relative: String, append: Bool) -> FileWriter.Target {

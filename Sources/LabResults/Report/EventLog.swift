@@ -71,6 +71,8 @@ enum EventLog {
         var duration: Double?
         var attempts: Int?
         var outputBytes: Int?
+        var outputDropped: Int?
+        var trouble: [GuestTrouble]?
         var outputTail: String?
         var output: String?
         var artifacts: [String]?
@@ -132,7 +134,8 @@ enum EventLog {
             guard let taskID, let outcome else { return nil }
             return TaskResult(
                 id: taskID, outcome: outcome, exit: exit, duration: duration ?? 0, started: started ?? 0,
-                attempts: attempts ?? 0, message: message, outputBytes: outputBytes ?? 0, outputTail: outputTail ?? "",
+                attempts: attempts ?? 0, message: message, outputBytes: outputBytes ?? 0,
+                outputDropped: outputDropped ?? 0, outputTail: outputTail ?? "", trouble: trouble ?? [],
                 consoleTail: consoleTail ?? [], outputPath: output, artifacts: artifacts ?? [])
         }
     }

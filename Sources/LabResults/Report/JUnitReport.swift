@@ -48,8 +48,9 @@ public enum JUnitReport {
                 ("time", fixed(task.duration, 3)),
             ])
         let message = visible(task.message ?? task.outcome.rawValue)
-        let details = (task.consoleTail.isEmpty ? [] : ["", "console:"] + task.consoleTail.map { visible($0) })
-            .joined(separator: "\n")
+        let trouble = (task.trouble ?? []).flatMap { ["", "\($0.guest), \($0.kind):"] + $0.lines }.map { visible($0) }
+        let console = task.consoleTail.isEmpty ? [] : ["", "console:"] + task.consoleTail.map { visible($0) }
+        let details = (trouble + console).joined(separator: "\n")
         let attributes = [("type", task.outcome.rawValue), ("message", message)]
         switch task.outcome {
         case .passed: break
@@ -60,10 +61,13 @@ public enum JUnitReport {
         }
         if let steps = task.steps {
             xml.element("system-out", [], steps.map(Self.line).joined(separator: "\n"))
-        } else if !task.outputTail.isEmpty {
+        } else if !task.outputTail.isEmpty || task.outcome.isSuccess && !trouble.isEmpty {
             let cut = task.outputBytes > task.outputTail.utf8.count && task.output != nil
-            let head = cut ? "[the end of \(task.outputBytes) bytes in \(task.output ?? "")]\n" : ""
-            xml.element("system-out", [], head + visibleLines(task.outputTail).joined(separator: "\n"))
+            let kept = task.outputDropped.map { ", of which the first \(task.outputBytes - $0) are" } ?? ""
+            let head = cut ? "[the end of \(task.outputBytes) bytes\(kept) in \(task.output ?? "")]\n" : ""
+            // Of a task that failed it stands above.
+            let trouble = task.outcome.isSuccess ? trouble.joined(separator: "\n") : ""
+            xml.element("system-out", [], head + visibleLines(task.outputTail).joined(separator: "\n") + trouble)
         }
         xml.close("testcase")
     }

@@ -106,8 +106,12 @@ public struct TaskReport: Sendable, Hashable, Codable {
     public var message: String?
     /// Bytes that it printed.
     public var outputBytes: Int
+    /// How many of them are not kept, as there is a limit; nil when all are.
+    public var outputDropped: Int?
     /// The end of its output: 4 KiB, or 1 KiB if it passed.
     public var outputTail: String
+    /// What guests' kernels said went wrong while it ran; nil when nothing did.
+    public var trouble: [GuestTrouble]?
     /// The guest's last console lines, when the guest is to blame.
     public var consoleTail: [String]
     /// The output's file, relative to the results directory.
@@ -133,6 +137,8 @@ public struct TaskReport: Sendable, Hashable, Codable {
         attempts = result.attempts
         message = result.message
         outputBytes = result.outputBytes
+        outputDropped = result.outputDropped == 0 ? nil : result.outputDropped
+        trouble = result.trouble.isEmpty ? nil : result.trouble
         let limit = result.outcome == .passed ? Self.passedTailLimit : OutputWriter.tailLimit
         outputTail = String(result.outputTail.unicodeScalars.suffix(limit))
         consoleTail = result.consoleTail
@@ -145,7 +151,8 @@ public struct TaskReport: Sendable, Hashable, Codable {
         TaskResult(
             id: TaskID(task: task, guest: guest, index: index, repetitions: repetitions), outcome: outcome, exit: exit,
             duration: duration, started: started, attempts: attempts, message: message, outputBytes: outputBytes,
-            outputTail: outputTail, consoleTail: consoleTail, outputPath: output, artifacts: artifacts)
+            outputDropped: outputDropped ?? 0, outputTail: outputTail, trouble: trouble ?? [], consoleTail: consoleTail,
+            outputPath: output, artifacts: artifacts)
     }
 }
 

@@ -19,8 +19,9 @@
 /// | `taskNote`      | task, `message`
 /// | `stepStarted`   | task, `step` (from 1), `on`? (guest), `call`, `text`, `place`?
 /// | `stepFinished`  | the same, `outcome`, `exit`?, `started`, `duration`, `message`?, `outputTail`
-/// | `taskFinished`  | task, `outcome`, `exit`?, `started`, `duration`, `attempts`, `message`?, `outputBytes`, `outputTail`,
-/// |                 | `consoleTail` [lines], `output`? (path), `artifacts` [paths]
+/// | `taskFinished`  | task, `outcome`, `exit`?, `started`, `duration`, `attempts`, `message`?, `outputBytes`,
+/// |                 | `outputDropped`? (bytes beyond the limit), `outputTail`, `consoleTail` [lines], `output`? (path),
+/// |                 | `artifacts` [paths], `trouble`? [`guest`, `kind`, `message`, `lines` [lines]]
 /// | `note`          | `level` (`info`, `warning`), `message`
 /// | `interrupted`   | `reason`
 /// | `admissionEnded`| `mode` (`strict`, `overcommit`), `peakGuests`, `peakMemory` (bytes), `heldBack`, `parked`,
@@ -164,9 +165,19 @@ public final class JSONLinesSink: RunSink {
             ("outcome", result.outcome.rawValue.json), ("exit", result.exit.map { .integer(Int($0)) }),
             ("started", result.started.json), ("duration", result.duration.json),
             ("attempts", .integer(result.attempts)), ("message", result.message?.json),
-            ("outputBytes", .integer(result.outputBytes)), ("outputTail", result.outputTail.json),
+            ("outputBytes", .integer(result.outputBytes)),
+            ("outputDropped", result.outputDropped == 0 ? nil : .integer(result.outputDropped)),
+            ("outputTail", result.outputTail.json),
+            ("trouble", result.trouble.isEmpty ? nil : .array(result.trouble.map { object(members(of: $0)) })),
             ("consoleTail", result.consoleTail.json), ("output", result.outputPath?.json),
             ("artifacts", result.artifacts.json),
+        ]
+    }
+
+    private static func members(of trouble: GuestTrouble) -> Members {
+        [
+            ("guest", trouble.guest.json), ("kind", trouble.kind.json), ("message", trouble.message.json),
+            ("lines", trouble.lines.json),
         ]
     }
 

@@ -15,6 +15,7 @@ struct Narrator {
     static let detailedFailures = 20
     static let outputLines = 20
     static let consoleLines = 12
+    static let troubleLines = 30
     /// No line of a guest is shown beyond this; the file has it all.
     static let lineLimit = 300
 
@@ -135,12 +136,24 @@ struct Narrator {
         if result.outcome != .skipped { line.add(" (\(durationText(result.duration)))", .faint) }
         if result.attempts > 1 { line.add(" after \(result.attempts) attempts") }
         if let message = result.message, !message.isEmpty { line.add(": \(style.safe(message))") }
+        if result.outputDropped > 0 {
+            let kept = result.outputBytes - result.outputDropped
+            line.add(
+                " (of \(sizeText(UInt64(result.outputBytes))) of output the first \(sizeText(UInt64(kept))) are kept)")
+        }
         guard isBad, detailsLeft > 0 else { return [line] }
         detailsLeft -= 1
         let output = style.safeLines(result.outputTail)
         let isCut = result.outputBytes > result.outputTail.utf8.count || output.count > Self.outputLines
         let heading = isCut ? "the end of its output (\(result.outputBytes) bytes)" : "output"
-        return [line] + quote(heading, output.suffix(Self.outputLines)) + console(result.consoleTail)
+        return [line] + quote(heading, output.suffix(Self.outputLines)) + result.trouble.flatMap(told)
+            + console(result.consoleTail)
+    }
+
+    private func told(_ trouble: GuestTrouble) -> [StyledLine] {
+        quote(
+            "\(style.safe(trouble.guest))'s kernel, \(trouble.kind)",
+            trouble.lines.prefix(Self.troubleLines).map(style.safe)[...])
     }
 
     private func told(_ step: StepResult) -> [StyledLine] {

@@ -9,7 +9,7 @@ import LuaRuntime
 struct FlowFunctions {
     let world: ScriptWorld
 
-    var all: [LuaNative] { [parallel, each, subtest, retry, postpone, sleep, log, matrix] }
+    var all: [LuaNative] { [parallel, each, subtest, retry, postpone, sleep, log, matrix, failOn] }
 
     private var parallel: LuaNative {
         LuaNative(
@@ -95,7 +95,7 @@ struct FlowFunctions {
         let id = TaskID(task: isTop ? name : "\(parent.id.task) / \(name)", guest: parent.id.guest)
         let scope = ScriptScope(
             id: id, recorder: world.recorder, output: results.outputWriter(id),
-            results: results, parent: parent)
+            results: results, parent: parent, failOn: parent.failOn.withLock { $0 })
         world.recorder.emit(.taskStarted(id, attempt: 1))
         var result = TaskResult(id: id, outcome: .passed, started: world.recorder.clock.elapsed)
         var failure: (any Error)?
@@ -165,6 +165,31 @@ struct FlowFunctions {
             parameters: [LuaParameter("...", "any", "Values, which are told side by side.")],
             body: { call in
                 world.note(call.arguments.map { $0.words ?? $0.shown }.joined(separator: " "))
+                return []
+            })
+    }
+
+    private var failOn: LuaNative {
+        LuaNative(
+            "fail_on",
+            "Chooses what a guest's kernel can say on its console that fails the script, or the subtest that it is called in.",
+            parameters: [
+                LuaParameter(
+                    "kinds", "string[]",
+                    "As `fail-on` of a lab file: \(TroubleKind.allCases.map { "`\($0.rawValue)`" }.joined(separator: ", ")). "
+                        + "Without this call all but `warning`, `oom` and `kcsan`.")
+            ],
+            body: { call in
+                let kinds = try call.table(1).array.map { value in
+                    guard let name = value.words, let kind = TroubleKind(rawValue: name) else {
+                        throw call.badArgument(1, "there is no kind \(value.shown)")
+                    }
+                    return kind
+                }
+                guard world.fleet != nil else {
+                    throw LuaCallError("a task of a lab says in the lab file what it fails on: `fail-on: [oops]`")
+                }
+                ScriptScope.current?.failOn.withLock { $0 = Set(kinds) }
                 return []
             })
     }

@@ -241,7 +241,7 @@ enum GuestMethods {
             _ = try await talk.call([.object(LuaObject(guest, .guest))])
             let result = try await interaction.finish()
             notes.ended(result)
-            return [CommandAnswer(result: result, output: interaction.output).table]
+            return [CommandAnswer(result: result, output: try interaction.output).table]
         }
     }
 }

@@ -44,7 +44,8 @@ struct LabBuilder {
             groups: groups, networks: networks, tasks: tasks, admission: draft.admission ?? .strict,
             timeouts: Timeouts(
                 boot: timeouts?.boot ?? standard.boot, task: timeouts?.task ?? standard.task,
-                silence: timeouts?.silence, lab: timeouts?.lab))
+                silence: timeouts?.silence, lab: timeouts?.lab),
+            failOn: draft.failOn.map { Set($0) } ?? TroubleKind.grave, outputLimit: draft.outputLimit ?? .mebibytes(64))
     }
 
     // MARK: Images and networks
@@ -232,7 +233,9 @@ struct LabBuilder {
                 GuestPaths.check(path, key: "get", decoding)
                 return path.value
             },
-            reboot: task.reboot ?? false, reset: task.reset ?? .nothing, span: task.name?.span ?? task.place.span)
+            reboot: task.reboot ?? false, reset: task.reset ?? .nothing,
+            failOn: task.failOn.map { Set($0) }, outputLimit: task.outputLimit, span: task.name?.span ?? task.place.span
+        )
     }
 
     private func action(_ task: TaskDraft) -> TaskAction {

@@ -11,6 +11,8 @@ struct LabDraft: Draft {
     var tasks: [TaskDraft]?
     var timeouts: TimeoutsDraft?
     var admission: AdmissionMode?
+    var failOn: [TroubleKind]?
+    var outputLimit: ByteCount?
     var env: [Named<String>]?
     var matrix: Matrix?
 
@@ -48,6 +50,11 @@ struct LabDraft: Draft {
                 "admission", \.admission, .choice(), standard: "strict",
                 "What guests that run at once may come to: `strict`, the sum of their `memory`; `overcommit`, what they "
                     + "are measured to use, with the host's memory watched."),
+            Field("fail-on", \.failOn, .failOn, "\(Form.failOnText) `[]` turns it off."),
+            Field(
+                "output-limit", \.outputLimit, .outputLimit, standard: "64MiB",
+                "How much of each task's output is kept. What is beyond is dropped: a task that expects something of its "
+                    + "output is an error then."),
             Field("env", \.env, .environment, "Environment of every task on every guest."),
             Field(
                 "matrix", \.matrix, Matrix.form,

@@ -21,6 +21,8 @@ struct TaskDraft: Draft {
     var get: [Located<String>]?
     var reboot: Bool?
     var reset: TaskReset?
+    var failOn: [TroubleKind]?
+    var outputLimit: ByteCount?
 
     static let shape = Shape<TaskDraft>(
         id: "task", noun: "a task", doc: "Something to do on guests.",
@@ -66,6 +68,10 @@ struct TaskDraft: Draft {
                 "reset", \.reset, .choice(), standard: "none",
                 "What each run finds: `snapshot`, the guest as it was when it had just come up; `none`, what the tasks "
                     + "before left."),
+            Field("fail-on", \.failOn, .failOn, "\(Form.failOnText) The lab's when left out; `[]` turns it off."),
+            Field(
+                "output-limit", \.outputLimit, .outputLimit,
+                "How much of its output is kept; the lab's `output-limit` when left out."),
         ],
         exclusive: [["run", "script", "lua"]], atLeastOne: ["run", "script", "lua", "put", "get", "reboot"])
 }
@@ -143,6 +149,25 @@ extension Form where Value == Expectation {
 extension Int {
     /// A scalar that is written as a whole number.
     fileprivate static func parse(_ scalar: YAMLScalar) -> Int? { Form<Int>.parse(scalar.text, hexadecimal: true) }
+}
+
+extension Form where Value == [TroubleKind] {
+    /// A list of kinds, which may be empty, or one.
+    static let failOn: Form = {
+        let kind = Form<TroubleKind>.choice()
+        return .byKind(
+            "\(kind.noun), or a list of such", scalar: kind.map { [$0] }, sequence: .list(of: kind, allowEmpty: true))
+    }()
+
+    /// What the key means, but for the defaults.
+    static let failOnText =
+        "What a guest's kernel says on its console that fails the task which runs, or the next one. By default all "
+        + "kinds but `warning`, `oom` and `kcsan`."
+}
+
+extension Form where Value == ByteCount {
+    /// How much output is kept.
+    static let outputLimit = size(atLeast: ByteCount(1 << 10))
 }
 
 extension Form where Value == TaskCondition {

@@ -24,12 +24,17 @@ public struct Lab: Sendable {
     public var admission: AdmissionMode
     /// How long things may take.
     public var timeouts: Timeouts
+    /// What of a guest's kernel fails a task that does not say.
+    public var failOn: Set<TroubleKind>
+    /// How much of a task's output is kept, unless the task says: what is beyond is dropped, and told.
+    public var outputLimit: ByteCount
 
     /// A lab as given; checks nothing.
     public init(
         name: String, source: SourceFile, directory: String, cell: MatrixCell? = nil,
         images: [String: ImageDeclaration] = [:], groups: [GuestGroup], networks: [NetworkSpec] = [],
-        tasks: [LabTask], admission: AdmissionMode = .strict, timeouts: Timeouts = Timeouts()
+        tasks: [LabTask], admission: AdmissionMode = .strict, timeouts: Timeouts = Timeouts(),
+        failOn: Set<TroubleKind> = TroubleKind.grave, outputLimit: ByteCount = .mebibytes(64)
     ) {
         self.name = name
         self.source = source
@@ -41,6 +46,8 @@ public struct Lab: Sendable {
         self.tasks = tasks
         self.admission = admission
         self.timeouts = timeouts
+        self.failOn = failOn
+        self.outputLimit = outputLimit
     }
 
     /// Every guest of every group, in order.

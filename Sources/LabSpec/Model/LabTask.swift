@@ -33,6 +33,10 @@ public struct LabTask: Sendable {
     public var reboot: Bool
     /// What each of its runs finds.
     public var reset: TaskReset
+    /// What of its guest's kernel fails it; nil takes the lab's.
+    public var failOn: Set<TroubleKind>?
+    /// How much of its output is kept; nil takes the lab's.
+    public var outputLimit: ByteCount?
     /// Where it is declared.
     public var span: SourceSpan?
 
@@ -42,7 +46,7 @@ public struct LabTask: Sendable {
         timeout: Duration? = nil, retries: Int = 0, retryOn: RetryReason = .infrastructure, repetitions: Int = 1,
         needs: [String] = [], condition: TaskCondition = .needsPassed, env: [EnvironmentVariable] = [],
         put: [FileCopy] = [], get: [String] = [], reboot: Bool = false, reset: TaskReset = .nothing,
-        span: SourceSpan? = nil
+        failOn: Set<TroubleKind>? = nil, outputLimit: ByteCount? = nil, span: SourceSpan? = nil
     ) {
         self.name = name
         self.targets = targets
@@ -59,6 +63,8 @@ public struct LabTask: Sendable {
         self.get = get
         self.reboot = reboot
         self.reset = reset
+        self.failOn = failOn
+        self.outputLimit = outputLimit
         self.span = span
     }
 }

@@ -1,5 +1,5 @@
 /// Makes text of bytes that come in pieces: valid UTF-8, with U+FFFD for what is no character.
-public struct TextStream: Sendable {
+public struct UTF8Stream: Sendable {
     /// The beginning of a character whose rest has not come.
     private var held: [UInt8] = []
 
