@@ -1,3 +1,4 @@
+import Diagnostics
 import Glibc
 import GuestConsole
 import HostSystem
@@ -19,8 +20,10 @@ struct MachineProcess {
     enum Failure: Error {
         /// It could not even be started.
         case notStarted(SystemCallError)
-        /// It ended, or was ended because its monitor kept silent, and said this.
+        /// It ended, and said this.
         case ended(status: ChildStatus, lines: [String])
+        /// Its monitor did not answer in time. It said this, and was killed.
+        case silent(lines: [String])
     }
 
     let child: ChildProcess
@@ -30,8 +33,9 @@ struct MachineProcess {
     /// The answers to what its monitor was told from the beginning.
     let answers: [QMPAnswer]
 
-    /// A loaded host may take seconds to run a monitor's start-up code; its end is noticed at once.
-    private static let patience = Duration.seconds(60)
+    /// A loaded host may take minutes to run a monitor's start-up code, above all one that is emulated itself; its end is
+    /// noticed at once.
+    fileprivate static let patience = Duration.seconds(300)
 
     /// Starts `executable` and shakes hands with its monitor.
     ///
@@ -65,6 +69,7 @@ struct MachineProcess {
             let status = await child.ended()
             monitor.close()
             if error is CancellationError { throw error }
+            if case QMPError.silent = error { throw Failure.silent(lines: child.standardError) }
             throw Failure.ended(status: status, lines: child.standardError)
         }
         let commands: any ByteChannel =
@@ -103,6 +108,14 @@ struct MachineProcess {
 }
 
 extension MachineProcess.Failure {
+    /// What is said of a program that kept silent for too long.
+    static func silence(_ what: String, of program: String, _ lines: [String]) -> Diagnostic {
+        Diagnostic(
+            .host, what, remedy: "run fewer guests at once: this host is too busy to start another",
+            cause: "\(program) did not answer within \(MachineProcess.patience), and was killed",
+            notes: Array(lines.suffix(8)))
+    }
+
     /// How a program ended, in words. Linux ends one so that writes to memory for whose file the disk has no room.
     static func cause(_ program: String, _ status: ChildStatus) -> String {
         let words = "\(program): \(status)"

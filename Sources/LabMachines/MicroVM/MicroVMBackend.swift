@@ -94,6 +94,8 @@ public struct MicroVMBackend: MachineBackend {
             throw error.diagnostic(what)
         } catch MachineProcess.Failure.notStarted(let error) {
             throw error.diagnostic(what)
+        } catch MachineProcess.Failure.silent(let lines) {
+            throw MachineProcess.Failure.silence(what, of: MicroVMProgram.name, lines)
         } catch MachineProcess.Failure.ended(let status, let lines) {
             throw Diagnostic(
                 .host, what, remedy: MachineProcess.Failure.remedy(for: lines),

@@ -137,6 +137,8 @@ public struct QEMUBackend: MachineBackend {
             return machine
         } catch MachineProcess.Failure.notStarted(let error) {
             throw error.diagnostic(what)
+        } catch MachineProcess.Failure.silent(let lines) {
+            throw MachineProcess.Failure.silence(what, of: "QEMU", lines)
         } catch MachineProcess.Failure.ended(let status, let lines) {
             // What an old QEMU does not know is better said by its number than by the option.
             let version = try await version()
