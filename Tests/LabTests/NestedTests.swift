@@ -34,7 +34,7 @@ extension Trait where Self == ConditionTrait {
     @Test("Labs pass on the built-in backend inside a guest, and guests end there as they should")
     func labsInsideAGuest() async throws {
         try await VMLab.with { vmlab in
-            let run = try await vmlab("run", "\(Self.folder)/lab.yaml", "--out", "out", within: .seconds(1800))
+            let run = try await vmlab("run", "\(Self.folder)/lab.yaml", "--out", "out", within: .seconds(3600))
             #expect(run.status == 0, "\(run.everything)")
             // QEMU's emulation of SVM loses machines; each cost its task an attempt.
             let lost = try vmlab.report().tasks.map { $0.attempts - 1 }.reduce(0, +)
