@@ -49,6 +49,13 @@ public struct Diagnostic: Error, Sendable, Hashable {
         self.span = span
         self.notes = notes
     }
+
+    /// The same, said of this place.
+    public func placed(at span: SourceSpan?) -> Diagnostic {
+        var placed = self
+        placed.span = span
+        return placed
+    }
 }
 
 /// Several diagnostics thrown at once: all of a lab's mistakes in one pass.

@@ -85,7 +85,8 @@ struct ImageFactsTests {
             let bzImage = try file("bzImage", [UInt8](repeating: 0, count: 0x202) + Array("HdrS....".utf8))
             let elf = try file("vmlinux", [0x7f, 0x45, 0x4c, 0x46, 2])
             let text = try file("text", Array("not a kernel".utf8))
-            let qcow2 = try file("disk.img", [0x51, 0x46, 0x49, 0xfb, 0])
+            let header: [UInt8] = [0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 2]
+            let qcow2 = try file("disk.img", header + [UInt8](repeating: 0, count: 64))
             let pretender = try file("disk.qcow2", [0])
             func problems(_ declaration: ImageDeclaration) -> [String] {
                 DeclaredImage(declaration, base: nil).problems().map(\.message)

@@ -4,6 +4,7 @@ import GuestConsole
 import HostSystem
 import JSONText
 import LabEngine
+import LabImages
 import LabSpec
 import LabTestSupport
 import Testing
@@ -73,18 +74,19 @@ struct MicroVMBackendTests {
         wanted.networks = [
             NetworkAttachment(mac: "52:54:00:00:00:02", link: .segment(local: "/run/a", remote: "/run/switch"))
         ]
-        let disks = MicroVMDisk.all(of: wanted) { $0.hasSuffix("qcow2") ? .qcow2 : .raw }
+        let disks = MicroVMDisk.all(of: wanted, chainOf: namedChain)
         #expect(
             disks == [
                 MicroVMDisk(path: "/k/root.squashfs", serial: "vmlab-root", isReadOnly: true),
                 MicroVMDisk(path: "/k/disk.raw", serial: "data", overlay: "/run/m/overlay1"),
                 MicroVMDisk(
                     path: "/run/m/disk2", serial: "more", isReadOnly: true,
-                    preparation: .unpacked(from: "/k/disk.qcow2"), keeping: .copied),
+                    preparation: .unpacked(from: DiskChain(path: "/k/disk.qcow2", format: .qcow2)), keeping: .copied),
                 MicroVMDisk(
                     path: "/run/m/scratch3", serial: "disk0", preparation: .sparse(bytes: 2 << 30), keeping: .copied),
                 MicroVMDisk(
-                    path: "/run/m/disk4", serial: "disk1", preparation: .unpacked(from: "/u/x.qcow2"), keeping: .copied),
+                    path: "/run/m/disk4", serial: "disk1",
+                    preparation: .unpacked(from: DiskChain(path: "/u/x.qcow2", format: .qcow2)), keeping: .copied),
                 MicroVMDisk(path: "/u/y.raw", serial: "disk2", overlay: "/run/m/overlay5"),
                 MicroVMDisk(path: "/run/m/exchange", serial: "vmlab-xchg"),
             ])
@@ -118,7 +120,7 @@ struct MicroVMBackendTests {
                 1: SavedMachine.Disk(path: "/g/disk1", format: .raw),
                 2: SavedMachine.Disk(path: "/g/disk2", format: .raw),
             ])
-        let disks = MicroVMDisk.all(of: clone) { $0.hasSuffix("qcow2") ? .qcow2 : .raw }
+        let disks = MicroVMDisk.all(of: clone, chainOf: namedChain)
         #expect(
             disks == [
                 MicroVMDisk(path: "/k/root.raw", serial: "vmlab-root", overlay: "/run/c/overlay0"),
@@ -141,7 +143,7 @@ struct MicroVMBackendTests {
             let machine = try await backend.start(wanted)
             #expect(try FileTree.names(in: folder) == ["fake-vmm", "scratch0"])
             let told = try await read(machine.console, until: "}\n")
-            let disks = MicroVMDisk.all(of: wanted) { _ in .raw }
+            let disks = MicroVMDisk.all(of: wanted, chainOf: namedChain)
             #expect(try JSONValue(parsing: told) == MicroVMConfiguration.json(wanted, disks))
             try await machine.commands.write(Array("abc".utf8))
             #expect(try await read(machine.commands, until: "abc") == "abc")
@@ -167,7 +169,7 @@ struct MicroVMBackendTests {
             let start = wanted
             let problem = await #expect(throws: Diagnostic.self) { try await backend.start(start) }
             #expect(problem?.message == "cannot start the guest lin-1")
-            #expect(problem?.cause == "vmlab-vmm: exit status 2")
+            #expect(problem?.cause == "vmlab-vmm: exit status 2: error: no such kernel")
             #expect(problem?.notes == ["vmlab-vmm: error: no such kernel"])
             #expect(try FileTree.names(in: folder) == ["fake-vmm"])
         }

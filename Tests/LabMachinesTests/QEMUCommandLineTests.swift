@@ -1,13 +1,19 @@
 import LabEngine
+import LabImages
 import LabSpec
 import Testing
 
 @testable import LabMachines
 
+/// A disk of one file, whose name tells its format.
+func namedChain(_ path: String, _ format: ImageDisk.Format?) -> DiskChain {
+    DiskChain(path: path, format: format ?? (path.hasSuffix(".qcow2") ? .qcow2 : .raw))
+}
+
 @Suite("QEMU command line")
 struct QEMUCommandLineTests {
     private func lines(_ accelerator: QEMUCommandLine.Accelerator, _ configuration: MachineConfiguration) -> [String] {
-        let drives = QEMUDrive.all(of: configuration) { $0.hasSuffix(".qcow2") ? .qcow2 : .raw }
+        let drives = QEMUDrive.all(of: configuration, chainOf: namedChain)
         let words = QEMUCommandLine(accelerator: accelerator).arguments(for: configuration, drives: drives)
         // One option a line, with its value.
         return words.reduce(into: []) { lines, word in
@@ -55,11 +61,15 @@ struct QEMUCommandLineTests {
             NetworkAttachment(mac: "52:54:00:00:00:01", link: .nat),
             NetworkAttachment(mac: "52:54:00:00:00:02", link: .segment(local: "/run/a", remote: "/run/switch")),
         ]
-        func disk(_ node: Int, _ path: String, _ format: String, _ readOnly: Bool, _ serial: String) -> [String] {
+        func disk(
+            _ node: Int, _ path: String, _ format: String, _ readOnly: Bool, _ serial: String,
+            over base: String = "null"
+        ) -> [String] {
+            let backing = format == "qcow2" ? #""backing":\#(base),"# : ""
             let errors = readOnly ? "" : #","rerror":"report""#
             let writes = readOnly ? "" : #","werror":"report""#
             return [
-                #"-blockdev {"cache":{"direct":false,"no-flush":true},"discard":"unmap","driver":"\#(format)","file":"#
+                #"-blockdev {\#(backing)"cache":{"direct":false,"no-flush":true},"discard":"unmap","driver":"\#(format)","file":"#
                     + #"{"driver":"file","filename":"\#(path)"},"node-name":"disk\#(node)","read-only":\#(readOnly)}"#,
                 #"-device {"drive":"disk\#(node)","driver":"virtio-blk-pci"\#(errors),"serial":"\#(serial)"\#(writes)}"#,
             ]
@@ -71,9 +81,13 @@ struct QEMUCommandLineTests {
                 "-append console=ttyS0 vmlab.port=vmlab.com2", "-device virtio-serial-pci",
                 "-device virtserialport,chardev=com2,name=vmlab.com2",
             ] + disk(0, #"/k/base, \"one\".qcow2"#, "qcow2", true, "root")
-                + disk(1, "/run/m/overlay1.qcow2", "qcow2", false, "data")
+                + disk(
+                    1, "/run/m/overlay1.qcow2", "qcow2", false, "data",
+                    over: #"{"driver":"raw","file":{"driver":"file","filename":"/k/data.raw"}}"#)
                 + disk(2, "/run/m/scratch2.raw", "raw", false, "disk0")
-                + disk(3, "/run/m/overlay3.qcow2", "qcow2", false, "disk1")
+                + disk(
+                    3, "/run/m/overlay3.qcow2", "qcow2", false, "disk1",
+                    over: #"{"backing":null,"driver":"qcow2","file":{"driver":"file","filename":"/home/u/x.qcow2"}}"#)
                 + disk(4, "/run/m/exchange", "raw", false, "vmlab-xchg") + [
                     #"-netdev {"id":"net0","type":"user"}"#,
                     #"-device {"driver":"virtio-net-pci","mac":"52:54:00:00:00:01","netdev":"net0","romfile":""}"#,
@@ -105,7 +119,7 @@ struct QEMUCommandLineTests {
             ImageDisk(path: "/k/data.raw", format: .raw, serial: "data", readOnly: false),
         ]
         configuration.disks = [.file(path: "/u/disk.qcow2"), .scratch(size: ByteCount(5))]
-        let drives = QEMUDrive.all(of: configuration) { _ in .qcow2 }
+        let drives = QEMUDrive.all(of: configuration) { DiskChain(path: $0, format: $1 ?? .qcow2) }
         #expect(
             drives.map(\.preparation) == [
                 .none, .overlay(base: "/k/data.raw", format: .raw), .overlay(base: "/u/disk.qcow2", format: .qcow2),
@@ -113,6 +127,22 @@ struct QEMUCommandLineTests {
             ])
         let written = drives.filter { !$0.isReadOnly }.map(\.path)
         #expect(written.allSatisfy { $0.hasPrefix("/run/m/") })
+    }
+
+    @Test(
+        "A15: an image's ISO is in a CD drive, a guest's is a disk that is only read, and each file is opened by its driver"
+    )
+    func discs() {
+        var configuration = small
+        configuration.image.disks = [ImageDisk(path: "/k/cd.iso", format: .iso, serial: "vmlab-disk", readOnly: true)]
+        configuration.disks = [.file(path: "/u/more.iso", format: .iso), .file(path: "/u/disk.vhd", format: .vhd)]
+        let small = Set(lines(.tcg, small))
+        let added = lines(.tcg, configuration).filter { !small.contains($0) }
+        #expect(added.contains("-device ide-cd,bus=drives0.0,drive=disk0"))
+        #expect(
+            added.filter { $0.contains("-blockdev") }.map { $0.contains(#""driver":"raw""#) } == [true, true, false])
+        #expect(added.filter { $0.contains(#""read-only":true"#) }.count == 2)
+        #expect(added.contains { $0.contains(#"{"driver":"vpc","file":{"driver":"file","filename":"/u/disk.vhd"}}"#) })
     }
 
     @Test("A restored machine is the same one, waits for its state, and writes over what was saved")
@@ -133,9 +163,9 @@ struct QEMUCommandLineTests {
             ])
         let (cold, warm) = (lines(.tcg, configuration), lines(.tcg, restored))
         #expect(warm.filter { !cold.contains($0) }.first == "-incoming defer")
-        // Beyond that only the scratch disk's file is another.
-        #expect(warm.count == cold.count + 2 && warm.filter { !cold.contains($0) }.count == 3)
-        let drives = QEMUDrive.all(of: restored) { _ in .qcow2 }
+        // Beyond that only the files of the disks of its own are others.
+        #expect(warm.count == cold.count + 2 && warm.filter { !cold.contains($0) }.count == 5)
+        let drives = QEMUDrive.all(of: restored) { DiskChain(path: $0, format: $1 ?? .qcow2) }
         #expect(
             drives.map(\.preparation) == [
                 .none, .overlay(base: "/s/disk1", format: .qcow2), .overlay(base: "/s/disk2", format: .qcow2),

@@ -144,7 +144,7 @@ struct QEMUMachineTests {
             let wanted = configuration
             let error = await #expect(throws: Diagnostic.self) { try await backend.start(wanted) }
             #expect(error?.message == "cannot start the guest probe")
-            #expect(error?.cause == "QEMU: exit status 1")
+            #expect(error?.cause?.hasPrefix("QEMU: exit status 1: ") == true)
             #expect(error?.notes.contains { $0.contains("not a mac") } == true)
             #expect(try FileTree.names(in: folder) == ["kernel"])
         }

@@ -24,7 +24,7 @@ import Testing
         #expect(win.disks.count == 4)
         #expect(win.disks[0] == .scratch(size: .gibibytes(2)) && win.disks[2] == .scratch(size: .mebibytes(64)))
         #expect(win.disks[1] == win.disks[3])
-        guard case .file(let path) = win.disks[1] else { return #expect(Bool(false)) }
+        guard case .file(let path, _) = win.disks[1] else { return #expect(Bool(false)) }
         #expect(path.hasPrefix("/") && path.hasSuffix("/folder/bzImage"))
         #expect(lab.networks.map(\.name) == ["lan", "outside"] && lab.networks.map(\.nat) == [false, true])
         #expect(

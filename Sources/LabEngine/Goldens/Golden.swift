@@ -38,7 +38,7 @@ struct Golden: Sendable {
     private static func describe(_ disk: DiskSpec) -> String {
         switch disk {
         case .scratch(let size): return size.description
-        case .file(let path):
+        case .file(let path, _):
             return "\(path):\(FileStamp(path)?.description ?? "")"
         }
     }

@@ -36,7 +36,9 @@ public struct MicroVMBackend: MachineBackend {
 
     /// Every state depends on the monitor's build and on the host's processor. See the protocol.
     public func fingerprint(of configuration: MachineConfiguration) -> String? {
-        MicroVMFingerprint.of(executable)
+        MicroVMFingerprint.of(executable).map {
+            ([$0] + DiskChain.stamps(of: configuration)).joined(separator: "\n")
+        }
     }
 
     /// Starts a guest. See the protocol.
@@ -46,7 +48,9 @@ public struct MicroVMBackend: MachineBackend {
         if let kernel = configuration.image.kernel, case .unpacked(let path) = try await kernels.bootable(kernel) {
             configuration.image.kernel = path
         }
-        let disks = MicroVMDisk.all(of: configuration, formatOf: DiskFormat.of)
+        let disks = try MicroVMDisk.all(of: configuration) { path, format throws(Diagnostic) in
+            try DiskChain(reading: path, as: format, within: .anywhere)
+        }
         let files = disks.flatMap(\.made)
         do {
             for disk in disks { try await prepare(disk) }
@@ -69,12 +73,14 @@ public struct MicroVMBackend: MachineBackend {
         case .unpacked(let source):
             guard Tool.find("qemu-img") != nil else {
                 throw Diagnostic(
-                    .host, "the disk \(source) is a qcow2 image, and qemu-img, which unpacks it, is missing",
+                    .host,
+                    "the disk \(source.path) is a \(source.format.rawValue) image, and qemu-img, which unpacks it, is missing",
                     remedy: "on Debian: `apt-get install qemu-utils`, or make it a raw image elsewhere")
             }
             try await Tool.run(
-                "qemu-img", ["convert", "-q", "-f", "qcow2", "-O", "raw", source, disk.path], package: "qemu-utils"
-            ).checked("cannot unpack the disk \(source)")
+                "qemu-img", ["convert", "-q", "-O", "raw", "json:\(source.node.line)", disk.path],
+                package: "qemu-utils"
+            ).checked("cannot unpack the disk \(source.path)")
         }
     }
 
@@ -99,7 +105,7 @@ public struct MicroVMBackend: MachineBackend {
         } catch MachineProcess.Failure.ended(let status, let lines) {
             throw Diagnostic(
                 .host, what, remedy: MachineProcess.Failure.remedy(for: lines),
-                cause: MachineProcess.Failure.cause(MicroVMProgram.name, status), notes: Array(lines.suffix(8)))
+                cause: MachineProcess.Failure.cause(MicroVMProgram.name, status, lines), notes: Array(lines.suffix(8)))
         }
     }
 }

@@ -1,5 +1,6 @@
 import HostSystem
 import LabEngine
+import LabImages
 import LabSpec
 
 /// One disk of a built-in machine, and what must be made before it starts.
@@ -10,8 +11,8 @@ struct MicroVMDisk: Sendable, Hashable {
         case none
         /// An empty sparse file of so many bytes.
         case sparse(bytes: UInt64)
-        /// A raw copy of a qcow2 file, whose layout the machine does not read.
-        case unpacked(from: String)
+        /// A raw copy of a disk whose layout the machine does not read.
+        case unpacked(from: DiskChain)
     }
 
     /// How a saved machine's copy of it comes about.
@@ -35,8 +36,12 @@ struct MicroVMDisk: Sendable, Hashable {
 
     /// All disks of a machine in the order the guest sees them: the image's, the lab's, the exchange disk.
     ///
-    /// Those that were a saved machine's own are read from its copies by a restored one. `formatOf` tells how a disk file from the lab is laid out.
-    static func all(of configuration: MachineConfiguration, formatOf: (String) -> ImageDisk.Format) -> [MicroVMDisk] {
+    /// Those that were a saved machine's own are read from its copies by a restored one. `chainOf` looks at a disk file, of
+    /// a format that is known or not.
+    static func all<Failure>(
+        of configuration: MachineConfiguration,
+        chainOf: (String, ImageDisk.Format?) throws(Failure) -> DiskChain
+    ) throws(Failure) -> [MicroVMDisk] {
         var disks: [MicroVMDisk] = []
         func file(_ name: String) -> String { "\(configuration.directory)/\(name)\(disks.count)" }
         /// Adds the saved copy of a disk that was the machine's own; false when there is none.
@@ -48,22 +53,20 @@ struct MicroVMDisk: Sendable, Hashable {
                     overlay: isReadOnly ? nil : file("overlay"), keeping: .shared))
             return true
         }
-        func add(_ path: String, _ format: ImageDisk.Format, serial: String, isReadOnly: Bool = false) {
-            switch format {
-            case .raw:
+        func add(_ chain: DiskChain, serial: String, isReadOnly: Bool) {
+            if chain.format.driver == ImageDisk.Format.raw.driver {
                 let overlay = isReadOnly ? nil : file("overlay")
-                disks.append(MicroVMDisk(path: path, serial: serial, isReadOnly: isReadOnly, overlay: overlay))
-            case .qcow2 where goOn(serial: serial, isReadOnly: isReadOnly): break
-            case .qcow2:
+                disks.append(MicroVMDisk(path: chain.path, serial: serial, isReadOnly: isReadOnly, overlay: overlay))
+            } else if !goOn(serial: serial, isReadOnly: isReadOnly) {
                 // The raw copy is the machine's own, so it needs no overlay.
                 disks.append(
                     MicroVMDisk(
-                        path: file("disk"), serial: serial, isReadOnly: isReadOnly, preparation: .unpacked(from: path),
+                        path: file("disk"), serial: serial, isReadOnly: isReadOnly, preparation: .unpacked(from: chain),
                         keeping: .copied))
             }
         }
         for disk in configuration.image.disks {
-            add(disk.path, disk.format, serial: disk.serial, isReadOnly: disk.readOnly)
+            add(try chainOf(disk.path, disk.format), serial: disk.serial, isReadOnly: disk.readOnly)
         }
         for (index, disk) in configuration.disks.enumerated() {
             switch disk {
@@ -73,8 +76,9 @@ struct MicroVMDisk: Sendable, Hashable {
                     MicroVMDisk(
                         path: file("scratch"), serial: "disk\(index)", preparation: .sparse(bytes: size.bytes),
                         keeping: .copied))
-            case .file(let path):
-                add(path, formatOf(path), serial: "disk\(index)")
+            case .file(let path, let format):
+                let chain = try chainOf(path, format)
+                add(chain, serial: "disk\(index)", isReadOnly: chain.format == .iso)
             }
         }
         if let exchange = configuration.exchangeDisk {

@@ -23,12 +23,13 @@ struct QCow2Overlay: Sendable, Hashable {
     /// QEMU's limit, which is that of the first-level table: 32 MiB.
     private static let largestSize: UInt64 = 1 << 51
 
-    /// Over this base, as large as that is. Throws a `Diagnostic`.
-    init(over base: String, _ format: ImageDisk.Format) throws {
+    /// Over this base, as large as that is: `size` bytes when that is known, else what its length or its header says. Throws a
+    /// `Diagnostic`.
+    init(over base: String, _ format: ImageDisk.Format, size known: UInt64? = nil) throws {
         self.base = base
         self.format = format
         do throws(SystemCallError) {
-            size = try Self.virtualSize(of: base, format)
+            size = if let known { known } else { try Self.virtualSize(of: base, format) }
         } catch {
             throw error.diagnostic(Self.what(base))
         }
@@ -84,7 +85,7 @@ struct QCow2Overlay: Sendable, Hashable {
         let headerLength: UInt64 = 104
         var extensions = Bytes()
         // The base's format, so that QEMU need not guess it from what a guest may have written there.
-        let name = Array(format.rawValue.utf8)
+        let name = Array(format.driver.utf8)
         extensions.append(0xe279_2aca, 4)
         extensions.append(UInt64(name.count), 4)
         extensions.append(name, paddedTo: 8)
@@ -118,7 +119,7 @@ struct QCow2Overlay: Sendable, Hashable {
         let number = file.number
         let sector: UInt64 = 512
         switch format {
-        case .raw:
+        case .raw, .iso:
             let end = try systemCall("lseek", path) { lseek(number, 0, SEEK_END) }
             let bytes = UInt64(clamping: end)
             return bytes / sector * sector + (bytes % sector == 0 ? 0 : sector)
@@ -129,6 +130,7 @@ struct QCow2Overlay: Sendable, Hashable {
                 throw SystemCallError("read", errno: EINVAL, path)
             }
             return header[24...].reduce(0) { $0 << 8 | UInt64($1) }
+        case .vmdk, .vdi, .vhd, .vhdx, .qed, .parallels: throw SystemCallError("read", errno: EINVAL, path)
         }
     }
 }

@@ -1,6 +1,7 @@
 import Diagnostics
 import HostSystem
 import LabEngine
+import LabImages
 import LabSpec
 
 /// Machines in QEMU: any guest, on any host.
@@ -78,12 +79,14 @@ public struct QEMUBackend: MachineBackend {
 
     /// Starts a guest. See the protocol.
     public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
-        let drives = QEMUDrive.all(of: configuration, formatOf: DiskFormat.of)
+        let drives = try QEMUDrive.all(of: configuration) { path, format throws(Diagnostic) in
+            try DiskChain(reading: path, as: format, within: .anywhere)
+        }
         let files = drives.filter { $0.preparation != .none }.map(\.path)
         let memory = QEMUMemory(of: configuration)
         try memory.prepare(mebibytes: QEMUCommandLine.mebibytes(configuration))
         do {
-            for drive in drives { try prepare(drive) }
+            for drive in drives { try await prepare(drive) }
             return try await launch(configuration, drives, files)
         } catch {
             for file in files { try? FileTree.remove(file) }
@@ -92,10 +95,12 @@ public struct QEMUBackend: MachineBackend {
         }
     }
 
-    private func prepare(_ drive: QEMUDrive) throws {
+    private func prepare(_ drive: QEMUDrive) async throws {
         switch drive.preparation {
         case .none: break
-        case .overlay(let base, let format): try QCow2Overlay(over: base, format).write(to: drive.path)
+        case .overlay(let base, let format):
+            let size = try await drive.chain.base?.sizeByTool()
+            try QCow2Overlay(over: base, format, size: size).write(to: drive.path)
         case .sparse(let bytes):
             do throws(SystemCallError) {
                 try FileTree.makeSparseFile(drive.path, size: bytes)
@@ -147,7 +152,7 @@ public struct QEMUBackend: MachineBackend {
             }
             throw Diagnostic(
                 .host, what, remedy: MachineProcess.Failure.remedy(for: lines),
-                cause: MachineProcess.Failure.cause("QEMU", status), notes: Array(lines.suffix(8)))
+                cause: MachineProcess.Failure.cause("QEMU", status, lines), notes: Array(lines.suffix(8)))
         }
     }
 }

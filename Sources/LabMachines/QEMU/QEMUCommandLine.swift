@@ -122,22 +122,25 @@ struct QEMUCommandLine: Sendable {
 
     private func disk(_ drive: QEMUDrive, _ index: Int) -> [String] {
         let node = "disk\(index)"
-        let blockdev: JSONValue = [
-            "node-name": .string(node),
-            "driver": .string(drive.format.rawValue),
-            "read-only": .bool(drive.isReadOnly),
-            // Nothing outlives the machine, so nothing is flushed; never O_DIRECT, so that the host and the guest see
-            // each other's writes to the exchange disk through the page cache.
-            "cache": ["direct": false, "no-flush": true],
-            "discard": "unmap",
-            "file": ["driver": "file", "filename": .string(drive.path)],
-        ]
+        var blockdev = drive.chain.members
+        blockdev["node-name"] = .string(node)
+        blockdev["read-only"] = .bool(drive.isReadOnly)
+        // Nothing outlives the machine, so nothing is flushed; never O_DIRECT, so that the host and the guest see each
+        // other's writes to the exchange disk through the page cache.
+        blockdev["cache"] = ["direct": false, "no-flush": true]
+        blockdev["discard"] = "unmap"
+        let words = ["-blockdev", JSONValue.object(blockdev).line]
+        if drive.isInDrive {
+            return words + [
+                "-device", "ich9-ahci,id=drives\(index)", "-device", "ide-cd,bus=drives\(index).0,drive=\(node)",
+            ]
+        }
         var device: [String: JSONValue] = [
             "driver": "virtio-blk-pci", "drive": .string(node), "serial": .string(drive.serial),
         ]
         // A full host disk is the guest's I/O error, not a machine that stands still.
         if !drive.isReadOnly { (device["werror"], device["rerror"]) = ("report", "report") }
-        return ["-blockdev", blockdev.line, "-device", JSONValue.object(device).line]
+        return words + ["-device", JSONValue.object(device).line]
     }
 
     private func network(_ card: NetworkAttachment, _ index: Int) -> [String] {

@@ -1,5 +1,6 @@
 import HostSystem
 import LabEngine
+import LabImages
 import LabSpec
 
 extension QEMUBackend {
@@ -10,9 +11,10 @@ extension QEMUBackend {
     /// can do.
     public func fingerprint(of configuration: MachineConfiguration) -> String? {
         let plain = Self.plain(configuration)
-        let drives = QEMUDrive.all(of: plain) { _ in .raw }
+        let drives = QEMUDrive.all(of: plain) { DiskChain(path: $0, format: $1 ?? .raw) }
         let lines = commandLine.arguments(for: plain, drives: drives)
-        return (lines + [Self.identity(of: executable), processor]).joined(separator: "\n")
+        let host = [Self.identity(of: executable), processor]
+        return (lines + host + DiskChain.stamps(of: configuration)).joined(separator: "\n")
     }
 
     /// The machine without what may differ between those that go on from one state.
@@ -26,7 +28,9 @@ extension QEMUBackend {
         plain.image.initrd = plain.image.initrd.map { _ in "/initrd" }
         plain.image.firmware = plain.image.firmware.map { _ in "/firmware" }
         for index in plain.image.disks.indices { plain.image.disks[index].path = "/image/\(index)" }
-        plain.disks = plain.disks.map { if case .file = $0 { .file(path: "/disk") } else { $0 } }
+        plain.disks = plain.disks.map {
+            if case .file(_, let format) = $0 { .file(path: "/disk", format: format) } else { $0 }
+        }
         if plain.exchangeDisk != nil { plain.exchangeDisk = "/machine/exchange" }
         plain.networks = plain.networks.map { _ in NetworkAttachment(mac: "52:54:00:00:00:00", link: .nat) }
         // Of the words only those make a difference that choose devices, which are among the arguments.

@@ -182,7 +182,7 @@ struct Narrator {
         return [StyledLine("    \(heading):", .faint)]
             + lines.map {
                 StyledLine("    \(bar) ", .faint)
-                    .adding(truncated($0, to: Self.lineLimit, ellipsis: style.ellipsis))
+                    .adding(shortened($0, to: Self.lineLimit, ellipsis: style.ellipsis))
             }
     }
 }

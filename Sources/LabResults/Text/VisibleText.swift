@@ -102,6 +102,15 @@ func truncated(_ text: String, to columns: Int, ellipsis: String = "") -> String
     return String(kept) + mark
 }
 
+/// The text in so many columns: of a longer one its beginning and its end, where messages have their reason.
+func shortened(_ text: String, to columns: Int, ellipsis: String) -> String {
+    guard displayWidth(text) > columns else { return text }
+    let room = max(0, columns - displayWidth(ellipsis))
+    let head = truncated(text, to: room / 3)
+    let tail = truncated(String(text.reversed()), to: room - displayWidth(head))
+    return head + ellipsis + String(tail.reversed())
+}
+
 private func displayWidth(_ scalar: Unicode.Scalar) -> Int {
     switch scalar.value {
     case 0x20..<0x7F: return 1

@@ -82,13 +82,15 @@ struct DiskDraft: Draft {
     var place = Place()
     var size: ByteCount?
     var path: String?
+    var format: ImageDisk.Format?
 
     private static let shape = Shape<DiskDraft>(
         id: "disk", noun: "a disk", doc: "A disk beyond the image's own.",
         fields: [
             Field("size", \.size, .size(atLeast: .mebibytes(1)), "An empty disk of this size, gone with the guest."),
-            Field("path", \.path, .filled("a path"), "A disk image on the host, raw or qcow2; never written to."),
-        ], exclusive: [["size", "path"]], atLeastOne: ["size", "path"])
+            Field("path", \.path, .filled("a path"), "A disk image on the host; never written to."),
+            Field("format", \.format, .choice(), DiskFileDraft.formatHelp),
+        ], exclusive: [["size", "path"], ["size", "format"]], atLeastOne: ["size", "path"])
 
     static let form: Form<DiskDraft> = .byKind(
         "a size such as `2GiB` or a path", scalar: word, mapping: shape.form())

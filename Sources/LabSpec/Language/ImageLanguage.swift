@@ -8,7 +8,7 @@ struct ImageDraft: Draft {
     var os: GuestOS?
     var kernel: Located<String>?
     var initrd: Located<String>?
-    var disk: Located<String>?
+    var disk: DiskFileDraft?
     var cmdline: String?
     var firmware: Located<String>?
     var console: ConsoleDraft?
@@ -23,7 +23,7 @@ struct ImageDraft: Draft {
             Field("os", \.os, .choice(), "The kind of system; taken from `from` when left out."),
             Field("kernel", \.kernel, .path, "Linux kernel on the host, bzImage or vmlinux."),
             Field("initrd", \.initrd, .path, "Initial RAM disk on the host."),
-            Field("disk", \.disk, .path, "System disk on the host, raw or qcow2; never written to."),
+            Field("disk", \.disk, DiskFileDraft.form, "System disk on the host, a path or a map; never written to."),
             Field(
                 "cmdline", \.cmdline, .line("kernel command line words"),
                 "Kernel command line words; with `from`, added to its own."),
@@ -35,6 +35,31 @@ struct ImageDraft: Draft {
             Field(
                 "memory", \.memory, .size(atLeast: .mebibytes(16)), "RAM of guests that do not say, such as `512MiB`."),
         ], atLeastOne: ["from", "kernel", "disk", "firmware"])
+}
+
+/// What an image's `disk:` says.
+struct DiskFileDraft: Draft {
+    var place = Place()
+    var path: Located<String>?
+    var format: ImageDisk.Format?
+
+    static let formatHelp =
+        "How the file is laid out. Left out, its bytes tell; `raw` attaches any file as it is, such as a disk that a guest has filled."
+
+    private static let shape = Shape<DiskFileDraft>(
+        id: "diskFile", noun: "a disk image", doc: "A disk image on the host.",
+        fields: [
+            Field("path", \.path, .path, "The file."),
+            Field("format", \.format, .choice(), formatHelp),
+        ], atLeastOne: ["path"])
+
+    static let form: Form<DiskFileDraft> = .byKind(
+        "a path, or a map of `path` and `format`",
+        scalar: Form<Located<String>>.path.map { path in
+            var draft = DiskFileDraft()
+            draft.path = path
+            return draft
+        }, mapping: shape.form())
 }
 
 /// What `console:` says.

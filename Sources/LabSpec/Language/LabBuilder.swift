@@ -88,7 +88,8 @@ struct LabBuilder {
         }
         return ImageDeclaration(
             name: named.name, from: image.from?.value, os: os, kernel: file(image.kernel, "the kernel"),
-            initrd: file(image.initrd, "the initrd"), disk: file(image.disk, "the disk"), cmdline: image.cmdline,
+            initrd: file(image.initrd, "the initrd"), disk: file(image.disk?.path, "the disk"),
+            diskFormat: image.disk?.format, cmdline: image.cmdline,
             firmware: file(image.firmware, "the firmware"),
             console: image.console.map { console($0, of: image, os: os) },
             memory: image.memory, span: named.nameSpan, keySpans: given)
@@ -139,15 +140,19 @@ struct LabBuilder {
             cpus: guest.cpus ?? 1, nested: guest.nested ?? false, disks: (guest.disks ?? []).compactMap(disk),
             networks: guest.networks?.map(\.value) ?? [], backend: guest.backend ?? .auto, boot: guest.boot ?? .auto,
             cpuWeight: guest.cpuWeight, ioWeight: guest.ioWeight, cmdline: guest.cmdline,
-            env: environment((draft.env ?? []) + (guest.env ?? [])), span: named.nameSpan)
+            env: environment((draft.env ?? []) + (guest.env ?? [])), span: named.nameSpan,
+            diskSpans: (guest.disks ?? []).map(place))
     }
 
     private func disk(_ disk: Located<DiskDraft>) -> DiskSpec? {
         if let size = disk.value.size { return .scratch(size: size) }
         guard let path = disk.value.path else { return nil }
-        let place = disk.value.place.keys["path"] ?? disk.span
-        return .file(path: paths.check(Located(path, at: place), as: .file, what: "the disk", decoding))
+        return .file(
+            path: paths.check(Located(path, at: place(of: disk)), as: .file, what: "the disk", decoding),
+            format: disk.value.format)
     }
+
+    private func place(of disk: Located<DiskDraft>) -> SourceSpan { disk.value.place.keys["path"] ?? disk.span }
 
     /// Reports images and networks that do not exist.
     private func checkReferences(_ guest: GuestDraft) {

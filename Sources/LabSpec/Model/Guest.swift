@@ -32,13 +32,15 @@ public struct GuestGroup: Sendable, Hashable {
     public var env: [EnvironmentVariable]
     /// Where it is declared.
     public var span: SourceSpan?
+    /// Where each of `disks` is written, for errors found when the files are looked at.
+    public var diskSpans: [SourceSpan]
 
     /// A group as given.
     public init(
         name: String, count: Int? = nil, image: String, memory: ByteCount? = nil, cpus: Int = 1,
         nested: Bool = false, disks: [DiskSpec] = [], networks: [String] = [], backend: BackendChoice = .auto,
         boot: BootChoice = .auto, cpuWeight: Int? = nil, ioWeight: Int? = nil, cmdline: String? = nil,
-        env: [EnvironmentVariable] = [], span: SourceSpan? = nil
+        env: [EnvironmentVariable] = [], span: SourceSpan? = nil, diskSpans: [SourceSpan] = []
     ) {
         self.name = name
         self.count = count
@@ -55,6 +57,7 @@ public struct GuestGroup: Sendable, Hashable {
         self.cmdline = cmdline
         self.env = env
         self.span = span
+        self.diskSpans = diskSpans
     }
 
     /// The guests of the group: `name` itself without a count, `name-1` … `name-N` with one.
@@ -105,8 +108,9 @@ public enum BootChoice: String, Sendable, Hashable, CaseIterable {
 public enum DiskSpec: Sendable, Hashable {
     /// An empty disk of this size, gone with the guest.
     case scratch(size: ByteCount)
-    /// A disk image on the host, raw or qcow2; the guest writes to an overlay, never to the file.
-    case file(path: String)
+    /// A disk image on the host; the guest writes to an overlay, never to the file. Without a format its bytes tell which
+    /// it has.
+    case file(path: String, format: ImageDisk.Format? = nil)
 }
 
 /// One environment variable of a task.

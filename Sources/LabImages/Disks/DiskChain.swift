@@ -1,0 +1,225 @@
+import Diagnostics
+import Glibc
+import HostSystem
+import LabSpec
+
+/// A disk on the host with all the files that it is made of, as vmlab has found them: what QEMU is told to open, so that it
+/// need not guess.
+public struct DiskChain: Sendable, Hashable {
+    /// One file of a disk.
+    public struct Layer: Sendable, Hashable {
+        /// Absolute path.
+        public var path: String
+        /// Its layout.
+        public var format: ImageDisk.Format
+        /// The raw file that has its data, absolute; nil when it has them itself.
+        public var data: String?
+
+        /// A layer as given.
+        public init(path: String, format: ImageDisk.Format, data: String? = nil) {
+            self.path = path
+            self.format = format
+            self.data = data
+        }
+    }
+
+    /// The disk's own file, then what is read where that has nothing, and so on; never empty.
+    public let layers: [Layer]
+
+    /// The disk's own file.
+    public var path: String { layers[0].path }
+    /// The layout of the disk's own file.
+    public var format: ImageDisk.Format { layers[0].format }
+
+    /// A disk of one file.
+    public init(path: String, format: ImageDisk.Format) {
+        layers = [Layer(path: path, format: format)]
+    }
+
+    /// This disk beneath a qcow2 file that does not have anything yet.
+    public func under(_ overlay: String) -> DiskChain {
+        DiskChain(layers: [Layer(path: overlay, format: .qcow2)] + layers)
+    }
+
+    /// What the disk's own file lies over; nil when that has all.
+    public var base: DiskChain? { layers.count > 1 ? DiskChain(layers: Array(layers.dropFirst())) : nil }
+
+    private init(layers: [Layer]) { self.layers = layers }
+
+    private static let mostLayers = 200
+
+    /// Reads the headers of a disk's files: a few kilobytes. The disk is of the format that is given, else of the one that its
+    /// bytes tell.
+    ///
+    /// Throws a `Diagnostic` without a place for what cannot be attached, each with its remedy: a file that is missing, is no
+    /// disk, is packed, names a file out of reach, or lies over itself.
+    public init(reading path: String, as given: ImageDisk.Format? = nil, within reach: DiskReach) throws(Diagnostic) {
+        var layers: [Layer] = []
+        var next: (path: String, format: ImageDisk.Format?)? = (path, given)
+        while let (path, format) = next {
+            let look = DiskLook(
+                disk: layers.first?.path ?? path, over: layers.last?.path, path: path, given: format, reach: reach)
+            guard layers.count < Self.mostLayers, !layers.contains(where: { look.isSame($0.path) }) else {
+                throw look.endless
+            }
+            let (layer, backing) = try look.layer()
+            layers.append(layer)
+            next = backing
+        }
+        self.layers = layers
+    }
+}
+
+/// A look at one file of a disk.
+private struct DiskLook {
+    /// The disk's own file.
+    let disk: String
+    /// The file that names this one; nil for the disk's own.
+    let over: String?
+    let path: String
+    /// The format that the lab or the file above says; nil when neither does.
+    let given: ImageDisk.Format?
+    let reach: DiskReach
+
+    func isSame(_ other: String) -> Bool {
+        guard let mine = FileStamp(path), let its = FileStamp(other) else { return path == other }
+        return mine == its
+    }
+
+    var endless: Diagnostic {
+        Diagnostic(
+            .specification, "the disk \(disk) lies over itself",
+            remedy: "`qemu-img info --backing-chain` shows its files",
+            cause: over.map { "\($0) names \(path)" })
+    }
+
+    /// The file's layer, and what it lies over.
+    func layer() throws(Diagnostic) -> (DiskChain.Layer, backing: (String, ImageDisk.Format?)?) {
+        if over != nil { try checkReach(path) }
+        let file = try open(path)
+        let format = try format(of: file)
+        let references: DiskReferences
+        do throws(DiskReferences.Obstacle) {
+            references = try DiskReferences.of(file, format)
+        } catch {
+            throw problem("the disk \(path) \(error.reason)", remedy: conversion(by: format.driver))
+        }
+        var layer = DiskChain.Layer(path: path, format: format)
+        if let data = references.data {
+            let place = try resolve(data)
+            try checkReach(place)
+            _ = try open(place)
+            layer.data = place
+        }
+        guard let backing = references.backing else { return (layer, nil) }
+        return (layer, (try resolve(backing), try backingFormat(references.backingDriver)))
+    }
+
+    private func format(of file: borrowing DiskFile) throws(Diagnostic) -> ImageDisk.Format {
+        let found = DiskSignature.of(file)
+        if let given {
+            let isSo = given == .raw || found?.meaning == .attached(given)
+            guard isSo else {
+                let remedy =
+                    over.map { "say what it is: \(rebase($0, found))" } ?? "leave out `format:`, or say what it is"
+                throw problem(
+                    "the disk \(path) is not a \(given.rawValue) image", remedy: remedy,
+                    cause: found.map { "it is \($0.name)" })
+            }
+            return given
+        }
+        switch found?.meaning {
+        case .attached(let format): return format
+        case .converted(let driver):
+            throw problem("the disk \(path) is a \(name(found)), which is not attached", remedy: conversion(by: driver))
+        case .packed(let command):
+            throw problem(
+                "the disk \(path) is packed: \(name(found))",
+                remedy: "unpack it: `\(command) \(path.shellWord)`; `format: raw` attaches it as it is")
+        case nil: break
+        }
+        if over == nil, let promised = DiskSignature.promised(by: path) {
+            throw problem(
+                "\(path) is called \(promised.suffixes[0]) but is not one",
+                remedy: "`qemu-img info \(path.shellWord)` tells what it is; `format: raw` attaches it as it is")
+        }
+        return .raw
+    }
+
+    private func name(_ signature: DiskSignature?) -> String { signature?.name ?? "disk" }
+
+    /// How a header calls a format: the name of QEMU's driver.
+    private func backingFormat(_ driver: String?) throws(Diagnostic) -> ImageDisk.Format? {
+        guard let driver else { return nil }
+        if let format = ImageDisk.Format.allCases.first(where: { $0.driver == driver }) { return format }
+        throw problem(
+            "the disk \(path) lies over a file of format \(driver.quoted()), which is not attached",
+            remedy: conversion(by: nil))
+    }
+
+    /// The path of a file that this one names: relative ones start from its folder.
+    private func resolve(_ name: String) throws(Diagnostic) -> String {
+        var name = name
+        if name.hasPrefix("file:") { name.removeFirst(5) }
+        // As QEMU tells names of protocols from paths.
+        guard name.prefix(while: { $0 != "/" }).contains(":") == false, !name.isEmpty else {
+            throw problem(
+                "the disk \(path) lies over \(name.quoted()), which is no file of this host",
+                remedy: conversion(by: nil))
+        }
+        return name.hasPrefix("/") ? name : "\(DiskReach.folder(of: path))/\(name)"
+    }
+
+    private func checkReach(_ path: String) throws(Diagnostic) {
+        guard access(path, F_OK) == 0, !reach.contains(path) else { return }
+        throw problem(
+            "the disk \(disk) leads to \(path), which its guest may not read",
+            remedy: "put the file beside the disk, and say so: \(rebase(over ?? disk))",
+            cause: over.map { "\($0) names it" })
+    }
+
+    private func open(_ path: String) throws(Diagnostic) -> DiskFile {
+        do throws(SystemCallError) {
+            return try DiskFile(path)
+        } catch {
+            let owner = over ?? self.path
+            guard owner != path else {
+                throw problem(
+                    "the disk \(path) cannot be read", remedy: "check its permissions", cause: error.description)
+            }
+            let isMissing = [ENOENT, ENOTDIR].contains(error.errno)
+            throw problem(
+                "the disk \(owner) needs the file \(path), which \(isMissing ? "is not there" : "cannot be read")",
+                remedy: isMissing
+                    ? "tell it where that is now: \(rebase(owner))" : "check its permissions",
+                cause: isMissing ? nil : error.description)
+        }
+    }
+
+    private func rebase(_ file: String, _ found: DiskSignature? = nil) -> String {
+        let format = if case .attached(let format)? = found?.meaning { format } else { given }
+        let driver = over == nil ? nil : format?.driver
+        return "`qemu-img rebase -u -F \(driver ?? "FORMAT") -b FILE \(file.shellWord)`"
+    }
+
+    private func conversion(by driver: String?) -> String {
+        let words = driver.map { "-f \($0) " } ?? ""
+        return "convert it: `qemu-img convert \(words)-O qcow2 \(path.shellWord) \((path + ".qcow2").shellWord)`"
+    }
+
+    private func problem(_ message: String, remedy: String, cause: String? = nil) -> Diagnostic {
+        Diagnostic(.specification, message, remedy: remedy, cause: cause)
+    }
+}
+
+extension String {
+    /// The text as one word of a shell's command line.
+    fileprivate var shellWord: String {
+        let plain = utf8.allSatisfy { byte in
+            byte > 0x7f || Unicode.Scalar(byte).properties.isAlphabetic || (0x2b...0x3a).contains(byte) || byte == 0x5f
+                || byte == 0x3d || byte == 0x40
+        }
+        return plain && !isEmpty
+            ? self : "'" + split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+    }
+}

@@ -1,0 +1,51 @@
+import Glibc
+import HostSystem
+
+/// A disk file that is open for a look at its headers.
+struct DiskFile: ~Copyable {
+    let size: UInt64
+    private let descriptor: OwnedDescriptor
+
+    /// Opens it; a FIFO is not waited for. Throws what the kernel says, `EISDIR` for what is neither a file nor a disk.
+    init(_ path: String) throws(SystemCallError) {
+        let file = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
+        let number = file.number
+        var status = stat()
+        try systemCall("fstat", path) { fstat(number, &status) }
+        guard [S_IFREG, S_IFBLK].contains(status.st_mode & S_IFMT) else {
+            throw SystemCallError("open", errno: EISDIR, path)
+        }
+        size = UInt64(clamping: try systemCall("lseek", path) { lseek(number, 0, SEEK_END) })
+        descriptor = file
+    }
+
+    /// So many bytes, or as many of them as there are; none where the file cannot be read.
+    func bytes(at place: DiskSignature.Place, _ count: Int) -> [UInt8] {
+        switch place {
+        case .start(let offset): bytes(at: UInt64(offset), count)
+        case .end(let distance): size < UInt64(distance) ? [] : bytes(at: size - UInt64(distance), count)
+        }
+    }
+
+    /// So many bytes, or as many of them as there are; none where the file cannot be read.
+    func bytes(at offset: UInt64, _ count: Int) -> [UInt8] {
+        guard offset < size else { return [] }
+        let number = descriptor.number
+        return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            let result = try? systemCall("pread") { pread(number, buffer.baseAddress, count, off_t(offset)) }
+            filled = max(result ?? 0, 0)
+        }
+    }
+
+    /// A number of so many bytes with the highest first; nil where there are not as many.
+    func bigEndian(at offset: UInt64, _ count: Int) -> UInt64? {
+        let bytes = bytes(at: offset, count)
+        return bytes.count == count ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : nil
+    }
+
+    /// A number of so many bytes with the lowest first; nil where there are not as many.
+    func littleEndian(at offset: UInt64, _ count: Int) -> UInt64? {
+        let bytes = bytes(at: offset, count)
+        return bytes.count == count ? bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } : nil
+    }
+}

@@ -1,0 +1,51 @@
+import Diagnostics
+import HostSystem
+import JSONText
+import LabEngine
+import LabImages
+import LabSpec
+
+extension DiskChain {
+    /// What QEMU and its tools are told to open: each file by its driver, so that they look for nothing themselves.
+    var node: JSONValue { .object(members) }
+
+    /// The members of `node`.
+    var members: [String: JSONValue] {
+        var node: [String: JSONValue] = [:]
+        for layer in layers.reversed() {
+            // What lies beneath is said wherever a header might say it, also that nothing does.
+            let backing: JSONValue = node.isEmpty ? .null : .object(node)
+            node = ["driver": .string(layer.format.driver), "file": Self.file(layer.path)]
+            if [.qcow2, .qed, .vmdk].contains(layer.format) { node["backing"] = backing }
+            if let data = layer.data { node["data-file"] = Self.file(data) }
+        }
+        return node
+    }
+
+    private static func file(_ path: String) -> JSONValue { ["driver": "file", "filename": .string(path)] }
+
+    /// How large a guest sees a disk of one of the formats whose headers are only read by `qemu-img`; nil of all others.
+    /// Throws a `Diagnostic`.
+    func sizeByTool() async throws -> UInt64? {
+        if [.raw, .iso, .qcow2].contains(format) { return nil }
+        let report = try await Tool.run(
+            "qemu-img", ["info", "--output=json", "--force-share", "json:\(node.line)"], package: "qemu-utils"
+        ).checked("the disk \(path) cannot be read")
+        guard let size = try? JSONValue(parsing: report.output)["virtual-size"]?.whole, size >= 0 else {
+            throw Diagnostic(.host, "the disk \(path) does not tell its size", cause: report.text)
+        }
+        return UInt64(size)
+    }
+
+    /// The files beneath a machine's disks: a state that was saved with others goes on with none of these.
+    static func stamps(of configuration: MachineConfiguration) -> [String] {
+        let files = configuration.disks.compactMap { disk -> (String, ImageDisk.Format?)? in
+            if case .file(let path, let format) = disk { (path, format) } else { nil }
+        }
+        return (configuration.image.disks.map { ($0.path, $0.format) } + files).flatMap { path, format in
+            let chain = try? DiskChain(reading: path, as: format, within: .anywhere)
+            let beneath = (chain?.layers ?? []).flatMap { [$0.path, $0.data].compactMap { $0 } }.dropFirst()
+            return beneath.map { "\($0) \(FileStamp($0)?.description ?? "")" }
+        }
+    }
+}
