@@ -40,6 +40,22 @@ struct DatagramSocketTests {
         }
     }
 
+    @Test("S21: what a killed process left at the path is replaced, who lives there is not")
+    func abandoned() async throws {
+        try await withTemporaryFolder { folder in
+            let left = try StreamSocket.makeSocket(SOCK_DGRAM)
+            let address = try UnixAddress(folder + "/left")
+            #expect(address.with { bind(left.number, $0, $1) } == 0)
+            #expect(throws: SystemCallError("bind", errno: EADDRINUSE, folder + "/left")) {
+                try DatagramSocket(path: folder + "/left", peer: folder + "/right")
+            }
+            _ = consume left
+            let socket = try DatagramSocket(path: folder + "/left", peer: folder + "/right")
+            socket.close()
+            #expect(try FileTree.names(in: folder) == [])
+        }
+    }
+
     @Test("Nobody at the other path: what is sent is lost, until somebody comes")
     func nobody() async throws {
         try await withTemporaryFolder { folder in

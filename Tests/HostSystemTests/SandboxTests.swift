@@ -135,6 +135,85 @@ struct SandboxTests {
         }
     }
 
+    @Test("S11: a process reads its own limits and sends where its sockets are connected to")
+    func ownLimits() async {
+        await #expect(processExitsWith: .success) {
+            withOneThread {
+                let pair = try DescriptorPair.socketPair()
+                try Sandbox.confineCalls(.running(ioctls: [], opensFiles: false))
+                var limits = rlimit()
+                check(getrlimit(Int32(RLIMIT_NOFILE.rawValue), &limits) == 0 && limits.rlim_cur <= 256)
+                check(send(pair.first.number, "abc", 3, 0) == 3)
+                var bytes = [UInt8](repeating: 0, count: 3)
+                check(recv(pair.second.number, &bytes, 3, 0) == 3)
+                var address = sockaddr()
+                check(connect(pair.first.number, &address, 2) == -1 && errno == EACCES)
+            }
+        }
+    }
+
+    /// What the kernel does with a call, as its filter says: the program is run here.
+    private func verdict(_ filter: SystemCallFilter, _ call: Int32, _ arguments: [UInt64] = []) -> UInt32 {
+        var data = [UInt8]()
+        func add<Number: FixedWidthInteger>(_ number: Number) {
+            withUnsafeBytes(of: number.littleEndian) { data += $0 }
+        }
+        add(UInt32(bitPattern: call))
+        add(UInt32(0xc000_003e))
+        add(UInt64(0))
+        for index in 0..<6 { add(index < arguments.count ? arguments[index] : 0) }
+        var (accumulator, place) = (UInt32(0), 0)
+        let program = filter.program
+        while place < program.count {
+            let step = program[place]
+            place += 1
+            switch Int32(step.code) {
+            case BPF_LD | BPF_W | BPF_ABS:
+                accumulator = data[Int(step.k)..<Int(step.k) + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) }
+            case BPF_JMP | BPF_JEQ | BPF_K: place += Int(accumulator == step.k ? step.jt : step.jf)
+            case BPF_JMP | BPF_JSET | BPF_K: place += Int(accumulator & step.k != 0 ? step.jt : step.jf)
+            default: return step.k
+            }
+        }
+        return SECCOMP_RET_KILL_PROCESS
+    }
+
+    @Test("S11: each argument that could reach further is looked at, with all its bits")
+    func arguments() {
+        let filter = SystemCallFilter.running(ioctls: [7, 9], opensFiles: true)
+        let (own, other) = (UInt64(getpid()), UInt64(getppid()))
+        let pointer: UInt64 = 0x7fff_0000_0000  // Its low half is zero.
+        func isAllowed(_ call: Int32, _ arguments: UInt64..., in filter: SystemCallFilter = filter) -> Bool {
+            verdict(filter, call, arguments) == SECCOMP_RET_ALLOW
+        }
+        #expect(isAllowed(SYS_prlimit64, 0, 7, 0, pointer) && isAllowed(SYS_prlimit64, own, 7, 0, pointer))
+        #expect(!isAllowed(SYS_prlimit64, other, 7, 0, pointer))
+        #expect(!isAllowed(SYS_prlimit64, 0, 7, pointer, 0) && !isAllowed(SYS_prlimit64, 0, 7, 8, 0))
+        #expect(isAllowed(SYS_sendto, 3, pointer, 9, 0, 0) && !isAllowed(SYS_sendto, 3, pointer, 9, 0, pointer, 16))
+        #expect(isAllowed(SYS_ioctl, 3, 9) && isAllowed(SYS_ioctl, 3, 7) && !isAllowed(SYS_ioctl, 3, 8))
+        #expect(isAllowed(SYS_tgkill, own) && !isAllowed(SYS_tgkill, other))
+        #expect(isAllowed(SYS_sched_getaffinity, 0) && !isAllowed(SYS_sched_getaffinity, other))
+        #expect(isAllowed(SYS_mmap, 0, 4096, 3) && !isAllowed(SYS_mmap, 0, 4096, 5))
+        for call in [SYS_sendmsg, SYS_recvmsg, SYS_accept4, SYS_socket, SYS_bind, SYS_kill, SYS_setrlimit, SYS_clone3] {
+            #expect(verdict(filter, call) == SECCOMP_RET_TRAP)
+        }
+        #expect(verdict(filter, SYS_connect) == SECCOMP_RET_ERRNO | UInt32(EACCES))
+        let wider = SystemCallFilter.running(ioctls: [], opensFiles: false, accepts: true, connects: true)
+        #expect(isAllowed(SYS_connect, in: wider) && isAllowed(SYS_accept4, in: wider))
+        #expect(verdict(wider, SYS_openat) == SECCOMP_RET_ERRNO | UInt32(EACCES))
+    }
+
+    @Test("S11: a limit that is to be set ends the process")
+    func ownLimit() async {
+        await #expect(processExitsWith: .exitCode(159)) {
+            withOneThread {
+                try Sandbox.confineCalls(.running(ioctls: [], opensFiles: false))
+                var limits = rlimit(rlim_cur: 100, rlim_max: 100)
+                _ = setrlimit(Int32(RLIMIT_NOFILE.rawValue), &limits)
+            }
+        }
+    }
+
     @Test(
         "Files are out of reach but for the places named, and open descriptors stay",
         .enabled("this kernel has no landlock") { vmlab_landlock_version() > 0 })

@@ -202,6 +202,22 @@ struct ProgramTests {
         }
     }
 
+    @Test("S21: sockets with paths are gone when it ends, also by a signal", arguments: [nil, SIGTERM, SIGHUP])
+    func sockets(signal: Int32?) async throws {
+        try await withMachine(change: {
+            let folder = $0.kernel.dropLast("/kernel".count)
+            $0.networks = [
+                .init(mac: "52:54:00:00:00:01", link: .sockets(local: "\(folder)/net", remote: "\(folder)/nobody"))
+            ]
+        }) { child, com1, monitor, folder in
+            #expect(try await read(com1, until: "hello\n").hasSuffix("hello\n"))
+            #expect(access("\(folder)/net", F_OK) == 0)
+            if let signal { child.kill(signal) } else { try await com1.write(Array("p".utf8)) }
+            _ = try await withDeadline(.now + .seconds(20)) { try await child.wait() }
+            #expect(try FileTree.names(in: folder) == ["kernel"])
+        }
+    }
+
     @Test("QEMU's own client drives it")
     func publishedClient() async throws {
         let program = try #require(Self.program)

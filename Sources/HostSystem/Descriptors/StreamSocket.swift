@@ -179,9 +179,9 @@ public final class ListeningSocket: Sendable {
         return descriptor
     }
 
-    /// Whether a socket is at `path` at which nobody listens any more.
-    public static func isAbandoned(_ path: String) -> Bool {
-        guard let address = try? UnixAddress(path), let probe = try? StreamSocket.makeSocket(SOCK_STREAM) else {
+    /// Whether a socket of that kind is at `path` whose process has gone.
+    public static func isAbandoned(_ path: String, _ kind: __socket_type = SOCK_STREAM) -> Bool {
+        guard let address = try? UnixAddress(path), let probe = try? StreamSocket.makeSocket(kind) else {
             return false
         }
         return address.with { Glibc.connect(probe.number, $0, $1) } != 0 && errno == ECONNREFUSED

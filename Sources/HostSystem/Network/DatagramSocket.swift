@@ -14,69 +14,102 @@ public final class DatagramSocket: Sendable {
         case lost
     }
 
-    /// The socket, to be watched for `readable`. Valid as long as this object lives.
-    public var number: Int32 { socket.number }
+    /// What the name of the socket that sends has beyond that of the one that receives. They are two, for one that is
+    /// connected hears its peer alone, and a switch speaks from other sockets; and who confines itself may send only where
+    /// its sockets are connected to.
+    static let senderSuffix = ".out"
+
+    /// The socket that receives, to be watched for `readable`. Valid as long as this object lives.
+    public var number: Int32 { receiver.number }
 
     private let path: String
-    private let socket: OwnedDescriptor
+    private let receiver: OwnedDescriptor
+    private let sender: OwnedDescriptor
     private let peerPath: String
     private let peer: UnixAddress
-    /// The same socket once more: writable when what we sent has been received, which counts against our own buffer.
-    private let ourRoom: OwnedDescriptor
-    /// A socket that only tells when the other side's queue has room, as those that are connected do. The one we send with
-    /// cannot be: it would hear its peer alone, and the switch speaks from other sockets.
-    private let peerRoom: OwnedDescriptor
-    private let isGaugeConnected: Mutex<Bool>
+    private let connection: Mutex<Bool>
 
-    /// Binds a socket at `path`, which must not exist, to send to `peer`, which need not exist yet; but who confines itself
-    /// afterwards so that it may not connect any more waits for room only in a peer that was there.
+    /// Binds sockets at `path` and `path.out`, to send to `peer`, which need not exist yet; but who may not connect any more
+    /// sends nothing to a peer that was not there. What a process that was killed has left there is replaced.
     ///
-    /// Throws what the kernel says, and `ENAMETOOLONG` for a name in the last folder that is longer than 107 bytes.
+    /// Throws what the kernel says: `EADDRINUSE` when somebody is there, and `ENAMETOOLONG` for a name in the last folder
+    /// that is longer than 103 bytes.
     public init(path: String, peer: String) throws(SystemCallError) {
-        let address = try UnixAddress(path)
         let peerAddress = try UnixAddress(peer)
-        let socket = try StreamSocket.makeSocket(SOCK_DGRAM)
-        try socket.setNonBlocking()
-        let number = socket.number
-        ourRoom = OwnedDescriptor(owning: try systemCall("fcntl") { fcntl(number, F_DUPFD_CLOEXEC, 0) })
-        let gauge = try StreamSocket.makeSocket(SOCK_DGRAM)
-        isGaugeConnected = Mutex((try? Self.connect(gauge.number, to: peerAddress, peer)) != nil)
-        // Last among what may throw: `deinit` removes the path, which must be ours then.
-        try systemCall("bind", path) { address.with { bind(number, $0, $1) } }
-        self.socket = socket
+        let receiver = try Self.bind(path)
+        let sender: OwnedDescriptor
+        do throws(SystemCallError) {
+            sender = try Self.bind(path + Self.senderSuffix)
+        } catch {
+            unlink(path)
+            throw error
+        }
+        connection = Mutex((try? Self.connect(sender.number, to: peerAddress, peer)) != nil)
+        self.receiver = receiver
+        self.sender = sender
         self.path = path
         peerPath = peer
         self.peer = peerAddress
-        peerRoom = gauge
     }
 
-    deinit { unlink(path) }
+    deinit { close() }
+
+    private static func bind(_ path: String) throws(SystemCallError) -> OwnedDescriptor {
+        let address = try UnixAddress(path)
+        if ListeningSocket.isAbandoned(path, SOCK_DGRAM) { unlink(path) }
+        let socket = try StreamSocket.makeSocket(SOCK_DGRAM)
+        try socket.setNonBlocking()
+        let number = socket.number
+        try systemCall("bind", path) { address.with { Glibc.bind(number, $0, $1) } }
+        return socket
+    }
+
+    /// Removes both paths: nobody reaches it any more. Safe to repeat.
+    public func close() {
+        unlink(path)
+        unlink(path + Self.senderSuffix)
+    }
+
+    /// Whether the peer was there when it was last looked for.
+    public var isConnected: Bool { connection.withLock { $0 } }
 
     /// Sends one datagram.
     public func send(_ bytes: UnsafeRawBufferPointer) -> Sent {
-        let sent = peer.with { address, length in
-            sendto(socket.number, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT), address, length)
+        guard (try? connect()) != nil else { return .lost }
+        var failure = sendConnected(bytes)
+        if [ECONNREFUSED, ENOTCONN].contains(failure) {
+            // The peer has gone; another may have come at its path.
+            connection.withLock { $0 = false }
+            guard (try? connect()) != nil else { return .lost }
+            failure = sendConnected(bytes)
         }
-        if sent >= 0 { return .delivered }
-        return errno == EAGAIN ? .full : .lost
+        return failure == 0 ? .delivered : failure == EAGAIN ? .full : .lost
+    }
+
+    /// The errno, or 0.
+    private func sendConnected(_ bytes: UnsafeRawBufferPointer) -> Int32 {
+        let count = Glibc.send(sender.number, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+        return count >= 0 ? 0 : errno
     }
 
     /// Takes the next datagram; what does not fit is cut. Nil when there is none.
     public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
-        let count = recv(socket.number, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
+        let count = recv(receiver.number, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
         return count >= 0 ? count : nil
     }
 
     /// A descriptor that is writable when a send that was `full` is worth another try; not `number`. Throws when nobody is
     /// there.
     public func sendable() throws(SystemCallError) -> Int32 {
-        var own = pollfd(fd: socket.number, events: Int16(POLLOUT), revents: 0)
-        if poll(&own, 1, 0) == 0 { return ourRoom.number }
-        try isGaugeConnected.withLock { (isConnected) throws(SystemCallError) in
-            if !isConnected { try Self.connect(peerRoom.number, to: peer, peerPath) }
+        try connect()
+        return sender.number
+    }
+
+    private func connect() throws(SystemCallError) {
+        try connection.withLock { (isConnected) throws(SystemCallError) in
+            if !isConnected { try Self.connect(sender.number, to: peer, peerPath) }
             isConnected = true
         }
-        return peerRoom.number
     }
 
     private static func connect(

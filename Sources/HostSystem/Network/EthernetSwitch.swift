@@ -118,7 +118,9 @@ public final class EthernetSwitch: Sendable {
         let sender = withUnsafeBytes(of: &address.sun_path) { bytes in
             String(decoding: bytes.prefix(pathLength).prefix { $0 != 0 }, as: UTF8.self)
         }
-        return (Array(frame[...]), sender)
+        // What is received there is sent to the port's own path.
+        let suffix = DatagramSocket.senderSuffix
+        return (Array(frame[...]), sender.hasSuffix(suffix) ? String(sender.dropLast(suffix.count)) : sender)
     }
 
     private func handle(_ frame: [UInt8], from sender: String) {

@@ -3,30 +3,40 @@ import Glibc
 
 extension SystemCallFilter {
     /// What a program of plain threads needs once all its threads run and all its descriptors are open: reading and
-    /// writing them, waiting, memory, locks, time and its end. It starts no thread or process, opens no socket, maps no
-    /// code, and signals nobody but itself.
+    /// writing them, waiting, memory, locks, time and its end. It starts no thread or process, opens no socket, sends only
+    /// where its sockets are connected to, passes no descriptors, maps no code, and signals, limits and asks about nobody but
+    /// itself.
     ///
     /// `ioctls` are the requests that it makes of its devices, the most frequent first; those of terminals are always
-    /// allowed. `opensFiles` leaves it opening and removing files, which `Sandbox.confineFiles` limits to some folders.
-    public static func running(ioctls: [UInt32], opensFiles: Bool) -> SystemCallFilter {
+    /// allowed. `opensFiles` leaves it opening and removing files, which `Sandbox.confineFiles` limits to some folders,
+    /// `accepts` taking clients of sockets that listen, `connects` connecting its sockets, also to others.
+    public static func running(
+        ioctls: [UInt32], opensFiles: Bool, accepts: Bool = false, connects: Bool = false
+    ) -> SystemCallFilter {
         let terminal = [TCGETS, TCSETS, TCSETSW, TIOCGWINSZ, FIONREAD].map { UInt32(truncatingIfNeeded: $0) }
         let descriptorFlags = [F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC].map { UInt32(bitPattern: $0) }
-        let ourselves = UInt32(bitPattern: getpid())
+        let itself = UInt32(bitPattern: getpid())
         let code = UInt32(bitPattern: PROT_EXEC)
         let emptyPath: UInt32 = 0x1000  // AT_EMPTY_PATH: the C library's fstat
+        let limited: [Rule] = [
+            // No address: it goes where the socket is connected to.
+            .allowWhere(SYS_sendto, [.isZero(argument: 4)]),
+            .allowWhere(SYS_mmap, [.hasNone(argument: 2, of: code)]),
+            .allowWhere(SYS_mprotect, [.hasNone(argument: 2, of: code)]),
+            .allowWhere(SYS_tgkill, [.isOneOf(argument: 0, [itself])]),
+            .allowWhere(SYS_fcntl, [.isOneOf(argument: 1, descriptorFlags)]),
+            .allowWhere(SYS_newfstatat, [.isOneOf(argument: 3, [emptyPath])]),
+            .allowWhere(SYS_prctl, [.isOneOf(argument: 0, [UInt32(bitPattern: PR_SET_NAME)])]),
+            // Its own limits, to be read.
+            .allowWhere(SYS_prlimit64, [.isOneOf(argument: 0, [0, itself]), .isZero(argument: 2)]),
+            .allowWhere(SYS_sched_getaffinity, [.isOneOf(argument: 0, [0, itself])]),
+        ]
         return SystemCallFilter(
-            [.allowValues(SYS_ioctl, argument: 1, ioctls + terminal)]
-                + allow(waiting + transfers + time)
-                + [
-                    .allowWithout(SYS_mmap, argument: 2, bits: code),
-                    .allowWithout(SYS_mprotect, argument: 2, bits: code),
-                    .allowValues(SYS_tgkill, argument: 0, [ourselves]),
-                    .allowValues(SYS_fcntl, argument: 1, descriptorFlags),
-                    .allowValues(SYS_newfstatat, argument: 3, [emptyPath]),
-                    .allowValues(SYS_prctl, argument: 0, [UInt32(bitPattern: PR_SET_NAME)]),
-                ]
-                + allow(memory + signals + process)
-                + paths.map { opensFiles ? .allow($0) : .fail($0, errno: EACCES) })
+            [.allowWhere(SYS_ioctl, [.isOneOf(argument: 1, ioctls + terminal)])]
+                + allow(waiting + transfers + time) + limited + allow(memory + signals + process)
+                + (accepts ? [.allow(SYS_accept4)] : [])
+                + paths.map { opensFiles ? .allow($0) : .fail($0, errno: EACCES) }
+                + [connects ? .allow(SYS_connect) : .fail(SYS_connect, errno: EACCES)])
     }
 
     private static func allow(_ calls: [Int32]) -> [Rule] { calls.map { .allow($0) } }
@@ -38,8 +48,8 @@ extension SystemCallFilter {
     private static var transfers: [Int32] {
         [
             SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev,
-            SYS_preadv2, SYS_pwritev2, SYS_sendto, SYS_recvfrom, SYS_sendmsg, SYS_recvmsg, SYS_accept4, SYS_shutdown,
-            SYS_close, SYS_lseek, SYS_fstat, SYS_fallocate, SYS_ftruncate, SYS_fsync, SYS_fdatasync,
+            SYS_preadv2, SYS_pwritev2, SYS_recvfrom, SYS_close, SYS_lseek, SYS_fstat, SYS_fallocate, SYS_ftruncate,
+            SYS_fsync, SYS_fdatasync,
         ]
     }
 
@@ -60,19 +70,18 @@ extension SystemCallFilter {
 
     private static var process: [Int32] {
         [
-            SYS_exit_group, SYS_exit, SYS_getpid, SYS_gettid, SYS_getrandom, SYS_sched_yield, SYS_sched_getaffinity,
-            SYS_getrusage, SYS_prlimit64,
+            SYS_exit_group, SYS_exit, SYS_getpid, SYS_gettid, SYS_getrandom, SYS_sched_yield, SYS_getrusage,
             // A thread's first calls, with all signals blocked: it may be just starting as the filter comes over it.
             SYS_rseq, SYS_set_robust_list,
         ]
     }
 
-    /// Calls that take a path, and one that takes a socket's. Where they are not for this program they fail like any file that may not be read: the C
-    /// library tries some on its own and goes on without.
+    /// Calls that take a path. Where they are not for this program they fail like any file that may not be read: the C library
+    /// tries some on its own and goes on without.
     private static var paths: [Int32] {
         [
             SYS_openat, SYS_open, SYS_unlink, SYS_unlinkat, SYS_rename, SYS_renameat2, SYS_mkdir, SYS_rmdir, SYS_access,
-            SYS_readlink, SYS_connect,
+            SYS_readlink,
         ]
     }
 }

@@ -10,12 +10,20 @@ public struct SystemCallFilter: Sendable {
     public enum Rule: Sendable, Hashable {
         /// It may be made.
         case allow(Int32)
-        /// It may be made when the low 32 bits of that argument (0 to 5) are one of at most 100 values.
-        case allowValues(Int32, argument: Int, [UInt32])
-        /// It may be made when that argument has none of these bits.
-        case allowWithout(Int32, argument: Int, bits: UInt32)
+        /// It may be made when all of these hold.
+        case allowWhere(Int32, [Condition])
         /// It is not made and fails with this errno.
         case fail(Int32, errno: Int32)
+    }
+
+    /// What is said about an argument, 0 to 5, of a system call.
+    public enum Condition: Sendable, Hashable {
+        /// Its low 32 bits are one of at most 200 values.
+        case isOneOf(argument: Int, [UInt32])
+        /// It has none of these bits.
+        case hasNone(argument: Int, of: UInt32)
+        /// All its 64 bits are 0: no pointer.
+        case isZero(argument: Int)
     }
 
     /// In the order in which they are looked at.
@@ -45,16 +53,30 @@ public struct SystemCallFilter: Sendable {
             return [skip(ifEqual: number(call), 0, else: 1), end(SECCOMP_RET_ALLOW)]
         case .fail(let call, let errno):
             return [skip(ifEqual: number(call), 0, else: 1), end(SECCOMP_RET_ERRNO | UInt32(errno & 0xfff))]
-        case .allowWithout(let call, let argument, let bits):
-            return [
-                skip(ifEqual: number(call), 0, else: 4), load(offset(of: argument)), skip(ifAnyOf: bits, 1, else: 0),
-                end(SECCOMP_RET_ALLOW), end(SECCOMP_RET_TRAP),
-            ]
-        case .allowValues(let call, let argument, let values):
+        case .allowWhere(let call, let conditions):
+            let checks = conditions.flatMap(Self.instructions) + [end(SECCOMP_RET_ALLOW)]
+            return [skip(ifEqual: number(call), 0, else: UInt8(checks.count))] + checks
+        }
+    }
+
+    /// Goes on behind its end when the condition holds, else ends the program.
+    private static func instructions(of condition: Condition) -> [sock_filter] {
+        let trap = end(SECCOMP_RET_TRAP)
+        switch condition {
+        case .isOneOf(let argument, let values):
             // A jump goes at most 255 instructions far.
-            let checks = values.prefix(100).flatMap { [skip(ifEqual: $0, 0, else: 1), end(SECCOMP_RET_ALLOW)] }
-            return [skip(ifEqual: number(call), 0, else: UInt8(checks.count + 2)), load(offset(of: argument))] + checks
-                + [end(SECCOMP_RET_TRAP)]
+            let values = values.prefix(200)
+            let checks = values.enumerated().map { index, value in
+                skip(ifEqual: value, UInt8(values.count - index), else: 0)
+            }
+            return [load(offset(of: argument))] + checks + [trap]
+        case .hasNone(let argument, let bits):
+            return [load(offset(of: argument)), skip(ifAnyOf: bits, 0, else: 1), trap]
+        case .isZero(let argument):
+            let low = offset(of: argument)
+            return [
+                load(low), skip(ifEqual: 0, 1, else: 0), trap, load(low + 4), skip(ifEqual: 0, 1, else: 0), trap,
+            ]
         }
     }
 

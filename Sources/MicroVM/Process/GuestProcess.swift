@@ -18,6 +18,7 @@ public final class GuestProcess: @unchecked Sendable {
     private var power: PowerRegisters?
     /// By the numbers of their disks.
     private var overlays: [Int: OverlayStorage] = [:]
+    private var cables: [any FramePort] = []
     private var golden: GoldenMemory?
     private var debugLog: DebugLog?
     private var signals: SignalPort?
@@ -150,6 +151,7 @@ public final class GuestProcess: @unchecked Sendable {
     }
 
     private func attachVirtio(_ backing: Backing, to assembly: inout MachineAssembly) throws {
+        cables = backing.cards.map(\.port)
         for disk in backing.disks {
             try assembly.attach(BlockDevice(storage: disk.storage, serial: disk.serial), reactor: reactor)
         }
@@ -164,6 +166,8 @@ public final class GuestProcess: @unchecked Sendable {
 
     /// Runs the guest to its end and says how it ended.
     public func run() throws -> ExitStatus {
+        // The process ends without giving its objects back.
+        defer { for cable in cables { cable.close() } }
         try monitor.start(self)
         if configuration.sandbox { try confineCalls() }
         machine?.run()
@@ -199,7 +203,10 @@ public final class GuestProcess: @unchecked Sendable {
     /// Gives up the system calls that a running machine does not need: seccomp, which holds for all threads, the processors'
     /// too. They are held until this has returned.
     private func confineCalls() throws {
-        try Sandbox.confineCalls(.running(ioctls: RunTimeRequests.all, opensFiles: !writtenFolders.isEmpty))
+        try Sandbox.confineCalls(
+            .running(
+                ioctls: RunTimeRequests.all, opensFiles: !writtenFolders.isEmpty,
+                accepts: configuration.isListening, connects: cables.contains { $0.isConnecting }))
     }
 
     private func finish(_ status: ExitStatus, _ cause: ControlEvent.Cause) {

@@ -14,6 +14,17 @@ public protocol FramePort: AnyObject, Sendable {
     /// A descriptor that is writable when a send that was `full` is worth another try; it differs from `number`. Valid as
     /// long as this object lives. Throws when there is no use in trying.
     func sendable() throws(SystemCallError) -> Int32
+    /// Whether it has yet to find the other end, which it does when it sends.
+    var isConnecting: Bool { get }
+    /// Removes what it has on the host's file system. Safe to repeat.
+    func close()
+}
+
+extension FramePort {
+    /// A port is usually there from the beginning.
+    public var isConnecting: Bool { false }
+    /// A port usually leaves nothing.
+    public func close() {}
 }
 
 /// A cable to a switch or another machine over unix datagrams, a frame in each: what QEMU calls `-netdev dgram`.
@@ -34,4 +45,8 @@ public final class SegmentPort: FramePort {
     public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? { socket.receive(into: buffer) }
     /// Writable when the other end has room again. Throws when nobody is there.
     public func sendable() throws(SystemCallError) -> Int32 { try socket.sendable() }
+    /// Whether nobody was at the other end yet.
+    public var isConnecting: Bool { !socket.isConnected }
+    /// Removes the sockets' paths.
+    public func close() { socket.close() }
 }
