@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,10 +44,24 @@ static void close_on_exec_from_3(void) {
     for (int descriptor = 3; descriptor < limit; descriptor++) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
 
+// Whatever user it runs as: without the bounding set, root's programs get no capabilities back when they begin.
+static int drop_privileges(void) {
+    for (int capability = 0; capability < 64; capability++) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (syscall(SYS_capset, &header, none) != 0) return -1;
+    struct rlimit no_dump = {0};
+    if (setrlimit(RLIMIT_CORE, &no_dump) != 0) return -1;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 static int child(void *argument) {
     struct launch *launch = argument;
     const struct vmlab_spawn *request = launch->request;
 
+    // Before the next, which a change of credentials may undo.
+    if (request->unprivileged && drop_privileges() != 0) return failed(launch, "capset");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return failed(launch, "prctl(PR_SET_PDEATHSIG)");
     // The parent may have died before prctl: then nobody would ever send that signal.
     if (getppid() != launch->parent) _exit(127);

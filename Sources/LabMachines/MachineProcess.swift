@@ -37,6 +37,12 @@ struct MachineProcess {
     /// noticed at once.
     fileprivate static let patience = Duration.seconds(300)
 
+    /// What a machine's program sees of our environment: where it finds its own files. Nothing else is its business.
+    private static var environment: [String: String] {
+        let names = ["QEMU_MODULE_DIR", "LD_LIBRARY_PATH", "TMPDIR"]
+        return Environment.all.filter { names.contains($0.key) }
+    }
+
     /// Starts `executable` and shakes hands with its monitor.
     ///
     /// `inherited` are further descriptors: the child's number to ours, which stay open until this returns. With `keys`, the
@@ -50,8 +56,8 @@ struct MachineProcess {
         let sockets: [StreamSocket]
         do throws(SystemCallError) {
             let configuration = ChildConfiguration(
-                executable: executable, arguments: arguments, workingDirectory: "/", inherited: inherited,
-                hasSmallPages: hasSmallPages)
+                executable: executable, arguments: arguments, environment: environment, workingDirectory: "/",
+                inherited: inherited, hasSmallPages: hasSmallPages, isUnprivileged: true)
             (child, sockets) = try await spawn(configuration, keys)
         } catch {
             throw Failure.notStarted(error)
@@ -116,11 +122,25 @@ extension MachineProcess.Failure {
             notes: Array(lines.suffix(8)))
     }
 
-    /// How a program ended, in words. Linux ends one so that writes to memory for whose file the disk has no room.
-    static func cause(_ program: String, _ status: ChildStatus) -> String {
+    /// How a program ended, in words, and what it said last. Linux ends one so that writes to memory for whose file the disk
+    /// has no room.
+    static func cause(_ program: String, _ status: ChildStatus, _ lines: [String]) -> String {
         let words = "\(program): \(status)"
-        return status == .signalled(SIGBUS)
-            ? "\(words), as when no space is left on the disk for the guest's memory" : words
+        if status == .signalled(SIGBUS) {
+            return "\(words), as when no space is left on the disk for the guest's memory"
+        }
+        return lines.last.map { "\(words): \(reason($0))" } ?? words
+    }
+
+    /// A line of standard error without the name of its program and the option that it repeats, which may be a kilobyte of
+    /// JSON.
+    static func reason(_ line: String) -> String {
+        guard let program = line.firstRange(of: ": ") else { return line }
+        let rest = line[program.upperBound...]
+        guard rest.hasPrefix("-"), rest.split(separator: " ").dropFirst().first?.hasPrefix("{") == true,
+            let option = rest.firstRange(of: "}: ")
+        else { return String(rest) }
+        return String(rest[option.upperBound...])
     }
 
     /// What usually helps, from the process's last words; nil when that is not known.

@@ -178,4 +178,28 @@ struct ToolTests {
     func limit() async throws {
         await #expect(throws: Diagnostic.self) { try await Tool.run("yes", outputLimit: 1 << 20) }
     }
+
+    @Test(
+        "S13: a child of an untrusted guest has no capabilities, no way to gain any, and only the environment it is given"
+    )
+    func unprivileged() async throws {
+        let child = try await ChildProcess.spawn(
+            ChildConfiguration(
+                executable: "/bin/sh",
+                arguments: [
+                    "-c", "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; ulimit -c; env; echo end $PPID",
+                ],
+                environment: ["A": "b"], standardOutput: .ring(64 << 10), isUnprivileged: true))
+        #expect(try await child.wait() == .exited(0))
+        let lines = String(decoding: child.standardOutput, as: UTF8.self).split(separator: "\n").map(String.init)
+        let capabilities = lines.filter { $0.hasPrefix("Cap") }
+        #expect(capabilities.count == 5)
+        #expect(
+            capabilities.filter { geteuid() == 0 || !$0.hasPrefix("CapBnd") }
+                .allSatisfy { $0.hasSuffix("\t0000000000000000") })
+        #expect(lines.contains("NoNewPrivs:\t1") && lines.contains("0") && lines.contains("A=b"))
+        #expect(!lines.contains { $0.hasPrefix("HOME=") })
+        // It still dies with us: the signal was asked for after the credentials changed.
+        #expect(lines.last == "end \(getpid())")
+    }
 }

@@ -31,6 +31,7 @@ struct vmlab_spawn {
     const struct vmlab_descriptor *descriptors;
     size_t descriptor_count;         // targets not named here are closed, 0-2 included
     bool small_pages;                // no transparent huge pages, where the kernel can do without them
+    bool unprivileged;               // no capabilities, no way to gain any, and no core dumps
 };
 
 // Starts a child in a session of its own that dies (SIGKILL) with the calling *thread*.

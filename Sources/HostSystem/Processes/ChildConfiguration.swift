@@ -40,13 +40,15 @@ public struct ChildConfiguration: Sendable {
     public var inherited: [Int32: Int32]
     /// Whether its memory is only ever as large as what it touched, in small pages: for one of many that should be small.
     public var hasSmallPages: Bool
+    /// Whether it has no capabilities, cannot gain any, and dumps no core: for one that works for somebody who is not trusted.
+    public var isUnprivileged: Bool
 
     /// A child that reads nothing, whose output is dropped and whose last 64 KiB on standard error are kept.
     public init(
         executable: String, arguments: [String] = [], environment: [String: String]? = nil,
         workingDirectory: String? = nil, standardInput: Input = .null, standardOutput: Output = .null,
         standardError: Output = .ring(64 * 1024), inherited: [Int32: Int32] = [:],
-        hasSmallPages: Bool = false
+        hasSmallPages: Bool = false, isUnprivileged: Bool = false
     ) {
         self.executable = executable
         self.arguments = arguments
@@ -57,5 +59,6 @@ public struct ChildConfiguration: Sendable {
         self.standardError = standardError
         self.inherited = inherited
         self.hasSmallPages = hasSmallPages
+        self.isUnprivileged = isUnprivileged
     }
 }

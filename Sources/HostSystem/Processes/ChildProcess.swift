@@ -141,7 +141,8 @@ extension ChildProcess {
                     var request = vmlab_spawn(
                         executable: executable, arguments: arguments.pointers, environment: environment.pointers,
                         working_directory: directory, descriptors: descriptors.baseAddress,
-                        descriptor_count: descriptors.count, small_pages: configuration.hasSmallPages)
+                        descriptor_count: descriptors.count, small_pages: configuration.hasSmallPages,
+                        unprivileged: configuration.isUnprivileged)
                     return vmlab_spawn(&request, &processID, &pidfd, &step)
                 }
             }
