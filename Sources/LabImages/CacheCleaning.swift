@@ -4,10 +4,21 @@ public struct CacheCleaning: Sendable, Hashable {
     public var freed: UInt64 = 0
     /// Goldens that should have gone but are in use, by the names of their folders.
     public var inUse: [String] = []
+    /// Images that should have gone but are in use, by their names.
+    public var imagesInUse: [String] = []
 
-    static func += (total: inout CacheCleaning, part: CacheCleaning) {
+    /// So much.
+    public init(freed: UInt64 = 0, inUse: [String] = [], imagesInUse: [String] = []) {
+        self.freed = freed
+        self.inUse = inUse
+        self.imagesInUse = imagesInUse
+    }
+
+    /// Adds what another call has removed.
+    public static func += (total: inout CacheCleaning, part: CacheCleaning) {
         total.freed += part.freed
         total.inUse += part.inUse
+        total.imagesInUse += part.imagesInUse
     }
 }
 

@@ -82,14 +82,12 @@ struct DeclaredImage {
     }
 
     private func notADisk(_ path: String) -> Diagnostic? {
-        guard path.hasSuffix(".qcow2"), format(path) != .qcow2 else { return nil }
-        return problem(
-            "\(path) is called qcow2 but is not one", "`qemu-img info \(path)` tells what it is", key: "disk")
-    }
-
-    /// A qcow2 begins with `QFI\xfb`; everything else is taken as it is.
-    private func format(_ path: String) -> ImageDisk.Format {
-        firstBytes(path, 4) == [0x51, 0x46, 0x49, 0xfb] ? .qcow2 : .raw
+        do throws(Diagnostic) {
+            _ = try DiskChain(reading: path, as: declaration.diskFormat, within: .beside(path))
+            return nil
+        } catch {
+            return error.placed(at: declaration.keySpans["disk"] ?? declaration.span)
+        }
     }
 
     private func firstBytes(_ path: String, _ count: Int) -> [UInt8] {
@@ -104,7 +102,14 @@ struct DeclaredImage {
         guard problems.isEmpty else { throw DiagnosticList(problems) }
         var disks = built?.disks ?? []
         if let disk = declaration.disk {
-            disks.append(ImageDisk(path: disk, format: format(disk), serial: "vmlab-disk", readOnly: false))
+            let chain: DiskChain
+            do throws(Diagnostic) {
+                chain = try DiskChain(reading: disk, as: declaration.diskFormat, within: .beside(disk))
+            } catch {
+                throw DiagnosticList([error])
+            }
+            disks.append(
+                ImageDisk(path: disk, format: chain.format, serial: "vmlab-disk", readOnly: chain.format == .iso))
         }
         let kernel = declaration.kernel ?? built?.kernel
         let usualWords = kernel == nil || os == .windows || isFreestanding ? "" : "console=ttyS0"
@@ -117,7 +122,7 @@ struct DeclaredImage {
             cmdline: words(on: built) ?? usualWords,
             console: declaration.console ?? inheritedConsole(on: built) ?? usualConsole,
             defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory,
-            isFreestanding: isFreestanding)
+            isFreestanding: isFreestanding, hold: built?.hold ?? Hold())
     }
 
     /// A freestanding guest plays either system, as its kernel's words say.

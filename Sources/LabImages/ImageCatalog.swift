@@ -57,7 +57,7 @@ public struct ImageCatalog: Sendable {
     public subscript(name: String) -> Recipe? { recipes.first { $0.name == name } }
 
     /// What is known, before anything is built, of the images that a lab's guests use, and what is wrong with those it
-    /// declares. Looks at the declared files, reads the first bytes of each.
+    /// declares and with the groups' disks. Looks at the files, reads a few bytes of each.
     public static func facts(of lab: Lab) -> (facts: [String: ImageFacts], problems: [Diagnostic]) {
         standard.facts(of: lab)
     }
@@ -77,7 +77,20 @@ public struct ImageCatalog: Sendable {
                 problems.append(unknown(group.image, at: group.span))
             }
         }
-        return (facts, problems)
+        return (facts, problems + lab.groups.flatMap(unattachable))
+    }
+
+    /// What is wrong with the disk files of a group.
+    private func unattachable(_ group: GuestGroup) -> [Diagnostic] {
+        group.disks.enumerated().compactMap { index, disk in
+            guard case .file(let path, let format) = disk else { return nil }
+            do throws(Diagnostic) {
+                _ = try DiskChain(reading: path, as: format, within: .beside(path))
+                return nil
+            } catch {
+                return error.placed(at: index < group.diskSpans.count ? group.diskSpans[index] : group.span)
+            }
+        }
     }
 
     /// That there is no such image.

@@ -25,13 +25,19 @@ struct ImageManifest: Codable, Sendable {
         !files.isEmpty && files.allSatisfy { FileFacts("\(folder)/\($0.name)")?.size == $0.size }
     }
 
-    /// What is wrong with the files, whose contents are read; nil when nothing is.
-    func damage(in folder: String) async throws -> String? {
+    /// What is wrong with the files; nil when nothing is. They are read unless they were `checked` before and have not changed
+    /// since.
+    func damage(in folder: String, checked: CheckedFiles? = nil) async throws -> String? {
         for file in files where FileFacts("\(folder)/\(file.name)")?.size != file.size {
             return "\(file.name) is missing or has another length"
         }
-        let hashes = try await FileHash.sha256(of: files.map { "\(folder)/\($0.name)" })
-        return zip(files, hashes).first { $0.sha256 != $1 }.map { "the contents of \($0.0.name) have changed" }
+        let paths = files.map { "\(folder)/\($0.name)" }
+        let stamps = CheckedFiles.stamps(of: paths)
+        if checked?.include(stamps) == true { return nil }
+        let hashes = try await FileHash.sha256(of: paths)
+        let changed = zip(files, hashes).first { $0.sha256 != $1 }
+        if changed == nil { checked?.note(stamps) }
+        return changed.map { "the contents of \($0.0.name) have changed" }
     }
 
     /// The release of the Linux kernel in it, such as `6.1.0-56-cloud-amd64`.

@@ -28,9 +28,11 @@ public struct ImageEntry: Sendable {
 /// debs/                  downloaded packages, shared by all images
 /// kernels/               unpacked kernels of labs' own, see `KernelCache`
 /// goldens/               machines saved at their ready point, see `GoldenStore`
+/// checked/               which of the files were read and found right, see `CheckedFiles`
 /// locks/                 one lock file per image, one for debs/
 /// ```
-/// The key is a hash of the recipe, so a new recipe makes a new image and never disturbs guests that run on the old one.
+/// The key is a hash of the recipe, so a new recipe makes a new image and never disturbs guests that run on the old one. Whoever
+/// got an image holds it (`BootableImage.hold`): nobody removes its files until then.
 public struct ImageStore: Sendable {
     /// The cache's folder.
     public let directory: String
@@ -57,8 +59,22 @@ public struct ImageStore: Sendable {
     /// stops and `CancellationError` is thrown. Otherwise throws a `Diagnostic`.
     public func image(named name: String, progress: @escaping ImageProgress) async throws -> BootableImage {
         guard let recipe = catalog[name] else { throw catalog.unknown(name) }
-        if let manifest = manifest(of: recipe) { return bootable(recipe, manifest) }
+        if let image = try await existing(recipe, progress) { return image }
         return try await build(recipe, progress)
+    }
+
+    private func existing(_ recipe: Recipe, _ progress: ImageProgress) async throws -> BootableImage? {
+        let folder = folder(of: recipe)
+        guard let lease = FolderLease(folder), let manifest = manifest(of: recipe) else { return nil }
+        if let damage = try await manifest.damage(in: folder, checked: checked(recipe)) {
+            progress("it is damaged (\(damage)) and built again", nil)
+            return nil
+        }
+        return bootable(recipe, manifest, lease)
+    }
+
+    private func checked(_ recipe: Recipe) -> CheckedFiles {
+        CheckedFiles(cacheDirectory: directory, name: "\(recipe.name)-\(recipe.key)")
     }
 
     private func build(_ recipe: Recipe, _ progress: @escaping ImageProgress) async throws -> BootableImage {
@@ -72,7 +88,7 @@ public struct ImageStore: Sendable {
         }
         defer { lock.release() }
         // Another may have built it meanwhile.
-        if let manifest = manifest(of: recipe) { return bootable(recipe, manifest) }
+        if let image = try await existing(recipe, { _, _ in }) { return image }
         removeLeftovers(of: recipe)
         let scratch = "\(directory)/build/\(recipe.name)-\(getpid())"
         defer { try? FileTree.remove(scratch) }
@@ -85,11 +101,11 @@ public struct ImageStore: Sendable {
         } catch let error as SystemCallError {
             throw error.diagnostic("cannot build the image \(recipe.name)")
         }
-        guard let manifest = manifest(of: recipe) else {
+        guard let image = try await existing(recipe, progress) else {
             throw Diagnostic(.image, "the image \(recipe.name) is incomplete after its build")
         }
         progress("ready", 1)
-        return bootable(recipe, manifest)
+        return image
     }
 
     /// What killed builds left; call with the image's lock held. What cannot be removed is left to the next time.
@@ -111,8 +127,8 @@ public struct ImageStore: Sendable {
         }
     }
 
-    /// Removes an image in all its versions, and its goldens but for those that a running lab uses; guests that run on it keep
-    /// running. Waits for a build of it to end. An image that a lab declares has goldens only.
+    /// Removes an image in all its versions, and its goldens, but for what a lab uses, from when it looks for its images until
+    /// its end. Waits for a build of it to end. An image that a lab declares has goldens only.
     ///
     /// Throws a `Diagnostic` when there is no such image or it cannot be removed; not when it is not built.
     @discardableResult
@@ -130,9 +146,12 @@ public struct ImageStore: Sendable {
             cleaning.freed += removeLeftovers(of: recipe)
             for entry in try FileTree.names(in: "\(directory)/images") where Self.imageName(entry) == name {
                 let path = "\(directory)/images/\(entry)"
-                let space = FileFacts.space(of: path)
-                try FileTree.remove(path)
-                cleaning.freed += space
+                switch CacheFolder.removeUnused(path, by: { CacheFolder.remove(path) }) {
+                case .removed(let space): cleaning.freed += space
+                case .inUse: cleaning.imagesInUse.append(name)
+                // Says why.
+                case .failed: try FileTree.remove(path)
+                }
             }
         } catch let error as SystemCallError {
             throw error.diagnostic("cannot remove the image \(name)")
@@ -157,11 +176,9 @@ public struct ImageStore: Sendable {
             defer { lock.release() }
             freed += removeLeftovers(of: recipe)
             let current = manifest(of: recipe).map { _ in "\(recipe.name)-\(recipe.key)" }
-            freed += CacheFolder.remove(in: "\(directory)/images") {
-                Self.imageName($0) == recipe.name && $0 != current
-            }
+            freed += removeUnused { Self.imageName($0) == recipe.name && $0 != current }
         }
-        freed += CacheFolder.remove(in: "\(directory)/images") { !known.contains(Self.imageName($0)) }
+        freed += removeUnused { !known.contains(Self.imageName($0)) }
         freed += KernelCache(cacheDirectory: directory).prune()
         // A build in progress may need any download.
         if !isBusy, let lock = try? FileLock.tryAcquire("\(directory)/locks/debs") {
@@ -175,7 +192,25 @@ public struct ImageStore: Sendable {
             guard !allGoldens, let recipe = catalog[golden.image] else { return allGoldens }
             return manifest(of: recipe)?.id != golden.imageID
         }
+        let checked = CheckedFiles.folder(in: directory)
+        CacheFolder.remove(in: checked) { name in
+            let golden = name.hasPrefix(GoldenStore.prefix) ? String(name.dropFirst(GoldenStore.prefix.count)) : nil
+            let folder = golden.map { "goldens/\($0)" } ?? "images/\(name)"
+            return access("\(directory)/\(folder)", F_OK) != 0
+        }
         return cleaning
+    }
+
+    /// Removes some of the images' folders but for those that a lab uses; returns the bytes freed.
+    private func removeUnused(where isUnwanted: (String) -> Bool) -> UInt64 {
+        let names = (try? FileTree.names(in: "\(directory)/images")) ?? []
+        return names.filter(isUnwanted).reduce(0) { total, name in
+            let path = "\(directory)/images/\(name)"
+            guard case .removed(let space) = CacheFolder.removeUnused(path, by: { CacheFolder.remove(path) }) else {
+                return total
+            }
+            return total + space
+        }
     }
 
     /// Reads every file of the built images and of the goldens, of one name or all, and says what is wrong with each.
@@ -215,7 +250,7 @@ public struct ImageStore: Sendable {
         return manifest
     }
 
-    private func bootable(_ recipe: Recipe, _ manifest: ImageManifest) -> BootableImage {
+    private func bootable(_ recipe: Recipe, _ manifest: ImageManifest, _ lease: FolderLease) -> BootableImage {
         let folder = folder(of: recipe)
         func path(_ name: String) -> String? {
             manifest.files.contains { $0.name == name } ? "\(folder)/\(name)" : nil
@@ -227,6 +262,6 @@ public struct ImageStore: Sendable {
             name: recipe.name, id: manifest.id, os: recipe.os, kernel: path("kernel"), initrd: path("initrd"),
             disks: root.map { [$0] } ?? [], cmdline: recipe.cmdline, console: recipe.console,
             defaultMemory: recipe.memory, minimumMemory: recipe.minimumMemory,
-            isFreestanding: recipe.isFreestanding)
+            isFreestanding: recipe.isFreestanding, hold: Hold(lease))
     }
 }

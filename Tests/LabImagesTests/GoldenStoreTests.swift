@@ -128,7 +128,8 @@ struct GoldenStoreTests {
         }
     }
 
-    @Test("bytes of a large memory that changed unseen are found by a thorough look only")
+    @Test(
+        "S22: a byte of a large memory that changed unseen is found before the golden is used, and by a thorough look")
     func verification() async throws {
         try await withCache { cache in
             let store = store(cache)
@@ -140,8 +141,43 @@ struct GoldenStoreTests {
             }
             #expect(try await damage() == [nil])
             try Self.patch("\(golden.folder)/memory", at: (5 << 20) + 100_000, [8], secretly: true)
-            #expect(!hasNoGolden(try await store.existing(Self.key)))
+            #expect(hasNoGolden(try await store.existing(Self.key)))
             #expect(try await damage() == ["the contents of memory have changed"])
+        }
+    }
+
+    @Test("S22: what was read once is not read again until it changes")
+    func readOnce() async throws {
+        try await withCache { cache in
+            let store = store(cache)
+            let golden = try await store.golden(Self.key, progress: { _, _ in }, build: Self.save)
+            let notes = "\(store.directory)/checked/golden-\(Self.key.name)"
+            // A note of what the files are like now is believed.
+            let first = try #require(SmallFile.text(notes))
+            #expect(first.contains("\(golden.folder)/memory ") && first.contains("\(golden.folder)/disk0 "))
+            #expect(chmod("\(golden.folder)/disk0", 0o440) == 0)
+            #expect(!hasNoGolden(try await store.existing(Self.key)))
+            let second = try #require(SmallFile.text(notes))
+            #expect(second != first)
+            #expect(!hasNoGolden(try await store.existing(Self.key)))
+            #expect(SmallFile.text(notes) == second)
+        }
+    }
+
+    @Test("S20: a copy with other holes and other times is whole")
+    func copied() async throws {
+        try await withCache { cache in
+            let store = store(cache)
+            let golden = try await store.golden(Self.key, progress: { _, _ in }, build: Self.save)
+            for sparse in ["always", "never"] {
+                let copy = "\(cache.directory)/\(sparse)"
+                try await Tool.run("cp", ["-r", "--sparse=\(sparse)", store.directory, copy]).checked("cp")
+                let other = GoldenStore(cacheDirectory: copy)
+                #expect(!hasNoGolden(try await other.existing(Self.key)))
+                try await other.verify { #expect($1 == nil) }
+                #expect(other.list().map(\.isWhole) == [true])
+            }
+            #expect(golden.isInPlace)
         }
     }
 

@@ -1,5 +1,7 @@
 import Diagnostics
 import Foundation
+import Glibc
+import HostSystem
 import LabSpec
 import Synchronization
 import Testing
@@ -147,6 +149,45 @@ struct ImageStoreTests {
             let next = cache.store(Self.recipe("echo kernel > $VMLAB_OUT/kernel", cache))
             _ = try await next.image(named: "fake") { _, _ in }
             #expect(cache.names("build").isEmpty)
+        }
+    }
+
+    @Test("S9: an image that a lab has looked up is neither removed nor pruned, nor is a declared one's base")
+    func inUse() async throws {
+        try await withCache { cache in
+            let store = cache.store(Self.recipe("echo kernel > $VMLAB_OUT/kernel", cache))
+            var image: BootableImage? = try await store.image(named: "fake") { _, _ in }
+            let declared = ImageDeclaration(name: "mine", from: "fake", initrd: try #require(image?.kernel))
+            #expect(try #require(image).hold == Hold(), "it makes no difference between images")
+            #expect(try await store.remove("fake") == CacheCleaning(imagesInUse: ["fake"]))
+            let newer = cache.store(Self.recipe("echo newer > $VMLAB_OUT/kernel", cache))
+            #expect(try await newer.prune().freed == 0)
+            #expect(store.list()[0].isBuilt)
+            // Another's hold goes with it; that of a declared image is its base's.
+            var own: BootableImage? = try? DeclaredImage(declared, base: nil).bootable(on: image)
+            image = nil
+            #expect(try await store.remove("fake") == CacheCleaning(imagesInUse: ["fake"]))
+            #expect(own?.name == "mine")
+            own = nil
+            #expect(try await store.remove("fake").freed > 0)
+            #expect(!store.list()[0].isBuilt)
+        }
+    }
+
+    @Test("S22: one byte of an image that changed unseen is found before use, and the image is built again")
+    func changedUnseen() async throws {
+        try await withCache { cache in
+            let store = cache.store(Self.recipe("echo built >> $VMLAB_LOG; echo kernel > $VMLAB_OUT/kernel", cache))
+            let kernel = try #require(try await store.image(named: "fake") { _, _ in }.kernel)
+            var status = stat()
+            #expect(stat(kernel, &status) == 0)
+            let file = try OwnedDescriptor.open(kernel, O_WRONLY)
+            #expect(
+                pwrite(file.number, "K", 1, 0) == 1 && futimens(file.number, [status.st_atim, status.st_mtim]) == 0)
+            let steps = Steps()
+            let again = try await store.image(named: "fake", progress: steps.hear)
+            #expect(steps.heard.first?.contains("the contents of kernel have changed") == true)
+            #expect(SmallFile.text(try #require(again.kernel)) == "kernel\n" && cache.log == "built\nbuilt\n")
         }
     }
 

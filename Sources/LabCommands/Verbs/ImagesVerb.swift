@@ -98,13 +98,17 @@ struct ImagesVerb: AsyncParsableCommand {
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "rm",
-            abstract: "Remove built images and their goldens; labs make them again when they need them.")
+            abstract: "Remove built images and their goldens; labs make them again when they need them.",
+            discussion: "What a running lab uses stays; the status is 3 then.")
 
         @Argument(help: "Names from the catalog, or of labs' own images.") var names: [String]
 
         func run() async throws {
             let store = ImageStore()
-            for name in names { try await store.remove(name).sayWhatIsInUse() }
+            var cleaning = CacheCleaning()
+            for name in names { cleaning += try await store.remove(name) }
+            cleaning.sayWhatIsInUse()
+            if !cleaning.isComplete { throw ExitStatus.infrastructure }
         }
     }
 
@@ -128,7 +132,11 @@ struct ImagesVerb: AsyncParsableCommand {
 }
 
 extension CacheCleaning {
+    /// Whether all has gone that should.
+    fileprivate var isComplete: Bool { inUse.isEmpty && imagesInUse.isEmpty }
+
     fileprivate func sayWhatIsInUse() {
+        for image in imagesInUse { Report.line("left alone, in use by a running lab: the image \(image)") }
         for golden in inUse { Report.line("left alone, in use by a running lab: the golden \(golden)") }
     }
 }

@@ -1,6 +1,3 @@
-import Glibc
-import HostSystem
-
 /// A machine at its ready point, saved in the files of a folder, for any number of others to go on from.
 ///
 /// For as long as this lives, also in another process, pruning leaves the folder alone. Its files are read-only; nobody writes
@@ -10,20 +7,14 @@ public final class Golden: Sendable {
     public let folder: String
     /// What it depends on.
     public let key: GoldenKey
-    /// Its manifest, under a shared lock.
-    private let manifest: OwnedDescriptor
+    private let lease: FolderLease
 
-    init(_ key: GoldenKey, in folder: String, locked manifest: consuming OwnedDescriptor) {
+    init(_ key: GoldenKey, in folder: String, _ lease: FolderLease) {
         self.folder = folder
         self.key = key
-        self.manifest = manifest
-    }
-
-    deinit {
-        // Written out: a child that is about to begin its program has a copy of the descriptor for a moment.
-        _ = flock(manifest.number, LOCK_UN)
+        self.lease = lease
     }
 
     /// Whether it is still what is at its place: it may have been discarded, and made again.
-    var isInPlace: Bool { manifest.isStill(at: "\(folder)/\(ManifestFile.name)") }
+    var isInPlace: Bool { lease.isInPlace }
 }

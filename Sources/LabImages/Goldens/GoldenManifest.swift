@@ -4,22 +4,17 @@ import HostSystem
 
 /// What a golden says about itself, in `manifest.json` beside its files.
 ///
-/// It is written when its files are on disk and closed. From then on nobody writes to them, so that a file's length, the time of
-/// its last change and the space that it takes tell at each use whether it is what was saved, without reading gigabytes. Small
-/// files are read as well.
+/// It is written when its files are on disk and closed. From then on nobody writes to them. What counts is what they read as:
+/// a copy with other times and other holes is as good.
 struct GoldenManifest: Codable, Sendable {
     /// One file of the golden.
     struct File: Codable, Sendable {
         var name: String
         var size: UInt64
-        /// Bytes on disk. A file system may count more later, for its own tables; fewer are lost data.
-        var space: UInt64
-        /// When it was last written, in nanoseconds since 1970.
-        var modified: Int64
         /// The hash of its bytes; of a large file see `FileHash.sha256(ofSparse:)`.
         var sha256: String
 
-        /// Whether it is read at each use.
+        /// Whether its hash is that of its bytes as they are.
         var isSmall: Bool { size <= 4 << 20 }
     }
 
@@ -39,10 +34,9 @@ struct GoldenManifest: Codable, Sendable {
         try await Self.flush(names.map { "\(folder)/\($0)" } + [folder])
         for name in names {
             guard let facts = FileFacts("\(folder)/\(name)") else { continue }
-            files.append(
-                File(name: name, size: facts.size, space: facts.space, modified: facts.modified, sha256: ""))
+            files.append(File(name: name, size: facts.size, sha256: ""))
         }
-        let hashes = try await hashes(in: folder, ofLarge: true)
+        let hashes = try await hashes(in: folder)
         for index in files.indices { files[index].sha256 = hashes[files[index].name] ?? "" }
     }
 
@@ -52,29 +46,36 @@ struct GoldenManifest: Codable, Sendable {
         for file in files {
             guard let facts = FileFacts("\(folder)/\(file.name)") else { return "\(file.name) is missing" }
             if facts.size != file.size { return "\(file.name) has another length" }
-            if facts.modified != file.modified { return "\(file.name) was written to" }
-            if facts.space < file.space { return "\(file.name) has lost data" }
         }
         return nil
     }
 
-    /// What is wrong with the files in a folder; nil when nothing is. A thorough look reads large files too.
-    func damage(in folder: String, thorough: Bool = false) async throws -> String? {
+    /// What is wrong with the files in a folder; nil when nothing is. They are read unless they were `checked` before and have
+    /// not changed since.
+    func damage(in folder: String, checked: CheckedFiles? = nil) async throws -> String? {
         if let damage = visibleDamage(in: folder) { return damage }
-        let hashes = try await hashes(in: folder, ofLarge: thorough)
-        let changed = files.first { (hashes[$0.name] ?? $0.sha256) != $0.sha256 }
+        let stamps = stamps(in: folder)
+        if checked?.include(stamps) == true { return nil }
+        let hashes = try await hashes(in: folder)
+        let changed = files.first { hashes[$0.name] != $0.sha256 }
+        if changed == nil { checked?.note(stamps) }
         return changed.map { "the contents of \($0.name) have changed" }
     }
 
+    /// The files' present stamps.
+    func stamps(in folder: String) -> CheckedFiles.Stamps {
+        CheckedFiles.stamps(of: files.map { "\(folder)/\($0.name)" })
+    }
+
     /// By file name.
-    private func hashes(in folder: String, ofLarge: Bool) async throws -> [String: String] {
+    private func hashes(in folder: String) async throws -> [String: String] {
         let small = files.filter(\.isSmall).map(\.name)
         var hashes: [String: String] = [:]
         if !small.isEmpty {
             hashes = Dictionary(
                 uniqueKeysWithValues: zip(small, try await FileHash.sha256(of: small.map { "\(folder)/\($0)" })))
         }
-        for file in files where ofLarge && !file.isSmall {
+        for file in files where !file.isSmall {
             hashes[file.name] = try await FileHash.sha256(ofSparse: "\(folder)/\(file.name)")
         }
         return hashes

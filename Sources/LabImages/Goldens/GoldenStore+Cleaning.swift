@@ -22,7 +22,7 @@ extension GoldenStore {
         for entry in list() where image == nil || entry.image == image {
             let folder = folder(entry.name)
             guard let manifest: GoldenManifest = ManifestFile.read(in: folder) else { continue }
-            found(entry, try await manifest.damage(in: folder, thorough: true))
+            found(entry, try await manifest.damage(in: folder))
         }
     }
 
@@ -96,27 +96,8 @@ extension GoldenStore {
         return cleaning
     }
 
-    private enum Removal {
-        case removed(UInt64)
-        case inUse
-        case failed
-    }
-
-    private func remove(_ name: String) -> Removal {
-        let removal = withLock(name) { () -> Removal in
-            let path = "\(folder(name))/\(ManifestFile.name)"
-            guard let file = try? OwnedDescriptor.open(path, O_RDONLY) else { return setAside(name) }
-            guard (try? file.tryLock(LOCK_EX, path)) == true else { return .inUse }
-            let removal: Removal = setAside(name)
-            _ = consume file
-            return removal
-        }
-        return removal ?? .inUse
-    }
-
-    private func setAside(_ name: String) -> Removal {
-        guard let freed: UInt64 = try? setAside(name) else { return .failed }
-        return .removed(freed)
+    private func remove(_ name: String) -> CacheFolder.Removal {
+        withLock(name) { CacheFolder.removeUnused(folder(name)) { try? setAside(name) } } ?? .inUse
     }
 
     /// Does something with the golden's lock held; nil when somebody else holds it.

@@ -106,6 +106,10 @@ public struct GoldenStore: Sendable {
                 try Task.checkCancellation()
                 try await seal(scratch, key)
                 try CacheFolder.publish(scratch, as: folder(key.name), aside: aside(key.name))
+                // They were read a moment ago.
+                if let manifest: GoldenManifest = ManifestFile.read(in: folder(key.name)) {
+                    checked(key.name).note(manifest.stamps(in: folder(key.name)))
+                }
             } catch {
                 throw explained(error, key)
             }
@@ -161,19 +165,21 @@ public struct GoldenStore: Sendable {
 
     private func find(_ key: GoldenKey) async throws -> Finding {
         let folder = folder(key.name)
-        let path = "\(folder)/\(ManifestFile.name)"
-        guard let file = try? OwnedDescriptor.open(path, O_RDONLY) else {
+        guard access("\(folder)/\(ManifestFile.name)", R_OK) == 0 else {
             return access(folder, F_OK) == 0 ? .damaged("its manifest is missing") : .absent
         }
-        // Somebody is removing it just now, or has done so.
-        guard try file.tryLock(LOCK_SH, path), file.isStill(at: path) else { return .absent }
+        // Nil when somebody is removing it just now, or has done so.
+        guard let lease = FolderLease(folder) else { return .absent }
         guard let manifest: GoldenManifest = ManifestFile.read(in: folder), manifest.key == key else {
             return .damaged("its manifest is damaged")
         }
-        if let damage = try await manifest.damage(in: folder) { return .damaged(damage) }
-        // A cache that we may only read is as good.
-        _ = futimens(file.number, nil)
-        return .whole(Golden(key, in: folder, locked: file))
+        if let damage = try await manifest.damage(in: folder, checked: checked(key.name)) { return .damaged(damage) }
+        lease.noteUse()
+        return .whole(Golden(key, in: folder, lease))
+    }
+
+    private func checked(_ name: String) -> CheckedFiles {
+        CheckedFiles(cacheDirectory: directory, name: Self.prefix + name)
     }
 
     // MARK: Paths

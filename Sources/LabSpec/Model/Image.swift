@@ -17,8 +17,10 @@ public struct ImageDeclaration: Sendable, Hashable {
     public var kernel: String?
     /// Initial RAM disk on the host, absolute.
     public var initrd: String?
-    /// System disk on the host, raw or qcow2, absolute; never written to.
+    /// System disk on the host, absolute; never written to.
     public var disk: String?
+    /// How the disk is laid out; nil lets its bytes tell.
+    public var diskFormat: ImageDisk.Format?
     /// Kernel command line words; with `from`, added to its own.
     public var cmdline: String?
     /// Firmware file on the host, absolute, such as OVMF for a disk that boots by UEFI.
@@ -35,7 +37,8 @@ public struct ImageDeclaration: Sendable, Hashable {
     /// A declaration as given.
     public init(
         name: String, from: String? = nil, os: GuestOS? = nil, kernel: String? = nil, initrd: String? = nil,
-        disk: String? = nil, cmdline: String? = nil, firmware: String? = nil, console: ConsoleSpec? = nil,
+        disk: String? = nil, diskFormat: ImageDisk.Format? = nil, cmdline: String? = nil, firmware: String? = nil,
+        console: ConsoleSpec? = nil,
         memory: ByteCount? = nil, span: SourceSpan? = nil, keySpans: [String: SourceSpan] = [:]
     ) {
         self.name = name
@@ -44,6 +47,7 @@ public struct ImageDeclaration: Sendable, Hashable {
         self.kernel = kernel
         self.initrd = initrd
         self.disk = disk
+        self.diskFormat = diskFormat
         self.cmdline = cmdline
         self.firmware = firmware
         self.console = console
@@ -121,6 +125,8 @@ public struct BootableImage: Sendable, Hashable {
     /// Whether its kernel is a program of its own rather than an operating system's: it runs where those cannot, and
     /// knows no kernel modules, files or addresses.
     public var isFreestanding: Bool
+    /// What keeps its files on the host.
+    public var hold: Hold
 
     /// Whether its guests can be told apart once they are clones of one: it has a shell that gives them names.
     public var isCloneable: Bool { console.announces && !isFreestanding }
@@ -130,7 +136,7 @@ public struct BootableImage: Sendable, Hashable {
         name: String, id: String, os: GuestOS, kernel: String?, initrd: String? = nil, disks: [ImageDisk] = [],
         firmware: String? = nil, cmdline: String = "", console: ConsoleSpec = ConsoleSpec(),
         defaultMemory: ByteCount = .mebibytes(256), minimumMemory: ByteCount = .mebibytes(64),
-        isFreestanding: Bool = false
+        isFreestanding: Bool = false, hold: Hold = Hold()
     ) {
         self.name = name
         self.id = id
@@ -144,6 +150,7 @@ public struct BootableImage: Sendable, Hashable {
         self.defaultMemory = defaultMemory
         self.minimumMemory = minimumMemory
         self.isFreestanding = isFreestanding
+        self.hold = hold
     }
 }
 
@@ -179,8 +186,17 @@ public struct ImageFacts: Sendable, Hashable {
 /// A disk file of an image.
 public struct ImageDisk: Sendable, Hashable {
     /// How the file is laid out.
-    public enum Format: String, Sendable, Hashable {
-        case raw, qcow2
+    public enum Format: String, Sendable, Hashable, CaseIterable {
+        case raw, qcow2, vmdk, vdi, vhd, vhdx, qed, parallels, iso
+
+        /// The name of QEMU's driver for it.
+        public var driver: String {
+            switch self {
+            case .vhd: "vpc"
+            case .iso: "raw"
+            default: rawValue
+            }
+        }
     }
 
     /// Absolute path.

@@ -1,0 +1,58 @@
+import Glibc
+import HostSystem
+
+/// Remembers which files of the cache were read and found to be what was saved, so that they are not read at each use.
+///
+/// A file is remembered with its length, its times, its place on disk and the host's boot. One of the times is that of its last
+/// change of any kind, which no program sets: whoever writes to a file and puts its other times back is noticed. What goes bad
+/// on the disk itself is found once per boot of the host, when all is read again, and by `images verify`.
+struct CheckedFiles {
+    /// What tells that files have not changed since.
+    struct Stamps: Sendable, Hashable {
+        fileprivate let lines: [String]
+    }
+
+    /// The folder of these notes in a cache.
+    static func folder(in cacheDirectory: String) -> String { "\(cacheDirectory)/checked" }
+
+    private let path: String
+
+    /// The notes on one folder of the cache.
+    init(cacheDirectory: String, name: String) {
+        path = "\(Self.folder(in: cacheDirectory))/\(name)"
+    }
+
+    /// The present stamps of files, to be taken before they are read.
+    static func stamps(of files: [String]) -> Stamps {
+        Stamps(lines: [SmallFile.text("/proc/sys/kernel/random/boot_id") ?? ""] + files.map(stamp))
+    }
+
+    private static func stamp(_ path: String) -> String {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return "-" }
+        let times = [status.st_mtim, status.st_ctim].map { "\($0.tv_sec).\($0.tv_nsec)" }
+        return ([path, "\(status.st_size)"] + times + ["\(status.st_dev)", "\(status.st_ino)"]).joined(separator: " ")
+    }
+
+    /// Whether files with these stamps were found right.
+    func include(_ stamps: Stamps) -> Bool { SmallFile.text(path) == Self.text(stamps) }
+
+    /// Notes that files that had these stamps were found right. In a cache that we may only read they are read each time.
+    func note(_ stamps: Stamps) {
+        let scratch = "\(path).\(getpid())"
+        guard (try? FileTree.makeFolder(Self.folder(of: path))) != nil,
+            let file = try? OwnedDescriptor.open(scratch, O_WRONLY | O_CREAT | O_TRUNC)
+        else { return }
+        let bytes = Array(Self.text(stamps).utf8)
+        let isWritten = write(file.number, bytes, bytes.count) == bytes.count
+        if !isWritten || rename(scratch, path) != 0 { unlink(scratch) }
+    }
+
+    private static func text(_ stamps: Stamps) -> String {
+        stamps.lines.map { $0.split(separator: "\n").joined() + "\n" }.joined()
+    }
+
+    private static func folder(of path: String) -> String {
+        String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+    }
+}
