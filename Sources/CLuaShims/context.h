@@ -14,6 +14,8 @@ enum {
     DEPTH = 256,
     /// `coroutine.close` within `__close` within `coroutine.close`…: see close_thread.
     CLOSE_DEPTH = 8,
+    /// Bytes that a script may still ask for at once when it must stop.
+    STOPPED_ALLOCATION = 64 * 1024,
     /// Instructions for all pending `__close` of a strand that ends.
     CLOSE_INSTRUCTIONS = 10 * 1000 * 1000,
 };

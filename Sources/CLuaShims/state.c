@@ -13,6 +13,11 @@ bool has_mark(lua_State *L, uintptr_t mark) { return (*extra(L) & mark) != 0; }
 
 void set_mark(lua_State *L, uintptr_t mark, bool on) { *extra(L) = on ? *extra(L) | mark : *extra(L) & ~mark; }
 
+/// Whether what runs must stop and asks for much: a C function that makes a large string ends so between two hooks.
+static bool is_refused_memory(context *c, size_t more) {
+    return more > STOPPED_ALLOCATION && stop_reason(c) == LUART_STOP_CANCELLED;
+}
+
 static void *allocate(void *data, void *block, size_t old, size_t new) {
     context *c = data;
     // Without a block, `old` says what kind of object it will be.
@@ -22,7 +27,9 @@ static void *allocate(void *data, void *block, size_t old, size_t new) {
         c->used -= old;
         return NULL;
     }
-    if (new > old && c->granted == 0 && (c->used >= c->limit || new - old > c->limit - c->used)) return NULL;
+    if (new > old && c->granted == 0) {
+        if (c->used >= c->limit || new - old > c->limit - c->used || is_refused_memory(c, new - old)) return NULL;
+    }
     void *moved = realloc(block, new);
     if (!moved) {
         if (c->granted == 0) return NULL;

@@ -11,11 +11,6 @@ extension Diagnostic {
     ///
     /// Control characters in any part are written as escapes. `color` adds terminal colours.
     public func rendered(color: Bool = false) -> String {
-        var reader = LineReader()
-        return rendered(color: color, &reader)
-    }
-
-    fileprivate func rendered(color: Bool, _ reader: inout LineReader) -> String {
         let paint = Paint(isOn: color)
         var lines: [String] = []
         var head = ""
@@ -27,7 +22,7 @@ extension Diagnostic {
         if let remedy { head += " (\(remedy.escapingControls()))" }
         lines.append(head)
 
-        if let span, let line = reader.line(span.start.line, of: span.file) {
+        if let span, let line = span.file.line(span.start.line) {
             let excerpt = SourceExcerpt(span, line: line)
             let number = String(span.start.line)
             let gutter = max(4, number.count)
@@ -87,10 +82,14 @@ extension DiagnosticList {
         let start: SourcePosition?
     }
 
-    /// Every diagnostic as text, in reading order, without a final newline.
+    /// Diagnostics that `rendered` shows at most.
+    static let shown = 100
+
+    /// The diagnostics as text, in reading order, without a final newline; of very many the first, and how many more.
     public func rendered(color: Bool = false) -> String {
-        var reader = LineReader()
-        return sorted.map { $0.rendered(color: color, &reader) }.joined(separator: "\n")
+        let sorted = sorted
+        let more = sorted.count > Self.shown ? ["and \(sorted.count - Self.shown) more"] : []
+        return (sorted.prefix(Self.shown).map { $0.rendered(color: color) } + more).joined(separator: "\n")
     }
 }
 

@@ -14,24 +14,32 @@ struct SourceExcerpt {
 
     /// The first line of `span`, whose text is `line`.
     init(_ span: SourceSpan, line: Substring) {
+        // Only what can be shown is looked at: a line may be megabytes long, and hundreds of mistakes in it.
+        let scalars = line.unicodeScalars
+        func step(_ index: String.Index, _ count: Int) -> String.Index {
+            scalars.index(index, offsetBy: count, limitedBy: count < 0 ? scalars.startIndex : scalars.endIndex)
+                ?? (count < 0 ? scalars.startIndex : scalars.endIndex)
+        }
+        let caret = step(scalars.startIndex, max(span.start.column - 1, 0))
+        let shown = step(caret, -2 * Self.maximumWidth)..<step(caret, 2 * Self.maximumWidth)
         // One cell per scalar: columns count scalars, and each says how wide it is shown.
         var cells: [(shown: String, width: Int)] = []
         var column = 0
-        for scalar in line.unicodeScalars {
-            let shown: String
+        for scalar in scalars[shown] {
+            let text: String
             if scalar == "\t" {
-                shown = String(repeating: " ", count: Self.tabWidth - column % Self.tabWidth)
+                text = String(repeating: " ", count: Self.tabWidth - column % Self.tabWidth)
             } else {
-                shown = scalar.shown
+                text = scalar.shown
             }
-            let width = shown.unicodeScalars.reduce(0) { $0 + $1.displayWidth }
-            cells.append((shown, width))
+            let width = text.unicodeScalars.reduce(0) { $0 + $1.displayWidth }
+            cells.append((text, width))
             column += width
         }
 
-        let start = min(max(span.start.column - 1, 0), cells.count)
-        let lastColumn = span.end.line > span.start.line ? cells.count : min(span.end.column - 1, cells.count)
-        var end = max(lastColumn, start)
+        let start = scalars.distance(from: shown.lowerBound, to: caret)
+        let length = span.end.line > span.start.line ? cells.count : span.end.column - span.start.column
+        var end = min(max(start + length, start), cells.count)
 
         // Grow a window around the caret, first to the left for context, then to the right.
         var first = start
@@ -51,9 +59,9 @@ struct SourceExcerpt {
         }
         end = min(end, past)
 
-        let clippedLeft = first > 0
-        text =
-            (clippedLeft ? "…" : "") + cells[first..<past].map(\.shown).joined() + (past < cells.count ? "…" : "")
+        let clippedLeft = first > 0 || shown.lowerBound > scalars.startIndex
+        let clippedRight = past < cells.count || shown.upperBound < scalars.endIndex
+        text = (clippedLeft ? "…" : "") + cells[first..<past].map(\.shown).joined() + (clippedRight ? "…" : "")
         indent = cells[first..<start].reduce(clippedLeft ? 1 : 0) { $0 + $1.width }
         width = max(1, cells[start..<end].reduce(0) { $0 + $1.width })
     }

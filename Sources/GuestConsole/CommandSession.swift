@@ -116,7 +116,7 @@ public final class CommandSession: Sendable {
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
     ) async throws(ConsoleError) -> CommandResult {
         guard let exchanges = dialect.plumbing else {
-            throw .unsupported("a guest that speaks `\(dialect.name)` has no shell for the host's own errands")
+            throw .unsupported("a guest that speaks `\(dialect.name)` has no control shell")
         }
         return try await perform(exchanges(command), deadline: deadline, silence: silence, output: output)
     }

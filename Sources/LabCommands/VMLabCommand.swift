@@ -37,6 +37,7 @@ public struct VMLabCommand: AsyncParsableCommand {
     public static func start() async -> Never {
         ProcessLimits.raiseOpenFiles()
         do {
+            try checkHelp(CommandLine.arguments.dropFirst())
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
@@ -63,6 +64,21 @@ public struct VMLabCommand: AsyncParsableCommand {
         }
     }
 
+    /// Throws for `vmlab help` with what is no verb: the argument parser would show the help of all.
+    private static func checkHelp(_ words: ArraySlice<String>) throws(Diagnostic) {
+        guard words.first == "help" else { return }
+        var command: any ParsableCommand.Type = VMLabCommand.self
+        for word in words.dropFirst() where !word.hasPrefix("-") {
+            let verbs = command.configuration.subcommands
+            guard let verb = verbs.first(where: { $0._commandName == word }) else {
+                let names = verbs.map { $0._commandName }
+                throw Diagnostic(
+                    .specification, "there is no verb \(word.quoted())",
+                    remedy: didYouMean(word, names) ?? "there are \(names.joined(separator: ", "))")
+            }
+            command = verb
+        }
+    }
 }
 
 /// The version that `--version` prints and results carry.

@@ -181,13 +181,13 @@ public protocol Machine: Sendable {
 
 extension Machine {
     /// Throws: this backend has no power button.
-    public func powerDown() async throws { throw unsupported("powerDown") }
+    public func powerDown() async throws { throw unsupported("press a power button") }
     /// Throws: this backend cannot reset.
-    public func reset() async throws { throw unsupported("reset") }
+    public func reset() async throws { throw unsupported("reset it") }
     /// Throws: this backend cannot pause.
-    public func pause() async throws { throw unsupported("pause") }
+    public func pause() async throws { throw unsupported("pause it") }
     /// Throws: this backend cannot resume.
-    public func resume() async throws { throw unsupported("resume") }
+    public func resume() async throws { throw unsupported("resume it") }
 
     /// Waits for so long: this backend does not see what its machine's processors do.
     public func showsLife(within time: Duration) async -> Bool {

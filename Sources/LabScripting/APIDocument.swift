@@ -58,7 +58,7 @@ public enum APIDocument {
         LuaParameter("guest", "guest", "In a `lua:` task: the guest that it runs on."),
         LuaParameter(
             "lab",
-            "{name: string, task: string, index: integer, env: table<string, string>, matrix: table<string, string>, "
+            "{name: string, task: string, index: integer, env: table<string, string>, matrix: table<string, string|number|boolean>, "
                 + "guests: table<string, guest>}",
             "In a `lua:` task: the lab, the task, its environment, the cell of the matrix, and the lab's guests by name."
         ),

@@ -20,9 +20,6 @@ public struct LuaTasks: TaskScripting {
         self.variables = variables
     }
 
-    /// Scripts beyond this are none, in bytes.
-    private static let limit = 8 << 20
-
     /// Makes `lab.guests`: a guest is waited for when it is asked for.
     private static let guests = """
         local find = find
@@ -37,16 +34,16 @@ public struct LuaTasks: TaskScripting {
 
     /// Runs a task's script; see `TaskScripting`.
     public func run(_ script: LuaSource, in task: ScriptTask) async throws {
-        let (name, bytes) = try source(of: script, task)
+        let source = try source(of: script, task)
         let scope = ScriptScope(
             id: task.id, recorder: task.recorder, output: task.output, results: task.results,
             troubles: task.troubles, failOn: task.failOn)
         do {
             try await ScriptScope.$current.withValue(scope) {
-                let (state, world) = try await state(for: task, name, bytes)
+                let (state, world) = try await state(for: task, source)
                 defer { world.forget() }
                 do {
-                    _ = try await state.run(source: bytes, name: name)
+                    _ = try await state.run(source: Array(source.text.utf8), name: source.path)
                     let late = await world.callPostponed()
                     await state.close()
                     if let failure = late ?? scope.subtests.failure { throw failure }
@@ -67,21 +64,19 @@ public struct LuaTasks: TaskScripting {
 
     /// Asks a predicate; see `TaskScripting`.
     public func judge(
-        _ predicate: String, exit: Int32, output: [UInt8], in task: ScriptTask
+        _ predicate: LuaText, exit: Int32, output: [UInt8], in task: ScriptTask
     ) async throws -> String? {
-        let name = "expect of \(task.id.task)"
-        let (state, world) = try await state(for: task, name, Array(predicate.utf8))
+        let source = task.lab.source
+        let (state, world) = try await state(for: task, source)
         defer { world.forget() }
         try await state.setGlobal("exit", .integer(Int64(exit)))
         try await state.setGlobal("output", .string(LuaString(output)))
-        // An expression, or a chunk that returns.
-        try await state.setGlobal("predicate", .text(predicate))
-        let isExpression = try await state.run("return load('return ' .. predicate) ~= nil").first?.isTrue == true
+        let chunk = LuaText(LuaPredicate.chunk(predicate.text), line: predicate.line).chunk
         do {
-            let answer = try await state.run((isExpression ? "return " : "") + predicate, name: name)
+            let answer = try await state.run(chunk, name: source.path)
             await state.close()
             return answer.first?.isTrue == true
-                ? nil : "the output is not what `\(predicate.split(separator: "\n").first ?? "")` wants"
+                ? nil : "the output is not what `\(predicate.text.split(separator: "\n").first ?? "")` wants"
         } catch {
             await state.close()
             if Task.isCancelled { throw CancellationError() }
@@ -89,19 +84,19 @@ public struct LuaTasks: TaskScripting {
         }
     }
 
-    private func source(of script: LuaSource, _ task: ScriptTask) throws -> (String, [UInt8]) {
+    /// A task's script under the name that messages call it: lines of inline Lua count as in the lab file.
+    private func source(of script: LuaSource, _ task: ScriptTask) throws -> SourceFile {
         switch script {
-        case .inline(let text): return (task.id.task, Array(text.utf8))
-        case .file(let path): return (path, try SmallFile.bytes(path, limit: Self.limit))
+        case .inline(let lua): return SourceFile(path: task.lab.source.path, text: lua.chunk)
+        case .file(let path):
+            let bytes = try TextFile.bytes(path, limit: LuaCheck.limit)
+            return SourceFile(path: path, text: String(decoding: bytes, as: UTF8.self))
         }
     }
 
-    private func state(
-        for task: ScriptTask, _ name: String, _ bytes: [UInt8]
-    ) async throws -> (LuaState, ScriptWorld) {
+    private func state(for task: ScriptTask, _ source: SourceFile) async throws -> (LuaState, ScriptWorld) {
         let world = ScriptWorld(
-            fleet: nil, recorder: task.recorder, results: results,
-            source: SourceFile(path: name, text: String(decoding: bytes, as: UTF8.self)), folder: task.lab.directory,
+            fleet: nil, recorder: task.recorder, results: results, source: source, folder: task.lab.directory,
             isTrusted: isTrusted, environment: task.environment.map { ($0.name, $0.value) })
         let output = task.output
         let state = try LuaState(isTrusted: isTrusted, moduleFolder: task.lab.directory) { line in
@@ -116,12 +111,35 @@ public struct LuaTasks: TaskScripting {
         let lab = LuaTable(fields: [
             "name": .text(task.lab.name), "task": .text(task.id.task), "index": .integer(Int64(task.id.index)),
             "env": texts(task.environment.map { ($0.name, $0.value) }),
-            "matrix": texts((task.lab.cell?.values ?? []).map { ($0.axis, $0.value) }),
+            "matrix": .table(task.lab.cell?.table ?? LuaTable()),
         ])
         try await state.setGlobal("lab", .table(lab))
         try await state.setGlobal("find", .native(find))
         _ = try await state.run(Self.guests)
         try await state.setGlobal("guest", world.object(task.guest))
         return (state, world)
+    }
+}
+
+extension MatrixCell {
+    /// The cell for scripts: numbers and booleans as such, as long as they are written as Lua writes them; `6.10` is no
+    /// number, for that would be 6.1.
+    fileprivate var table: LuaTable {
+        var table = LuaTable()
+        for (axis, value) in values { table[axis] = quoted.contains(axis) ? .text(value) : LuaValue(plain: value) }
+        return table
+    }
+}
+
+extension LuaValue {
+    /// What a word without quotes means.
+    fileprivate init(plain word: String) {
+        if let integer = Int64(word), "\(integer)" == word {
+            self = .integer(integer)
+        } else if let number = Double(word), number.isFinite, "\(number)" == word {
+            self = .number(number)
+        } else {
+            self = word == "true" ? true : word == "false" ? false : .text(word)
+        }
     }
 }

@@ -201,5 +201,12 @@ struct Verdict {
         self.consoleTail = consoleTail
     }
 
-    private static func oneLine(_ text: String) -> String { text.split(separator: "\n").joined(separator: "; ") }
+    /// What a script raises may be of any length; results hold so many characters of it.
+    private static let longest = 4000
+
+    private static func oneLine(_ text: String) -> String {
+        let isCut = text.utf8.count > longest
+        let head = isCut ? String(decoding: text.utf8.prefix(longest), as: UTF8.self) + "…" : text
+        return head.split(separator: "\n").joined(separator: "; ")
+    }
 }

@@ -3,6 +3,7 @@ import LabEngine
 import LabResults
 import LabSpec
 import LuaRuntime
+import Synchronization
 
 /// A conversation in Lua with guests: what `vmlab repl` holds. Each input goes on where the last one ended.
 public final class ScriptSession: Sendable {
@@ -16,12 +17,20 @@ public final class ScriptSession: Sendable {
         case incomplete
     }
 
-    private let state: LuaState
+    private let current: Mutex<LuaState>
+    /// Makes a state that knows the guests.
+    private let make: @Sendable () async throws -> LuaState
     private let world: ScriptWorld
     private let scope: ScriptScope
 
-    private init(_ state: LuaState, _ world: ScriptWorld, _ scope: ScriptScope) {
-        self.state = state
+    private var state: LuaState { current.withLock { $0 } }
+
+    private init(
+        _ state: LuaState, _ world: ScriptWorld, _ scope: ScriptScope,
+        make: @escaping @Sendable () async throws -> LuaState
+    ) {
+        current = Mutex(state)
+        self.make = make
         self.world = world
         self.scope = scope
     }
@@ -44,25 +53,31 @@ public final class ScriptSession: Sendable {
         let scope = ScriptScope(
             id: id, recorder: recorder, output: results.outputWriter(id),
             results: results)
-        let state = try LuaState(isTrusted: options.isTrusted, moduleFolder: folder) { print($0.text) }
-        let api = API(
-            world: world, arguments: options.arguments, variables: options.variables, catalog: options.catalog)
-        try await state.register(api.module)
-        let session = ScriptSession(state, world, scope)
-        do {
-            try await fleet.run {
-                if let lab { try await session.introduce(try await fleet.boot(lab), of: lab) }
+        let make = { @Sendable (guests: [LiveGuest]) in
+            let state = try LuaState(isTrusted: options.isTrusted, moduleFolder: folder) { print($0.text) }
+            let api = API(
+                world: world, arguments: options.arguments, variables: options.variables, catalog: options.catalog)
+            try await state.register(api.module)
+            if let lab { try await introduce(guests, of: lab, to: state, world) }
+            return state
+        }
+        try await fleet.run {
+            let guests = if let lab { try await fleet.boot(lab) } else { [LiveGuest]() }
+            let session = ScriptSession(try await make(guests), world, scope) { try await make(guests) }
+            do {
                 try await body(session)
                 _ = await world.callPostponed()
+            } catch {
+                await session.state.close()
+                throw error
             }
-        } catch {
-            await state.close()
-            throw error
+            await session.state.close()
         }
-        await state.close()
     }
 
-    private func introduce(_ guests: [LiveGuest], of lab: Lab) async throws {
+    private static func introduce(
+        _ guests: [LiveGuest], of lab: Lab, to state: LuaState, _ world: ScriptWorld
+    ) async throws {
         var named = world.byGroup(guests)
         for guest in guests { named[guest.name] = world.object(guest) }
         for name in named.names {
@@ -85,8 +100,18 @@ public final class ScriptSession: Sendable {
                 return .values(values.map(\.shown))
             }
         } catch {
+            guard state.isUsable else { return await beginAnew() }
             return .failure(Task.isCancelled ? "interrupted" : "\(error)")
         }
+    }
+
+    /// Goes on with a new state after an input was stuck in the old one.
+    private func beginAnew() async -> Answer {
+        // In a task of its own: the input's was cancelled.
+        let new = await Task { try await make() }.result
+        guard case .success(let state) = new else { return .failure("interrupted; the session cannot go on") }
+        current.withLock { $0 = state }
+        return .failure("interrupted within a function that could not be stopped: the session's variables are lost")
     }
 
     private func isComplete(_ text: String) async throws -> Bool {

@@ -46,7 +46,11 @@ struct LabCells {
             let values = cell.map { Dictionary($0.map { ($0.axis, $0.value.scalar) }) { first, _ in first } } ?? [:]
             let substitution = Substitution(values: values, names: names ?? [], isBlind: names == nil)
             let filled = substitution.filled(tree, own)
-            let id = cell.map { MatrixCell(values: $0.map { ($0.axis, $0.value.scalar.text) }) }
+            let id = cell.map { row in
+                MatrixCell(
+                    values: row.map { ($0.axis, $0.value.scalar.text) },
+                    quoted: Set(row.filter { !$0.value.scalar.isPlain }.map(\.axis)))
+            }
             if let id, !seenIDs.insert(id.id).inserted {
                 own.error(
                     "the matrix has the cell \(id.id.quoted()) twice", remedy: "keep one", at: cell?.first?.value.span)

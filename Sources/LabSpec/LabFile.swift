@@ -36,6 +36,8 @@ public struct LabFile: Sendable {
             decoding.report(empty(source))
             throw DiagnosticList(decoding.diagnostics)
         }
+        // What is the author's own is neither filled in nor checked: where it is used from, it is.
+        if let entries = root.entries { root.content = .mapping(entries.filter { !$0.key.isAuthorsOwn }) }
         for setting in settings { Settings.apply(setting, to: &root, decoding) }
 
         let paths = HostPaths(directory: directory)
@@ -88,7 +90,7 @@ public struct LabFile: Sendable {
         let source: SourceFile
         do {
             let limits = YAMLLimits()
-            let bytes = try HostPaths.read(path, limit: limits.bytes)
+            let bytes = try TextFile.bytes(path, limit: limits.bytes)
             source = try YAMLDocument.source(path: path, bytes: bytes, limits: limits)
         } catch {
             throw DiagnosticList([error])

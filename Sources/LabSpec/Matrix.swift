@@ -7,6 +7,8 @@ struct Matrix: Sendable {
     struct Value: Sendable {
         var scalar: YAMLScalar
         var span: SourceSpan
+        /// Where its axis is written, in a row.
+        var keySpan: SourceSpan?
     }
 
     typealias Row = [(axis: String, value: Value)]
@@ -24,10 +26,10 @@ struct Matrix: Sendable {
     }
 
     private static let value = Form<Value>(
-        schema: ["type": ["string", "number", "boolean"]], noun: "a text, a number or a truth value"
+        schema: ["type": ["string", "number", "boolean"]], noun: "a string, a number or a boolean"
     ) { node, decoding in
         guard let scalar = node.scalar, !node.isNull else {
-            decoding.wrongKind(node, wanted: "a text, a number or a truth value")
+            decoding.wrongKind(node, wanted: "a string, a number or a boolean")
             return nil
         }
         guard !scalar.text.contains(where: \.isNewline), !node.isUnresolved else {
@@ -42,7 +44,11 @@ struct Matrix: Sendable {
     }
 
     private static let row = Form<[Named<Value>]>.named(value).map { entries -> Row in
-        entries.map { ($0.name, $0.value) }
+        entries.map { entry in
+            var value = entry.value
+            value.keySpan = entry.nameSpan
+            return (entry.name, value)
+        }
     }
 
     /// A map of axes, with the keys `include` and `exclude` apart.
@@ -97,6 +103,7 @@ struct Matrix: Sendable {
         for axis in axes {
             cells = cells.flatMap { cell in axis.value.map { cell + [(axis.name, $0)] } }
         }
+        warnOfIdle(exclude, cells, decoding)
         cells.removeAll { cell in exclude.contains { Self.matches($0, cell) } }
 
         let original = Set(axes.map(\.name))
@@ -114,7 +121,10 @@ struct Matrix: Sendable {
                     }
                 }
             }
-            if !extended { cells.append(row) }
+            if !extended {
+                warnOfGaps(row, own, decoding)
+                cells.append(row)
+            }
         }
         if cells.isEmpty, !decoding.hasErrors {
             decoding.error("the matrix has no cells", remedy: "name an axis with values, and exclude fewer", at: span)
@@ -141,10 +151,47 @@ struct Matrix: Sendable {
             for (name, value) in row where !axes.contains(where: { $0.name == name }) {
                 decoding.error(
                     "`exclude` names \(name.quoted()), which is not an axis",
-                    remedy: decoding.didYouMean(name, axes.map(\.name))
-                        ?? "axes: \(axes.map(\.name).joined(separator: ", "))",
-                    at: value.span)
+                    remedy: decoding.didYouMean(name, axes.map(\.name)) ?? "axes: \(axes.map(\.name).listed)",
+                    at: value.keySpan ?? value.span)
             }
         }
+        for row in include {
+            for (name, value) in row where !axes.contains(where: { $0.name == name }) {
+                guard let axis = decoding.didYouMean(name, axes.map(\.name)) else { continue }
+                decoding.warning(
+                    "`include` adds \(name.quoted()), which is not an axis", remedy: axis,
+                    at: value.keySpan ?? value.span)
+            }
+        }
+    }
+
+    /// Warns of exclusions that leave nothing out.
+    private func warnOfIdle(_ rows: [Row], _ cells: [Row], _ decoding: Decoding) {
+        guard !decoding.hasErrors else { return }
+        for row in rows where !cells.contains(where: { Self.matches(row, $0) }) {
+            // Most often a value that the axis does not have.
+            let odd = row.first { part in
+                axes.first { $0.name == part.axis }.map {
+                    !$0.value.contains { $0.scalar.text == part.value.scalar.text }
+                }
+                    ?? false
+            }
+            let values = odd.flatMap { odd in axes.first { $0.name == odd.axis } }?.value.map(\.scalar.text) ?? []
+            decoding.warning(
+                odd.map {
+                    "`exclude` leaves nothing out: the axis \($0.axis.quoted()) has no value \($0.value.scalar.text.quoted())"
+                } ?? "`exclude` leaves nothing out: no combination is like this",
+                remedy: odd.map { decoding.didYouMean($0.value.scalar.text, values) ?? "it has \(values.listed)" },
+                at: odd?.value.span ?? row.first?.value.keySpan)
+        }
+    }
+
+    /// Warns of an entry of `include` that meets no combination and is a cell of its own, in which axes are missing.
+    private func warnOfGaps(_ row: Row, _ own: Row, _ decoding: Decoding) {
+        let missing = axes.map(\.name).filter { axis in !row.contains { $0.axis == axis } }
+        guard !missing.isEmpty, !own.isEmpty, !decoding.hasErrors else { return }
+        decoding.warning(
+            "`include` meets no combination: it makes a cell without \(missing.map { $0.quoted() }.listed)",
+            remedy: "name every axis for a cell of its own", at: row.first?.value.keySpan)
     }
 }

@@ -1,5 +1,10 @@
 import Diagnostics
 
+extension Collection<String> {
+    /// The first few as messages list them.
+    var listed: String { prefix(8).joined(separator: ", ") + (count > 8 ? ", …" : "") }
+}
+
 /// What the things of a lab may be called. Names become host names, folders and words of `on:`.
 enum Names {
     /// The longest name: that of a host name's label.

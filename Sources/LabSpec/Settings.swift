@@ -30,7 +30,25 @@ enum Settings {
             file: source, start: SourcePosition(line: 1, column: keyLength + 2),
             end: SourcePosition(line: 1, column: keyLength + 2))
         let value = document.root ?? YAMLNode(.scalar(YAMLScalar("")), at: valueSpan)
+        guard namesKnown(steps, in: root, decoding) else { return }
         set(steps[...], to: value, in: &root, decoding)
+    }
+
+    /// Keys whose values are maps by names of the author's choice: what a setting names there must be there.
+    private static let named = ["guests", "images", "networks", "matrix"]
+
+    /// Whether a setting that goes into `guests:` and the like names one that there is; reports it when not. A whole guest
+    /// group may be new, a part of one may not.
+    private static func namesKnown(_ steps: [Step], in root: YAMLNode, _ decoding: Decoding) -> Bool {
+        guard steps.count > (steps[0].key == "matrix" ? 1 : 2), named.contains(steps[0].key),
+            let entries = root[steps[0].key]?.entries
+        else { return true }
+        let (step, names) = (steps[1], entries.map(\.key))
+        guard !names.contains(step.key) else { return true }
+        decoding.error(
+            "\(steps[0].key.quoted()) has no \(step.key.quoted())",
+            remedy: decoding.didYouMean(step.key, names) ?? "it has \(names.listed)", at: step.span)
+        return false
     }
 
     private struct Step {
@@ -62,7 +80,7 @@ enum Settings {
                     "no element of the list is named \(step.key.quoted())",
                     remedy: decoding.didYouMean(step.key, names)
                         ?? (names.isEmpty
-                            ? "set the whole list: `key=[…]`" : "it has \(names.prefix(8).joined(separator: ", "))"),
+                            ? "set the whole list: `key=[…]`" : "it has \(names.listed)"),
                     at: step.span)
                 return
             }

@@ -83,7 +83,7 @@ struct Substitution {
         }
         decoding.error(
             "the matrix has no axis \(axis.quoted())",
-            remedy: decoding.didYouMean(axis, names) ?? "it has \(names.joined(separator: ", "))", at: place)
+            remedy: decoding.didYouMean(axis, names) ?? "it has \(names.listed)", at: place)
         return nil
     }
 }
@@ -141,19 +141,25 @@ extension StringProtocol {
 }
 
 extension SourceSpan {
-    /// Where `text` first stands within the span, or the span itself when it is written in another way there.
-    func locating(_ text: String) -> SourceSpan {
+    /// Where `text` first stands within the span, or the span itself when it is not there.
+    func locating(_ text: String) -> SourceSpan { place(of: text) ?? self }
+
+    /// Where `text` first stands within the span's first 64 KiB.
+    func place(of text: String) -> SourceSpan? {
         let count = text.unicodeScalars.count
-        for number in start.line...max(start.line, min(end.line, start.line + 10_000)) {
+        var left = 1 << 16
+        for number in start.line...max(start.line, end.line) where left > 0 {
             guard let line = file.line(number) else { break }
             let skipped = number == start.line ? start.column - 1 : 0
-            let scalars = String(line.unicodeScalars.dropFirst(skipped))
-            guard let found = scalars.range(of: text) else { continue }
-            let column = skipped + scalars[..<found.lowerBound].unicodeScalars.count + 1
+            let place = line.unicodeScalars.index(line.startIndex, offsetBy: skipped, limitedBy: line.endIndex)
+            let bytes = line.utf8[(place ?? line.endIndex)...].prefix(left)
+            left -= bytes.count + 1
+            guard let found = bytes.firstRange(of: text.utf8) else { continue }
+            let column = line[..<found.lowerBound].unicodeScalars.count + 1
             return SourceSpan(
                 file: file, start: SourcePosition(line: number, column: column),
                 end: SourcePosition(line: number, column: column + count))
         }
-        return self
+        return nil
     }
 }

@@ -128,7 +128,7 @@ final class Interpreter {
     }
 
     /// `#!/usr/bin/env vmlab` and the like: the line's end stays, so that lines count right.
-    private static func withoutFirstComment(_ source: [UInt8]) -> ArraySlice<UInt8> {
+    static func withoutFirstComment(_ source: [UInt8]) -> ArraySlice<UInt8> {
         guard source.first == UInt8(ascii: "#") else { return source[...] }
         return source.drop { $0 != UInt8(ascii: "\n") }
     }

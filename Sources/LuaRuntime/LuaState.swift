@@ -32,8 +32,11 @@ public final class LuaState: Sendable {
 
     deinit { thread.close() }
 
+    /// Whether it can be used: a state is given up when a cancelled script is stuck in it.
+    public var isUsable: Bool { !thread.isAbandoned }
+
     /// Ends the state and waits for that: finalizers run, references are released. Whatever runs or waits in it ends with
-    /// an error as soon as it comes back to the state.
+    /// an error as soon as it comes back to the state. A state that was given up is not waited for.
     public func close() async {
         thread.close()
         await thread.ended()

@@ -77,30 +77,35 @@ final class LuaThread: Sendable {
         queue.withLock { $0.isClosed = true }
     }
 
-    /// Waits until the thread has ended.
+    /// Waits until the thread has ended, or is given up.
     func ended() async {
         await withCheckedContinuation { continuation in
             let hasEnded = queue.withLock { queue in
-                if !queue.hasEnded { queue.endWaiters.append(continuation) }
-                return queue.hasEnded
+                let hasEnded = queue.hasEnded || queue.isAbandoned
+                if !hasEnded { queue.endWaiters.append(continuation) }
+                return hasEnded
             }
             if hasEnded { continuation.resume() }
         }
     }
 
+    /// Whether it was given up.
+    var isAbandoned: Bool { queue.withLock { $0.isAbandoned } }
+
     /// Gives up on a cancelled strand that has not answered: it alone when it waits for its turn, the thread when it is
     /// stuck in it.
     fileprivate func expire(_ strand: Strand) {
         guard strand.isAwaited else { return }
-        let orphans = queue.withLock { queue -> [Job]? in
+        let left = queue.withLock { queue -> (jobs: [Job], waiters: [CheckedContinuation<Void, Never>])? in
             guard queue.running === strand else { return nil }
             queue.isAbandoned = true
-            defer { queue.jobs = [] }
-            return queue.jobs
+            defer { (queue.jobs, queue.endWaiters) = ([], []) }
+            return (queue.jobs, queue.endWaiters)
         }
-        guard let orphans else { return strand.answer(.failed(CancellationError())) }
+        guard let left else { return strand.answer(.failed(CancellationError())) }
         strand.answer(.failed(Self.stuck))
-        for orphan in orphans { orphan.orElse() }
+        for job in left.jobs { job.orElse() }
+        for waiter in left.waiters { waiter.resume() }
     }
 
     private static let stuck = LuaError(

@@ -30,7 +30,7 @@ import Testing
         try await TestFleet.with { test in
             _ = try await test.boot(group("g"))
             let error = await #expect(throws: Diagnostic.self) { try await test.boot(group("g")) }
-            #expect(error?.message == "there was a guest g before")
+            #expect(error?.message == "the guest name `g` is already in use")
             #expect(test.fleet.freeName("h") == "h-1")
         }
     }

@@ -233,7 +233,7 @@ struct MemoryWatchTests {
         watch.tick()
         #expect(await second.value)
         #expect(boots.wouldAdmit(ByteCount(0)))
-        #expect(notes.count == 2 && notes[1].contains("eased"))
+        #expect(notes.count == 2 && notes[1].contains("pressure is over"))
         #expect(admission.summary.reasons == ["the host was short of memory"])
     }
 

@@ -30,7 +30,8 @@ struct RunPlanTests {
         let found = problems(lab)
         #expect(found.count == 4)
         #expect(
-            found.contains("big: one guest needs 21GiB (20GiB and the machine's own), but only 10GiB may be used"))
+            found.contains(
+                "big: one guest needs 21GiB (20GiB and the virtual machine's overhead), but only 10GiB may be used"))
         #expect(found.contains { $0.hasPrefix("tiny: 1000B is too little") })
         #expect(found.contains { $0.contains("4 guests on network lan must be up together and need 20GiB") })
         #expect(found.contains("task t: two of its targets name the guest peer-1"))

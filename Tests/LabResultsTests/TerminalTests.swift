@@ -195,4 +195,49 @@ struct FakeTerminal {
         let lines = narrator.tell(RecordedEvent(sequence: 1, elapsed: 0, time: 0, event: event))
         #expect(lines == ["one", "  two", "three"])
     }
+
+    @Test("N26: long lines are wrapped between words, their colours kept")
+    func wrapping() {
+        var line = StyledLine("one two ", .good)
+        line.add("three four", .bad)
+        #expect(line.wrapped(to: 100).map { $0.rendered(.plain) } == ["one two three four"])
+        #expect(line.wrapped(to: 10).map { $0.rendered(.plain) } == ["one two", "    three", "    four"])
+        let colours = TextStyle(colour: true, unicode: true)
+        #expect(line.wrapped(to: 10).last?.rendered(colours) == "    \u{1B}[31mfour\u{1B}[0m")
+        #expect(StyledLine("abcdefghij").wrapped(to: 8).map { $0.rendered(.plain) } == ["abcdefgh", "    ij"])
+        for columns in 1...20 {
+            let lines = StyledLine("a word that-is-longer-than-a-line 日本語 end").wrapped(to: columns)
+            let text = lines.map { $0.rendered(.plain).filter { $0 != " " } }.joined()
+            #expect(text == "awordthat-is-longer-than-a-line日本語end")
+            #expect(columns < 2 || lines.allSatisfy { displayWidth($0.rendered(.plain)) <= columns })
+        }
+    }
+
+    @Test("N26: names too long for the table lose their middle, and what became of them is seen")
+    func narrowTable() {
+        let name = "a-task-with-a-name-that-is-much-longer-than-sixty-columns-of-a-terminal"
+        var tally = RunTally()
+        var result = TaskResult(id: TaskID(task: name, guest: "lin"), outcome: .failed, started: 0)
+        result.duration = 1.5
+        tally.receive(.taskFinished(result))
+        for columns in [60, 80, 120] {
+            let lines = tally.summary(.taskFailed, duration: 2, directory: nil, style: .plain, columns: columns)
+            let row = lines.first { $0.hasPrefix("a-task") } ?? ""
+            #expect(row.contains("  failed  ") && row.hasSuffix("1.50 s") && row.count <= columns, "\(row)")
+            #expect(row.contains("terminal "), "\(row)")
+        }
+        #expect(shortened("abcdefghij", to: 7, ellipsis: "...") == "ab...ij")
+        #expect(shortened("abcdefghij", to: 7, ellipsis: "…") == "abc…hij")
+        #expect(shortened("abc", to: 3, ellipsis: "…") == "abc" && shortened("abcd", to: 0, ellipsis: "…").isEmpty)
+    }
+
+    @Test("N27: numbers and words agree")
+    func plurals() {
+        var tally = RunTally()
+        for outcome in [Outcome.error, .error, .timeout, .timeout, .passed] {
+            tally.receive(.taskFinished(TaskResult(id: TaskID(task: "t", guest: "g"), outcome: outcome, started: 0)))
+        }
+        let said = tally.lastWord(.infrastructure, duration: 1).rendered(.plain)
+        #expect(said == "1 passed, 2 timed out, 2 errors in 1.00 s")
+    }
 }

@@ -39,10 +39,20 @@ private func run(_ tasks: [LabTask], cell: MatrixCell? = nil) async throws -> [T
 }
 
 private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabTask {
-    LabTask(name: name, targets: [.every([guest])], action: .lua(.inline(text)))
+    LabTask(name: name, targets: [.every([guest])], action: .lua(.inline(LuaText(text, line: 7))))
 }
 
 @Suite("Tasks in Lua") struct LuaTaskTests {
+    @Test("N25: the matrix of a lab keeps numbers and booleans, and text in quotes")
+    func matrix() async throws {
+        let cell = MatrixCell(
+            values: [("n", "3"), ("f", "2.5"), ("b", "true"), ("t", "7"), ("v", "6.10"), ("w", "ext4")], quoted: ["t"])
+        let text =
+            "local m = lab.matrix vmlab.equals({ m.n, m.f, m.b, m.t, m.v, m.w }, { 3, 2.5, true, '7', '6.10', 'ext4' })"
+        let results = try await run([lua("t", text)], cell: cell)
+        #expect(results.map(\.outcome) == [.passed], "\(results.map(\.message))")
+    }
+
     @Test("N17: a task whose subtests failed fails, also when it went on")
     func subtests() async throws {
         let results = try await run([
@@ -73,17 +83,54 @@ private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabT
     @Test(
         "how a script fails is the task's outcome",
         arguments: [
-            ("guest:succeed('exit 3')", Outcome.failed, "t:1: a: `exit 3` ended with exit status 3, expected 0"),
+            ("guest:succeed('exit 3')", Outcome.failed, "lab.yaml:7: a: `exit 3` ended with exit status 3, expected 0"),
             ("guest:run('sleep 1000', { timeout = '0.2s' })", .failed, "must be a duration"),
             ("guest:run('sleep 1000', { timeout = '200ms' })", .timeout, "did not end within 0.2s"),
-            ("error('no')", .failed, "t:1: no"), ("guest:kill() guest:run('true')", .error, "ended"),
-            ("lab.guests.c:run('true')", .failed, "did you mean"), ("if", .failed, "t:1"),
+            ("error('no')", .failed, "lab.yaml:7: no"), ("guest:kill() guest:run('true')", .error, "ended"),
+            ("lab.guests.c:run('true')", .failed, "did you mean"), ("if", .failed, "lab.yaml:7"),
             ("vmlab.boot{ image = 'debian' }", .failed, "lab.guests.NAME"),
         ])
     func failures(_ text: String, _ outcome: Outcome, _ words: String) async throws {
         let results = try await run([lua("t", text)])
         #expect(results.map(\.outcome) == [outcome])
         #expect(results.first?.message?.contains(words) == true, "\(results.map(\.message))")
+    }
+
+    @Test("N9: syntax errors of inline Lua and of predicates are found before a run, at the words that are wrong")
+    func syntax() throws {
+        let text = """
+            lab: lua
+            guests: {lin: {image: debian}}
+            tasks:
+              - name: block
+                lua: |
+                  local a = 1
+                  local b = = 2
+              - {name: line, lua: "local c = = 3"}
+              - {name: predicate, run: 'true', expect: {lua: 'return ((('}}
+              - {name: expression, run: 'true', expect: {lua: 'exit == = 1'}}
+              - name: unfinished
+                lua: |
+                  if true then
+              - {name: good, lua: "return 1"}
+              - {name: chunk, run: 'true', expect: {lua: 'local x = exit return x == 0'}}
+            """
+        let file = try LabFile.parse(SourceFile(path: "lab.yaml", text: text), directory: "/")
+        let problems = DiagnosticList(LuaCheck.problems(in: try #require(file.labs.first))).sorted
+        #expect(
+            problems.map { "\($0.span?.start.line ?? 0):\($0.span?.start.column ?? 0): \($0.message)" } == [
+                "7:17: unexpected symbol near '='", "8:34: unexpected symbol near '='",
+                "9:3: unexpected symbol near <eof>", "10:60: unexpected symbol near '='",
+                "14:3: 'end' expected (to close 'if' at line 13) near <eof>",
+            ])
+    }
+
+    @Test("N9: a script's error at run time names the line of the lab file")
+    func places() async throws {
+        let results = try await run([lua("t", "\n\nlocal x = nil .. 'x'")])
+        #expect(
+            results.first?.message?.hasPrefix("lab.yaml:9: attempt to concatenate a nil value") == true,
+            "\(results.map(\.message))")
     }
 
     @Test("a script that never ends is a timeout, and the guest's next task runs")
@@ -108,11 +155,11 @@ private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabT
         arguments: [
             ("exit == 3 and output == 'hello\\n'", Outcome.passed, ""), ("#output > 100", .failed, "is not what"),
             ("local n = 0 for _ in output:gmatch('l') do n = n + 1 end return n == 2", .passed, ""),
-            ("nothing.at.all", .failed, "expect of t:1"),
+            ("nothing.at.all", .failed, "lab.yaml:9"),
         ])
     func predicates(_ predicate: String, _ outcome: Outcome, _ words: String) async throws {
         var task = LabTask(name: "t", targets: [.every(["a"])], action: .run("echo hello; exit 3"))
-        task.expect = Expectation(exit: [3], predicate: predicate)
+        task.expect = Expectation(exit: [3], predicate: LuaText(predicate, line: 9))
         let results = try await run([task])
         #expect(results.map(\.outcome) == [outcome], "\(results.map(\.message))")
         #expect(words.isEmpty || results.first?.message?.contains(words) == true, "\(results.map(\.message))")

@@ -170,7 +170,7 @@ import Testing
             local g = vmlab.boot{ image = "debian", name = "web" }
             local ok, e = pcall(g.wait_until, g, "echo not yet; exit 3", { timeout = "500ms", interval = "1ms" })
             vmlab.equals({ e.exit, e.output, e.outcome }, { 3, "not yet\\n", "timeout" })
-            vmlab.matches(e.message, "attempts? ended with exit status 3\\n    [|] not yet$")
+            vmlab.matches(e.message, "ended with exit status 3\\n    [|] not yet$")
             g:wait_until("echo begun; sleep 100", { timeout = "500ms" })
             """)
         #expect(run.status == .deadline)
@@ -180,6 +180,12 @@ import Testing
         #expect(
             run.main?.message?.hasSuffix("did not succeed within 0.5s: its only attempt did not end") == true,
             "\(run.main?.message ?? "")")
+    }
+
+    @Test("S17: what a script raises is kept within reason")
+    func longErrors() async throws {
+        let run = try await TestScript.run("error(('x'):rep(1e7) .. 'end')")
+        #expect(run.main?.message?.utf8.count ?? 0 < 5000 && run.main?.message?.hasSuffix("x…") == true)
     }
 
     @Test("N25: a matrix keeps numbers, booleans and strings as they were given")

@@ -63,7 +63,8 @@ import Testing
         #expect(luaPath.hasSuffix("/work.lua") && lua.expect.exit == [0, 1, -1_073_741_819, -1_073_741_819])
         #expect(lua.targets == [.every(["lin-2"])] && lua.expect.stdout.count == 2)
         let inline = try task("lua-inline")
-        guard case .lua(.inline("print \"hello\"\n")) = inline.action else { return #expect(Bool(false)) }
+        guard case .lua(.inline(let hello)) = inline.action else { return #expect(Bool(false)) }
+        #expect(hello.text == "print \"hello\"\n")
         #expect(inline.condition == .always && inline.targets == [.any(["lin-1", "lin-2", "lin-3"])])
         let copies = try task("copies")
         guard case .nothing = copies.action else { return #expect(Bool(false)) }
@@ -123,10 +124,8 @@ import Testing
     }
 
     @Test func filesThatCannotBeReadAreErrors() throws {
-        for path in ["/nowhere/lab.yaml", fixtures] {
-            let list = #expect(throws: DiagnosticList.self) { try LabFile.load(path: path) }
-            #expect(list?.all.first?.cause != nil)
-        }
+        let list = #expect(throws: DiagnosticList.self) { try LabFile.load(path: "/nowhere/lab.yaml") }
+        #expect(list?.all.first?.cause != nil)
     }
 }
 

@@ -96,8 +96,8 @@ import Testing
         ("matrix: {a: []}", "2:13: error: `a` is an empty list"),
         ("matrix: {}", "2:9: error: `matrix` must be a map of axes, not a map"),
         ("matrix: {a: [1, 1]}", "2:17: error: the axis `a` has `1` twice"),
-        ("matrix: {a: [[1]]}", "2:14: error: a value of `a` must be a text, a number or a truth value, not a list"),
-        ("matrix: {a: [1], exclude: [{b: 1}]}", "2:32: error: `exclude` names `b`, which is not an axis"),
+        ("matrix: {a: [[1]]}", "2:14: error: a value of `a` must be a string, a number or a boolean, not a list"),
+        ("matrix: {a: [1], exclude: [{b: 1}]}", "2:29: error: `exclude` names `b`, which is not an axis"),
         ("matrix: {a: [1], exclude: [{a: 1}]}", "2:9: error: the matrix has no cells"),
         ("matrix: {include: [{a: 1}, {a: 1}]}", "2:32: error: the matrix has the cell `a=1` twice"),
         ("matrix: {include: []}", "2:9: error: the matrix has no cells"),
@@ -251,5 +251,83 @@ import Testing
         let text = errors(Self.text + "\ncolour: 1\n", [("guests.lin.cuont", "2"), ("", "x")])
         let places = text.split(separator: "\n").filter { $0.contains("error:") }.map { $0.prefix { $0 != " " } }
         #expect(places == ["lab.yaml:7:1:", "--set:1:1:", "--set:1:12:"])
+    }
+
+    private func warnings(_ matrix: String) throws -> [String] {
+        let text = "lab: x\nmatrix: \(matrix)\nguests: {web: {image: debian}}\ntasks: [{name: t, run: 1}]\n"
+        let file = try LabFile.parse(SourceFile(path: "lab.yaml", text: text), directory: "/")
+        return file.warnings.map { $0.rendered().split(separator: "\n").first.map(String.init) ?? "" }
+    }
+
+    @Test("N23: what `exclude` and `include` name in vain is told at the key, with what was meant")
+    func nearMissesInTheMatrix() throws {
+        let lab = "lab: x\nmatrix: {kernel: [a, b], exclude: [{kernal: a}]}\nguests: {w: {image: debian}}\n"
+        #expect(
+            errors(lab + "tasks: [{name: t, run: 1}]").hasPrefix(
+                "lab.yaml:2:37: error: `exclude` names `kernal`, which is not an axis (did you mean `kernel`?)"))
+        #expect(
+            try warnings("{kernel: [6.1, 6.6], exclude: [{kernel: 6.10}]}") == [
+                "lab.yaml:2:49: warning: `exclude` leaves nothing out: the axis `kernel` has no value `6.10` (did you mean `6.1`?)"
+            ])
+        #expect(try warnings("{a: [x, y], b: [p, q], exclude: [{a: x, b: p}, {a: x}]}") == [])
+        #expect(
+            try warnings("{kernel: [a, b], include: [{kernal: c, fs: ext4}]}") == [
+                "lab.yaml:2:37: warning: `include` adds `kernal`, which is not an axis (did you mean `kernel`?)"
+            ])
+        #expect(
+            try warnings("{kernel: [a, b], fs: [x], include: [{kernel: c}]}") == [
+                "lab.yaml:2:46: warning: `include` meets no combination: it makes a cell without `fs` (name every axis for a cell of its own)"
+            ])
+        #expect(try warnings("{kernel: [a, b], fs: [x], include: [{kernel: c, fs: y}, {kernel: a, more: 1}]}") == [])
+    }
+
+    @Test("N23: a setting of a guest, an axis or an image that is not there says what was meant")
+    func nearMissesInSettings() {
+        let text = "lab: x\nmatrix: {kernel: [a]}\nguests: {web: {image: debian}}\ntasks: [{name: t, run: 1}]\n"
+        for (key, value, message) in [
+            ("guests.wbe.count", "3", "--set:1:8: error: `guests` has no `wbe` (did you mean `web`?)"),
+            ("matrix.kernal", "[b]", "--set:1:8: error: `matrix` has no `kernal` (did you mean `kernel`?)"),
+            ("guests.other.memory", "1GiB", "--set:1:8: error: `guests` has no `other` (it has web)"),
+            ("guests.web.cuont", "3", "--set:1:12: error: a guest group has no key `cuont` (did you mean `count`?)"),
+            ("gests.web.count", "3", "--set:1:1: error: a lab has no key `gests` (did you mean `guests`?)"),
+        ] {
+            let said = errors(text, [(key, value)])
+            #expect(said.hasPrefix(message), "\(said)")
+        }
+        for (key, value) in [
+            ("guests.web.count", "3"), ("guests.new", "{image: debian}"), ("env.NEW", "x"), ("timeouts.boot", "5m"),
+        ] {
+            let said = errors(text, [(key, value)])
+            #expect(said.isEmpty, "\(said)")
+        }
+    }
+
+    @Test("N23: YAML 1.1's booleans are told at the value, with how they are written")
+    func oldBooleans() {
+        for (word, remedy) in [("yes", "true"), ("On", "true"), ("no", "false"), ("off", "false"), ("'true'", "true")] {
+            let said = errors(
+                "lab: x\nguests: {web: {image: debian}}\ntasks: [{name: t, run: 1, reboot: \(word)}]\n")
+            #expect(said.hasPrefix("lab.yaml:3:35: error: `reboot` must be `true` or `false`"), "\(said)")
+            #expect(said.contains("(write `\(remedy)` without quotes)"), "\(said)")
+        }
+    }
+
+    @Test("A21: keys that begin with x- are the author's own, for anchors and other tools")
+    func ownKeys() throws {
+        let text = """
+            lab: x
+            x-common: &common {timeout: 30s, run: "echo ${{ not.ours }}"}
+            x-list: [1, {a: b}]
+            guests: {web: &web {image: debian, x-note: about it}, other: *web}
+            tasks:
+              - {name: t, x-owner: me, timeout: 30s, run: 'true'}
+            """
+        let lab = try lab(text)
+        #expect(lab.tasks.first?.timeout == .seconds(30) && lab.groups.count == 2)
+        let used = errors(text.replacing("timeout: 30s, run: 'true'", with: "<<: *common"))
+        #expect(used.contains("`${{ not.ours }}` is not known here"), "\(used)")
+        let rest = "tasks: [{name: t, run: 1}]\n"
+        #expect(errors("lab: x\nguests: {x-a: {image: debian}}\n" + rest).isEmpty)
+        #expect(errors("lab: x\nX-a: 1\nguests: {a: {image: debian}}\n" + rest).contains("has no key `X-a`"))
     }
 }

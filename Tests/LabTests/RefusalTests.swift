@@ -185,4 +185,71 @@ struct RefusalTests {
             #expect(vmlab.files(under: "out") == ["mine.txt"])
         }
     }
+
+    @Test("S16: an answer that cannot be written is an error, said on standard error")
+    func standardOutputThatTakesNothing() async throws {
+        try await VMLab.with { vmlab in
+            try vmlab.write(
+                "lab.yaml", "lab: full\nguests: {lin: {image: debian}}\ntasks: [{name: one, run: 'true'}]\n")
+            let shell = try #require(Tool.find("sh"))
+            for verb in [
+                ["validate", "lab.yaml"], ["plan", "lab.yaml"], ["schema"], ["images", "list"], ["doctor"], ["ps"],
+                ["gc"], ["--help"], ["--version"], ["help", "run"],
+            ] {
+                for (to, reason) in [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")] {
+                    let run = try await vmlab.start(verb, wrapper: [shell, "-c", "exec \"$@\" \(to)", "sh"])
+                    let ended = try await run.ended(within: .seconds(60))
+                    #expect(ended.status == 3, "\(verb) \(to): \(ended.everything)")
+                    let words = "error: cannot write to standard output: \(reason)"
+                    #expect(ended.err.contains(words), "\(verb) \(to): \(ended.everything)")
+                }
+            }
+            // A reader that has seen enough is no trouble.
+            let run = try await vmlab.start(["schema"], wrapper: [shell, "-c", "\"$@\" | head -1", "sh"])
+            let ended = try await run.ended(within: .seconds(60))
+            #expect(ended.status == 0 && ended.err.isEmpty, "\(ended.everything)")
+        }
+    }
+
+    @Test("S18: pipes are refused as labs and as scripts", arguments: ["lab.yaml", "lab.lua"])
+    func pipes(_ name: String) async throws {
+        try await VMLab.with { vmlab in
+            try #require(mkfifo("\(vmlab.path)/\(name)", 0o600) == 0)
+            for verb in ["validate", "run"] {
+                let ended = try await vmlab(verb, name, within: .seconds(30))
+                #expect(ended.status == 2, "\(ended.everything)")
+                #expect(ended.err.contains("`\(name)` is a pipe, not a file"), "\(ended.everything)")
+            }
+        }
+    }
+
+    @Test("N23: near misses on the command line and in paths of other systems")
+    func nearMisses() async throws {
+        try await VMLab.with { vmlab in
+            let help = try await vmlab("help", "vaildate")
+            #expect(help.status == 2, "\(help.everything)")
+            #expect(help.err.contains("there is no verb `vaildate` (did you mean `validate`?)"), "\(help.everything)")
+            #expect(try await vmlab("help", "images", "list").status == 0)
+            try vmlab.write("x", "x")
+            try vmlab.write(
+                "lab.yaml",
+                """
+                lab: paths
+                guests: {lin: {image: debian}, win: {image: wine}}
+                tasks:
+                  - {name: drive, on: lin, run: 'true', put: {./x: 'C:\\lab\\x'}}
+                  - {name: slash, on: win, run: 'ver', get: [/root/out]}
+                  - {name: good, on: win, run: 'ver', get: ['C:\\out']}
+                """)
+            let ended = try await vmlab("validate", "lab.yaml")
+            #expect(ended.status == 2, "\(ended.everything)")
+            for words in [
+                "lab.yaml:4:53: error: `put` of the task `drive`: `C:\\lab\\x` is no path of `lin`, which is Linux",
+                "lab.yaml:5:46: warning: `get` of the task `slash`: `/root/out` is no path of `win`, which is Windows-like",
+            ] {
+                #expect(ended.err.contains(words), "\(ended.err)")
+            }
+            #expect(!ended.err.contains("lab.yaml:6"))
+        }
+    }
 }

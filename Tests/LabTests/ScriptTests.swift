@@ -96,6 +96,44 @@ extension GuestTests {
             }
         }
 
+        @Test("N8: Ctrl-C clears the line that is typed, or ends what runs; the session and its guests stay")
+        func interruptedSession() async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write(
+                    "lab.yaml",
+                    "lab: talk\nguests: {web: {image: debian, memory: 128MiB}}\ntasks: [{name: t, run: 'true'}]\n")
+                try #require(mkfifo("\(vmlab.path)/keys", 0o600) == 0)
+                let keys = try OwnedDescriptor.open("\(vmlab.path)/keys", O_RDWR)
+                // A terminal of its own, as `script` gives it.
+                let run = try await vmlab.start(
+                    ["repl", "lab.yaml", "--out", "out"],
+                    wrapper: [
+                        try #require(Tool.find("sh")), "-c", "exec script -qefc \"$*\" /dev/null < keys", "sh",
+                    ])
+                func type(_ text: String) { _ = write(keys.number, text, text.utf8.count) }
+                func said(_ text: String, times: Int = 1) async throws {
+                    _ = try await run.wait(for: text) {
+                        (SmallFile.text(run.files + ".out") ?? "").ranges(of: text).count >= times ? true : nil
+                    }
+                }
+                try await said("> ")
+                type("function unfinished(\n")
+                try await said(">> ")
+                type("nonsense(\u{3}")
+                try await said("\n> ", times: 2)
+                type("40 + 2\n")
+                try await said("42")
+                type("web:run('echo begun; sleep 1000')\n")
+                _ = try await run.event("stepStarted")
+                type("\u{3}")
+                try await said("interrupted")
+                type("web:succeed('echo $((1000 + 234))')\n")
+                try await said("\"1234\"")
+                type("\u{4}")
+                #expect(try await run.ended(within: .seconds(60)).status == 0)
+            }
+        }
+
         @Test func aSessionAnswersAndLeavesNothing() async throws {
             try await VMLab.with { vmlab in
                 try vmlab.write(

@@ -180,6 +180,40 @@ struct StoppingTests {
     }
 
     @Test(
+        "S7: a cancelled script that is inside a long call of the library ends within the grace, and closing waits for none",
+        arguments: [
+            "('a'):rep(1e6):find('.-.-.-b')", "table.move({}, 1, 1 << 60, 2)", "(''):rep(1 << 60)",
+            "table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)",
+            "('a'):rep(1e6):gsub('.-.-.-b', '')", "for _ in ('a'):rep(1e6):gmatch('.-.-.-b') do end",
+            "table.concat(setmetatable({}, {__index = rawlen}), '', 1, 1 << 60)",
+            """
+            table.sort(setmetatable({}, {__len = function() return (1 << 31) - 2 end, __index = rawlen, __newindex = rawlen}),
+                math.ult)
+            """,
+            "while true do local s = ('x'):rep(1e8) s:upper() end",
+            "local s = ('x'):rep(1e8) while true do s:find('y', 1, true) end",
+            "local t = {} for i = 1, 1e6 do t[i] = 1 end for i = 1, 1e6 do t[i] = nil end while true do next(t) end",
+            "pcall(string.find, ('a'):rep(1e6), '.-.-.-b') while true do end",
+        ])
+    func longCalls(_ source: String) async throws {
+        let state = try await makeState(limits: LuaLimits(instructions: nil, grace: .milliseconds(100)))
+        let gate = Gate()
+        let begun = LuaNative(
+            "begun",
+            body: { _ in
+                gate.open()
+                return []
+            })
+        try await state.register(LuaModule("", functions: [begun]))
+        let script = Task { try await state.run("begun() " + source) }
+        await gate.wait()
+        script.cancel()
+        await #expect(throws: (any Error).self) { try await script.value }
+        await state.close()
+        await #expect(throws: LuaError.self) { try await state.run("return 1") }
+    }
+
+    @Test(
         "what recurs without end is an error",
         arguments: [
             "local function f() return 1 + f() end f()",

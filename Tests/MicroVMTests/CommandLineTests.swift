@@ -51,7 +51,8 @@ struct CommandLineTests {
             ]) == [
                 "there is no option `--kernl` (did you mean `--kernel`?)", "there is no option `k` (--help lists them)",
                 "--memory `much` is not a size (write it as `256MiB`, `1GiB` or `1G`)", "--cpus `two` is not a number",
-                "--cpus is given twice", "--disk `/d,readolny` has `readolny` too much (did you mean `readonly`?)",
+                "--cpus is given twice",
+                "--disk `/d,readolny` has the unexpected word `readolny` (did you mean `readonly`?)",
                 "--net `tap=t,local=/l` does not say where frames go (write tap=NAME, or local=SOCKET,remote=SOCKET)",
                 "--no-sandbox takes no value", "--initrd needs a value (--initrd FILE)",
             ])

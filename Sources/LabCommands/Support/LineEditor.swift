@@ -3,6 +3,15 @@ import Glibc
 import HostSystem
 import Synchronization
 
+/// What came of waiting for a line.
+enum TypedLine {
+    case line(String)
+    /// Ctrl-C: what was typed so far is dropped.
+    case dropped
+    /// The end of input, or of the conversation.
+    case end
+}
+
 /// Lines that a person types, with editing, history and completion at a terminal, plain otherwise.
 final class LineEditor: Sendable {
     /// What the editor's callbacks, which know no context, work for.
@@ -17,6 +26,7 @@ final class LineEditor: Sendable {
     private let history: String
     private let isTerminal = isatty(0) == 1
     private let wake: EventDescriptor
+    private let isOver = Mutex(false)
     private let pending = Mutex<[UInt8]>([])
 
     /// An editor whose history is kept in a file. `complete` gives a word's continuations; it may block.
@@ -27,13 +37,22 @@ final class LineEditor: Sendable {
         if isTerminal { _ = line_editor_load(history) }
     }
 
-    /// Makes a `read` that waits return nil. From any thread.
-    func interrupt() { wake.signal() }
+    /// Makes this and every later `read` answer `end`. From any thread.
+    func end() {
+        isOver.withLock { $0 = true }
+        wake.signal()
+    }
 
-    /// The next line; nil at the end of input and after `interrupt`. Blocks: for a thread of its own.
-    func read(_ prompt: String) -> String? {
-        wake.drain()
-        return isTerminal ? readTerminal(prompt) : readPlain()
+    /// Makes a `read` that waits at a terminal drop what was typed; false where nobody types. From any thread.
+    func drop() -> Bool {
+        if isTerminal { wake.signal() }
+        return isTerminal
+    }
+
+    /// The next line. Blocks: for a thread of its own.
+    func read(_ prompt: String) -> TypedLine {
+        let line = isTerminal ? readTerminal(prompt) : readPlain().map { .line($0) } ?? .end
+        return isOver.withLock { $0 } ? .end : line
     }
 
     /// Adds a line to the history.
@@ -43,7 +62,8 @@ final class LineEditor: Sendable {
         _ = line_editor_save(history, Self.mostHistory)
     }
 
-    private func readTerminal(_ prompt: String) -> String? {
+    private func readTerminal(_ prompt: String) -> TypedLine {
+        wake.drain()
         Self.shared.withLock { $0.line = .none }
         line_editor_begin(
             prompt, { line in LineEditor.shared.withLock { $0.line = .some(line.map { String(cString: $0) }) } },
@@ -51,9 +71,9 @@ final class LineEditor: Sendable {
         defer { line_editor_end() }
         while waitForInput() {
             line_editor_read()
-            if let line = Self.shared.withLock({ $0.line }) { return line }
+            if let line = Self.shared.withLock({ $0.line }) { return line.map { .line($0) } ?? .end }
         }
-        return nil
+        return .dropped
     }
 
     private static func completions(of word: String) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? {

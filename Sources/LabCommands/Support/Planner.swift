@@ -27,7 +27,7 @@ struct Planner {
         for (number, file) in options.files.enumerated() {
             do throws(DiagnosticList) {
                 if LabOptions.isScript(file) {
-                    jobs.append(RunJob(file: number, work: .script(try await Script.load(file))))
+                    jobs.append(RunJob(file: number, work: .script(try Script.load(file))))
                     continue
                 }
                 let loaded = try LabFile.load(
@@ -36,9 +36,9 @@ struct Planner {
                         switch plan(lab.filtered(options.filter), budget, backends) {
                         case .success(let plan):
                             jobs.append(RunJob(file: number, work: .lab(plan)))
-                            return []
+                            return plan.pathProblems + LuaCheck.problems(in: lab)
                         case .failure(let list):
-                            return list.all
+                            return list.all + LuaCheck.problems(in: lab)
                         }
                     })
                 Report.warnings(loaded.warnings)

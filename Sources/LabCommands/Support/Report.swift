@@ -9,7 +9,7 @@ enum Report {
     static func errors(_ list: DiagnosticList) {
         let style = SinkSelection(environment: Environment.all, isTerminal: isatty(2) == 1).style
         error(list.rendered(color: style.colour))
-        let count = list.all.count { $0.severity == .error }
+        let count = list.sorted.count { $0.severity == .error }
         if count > 1 { error("\(count) errors") }
     }
 
@@ -19,7 +19,9 @@ enum Report {
     }
 
     /// Whole lines to standard output.
-    static func text(_ text: String) { TextStream.standardOutput.write(text) }
+    static func text(_ text: String) { output.write(text) }
+
+    private static let output = TextStream.standardOutput
 
     /// A line to standard output.
     static func line(_ text: String) { self.text(text + "\n") }
@@ -27,8 +29,13 @@ enum Report {
     /// A line to standard error.
     static func error(_ text: String) { TextStream(descriptor: 2).write(text + "\n") }
 
-    /// Ends the process.
-    static func end(_ status: ExitStatus) -> Never { exit(status.rawValue) }
+    /// Ends the process. An answer that could not be written is no success; a reader that went away is none of our
+    /// business.
+    static func end(_ status: ExitStatus) -> Never {
+        let problems = output.problems
+        for problem in problems { errors(DiagnosticList([Diagnostic(.host, problem)])) }
+        exit((problems.isEmpty || status != .passed ? status : .infrastructure).rawValue)
+    }
 
     /// Rows under headings, columns aligned; the last column is not padded.
     static func table(_ headings: [String], _ rows: [[String]]) {

@@ -8,7 +8,7 @@ struct PlanVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Show what would run where; boot nothing.",
         discussion: """
-            Guests with their resources against the host's, in how many waves they come up, tasks in order, matrix cells.
+            Guests with their resources against the host's, in how many batches they run, tasks in order, matrix cells.
 
               vmlab plan lab.yaml
               vmlab plan lab.yaml --json | jq .guests
@@ -48,7 +48,7 @@ struct PlanVerb: AsyncParsableCommand {
         Report.line(
             "memory: \(ByteCount(plan.memory)) for all, \(ByteCount(plan.memoryLimit)) may be used "
                 + "(\(plan.memoryLimitReason)): "
-                + (plan.waves > 1 ? "\(plan.waves) waves" : "all at once"))
+                + (plan.waves > 1 ? "\(plan.waves) batches" : "all at once"))
         Report.line(
             "admission: \(plan.admission); at once: \(plan.guestsAtOnce.strict) strict, "
                 + "\(plan.guestsAtOnce.overcommit) by what guests usually use (overcommit)")

@@ -20,7 +20,7 @@ struct ReplVerb: AsyncParsableCommand {
               > web:succeed("uname -a")
               > other = vmlab.boot{ image = "debian" }
 
-            Tab completes. Ctrl-C ends what runs, Ctrl-D the session and its guests. Docs/lua.md has all functions.
+            Tab completes. Ctrl-C ends what runs, or clears the line; Ctrl-D ends the session and its guests. Docs/lua.md has all functions.
             """)
 
     @Argument(help: "A lab file.", completion: .file(extensions: ["yaml", "yml"])) var lab: String?
@@ -59,8 +59,7 @@ struct ReplVerb: AsyncParsableCommand {
         }
         let watcher = Task {
             for await signal in signals {
-                // At the prompt, and for every other signal, that is the end.
-                if signal != SIGINT || !conversation.interruptInput() {
+                if signal != SIGINT || !conversation.interrupt() {
                     conversation.end()
                     session.cancel()
                 }
@@ -99,21 +98,22 @@ private final class Conversation: Sendable {
 
     private let state = Mutex(State())
 
-    /// Ends what an input runs; false when there is none.
-    func interruptInput() -> Bool {
-        let input = state.withLock { $0.input }
-        input?.cancel()
-        return input != nil
+    /// Ends what an input runs, or drops the line that is being typed; false when there is neither.
+    func interrupt() -> Bool {
+        let (input, editor) = state.withLock { ($0.input, $0.editor) }
+        guard let input else { return editor?.drop() ?? false }
+        input.cancel()
+        return true
     }
 
     /// Ends the conversation.
     func end() {
-        let editor = state.withLock { state in
+        let (input, editor) = state.withLock { state in
             state.isOver = true
-            return state.editor
+            return (state.input, state.editor)
         }
-        _ = interruptInput()
-        editor?.interrupt()
+        input?.cancel()
+        editor?.end()
     }
 
     /// Reads and answers until the end of input.
@@ -140,7 +140,16 @@ private final class Conversation: Sendable {
                     ? "vmlab.boot{ image = \"debian\" } boots a guest." : "guests: \(guests.joined(separator: ", "))")
         }
         var text = ""
-        while !state.withLock({ $0.isOver }), let line = await read(editor, text.isEmpty ? "> " : ">> ") {
+        while !state.withLock({ $0.isOver }) {
+            let line: String
+            switch await read(editor, text.isEmpty ? "> " : ">> ") {
+            case .line(let typed): line = typed
+            case .dropped:
+                text = ""
+                Report.line("")
+                continue
+            case .end: return
+            }
             text += (text.isEmpty ? "" : "\n") + line
             guard text.contains(where: { !$0.isWhitespace }) else {
                 text = ""
@@ -161,7 +170,7 @@ private final class Conversation: Sendable {
         }
     }
 
-    private func read(_ editor: LineEditor, _ prompt: String) async -> String? {
+    private func read(_ editor: LineEditor, _ prompt: String) async -> TypedLine {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(returning: editor.read(prompt)) }
         }

@@ -29,9 +29,9 @@ struct ReportVerb: ParsableCommand {
         switch format {
         case .terminal:
             let style = SinkSelection(environment: Environment.all).style
-            TextStream.standardOutput.write(report.summary(style: style, directory: directory))
+            Report.text(report.summary(style: style, directory: directory))
         case .junit:
-            TextStream.standardOutput.write(JUnitReport.xml(report))
+            Report.text(JUnitReport.xml(report))
         }
         throw report.exitStatus.flatMap(ExitStatus.init(rawValue:)) ?? .interrupted
     }

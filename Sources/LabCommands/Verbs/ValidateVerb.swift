@@ -1,4 +1,5 @@
 import ArgumentParser
+import LabResults
 import LabScripting
 import LabSpec
 
@@ -23,7 +24,7 @@ struct ValidateVerb: AsyncParsableCommand {
         let cells = plans.count == 1 ? "" : " (\(plans.count) labs and matrix cells)"
         let guests = plans.reduce(0) { $0 + $1.guests.count }
         let runs = plans.reduce(0) { $0 + $1.runs.count }
-        Report.line("valid: \(guests) guests, \(runs) task runs\(cells)")
+        Report.line("valid: \(counted(guests, "guest")), \(counted(runs, "task run"))\(cells)")
     }
 }
 

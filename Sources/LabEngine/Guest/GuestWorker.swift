@@ -68,7 +68,8 @@ struct GuestWorker: Sendable {
         let session: GuestSession
         do {
             guard let ready = try await boot(life, from: parked) else {
-                let reason = run.scheduler.stopped.current == nil ? "the others did its work" : "the run is stopped"
+                let reason =
+                    run.scheduler.stopped.current == nil ? "its tasks were run by other guests" : "the run is stopped"
                 return end(reason, .finished)
             }
             session = ready

@@ -167,7 +167,8 @@ public final class LiveFleet: Sendable {
             var taken = state.names
             if let twice = names.first(where: { !taken.insert($0).inserted }) {
                 throw Diagnostic(
-                    .specification, "there was a guest \(twice) before", remedy: "give each guest a name of its own")
+                    .specification, "the guest name \(twice.quoted()) is already in use",
+                    remedy: "give each guest a name of its own")
             }
             state.names = taken
             return names
@@ -216,7 +217,7 @@ public final class LiveFleet: Sendable {
                 GuestLoss(
                     outcome: .error,
                     message:
-                        "\(name) needs \(guest.cost), and other guests did not leave so much within \(inWords(limit))",
+                        "\(name) needs \(guest.cost), but that much memory was not free within \(inWords(limit))",
                     consoleTail: []))
         }
         defer { admission.release(guest.cost) }
@@ -264,7 +265,9 @@ public final class LiveFleet: Sendable {
             return try await group.next() ?? nil
         }
         if let wanted = guest.wantedEnd.current { return (true, wanted) }
-        guard let loss else { return (true, Task.isCancelled ? "the script is done" : "a guest beside it failed") }
+        guard let loss else {
+            return (true, Task.isCancelled ? "the script is done" : "another guest of the same boot failed")
+        }
         return (false, loss.message)
     }
 

@@ -114,7 +114,7 @@ final class MemoryWatch: MachineCare {
     private func tell(_ host: HostMemory, _ level: MemoryLevel, reserve: ByteCount) {
         boots.spare(level > .ample)
         guard level > .ample else {
-            return recorder.emit(.note(level: .info, message: "memory has eased: guests may come again"))
+            return recorder.emit(.note(level: .info, message: "memory pressure is over: starting guests again"))
         }
         var reasons: [String] = []
         if host.available < reserve.bytes {

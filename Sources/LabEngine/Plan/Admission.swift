@@ -214,7 +214,7 @@ extension Admission.Obstacle {
     /// For counting: what it was, without figures.
     fileprivate var kind: String {
         switch self {
-        case .queue: "others came first"
+        case .queue: "earlier guests are waiting"
         case .seats: "as many guests ran as may at a time"
         case .memory(.room): "the memory that may be used was taken"
         case .memory(.pressure): "the host was short of memory"
@@ -224,7 +224,7 @@ extension Admission.Obstacle {
     /// Why a guest waits, for people.
     var words: String {
         switch self {
-        case .queue: "waits for room: others came first"
+        case .queue: "waits for room: earlier guests are waiting"
         case .seats: "waits for one of the places for guests"
         case .memory(.room(_, let cost)): "waits for room (\(ByteCount(cost)))"
         case .memory(.pressure(let host, let reserve)):

@@ -162,9 +162,11 @@ public struct RunPlan: Sendable {
     private static func tooLarge(
         _ group: GuestGroup, memory: ByteCount, cost: ByteCount, budget: MemoryBudget
     ) -> Diagnostic {
-        Diagnostic(
+        // Of large guests the overhead is lost in the rounding.
+        let overhead = "\(cost)" == "\(memory)" ? "" : " (\(memory) and the virtual machine's overhead)"
+        return Diagnostic(
             .specification,
-            "\(group.name): one guest needs \(cost) (\(memory) and the machine's own), but only \(budget.limit) may be used",
+            "\(group.name): one guest needs \(cost)\(overhead), but only \(budget.limit) may be used",
             remedy: "lower its `memory:`, or free memory on the host", cause: budget.explanation, at: group.span)
     }
 

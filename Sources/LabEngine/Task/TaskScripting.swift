@@ -8,7 +8,7 @@ public protocol TaskScripting: Sendable {
 
     /// Whether a command's exit status and output are what a predicate wants: nil when they are, else why not. Throws when
     /// the predicate itself fails.
-    func judge(_ predicate: String, exit: Int32, output: [UInt8], in task: ScriptTask) async throws -> String?
+    func judge(_ predicate: LuaText, exit: Int32, output: [UInt8], in task: ScriptTask) async throws -> String?
 }
 
 /// What a script of a lab's task has to work with.

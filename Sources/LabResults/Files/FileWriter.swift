@@ -97,7 +97,11 @@ struct FileWriter: ~Copyable {
         case .beneath(let root, let path, _):
             failure = System.diagnostic("cannot write \(root.path)/\(path)", code)
         case .file(let path, _): failure = System.diagnostic("cannot write \(path)", code)
-        case .descriptor(let number): failure = System.diagnostic("cannot write to descriptor \(number)", code)
+        // A reader that has seen enough (`vmlab run … | head -1`) is no failure, as with other tools.
+        case .descriptor where code == EPIPE: isClosed = true
+        case .descriptor(let number):
+            let name = number == 1 ? "standard output" : number == 2 ? "standard error" : "descriptor \(number)"
+            failure = Diagnostic(.host, "cannot write to \(name)", cause: String(cString: strerror(code)))
         }
         buffer = []
     }

@@ -67,7 +67,7 @@ struct LiveView {
         let wanted = images.count + busy.count
         let kept = wanted > room ? max(0, room - 1) : wanted
         var lines = images.prefix(kept).map { image($0, style) }
-        lines += busy.prefix(kept - lines.count).map { line($0, tally, now, style) }
+        lines += busy.prefix(kept - lines.count).map { line($0, tally, now, style, size.columns) }
         if wanted > kept, room > 0 { lines.append(StyledLine("\(style.ellipsis) and \(wanted - kept) more", .faint)) }
         return size.rows > 1 ? lines + [sum(tally, now, style, size)] : []
     }
@@ -79,19 +79,29 @@ struct LiveView {
         }
     }
 
-    private func line(_ name: String, _ tally: RunTally, _ now: Double, _ style: TextStyle) -> StyledLine {
+    private func line(
+        _ name: String, _ tally: RunTally, _ now: Double, _ style: TextStyle, _ columns: Int
+    ) -> StyledLine {
+        /// What a guest does, short enough for the time behind it to be seen.
+        func fitted(_ text: String, before rest: String) -> String {
+            let room = columns - tally.guestWidth - 4 - displayWidth(rest)
+            return shortened(style.safe(text), to: max(8, room), ellipsis: style.ellipsis) + "  "
+        }
         var line = StyledLine(padEnd(style.safe(name), tally.guestWidth) + "  ")
         switch activities[name] {
         case .booting(let since):
             line.add("booting  ", .busy)
             line.add(elapsedText(now - since), .faint)
         case .step(let step, let since):
-            line.add(style.safe("\(step.call) \(step.text)") + "  ", .busy)
-            line.add(elapsedText(now - since), .faint)
+            let elapsed = elapsedText(now - since)
+            line.add(fitted("\(step.call) \(step.text)", before: elapsed), .busy)
+            line.add(elapsed, .faint)
         case .task(let id, let attempt, let since):
-            line.add(style.safe(id.label) + "  ", .busy)
-            line.add(elapsedText(now - since), .faint)
-            if attempt > 1 { line.add("  attempt \(attempt)", .doubtful) }
+            let elapsed = elapsedText(now - since)
+            let again = attempt > 1 ? "  attempt \(attempt)" : ""
+            line.add(fitted(id.label, before: elapsed + again), .busy)
+            line.add(elapsed, .faint)
+            line.add(again, .doubtful)
         case .waiting, .idle, .gone, nil: break
         }
         return line

@@ -48,7 +48,7 @@ func sizeText(_ bytes: UInt64) -> String {
 }
 
 /// `1 guest`, `3 guests`.
-func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+public func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
 /// A time of day in UTC with milliseconds, as in `2026-11-22T11:00:00.123Z`.
 func timestamp(_ time: Double) -> String {

@@ -37,7 +37,7 @@ struct Narrator {
         self.directory = directory
     }
 
-    /// The lines for one event, without line ends, cut to the columns.
+    /// The lines for one event, without line ends, none wider than the columns.
     mutating func tell(_ recorded: RecordedEvent, columns: Int = .max) -> [String] {
         tally.receive(recorded.event)
         if case .runFinished(let summary) = recorded.event {
@@ -57,7 +57,7 @@ struct Narrator {
             for part in lines[0].parts { first.add(part.text, part.colour) }
             lines[0] = first
         }
-        return lines.map { $0.rendered(style, columns: columns) }
+        return lines.flatMap { $0.wrapped(to: columns) }.map { $0.rendered(style) }
     }
 
     private mutating func lines(for event: RunEvent) -> [StyledLine] {
@@ -69,7 +69,7 @@ struct Narrator {
         case .note(.warning, let message): return [StyledLine("warning: ", .doubtful).adding(style.safe(message))]
         case .note(.info, let message):
             return detail == .failures ? [] : style.safeLines(message).map { StyledLine($0) }
-        case .interrupted(let reason): return [StyledLine("interrupted: ", .doubtful).adding(style.safe(reason))]
+        case .interrupted(let reason): return [StyledLine(style.safe(reason), .doubtful)]
         case .taskNote(let id, let message):
             guard detail != .failures else { return [] }
             return [head(id.guest ?? "-", "note", .doubtful).adding("\(style.safe(id.label)): \(style.safe(message))")]
@@ -83,7 +83,7 @@ struct Narrator {
             return [StyledLine("image \(style.safe(image)): \(style.safe(step))")]
         case .fleetAdmitted(let waves, let note):
             guard detail == .everything, waves > 1 || note != nil else { return [] }
-            let wave = waves > 1 ? "guests run in \(waves) waves" : "all guests run at once"
+            let wave = waves > 1 ? "guests run in \(waves) batches" : "all guests run at once"
             return [StyledLine(wave + (note.map { ": \(style.safe($0))" } ?? ""))]
         case .guestQueued(let guest, let reason): return progress(guest, "queued", style.safe(reason))
         case .guestParked(let guest, let reason): return progress(guest, "parked", style.safe(reason))
@@ -181,8 +181,10 @@ struct Narrator {
         let bar = style.unicode ? "│" : "|"
         return [StyledLine("    \(heading):", .faint)]
             + lines.map {
-                StyledLine("    \(bar) ", .faint)
-                    .adding(shortened($0, to: Self.lineLimit, ellipsis: style.ellipsis))
+                var line = StyledLine("    \(bar) ", .faint)
+                line.hanging = ("    \(bar) ", .faint)
+                line.add(shortened($0, to: Self.lineLimit, ellipsis: style.ellipsis))
+                return line
             }
     }
 }

@@ -80,12 +80,12 @@ struct RunTally {
         }
     }
 
-    /// The table of results, the failures and the last words. Only the table is cut to the columns: a path that is to be
+    /// The table of results, the failures and the last words. Only the table is fitted to the columns: a path that is to be
     /// copied must stay whole.
     func summary(_ status: ExitStatus, duration: Double, directory: String?, style: TextStyle, columns: Int = .max)
         -> [String]
     {
-        var lines = table(style).map { $0.rendered(style, columns: columns) }
+        var lines = table(style, columns: columns).map { $0.rendered(style, columns: columns) }
         if !lines.isEmpty { lines.insert("", at: 0) }
         if !failures.isEmpty {
             lines += ["", StyledLine("Failures:", .strong).rendered(style)]
@@ -110,12 +110,14 @@ struct RunTally {
         return lines
     }
 
-    private func table(_ style: TextStyle) -> [StyledLine] {
+    private func table(_ style: TextStyle, columns: Int) -> [StyledLine] {
         guard !rows.isEmpty else { return [] }
-        let names = rows.map { style.safe($0.name) }
         let runs = rows.map { "\($0.passed)/\(max($0.declared, $0.done))" }
-        let nameWidth = max(4, names.map { displayWidth($0) }.max() ?? 0)
         let runWidth = max(6, runs.map(\.count).max() ?? 0)
+        // What is behind the name must be seen: PASSED, OUTCOME and SLOWEST with the blanks before them.
+        let room = max(8, columns - runWidth - 21)
+        let names = rows.map { shortened(style.safe($0.name), to: room, ellipsis: style.ellipsis) }
+        let nameWidth = max(4, names.map { displayWidth($0) }.max() ?? 0)
         var lines = [
             StyledLine(
                 "\(padEnd("TASK", nameWidth))  \(pad("PASSED", runWidth))  \(padEnd("OUTCOME", 8))  SLOWEST", .strong)
@@ -137,7 +139,7 @@ struct RunTally {
         for outcome in Outcome.allCases {
             guard let count = counts[outcome], count > 0 else { continue }
             if !line.parts.isEmpty { line.add(", ") }
-            line.add("\(count) \(outcome.rawValue)", Colour(outcome))
+            line.add(outcome.counted(count), Colour(outcome))
         }
         if line.parts.isEmpty { line.add("no task ran") }
         if done < declared { line.add(", \(declared - done) not run") }
@@ -149,6 +151,15 @@ struct RunTally {
 }
 
 extension Outcome {
+    /// `2 failed`, `1 error`, `2 timed out`.
+    fileprivate func counted(_ count: Int) -> String {
+        switch self {
+        case .timeout: "\(count) timed out"
+        case .error: LabResults.counted(count, "error")
+        default: "\(count) \(rawValue)"
+        }
+    }
+
     /// The greater, the more it matters among the runs of one task.
     public var gravity: Int {
         switch self {

@@ -60,6 +60,8 @@ enum Colour: String {
 /// One line of text in parts of different colours. Its text is already safe to show.
 struct StyledLine: ExpressibleByStringInterpolation {
     private(set) var parts: [(text: String, colour: Colour?)] = []
+    /// What its further lines begin with when it is wrapped.
+    var hanging: (text: String, colour: Colour?) = ("    ", nil)
 
     init(_ text: String = "", _ colour: Colour? = nil) { add(text, colour) }
 
@@ -76,6 +78,55 @@ struct StyledLine: ExpressibleByStringInterpolation {
     }
 
     var width: Int { parts.reduce(0) { $0 + displayWidth($1.text) } }
+
+    /// The line in as many as it takes within the columns, broken between words where there are any.
+    func wrapped(to columns: Int) -> [StyledLine] {
+        guard width > columns else { return [self] }
+        // Behind it there is room for a wide character.
+        let hang = displayWidth(hanging.text) + 2 <= columns ? hanging : ("", nil)
+        var lines: [StyledLine] = []
+        var line = StyledLine()
+        var room = columns
+        func isFresh() -> Bool {
+            line.parts.isEmpty || !lines.isEmpty && line.parts.count == 1 && line.parts[0].text == hang.0
+        }
+        func breakLine() {
+            lines.append(line.trimmedEnd)
+            line = StyledLine(hang.0, hang.1)
+            room = columns - displayWidth(hang.0)
+        }
+        for (text, colour) in parts {
+            for word in text.wordsWithBlanks {
+                // What is wider than a line is broken wherever it must be.
+                var rest = String(word)
+                if displayWidth(rest.trimmedEnd) > room, !isFresh() { breakLine() }
+                while displayWidth(rest.trimmedEnd) > room, displayWidth(rest) > 1 {
+                    let fitting = truncated(rest, to: room)
+                    // Nothing of a wide character fits one column.
+                    let head = fitting.isEmpty && isFresh() ? String(rest.prefix(1)) : fitting
+                    line.add(head, colour)
+                    rest.unicodeScalars.removeFirst(head.unicodeScalars.count)
+                    breakLine()
+                }
+                line.add(rest, colour)
+                room -= displayWidth(rest)
+            }
+        }
+        return lines + [line.trimmedEnd]
+    }
+
+    /// Without blanks at its end.
+    private var trimmedEnd: StyledLine {
+        var line = self
+        while let last = line.parts.popLast() {
+            let text = String(last.text.trimmedEnd)
+            guard text.isEmpty else {
+                line.parts.append((text, last.colour))
+                break
+            }
+        }
+        return line
+    }
 
     /// The line cut to the columns, with colours if the style has them; no line end.
     func rendered(_ style: TextStyle, columns: Int = .max) -> String {

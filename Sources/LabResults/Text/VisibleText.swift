@@ -102,13 +102,35 @@ func truncated(_ text: String, to columns: Int, ellipsis: String = "") -> String
     return String(kept) + mark
 }
 
-/// The text in so many columns: of a longer one its beginning and its end, where messages have their reason.
+/// The text within the columns, what is too much left out of its middle: both ends of a long name tell it from others, and
+/// messages have their reason at the end.
 func shortened(_ text: String, to columns: Int, ellipsis: String) -> String {
     guard displayWidth(text) > columns else { return text }
     let room = max(0, columns - displayWidth(ellipsis))
-    let head = truncated(text, to: room / 3)
-    let tail = truncated(String(text.reversed()), to: room - displayWidth(head))
-    return head + ellipsis + String(tail.reversed())
+    let head = truncated(text, to: (room + 1) / 2)
+    let tail = String(truncated(String(text.reversed()), to: room - displayWidth(head)).reversed())
+    return truncated(head + ellipsis + tail, to: columns)
+}
+
+extension String {
+    /// Its words, each with the blanks behind it.
+    var wordsWithBlanks: [Substring] {
+        var words: [Substring] = []
+        var rest = self[...]
+        while !rest.isEmpty {
+            let end = rest.drop { $0 != " " }.drop { $0 == " " }.startIndex
+            words.append(rest[..<end])
+            rest = rest[end...]
+        }
+        return words
+    }
+
+    /// Without the blanks at its end.
+    var trimmedEnd: Substring {
+        var text = self[...]
+        while text.last == " " { text.removeLast() }
+        return text
+    }
 }
 
 private func displayWidth(_ scalar: Unicode.Scalar) -> Int {

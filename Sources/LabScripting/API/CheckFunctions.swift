@@ -8,7 +8,7 @@ struct CheckFailed: Error, CustomStringConvertible {
     let description: String
 }
 
-/// What a script can insist on. Each is a step of its own.
+/// What a script can check. Each is a step of its own.
 enum CheckFunctions {
     static let all = [equals, differs, matches, contains, raises]
 
@@ -26,7 +26,7 @@ enum CheckFunctions {
     }
 
     private static let equals = LuaNative(
-        "equals", "Insists that two values are equal; tables by their content.",
+        "equals", "Checks that two values are equal; tables by their content.",
         parameters: [LuaParameter("actual", "any"), LuaParameter("expected", "any"), message],
         waiting: { call in
             try await check(call, 3, call[1] == call[2] ? nil : "\(call[1].shown) is not \(call[2].shown)")
@@ -34,7 +34,7 @@ enum CheckFunctions {
         })
 
     private static let differs = LuaNative(
-        "differs", "Insists that two values are not equal.",
+        "differs", "Checks that two values are not equal.",
         parameters: [LuaParameter("actual", "any"), LuaParameter("unwanted", "any"), message],
         waiting: { call in
             try await check(call, 3, call[1] == call[2] ? "both are \(call[1].shown)" : nil)
@@ -42,7 +42,7 @@ enum CheckFunctions {
         })
 
     private static let matches = LuaNative(
-        "matches", "Insists that a regular expression matches somewhere in a text.",
+        "matches", "Checks that a regular expression matches somewhere in a text.",
         parameters: [LuaParameter("text", "string"), LuaParameter("pattern", "string"), message],
         waiting: { call in
             let text = try call.string(1)
@@ -53,7 +53,7 @@ enum CheckFunctions {
         })
 
     private static let contains = LuaNative(
-        "contains", "Insists that a text has another in it, or a list a value.",
+        "contains", "Checks that a text has another in it, or a list a value.",
         parameters: [LuaParameter("whole", "string|any[]"), LuaParameter("part", "any"), message],
         waiting: { call in
             let isIn: Bool
@@ -67,7 +67,7 @@ enum CheckFunctions {
         })
 
     private static let raises = LuaNative(
-        "raises", "Insists that a function raises an error.",
+        "raises", "Checks that a function raises an error.",
         parameters: [
             LuaParameter("body", "fun()"), LuaParameter("pattern", "string?", "What the error's message matches."),
         ],

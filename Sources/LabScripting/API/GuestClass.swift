@@ -39,7 +39,7 @@ enum GuestMethods {
 
     static let commands = [
         LuaNative(
-            "run", "Runs a command and returns what it came to, whatever its exit status.",
+            "run", "Runs a command and returns its result, whatever its exit status.",
             parameters: [command, options],
             results: [
                 LuaParameter(
@@ -109,6 +109,8 @@ enum GuestMethods {
         let answer = try await ScriptScope.step(call, on: guest.live, text) { notes in
             notes.begins(text)
             var attempts = 0
+            /// The last attempt that came to its end.
+            var ended: CommandAnswer?
             /// What came out of the last attempt, for the step and its failure.
             func end(_ how: String, _ output: [UInt8]) -> CommandFailed {
                 notes.append(output[...])
@@ -128,9 +130,11 @@ enum GuestMethods {
                 do {
                     answer = try await guest.perform(text, command, attempt)
                 } catch is GuestTimeout {
-                    throw end("did not end", attempt.output)
+                    guard let ended, attempt.output.isEmpty else { throw end("did not end", attempt.output) }
+                    throw end("did not end, the one before ended with exit status \(ended.result.exit)", ended.output)
                 }
                 notes.ended(answer.result)
+                ended = answer
                 if answer.result.exit == 0 {
                     notes.append(answer.output[...])
                     return answer
@@ -163,7 +167,13 @@ enum GuestMethods {
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let (pattern, timeout) = try expectation(of: call)
                 return try await ScriptScope.step(call, on: guest.live, pattern.text) { _ in
-                    try await guest.live.waitForConsole(pattern, timeout: timeout).values
+                    do {
+                        return try await guest.live.waitForConsole(pattern, timeout: timeout).values
+                    } catch let timeout as GuestTimeout {
+                        throw CommandFailed(
+                            headline: timeout.description, isTimeout: true, output: [],
+                            console: Array(guest.live.consoleLines.suffix(10)))
+                    }
                 }
             }),
         LuaNative(

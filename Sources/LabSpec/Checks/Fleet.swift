@@ -91,7 +91,7 @@ struct Fleet {
             return members(String(parts[1]), at: word.span, decoding).map { .any($0) }
         default:
             decoding.error(
-                "\(word.value.quoted()) is not a place to run",
+                "\(word.value.quoted()) names no guest or group",
                 remedy: "write a guest, a group, `any <group>` or a list: `[a, b]`",
                 at: word.span)
             return nil
@@ -118,7 +118,7 @@ struct Fleet {
         }
         decoding.error(
             "there is no guest or group \(name.quoted())",
-            remedy: remedy ?? (declared.isEmpty ? nil : "groups: \(declared.prefix(8).joined(separator: ", "))"),
+            remedy: remedy ?? (declared.isEmpty ? nil : "groups: \(declared.listed)"),
             at: span)
         return nil
     }

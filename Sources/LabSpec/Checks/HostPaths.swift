@@ -93,33 +93,4 @@ final class HostPaths {
         let folder = String(cString: working)
         return path.isEmpty || path == "." ? folder : folder + "/" + path
     }
-
-    /// The bytes of a file, at most `limit` and one more.
-    static func read(_ path: String, limit: Int) throws(Diagnostic) -> [UInt8] {
-        func failure(_ code: CInt) -> Diagnostic {
-            let remedy = code == ENOENT ? "check the path" : code == EISDIR ? "name the lab file in it" : nil
-            return Diagnostic(
-                .specification, "\(path.quoted()) cannot be read", remedy: remedy,
-                cause: String(cString: strerror(code)))
-        }
-        guard !path.utf8.contains(0) else { throw failure(ENOENT) }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure(errno) }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        let chunk = 1 << 16
-        while bytes.count <= limit {
-            var failed: CInt?
-            let piece = [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
-                var result: Int
-                repeat { result = Glibc.read(descriptor, buffer.baseAddress, chunk) } while result < 0 && errno == EINTR
-                if result < 0 { failed = errno }
-                count = max(result, 0)
-            }
-            if let failed { throw failure(failed) }
-            if piece.isEmpty { break }
-            bytes += piece
-        }
-        return bytes
-    }
 }

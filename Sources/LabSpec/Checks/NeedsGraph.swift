@@ -31,7 +31,7 @@ struct NeedsGraph {
                     decoding.error(
                         "there is no task \(need.value.quoted())",
                         remedy: decoding.didYouMean(need.value, names)
-                            ?? "tasks: \(names.prefix(8).joined(separator: ", "))",
+                            ?? "tasks: \(names.listed)",
                         at: need.span)
                 } else if !seen.insert(need.value).inserted {
                     decoding.error("the task \(need.value.quoted()) is needed twice", remedy: "keep one", at: need.span)

@@ -69,6 +69,11 @@ final class Decoding {
         isOverwhelmed ? nil : Diagnostics.didYouMean(word, candidates)
     }
 
+    /// The candidate that was meant, while mistakes are few.
+    func closest(to word: String, in candidates: some Sequence<String>) -> String? {
+        isOverwhelmed ? nil : Diagnostics.closest(to: word, in: candidates)
+    }
+
     /// Where `text` first stands within a span, while mistakes are few.
     func place(of text: some StringProtocol, in span: SourceSpan) -> SourceSpan {
         isOverwhelmed ? span : span.locating(String(text))

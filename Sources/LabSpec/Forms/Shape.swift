@@ -1,6 +1,11 @@
 import Diagnostics
 import YAMLTree
 
+extension String {
+    /// Whether it is a key of the author's own, `x-…`, as in Compose files: for anchors, and for other tools.
+    var isAuthorsOwn: Bool { hasPrefix("x-") }
+}
+
 /// What a map with known keys is decoded into, before it is checked: everything may be missing.
 protocol Draft: Sendable {
     init()
@@ -58,12 +63,11 @@ struct Shape<Value: Draft>: Sendable {
                 remedy: isKey && word != node.scalar?.text[...] ? "put a blank after the `:`" : nil)
             return nil
         }
-        draft.place.span = entries.first?.keySpan ?? node.span
+        draft.place.span = entries.first { !$0.key.isAuthorsOwn }?.keySpan ?? node.span
         var given: [String: SourceSpan] = [:]
-        for entry in entries {
+        for entry in entries where !entry.key.isAuthorsOwn {
             guard let field = fields.first(where: { $0.name == entry.key }) else {
-                // A shape has few keys, so this stays cheap.
-                let meant = closest(to: entry.key, in: fields.map(\.name))
+                let meant = decoding.closest(to: entry.key, in: fields.map(\.name))
                 let all = "it has \(fields.map(\.name).joined(separator: ", "))"
                 decoding.error(
                     "\(noun) has no key \(entry.key.quoted())",
@@ -111,7 +115,7 @@ struct Shape<Value: Draft>: Sendable {
         }
         var schema: JSONValue = [
             "type": "object", "description": .string(doc), "properties": .object(properties),
-            "additionalProperties": false,
+            "patternProperties": ["^x-": [:]], "additionalProperties": false,
         ]
         let required = fields.filter { $0.required != nil }
         if !required.isEmpty { schema = schema.adding("required", .array(required.map { .string($0.name) })) }

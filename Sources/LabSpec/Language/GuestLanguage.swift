@@ -55,7 +55,7 @@ struct GuestDraft: Draft {
     static let group = Shape<GuestDraft>(
         id: "guest", noun: "a guest group", doc: "A group of equal guests.", fields: fields)
     static let defaults = Shape<GuestDraft>(
-        id: "defaults", noun: "`defaults`", doc: "What guest groups are that do not say otherwise.", fields: fields)
+        id: "defaults", noun: "`defaults`", doc: "Defaults for all guest groups.", fields: fields)
 
     /// The group's own words, else those of `defaults`; environments add up.
     func filled(from defaults: GuestDraft) -> GuestDraft {

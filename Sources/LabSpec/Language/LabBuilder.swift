@@ -75,7 +75,7 @@ struct LabBuilder {
                 os = .linux
             } else {
                 decoding.error(
-                    "the image \(named.name.quoted()) does not say its system",
+                    "the image \(named.name.quoted()) needs `os:`",
                     remedy: "add `os: linux` or `os: windows`", at: named.nameSpan)
             }
         }
@@ -246,10 +246,11 @@ struct LabBuilder {
     private func action(_ task: TaskDraft) -> TaskAction {
         let script = task.script.map { paths.check($0, as: .file, what: "the script", decoding) }
         let lua = task.lua.map { lua -> LuaSource in
-            guard lua.value.hasSuffix(".lua"), !lua.value.contains(where: \.isNewline) else {
-                return .inline(lua.value)
+            guard lua.text.hasSuffix(".lua"), !lua.text.contains(where: \.isNewline), let span = lua.span else {
+                return .inline(lua)
             }
-            return .file(path: paths.check(lua, as: .file, what: "the Lua file", decoding))
+            return .file(
+                path: paths.check(Located(lua.text, at: span), as: .file, what: "the Lua file", decoding))
         }
         if let run = task.run { return .run(run) }
         if let script { return .script(path: script) }

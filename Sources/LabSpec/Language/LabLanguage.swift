@@ -34,7 +34,7 @@ struct LabDraft: Draft {
             Field("lab", \.lab, Form.name.located, required: "lab: my-lab", "The lab's name."),
             Field(
                 "defaults", \.defaults, GuestDraft.defaults.form(orNull: true),
-                "What guest groups are that do not say otherwise."),
+                "Defaults for all guest groups."),
             Field(
                 "guests", \.guests, .named(GuestDraft.group.form(), nullAs: { GuestDraft() }),
                 required: "guests: {vm: {image: debian}}", "The fleet: groups of equal guests by name."),

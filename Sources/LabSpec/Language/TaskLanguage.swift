@@ -9,7 +9,7 @@ struct TaskDraft: Draft {
     var on: [Located<String>]?
     var run: String?
     var script: Located<String>?
-    var lua: Located<String>?
+    var lua: LuaText?
     var expect: Expectation?
     var timeout: Duration?
     var retries: RetryDraft?
@@ -38,12 +38,12 @@ struct TaskDraft: Draft {
                 "run", \.run, .filled("a command"),
                 "What the guest's own shell runs, sh or cmd.exe; one line or a block."),
             Field("script", \.script, .path, "A file on the host with what the guest's own shell runs."),
-            Field("lua", \.lua, Form<String>.filled("Lua").located, "Lua, or the path of a `.lua` file."),
+            Field("lua", \.lua, .lua, "Lua, or the path of a `.lua` file."),
             Field("expect", \.expect, .expectation, "What makes it pass: exit status 0 unless told otherwise."),
             Field("timeout", \.timeout, .duration, "How long one attempt may take; `timeouts.task` when left out."),
             Field(
                 "retries", \.retries, RetryDraft.form, standard: 0,
-                "How many more attempts after trouble not of its own."),
+                "How often to try again after an infrastructure error."),
             Field(
                 "repeat", \.repeats, .integer(1...Limits.repetitions), standard: 1,
                 "How many times it runs; `VMLAB_INDEX` counts from 1."),
@@ -104,7 +104,7 @@ private struct ExpectDraft: Draft {
     var place = Place()
     var exit: [Int32]?
     var stdout: [Pattern]?
-    var lua: String?
+    var lua: LuaText?
 
     static let shape = Shape<ExpectDraft>(
         id: "expect", noun: "`expect`", doc: "What makes a task pass.",
@@ -114,9 +114,17 @@ private struct ExpectDraft: Draft {
                 "stdout", \.stdout, .listOrOne(of: .pattern),
                 "Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends."),
             Field(
-                "lua", \.lua, .filled("Lua"),
+                "lua", \.lua, .lua,
                 "A Lua predicate over `exit` and `output`, such as `#output > 10`, that must come out true."),
         ], atLeastOne: ["exit", "stdout", "lua"])
+}
+
+extension Form where Value == LuaText {
+    /// Lua; a block begins in the line after its sign.
+    static let lua = Form<String>.filled("Lua").then { text, node, _ in
+        let isBlock = node.scalar?.style == .literal || node.scalar?.style == .folded
+        return LuaText(text, line: node.span.start.line + (isBlock ? 1 : 0), span: node.span)
+    }
 }
 
 extension Form where Value == Int32 {

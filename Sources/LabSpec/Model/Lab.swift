@@ -66,10 +66,13 @@ public enum AdmissionMode: String, Sendable, Hashable, CaseIterable {
 public struct MatrixCell: Sendable, Hashable {
     /// Axis and value in the order of the file.
     public var values: [(axis: String, value: String)]
+    /// Axes whose value is text even where it looks like a number: it is written in quotes.
+    public var quoted: Set<String>
 
     /// A cell as given.
-    public init(values: [(axis: String, value: String)]) {
+    public init(values: [(axis: String, value: String)], quoted: Set<String> = []) {
         self.values = values
+        self.quoted = quoted
     }
 
     /// The stable id, such as `kernel=6.1,fs=ext4`.

@@ -69,6 +69,17 @@ public struct LabTask: Sendable {
     }
 }
 
+extension LabTask {
+    /// Where a text first stands in the lab file from the task's beginning on; where the task is named, if it does not.
+    public func place(of text: String) -> SourceSpan? {
+        guard let span else { return nil }
+        let rest = SourceSpan(
+            file: span.file, start: SourcePosition(line: span.start.line, column: 1),
+            end: SourcePosition(line: .max, column: 1))
+        return rest.place(of: text) ?? span
+    }
+}
+
 /// Where a task runs; guest names, already resolved from groups.
 public enum TaskTarget: Sendable, Hashable {
     /// On each of these guests.
@@ -99,7 +110,7 @@ public enum TaskAction: Sendable, Hashable {
 /// Where the Lua of a task comes from.
 public enum LuaSource: Sendable, Hashable {
     /// Written in the lab file.
-    case inline(String)
+    case inline(LuaText)
     /// A file on the host.
     case file(path: String)
 }
@@ -111,10 +122,10 @@ public struct Expectation: Sendable {
     /// Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends.
     public var stdout: [Pattern]
     /// A Lua expression or chunk over `exit` and `output` that must come out true.
-    public var predicate: String?
+    public var predicate: LuaText?
 
     /// Exit 0, any output.
-    public init(exit: [Int32] = [0], stdout: [Pattern] = [], predicate: String? = nil) {
+    public init(exit: [Int32] = [0], stdout: [Pattern] = [], predicate: LuaText? = nil) {
         self.predicate = predicate
         self.exit = exit
         self.stdout = stdout

@@ -40,7 +40,7 @@ struct OptionWords {
         guard let word = words.first else { return }
         let key = String(word.prefix { $0 != "=" })
         throw CommandLineProblem(
-            "has \(word.quoted()) too much",
+            "has the unexpected word \(word.quoted())",
             remedy: didYouMean(key, known) ?? "the words are \(known.joined(separator: ", ")), each once")
     }
 }

@@ -296,7 +296,7 @@ extension GuestProcess: ControlledMachine {
         completion(.success(()))
     }
 
-    private static let isOthers = ControlFailure("the machine was written down, and its memory is in the snapshot")
+    private static let isOthers = ControlFailure("the machine was saved and its memory now belongs to the snapshot")
 
     /// Whether the configuration lets the machine be written down there.
     private func mayWrite(_ path: String) -> Bool {

@@ -15,4 +15,5 @@ vmlab.matrix({n = {1, 2}}, function(cell) vmlab.equals(cell.n, 1) end)
 END
 try run matrix.lua --out matrix
 status_is 1
-says_not '1/1 +passed|passed +1/1'
+says 'matrix +0/1 +failed'
+says '1 of 2 subtests failed: n=2'

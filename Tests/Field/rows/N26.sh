@@ -5,7 +5,7 @@ lab <<'END'
 lab: narrow
 guests: {lin: {image: debian}}
 tasks:
-  - {name: a-task-with-a-name-that-is-much-longer-than-sixty-columns-of-a-terminal, on: lin, run: 'exit 3'}
+  - {name: a-task-with-a-name-that-is-as-long-as-a-name-can-be-in-a-lab, on: lin, run: 'exit 3'}
 END
 status=0
 text=$(COLUMNS=60 script -qec "stty cols 60 rows 24; '$VMLAB' run lab.yaml --out out" /dev/null) || status=$?

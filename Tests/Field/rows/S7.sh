@@ -9,6 +9,8 @@ lab move.lua <<'END'
 print("begun")
 table.move({}, 1, 1 << 60, 2)
 END
+# Jobs of their own: others ignore SIGINT.
+set -m
 for script in lab move; do
     "$VMLAB" run $script.lua --out out-$script & run=$!
     eventually grep -q begun out-$script/events.jsonl

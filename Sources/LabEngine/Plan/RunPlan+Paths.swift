@@ -1,0 +1,24 @@
+import Diagnostics
+import LabSpec
+
+extension RunPlan {
+    /// Paths of `put` and `get` that belong to another system than the task's guests: `C:\x` on Linux is an error, `/x` on a
+    /// Windows-like guest a warning, for Wine's has a Linux side.
+    public var pathProblems: [Diagnostic] {
+        let systems = Dictionary(guests.map { ($0.guest.name, $0.os) }) { first, _ in first }
+        return lab.tasks.flatMap { task -> [Diagnostic] in
+            let paths = task.put.map { ("put", $0.guest) } + task.get.map { ("get", $0) }
+            return paths.compactMap { key, path in
+                let isDrive = path.dropFirst().first == ":"
+                let guest = task.targets.flatMap(\.guests).first { systems[$0] == (isDrive ? .linux : .windows) }
+                guard let guest else { return nil }
+                return Diagnostic(
+                    .specification,
+                    "`\(key)` of the task \(task.name.quoted()): \(path.quoted()) is no path of "
+                        + "\(guest.quoted()), which is \(isDrive ? "Linux" : "Windows-like")",
+                    severity: isDrive ? .error : .warning,
+                    remedy: isDrive ? "begin it with `/`" : "begin it with `C:\\`", at: task.place(of: path))
+            }
+        }
+    }
+}
