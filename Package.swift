@@ -59,7 +59,7 @@ let package = Package(
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
         library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"]),
-        library("LabSpec", ["YAMLTree", "Patterns", "Diagnostics"]),
+        library("LabSpec", ["YAMLTree", "Patterns", "HostSystem", "Diagnostics"]),
         library("LabResults", ["HostSystem", "Diagnostics"]),
         library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics"]),
         library(

@@ -110,14 +110,17 @@ public final class CommandSession: Sendable {
 
     /// As `run`, in the guest's plumbing shell, which is a POSIX shell on every guest that has one.
     ///
-    /// It is the one of `run` where the guest is Linux. Throws `unsupported` where there is none.
+    /// It is the one of `run` where the guest is Linux. A copy of files goes as Base64 in both directions, and is left out of
+    /// the transcript. Throws `unsupported` where there is none.
     public func plumb(
-        _ command: GuestCommand, deadline: ContinuousClock.Instant, silence: Duration? = nil,
+        _ command: GuestCommand, isCopy: Bool = false, deadline: ContinuousClock.Instant, silence: Duration? = nil,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
     ) async throws(ConsoleError) -> CommandResult {
         guard let exchanges = dialect.plumbing else {
             throw .unsupported("a guest that speaks `\(dialect.name)` has no control shell")
         }
+        if isCopy { core.setCopying(true) }
+        defer { if isCopy { core.setCopying(false) } }
         return try await perform(exchanges(command), deadline: deadline, silence: silence, output: output)
     }
 

@@ -20,6 +20,8 @@ final class SessionCore: Sendable {
         var lastStep = ContinuousClock.now
         /// Raised when the shell is replaced: what is queued for the old one is not typed.
         var generation = 0
+        /// What tells a copy in progress from what else the guest says; nil while there is none.
+        var copy: CopyText?
 
         /// Notes how the current wait ended; the caller resumes the task returned.
         mutating func end(with ending: SessionState.Ending) -> CheckedContinuation<SessionState.Ending, Never>? {
@@ -119,6 +121,9 @@ final class SessionCore: Sendable {
     /// How far the guest came on the way to its shell; nil when nothing of it was answered.
     var progress: String? { guarded.withLock { $0.state.progress } }
 
+    /// Says that files are being copied, as Base64, or are not any more: the transcript does without them.
+    func setCopying(_ isCopying: Bool) { guarded.withLock { $0.copy = isCopying ? CopyText() : nil } }
+
     /// Changes the state by what is no event of the guest's.
     func update(_ change: (inout SessionState) -> Void) {
         guarded.withLock { change(&$0.state) }
@@ -135,7 +140,7 @@ final class SessionCore: Sendable {
             while true {
                 let bytes = try await channel.read()
                 if bytes.isEmpty { break }
-                transcript?(bytes[...])
+                transcript?(guarded.withLock { $0.copy?.receive(bytes[...])[...] } ?? bytes[...])
                 // Output is handed out under the lock: none may come when its `run` has returned.
                 perform { $0.receive(bytes[...]) }
             }

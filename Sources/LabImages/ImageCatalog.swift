@@ -27,6 +27,7 @@ public struct ImageCatalog: Sendable {
         "debian-udhcpc.sh": PackageResources.debian_udhcpc_sh,
         "wine-init.sh": PackageResources.wine_init_sh,
         "relay.c": PackageResources.relay_c,
+        "vmlab-files.c": PackageResources.vmlab_files_c,
         "vmlab-identity.c": PackageResources.vmlab_identity_c,
         "vmlab-kill.sh": PackageResources.vmlab_kill_sh,
         "vmlab-rename.c": PackageResources.vmlab_rename_c,

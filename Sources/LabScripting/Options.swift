@@ -46,6 +46,27 @@ struct Options {
         return Int(number)
     }
 
+    /// One of the words of an enumeration.
+    mutating func choice<Choice: RawRepresentable & CaseIterable>(
+        _ name: String, _ type: Choice.Type
+    ) throws -> Choice? where Choice.RawValue == String {
+        guard let text = try string(name) else { return nil }
+        guard let choice = Choice(rawValue: text) else {
+            let words = Choice.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+            throw wrong(name, "must be \(words), not \(text.debugDescription)")
+        }
+        return choice
+    }
+
+    /// A size in the lab's notation.
+    mutating func size(_ name: String) throws -> ByteCount? {
+        guard let text = try string(name) else { return nil }
+        guard let size = ByteCount(parsing: text) else {
+            throw wrong(name, "must be a size such as \"10GiB\", not \(text.debugDescription)")
+        }
+        return size
+    }
+
     /// A duration in the lab's notation, or a number of seconds.
     mutating func duration(_ name: String) throws -> Duration? {
         guard let value = value(name) else { return nil }

@@ -16,6 +16,8 @@ public struct ScriptRun: Sendable {
         public var variables: [String: String]
         /// Whether the script has the whole of Lua's library.
         public var isTrusted: Bool
+        /// What of the host's files the script may name, besides those at or below its folder.
+        public var access: HostAccess
         /// How long things may take.
         public var limits: LiveLimits
         /// Images that need no declaration.
@@ -24,11 +26,12 @@ public struct ScriptRun: Sendable {
         /// Options as given.
         public init(
             arguments: [String] = [], variables: [String: String] = [:], isTrusted: Bool = false,
-            limits: LiveLimits = LiveLimits(), catalog: Set<String>
+            access: HostAccess = HostAccess(to: []), limits: LiveLimits = LiveLimits(), catalog: Set<String>
         ) {
             self.arguments = arguments
             self.variables = variables
             self.isTrusted = isTrusted
+            self.access = access
             self.limits = limits
             self.catalog = catalog
         }
@@ -97,7 +100,8 @@ public struct ScriptRun: Sendable {
             means: means, limits: options.limits, recorder: recorder, results: results, journal: journal)
         let world = ScriptWorld(
             fleet: fleet, recorder: recorder, results: results, source: script.text, folder: script.folder,
-            isTrusted: options.isTrusted, runLab: runLab, onSubtest: onSubtest)
+            isTrusted: options.isTrusted, access: options.access.adding(script.folder), runLab: runLab,
+            onSubtest: onSubtest)
         defer { world.forget() }
         let api = API(
             world: world, arguments: options.arguments, variables: options.variables, catalog: options.catalog)

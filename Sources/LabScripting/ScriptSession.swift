@@ -47,7 +47,7 @@ public final class ScriptSession: Sendable {
         let folder = lab?.directory ?? "."
         let world = ScriptWorld(
             fleet: fleet, recorder: recorder, results: results, source: SourceFile(path: "input", text: ""),
-            folder: folder, isTrusted: options.isTrusted)
+            folder: folder, isTrusted: options.isTrusted, access: options.access.adding(folder))
         defer { world.forget() }
         let id = TaskID(task: "session", guest: nil)
         let scope = ScriptScope(

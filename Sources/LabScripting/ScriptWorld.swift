@@ -17,6 +17,8 @@ final class ScriptWorld: Sendable {
     /// The folder that relative host paths start from, absolute or as the user gave it.
     let folder: String
     let isTrusted: Bool
+    /// What of the host's files the script may name.
+    let access: HostAccess
     /// What each command finds in its environment.
     let environment: [(name: String, value: String)]
     /// Runs a lab file and returns its report; nil where that is not possible.
@@ -33,7 +35,7 @@ final class ScriptWorld: Sendable {
 
     init(
         fleet: LiveFleet?, recorder: RunRecorder, results: RunDirectory?, source: SourceFile, folder: String,
-        isTrusted: Bool = false, environment: [(name: String, value: String)] = [],
+        isTrusted: Bool = false, access: HostAccess = .everything, environment: [(name: String, value: String)] = [],
         runLab: (@Sendable (String, [(key: String, value: String)]) async throws -> RunReport)? = nil,
         onSubtest: @escaping @Sendable (TaskResult) -> Void = { _ in }
     ) {
@@ -43,6 +45,7 @@ final class ScriptWorld: Sendable {
         self.source = source
         self.folder = folder
         self.isTrusted = isTrusted
+        self.access = access
         self.environment = environment
         self.runLab = runLab
         self.onSubtest = onSubtest
@@ -97,8 +100,17 @@ final class ScriptWorld: Sendable {
     /// Lets go of all guests and functions.
     func forget() { state.withLock { $0 = State() } }
 
-    /// A host path that the script gives.
-    func hostPath(_ path: String) -> String { path.hasPrefix("/") ? path : "\(folder)/\(path)" }
+    /// A host path that the script gives, for reading what lies there. Throws a `Diagnostic` when it is not the script's to
+    /// read.
+    func readablePath(_ path: String, as what: String) throws -> String {
+        do throws(HostAccess.Refusal) {
+            return try access.real(hostPath(path))
+        } catch {
+            throw error.diagnostic(what, path)
+        }
+    }
+
+    private func hostPath(_ path: String) -> String { path.hasPrefix("/") ? path : "\(folder)/\(path)" }
 
     /// The host folder that collected files go to. Throws a `RelativePath.Refusal` for a path that leaves the results, unless
     /// the script is trusted.

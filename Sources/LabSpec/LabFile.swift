@@ -2,6 +2,7 @@
 // filled in, `LabDraft.shape` decodes it, and `LabBuilder` makes checked `Lab`s. `Model/` holds the values.
 
 import Diagnostics
+import HostSystem
 import YAMLTree
 
 /// A lab file, decoded and checked.
@@ -15,7 +16,8 @@ public struct LabFile: Sendable {
     public static let standardCatalog: Set<String> = ["debian", "wine", "probe"]
 
     /// Decodes and checks a lab. Relative host paths start from `directory`; `settings` (`--set`) change the text's
-    /// tree before it is decoded; `catalog` has the names of images that need no declaration.
+    /// tree before it is decoded; `catalog` has the names of images that need no declaration; `access` is what of the host's
+    /// files the lab may name besides those at or below its folder.
     ///
     /// Looks at the files that the lab names (do they exist, can they be read) but opens none. `checking` adds what else is
     /// wrong with each lab, as far as it could be decoded: whether it fits the host is for others to know.
@@ -23,7 +25,8 @@ public struct LabFile: Sendable {
     /// - Throws: every error found, with the warnings, in reading order.
     public static func parse(
         _ source: SourceFile, directory: String, settings: [(key: String, value: String)] = [],
-        catalog: Set<String> = standardCatalog, checking: (Lab) -> [Diagnostic] = { _ in [] }
+        catalog: Set<String> = standardCatalog, access: HostAccess = .everything,
+        checking: (Lab) -> [Diagnostic] = { _ in [] }
     ) throws(DiagnosticList) -> LabFile {
         let decoding = Decoding()
         let document = YAMLDocument.parse(source)
@@ -40,7 +43,7 @@ public struct LabFile: Sendable {
         if let entries = root.entries { root.content = .mapping(entries.filter { !$0.key.isAuthorsOwn }) }
         for setting in settings { Settings.apply(setting, to: &root, decoding) }
 
-        let paths = HostPaths(directory: directory)
+        let paths = HostPaths(directory: directory, access: access)
         let cells = LabCells(root: root, source: source, catalog: catalog, paths: paths)
         return try checked(cells, decoding, checking: checking)
     }
@@ -51,9 +54,9 @@ public struct LabFile: Sendable {
     /// - Throws: as `parse`.
     public static func fleet(
         _ root: YAMLNode, source: SourceFile, directory: String, catalog: Set<String> = standardCatalog,
-        checking: (Lab) -> [Diagnostic] = { _ in [] }
+        access: HostAccess = .everything, checking: (Lab) -> [Diagnostic] = { _ in [] }
     ) throws(DiagnosticList) -> Lab {
-        let paths = HostPaths(directory: directory)
+        let paths = HostPaths(directory: directory, access: access)
         let cells = LabCells(root: root, source: source, catalog: catalog, paths: paths, form: LabDraft.fleet)
         let file = try checked(cells, Decoding(), checking: checking)
         guard let lab = file.labs.first else { throw DiagnosticList([empty(source)]) }
@@ -85,7 +88,7 @@ public struct LabFile: Sendable {
     /// - Throws: also when the file cannot be read or is not UTF-8.
     public static func load(
         path: String, settings: [(key: String, value: String)] = [], catalog: Set<String> = standardCatalog,
-        checking: (Lab) -> [Diagnostic] = { _ in [] }
+        access: HostAccess = .everything, checking: (Lab) -> [Diagnostic] = { _ in [] }
     ) throws(DiagnosticList) -> LabFile {
         let source: SourceFile
         do {
@@ -97,7 +100,8 @@ public struct LabFile: Sendable {
         }
         let folder = path.lastIndex(of: "/").map { path[..<$0] } ?? "."
         let directory = folder.isEmpty ? "/" : String(folder)
-        return try parse(source, directory: directory, settings: settings, catalog: catalog, checking: checking)
+        return try parse(
+            source, directory: directory, settings: settings, catalog: catalog, access: access, checking: checking)
     }
 
     private static func empty(_ source: SourceFile) -> Diagnostic {

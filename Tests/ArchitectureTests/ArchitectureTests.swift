@@ -15,7 +15,7 @@ private let allowedImports: [String: Set<String>] = [
     "MicroVM": ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"],
     "vmlab-vmm": ["MicroVM"],
     "GuestConsole": ["Patterns", "Diagnostics"],
-    "LabSpec": ["YAMLTree", "Patterns", "Diagnostics"],
+    "LabSpec": ["YAMLTree", "Patterns", "HostSystem", "Diagnostics"],
     "LabResults": ["HostSystem", "Diagnostics"],
     "LabEngine": ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics"],
     "LabImages": ["LabSpec", "HostSystem", "Diagnostics"],

@@ -142,7 +142,7 @@ struct ChildProcessTests {
 
 @Suite("Host tools")
 struct ToolTests {
-    @Test("Output, error lines and status", .timeLimit(.minutes(1)))
+    @Test("S15: output, error lines, status, and the reason that a tool gives", .timeLimit(.minutes(1)))
     func run() async throws {
         let lines = Mutex<[String]>([])
         let result = try await Tool.run("sh", ["-c", "echo one; printf two; echo three >&2; exit 4"]) { line in
@@ -153,7 +153,7 @@ struct ToolTests {
         #expect(result.status == .exited(4))
         #expect(lines.withLock { Set($0) } == ["one", "two", "three"])
         let error = #expect(throws: Diagnostic.self) { try result.checked("cannot count") }
-        #expect(error?.cause == "sh: exit status 4")
+        #expect(error?.cause == "sh: exit status 4: three")
         #expect(error?.notes == ["three"])
     }
 

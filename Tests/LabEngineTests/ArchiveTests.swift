@@ -77,7 +77,7 @@ struct ArchiveTests {
         archive.add("d/tty", kind: "3")
         archive.add("d/fifo", kind: "6")
         archive.end()
-        let mask = FileTests.mask
+        let mask = FileFixtures.mask
         try await unpack(archive.bytes) { out, notes in
             let names = try FileTree.names(in: out + "/d")
             #expect(names == ["secret", "setuid"])
@@ -305,7 +305,7 @@ struct ArchiveTests {
     @Test("what GNU tar and busybox's tar write is read", arguments: ["tar --format=posix --sparse", "busybox tar"])
     func programs(tar: String) async throws {
         try await withTemporaryFolder { base in
-            try FileTests.makeTree(base + "/tree")
+            try FileFixtures.makeTree(base + "/tree")
             try FileTree.makeSparseFile(base + "/tree/sparse", size: 10 << 20)
             let result = try await Tool.run("sh", ["-c", "cd \(base) && \(tar) -cf archive ./tree"])
             #expect(result.status.isSuccess)
@@ -313,7 +313,8 @@ struct ArchiveTests {
             let file = try OwnedDescriptor.open(base + "/archive", O_RDONLY)
             let notes = try await TarUnpacker.unpack(
                 file.number, into: try HostFolder(base + "/out"), limit: .standard)
-            #expect(try FileTests.listing(base + "/out/tree") == FileTests.listing(base + "/tree", collected: true))
+            #expect(
+                try FileFixtures.listing(base + "/out/tree") == FileFixtures.listing(base + "/tree", collected: true))
             #expect(
                 notes == [
                     "`tree/broken` is a symbolic link to `/nowhere/at all`, which is not in the copy: written as a text file"

@@ -8,133 +8,9 @@ import Testing
 
 @testable import LabEngine
 
-/// Files as tar streams, on the host and over a guest's console.
-@Suite("Files", .timeLimit(.minutes(1)))
+/// Files over a guest's console.
+@Suite("Files over the console", .timeLimit(.minutes(1)))
 struct FileTests {
-    static let hardNames = [
-        "plain", "with space", "it's", "a|b", "a&b", "back\\slash", "näme-☃", "\"double\"", "-dash", "$HOME", "a;b",
-        "*",
-        "tail ", "~", "#x#", "new\nline", "1\\1",
-    ]
-
-    /// This process's umask.
-    static let mask: mode_t = {
-        let line = SmallFile.text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Umask:") }
-        return line?.split(separator: "\t").last.flatMap { mode_t($0, radix: 8) } ?? 0o022
-    }()
-
-    /// Everything below a folder: kind, mode, and content or target. With `collected` as it is to be once it came from a
-    /// guest: with plain modes, and the link that leaves the tree as text.
-    static func listing(_ path: String, at place: String = ".", collected: Bool = false) throws -> [String] {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { throw SystemCallError("lstat", path) }
-        let plain: mode_t = (status.st_mode & 0o100 != 0 ? 0o777 : 0o666) & ~mask
-        let mode = String(collected ? plain : status.st_mode & 0o7777, radix: 8)
-        switch status.st_mode & S_IFMT {
-        case S_IFDIR:
-            return try ["\(place) folder \(mode)"]
-                + FileTree.names(in: path).flatMap {
-                    try listing(path + "/" + $0, at: place + "/" + $0, collected: collected)
-                }
-        case S_IFLNK:
-            var buffer = [CChar](repeating: 0, count: 4096)
-            let count = readlink(path, &buffer, buffer.count)
-            let target = buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }
-            if collected, target.first == UInt8(ascii: "/") {
-                let text = "symbolic link to `\(String(decoding: target, as: UTF8.self))`\n"
-                return ["\(place) file \(String(0o666 & ~mask, radix: 8)) \(text.utf8.count) \(text)"]
-            }
-            return ["\(place) link \(String(decoding: target, as: UTF8.self))"]
-        default:
-            return ["\(place) file \(mode) \(try SmallFile.bytes(path).count) \(SmallFile.text(path) ?? "")"]
-        }
-    }
-
-    /// A tree with all that is hard to copy.
-    static func makeTree(_ root: String) throws {
-        try FileTree.makeFolder(root + "/empty", mode: 0o700)
-        try FileTree.makeFolder(root + "/sub/deep")
-        for (index, name) in hardNames.enumerated() {
-            try write("\(name): \(index)\n", to: root + "/sub/" + name, mode: index % 2 == 0 ? 0o644 : 0o755)
-        }
-        try write([0, 255, 10, 13, 3, 0], to: root + "/sub/deep/binary", mode: 0o600)
-        symlink("../sub/plain", root + "/sub/link")
-        symlink("/nowhere/at all", root + "/broken")
-        chmod(root + "/sub/deep", 0o750)
-        chmod(root, 0o755)
-    }
-
-    private func copy(_ host: String, as guest: String, into root: String) async throws {
-        let archive = try TemporaryFile()
-        try await TarStream.pack(host: host, guest: guest, into: archive.descriptor)
-        try archive.rewind()
-        try await Tool.run("tar", ["-xf", "-", "-C", root], standardInput: .descriptor(archive.descriptor))
-            .checked("tar could not unpack")
-    }
-
-    @Test("a folder keeps modes, empty folders, links and every name")
-    func folder() async throws {
-        try await withTemporaryFolder { base in
-            try Self.makeTree(base + "/tree")
-            try FileTree.makeFolder(base + "/out")
-            try await copy(base + "/tree", as: "/a b/target", into: base + "/out")
-            #expect(try Self.listing(base + "/out/a b/target") == Self.listing(base + "/tree"))
-        }
-    }
-
-    @Test("names in the target path stand for themselves", arguments: hardNames.filter { !$0.contains("\n") })
-    func targets(name: String) async throws {
-        try await withTemporaryFolder { base in
-            try write("x", to: base + "/file")
-            try FileTree.makeFolder(base + "/folder/inner")
-            try FileTree.makeFolder(base + "/out")
-            try await copy(base + "/file", as: "/to/\(name)", into: base + "/out")
-            try await copy(base + "/folder", as: "/dir/\(name)", into: base + "/out")
-            #expect(SmallFile.text(base + "/out/to/" + name) == "x")
-            #expect(try FileTree.names(in: base + "/out/dir/" + name) == ["inner"])
-        }
-    }
-
-    @Test("a source may have any name; a final slash places it inside", arguments: hardNames)
-    func sources(name: String) async throws {
-        try await withTemporaryFolder { base in
-            try write("x", to: base + "/" + name)
-            try FileTree.makeFolder(base + "/out")
-            try await copy(base + "/" + name, as: "/to", into: base + "/out")
-            #expect(SmallFile.text(base + "/out/to") == "x")
-            guard !name.contains("\n") else { return }
-            try await copy(base + "/" + name, as: "/into/", into: base + "/out")
-            #expect(try FileTree.names(in: base + "/out/into") == [name])
-        }
-    }
-
-    @Test("folders merge into what is there; a source with a final slash is the same folder")
-    func merging() async throws {
-        try await withTemporaryFolder { base in
-            try FileTree.makeFolder(base + "/tree")
-            try write("new", to: base + "/tree/b")
-            try FileTree.makeFolder(base + "/out/t")
-            try write("old", to: base + "/out/t/a")
-            try write("old", to: base + "/out/t/b")
-            try await copy(base + "/tree/", as: "/t", into: base + "/out")
-            #expect(SmallFile.text(base + "/out/t/a") == "old")
-            #expect(SmallFile.text(base + "/out/t/b") == "new")
-        }
-    }
-
-    @Test("a missing source and a line break in the target are named")
-    func badPaths() async throws {
-        let archive = try TemporaryFile()
-        await #expect(throws: Diagnostic.self) {
-            try await TarStream.pack(host: "/no/such/file", guest: "/x", into: archive.descriptor)
-        }
-        await #expect(throws: Diagnostic.self) {
-            try await TarStream.pack(host: "/etc/hostname", guest: "/x\ny", into: archive.descriptor)
-        }
-    }
-
-    // MARK: Over the console
-
     /// A lab whose guest has no exchange disk.
     private func consoleLab(_ tasks: [LabTask]) -> TestLab {
         var lab = TestLab(tasks: tasks)
@@ -145,7 +21,7 @@ struct FileTests {
     @Test("over the console: put, run, get")
     func console() async throws {
         try await withTemporaryFolder { base in
-            try Self.makeTree(base + "/tree")
+            try FileFixtures.makeTree(base + "/tree")
             try write((0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7 >> 3) }, to: base + "/big")
             let lab = consoleLab([
                 task("t", "cmp \(base)/big \(base)/guest/big && echo same; exit 3").with {
@@ -153,7 +29,7 @@ struct FileTests {
                         FileCopy(host: base + "/tree", guest: base + "/guest/tree"),
                         FileCopy(host: base + "/big", guest: base + "/guest/"),
                     ]
-                    $0.get = [base + "/guest/tree", base + "/guest/big", base + "/guest/none"]
+                    $0.get = [.init(base + "/guest/tree"), .init(base + "/guest/big"), .init(base + "/guest/none")]
                 },
                 task("after"),
             ])
@@ -162,7 +38,8 @@ struct FileTests {
                 let artifacts = result.artifacts.map { run.results.absolute($0) }
                 #expect(artifacts.count == 2)
                 #expect(
-                    try Self.listing(try #require(artifacts.first)) == Self.listing(base + "/tree", collected: true))
+                    try FileFixtures.listing(try #require(artifacts.first))
+                        == FileFixtures.listing(base + "/tree", collected: true))
                 #expect(try SmallFile.bytes(artifacts[1]) == SmallFile.bytes(base + "/big"))
             }
             let run = try await TestLab.$inspect.withValue(inspect) { try await lab.run() }
@@ -198,7 +75,7 @@ struct FileTests {
             let lab = consoleLab([
                 task("t", "echo partial > \(base)/log; sleep 100").with {
                     $0.timeout = .seconds(3)
-                    $0.get = [base + "/log"]
+                    $0.get = [.init(base + "/log")]
                 }
             ])
             let run = try await lab.run()
@@ -212,7 +89,7 @@ struct FileTests {
         try await withTemporaryFolder { base in
             let lab = consoleLab([
                 task("t", "mkdir -p \(base)/a \(base)/b; echo 1 > \(base)/a/log; echo 2 > \(base)/b/log").with {
-                    $0.get = [base + "/a/log", base + "/b/log"]
+                    $0.get = [.init(base + "/a/log"), .init(base + "/b/log")]
                 }
             ])
             let inspect: @Sendable (TestRun) throws -> Void = { run in
@@ -224,6 +101,111 @@ struct FileTests {
         }
     }
 
+    @Test("A9: files of /proc and /sys, and a log that grows, are collected with their content")
+    func lyingFiles() async throws {
+        try await withTemporaryFolder { base in
+            let setting = "/sys/devices/system/cpu/online"
+            let lab = consoleLab([
+                task(
+                    "t",
+                    "i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); done > \(base)/log; "
+                        + "(while :; do echo more >> \(base)/log; done) >/dev/null 2>&1 & echo $! > \(base)/pid"
+                ).with { $0.get = ["/proc/cpuinfo", "/proc/kallsyms", .init(setting), .init(base + "/log")] },
+                task("end", "kill $(cat \(base)/pid)"),
+            ])
+            let inspect: @Sendable (TestRun) throws -> Void = { run in
+                let files = try run.result("t").artifacts.map { try SmallFile.bytes(run.results.absolute($0)) }
+                #expect(files.count == 4)
+                #expect(String(decoding: files[0], as: UTF8.self).contains("processor"))
+                let symbols = try SmallFile.bytes("/proc/kallsyms").count
+                #expect(files[1].count > symbols / 2)
+                #expect(files[2] == (try SmallFile.bytes(setting)))
+                #expect(String(decoding: files[3], as: UTF8.self).hasPrefix("line 0\n"))
+                #expect(String(decoding: files[3], as: UTF8.self).contains("line 399\n"))
+            }
+            let run = try await TestLab.$inspect.withValue(inspect) { try await lab.run() }
+            #expect(try run.result("t").message == nil)
+        }
+    }
+
+    @Test("N22: a pattern collects what matches it; what matches nothing is told")
+    func patterns() async throws {
+        try await withTemporaryFolder { base in
+            let lab = consoleLab([
+                task(
+                    "t",
+                    "cd \(base) && mkdir -p d/e f && for n in a b d/a d/e/c f/x; do echo $n > $n.log; done; "
+                        + "echo 1 > 'a[1]'; echo h > .hidden.log; echo s > \"with space.log\"; echo q > \"it's.log\""
+                ).with {
+                    $0.get = [
+                        .init(base + "/*.log"), .init(base + "/d/**/*.log"), .init(base + "/[f]/x.l?g"),
+                        .init(base + "/a[1]"),
+                    ]
+                },
+                task("none").with { $0.get = [.init(base + "/*.txt")] },
+                task("nowhere").with { $0.get = ["/no/such/folder/*"] },
+            ])
+            let inspect: @Sendable (TestRun) throws -> Void = { run in
+                let artifacts = try run.result("t").artifacts
+                let names = artifacts.map { String($0.split(separator: "/").last ?? "") }
+                #expect(names == ["a.log", "b.log", "it's.log", "with space.log", "a.log-2", "e", "f", "a[1]"])
+                let folder = run.results.absolute(RunDirectory.artifacts(try run.result("t").id))
+                #expect(SmallFile.text(folder + "/e/c.log") == "d/e/c\n")
+                #expect(SmallFile.text(folder + "/f/x.log") == "f/x\n")
+            }
+            let run = try await TestLab.$inspect.withValue(inspect) { try await lab.run() }
+            #expect(try run.result("t").outcome == .passed)
+            #expect(try run.result("none").outcome == .failed)
+            #expect(try run.result("none").message?.contains("no file in the guest matches it") == true)
+            #expect(try run.result("nowhere").outcome == .failed)
+        }
+    }
+
+    @Test("A13: a link in the guest that is named itself stands for what it leads to")
+    func namedLinks() async throws {
+        try await withTemporaryFolder { base in
+            try write("x", to: base + "/file")
+            symlink("file", base + "/link")
+            symlink("nowhere", base + "/dangling")
+            let lab = consoleLab([
+                task("t").with { $0.get = [.init(base + "/link")] },
+                task("dangling").with { $0.get = [.init(base + "/dangling")] },
+            ])
+            let inspect: @Sendable (TestRun) throws -> Void = { run in
+                let artifact = try #require(run.result("t").artifacts.first)
+                #expect(artifact.hasSuffix("/link"))
+                #expect(SmallFile.text(run.results.absolute(artifact)) == "x")
+            }
+            let run = try await TestLab.$inspect.withValue(inspect) { try await lab.run() }
+            #expect(try run.result("t").outcome == .passed)
+            #expect(try run.result("dangling").outcome == .failed)
+        }
+    }
+
+    @Test("S5: a copy out of a guest has a limit, which a task can set")
+    func limits() async throws {
+        try await withTemporaryFolder { base in
+            let lab = consoleLab([
+                task("t", "dd if=/dev/zero of=\(base)/big bs=1024 count=300 2>/dev/null").with {
+                    $0.get = [FileCollection(base + "/big", limit: .mebibytes(1))]
+                },
+                task("small").with { $0.get = [FileCollection(base + "/big", limit: ByteCount(1000))] },
+            ])
+            let run = try await lab.run()
+            #expect(try run.result("t").outcome == .passed)
+            #expect(try run.result("small").outcome == .failed)
+            #expect(try run.result("small").message?.contains("more than 1000B") == true)
+        }
+    }
+
+    @Test("S15: a full file system is named, with what is free and what is needed")
+    func noSpace() {
+        let error = SystemCallError("write", errno: ENOSPC, "x").diagnostic(
+            "it failed", in: "/tmp", needing: { 400 << 20 })
+        #expect(error.cause?.hasPrefix("no space left in /tmp: ") == true)
+        #expect(error.cause?.hasSuffix(" MiB are free, 400 MiB are needed") == true)
+    }
+
     @Test("what a guest sends cannot leave its folder by way of what it sent before")
     func hostileArchives() async throws {
         try await withTemporaryFolder { base in
@@ -233,7 +215,7 @@ struct FileTests {
             try FileTree.makeFolder(base + "/evil2/x")
             try write("owned", to: base + "/evil2/x/file")
             let lab = consoleLab([
-                task("t").with { $0.get = [base + "/evil1/x", base + "/evil2/x"] }
+                task("t").with { $0.get = [.init(base + "/evil1/x"), .init(base + "/evil2/x")] }
             ])
             try await lab.run()
             #expect(try FileTree.names(in: base + "/outside").isEmpty)

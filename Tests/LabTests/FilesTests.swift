@@ -23,13 +23,13 @@ extension GuestTests {
             #expect(chmod("\(vmlab.path)/tree/hollow/core", 0o700) == 0)
         }
 
-        /// What a tree is: for each path its type and mode, and a file's content or a link's target.
+        /// What a tree is: for each path its type and whether it may be executed, and a file's content or a link's target.
         private func description(of folder: String, modes: Bool) throws -> [String] {
             let paths = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
             return try paths.sorted().map { path in
                 var status = stat()
                 try #require(lstat("\(folder)/\(path)", &status) == 0)
-                let mode = modes ? String(status.st_mode & 0o7777, radix: 8) : ""
+                let mode = modes ? (status.st_mode & 0o100 == 0 ? "-" : "x") : ""
                 switch status.st_mode & S_IFMT {
                 case S_IFDIR: return "\(path)/ \(mode)"
                 case S_IFLNK:
@@ -59,7 +59,7 @@ extension GuestTests {
                       box: {image: debian, memory: 512MiB}
                     timeouts: {task: 4m}
                     tasks:
-                      - {name: tree, put: {./tree: /root/tree}, run: /root/tree/program, get: [/root/tree]}
+                      - {name: tree, put: {./tree: /root/tree}, run: /root/tree/program && test $(stat -c %a /root/tree/secret) = 600, get: [/root/tree]}
                       - {name: file, put: {./tree/bytes: /new/place/renamed}, get: [/new/place/renamed]}
                       - {name: inside, put: {./tree/bytes: /root/}, run: cmp /root/bytes /root/tree/bytes}
                       - {name: read-only, run: chmod -R a-w /root/tree/deep, get: [/root/tree/deep]}

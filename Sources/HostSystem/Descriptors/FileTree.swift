@@ -66,4 +66,20 @@ public enum FileTree {
             throw error
         }
     }
+
+    /// How much of its file system a file, or all in a folder, takes, in bytes; links are not followed. What cannot be looked
+    /// at counts as nothing.
+    public static func space(of path: String) -> UInt64 {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return 0 }
+        let own = UInt64(status.st_blocks) * 512
+        guard status.st_mode & S_IFMT == S_IFDIR else { return own }
+        return ((try? names(in: path)) ?? []).reduce(own) { $0 + space(of: path + "/" + $1) }
+    }
+
+    /// The same of an open file.
+    public static func space(of descriptor: Int32) -> UInt64 {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? UInt64(status.st_blocks) * 512 : 0
+    }
 }

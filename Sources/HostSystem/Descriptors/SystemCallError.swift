@@ -30,6 +30,17 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
         Diagnostic(.host, what, remedy: remedy, cause: description)
     }
 
+    /// The same; where the file system of `folder` is full, with how much is free and how much would be needed.
+    public func diagnostic(_ what: String, in folder: String, needing need: () -> UInt64?) -> Diagnostic {
+        var result = diagnostic(what)
+        guard errno == ENOSPC || errno == EDQUOT else { return result }
+        var facts = statvfs()
+        let free = statvfs(folder, &facts) == 0 ? UInt64(facts.f_bavail) * UInt64(facts.f_frsize) : 0
+        let needed = need().map { ", \($0 >> 20) MiB are needed" } ?? ""
+        result.cause = "no space left in \(folder): \(free >> 20) MiB are free\(needed)"
+        return result
+    }
+
     private var remedy: String? {
         switch errno {
         case ENOSPC, EDQUOT: "free some disk space, or point TMPDIR and XDG_CACHE_HOME at a larger file system"

@@ -14,6 +14,25 @@ extension HostFolder {
         return status
     }
 
+    /// The folder's own facts.
+    public func status() throws(SystemCallError) -> stat {
+        var status = stat()
+        let number = descriptor.number
+        try systemCall("stat", path) { fstat(number, &status) }
+        return status
+    }
+
+    /// What a symbolic link says.
+    public func linkTarget(_ path: RelativePath) throws(SystemCallError) -> [UInt8] {
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        var count = 0
+        try atParent(of: path, "readlink") { folder, name in
+            count = readlinkat(folder, name, &bytes, bytes.count)
+            return count < 0 ? -1 : 0
+        }
+        return bytes.prefix(count).map { UInt8(bitPattern: $0) }
+    }
+
     /// The names in the folder itself, in no order, without `.` and `..`.
     public func names() throws(SystemCallError) -> [[UInt8]] {
         // A descriptor of its own: reading moves it, and closedir closes it.

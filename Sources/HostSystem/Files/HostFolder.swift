@@ -74,7 +74,7 @@ public final class HostFolder: Sendable {
     }
 
     /// How a path beneath the folder is named in messages.
-    func subject(_ path: RelativePath) -> String { path.names.isEmpty ? self.path : "\(self.path)/\(path)" }
+    public func subject(_ path: RelativePath) -> String { path.names.isEmpty ? self.path : "\(self.path)/\(path)" }
 }
 
 /// Hands bytes without a NUL to the C library.

@@ -13,4 +13,19 @@ extension OwnedDescriptor {
         let number = number
         return withCString(name) { vmlab_set_attribute(number, $0, value, value.count) } == 0
     }
+
+    /// The extended attributes that users may set, without the `user.` of their names.
+    public borrowing func userAttributes() -> [(name: [UInt8], value: [UInt8])] {
+        let number = number
+        var names = [CChar](repeating: 0, count: 1 << 16)
+        let size = vmlab_list_attributes(number, &names, names.count)
+        guard size > 0 else { return [] }
+        let prefix = Array("user.".utf8)
+        let all = names.prefix(size).split(separator: 0).map { $0.map { UInt8(bitPattern: $0) } }
+        return all.filter { $0.starts(with: prefix) }.compactMap { name in
+            var value = [UInt8](repeating: 0, count: 1 << 16)
+            let count = withCString(name) { vmlab_attribute(number, $0, &value, value.count) }
+            return count < 0 ? nil : (Array(name.dropFirst(prefix.count)), Array(value.prefix(count)))
+        }
+    }
 }

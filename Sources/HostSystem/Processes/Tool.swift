@@ -22,8 +22,10 @@ public struct ToolResult: Sendable {
         _ what: String, category: Diagnostic.Category = .host, remedy: String? = nil
     ) throws -> ToolResult {
         if status.isSuccess { return self }
+        // Some readers see the cause alone: it has the reason as far as the tool gave one.
+        let reason = errors.last { !$0.allSatisfy(\.isWhitespace) }.map { ": \($0)" } ?? ""
         throw Diagnostic(
-            category, what, remedy: remedy, cause: "\(name): \(status)", notes: Array(errors.suffix(12)))
+            category, what, remedy: remedy, cause: "\(name): \(status)\(reason)", notes: Array(errors.suffix(12)))
     }
 }
 

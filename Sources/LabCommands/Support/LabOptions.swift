@@ -1,5 +1,7 @@
 import ArgumentParser
 import Diagnostics
+import Glibc
+import HostSystem
 import LabSpec
 
 /// Options of every verb that reads lab files.
@@ -32,6 +34,45 @@ struct LabOptions: ParsableArguments {
             }
             return (key: String(setting[..<equals]), value: String(setting[setting.index(after: equals)...]))
         }
+    }
+}
+
+/// What labs and scripts may see of the host, besides what lies at or below their own folders: see Docs/security.md.
+struct GrantOptions: ParsableArguments {
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Let labs and scripts read this file, or what is in this folder, besides their own.", valueName: "path"))
+    var allow: [String] = []
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("Let scripts see this variable of vmlab's environment in vmlab.env.", valueName: "name"))
+    var env: [String] = []
+
+    @Flag(
+        help: "Let labs and scripts read all files, and Lua use all of its library: files, programs, the environment.")
+    var trust = false
+
+    func validate() throws {
+        for path in allow where Self.real(path) == nil {
+            throw ValidationError("--allow \(path): \(String(cString: strerror(errno)))")
+        }
+        if let name = env.first(where: { $0.isEmpty || $0.contains("=") }) {
+            throw ValidationError("--env \(name): expected the name of a variable, without a value")
+        }
+    }
+
+    /// The files that are open besides a lab's own.
+    var access: HostAccess { trust ? .everything : HostAccess(to: allow) }
+
+    /// The variables that scripts see.
+    var variables: [String: String] { trust ? Environment.all : Environment.all.filter { env.contains($0.key) } }
+
+    private static func real(_ path: String) -> String? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        return String(cString: real)
     }
 }
 

@@ -11,6 +11,8 @@ import LabSpec
 /// Plans labs for this host: its memory, its backends, the images as far as they are known without building them.
 struct Planner {
     let host: HostOptions
+    /// What of the host's files labs may name besides their own.
+    let access: HostAccess
     let facts = HostFacts()
 
     /// Memory that stays free for the host whatever the fleet takes.
@@ -31,7 +33,7 @@ struct Planner {
                     continue
                 }
                 let loaded = try LabFile.load(
-                    path: file, settings: settings, catalog: Set(ImageCatalog.names),
+                    path: file, settings: settings, catalog: Set(ImageCatalog.names), access: access,
                     checking: { lab in
                         switch plan(lab.filtered(options.filter), budget, backends) {
                         case .success(let plan):

@@ -16,6 +16,7 @@ struct PlanVerb: AsyncParsableCommand {
 
     @OptionGroup var lab: LabOptions
     @OptionGroup var host: HostOptions
+    @OptionGroup var grants: GrantOptions
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -26,7 +27,7 @@ struct PlanVerb: AsyncParsableCommand {
                 .specification, "\(script) is a script: what it boots shows when it runs",
                 remedy: "`vmlab validate` checks its syntax")
         }
-        let plans = try await Planner(host: host).jobs(lab).compactMap(\.plan)
+        let plans = try await Planner(host: host, access: grants.access).jobs(lab).compactMap(\.plan)
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

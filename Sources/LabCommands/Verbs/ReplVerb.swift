@@ -25,15 +25,13 @@ struct ReplVerb: AsyncParsableCommand {
 
     @Argument(help: "A lab file.", completion: .file(extensions: ["yaml", "yml"])) var lab: String?
     @OptionGroup var host: HostOptions
+    @OptionGroup var grants: GrantOptions
 
     @Option(help: ArgumentHelp("Write the results there instead of results/<lab>-<time>.", valueName: "dir"))
     var out: String?
 
-    @Flag(help: "Let Lua use the whole of its library: files, programs and the environment of this host.")
-    var trust = false
-
     func run() async throws {
-        let planner = Planner(host: host)
+        let planner = Planner(host: host, access: grants.access)
         let lab = try await lab(planner)
         let directory = try RunDirectory.create(lab: lab?.name ?? "session", out: out)
         let selection = SinkSelection(environment: Environment.all, isTerminal: false)
@@ -48,7 +46,8 @@ struct ReplVerb: AsyncParsableCommand {
         let journal = try RunJournal.begin(lab: lab?.name ?? "session", results: directory.path)
         defer { journal.end() }
         let options = ScriptRun.Options(
-            variables: Environment.all, isTrusted: trust, catalog: Set(ImageCatalog.names))
+            variables: grants.variables, isTrusted: grants.trust, access: grants.access,
+            catalog: Set(ImageCatalog.names))
         let conversation = Conversation()
         let signals = try SignalWatcher.signals()
         let session = Task {

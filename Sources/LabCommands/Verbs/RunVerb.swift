@@ -28,6 +28,7 @@ struct RunVerb: AsyncParsableCommand {
 
     @OptionGroup var labs: LabOptions
     @OptionGroup var host: HostOptions
+    @OptionGroup var grants: GrantOptions
 
     @Option(
         help: ArgumentHelp(
@@ -40,9 +41,6 @@ struct RunVerb: AsyncParsableCommand {
 
     @Option(help: "After a failed task: continue with the others, or stop and skip them, other cells and files too.")
     var onFailure: FailurePolicy = .continue
-
-    @Flag(help: "Let Lua use the whole of its library: files, programs and the environment of this host.")
-    var trust = false
 
     @Option(
         name: .customLong("arg"), parsing: .singleValue,
@@ -62,7 +60,7 @@ struct RunVerb: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let planner = Planner(host: host)
+        let planner = Planner(host: host, access: grants.access)
         let jobs = try await planner.jobs(labs)
         let places = try ResultsPlaces(files: labs.files, out: out)
         let selection = SinkSelection(quiet: quiet, json: json, environment: Environment.all)
@@ -114,9 +112,11 @@ struct RunVerb: AsyncParsableCommand {
             let journal = try RunJournal.begin(lab: plan.lab.name, results: directory.path)
             defer { journal.end() }
             let options = LabRun.Options(
-                timeFactor: timeFactor, stopOnFailure: onFailure == .stop, boots: Planner(host: host).boots)
+                timeFactor: timeFactor, stopOnFailure: onFailure == .stop,
+                boots: Planner(host: host, access: grants.access).boots)
             let scripting = LuaTasks(
-                results: directory, isTrusted: trust, catalog: Set(ImageCatalog.names), variables: Environment.all)
+                results: directory, isTrusted: grants.trust, catalog: Set(ImageCatalog.names),
+                variables: grants.variables)
             return await LabRun(
                 plan: plan, images: images, options: options, recorder: recorder, results: directory,
                 journal: journal, scripting: scripting, goldens: KeptGoldens()
@@ -141,8 +141,8 @@ struct RunVerb: AsyncParsableCommand {
         defer { journal.end() }
         let settings = Dictionary(try labs.parsedSettings().map { ($0.key, $0.value) }) { $1 }
         let options = ScriptRun.Options(
-            arguments: words, variables: Environment.all.merging(settings) { $1 }, isTrusted: trust,
-            limits: LiveLimits(factor: timeFactor), catalog: Set(ImageCatalog.names))
+            arguments: words, variables: grants.variables.merging(settings) { $1 }, isTrusted: grants.trust,
+            access: grants.access, limits: LiveLimits(factor: timeFactor), catalog: Set(ImageCatalog.names))
         return await ScriptRun(
             script, means: planner.means(recorder), options: options, recorder: recorder, results: directory,
             journal: journal,

@@ -15,9 +15,10 @@ struct ValidateVerb: AsyncParsableCommand {
 
     @OptionGroup var lab: LabOptions
     @OptionGroup var host: HostOptions
+    @OptionGroup var grants: GrantOptions
 
     func run() async throws {
-        let jobs = try await Planner(host: host).jobs(lab)
+        let jobs = try await Planner(host: host, access: grants.access).jobs(lab)
         if !lab.scripts.isEmpty { Report.line("valid: \(lab.scripts.joined(separator: ", "))") }
         let plans = jobs.compactMap(\.plan)
         guard !plans.isEmpty else { return }

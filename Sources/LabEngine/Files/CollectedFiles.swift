@@ -25,12 +25,12 @@ struct IncomingFolder: ~Copyable {
     deinit { try? target.remove(place) }
 
     /// Gives everything in the folder its name in the target, or where that is taken the next like `name-2`; returns the
-    /// names. What is alone there is called `name`.
-    func deliver(as name: [UInt8]) throws(SystemCallError) -> [String] {
+    /// names. What is alone there is called `name`, if that is given.
+    func deliver(as name: [UInt8]?) throws(SystemCallError) -> [String] {
         var names: [String] = []
         let entries = try folder.names().sorted { $0.lexicographicallyPrecedes($1) }
         for entry in entries {
-            let wanted = Self.text(entries.count == 1 ? name : entry)
+            let wanted = Self.text(entries.count == 1 ? name ?? entry : entry)
             var (free, number) = (wanted, 1)
             while try !folder.move(
                 RelativePath(names: [entry]), to: target, RelativePath(names: [Array(free.utf8)]), replacing: false)

@@ -17,57 +17,125 @@ struct FileExchange: Sendable {
     /// The exchange disk's file on the host; nil for guests that have none.
     let disk: String?
     let os: GuestOS
+    /// Whether the session's channel is the console that people read too.
+    let sharesConsole: Bool
 
     /// Set once the guest was found not to see its exchange disk.
     private let isDiskUnseen = Completion<Bool>()
 
     /// An exchange with the guest that the session speaks to.
-    init(session: CommandSession, disk: String?, os: GuestOS) {
-        (self.session, self.disk, self.os) = (session, disk, os)
+    init(session: CommandSession, disk: String?, os: GuestOS, sharesConsole: Bool = false) {
+        (self.session, self.disk, self.os, self.sharesConsole) = (session, disk, os, sharesConsole)
     }
 
-    /// Copies a host file or folder into the guest. Throws a `Diagnostic` that names both paths.
-    func put(_ copy: FileCopy, deadline: ContinuousClock.Instant) async throws {
+    /// Copies a host file or folder into the guest, as far as `access` lets its paths lead. Throws a `Diagnostic` that names
+    /// both paths.
+    func put(
+        _ copy: FileCopy, with access: HostAccess, deadline: ContinuousClock.Instant
+    ) async throws {
         let failure = "\(copy.host) could not be copied to \(copy.guest)"
         if let exchange = try openDisk() {
-            try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: exchange.descriptor)
+            let descriptor = exchange.descriptor
+            let count = try await pack(copy, with: access, into: descriptor, failure, deadline)
             // busybox's tar reads on to the end of its input, which on the disk itself is 64 GiB away.
-            let blocks = try exchange.position() / GuestScript.blockSize + 1
             let script = """
-                \(GuestScript.findDisk)
-                blockdev --flushbufs $d && dd if=$d bs=\(GuestScript.blockSize) count=\(blocks) 2>/dev/null | tar -xf - -C /
+                \(GuestScript.unpack)\(GuestScript.findDisk)blockdev --flushbufs $d || exit
+                dd if=$d bs=\(GuestScript.blockSize) count=\(count / GuestScript.blockSize + 1) 2>/dev/null | unpack
                 """
             if try await inGuestByDisk(script, deadline: deadline, failure: failure) { return }
         }
-        let archive = try TemporaryFile()
-        try await TarStream.pack(host: copy.host, guest: linuxPath(copy.guest), into: archive.descriptor)
+        let archive = try await onHost(failure, in: TemporaryFile.folder) { try BoundedArchive(limit: .max) }
+        _ = try await pack(copy, with: access, into: archive.descriptor, failure, deadline)
         let text = Data(try archive.bytes()).base64EncodedString(
             options: [.lineLength76Characters, .endLineWithLineFeed])
-        let script = "base64 -d <<'VMLAB_END' | tar -xf - -C /\n\(text)\nVMLAB_END"
-        let (result, said) = try await inGuest(script, deadline: deadline)
+        let script = "\(GuestScript.unpack)base64 -d <<'VMLAB_END' | unpack\n\(text)\nVMLAB_END"
+        let (result, said) = try await inGuest(script, isCopy: sharesConsole, deadline: deadline)
         try judge(result, said: said, failure: failure)
     }
 
-    /// Copies a guest file or folder into a host folder, under its own name or, where that is taken, the next like `name-2`.
-    /// A link that is named itself stands for what it leads to.
+    /// Packs the source, with its holes where the guest knows what they are; returns the archive's length.
+    private func pack(
+        _ copy: FileCopy, with access: HostAccess, into descriptor: Int32, _ failure: String,
+        _ deadline: ContinuousClock.Instant
+    ) async throws -> Int {
+        let guest = try linuxPath(copy.guest)
+        return try await onHost(failure, in: disk ?? TemporaryFile.folder, needing: { FileTree.space(of: copy.host) }) {
+            var packed = try await withDeadline(deadline) {
+                try await TreePacker.pack(copy, as: guest, with: access, keepsHoles: true, into: descriptor)
+            }
+            if packed.hasHoles {
+                let answer = try await session.plumb(GuestCommand(GuestScript.knowsHoles), deadline: deadline)
+                if answer.exit != 0 {
+                    packed = try await withDeadline(deadline) {
+                        try await TreePacker.pack(copy, as: guest, with: access, keepsHoles: false, into: descriptor)
+                    }
+                }
+            }
+            return packed.count
+        }
+    }
+
+    /// Copies a guest file or folder, or all that match a pattern, into a host folder, under its own name or, where that is
+    /// taken, the next like `name-2`. A link that is named itself stands for what it leads to.
     ///
     /// Throws a `Diagnostic` of category `guest` when it does not exist in the guest, or what comes is beyond the limit or
     /// no sound archive.
     func get(
-        _ path: String, into folder: HostFolder, limit: CopyLimit = .standard, deadline: ContinuousClock.Instant
+        _ collection: FileCollection, into folder: HostFolder, deadline: ContinuousClock.Instant
     ) async throws -> CollectedFiles {
-        let guestPath = try linuxPath(path)
-        let failure = "\(path) could not be collected"
-        let parts = guestPath.split(separator: "/")
-        guard let name = parts.last.map(String.init), name != ".", name != ".." else {
+        let failure = "\(collection.path) could not be collected"
+        let parts = try linuxPath(collection.path).split(separator: "/")
+        guard let name = parts.last.map(String.init), !parts.contains("."), !parts.contains("..") else {
             throw Diagnostic(
-                .guest, failure, remedy: "name a file or a folder of the guest", cause: "it has no name of its own")
+                .guest, failure, remedy: "name a file or a folder of the guest, without `.` and `..`",
+                cause: "it has no name of its own")
         }
-        let find = GuestScript.find("/" + parts.joined(separator: "/")) + GuestScript.pack
+        let path = "/" + parts.joined(separator: "/")
+        var limit = CopyLimit.standard
+        if let bytes = collection.limit { limit.bytes = bytes }
+        let pattern = GuestPattern(path, ignoresCase: os == .windows)
+        if let pattern, let matches = try await list(pattern, path, failure, deadline) {
+            let find = GuestScript.find(matches, in: pattern.folder)
+            return try await get(find, as: nil, into: folder, limit, failure, deadline)
+        }
+        return try await get(GuestScript.find(path), as: name, into: folder, limit, failure, deadline)
+    }
+
+    /// The files that match a pattern, relative to its folder; nil when it is the path of a file as it stands.
+    private func list(
+        _ pattern: GuestPattern, _ path: String, _ failure: String, _ deadline: ContinuousClock.Instant
+    ) async throws -> [String]? {
+        let listing = Mutex<[UInt8]>([])
+        let script = GuestScript.list(path, in: pattern.folder, depth: pattern.depth)
+        let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
+            listing.withLock { if $0.count <= Self.listingLimit { $0 += bytes } }
+        }
+        if result.exit == GuestScript.isPath { return nil }
+        let bytes = listing.withLock { $0 }
+        guard bytes.count <= Self.listingLimit else {
+            throw Diagnostic(
+                .guest, failure, remedy: "name the folder that they are in more closely",
+                cause: "there are too many files to look through")
+        }
+        // What is not UTF-8 cannot be named in a script; it comes with its folder.
+        let paths = bytes.split(separator: 0).compactMap { String(validating: $0.dropFirst(2), as: UTF8.self) }
+        let matches = pattern.matches(paths)
+        guard !matches.isEmpty else { throw Diagnostic(.guest, failure, cause: "no file in the guest matches it") }
+        return matches
+    }
+
+    /// How much a listing of paths may have, in bytes.
+    private static let listingLimit = 8 << 20
+
+    /// Copies what `find` makes the arguments of `pack`; what is alone is called `name`.
+    private func get(
+        _ find: String, as name: String?, into folder: HostFolder, _ limit: CopyLimit, _ failure: String,
+        _ deadline: ContinuousClock.Instant
+    ) async throws -> CollectedFiles {
         // What an archive has around its files.
-        let room = limit.bytes.bytes + UInt64(limit.entries) * 2048
+        let room = limit.bytes.bytes &+ UInt64(limit.entries) * 2048
         if let exchange = try openDisk() {
-            let script = GuestScript.findDisk + find + GuestScript.packToDisk(limit: room)
+            let script = GuestScript.findDisk + find + GuestScript.pack + GuestScript.packToDisk(limit: room)
             let (result, said) = try await inGuest(script, deadline: deadline)
             if result.exit != GuestScript.noDisk {
                 if result.exit == GuestScript.tooMuch { throw limit.bytesExceeded.diagnostic(failure) }
@@ -78,13 +146,16 @@ struct FileExchange: Sendable {
             }
             isDiskUnseen.fulfil(true)
         }
-        let archive = try await onHost(failure) { try BoundedArchive(limit: room) }
-        // What tar remarks must not get into its stream.
-        let result = try await session.plumb(GuestCommand(find + "pack \"./$n\" 2>/dev/null"), deadline: deadline) {
-            archive.append($0)
+        let archive = try await onHost(failure, in: TemporaryFile.folder) { try BoundedArchive(limit: room) }
+        let decoder = Mutex(Base64Lines())
+        let script = find + GuestScript.pack + (sharesConsole ? GuestScript.packAsText : GuestScript.packAsBytes)
+        let result = try await session.plumb(GuestCommand(script), isCopy: sharesConsole, deadline: deadline) { bytes in
+            archive.append(sharesConsole ? decoder.withLock { $0.receive(bytes) }[...] : bytes)
         }
         _ = try judgePacking(result, said: "", failure: failure)
-        guard try await onHost(failure, { try archive.finish() }) else { throw limit.bytesExceeded.diagnostic(failure) }
+        guard try await onHost(failure, in: TemporaryFile.folder, { try archive.finish() }) else {
+            throw limit.bytesExceeded.diagnostic(failure)
+        }
         return try await take(name, from: archive.descriptor, into: folder, limit, failure, deadline)
     }
 
@@ -125,26 +196,32 @@ struct FileExchange: Sendable {
 
     /// Unpacks an archive in an empty folder of its own, and moves what is in it to its place.
     private func take(
-        _ name: String, from archive: Int32, into folder: HostFolder, _ limit: CopyLimit, _ failure: String,
+        _ name: String?, from archive: Int32, into folder: HostFolder, _ limit: CopyLimit, _ failure: String,
         _ deadline: ContinuousClock.Instant
     ) async throws -> CollectedFiles {
-        try await onHost(failure) {
+        try await onHost(failure, in: folder.path, needing: { FileTree.space(of: archive) }) {
             let incoming = try IncomingFolder(in: folder)
             let notes = try await withDeadline(deadline) { [folder = incoming.folder] in
                 try await TarUnpacker.unpack(archive, into: folder, limit: limit)
             }
-            return CollectedFiles(names: try incoming.deliver(as: Array(name.utf8)), notes: notes)
+            return CollectedFiles(names: try incoming.deliver(as: name.map { Array($0.utf8) }), notes: notes)
         }
     }
 
-    /// Does something on the host. What the kernel refuses, and what is wrong with an archive, is said as `failure`.
-    private func onHost<Result>(_ failure: String, _ body: () async throws -> Result) async throws -> Result {
+    /// Does something on the host. What the kernel refuses, and what is wrong with an archive, is said as `failure`; where
+    /// `folder` is full, with how much room there would have to be.
+    private func onHost<Result>(
+        _ failure: String, in folder: String, needing need: () -> UInt64? = { nil }, _ body: () async throws -> Result
+    ) async throws -> Result {
         do {
             return try await body()
         } catch let error as SystemCallError {
-            throw error.diagnostic(failure)
+            throw error.diagnostic(failure, in: folder, needing: need)
         } catch let error as ArchiveError {
             throw error.diagnostic(failure)
+        } catch is DeadlineExceeded {
+            // As where the guest takes too long.
+            throw ConsoleError.deadline
         }
     }
 
@@ -173,9 +250,11 @@ struct FileExchange: Sendable {
         return true
     }
 
-    private func inGuest(_ script: String, deadline: ContinuousClock.Instant) async throws -> (CommandResult, String) {
+    private func inGuest(
+        _ script: String, isCopy: Bool = false, deadline: ContinuousClock.Instant
+    ) async throws -> (CommandResult, String) {
         let said = Mutex<[UInt8]>([])
-        let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
+        let result = try await session.plumb(GuestCommand(script), isCopy: isCopy, deadline: deadline) { bytes in
             said.withLock { if $0.count < 4096 { $0 += bytes } }
         }
         return (result, said.withLock { String(decoding: $0, as: UTF8.self) })

@@ -11,6 +11,9 @@ enum GuestScript {
     /// The exit status for an archive that is larger than it may be.
     static let tooMuch: Int32 = 69
 
+    /// The exit status for a pattern that is the path of a file.
+    static let isPath: Int32 = 70
+
     /// How much goes to and from the disk at a time, in bytes.
     static let blockSize = 1 << 18
 
@@ -27,16 +30,31 @@ enum GuestScript {
 
         """
 
-    /// Goes to the folder of a file and sets `$n` to its name, or ends with `missing`. A link that is named itself stands for
-    /// what it leads to.
+    /// Goes to the folder of a file and makes its name the only argument, or ends with `missing`. A link that is named itself
+    /// stands for what it leads to.
     static func find(_ path: String) -> String {
         """
         p=\(quoted(path))
         [ -e "$p" ] || exit \(missing)
         if [ -L "$p" ]; then p=$(readlink -f -- "$p"; echo .); p=${p%??}; fi
         cd -- "${p%/*}/" || exit
-        n=${p##*/}
+        set -- "./${p##*/}"
 
+        """
+    }
+
+    /// Goes to a folder and makes these of its files the arguments.
+    static func find(_ paths: [String], in folder: String) -> String {
+        "cd -- \(quoted(folder)) || exit\nset -- \(paths.map { quoted("./" + $0) }.joined(separator: " "))\n"
+    }
+
+    /// Prints the paths below a folder, each with a NUL after it, at most so many bytes of them. Where the pattern itself is a
+    /// file's path it is that alone that is meant: then it ends with `isPath`.
+    static func list(_ pattern: String, in folder: String, depth: Int?) -> String {
+        """
+        [ ! -e \(quoted(pattern)) ] || exit \(isPath)
+        cd -- \(quoted(folder)) 2>/dev/null || exit \(missing)
+        find . -mindepth 1 \(depth.map { "-maxdepth \($0) " } ?? "")-print0 2>/dev/null
         """
     }
 
@@ -49,7 +67,7 @@ enum GuestScript {
         pack() {
           if command -v vmlab-files >/dev/null; then vmlab-files pack "$@"; return; fi
           if [ "$(stat -f -c %b . 2>/dev/null)" = 0 ] && s=$(mktemp -d); then
-            cp -RP -- "$@" "$s"
+            for f; do mkdir -p -- "$s/${f%/*}" && cp -RP -- "$f" "$s/$f"; done
             (cd "$s" && archive "$@")
             set -- $?
             rm -rf "$s"
@@ -69,10 +87,10 @@ enum GuestScript {
 
         """
 
-    /// Writes what `pack` makes of `$n` to the exchange disk, or ends with `tooMuch` for more than so many bytes.
+    /// Writes what `pack` makes of the arguments to the exchange disk, or ends with `tooMuch` for more than so many bytes.
     static func packToDisk(limit: UInt64) -> String {
         """
-        r=$({ { pack "./$n"; echo $? >&3; } | {
+        r=$({ { pack "$@"; echo $? >&3; } | {
           dd of=$d bs=\(blockSize) iflag=fullblock count=\(limit / UInt64(blockSize) + 1) 2>/dev/null
           [ "$(dd bs=1 count=1 2>/dev/null | wc -c)" -eq 0 ] || echo \(tooMuch) >&3
         } } 3>&1)
@@ -81,4 +99,31 @@ enum GuestScript {
         exit $r
         """
     }
+
+    /// Writes what `pack` makes of the arguments to the console. What tar remarks must not get into it.
+    static let packAsBytes = #"pack "$@" 2>/dev/null"#
+
+    /// The same in Base64, for a console that people read too.
+    static let packAsText = #"""
+        { r=$({ { pack "$@" 2>/dev/null; echo $? >&3; } | base64 >&4; } 3>&1); } 4>&1
+        exit $r
+        """#
+
+    /// A function that unpacks the archive of its input, from the root on.
+    static let unpack = """
+        unpack() {
+          cd / || return
+          if command -v vmlab-files >/dev/null; then vmlab-files unpack; return; fi
+          case $(tar --version 2>/dev/null) in
+          *GNU*) tar --xattrs --xattrs-include='user.*' -xf - ;;
+          *) tar -xf - ;;
+          esac
+        }
+
+        """
+
+    /// Whether what `unpack` uses knows holes: ends with 0 if so.
+    static let knowsHoles = """
+        command -v vmlab-files >/dev/null || case $(tar --version 2>/dev/null) in *GNU*) ;; *) exit 1 ;; esac
+        """
 }

@@ -6,8 +6,11 @@ import Synchronization
 struct TemporaryFile: ~Copyable {
     private let file: OwnedDescriptor
 
+    /// Where such files are.
+    static var folder: String { Environment["TMPDIR"] ?? "/tmp" }
+
     init() throws(SystemCallError) {
-        let folder = Environment["TMPDIR"] ?? "/tmp"
+        let folder = Self.folder
         do throws(SystemCallError) {
             file = try OwnedDescriptor.open(folder, O_RDWR | __O_TMPFILE)
         } catch {
@@ -24,11 +27,6 @@ struct TemporaryFile: ~Copyable {
     /// Goes back to the beginning.
     func rewind() throws(SystemCallError) {
         guard lseek(file.number, 0, SEEK_SET) == 0 else { throw SystemCallError("lseek") }
-    }
-
-    /// All that was written to it.
-    func bytes() throws(SystemCallError) -> [UInt8] {
-        try SmallFile.bytes("/proc/self/fd/\(file.number)", limit: .max)
     }
 }
 
@@ -80,6 +78,9 @@ final class BoundedArchive: Sendable {
             }
         }
     }
+
+    /// All that was written to it.
+    func bytes() throws(SystemCallError) -> [UInt8] { try SmallFile.bytes("/proc/self/fd/\(descriptor)", limit: .max) }
 
     /// Goes back to its beginning. False when more came than it may have; throws what kept it from being written.
     func finish() throws(SystemCallError) -> Bool {

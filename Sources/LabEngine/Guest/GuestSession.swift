@@ -45,7 +45,7 @@ final class GuestSession: Sendable {
         commands = CommandSession(
             channel: shared ? machine.console : machine.commands, dialect: Dialect.of(image.console),
             transcript: { if shared { console.append($0) } else { pulse.beat() } })
-        files = FileExchange(session: commands, disk: exchangeDisk, os: guest.os)
+        files = FileExchange(session: commands, disk: exchangeDisk, os: guest.os, sharesConsole: shared)
     }
 
     /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.

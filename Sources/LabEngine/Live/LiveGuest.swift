@@ -128,20 +128,21 @@ public final class LiveGuest: Sendable {
 
     // MARK: Files
 
-    /// Copies a host file or folder into the guest. Throws a `Diagnostic` that names both, and as `run`.
-    public func put(_ copy: FileCopy, timeout: Duration? = nil) async throws {
+    /// Copies a host file or folder into the guest, as far as `access` lets its paths lead. Throws a `Diagnostic` that names
+    /// both, and as `run`.
+    public func put(_ copy: FileCopy, with access: HostAccess, timeout: Duration? = nil) async throws {
         try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
-            try await session.files.put(copy, deadline: deadline)
+            try await session.files.put(copy, with: access, deadline: deadline)
         }
     }
 
-    /// Copies a guest file or folder into a host folder. Throws a `Diagnostic`, of category `guest` when there is no such
+    /// Copies a guest file or folder, or all that match a pattern, into a host folder. Throws a `Diagnostic`, of category `guest` when there is no such
     /// file, and as `run`.
     public func get(
-        _ path: String, into folder: HostFolder, limit: CopyLimit = .standard, timeout: Duration? = nil
+        _ collection: FileCollection, into folder: HostFolder, timeout: Duration? = nil
     ) async throws -> CollectedFiles {
         try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
-            try await session.files.get(path, into: folder, limit: limit, deadline: deadline)
+            try await session.files.get(collection, into: folder, deadline: deadline)
         }
     }
 
@@ -153,8 +154,8 @@ public final class LiveGuest: Sendable {
         }
         if let small { return small }
         return try await withTemporaryFolder { folder in
-            let bound = CopyLimit(bytes: ByteCount(UInt64(limit)))
-            let files = try await get(path, into: try HostFolder(folder), limit: bound, timeout: timeout)
+            let collection = FileCollection(path, limit: ByteCount(UInt64(limit)))
+            let files = try await get(collection, into: try HostFolder(folder), timeout: timeout)
             return try SmallFile.bytes("\(folder)/\(files.names.first ?? "")", limit: limit)
         }
     }
@@ -170,7 +171,7 @@ public final class LiveGuest: Sendable {
             let file = "\(folder)/content"
             let descriptor = try OwnedDescriptor.open(file, O_WRONLY | O_CREAT | O_EXCL)
             try writeAll(descriptor.number, bytes[...])
-            try await put(FileCopy(host: file, guest: path), timeout: timeout)
+            try await put(FileCopy(host: file, guest: path), with: .everything, timeout: timeout)
         }
     }
 

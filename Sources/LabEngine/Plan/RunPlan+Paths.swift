@@ -7,7 +7,7 @@ extension RunPlan {
     public var pathProblems: [Diagnostic] {
         let systems = Dictionary(guests.map { ($0.guest.name, $0.os) }) { first, _ in first }
         return lab.tasks.flatMap { task -> [Diagnostic] in
-            let paths = task.put.map { ("put", $0.guest) } + task.get.map { ("get", $0) }
+            let paths = task.put.map { ("put", $0.guest) } + task.get.map { ("get", $0.path) }
             return paths.compactMap { key, path in
                 let isDrive = path.dropFirst().first == ":"
                 let guest = task.targets.flatMap(\.guests).first { systems[$0] == (isDrive ? .linux : .windows) }

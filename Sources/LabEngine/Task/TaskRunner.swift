@@ -45,7 +45,7 @@ struct TaskRunner: Sendable {
         let deadline = bounded(ContinuousClock.now + (task.timeout ?? lab.timeouts.task) * timeFactor)
         do {
             for copy in task.put {
-                try await session.whileAlive { try await session.files.put(copy, deadline: deadline) }
+                try await session.whileAlive { try await session.files.put(copy, with: lab.access, deadline: deadline) }
             }
             let scriptTask = ScriptTask(
                 lab: lab, id: id, guest: guest, environment: environment(of: task, id, session.guest.group),
@@ -127,11 +127,11 @@ struct TaskRunner: Sendable {
     private func collect(_ task: LabTask, _ session: GuestSession, _ result: inout TaskResult) async {
         guard !task.get.isEmpty, session.loss.current == nil else { return }
         let deadline = ContinuousClock.now + Self.collectionTime * max(timeFactor, 1)
-        for path in task.get {
+        for collection in task.get {
             do {
                 let folder = try results.artifacts(result.id)
                 let files = try await session.whileAlive {
-                    try await session.files.get(path, into: folder, deadline: deadline)
+                    try await session.files.get(collection, into: folder, deadline: deadline)
                 }
                 result.artifacts += files.names.map { "\(RunDirectory.artifacts(result.id))/\($0)" }
                 for note in files.notes { recorder.emit(.taskNote(result.id, message: note)) }
@@ -144,7 +144,8 @@ struct TaskRunner: Sendable {
             } catch {
                 // No verdict on the task where the run itself was ended.
                 result.note(
-                    Task.isCancelled ? .skipped : .error, "\(path) could not be collected: \(sentence(of: error))")
+                    Task.isCancelled ? .skipped : .error,
+                    "\(collection.path) could not be collected: \(sentence(of: error))")
                 guard await recover(session, after: task) else { return }
             }
         }

@@ -52,9 +52,11 @@ done
 install -m 755 "$VMLAB_FILES/debian-init.sh" "$root/init"
 install -D -m 755 "$VMLAB_FILES/debian-session.sh" "$root/etc/vmlab/session"
 install -D -m 755 "$VMLAB_FILES/debian-udhcpc.sh" "$root/etc/udhcpc/default.script"
-cc -static -nostdlib -ffreestanding -fno-stack-protector -fno-pic -no-pie -fno-asynchronous-unwind-tables -Os -Wall \
-    -Wl,--build-id=none,-z,noseparate-code -o "$root/sbin/vmlab-identity" "$VMLAB_FILES/vmlab-identity.c" >&2
-strip -R .comment -R .note.gnu.property "$root/sbin/vmlab-identity"
+for tool in vmlab-identity.c vmlab-files.c; do
+    cc -static -nostdlib -ffreestanding -fno-stack-protector -fno-pic -no-pie -fno-asynchronous-unwind-tables -Os -Wall \
+        -Wl,--build-id=none,-z,noseparate-code -o "$root/sbin/${tool%.c}" "$VMLAB_FILES/$tool" >&2
+    strip -R .comment -R .note.gnu.property "$root/sbin/${tool%.c}"
+done
 echo 'root:x:0:0:root:/root:/bin/sh' > "$root/etc/passwd"
 echo 'root:x:0:' > "$root/etc/group"
 echo '127.0.0.1 localhost' > "$root/etc/hosts"

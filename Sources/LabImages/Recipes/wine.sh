@@ -54,9 +54,12 @@ makeRoot() {
     ln -s wine/drive_c "$root/c"
     cc -static -Os -Wall -Wextra -Werror -o "$root/sbin/relay" "$VMLAB_FILES/relay.c" >&2
     strip "$root/sbin/relay"
-    cc -static -nostdlib -ffreestanding -fno-stack-protector -fno-pic -no-pie -fno-asynchronous-unwind-tables -Os -Wall \
-        -Wl,--build-id=none,-z,noseparate-code -o "$root/sbin/vmlab-identity" "$VMLAB_FILES/vmlab-identity.c" >&2
-    strip -R .comment -R .note.gnu.property "$root/sbin/vmlab-identity"
+    local tool
+    for tool in vmlab-identity.c vmlab-files.c; do
+        cc -static -nostdlib -ffreestanding -fno-stack-protector -fno-pic -no-pie -fno-asynchronous-unwind-tables -Os \
+            -Wall -Wl,--build-id=none,-z,noseparate-code -o "$root/sbin/${tool%.c}" "$VMLAB_FILES/$tool" >&2
+        strip -R .comment -R .note.gnu.property "$root/sbin/${tool%.c}"
+    done
     install -m 755 "$VMLAB_FILES/wine-init.sh" "$root/sbin/init"
     install -m 755 "$VMLAB_FILES/vmlab-kill.sh" "$root/sbin/vmlab-kill"
     install -m 755 "$VMLAB_FILES/vmlab-rename.sh" "$root/sbin/vmlab-rename"

@@ -32,6 +32,7 @@ struct API {
         LuaParameter("args", "string[]", "The words given with `--arg`."),
         LuaParameter(
             "env", "table<string, string>",
-            "The environment of vmlab itself, and above it what `--set NAME=value` gives."),
+            "The variables of vmlab's own environment that `--env NAME` grants, with `--trust` all, and above them what "
+                + "`--set NAME=value` gives."),
     ]
 }

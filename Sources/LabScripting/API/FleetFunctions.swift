@@ -101,7 +101,8 @@ struct FleetFunctions {
         try await ScriptScope.step(call, text) { _ in
             var lab: Lab
             do throws(DiagnosticList) {
-                lab = try LabFile.fleet(root, source: tree.span.file, directory: world.folder, catalog: catalog)
+                lab = try LabFile.fleet(
+                    root, source: tree.span.file, directory: world.folder, catalog: catalog, access: world.access)
             } catch {
                 throw error
             }

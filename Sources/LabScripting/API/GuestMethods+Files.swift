@@ -14,33 +14,53 @@ extension GuestMethods {
         LuaNative(
             "put", "Copies a host file or folder into the guest.",
             parameters: [
-                LuaParameter("host", "string", "A path on the host, relative to the script's folder."),
+                LuaParameter(
+                    "host", "string",
+                    "A path on the host, relative to the script's folder and, without `--trust` or `--allow`, in it. A link is "
+                        + "followed."),
                 LuaParameter(
                     "path", "string", "A path in the guest, absolute; with `/` at its end the copy goes inside."),
-                patience,
+                LuaParameter(
+                    "options", "table?",
+                    "Options: `timeout`; `links`, what becomes of links below a folder: `\"keep\"` (links in the guest) or "
+                        + "`\"follow\"` (what they lead to)."),
             ],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let (host, path) = (try call.string(1), try call.string(2))
-                let timeout = try timeout(call, 3)
+                var options = try Options(call, 3)
+                let timeout = try options.duration("timeout")
+                let links = try options.choice("links", LinkCopy.self) ?? .keep
+                try options.finish()
                 try await ScriptScope.step(call, on: guest.live, "\(host) → \(path)") { _ in
-                    let copy = FileCopy(host: guest.world.hostPath(host), guest: path)
-                    try await guest.live.put(copy, timeout: timeout)
+                    var copy = FileCopy(
+                        host: try guest.world.readablePath(host, as: "the file"), guest: path, links: links)
+                    // The name is the one that was given, wherever a link has led.
+                    if path.hasSuffix("/"), let name = host.split(separator: "/").last { copy.guest += name }
+                    try await guest.live.put(copy, with: guest.world.access, timeout: timeout)
                 }
                 return []
             }),
         LuaNative(
-            "get", "Collects a guest file or folder into the results.",
+            "get", "Collects a guest file or folder, or all that match a pattern, into the results.",
             parameters: [
-                path,
-                LuaParameter("folder", "string?", "A folder within the collected files, such as `logs/`."), patience,
+                LuaParameter(
+                    "path", "string", "A path in the guest, absolute; its last steps may be a pattern such as `*.log`."),
+                LuaParameter("folder", "string?", "A folder within the collected files, such as `logs/`."),
+                LuaParameter(
+                    "options", "table?", "Options: `timeout`; `limit`, what it may come to (`\"4GiB\"` when left out)."),
             ],
-            results: [LuaParameter("file", "string", "Where it is on the host.")],
+            results: [
+                LuaParameter("file", "string", "Where it is on the host; one more result for each further match.")
+            ],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let path = try call.string(1)
                 let folder = try call.optional(2, call.string) ?? ""
-                let timeout = try timeout(call, 3)
+                var options = try Options(call, 3)
+                let timeout = try options.duration("timeout")
+                let limit = try options.size("limit")
+                try options.finish()
                 let target: HostFolder
                 do {
                     target = try guest.world.collectionFolder(folder)
@@ -48,7 +68,8 @@ extension GuestMethods {
                     throw call.badArgument(2, "a folder within the results, not \(folder.debugDescription): \(refusal)")
                 }
                 return try await ScriptScope.step(call, on: guest.live, path) { _ in
-                    let files = try await guest.live.get(path, into: target, timeout: timeout)
+                    let files = try await guest.live.get(
+                        FileCollection(path, limit: limit), into: target, timeout: timeout)
                     let places = files.names.map { ScriptScope.absolute("\(target.path)/\($0)") }
                     for place in places { ScriptScope.current?.add(place) }
                     for note in files.notes { guest.world.note(note) }

@@ -20,7 +20,8 @@ final class ScriptLab: Sendable {
             parameters: [LuaParameter("file", "string", "Its path, relative to the script's folder.")],
             results: [LuaParameter("lab", "lab")],
             body: { call in
-                [.object(LuaObject(ScriptLab(world.hostPath(try call.string(1)), world), .lab))]
+                let path = try world.readablePath(try call.string(1), as: "the lab file")
+                return [.object(LuaObject(ScriptLab(path, world), .lab))]
             })
     }
 }

@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import HostSystem
 
 /// Paths on the host: made absolute, and looked at once.
 final class HostPaths {
@@ -10,15 +11,20 @@ final class HostPaths {
 
     /// The folder that relative paths start from, absolute.
     let directory: String
+    /// What of the host's files the lab may name.
+    let access: HostAccess
     private var known: [String: Found] = [:]
 
     private enum Found {
         case file, folder, other
         case trouble(CInt)
+        case refused(HostAccess.Refusal)
     }
 
-    init(directory: String) {
+    /// Paths that start from a folder. What lies at or below it is open, besides what `access` opens.
+    init(directory: String, access: HostAccess) {
         self.directory = Self.withoutDots(Self.absolute(directory))
+        self.access = access.adding(self.directory)
     }
 
     /// `path` relative to the lab's folder, `~` expanded, `.` steps dropped.
@@ -43,6 +49,9 @@ final class HostPaths {
         let found = look(absolute)
         switch (found, kind) {
         case (.file, _), (.folder, .fileOrFolder): break
+        case (.refused(let refusal), _):
+            let problem = refusal.diagnostic(what, path.value)
+            decoding.error(problem.message, remedy: problem.remedy, cause: problem.cause, at: path.span)
         case (.folder, .file):
             decoding.error("\(what) \(path.value.quoted()) is a folder", remedy: "name a file", at: path.span)
         case (.other, _):
@@ -66,13 +75,13 @@ final class HostPaths {
         if let found = known[path] { return found }
         let found: Found
         var facts = stat()
-        if path.utf8.contains(0) {
-            found = .trouble(ENOENT)
+        if let refusal = refusal(path) {
+            found = .refused(refusal)
         } else if stat(path, &facts) != 0 {
             found = .trouble(errno)
         } else {
             let isFolder = facts.st_mode & S_IFMT == S_IFDIR
-            if access(path, isFolder ? R_OK | X_OK : R_OK) != 0 {
+            if Glibc.access(path, isFolder ? R_OK | X_OK : R_OK) != 0 {
                 found = .trouble(errno)
             } else {
                 switch facts.st_mode & S_IFMT {
@@ -84,6 +93,17 @@ final class HostPaths {
         }
         known[path] = found
         return found
+    }
+
+    /// Why a path is not for this lab; what is not there, or cannot be reached, is told of by others.
+    private func refusal(_ path: String) -> HostAccess.Refusal? {
+        do throws(HostAccess.Refusal) {
+            _ = try access.real(path)
+            return nil
+        } catch {
+            if case .unreachable = error { return nil }
+            return error
+        }
     }
 
     /// `path` from the root, for a path relative to the working folder.

@@ -40,7 +40,8 @@ struct LabBuilder {
         let timeouts = draft.timeouts
         let standard = Timeouts()
         return Lab(
-            name: draft.lab?.value ?? "", source: source, directory: paths.directory, cell: cell, images: images,
+            name: draft.lab?.value ?? "", source: source, directory: paths.directory, access: paths.access, cell: cell,
+            images: images,
             groups: groups, networks: networks, tasks: tasks, admission: draft.admission ?? .strict,
             timeouts: Timeouts(
                 boot: timeouts?.boot ?? standard.boot, task: timeouts?.task ?? standard.task,
@@ -234,9 +235,10 @@ struct LabBuilder {
             needs: task.needs?.map(\.value) ?? [], condition: task.condition ?? .needsPassed,
             env: environment(task.env ?? []),
             put: (task.put ?? []).map(copy),
-            get: (task.get ?? []).map { path in
+            get: (task.get ?? []).compactMap { get in
+                guard let path = get.path else { return nil }
                 GuestPaths.check(path, key: "get", decoding)
-                return path.value
+                return FileCollection(path.value, limit: get.limit)
             },
             reboot: task.reboot ?? false, reset: task.reset ?? .nothing,
             failOn: task.failOn.map { Set($0) }, outputLimit: task.outputLimit, span: task.name?.span ?? task.place.span
@@ -257,13 +259,15 @@ struct LabBuilder {
         return lua.map { .lua($0) } ?? .nothing
     }
 
-    private func copy(_ put: Named<String>) -> FileCopy {
+    private func copy(_ put: Named<PutDraft>) -> FileCopy {
         let source = Located(put.name, at: put.nameSpan)
         let host =
             put.name.hasExpression
             ? put.name : paths.check(source, as: .fileOrFolder, what: "the source", decoding)
-        GuestPaths.check(Located(put.value, at: put.valueSpan), key: "put", decoding)
-        return FileCopy(host: host, guest: put.value, span: put.nameSpan)
+        let target = put.value.to ?? Located("", at: put.valueSpan)
+        GuestPaths.check(target, key: "put", decoding)
+        return FileCopy(
+            host: host, guest: target.value, links: put.value.links ?? .keep, span: put.nameSpan)
     }
 }
 

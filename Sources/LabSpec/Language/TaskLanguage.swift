@@ -17,8 +17,8 @@ struct TaskDraft: Draft {
     var needs: [Located<String>]?
     var condition: TaskCondition?
     var env: [Named<String>]?
-    var put: [Named<String>]?
-    var get: [Located<String>]?
+    var put: [Named<PutDraft>]?
+    var get: [GetDraft]?
     var reboot: Bool?
     var reset: TaskReset?
     var failOn: [TroubleKind]?
@@ -54,15 +54,16 @@ struct TaskDraft: Draft {
             Field("env", \.env, .environment, "Its environment, over the guest's."),
             Field(
                 "put", \.put,
-                .dictionary(of: .line("a path in the guest"), keys: "\\S") { path, span, decoding in
+                .dictionary(of: PutDraft.form, keys: "\\S") { path, span, decoding in
                     if path.contains(where: { !$0.isWhitespace }) { return true }
                     decoding.error("`put` has an empty path", remedy: "name a file or a folder", at: span)
                     return false
                 },
-                "Files and folders copied into the guest before it runs: host path to absolute guest path."),
+                "Files and folders copied into the guest before it runs: host path to absolute guest path. A path that is a "
+                    + "link is followed; links below it stay links unless `links: follow` is said."),
             Field(
-                "get", \.get, .listOrOne(of: Form<String>.line("a path in the guest").located),
-                "Absolute guest paths collected after it ran, also when it failed."),
+                "get", \.get, .listOrOne(of: GetDraft.form),
+                "Absolute guest paths, or patterns such as `/root/*.log`, collected after it ran, also when it failed."),
             Field("reboot", \.reboot, .boolean, standard: false, "Whether the guest is rebooted after it."),
             Field(
                 "reset", \.reset, .choice(), standard: "none",
@@ -74,6 +75,59 @@ struct TaskDraft: Draft {
                 "How much of its output is kept; the lab's `output-limit` when left out."),
         ],
         exclusive: [["run", "script", "lua"]], atLeastOne: ["run", "script", "lua", "put", "get", "reboot"])
+}
+
+/// Where an entry of `put:` goes.
+struct PutDraft: Draft {
+    var place = Place()
+    var to: Located<String>?
+    var links: LinkCopy?
+
+    private static let path = Form<String>.line("a path in the guest").located
+    private static let shape = Shape<PutDraft>(
+        id: "put", noun: "a copy", doc: "Where a file or folder goes, and how.",
+        fields: [
+            Field(
+                "to", \.to, path, required: "to: /root/", "An absolute path in the guest; with `/` at its end, inside."),
+            Field(
+                "links", \.links, .choice(), standard: "keep",
+                "Symbolic links below what is copied: `keep` makes them links in the guest, `follow` what they lead to."
+            ),
+        ])
+
+    static let form: Form<PutDraft> = .byKind(
+        "a path in the guest, or a map with `to` and `links`",
+        scalar: path.map { path in
+            var draft = PutDraft()
+            draft.to = path
+            return draft
+        }, mapping: shape.form())
+}
+
+/// An entry of `get:`.
+struct GetDraft: Draft {
+    var place = Place()
+    var path: Located<String>?
+    var limit: ByteCount?
+
+    private static let pathForm = Form<String>.line("a path in the guest").located
+    private static let shape = Shape<GetDraft>(
+        id: "get", noun: "a collection", doc: "What is collected, and how much it may be.",
+        fields: [
+            Field(
+                "path", \.path, pathForm, required: "path: /root/out", "An absolute path in the guest, or a pattern."),
+            Field(
+                "limit", \.limit, .size(atLeast: ByteCount(1)), standard: "4GiB",
+                "What its files may come to together, holes included."),
+        ])
+
+    static let form: Form<GetDraft> = .byKind(
+        "a path in the guest, or a map with `path` and `limit`",
+        scalar: pathForm.map { path in
+            var draft = GetDraft()
+            draft.path = path
+            return draft
+        }, mapping: shape.form())
 }
 
 /// What `retries:` says.

@@ -1,4 +1,5 @@
 import Diagnostics
+import HostSystem
 
 /// A lab as values: one cell of its matrix, defaults applied, every name resolved.
 ///
@@ -10,6 +11,8 @@ public struct Lab: Sendable {
     public var source: SourceFile
     /// The folder that relative host paths start from.
     public var directory: String
+    /// What of the host's files it may name.
+    public var access: HostAccess
     /// The cell of the matrix that this lab is, when the file has a matrix.
     public var cell: MatrixCell?
     /// Images declared in the file by name; other names are the catalog's.
@@ -31,14 +34,15 @@ public struct Lab: Sendable {
 
     /// A lab as given; checks nothing.
     public init(
-        name: String, source: SourceFile, directory: String, cell: MatrixCell? = nil,
-        images: [String: ImageDeclaration] = [:], groups: [GuestGroup], networks: [NetworkSpec] = [],
+        name: String, source: SourceFile, directory: String, access: HostAccess = .everything,
+        cell: MatrixCell? = nil, images: [String: ImageDeclaration] = [:], groups: [GuestGroup], networks: [NetworkSpec] = [],
         tasks: [LabTask], admission: AdmissionMode = .strict, timeouts: Timeouts = Timeouts(),
         failOn: Set<TroubleKind> = TroubleKind.grave, outputLimit: ByteCount = .mebibytes(64)
     ) {
         self.name = name
         self.source = source
         self.directory = directory
+        self.access = access
         self.cell = cell
         self.images = images
         self.groups = groups

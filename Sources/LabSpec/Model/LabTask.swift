@@ -28,7 +28,7 @@ public struct LabTask: Sendable {
     /// Host files and folders copied into the guest before it runs.
     public var put: [FileCopy]
     /// Guest files and folders collected after it ran, also when it failed.
-    public var get: [String]
+    public var get: [FileCollection]
     /// Whether the guest is rebooted after the action, and must become ready again.
     public var reboot: Bool
     /// What each of its runs finds.
@@ -45,7 +45,7 @@ public struct LabTask: Sendable {
         name: String, targets: [TaskTarget], action: TaskAction, expect: Expectation = Expectation(),
         timeout: Duration? = nil, retries: Int = 0, retryOn: RetryReason = .infrastructure, repetitions: Int = 1,
         needs: [String] = [], condition: TaskCondition = .needsPassed, env: [EnvironmentVariable] = [],
-        put: [FileCopy] = [], get: [String] = [], reboot: Bool = false, reset: TaskReset = .nothing,
+        put: [FileCopy] = [], get: [FileCollection] = [], reboot: Bool = false, reset: TaskReset = .nothing,
         failOn: Set<TroubleKind>? = nil, outputLimit: ByteCount? = nil, span: SourceSpan? = nil
     ) {
         self.name = name
@@ -162,13 +162,41 @@ public struct FileCopy: Sendable, Hashable {
     public var host: String
     /// In the guest, absolute. With a final slash the source is placed inside.
     public var guest: String
+    /// What becomes of links below the source.
+    public var links: LinkCopy
     /// Where it is written.
     public var span: SourceSpan?
 
     /// A copy as given.
-    public init(host: String, guest: String, span: SourceSpan? = nil) {
+    public init(host: String, guest: String, links: LinkCopy = .keep, span: SourceSpan? = nil) {
         self.host = host
         self.guest = guest
+        self.links = links
         self.span = span
     }
+}
+
+/// What becomes of symbolic links below what is copied into a guest. A source that is a link itself is always followed.
+public enum LinkCopy: String, Sendable, Hashable, CaseIterable {
+    /// They are links in the guest, with the same target.
+    case keep
+    /// They become what they lead to.
+    case follow
+}
+
+/// One entry of `get:`.
+public struct FileCollection: Sendable, Hashable, ExpressibleByStringLiteral {
+    /// In the guest, absolute; its last steps may be a pattern.
+    public var path: String
+    /// What it may come to; nil takes the usual limit.
+    public var limit: ByteCount?
+
+    /// A collection as given.
+    public init(_ path: String, limit: ByteCount? = nil) {
+        self.path = path
+        self.limit = limit
+    }
+
+    /// A path with the usual limit.
+    public init(stringLiteral path: String) { self.init(path) }
 }

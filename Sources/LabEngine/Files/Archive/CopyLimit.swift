@@ -1,21 +1,21 @@
 import LabSpec
 
 /// What one copy out of a guest may come to on the host.
-public struct CopyLimit: Sendable, Hashable {
+struct CopyLimit: Sendable, Hashable {
     /// The lengths of all its files together.
-    public var bytes: ByteCount
+    var bytes: ByteCount
     /// How many files, folders and links there may be.
-    public var entries = 200_000
+    var entries = 200_000
 
     /// What a copy may come to that does not say otherwise.
-    public static let standard = CopyLimit(bytes: .gibibytes(4))
+    static let standard = CopyLimit(bytes: .gibibytes(4))
 
     /// A limit of so many bytes.
-    public init(bytes: ByteCount) { self.bytes = bytes }
+    init(bytes: ByteCount) { self.bytes = bytes }
 
     var bytesExceeded: ArchiveError {
         ArchiveError(
-            "the copy has more than \(bytes)",
+            "the copy has more than \(bytes), which `limit` sets",
             remedy: "raise its limit: `get: [{path: …, limit: 10GiB}]`, or in Lua `limit = \"10GiB\"`")
     }
 

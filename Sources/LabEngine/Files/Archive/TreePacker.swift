@@ -1,0 +1,159 @@
+import Diagnostics
+import Glibc
+import HostSystem
+import LabSpec
+
+/// Packs a file or folder of the host for a guest. A link that is named itself stands for what it leads to; links below it are
+/// copied as links, or stand for what they lead to where the copy says so.
+struct TreePacker: ~Copyable {
+    private let copy: FileCopy
+    private let access: HostAccess
+    /// Whether what reads the archive knows holes.
+    private let keepsHoles: Bool
+    private let cancellation: CancellationFlag
+    private var writer: TarWriter
+    private var hasHoles = false
+    /// The first names of files that have several.
+    private var names: [FileNumber: [UInt8]] = [:]
+    /// The folders that are being packed, outermost first.
+    private var open: [FileNumber] = []
+
+    private struct FileNumber: Hashable {
+        var device: UInt64
+        var inode: UInt64
+
+        init(_ status: stat) { (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino)) }
+    }
+
+    /// How deep folders may lie in each other.
+    private static let deepest = 200
+    /// What is read of a file that does not say how long it is, in bytes.
+    private static let mostUnsized = 64 << 20
+
+    /// Writes the archive to a descriptor, on a thread of its own; its members lie at the copy's path in the guest, from the
+    /// root on, and replaces what is there. Returns its length in bytes, and whether it has files with holes.
+    ///
+    /// Throws a `SystemCallError` for what cannot be read or written, a `Diagnostic` for what the copy may not see, and
+    /// `CancellationError`.
+    static func pack(
+        _ copy: FileCopy, as guest: String, with access: HostAccess, keepsHoles: Bool, into output: Int32
+    ) async throws -> (count: Int, hasHoles: Bool) {
+        try await HostThread.run("pack") { cancellation in
+            try systemCall("lseek") { lseek(output, 0, SEEK_SET) }
+            var packer = TreePacker(
+                copy: copy, access: access, keepsHoles: keepsHoles, cancellation: cancellation,
+                writer: TarWriter(output))
+            let name = copy.host.split(separator: "/").last.map(String.init) ?? ""
+            let target = guest.hasSuffix("/") ? guest + name : guest
+            try packer.pack(copy.host, as: Array(target.utf8.drop { $0 == UInt8(ascii: "/") }))
+            try packer.writer.finish()
+            return (packer.writer.count, packer.hasHoles)
+        }
+    }
+
+    private init(
+        copy: FileCopy, access: HostAccess, keepsHoles: Bool, cancellation: CancellationFlag,
+        writer: consuming TarWriter
+    ) {
+        (self.copy, self.access, self.keepsHoles) = (copy, access, keepsHoles)
+        self.cancellation = cancellation
+        self.writer = writer
+    }
+
+    /// Packs what a path leads to, wherever links take it within what may be seen.
+    private mutating func pack(_ path: String, as member: [UInt8]) throws {
+        let real: String
+        do throws(HostAccess.Refusal) {
+            real = try access.real(path)
+        } catch {
+            throw error.diagnostic("the file", path)
+        }
+        let parts = real.split(separator: "/").map { Array($0.utf8) }
+        let root = try HostFolder("/")
+        try pack(RelativePath(names: parts), in: root, as: member)
+    }
+
+    private mutating func pack(_ path: RelativePath, in folder: HostFolder, as member: [UInt8]) throws {
+        try cancellation.check()
+        guard let status = path.names.isEmpty ? try folder.status() : try folder.status(path) else {
+            throw SystemCallError("open", errno: ENOENT, folder.subject(path))
+        }
+        var entry = TarMember(path: member, kind: .folder)
+        entry.modified = status.st_mtim
+        switch status.st_mode & S_IFMT {
+        case S_IFDIR: try packFolder(try folder.folder(path), entry, status)
+        case S_IFREG: try packFile(try folder.open(path, O_RDONLY), entry, status)
+        case S_IFLNK where copy.links == .follow: try pack(folder.subject(path), as: member)
+        case S_IFLNK:
+            entry.kind = .link(to: try folder.linkTarget(path))
+            try writer.begin(entry, mode: 0o777)
+        case S_IFIFO:
+            entry.kind = .special("a FIFO")
+            try writer.begin(entry, mode: status.st_mode)
+        default:
+            throw Diagnostic(
+                .specification, "\(folder.subject(path).quoted()) is neither a file nor a folder nor a link",
+                remedy: "copy something else")
+        }
+    }
+
+    private mutating func packFolder(_ folder: HostFolder, _ entry: TarMember, _ status: stat) throws {
+        let number = FileNumber(status)
+        guard !open.contains(number), open.count < Self.deepest else {
+            throw SystemCallError("open", errno: ELOOP, folder.path)
+        }
+        open.append(number)
+        for name in try folder.names().sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+            try pack(RelativePath(names: [name]), in: folder, as: entry.path + [UInt8(ascii: "/")] + name)
+        }
+        open.removeLast()
+        // After what is in it, so that its time is the source's.
+        if !entry.path.isEmpty { try writer.begin(entry, mode: status.st_mode) }
+    }
+
+    private mutating func packFile(
+        _ file: consuming OwnedDescriptor, _ entry: TarMember, _ status: stat
+    ) throws {
+        var entry = entry
+        if status.st_nlink > 1 {
+            if let first = names[FileNumber(status)] {
+                entry.kind = .hardLink(to: first)
+                return try writer.begin(entry, mode: status.st_mode)
+            }
+            names[FileNumber(status)] = entry.path
+        }
+        entry.kind = .file
+        entry.attributes = file.userAttributes()
+        entry.size = Int(status.st_size)
+        guard entry.size > 0 else {
+            // Files of /proc and their like do not say how long they are.
+            let bytes = try file.readAll(limit: Self.mostUnsized)
+            entry.size = bytes.count
+            entry.extents = [TarMember.Extent(offset: 0, length: bytes.count)]
+            try writer.begin(entry, mode: status.st_mode)
+            try writer.append(bytes[...])
+            return try writer.endMember()
+        }
+        entry.extents = [TarMember.Extent(offset: 0, length: entry.size)]
+        if keepsHoles, Int(status.st_blocks) * 512 < entry.size {
+            hasHoles = true
+            entry.extents = file.data(in: entry.size).map { TarMember.Extent(offset: $0.lowerBound, length: $0.count) }
+        }
+        try writer.begin(entry, mode: status.st_mode)
+        for extent in entry.extents {
+            var (offset, rest) = (extent.offset, extent.length)
+            while rest > 0 {
+                try cancellation.check()
+                let piece = try file.read(upTo: min(rest, 1 << 18), at: offset)
+                guard !piece.isEmpty else {
+                    throw Diagnostic(
+                        .host, "\(copy.host.quoted()) changed while it was copied",
+                        remedy: "copy it once nothing writes to it")
+                }
+                try writer.append(piece[...])
+                (offset, rest) = (offset + piece.count, rest - piece.count)
+            }
+        }
+        try writer.endMember()
+    }
+}
