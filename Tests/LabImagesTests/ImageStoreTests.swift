@@ -155,7 +155,8 @@ struct ImageStoreTests {
     @Test("S9: an image that a lab has looked up is neither removed nor pruned, nor is a declared one's base")
     func inUse() async throws {
         try await withCache { cache in
-            let store = cache.store(Self.recipe("echo kernel > $VMLAB_OUT/kernel", cache))
+            let recipe = Self.recipe("echo kernel > $VMLAB_OUT/kernel", cache)
+            let store = cache.store(recipe)
             var image: BootableImage? = try await store.image(named: "fake") { _, _ in }
             let declared = ImageDeclaration(name: "mine", from: "fake", initrd: try #require(image?.kernel))
             #expect(try #require(image).hold == Hold(), "it makes no difference between images")
@@ -164,7 +165,7 @@ struct ImageStoreTests {
             #expect(try await newer.prune().freed == 0)
             #expect(store.list()[0].isBuilt)
             // Another's hold goes with it; that of a declared image is its base's.
-            var own: BootableImage? = try? DeclaredImage(declared, base: nil).bootable(on: image)
+            var own: BootableImage? = try DeclaredImage(declared, base: recipe).bootable(on: image)
             image = nil
             #expect(try await store.remove("fake") == CacheCleaning(imagesInUse: ["fake"]))
             #expect(own?.name == "mine")
