@@ -19,12 +19,16 @@ public struct LabRun: Sendable {
         public var boots: Int
         /// Reads memory, for labs whose guests are admitted by what they use.
         public var meter: any MemoryMeter
+        /// Set by who wants the run to end in order.
+        public var interruption: Completion<Bool>
 
         /// Options as given.
         public init(
-            timeFactor: Double = 1, stopOnFailure: Bool = false, boots: Int, meter: any MemoryMeter = HostMeter()
+            timeFactor: Double = 1, stopOnFailure: Bool = false, boots: Int, meter: any MemoryMeter = HostMeter(),
+            interruption: Completion<Bool> = Completion()
         ) {
             self.meter = meter
+            self.interruption = interruption
             self.timeFactor = timeFactor
             self.stopOnFailure = stopOnFailure
             self.boots = boots
@@ -59,8 +63,11 @@ public struct LabRun: Sendable {
         self.journal = journal
     }
 
-    /// Runs the lab and returns the status that the command should exit with. A cancelled task tears everything down and
-    /// gives `interrupted`.
+    /// Runs the lab and returns the status that the command should exit with.
+    ///
+    /// When `options.interruption` is set, or the lab's time is up, tasks that run are cut short, their files are collected,
+    /// and tasks that run always are run where their guests are up, all within the lab's grace time. A cancelled task tears
+    /// everything down at once. Both give `interrupted`.
     public func run() async -> ExitStatus {
         let tally = Tally()
         let recorder = recorder
@@ -94,7 +101,6 @@ public struct LabRun: Sendable {
         poke.fulfil(scheduler)
         recorder.emit(.fleetAdmitted(waves: plan.waves, note: admissionNote))
 
-        let labDeadline = plan.lab.timeouts.lab.map { ContinuousClock.now + $0 * options.timeFactor }
         let networks: LabNetworks
         do {
             networks = try LabNetworks(plan, in: journal.directory)
@@ -103,7 +109,7 @@ public struct LabRun: Sendable {
         }
         defer { networks.close() }
         let tasks = TaskRunner(
-            lab: plan.lab, timeFactor: options.timeFactor, labDeadline: labDeadline, results: results,
+            lab: plan.lab, timeFactor: options.timeFactor, ending: Completion(), results: results,
             recorder: recorder, board: GuestBoard(plan.guests.map(\.guest.name)), scripting: scripting)
         let shares = GuestShares(groups: plan.lab.groups, journal: journal, recorder: recorder)
         defer { shares.close() }
@@ -119,14 +125,17 @@ public struct LabRun: Sendable {
             recorder: recorder, tally: tally, stopOnFailure: options.stopOnFailure)
 
         await withTaskCancellationHandler {
-            await work(context, labDeadline, watch: isWatched ? watch : nil)
+            await work(context, watch: isWatched ? watch : nil)
         } onCancel: {
-            recorder.emit(.interrupted(reason: "the run was interrupted"))
-            Task { await scheduler.stop(reason: "the run was interrupted") }
+            if context.isEnding.fulfil(true) { recorder.emit(.interrupted(reason: Self.interruption)) }
+            Task { await scheduler.stop(reason: Self.interruption, cleaningUp: false) }
         }
         // Whatever became of the guests, every run has its result before the last event.
-        await scheduler.stop(reason: Task.isCancelled ? "the run was interrupted" : "no guest was left for it")
-        let status = Task.isCancelled ? ExitStatus.interrupted : tally.status
+        let isInterrupted = Task.isCancelled || options.interruption.current != nil
+        await scheduler.stop(
+            reason: tasks.ending.current?.reason ?? (isInterrupted ? Self.interruption : "no guest was left for it"),
+            cleaningUp: false)
+        let status = isInterrupted ? ExitStatus.interrupted : tally.status
         recorder.emit(.admissionEnded(admission.summary))
         recorder.emit(.runFinished(RunSummary(status: status, duration: recorder.clock.elapsed, counts: tally.counts)))
         return status
@@ -148,33 +157,68 @@ public struct LabRun: Sendable {
     /// Strict admission has nothing to measure.
     private var isWatched: Bool { plan.lab.admission == .overcommit }
 
-    private func work(_ context: Context, _ labDeadline: ContinuousClock.Instant?, watch: MemoryWatch?) async {
+    /// Returns when no guest is left: all is done, or the run was to end and its grace time is over.
+    private func work(_ context: Context, watch: MemoryWatch?) async {
         await context.scheduler.settle()
-        let busy = plan.guestsWithTasks
         await withTaskGroup(of: Void.self) { group in
-            if let labDeadline {
+            let isOver = Completion<Bool>()
+            group.addTask {
+                await workGuests(context)
+                isOver.fulfil(true)
+            }
+            group.addTask {
+                await enforceEnds(context)
+                isOver.fulfil(true)
+            }
+            if let limit = plan.lab.timeouts.lab {
                 group.addTask {
-                    guard (try? await Task.sleep(until: labDeadline, clock: .continuous)) != nil else { return }
-                    await context.timeIsUp()
+                    let time = limit * options.timeFactor
+                    if (try? await Task.sleep(for: time)) != nil { _ = await context.end(.deadline) }
                 }
             }
             if let watch {
                 group.addTask { await watch.run { await context.scheduler.makeRoom() } }
             }
-            await withTaskGroup(of: Void.self) { guests in
-                for (number, guest) in plan.guests.enumerated() {
-                    guard let image = images[guest.group.image] else {
-                        let reason = "\(guest.guest.name): image \(guest.group.image) is not there"
-                        await context.scheduler.lose(number, reason: reason)
-                        continue
-                    }
-                    let worker = GuestWorker(
-                        number: number, guest: guest, image: image, hasTasks: busy.contains(guest.guest.name),
-                        run: context)
-                    guests.addTask { await worker.work() }
-                }
-            }
+            _ = try? await isOver.wait()
             group.cancelAll()
+        }
+    }
+
+    /// Ends the run when it is interrupted. Returns when guests that are still there are to be torn down: the grace time is
+    /// over, or a run that was ending already is interrupted.
+    private func enforceEnds(_ context: Context) async {
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                guard (try? await options.interruption.wait()) != nil else { return true }
+                return await !context.end(.interrupted)
+            }
+            group.addTask {
+                guard let end = try? await context.tasks.ending.wait() else { return true }
+                try? await Task.sleep(until: end.deadline + Self.lastWords, clock: .continuous)
+                return true
+            }
+            while let isOver = await group.next(), !isOver {}
+            group.cancelAll()
+        }
+    }
+
+    /// How long what the end of the grace time cuts short may take to say so.
+    private static let lastWords = Duration.seconds(2)
+
+    private func workGuests(_ context: Context) async {
+        let busy = plan.guestsWithTasks
+        await withTaskGroup(of: Void.self) { guests in
+            for (number, guest) in plan.guests.enumerated() {
+                guard let image = images[guest.group.image] else {
+                    let reason = "\(guest.guest.name): image \(guest.group.image) is not there"
+                    await context.scheduler.lose(number, reason: reason)
+                    continue
+                }
+                let worker = GuestWorker(
+                    number: number, guest: guest, image: image, hasTasks: busy.contains(guest.guest.name),
+                    run: context)
+                guests.addTask { await worker.work() }
+            }
         }
     }
 
@@ -186,77 +230,5 @@ public struct LabRun: Sendable {
         guard plan.waves > 1 else { return nil }
         return "the fleet needs \(plan.totalCost), \(plan.budget.limit) may be used (\(plan.budget.explanation)): "
             + "guests take turns"
-    }
-
-    /// What the parts of a run share.
-    struct Context: Sendable {
-        let plan: RunPlan
-        let host: GuestHost
-        let timeFactor: Double
-        let scheduler: Scheduler
-        let admission: Admission
-        /// Bounds how many guests boot at the same time.
-        let boots: Admission
-        let tasks: TaskRunner
-        let recorder: RunRecorder
-        let tally: Tally
-        let stopOnFailure: Bool
-
-        /// Records the end of one run of a task. No further run starts after a failure that stops the lab.
-        func finished(_ result: TaskResult) async {
-            tally.count(result.outcome)
-            recorder.emit(.taskFinished(result))
-            if !result.outcome.isSuccess { await stopIfWanted() }
-        }
-
-        /// A guest could not be used: infrastructure failed even if it cost no task.
-        func guestFailed() async {
-            tally.guestFailed()
-            await stopIfWanted()
-        }
-
-        /// The lab's time is up: nothing more starts. Whoever notices first, a timer or a task that was cut short, says so.
-        func timeIsUp() async {
-            if tally.deadlinePassed() { recorder.emit(.interrupted(reason: "the lab's time is up")) }
-            await scheduler.stop(reason: "the lab's time was up")
-        }
-
-        private func stopIfWanted() async {
-            if stopOnFailure { await scheduler.stop(reason: "an earlier task failed") }
-        }
-    }
-
-    /// Counts outcomes as they come.
-    final class Tally: Sendable {
-        private struct State {
-            var counts: [Outcome: Int] = [:]
-            var guestFailed = false
-            var deadlinePassed = false
-        }
-
-        private let state = Mutex(State())
-
-        func count(_ outcome: Outcome) { state.withLock { $0.counts[outcome, default: 0] += 1 } }
-        func guestFailed() { state.withLock { $0.guestFailed = true } }
-        /// Says whether it is news.
-        func deadlinePassed() -> Bool {
-            state.withLock { state in
-                defer { state.deadlinePassed = true }
-                return !state.deadlinePassed
-            }
-        }
-
-        var counts: [String: Int] {
-            state.withLock { Dictionary(uniqueKeysWithValues: $0.counts.map { ($0.key.rawValue, $0.value) }) }
-        }
-
-        var status: ExitStatus {
-            state.withLock { state in
-                var outcomes = Array(state.counts.keys)
-                if state.guestFailed { outcomes.append(.error) }
-                if state.deadlinePassed { outcomes.append(.timeout) }
-                return ExitStatus.gravest(of: outcomes)
-            }
-        }
     }
 }

@@ -115,14 +115,16 @@ struct DeclaredImage {
         let usualWords = kernel == nil || os == .windows || isFreestanding ? "" : "console=ttyS0"
         let usualConsole = ConsoleSpec(dialect: os == .windows ? .sac : .sh, announces: false, ports: 1)
         let identity = [declaration.kernel, declaration.initrd, declaration.disk, declaration.firmware].map(stamp)
+        let console = declaration.console ?? inheritedConsole(on: built) ?? usualConsole
         return BootableImage(
             name: declaration.name, id: SHA256.hex((identity + [built?.id ?? "-"]).joined(separator: "\n")), os: os,
             kernel: kernel, initrd: declaration.initrd ?? built?.initrd, disks: disks,
             firmware: declaration.firmware ?? built?.firmware,
             cmdline: words(on: built) ?? usualWords,
-            console: declaration.console ?? inheritedConsole(on: built) ?? usualConsole,
+            console: console,
             defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory,
-            isFreestanding: isFreestanding, hold: built?.hold ?? Hold())
+            isFreestanding: isFreestanding, hold: built?.hold ?? Hold(),
+            shutdown: ShutdownCommands(of: console, isFreestanding: isFreestanding))
     }
 
     /// A freestanding guest plays either system, as its kernel's words say.

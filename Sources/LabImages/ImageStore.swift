@@ -262,6 +262,7 @@ public struct ImageStore: Sendable {
             name: recipe.name, id: manifest.id, os: recipe.os, kernel: path("kernel"), initrd: path("initrd"),
             disks: root.map { [$0] } ?? [], cmdline: recipe.cmdline, console: recipe.console,
             defaultMemory: recipe.memory, minimumMemory: recipe.minimumMemory,
-            isFreestanding: recipe.isFreestanding, hold: Hold(lease))
+            isFreestanding: recipe.isFreestanding, hold: Hold(lease),
+            shutdown: ShutdownCommands(of: recipe.console, isFreestanding: recipe.isFreestanding))
     }
 }

@@ -48,7 +48,7 @@ public struct LuaTasks: TaskScripting {
                     await state.close()
                     if let failure = late ?? scope.subtests.failure { throw failure }
                 } catch {
-                    _ = await world.callPostponed()
+                    await world.callPostponed(until: task.cleanupDeadline)
                     await state.close()
                     throw error
                 }

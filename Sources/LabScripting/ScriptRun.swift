@@ -22,12 +22,16 @@ public struct ScriptRun: Sendable {
         public var limits: LiveLimits
         /// Images that need no declaration.
         public var catalog: Set<String>
+        /// Set by who wants the script to end in order.
+        public var interruption: Completion<Bool>
 
         /// Options as given.
         public init(
             arguments: [String] = [], variables: [String: String] = [:], isTrusted: Bool = false,
-            access: HostAccess = HostAccess(to: []), limits: LiveLimits = LiveLimits(), catalog: Set<String>
+            access: HostAccess = HostAccess(to: []), limits: LiveLimits = LiveLimits(), catalog: Set<String>,
+            interruption: Completion<Bool> = Completion()
         ) {
+            self.interruption = interruption
             self.arguments = arguments
             self.variables = variables
             self.isTrusted = isTrusted
@@ -40,9 +44,6 @@ public struct ScriptRun: Sendable {
     /// Runs a lab file for a script and returns its report.
     public typealias LabRunner =
         @Sendable (_ path: String, _ settings: [(key: String, value: String)]) async throws -> RunReport
-
-    /// How long what was kept for the end may take when the run was interrupted.
-    private static let grace = Duration.seconds(10)
 
     private let script: Script
     private let means: LiveFleet.Means
@@ -67,8 +68,10 @@ public struct ScriptRun: Sendable {
         self.runLab = runLab
     }
 
-    /// Runs the script and returns the status that the command should exit with. A cancelled task tears everything down and
-    /// gives `interrupted`.
+    /// Runs the script and returns the status that the command should exit with.
+    ///
+    /// When `options.interruption` is set the script is ended, and what it has postponed has the grace time with its guests. A
+    /// cancelled task tears everything down at once. Both give `interrupted`.
     public func run() async -> ExitStatus {
         let id = TaskID(task: script.name, guest: nil)
         let scope = ScriptScope(
@@ -83,8 +86,8 @@ public struct ScriptRun: Sendable {
         } catch {
             failure = error
         }
-        let isInterrupted = Task.isCancelled
-        if isInterrupted { recorder.emit(.interrupted(reason: "the run was interrupted")) }
+        let isInterrupted = Task.isCancelled || options.interruption.current != nil
+        if isInterrupted { recorder.emit(.interrupted(reason: LabRun.interruption)) }
         result.complete(scope, failure, in: results)
         if let error = failure as? LuaError, !error.traceback.isEmpty, !isInterrupted { tell(error) }
         recorder.emit(.taskFinished(result))
@@ -113,14 +116,16 @@ public struct ScriptRun: Sendable {
         try await state.register(api.module)
         do {
             try await ScriptScope.$current.withValue(scope) {
-                try await fleet.run { [script] in
+                try await fleet.run {
                     var failure: (any Error)?
                     do {
-                        _ = try await state.run(source: script.bytes, name: script.path)
+                        _ = try await options.interruption.cancelling { [script] in
+                            try await state.run(source: script.bytes, name: script.path)
+                        }
                     } catch {
                         failure = error
                     }
-                    let late = await Self.callPostponed(world)
+                    let late = await callPostponed(world)
                     if let error = failure ?? late { throw error }
                 }
             }
@@ -132,10 +137,13 @@ public struct ScriptRun: Sendable {
     }
 
     /// Also in a run that was interrupted, but then not for long.
-    private static func callPostponed(_ world: ScriptWorld) async -> (any Error)? {
-        guard Task.isCancelled else { return await world.callPostponed() }
-        let last = Task { try await withDeadline(.now + grace) { await world.callPostponed() } }
-        _ = await last.result
+    private func callPostponed(_ world: ScriptWorld) async -> (any Error)? {
+        guard Task.isCancelled || options.interruption.current != nil else { return await world.callPostponed() }
+        guard world.hasPostponed else { return nil }
+        let grace = options.limits.timeouts.grace * options.limits.factor
+        recorder.emit(
+            .note(level: .info, message: graceNote("calling what vmlab.defer was given", grace, isFirst: false)))
+        await world.callPostponed(until: .now + grace)
         return nil
     }
 

@@ -88,6 +88,15 @@ final class ScriptWorld: Sendable {
     /// Keeps a function for the end of the script.
     func postpone(_ function: LuaFunction) { state.withLock { $0.deferred.append(function) } }
 
+    /// Whether anything is kept for the end of the script.
+    var hasPostponed: Bool { state.withLock { !$0.deferred.isEmpty } }
+
+    /// As `callPostponed`, until the deadline, also in a cancelled task: for a script that was ended.
+    func callPostponed(until deadline: ContinuousClock.Instant) async {
+        let last = Task { try await withDeadline(deadline) { await self.callPostponed() } }
+        _ = await last.result
+    }
+
     /// Calls what was kept, the last first. Returns the first error; the others go on all the same.
     func callPostponed() async -> (any Error)? {
         var first: (any Error)?

@@ -124,11 +124,11 @@ struct TestLab: Sendable {
             backend: { _, _ throws(Diagnostic) in backend })
     }
 
-    /// Runs it, and `beside` at the same time; with `cancelling` the run's task is cancelled as soon as `beside` returns.
-    /// Checks what must hold after any run. `other` runs the guests in place of the shells.
+    /// Runs it, and `beside` at the same time; as soon as that returns the run's task is cancelled with `cancelling`, and the
+    /// run told to end in order with `interrupting`. Checks what must hold after any run. `other` runs the guests in place of the shells.
     @discardableResult
     func run(
-        cancelling: Bool = false, on other: (any MachineBackend)? = nil,
+        cancelling: Bool = false, interrupting: Bool = false, on other: (any MachineBackend)? = nil,
         _ beside: @escaping @Sendable (RecordingSink) async throws -> Void = { _ in }
     ) async throws -> TestRun {
         try await withTemporaryFolder { folder in
@@ -140,18 +140,19 @@ struct TestLab: Sendable {
                 lab: "test", results: nil,
                 in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
             defer { journal.end() }
+            let interruption = Completion<Bool>()
             let run = LabRun(
                 plan: plan, images: ["debian": image],
-                options: LabRun.Options(stopOnFailure: stopOnFailure, boots: boots, meter: meter),
+                options: LabRun.Options(
+                    stopOnFailure: stopOnFailure, boots: boots, meter: meter, interruption: interruption),
                 recorder: recorder,
                 results: results, journal: journal, goldens: goldens)
             let begun = ContinuousClock.now
             let task = Task { await run.run() }
             let side = Task { try await beside(sink) }
-            if cancelling {
-                try await side.value
-                task.cancel()
-            }
+            if cancelling || interrupting { try await side.value }
+            if cancelling { task.cancel() }
+            if interrupting { interruption.fulfil(true) }
             let status = await task.value
             side.cancel()
             do { try await side.value } catch is CancellationError {}

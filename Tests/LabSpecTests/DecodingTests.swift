@@ -29,7 +29,9 @@ import Testing
         #expect(lab.networks.map(\.name) == ["lan", "outside"] && lab.networks.map(\.nat) == [false, true])
         #expect(
             lab.timeouts
-                == Timeouts(boot: .seconds(120), task: .seconds(90), silence: .seconds(90), lab: .seconds(3600)))
+                == Timeouts(
+                    boot: .seconds(120), task: .seconds(90), silence: .seconds(90), lab: .seconds(3600),
+                    grace: .seconds(45)))
     }
 
     @Test func imagesOfOnesOwn() throws {

@@ -51,15 +51,32 @@ extension GuestTests {
             }
         }
 
-        @Test func aSecondSignalEndsTheRunAtOnce() async throws {
+        private static let cleaning =
+            lab + """
+
+                  - {name: cleanup, run: echo clean, if: always()}
+                  - {name: endless, run: sleep 1000, if: always(), needs: [cleanup]}
+                """
+
+        @Test("S10: signals within a second are one request, after which the run cleans up; a later one ends it at once")
+        func aSecondSignalEndsTheRunAtOnce() async throws {
             try await VMLab.with { vmlab in
-                try vmlab.write("lab.yaml", Self.lab)
+                try vmlab.write("lab.yaml", Self.cleaning)
                 let run = try await vmlab.start(["run", "lab.yaml", "--out", "out"])
                 try await run.taskStarted("long")
-                run.send(SIGINT)
-                run.send(SIGINT)
+                // As GNU timeout does, which signals its child and then the group that the child is in.
+                run.send(SIGTERM)
+                run.send(SIGTERM)
+                try await run.taskStarted("endless")
+                #expect(try vmlab.output("cleanup", on: "box") == Array("clean\n".utf8))
+                let hasEnded = try await eventually {
+                    run.send(SIGINT)
+                    return run.child.exitStatus != nil
+                }
+                #expect(hasEnded)
                 let ended = try await run.ended(within: .seconds(10))
                 #expect(ended.status == 130, "\(ended.everything)")
+                #expect(ended.out.contains("press Ctrl-C again to stop now"), "\(ended.out)")
                 let haveGone = try await eventually { vmlab.machines.isEmpty }
                 #expect(haveGone, "machines die with their run")
                 _ = try await vmlab("gc")

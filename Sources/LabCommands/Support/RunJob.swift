@@ -1,6 +1,7 @@
 import LabEngine
 import LabResults
 import LabScripting
+import LabSpec
 
 /// One run of `vmlab run`: a lab, one cell of its matrix, or a script.
 struct RunJob: Sendable {
@@ -26,6 +27,14 @@ struct RunJob: Sendable {
     var cell: String? {
         guard case .lab(let plan) = work else { return nil }
         return plan.lab.cell?.id
+    }
+
+    /// How long it may take to clean up when it is interrupted, before that is stretched.
+    var grace: Duration {
+        switch work {
+        case .lab(let plan): plan.lab.timeouts.grace
+        case .script: Timeouts().grace
+        }
     }
 
     /// The plan of a lab; nil for a script.

@@ -20,15 +20,22 @@ final class GuestSession: Sendable {
     private let isConsoleShared: Bool
     /// What its plumbing shell runs at each ready point.
     private let setup: String?
-    /// What shuts the guest down from within; nil for one that listens to its power button.
-    private let farewell: String?
+    /// How the guest goes down by itself.
+    let shutdown: ShutdownCommands
+    /// Whether it says by itself that it is ready, after each boot.
+    let announces: Bool
     private let poweredOff = Mutex(false)
+    /// Fulfilled at the machine's next reset.
+    private let nextReset = Mutex(Completion<Bool>())
+    /// Tells what is worth telling and not fatal.
+    let note: @Sendable (String) -> Void
     private let care: [any MachineCare]
     private let cared: CaredMachine
 
     private init(
         guest: RunPlan.PlannedGuest, cared: CaredMachine, care: [any MachineCare], image: BootableImage,
-        machine: any Machine, exchangeDisk: String?, setup: String?, console: ConsoleWatch, pulse: GuestPulse
+        machine: any Machine, exchangeDisk: String?, setup: String?, console: ConsoleWatch, pulse: GuestPulse,
+        note: @escaping @Sendable (String) -> Void
     ) {
         self.guest = guest
         self.cared = cared
@@ -36,8 +43,9 @@ final class GuestSession: Sendable {
         self.machine = machine
         self.setup = setup
         self.console = console
-        // Nobody in our own images listens to a power button.
-        farewell = image.isFreestanding ? "poweroff" : image.console.announces ? "sync; busybox poweroff -f" : nil
+        self.note = note
+        shutdown = image.shutdown
+        announces = image.console.announces
         loss = console.loss
         // Where commands share the kernel's port, the command channel is what there is to record and to watch.
         let shared = image.console.ports == 1
@@ -73,7 +81,7 @@ final class GuestSession: Sendable {
         let session = GuestSession(
             guest: guest, cared: cared, care: care, image: image, machine: machine,
             exchangeDisk: configuration.exchangeDisk, setup: setup,
-            console: ConsoleWatch(log: log, onNote: onNote, pulse: pulse), pulse: pulse)
+            console: ConsoleWatch(log: log, onNote: onNote, pulse: pulse), pulse: pulse, note: onNote)
         if isSpare { await OutOfMemoryOrder().started(cared) } else { await session.enroll() }
         let herald = Task {
             if (try? await session.loss.wait()) != nil { await onLoss() }
@@ -194,7 +202,7 @@ final class GuestSession: Sendable {
     }
 
     /// A command's status and all that it said.
-    private func plumb(
+    func plumb(
         _ command: GuestCommand, _ deadline: ContinuousClock.Instant
     ) async throws -> (status: Int32, said: String) {
         let said = Mutex("")
@@ -204,35 +212,6 @@ final class GuestSession: Sendable {
             }
         }
         return (result.exit, said.withLock { $0 })
-    }
-
-    /// Reboots the guest and waits for its ready point again. Throws as `becomeReady`, also when the machine cannot reset.
-    func reboot(deadline: ContinuousClock.Instant) async throws {
-        commands.expectReboot()
-        do {
-            try await machine.reset()
-        } catch  where !Task.isCancelled {
-            // The session waits for a greeting that will not come.
-            throw loss.current ?? lose("the guest could not be rebooted: \(sentence(of: error))")
-        }
-        try await becomeReady(deadline: deadline)
-    }
-
-    /// Shuts the guest down in order, and returns once it does so, or throws its `GuestLoss`: that is the end it wants. Else
-    /// throws `ConsoleError.deadline`.
-    func powerOff(deadline: ContinuousClock.Instant) async throws {
-        if let farewell {
-            _ = try await whileAlive { [commands] in
-                try await commands.plumb(GuestCommand(farewell), deadline: deadline)
-            }
-        } else {
-            try await machine.powerDown()
-        }
-        do {
-            _ = try await withDeadline(deadline) { [loss] in try await loss.wait() }
-        } catch is DeadlineExceeded {
-            throw ConsoleError.deadline
-        }
     }
 
     /// Gives the guest up, unless it is lost already; returns why it is.
@@ -268,23 +247,25 @@ final class GuestSession: Sendable {
 
     /// Runs `body` for as long as the guest lives: throws its `GuestLoss` when it is lost first.
     func whileAlive<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
-        try await withThrowingTaskGroup(of: Result.self) { group in
-            group.addTask { [loss] in throw try await loss.wait() }
-            group.addTask { try await body() }
-            defer { group.cancelAll() }
-            do {
-                guard let result = try await group.next() else { throw CancellationError() }
-                return result
-            } catch ConsoleError.channelClosed {
-                // The port closes a moment before the machine's own news of why.
-                throw await lossSoon()
-            }
+        do {
+            return try await unless({ [loss] in try await loss.wait() }, body)
+        } catch ConsoleError.channelClosed {
+            // The port closes a moment before the machine's own news of why.
+            throw await lossSoon()
         }
     }
 
     private func lossSoon() async -> GuestLoss {
         let news = try? await withDeadline(ContinuousClock.now + .seconds(5)) { [loss] in try await loss.wait() }
         return news ?? lose("the guest's command channel closed")
+    }
+
+    /// What the machine's next reset fulfils.
+    func expectReset() -> Completion<Bool> {
+        nextReset.withLock { next in
+            next = Completion()
+            return next
+        }
     }
 
     private func watchMachine() async {
@@ -295,6 +276,7 @@ final class GuestSession: Sendable {
             case .reset:
                 // A kernel that panics may be told to reboot.
                 if let loss = console.panicLoss { console.panic(loss.message) }
+                _ = nextReset.withLock { $0.fulfil(true) }
             case .panicked(let message):
                 console.panic(message)
             case .exited(let status, let standardError):

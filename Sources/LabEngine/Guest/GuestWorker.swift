@@ -98,7 +98,8 @@ struct GuestWorker: Sendable {
             }
             if let loss = live.loss {
                 // One that was on its way back to a snapshot is lost by the end of the run alone.
-                return Task.isCancelled ? end("interrupted", .finished) : await bury(loss)
+                let isOver = Task.isCancelled || loss.outcome == .skipped
+                return isOver ? end("interrupted", .finished) : await bury(loss)
             }
         }
     }
@@ -174,8 +175,12 @@ struct GuestWorker: Sendable {
                 guard let parked else { return try await life.boot(within: limits) }
                 return try await life.begin(parked, deadline: limits.deadline(in: limits.timeouts.boot))
             }
-            group.addTask { [over = hasTasks ? run.scheduler.finished : run.scheduler.stopped] in
-                _ = try await over.wait()
+            group.addTask {
+                if hasTasks {
+                    _ = try await run.scheduler.finished.wait()
+                } else {
+                    _ = try await run.scheduler.stopped.wait()
+                }
                 return nil
             }
             defer { group.cancelAll() }
@@ -201,7 +206,6 @@ struct GuestWorker: Sendable {
         guest.leave()
         result.started = begun
         result.duration = run.recorder.clock.elapsed - begun
-        if run.tasks.isOver { await run.timeIsUp() }
         if task.retries >= next.attempt, task.retryOn.covers(result.outcome), !Task.isCancelled {
             let message = "attempt \(next.attempt) \(result.outcome): \(result.message ?? "")"
             if await run.scheduler.retry(next, before: Schedule.Attempt(outcome: result.outcome, message: message)) {
@@ -217,9 +221,10 @@ struct GuestWorker: Sendable {
     private func reset(_ guest: LiveGuest, for task: LabTask) async -> GuestLoss? {
         guard task.reset == .snapshot, !guest.isFresh else { return nil }
         do {
-            try await guest.renew()
+            // One that is yet to be cleaned up comes back first.
+            try await run.tasks.ending.bound(cleaningUp: run.tasks.cleansUp(on: name)) { try await guest.renew() }
             return nil
-        } catch  where Task.isCancelled {
+        } catch let error where Task.isCancelled || error is EarlyEnd {
             return GuestLoss(outcome: .skipped, message: "interrupted", consoleTail: [])
         } catch {
             return GuestLoss(of: error)

@@ -184,14 +184,17 @@ public final class LiveGuest: Sendable {
 
     // MARK: The machine
 
-    /// Resets the guest and waits until it is ready again. Throws `GuestLoss` when it does not come back.
+    /// Has the guest reboot itself, or resets it where it does not, and waits until it is ready again. Throws `GuestLoss` when
+    /// it does not come back.
     public func reboot(timeout: Duration? = nil) async throws {
-        let patience = timeout ?? limits.timeouts.boot
-        try await hold { [session, limits] in try await session.reboot(deadline: limits.deadline(in: patience)) }
+        let boot = (timeout ?? limits.timeouts.boot) * limits.factor
+        let patience = min(GuestSession.downTime * limits.factor, boot)
+        try await hold { [session] in try await session.reboot(patience: patience, boot: boot) }
         knownHosts.withLock { $0 = networks.hosts(of: number) }
     }
 
-    /// Lets the guest shut itself down and waits until its machine is gone. Throws `GuestTimeout` when it does not.
+    /// Lets the guest shut itself down and waits until its machine is gone. One that does not in time loses its power, which
+    /// is told.
     public func powerOff(timeout: Duration? = nil) async throws {
         let patience = timeout ?? limits.timeouts.boot
         wantedEnd.fulfil("powered off")
@@ -200,7 +203,10 @@ public final class LiveGuest: Sendable {
         } catch is GuestLoss {
             // That is its end.
         } catch ConsoleError.deadline {
-            throw GuestTimeout(what: "the guest did not power itself off", limit: patience * limits.factor)
+            session.note(
+                "its power was cut, for it did not power itself off within \(inWords(patience * limits.factor)); what it "
+                    + "had not written to its disks is lost")
+            await life.end()
         }
         _ = try await ended?.wait()
     }
@@ -282,7 +288,7 @@ public final class LiveGuest: Sendable {
             now.withLock { $0 = session }
         } catch {
             var loss = GuestLoss(of: error)
-            if Task.isCancelled { loss.message = "it was interrupted" }
+            if Task.isCancelled { (loss.outcome, loss.message) = (.skipped, "it was interrupted") }
             loss.message = "the guest did not come back from its reset: \(loss.message)"
             hasFailed.fulfil(loss)
             throw Task.isCancelled ? CancellationError() : loss
@@ -399,21 +405,15 @@ public struct LiveLimits: Sendable {
     public var timeouts: Timeouts
     /// What multiplies each of them.
     public var factor: Double
-    /// When everything must be over.
-    public var end: ContinuousClock.Instant?
 
     /// Limits as given.
-    public init(timeouts: Timeouts = Timeouts(), factor: Double = 1, end: ContinuousClock.Instant? = nil) {
+    public init(timeouts: Timeouts = Timeouts(), factor: Double = 1) {
         self.timeouts = timeouts
         self.factor = factor
-        self.end = end
     }
 
-    /// The moment this much time from now, or the end of all.
-    public func deadline(in time: Duration) -> ContinuousClock.Instant {
-        let deadline = ContinuousClock.now + time * factor
-        return end.map { min($0, deadline) } ?? deadline
-    }
+    /// The moment this much time from now, stretched.
+    public func deadline(in time: Duration) -> ContinuousClock.Instant { ContinuousClock.now + time * factor }
 
     var silence: Duration? { timeouts.silence.map { $0 * factor } }
 }

@@ -6,43 +6,6 @@ import LabSpec
 /// A *run* is one task on one guest in one repetition. A guest takes one run at a time, in the order of the file among
 /// those that are ready; a task is ready when all it needs has ended well. Guests and tasks are indices into the plan.
 struct Schedule {
-    /// One run, as the schedule hands it out.
-    struct Run: Hashable {
-        var task: Int
-        /// From 1.
-        var index: Int
-        /// The guest it is bound to; nil where any free guest of the target may take it.
-        var pinned: Int?
-        /// Which of its task's `any` targets it belongs to, where it is bound to no guest.
-        var queue = 0
-        /// From 1.
-        var attempt = 1
-        /// How the attempt before this one went.
-        var before: Attempt?
-    }
-
-    /// How an attempt went that is to be tried again.
-    struct Attempt: Hashable {
-        var outcome: Outcome
-        var message: String
-    }
-
-    /// What a guest does next.
-    enum Decision: Hashable {
-        case run(Run)
-        /// Nothing now, but something may become ready.
-        case wait
-        /// Nothing is left that this guest could ever run.
-        case nothing
-    }
-
-    /// A run that will never start, and why.
-    struct Abandoned: Hashable {
-        var run: Run
-        var outcome: Outcome
-        var reason: String
-    }
-
     private enum TaskState {
         case waiting
         case ready
@@ -64,10 +27,17 @@ struct Schedule {
     }
 
     private var tasks: [TaskEntry]
+    /// No further run is handed out, but for those that clean up.
+    private struct Stop {
+        var reason: String
+        /// Where tasks that run always still run.
+        var guests: Set<Int>
+    }
+
     /// For each guest the tasks that may run on it, in the order of the file, without those at the front that have ended.
     private var tasksOfGuest: [ArraySlice<Int>]
     private var lostGuests: [Int: String] = [:]
-    private var stopped: String?
+    private var stop: Stop?
     /// Runs given up since they were last taken.
     private var abandoned: [Abandoned] = []
 
@@ -136,7 +106,7 @@ struct Schedule {
 
     /// What `next` would say, taking nothing.
     func peek(for guest: Int) -> Decision {
-        if lostGuests[guest] != nil { return .nothing }
+        if lostGuests[guest] != nil || stop?.guests.contains(guest) == false { return .nothing }
         var hope = false
         for number in tasksOfGuest[guest] {
             if case .ended = tasks[number].state { continue }
@@ -179,11 +149,8 @@ struct Schedule {
             tasks[run.task].shared[run.queue].runs.insert(run, at: start)
         }
         changes += 1
-        if let stopped {
-            giveUpAll(of: run.task, .skipped, stopped)
-        } else {
-            giveUpHopeless(of: run.task)
-        }
+        giveUpHopeless(of: run.task)
+        if let stop { giveUpStopped(of: run.task, stop) }
         settle()
     }
 
@@ -204,13 +171,27 @@ struct Schedule {
         settle()
     }
 
-    /// No further run is handed out: what has not started is given up as skipped.
-    mutating func stop(reason: String) {
-        guard stopped == nil else { return }
-        stopped = reason
+    /// No further run is handed out but those of tasks that run always, on these guests: all others that have not started are
+    /// given up as skipped. A second call may take guests away, and adds none.
+    mutating func stop(reason: String, cleaningUpOn guests: Set<Int> = []) {
+        let stop = Stop(reason: reason, guests: guests.intersection(self.stop?.guests ?? guests))
+        self.stop = stop
         changes += 1
-        for number in tasks.indices { giveUpAll(of: number, .skipped, reason) }
+        for number in tasks.indices { giveUpStopped(of: number, stop) }
         settle()
+    }
+
+    private mutating func giveUpStopped(of number: Int, _ stop: Stop) {
+        guard tasks[number].always else { return giveUpAll(of: number, .skipped, stop.reason) }
+        for guest in tasks[number].pinned.keys.sorted() where !stop.guests.contains(guest) {
+            for run in tasks[number].pinned.removeValue(forKey: guest) ?? [] { giveUp(run, .skipped, stop.reason) }
+        }
+        for queue in tasks[number].shared.indices
+        where tasks[number].shared[queue].guests.isDisjoint(with: stop.guests) {
+            let runs = tasks[number].shared[queue].runs
+            tasks[number].shared[queue].runs = []
+            for run in runs { giveUp(run, .skipped, stop.reason) }
+        }
     }
 
     /// The runs given up since the last call, in order.

@@ -18,10 +18,10 @@ actor Scheduler {
         case finished
     }
 
-    /// Fulfilled once nothing will be handed out any more: every run has ended, or the run is being stopped.
+    /// Fulfilled once no guest need come up any more: every run has ended, or the run is being stopped.
     nonisolated let finished = Completion<Bool>()
-    /// Fulfilled once the run is being stopped.
-    nonisolated let stopped = Completion<Bool>()
+    /// Fulfilled once the run is being stopped, with the reason.
+    nonisolated let stopped = Completion<String>()
 
     private var schedule: Schedule
     /// What a guest's departure gives back.
@@ -32,8 +32,9 @@ actor Scheduler {
     private var idle: [Int: CheckedContinuation<Order, Never>] = [:]
     /// Guests that are down and have nothing to run.
     private var absent: [Int: CheckedContinuation<Bool, Never>] = [:]
-    /// Guests that hold memory, and those of them that are on their way out.
+    /// Guests that hold memory, those of them that are up, and those that are on their way out.
     private var present: Set<Int> = []
+    private var up: Set<Int> = []
     /// In what order they came.
     private var arrivals: [Int: Int] = [:]
     private var nextArrival = 0
@@ -63,6 +64,7 @@ actor Scheduler {
 
     /// The next order for a free, running guest. Waits while there is nothing to do; ends with `finished`.
     func next(for guest: Int) async -> Order {
+        up.insert(guest)
         if recalled.remove(guest) != nil { return .look }
         if let order = decide(guest) { return order }
         return await withCheckedContinuation {
@@ -93,6 +95,8 @@ actor Scheduler {
         arrivals[guest] = nil
         leaving.remove(guest)
         recalled.remove(guest)
+        up.remove(guest)
+        if let reason = stopped.current { schedule.stop(reason: reason, cleaningUpOn: up) }
         settle()
     }
 
@@ -143,10 +147,10 @@ actor Scheduler {
         settle()
     }
 
-    /// Nothing more is started.
-    func stop(reason: String) {
-        schedule.stop(reason: reason)
-        stopped.fulfil(true)
+    /// Nothing more is started; with `cleaningUp`, but tasks that run always, on guests that are up.
+    func stop(reason: String, cleaningUp: Bool) {
+        schedule.stop(reason: reason, cleaningUpOn: cleaningUp ? up : [])
+        stopped.fulfil(reason)
         finished.fulfil(true)
         settle()
     }
@@ -171,7 +175,7 @@ actor Scheduler {
     /// short: then the newest go first, which have the least to lose. To be called when a guest begins to wait, and while the
     /// host is short.
     func makeRoom() {
-        guard !idle.isEmpty, var lacking = shortage() else { return }
+        guard stopped.current == nil, !idle.isEmpty, var lacking = shortage() else { return }
         for guest in leaving { lacking.cover(worth(guest)) }
         let candidates =
             lacking.isPressing

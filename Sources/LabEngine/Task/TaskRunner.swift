@@ -10,8 +10,8 @@ import Patterns
 struct TaskRunner: Sendable {
     let lab: Lab
     let timeFactor: Double
-    /// When the whole lab's time is up.
-    let labDeadline: ContinuousClock.Instant?
+    /// Set when the run ends early.
+    let ending: Completion<EarlyEnd>
     let results: RunDirectory
     let recorder: RunRecorder
     /// Where scripts find other guests.
@@ -25,8 +25,6 @@ struct TaskRunner: Sendable {
     private static let judgementTime = Duration.seconds(5)
     /// How long an interrupted command may take to go.
     private static let interruptTime = Duration.seconds(10)
-    /// The same when the lab's time is up and the guest ends anyway.
-    private static let lastInterruptTime = Duration.seconds(2)
 
     /// Runs one attempt. Never throws: whatever happens is the result's outcome. When the guest is lost on the way, its
     /// session says so afterwards.
@@ -42,33 +40,36 @@ struct TaskRunner: Sendable {
         let failOn = task.failOn ?? lab.failOn
         var result = TaskResult(id: id, outcome: .passed, attempts: run.attempt)
         result.outputPath = RunDirectory.taskOutput(id)
-        let deadline = bounded(ContinuousClock.now + (task.timeout ?? lab.timeouts.task) * timeFactor)
+        let deadline = ContinuousClock.now + (task.timeout ?? lab.timeouts.task) * timeFactor
+        var hasRebooted = false
         do {
             for copy in task.put {
-                try await session.whileAlive { try await session.files.put(copy, with: lab.access, deadline: deadline) }
+                try await bound(task, session) {
+                    try await session.files.put(copy, with: lab.access, deadline: deadline)
+                }
             }
             let scriptTask = ScriptTask(
                 lab: lab, id: id, guest: guest, environment: environment(of: task, id, session.guest.group),
                 recorder: recorder, output: output, results: results, deadline: deadline, troubles: troubles,
-                failOn: failOn, board: board)
+                failOn: failOn, board: board, ending: ending)
             if case .lua(let source) = task.action {
                 // The script asks for its guest's attention, and others', as it goes.
                 guest.leave()
                 do {
-                    try await withDeadline(deadline) { try await scripted().run(source, in: scriptTask) }
+                    try await ending.bound(cleaningUp: task.condition == .always) {
+                        try await withDeadline(deadline) { try await scripted().run(source, in: scriptTask) }
+                    }
                 } catch {
                     await guest.enter()
                     throw error
                 }
                 await guest.enter()
             } else if let script = try script(of: task.action) {
-                try await perform(script, task, scriptTask, output, deadline, &result)
+                hasRebooted = try await perform(script, task, scriptTask, output, deadline, &result)
             }
             // A script may have had its guest go back to a snapshot.
             await collect(task, guest.session, &result)
-            if task.reboot, result.outcome == .passed {
-                try await guest.session.reboot(deadline: bounded(ContinuousClock.now + lab.timeouts.boot * timeFactor))
-            }
+            if task.reboot, result.outcome == .passed, !hasRebooted { try await reboot(guest.session, after: task) }
         } catch {
             await record(error, of: task, on: guest.session, in: &result)
         }
@@ -87,21 +88,31 @@ struct TaskRunner: Sendable {
         return result
     }
 
+    /// Runs the task's script and judges it. True when it rebooted the guest, as the task wants: that took its exit status
+    /// away, which is none of the verdict then.
     private func perform(
         _ script: String, _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
         _ deadline: ContinuousClock.Instant, _ result: inout TaskResult
-    ) async throws {
+    ) async throws -> Bool {
         let session = context.guest.session
         let command = GuestCommand(script, environment: context.environment.map { ($0.name, $0.value) })
         let silence = lab.timeouts.silence.map { $0 * timeFactor }
-        let ended = try await session.whileAlive {
-            try await session.commands.run(
-                command, deadline: deadline, silence: silence, output: { output.append($0) })
+        do {
+            let ended = try await bound(task, session) {
+                try await session.commands.run(
+                    command, deadline: deadline, silence: silence, output: { output.append($0) })
+            }
+            result.exit = ended.exit
+        } catch ConsoleError.greetedAgain where task.reboot {
+            try await bound(task, session) { [limits] in
+                try await session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
+            }
         }
-        result.exit = ended.exit
+        let hasRebooted = result.exit == nil
+        let exit = result.exit ?? task.expect.exit.first ?? 0
         try output.close()
         let path = results.absolute(RunDirectory.taskOutput(context.id))
-        if output.dropped > 0, task.expect.looksAtOutput, task.expect.exit.contains(ended.exit) {
+        if output.dropped > 0, task.expect.looksAtOutput, task.expect.exit.contains(exit) {
             throw Diagnostic(
                 .guest,
                 "the output cannot be judged: of \(ByteCount(UInt64(output.count))) only the first "
@@ -109,24 +120,38 @@ struct TaskRunner: Sendable {
                 remedy: "print less, or raise the task's `output-limit`")
         }
         // A command that ended in time is judged, however late it was.
-        let deadline = bounded(max(deadline, ContinuousClock.now + Self.judgementTime))
-        var disappointment = try await task.expect.disappointment(exit: ended.exit, output: path, deadline: deadline)
-        if disappointment == nil, let predicate = task.expect.predicate {
+        let judged = max(deadline, ContinuousClock.now + Self.judgementTime)
+        let disappointment = try await ending.bound(cleaningUp: task.condition == .always) { () -> String? in
+            if let found = try await task.expect.disappointment(exit: exit, output: path, deadline: judged) {
+                return found
+            }
+            guard let predicate = task.expect.predicate else { return nil }
             let bytes = try await HostThread.run("vmlab-output") { _ in try SmallFile.bytes(path, limit: .max) }
-            disappointment = try await withDeadline(deadline) {
-                try await scripted().judge(predicate, exit: ended.exit, output: bytes, in: context)
+            return try await withDeadline(judged) {
+                try await scripted().judge(predicate, exit: exit, output: bytes, in: context)
             }
         }
         if let disappointment {
             result.outcome = .failed
             result.message = disappointment
         }
+        return hasRebooted
+    }
+
+    private func reboot(_ session: GuestSession, after task: LabTask) async throws {
+        // One that is yet to be cleaned up comes back first.
+        let isWanted = task.condition == .always || cleansUp(on: session.guest.guest.name)
+        try await ending.bound(cleaningUp: isWanted) { [timeFactor, lab] in
+            try await session.reboot(
+                patience: GuestSession.downTime * timeFactor, boot: lab.timeouts.boot * timeFactor)
+        }
     }
 
     /// Collects the task's files; what is missing fails a task that would have passed.
     private func collect(_ task: LabTask, _ session: GuestSession, _ result: inout TaskResult) async {
         guard !task.get.isEmpty, session.loss.current == nil else { return }
-        let deadline = ContinuousClock.now + Self.collectionTime * max(timeFactor, 1)
+        let time = ContinuousClock.now + Self.collectionTime * max(timeFactor, 1)
+        let deadline = ending.current.map { min($0.deadline, time) } ?? time
         for collection in task.get {
             do {
                 let folder = try results.artifacts(result.id)
@@ -169,11 +194,14 @@ struct TaskRunner: Sendable {
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
             await collect(task, session, &result)
+        case let end as EarlyEnd:
+            (result.outcome, result.message) = verdict(of: end, on: task)
+            // Where the guest ends now and nothing is collected from it, its command needs no interruption.
+            guard !task.get.isEmpty || cleansUp(on: session.guest.guest.name) else { return }
+            if await recover(session, after: task) { await collect(task, session, &result) }
         case ConsoleError.deadline, ConsoleError.silence:
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
-            // Where the guest ends anyway and nothing is collected from it, its command needs no interruption.
-            if isOver, task.get.isEmpty { return }
             if await recover(session, after: task) { await collect(task, session, &result) }
         case let failure as PatternFailure:
             result.outcome = failure.outcome
@@ -184,9 +212,9 @@ struct TaskRunner: Sendable {
             result.message = "interrupted"
         case ConsoleError.greetedAgain:
             result.outcome = .error
-            result.message = sentence(of: error)
+            result.message = "the guest rebooted while the task ran (`reboot: true` is for a task that is to do so)"
             // The guest is there again: what comes after this task can have it.
-            try? await session.becomeReady(deadline: bounded(ContinuousClock.now + lab.timeouts.boot * timeFactor))
+            try? await session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
         case is Diagnostic:
             result.outcome = .error
             result.message = sentence(of: error)
@@ -201,24 +229,41 @@ struct TaskRunner: Sendable {
         if case ConsoleError.silence = error {
             return "printed nothing for \(inWords((lab.timeouts.silence ?? .zero) * timeFactor))"
         }
-        if isOver { return "the lab's time was up" }
         return "did not end within \(inWords((task.timeout ?? lab.timeouts.task) * timeFactor))"
     }
 
-    /// The limits of what scripts do.
-    var limits: LiveLimits { LiveLimits(timeouts: lab.timeouts, factor: timeFactor, end: labDeadline) }
+    private func verdict(of end: EarlyEnd, on task: LabTask) -> (Outcome, String) {
+        if task.condition == .always { return (.timeout, "did not end within the grace time of \(inWords(end.grace))") }
+        return end.cause == .interrupted ? (.skipped, "interrupted") : (.timeout, end.reason)
+    }
 
-    /// Whether the lab's time is up.
-    var isOver: Bool { labDeadline.map { ContinuousClock.now >= $0 } ?? false }
+    /// Whether a task of the lab cleans up on this guest.
+    func cleansUp(on guest: String) -> Bool {
+        lab.tasks.contains { task in
+            task.condition == .always && task.targets.contains { $0.guests.contains(guest) }
+        }
+    }
+
+    /// The limits of what scripts do.
+    var limits: LiveLimits { LiveLimits(timeouts: lab.timeouts, factor: timeFactor) }
+
+    /// Runs `body` as long as the guest lives and the run goes on. Throws its `GuestLoss`, or the `EarlyEnd`.
+    private func bound<Result: Sendable>(
+        _ task: LabTask, _ session: GuestSession, _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        try await ending.bound(cleaningUp: task.condition == .always) { try await session.whileAlive(body) }
+    }
 
     /// After a timeout the command still runs: interrupt it. False when the guest does not come back to its prompt; then it
-    /// is lost, unless it ends now anyway.
+    /// is lost.
     @discardableResult
     private func recover(_ session: GuestSession, after task: LabTask) async -> Bool {
         guard session.loss.current == nil, !Task.isCancelled else { return false }
-        let grace = isOver ? Self.lastInterruptTime : Self.interruptTime
+        let left =
+            ending.current.map { max(ContinuousClock.now.duration(to: $0.deadline), .zero) } ?? Self.interruptTime
+        let grace = min(left, Self.interruptTime)
         let usable = (try? await session.whileAlive { await session.commands.interrupt(grace: grace) }) == true
-        if !usable, !isOver, !Task.isCancelled {
+        if !usable, !Task.isCancelled {
             session.lose("the guest did not come back after task \(task.name) was ended", isStubborn: true)
         }
         return usable
@@ -251,10 +296,6 @@ struct TaskRunner: Sendable {
             EnvironmentVariable("VMLAB_LAB", lab.name), EnvironmentVariable("VMLAB_GUEST", id.guest ?? ""),
             EnvironmentVariable("VMLAB_TASK", task.name), EnvironmentVariable("VMLAB_INDEX", "\(id.index)"),
         ] + group.env + task.env
-    }
-
-    private func bounded(_ deadline: ContinuousClock.Instant) -> ContinuousClock.Instant {
-        labDeadline.map { min($0, deadline) } ?? deadline
     }
 }
 

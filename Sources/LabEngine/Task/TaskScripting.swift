@@ -1,3 +1,4 @@
+import HostSystem
 import LabResults
 import LabSpec
 
@@ -34,6 +35,15 @@ public struct ScriptTask: Sendable {
     /// What of that fails the task.
     public let failOn: Set<TroubleKind>
     let board: GuestBoard
+    let ending: Completion<EarlyEnd>
+
+    /// Until when a script that was ended may clean up.
+    public var cleanupDeadline: ContinuousClock.Instant {
+        let usual = ContinuousClock.now + Self.cleanupTime
+        return ending.current.map { min($0.deadline, usual) } ?? usual
+    }
+
+    private static let cleanupTime = Duration.seconds(10)
 
     /// Another guest of the lab, once it is ready. Throws when there is none of this name, or it does not come.
     public func guest(_ name: String) async throws -> LiveGuest {

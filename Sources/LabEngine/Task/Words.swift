@@ -21,3 +21,8 @@ func inWords(_ duration: Duration) -> String {
     }
     return seconds == seconds.rounded() ? "\(Int(seconds))s" : "\((seconds * 10).rounded() / 10)s"
 }
+
+/// What is told of a run that cleans up before it ends; `isFirst` when the next Ctrl-C would be the first.
+public func graceNote(_ what: String, _ grace: Duration, isFirst: Bool) -> String {
+    "\(what) for up to \(inWords(grace)); press Ctrl-C \(isFirst ? "" : "again ")to stop now"
+}

@@ -45,7 +45,7 @@ struct LabBuilder {
             groups: groups, networks: networks, tasks: tasks, admission: draft.admission ?? .strict,
             timeouts: Timeouts(
                 boot: timeouts?.boot ?? standard.boot, task: timeouts?.task ?? standard.task,
-                silence: timeouts?.silence, lab: timeouts?.lab),
+                silence: timeouts?.silence, lab: timeouts?.lab, grace: timeouts?.grace ?? standard.grace),
             failOn: draft.failOn.map { Set($0) } ?? TroubleKind.grave, outputLimit: draft.outputLimit ?? .mebibytes(64))
     }
 

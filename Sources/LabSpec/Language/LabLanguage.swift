@@ -96,6 +96,7 @@ struct TimeoutsDraft: Draft {
     var task: Duration?
     var silence: Duration?
     var lab: Duration?
+    var grace: Duration?
 
     static let shape = Shape<TimeoutsDraft>(
         id: "timeouts", noun: "`timeouts`", doc: "How long things may take.",
@@ -104,5 +105,8 @@ struct TimeoutsDraft: Draft {
             Field("task", \.task, .duration, standard: "10m", "One attempt of a task that has no `timeout`."),
             Field("silence", \.silence, .duration, "A running task that prints nothing for this long has hung."),
             Field("lab", \.lab, .duration, "The whole run."),
+            Field(
+                "grace", \.grace, .duration, standard: "30s",
+                "How long a run that is interrupted, or whose time is up, may take for `if: always()` and `get`."),
         ])
 }

@@ -128,6 +128,9 @@ public struct BootableImage: Sendable, Hashable {
     /// What keeps its files on the host.
     public var hold: Hold
 
+    /// How its guests go down by themselves.
+    public var shutdown: ShutdownCommands
+
     /// Whether its guests can be told apart once they are clones of one: it has a shell that gives them names.
     public var isCloneable: Bool { console.announces && !isFreestanding }
 
@@ -136,8 +139,9 @@ public struct BootableImage: Sendable, Hashable {
         name: String, id: String, os: GuestOS, kernel: String?, initrd: String? = nil, disks: [ImageDisk] = [],
         firmware: String? = nil, cmdline: String = "", console: ConsoleSpec = ConsoleSpec(),
         defaultMemory: ByteCount = .mebibytes(256), minimumMemory: ByteCount = .mebibytes(64),
-        isFreestanding: Bool = false, hold: Hold = Hold()
+        isFreestanding: Bool = false, hold: Hold = Hold(), shutdown: ShutdownCommands = ShutdownCommands()
     ) {
+        self.shutdown = shutdown
         self.name = name
         self.id = id
         self.os = os

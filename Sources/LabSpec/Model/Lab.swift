@@ -99,15 +99,19 @@ public struct Timeouts: Sendable, Hashable {
     public var silence: Duration?
     /// The whole run; nil means no limit.
     public var lab: Duration?
+    /// How long a run that is interrupted, or whose time is up, may take to clean up and to collect files.
+    public var grace: Duration
 
-    /// The defaults: boot 3 minutes, task 10 minutes, no silence watchdog, no limit for the lab.
+    /// The defaults: boot 3 minutes, task 10 minutes, no silence watchdog, no limit for the lab, grace 30 seconds.
     public init(
-        boot: Duration = .seconds(180), task: Duration = .seconds(600), silence: Duration? = nil, lab: Duration? = nil
+        boot: Duration = .seconds(180), task: Duration = .seconds(600), silence: Duration? = nil,
+        lab: Duration? = nil, grace: Duration = .seconds(30)
     ) {
         self.boot = boot
         self.task = task
         self.silence = silence
         self.lab = lab
+        self.grace = grace
     }
 }
 

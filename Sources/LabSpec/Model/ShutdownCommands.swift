@@ -1,0 +1,30 @@
+/// How a guest goes down by itself: commands for its shell. What it has not written to its disks it writes then.
+public struct ShutdownCommands: Sendable, Hashable {
+    /// Powers it off; nil for a guest that is asked by its power button.
+    public var powerOff: String?
+    /// Reboots it; nil for a guest that can only be reset.
+    public var reboot: String?
+
+    /// Commands as given.
+    public init(powerOff: String? = nil, reboot: String? = nil) {
+        self.powerOff = powerOff
+        self.reboot = reboot
+    }
+
+    /// The commands of an image with this console.
+    public init(of console: ConsoleSpec, isFreestanding: Bool) {
+        if isFreestanding {
+            self.init(powerOff: "poweroff", reboot: "reboot")
+        } else if console.announces {
+            // Nobody in our own images listens to a power button, and nothing in them needs a slow goodbye.
+            self.init(powerOff: "sync; busybox poweroff -f", reboot: "sync; busybox reboot -f")
+        } else {
+            switch console.dialect {
+            case .sh: self.init(reboot: "sync; reboot")
+            case .sac: self.init(reboot: "shutdown /r /t 0")
+            case .uefi: self.init(reboot: "reset")
+            case .cmd: self.init()
+            }
+        }
+    }
+}
