@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import HostSystem
 import LabResults
+import LabSpec
 
 /// The `vmlab` command: composes the verbs.
 public struct VMLabCommand: AsyncParsableCommand {
@@ -35,6 +36,7 @@ public struct VMLabCommand: AsyncParsableCommand {
     /// Parses the command line, runs the verb and ends the process with its status: diagnostics go to standard error in
     /// full, wrong usage ends with 2.
     public static func start() async -> Never {
+        refuseTooLittleSpace()
         ProcessLimits.raiseOpenFiles()
         do {
             try checkHelp(CommandLine.arguments.dropFirst())
@@ -78,6 +80,20 @@ public struct VMLabCommand: AsyncParsableCommand {
             }
             command = verb
         }
+    }
+
+    /// What this program and its threads map, generously; guests are processes of their own, which inherit the limit.
+    private static let leastAddressSpace = ByteCount.mebibytes(512)
+
+    /// Ends the process where its threads could not be started: they would crash without a word.
+    private static func refuseTooLittleSpace() {
+        guard let limit = ProcessLimits.addressSpace, limit < leastAddressSpace.bytes else { return }
+        let problem = Diagnostic(
+            .host, "the address space of this process is limited to \(ByteCount(limit))",
+            remedy: "vmlab needs \(leastAddressSpace), and as much again as a guest's memory for each guest: "
+                + "`ulimit -v unlimited`")
+        Report.errors(DiagnosticList([problem]))
+        Report.end(.infrastructure)
     }
 }
 

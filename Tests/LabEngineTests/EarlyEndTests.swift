@@ -37,7 +37,8 @@ struct EarlyEndTests {
                 #expect(SmallFile.text(run.results.absolute(long.artifacts.first ?? "none")) == "kept\n")
                 #expect(run.output(try run.result("cleanup")) == "clean\n")
             }) {
-                let run = try await Self.lab(in: folder).run(interrupting: true) { _ in try await Self.hasBegun(folder) }
+                let run = try await Self.lab(in: folder).run(interrupting: true) { _ in try await Self.hasBegun(folder)
+                }
                 #expect(run.status == .interrupted)
                 #expect(try run.result("cleanup").outcome == .passed)
                 #expect(try run.result("other").outcome == .skipped)

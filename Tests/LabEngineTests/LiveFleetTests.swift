@@ -108,10 +108,47 @@ import Testing
     func room() async throws {
         try await TestFleet.with(memory: .mebibytes(150)) { test in
             let first = try await test.boot(group("first"))[0]
-            async let second = test.boot(group("second"))
+            async let second = test.fleet.strands.beside { try await test.boot(group("second")) }
             try await test.sink.wait { if case .guestQueued("second", _) = $0 { true } else { false } }
             try await first.kill()
             #expect(try await second[0].say("echo here").0 == "here\n")
+        }
+    }
+
+    @Test("S8: guests that can never be up at once are an error at once")
+    func neverFits() async throws {
+        try await TestFleet.with(memory: .mebibytes(450)) { test in
+            let error = await #expect(throws: Diagnostic.self) { try await test.boot(group("g", count: 20)) }
+            #expect(error?.message.contains("20 guests that are to be up at once need") == true)
+            #expect(error?.message.contains("only 450MiB may be used") == true)
+            let four = try await test.boot(group("h", count: 4))
+            #expect(four.count == 4)
+        }
+    }
+
+    @Test("S8: a boot that waits for room which only its own strand could make is an error long before its deadline")
+    func onlyStrand() async throws {
+        let long = Timeouts(boot: .seconds(3600), task: .seconds(20))
+        try await TestFleet.with(long, memory: .mebibytes(150)) { test in
+            let first = try await test.boot(group("first"))[0]
+            let error = await #expect(throws: GuestLoss.self) { try await test.boot(group("second")) }
+            #expect(error?.message.contains("end one of them first") == true)
+            // Two strands that wait for each other are no better.
+            await #expect(throws: GuestLoss.self) {
+                try await test.fleet.strands.replacing {
+                    try await withThrowingTaskGroup(of: Void.self) { strands in
+                        for name in ["third", "fourth"] {
+                            strands.addTask {
+                                _ = try await test.fleet.strands.beside { try await test.boot(group(name)) }
+                            }
+                        }
+                        try await strands.waitForAll()
+                    }
+                }
+            }
+            try await first.kill()
+            let last = try await test.boot(group("last"))
+            #expect(last.count == 1, "there is room again at once")
         }
     }
 

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Glibc
 import Testing
 
 @testable import LabResults
@@ -238,5 +239,32 @@ import Testing
         #expect(choice.style == TextStyle(colour: colour, unicode: unicode))
         #expect(SinkSelection(quiet: true, environment: environment, isTerminal: isTerminal).mode == .quiet)
         #expect(SinkSelection(quiet: true, json: true, environment: environment, isTerminal: isTerminal).mode == .json)
+    }
+
+    @Test("S19: finished tasks take no memory: they lie in a file until the report is written")
+    func finishedTasksAreOnDisk() throws {
+        func residentMemory() throws -> Int {
+            let pages = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+            return (pages.count > 1 ? Int(pages[1]) ?? 0 : 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
+        }
+        try withFolder { folder in
+            var builder = RunReportBuilder(spoolingIn: folder)
+            let tail = String(repeating: "x", count: 4000)
+            func finish(_ index: Int) {
+                let result = TaskResult(
+                    id: TaskID(task: "t", guest: "g", index: index, repetitions: 30_000), outcome: .failed,
+                    outputTail: tail + "\(index)")
+                builder.receive(RecordedEvent(sequence: index, elapsed: 1, time: 0, event: .taskFinished(result)))
+            }
+            for index in 1...1000 { finish(index) }
+            let before = try residentMemory()
+            for index in 1001...30_000 { finish(index) }
+            // In memory they would be 120 MB.
+            #expect(try residentMemory() - before < 40 << 20)
+            #expect(builder.head.counts["failed"] == 30_000)
+            let tasks = builder.tasks.enumerated().first { $0.offset == 29_999 }
+            #expect(tasks?.element.outputTail == tail + "30000")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])
+        }
     }
 }

@@ -58,7 +58,8 @@ extension GuestTests {
                   - {name: endless, run: sleep 1000, if: always(), needs: [cleanup]}
                 """
 
-        @Test("S10: signals within a second are one request, after which the run cleans up; a later one ends it at once")
+        @Test(
+            "S10: signals within a second are one request, after which the run cleans up; a later one ends it at once")
         func aSecondSignalEndsTheRunAtOnce() async throws {
             try await VMLab.with { vmlab in
                 try vmlab.write("lab.yaml", Self.cleaning)

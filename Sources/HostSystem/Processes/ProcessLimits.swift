@@ -1,7 +1,16 @@
 import Glibc
 
-/// Limits that this process has set for itself.
+/// Limits that this process is under.
 public enum ProcessLimits {
+    /// How many bytes of address space it may have (`ulimit -v`); nil without a limit.
+    public static var addressSpace: UInt64? {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, limit.rlim_cur != .max else {
+            return nil
+        }
+        return UInt64(limit.rlim_cur)
+    }
+
     /// Allows as many open files as the host lets this process have: every guest takes half a dozen, and the usual 1024 are
     /// gone with a fleet of 150. Children inherit it. Where that is refused all stays as it is.
     public static func raiseOpenFiles() {

@@ -20,18 +20,31 @@ struct JobRunner: Sendable {
     /// Set when the run is to end in order.
     let interruption: Completion<Bool>
 
-    /// Runs one to its end and returns its status. Throws when its results or its journal cannot be begun.
+    /// Runs one to its end and returns its status, at least `infrastructure` when its results could not be written. Throws
+    /// when its journal cannot be begun.
     func perform(_ job: RunJob, in directory: RunDirectory, showing sink: any RunSink) async throws -> ExitStatus {
-        let recorder = RunRecorder(sinks: [sink] + SinkSelection.fileSinks(directory))
-        defer {
-            recorder.finish()
-            Report.warnings(recorder.problems.map { Diagnostic(.host, $0, severity: .warning) })
-        }
+        let files = SinkSelection.fileSinks(directory)
+        let recorder = RunRecorder(sinks: [sink] + files)
+        defer { recorder.finish() }
         recorder.emit(.runStarted(job.description))
-        switch job.work {
-        case .lab(let plan): return try await perform(plan, in: directory, recorder)
-        case .script(let script): return try await perform(script, in: directory, recorder)
-        }
+        let status =
+            switch job.work {
+            case .lab(let plan): try await perform(plan, in: directory, recorder)
+            case .script(let script): try await perform(script, in: directory, recorder)
+            }
+        recorder.finish()
+        Report.warnings(sink.problems.map { Diagnostic(.host, $0, severity: .warning) })
+        let problems =
+            directory.isThere
+            ? files.flatMap(\.problems).map { Diagnostic(.host, $0) }
+            : [
+                Diagnostic(
+                    .host, "the results in \(directory.path) were removed while they were written",
+                    remedy: "keep the folder until the run has ended, or choose another with --out DIR")
+            ]
+        guard !problems.isEmpty else { return status }
+        Report.errors(DiagnosticList(problems))
+        return .gravest(of: [status, .infrastructure])
     }
 
     private func perform(

@@ -81,6 +81,7 @@ struct GuestWorker: Sendable {
         place.release()
         let live = LiveGuest(session, of: life, limits: run.tasks.limits, isOfFleet: false)
         if parked != nil { live.use() }
+        var hasRun = false
         run.tasks.board.arrive(live)
         defer { run.tasks.board.depart(name) }
         while true {
@@ -90,6 +91,7 @@ struct GuestWorker: Sendable {
             case .makeRoom(let early): return await leave(live, early: early)
             case .run(let next):
                 if live.loss == nil {
+                    hasRun = true
                     await perform(next, on: live)
                 } else {
                     await run.scheduler.giveBack(next)
@@ -99,7 +101,7 @@ struct GuestWorker: Sendable {
             if let loss = live.loss {
                 // One that was on its way back to a snapshot is lost by the end of the run alone.
                 let isOver = Task.isCancelled || loss.outcome == .skipped
-                return isOver ? end("interrupted", .finished) : await bury(loss)
+                return isOver ? end("interrupted", .finished) : await bury(loss, hasRun: hasRun)
             }
         }
     }
@@ -156,10 +158,16 @@ struct GuestWorker: Sendable {
         }
     }
 
-    /// A guest that was up is lost.
-    private func bury(_ loss: GuestLoss) async -> End {
+    /// A guest that was up is lost. One that had a run since it came up is replaced by a fresh one for what does not rest on
+    /// what it held: so there are no more of them than runs.
+    private func bury(_ loss: GuestLoss, hasRun: Bool) async -> End {
         run.recorder.emit(.guestEnded(guest: name, orderly: false, reason: loss.message))
         if await run.scheduler.hasRetry(for: number) { return .again(from: nil) }
+        if hasRun, await run.scheduler.replace(number, reason: "\(name): \(loss.message)") {
+            run.recorder.emit(.guestReplaced(guest: name, reason: loss.message))
+            if !loss.isStubborn { await run.guestFailed() }
+            return .again(from: nil)
+        }
         // A guest that only a stubborn command keeps from its prompt has failed nobody if nothing more was asked of it.
         let hasHope = await run.scheduler.hasHope(for: number)
         if !loss.isStubborn || hasHope { await lose(loss) }

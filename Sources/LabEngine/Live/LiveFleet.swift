@@ -42,6 +42,8 @@ public final class LiveFleet: Sendable {
         let image: BootableImage
         /// What it goes on from; nil for one that boots.
         var snapshot: GuestSnapshot?
+        /// How long it may wait for room.
+        var patience = Duration.zero
         let ready = Completion<Result<LiveGuest, any Error>>()
         /// Set when nobody wants the guest any more.
         let isUnwanted = Completion<Bool>()
@@ -58,6 +60,10 @@ public final class LiveFleet: Sendable {
     private let shares: GuestShares
     private let admission: Admission
     private let boots: Admission
+    /// The parts of the script that may boot guests, and end some.
+    public let strands = ScriptStrands()
+    /// How long what guests that have ended leave may take to be free.
+    private static let departure = Duration.seconds(5)
     private let requests: AsyncStream<Request>
     private let requesting: AsyncStream<Request>.Continuation
     private let state = Mutex(State())
@@ -188,7 +194,29 @@ public final class LiveFleet: Sendable {
         }
     }
 
+    /// Throws a `Diagnostic` for guests that can never be up at the same time.
     private func start(_ requests: [Request]) async throws -> [LiveGuest] {
+        let cost = requests.reduce(ByteCount(0)) { $0 + $1.guest.cost }
+        guard cost <= means.memory, requests.count <= means.seats else {
+            let limit =
+                cost > means.memory ? "only \(means.memory) may be used" : "only \(means.seats) may run at a time"
+            throw Diagnostic(
+                .specification, "\(requests.count) guests that are to be up at once need \(cost), but \(limit)",
+                remedy: "boot fewer at a time, lower their `memory`, or give the run more with --memory and --jobs")
+        }
+        let usual = limits.timeouts.boot * limits.factor
+        if admission.fits(cost, guests: requests.count) { return try await start(requests, patience: usual) }
+        return try await strands.waiting { isLast in
+            try await start(requests, patience: isLast ? Self.departure : usual)
+        }
+    }
+
+    private func start(_ requests: [Request], patience: Duration) async throws -> [LiveGuest] {
+        let requests = requests.map { request in
+            var request = request
+            request.patience = patience
+            return request
+        }
         for request in requests { requesting.yield(request) }
         do {
             var guests: [LiveGuest] = []
@@ -210,14 +238,16 @@ public final class LiveFleet: Sendable {
         if let obstacle = admission.obstacle(to: Claim(guest.cost)) {
             recorder.emit(.guestQueued(guest: name, reason: obstacle.words))
         }
-        let limit = limits.timeouts.boot * limits.factor
-        guard (try? await withDeadline(.now + limit) { await self.admission.acquire(guest.cost) }) == true else {
+        let patience = request.patience
+        guard await hasRoom(request) else {
             return fail(
                 request,
                 GuestLoss(
                     outcome: .error,
-                    message:
-                        "\(name) needs \(guest.cost), but that much memory was not free within \(inWords(limit))",
+                    message: patience > Self.departure
+                        ? "\(name) needs \(guest.cost), but that much memory was not free within \(inWords(patience))"
+                        : "\(name) needs \(guest.cost), but \(means.memory) may be used and the guests that run leave no "
+                            + "room: end one of them first, for nothing else in the script goes on that could",
                     consoleTail: []))
         }
         defer { admission.release(guest.cost) }
@@ -226,6 +256,17 @@ public final class LiveFleet: Sendable {
         await GuestLife.with(request.number, guest, image: request.image, on: host, hasExchange: true) { life in
             await self.live(request, life, place)
         }
+    }
+
+    /// Takes room for a guest within its patience, and while it is wanted. False when there is none; then none is taken.
+    private func hasRoom(_ request: Request) async -> Bool {
+        let taken = Completion<Bool>()
+        _ = try? await request.isUnwanted.cancelling {
+            try await withDeadline(.now + request.patience) {
+                if await self.admission.acquire(request.guest.cost) { taken.fulfil(true) }
+            }
+        }
+        return taken.current == true
     }
 
     private func live(_ request: Request, _ life: GuestLife, _ place: BootPlace) async {

@@ -104,6 +104,13 @@ final class Admission: Sendable {
     /// Whether `acquire` would return at once.
     func wouldAdmit(_ cost: ByteCount) -> Bool { obstacle(to: Claim(cost)) == nil }
 
+    /// Whether so many guests of this cost in all would be let in at once.
+    func fits(_ cost: ByteCount, guests: Int) -> Bool {
+        state.withLock { state in
+            state.waiters.isEmpty && state.seats >= guests && state.ledger.obstacle(to: Claim(cost)) == nil
+        }
+    }
+
     /// Waits until `cost` fits, then takes it. False when the task was cancelled: nothing is taken then.
     func acquire(_ cost: ByteCount) async -> Bool { await acquire(Claim(cost)) }
 

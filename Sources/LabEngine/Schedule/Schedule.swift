@@ -6,46 +6,53 @@ import LabSpec
 /// A *run* is one task on one guest in one repetition. A guest takes one run at a time, in the order of the file among
 /// those that are ready; a task is ready when all it needs has ended well. Guests and tasks are indices into the plan.
 struct Schedule {
-    private enum TaskState {
+    enum TaskState {
         case waiting
         case ready
         case ended(success: Bool)
     }
 
-    private struct TaskEntry {
+    struct TaskEntry {
         let name: String
         let needs: [Int]
         let always: Bool
+        /// Whether each run has its guest made a fresh one.
+        let resets: Bool
         var state = TaskState.waiting
         /// Runs bound to a guest, by guest, in order.
         var pinned: [Int: ArraySlice<Run>] = [:]
         /// Runs for any guest of a set, in order; one queue per `any` target.
         var shared: [(guests: Set<Int>, runs: ArraySlice<Run>)] = []
+        /// Guests that cannot take its runs any more, and why: they were lost with what it rests on.
+        var barred: [Int: String] = [:]
         /// Runs not yet ended.
         var open = 0
         var failed = false
     }
 
-    private var tasks: [TaskEntry]
     /// No further run is handed out, but for those that clean up.
-    private struct Stop {
+    struct Stop {
         var reason: String
         /// Where tasks that run always still run.
         var guests: Set<Int>
     }
 
+    // Changed here and in the extension that gives runs up, by nobody else.
+    var tasks: [TaskEntry]
     /// For each guest the tasks that may run on it, in the order of the file, without those at the front that have ended.
-    private var tasksOfGuest: [ArraySlice<Int>]
-    private var lostGuests: [Int: String] = [:]
-    private var stop: Stop?
+    var tasksOfGuest: [ArraySlice<Int>]
+    /// For each guest the tasks that it has had runs of since it came up.
+    var held: [Set<Int>]
+    var lostGuests: [Int: String] = [:]
+    var stop: Stop?
     /// Runs given up since they were last taken.
-    private var abandoned: [Abandoned] = []
+    var abandoned: [Abandoned] = []
 
     /// How many runs have not ended yet.
-    private(set) var openRuns = 0
+    var openRuns = 0
 
     /// Grows with everything that may give a guest other than the one concerned something to do, or take it away.
-    private(set) var changes = 0
+    var changes = 0
 
     /// A schedule for the lab's tasks over guests given by name in the plan's order.
     init(tasks labTasks: [LabTask], guests: [String]) {
@@ -55,7 +62,8 @@ struct Schedule {
         tasks = []
         for (number, task) in labTasks.enumerated() {
             var entry = TaskEntry(
-                name: task.name, needs: task.needs.compactMap { taskIndex[$0] }, always: task.condition == .always)
+                name: task.name, needs: task.needs.compactMap { taskIndex[$0] }, always: task.condition == .always,
+                resets: task.reset == .snapshot)
             var reachable = Set<Int>()
             for target in task.targets {
                 switch target {
@@ -81,6 +89,7 @@ struct Schedule {
             tasks.append(entry)
         }
         self.tasksOfGuest = tasksOfGuest.map { $0[...] }
+        held = Array(repeating: [], count: guests.count)
         settle()
     }
 
@@ -95,6 +104,7 @@ struct Schedule {
         }
         let decision = peek(for: guest)
         if case .run(let run) = decision {
+            held[guest].insert(run.task)
             if run.pinned == nil {
                 tasks[run.task].shared[run.queue].runs.removeFirst()
             } else {
@@ -110,6 +120,7 @@ struct Schedule {
         var hope = false
         for number in tasksOfGuest[guest] {
             if case .ended = tasks[number].state { continue }
+            if tasks[number].barred[guest] != nil { continue }
             let ready = if case .ready = tasks[number].state { true } else { false }
             if let run = tasks[number].pinned[guest]?.first {
                 if ready { return .run(run) }
@@ -163,59 +174,14 @@ struct Schedule {
         }
     }
 
-    /// A guest is gone for good: runs that only it could have taken are given up.
-    mutating func lose(guest: Int, reason: String) {
-        lostGuests[guest] = reason
-        changes += 1
-        for number in tasksOfGuest[guest] { giveUpHopeless(of: number, lost: guest) }
-        settle()
-    }
-
-    /// No further run is handed out but those of tasks that run always, on these guests: all others that have not started are
-    /// given up as skipped. A second call may take guests away, and adds none.
-    mutating func stop(reason: String, cleaningUpOn guests: Set<Int> = []) {
-        let stop = Stop(reason: reason, guests: guests.intersection(self.stop?.guests ?? guests))
-        self.stop = stop
-        changes += 1
-        for number in tasks.indices { giveUpStopped(of: number, stop) }
-        settle()
-    }
-
-    private mutating func giveUpStopped(of number: Int, _ stop: Stop) {
-        guard tasks[number].always else { return giveUpAll(of: number, .skipped, stop.reason) }
-        for guest in tasks[number].pinned.keys.sorted() where !stop.guests.contains(guest) {
-            for run in tasks[number].pinned.removeValue(forKey: guest) ?? [] { giveUp(run, .skipped, stop.reason) }
-        }
-        for queue in tasks[number].shared.indices
-        where tasks[number].shared[queue].guests.isDisjoint(with: stop.guests) {
-            let runs = tasks[number].shared[queue].runs
-            tasks[number].shared[queue].runs = []
-            for run in runs { giveUp(run, .skipped, stop.reason) }
-        }
-    }
-
-    /// The runs given up since the last call, in order.
-    mutating func takeAbandoned() -> [Abandoned] {
-        defer { abandoned = [] }
-        return abandoned
-    }
-
-    private mutating func close(_ run: Run, success: Bool) {
+    mutating func close(_ run: Run, success: Bool) {
         tasks[run.task].open -= 1
         openRuns -= 1
         if !success { tasks[run.task].failed = true }
     }
 
-    private mutating func giveUp(_ run: Run, _ outcome: Outcome, _ reason: String) {
-        // What was tried before is the run's outcome; that it was not tried again is only the end of its story.
-        let (outcome, reason) =
-            run.before.map { ($0.outcome, "\($0.message); not tried again: \(reason)") } ?? (outcome, reason)
-        abandoned.append(Abandoned(run: run, outcome: outcome, reason: reason))
-        close(run, success: false)
-    }
-
     /// Carries every change to its end: tasks become ready, end, or are given up, which may decide others in turn.
-    private mutating func settle() {
+    mutating func settle() {
         var changed = true
         while changed {
             changed = false
@@ -252,28 +218,5 @@ struct Schedule {
         }
         guard !bad.isEmpty, !tasks[number].always else { return .go }
         return .skip("needs \(bad.joined(separator: ", ")), which did not pass")
-    }
-
-    private mutating func giveUpAll(of number: Int, _ outcome: Outcome, _ reason: String) {
-        let pinned = tasks[number].pinned.sorted { $0.key < $1.key }.flatMap(\.value)
-        let shared = tasks[number].shared.flatMap(\.runs)
-        tasks[number].pinned = [:]
-        for queue in tasks[number].shared.indices { tasks[number].shared[queue].runs = [] }
-        for run in pinned + shared { giveUp(run, outcome, reason) }
-    }
-
-    /// Gives up the runs of a task that no guest is left for; `lost` names the guest that is newly lost, where one is.
-    private mutating func giveUpHopeless(of number: Int, lost guest: Int? = nil) {
-        for guest in guest.map({ [$0] }) ?? tasks[number].pinned.keys.sorted() {
-            guard let reason = lostGuests[guest] else { continue }
-            for run in tasks[number].pinned.removeValue(forKey: guest) ?? [] { giveUp(run, .error, reason) }
-        }
-        for queue in tasks[number].shared.indices {
-            let guests = tasks[number].shared[queue].guests
-            guard let last = guests.max(), guests.allSatisfy({ lostGuests[$0] != nil }) else { continue }
-            let runs = tasks[number].shared[queue].runs
-            tasks[number].shared[queue].runs = []
-            for run in runs { giveUp(run, .error, lostGuests[last] ?? "no guest is left") }
-        }
     }
 }

@@ -147,6 +147,12 @@ actor Scheduler {
         settle()
     }
 
+    /// A guest is lost. True when a fresh one is to take its place; see `Schedule.replace`.
+    func replace(_ guest: Int, reason: String) -> Bool {
+        defer { settle() }
+        return schedule.replace(guest: guest, reason: reason)
+    }
+
     /// Nothing more is started; with `cleaningUp`, but tasks that run always, on guests that are up.
     func stop(reason: String, cleaningUp: Bool) {
         schedule.stop(reason: reason, cleaningUpOn: cleaningUp ? up : [])

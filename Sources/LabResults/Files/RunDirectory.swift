@@ -81,6 +81,9 @@ public final class RunDirectory: Sendable {
         return part
     }
 
+    /// Whether it is still there: results that somebody removed or moved while they were written are lost.
+    public var isThere: Bool { System.exists(absolute(Self.marker)) }
+
     // MARK: Layout
 
     /// The path of something in this directory.

@@ -68,9 +68,14 @@ enum System {
 
     /// Replaces a file in one step: a reader sees the old or the new content, never half of it.
     static func replace(_ path: String, with bytes: [UInt8]) -> Diagnostic? {
+        replace(path) { $0(bytes) }
+    }
+
+    /// The same with what `body` puts, piece by piece.
+    static func replace(_ path: String, _ body: (_ put: ([UInt8]) -> Void) -> Void) -> Diagnostic? {
         let draft = "\(path).\(getpid()).tmp"
         var writer = FileWriter(.file(draft, append: false))
-        writer.append(bytes)
+        body { writer.append($0) }
         writer.close()
         if let failure = writer.failure {
             unlink(draft)

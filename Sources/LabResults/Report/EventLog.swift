@@ -101,6 +101,7 @@ enum EventLog {
             case "guestReady": return guest.map { .guestReady(guest: $0, seconds: seconds ?? 0) }
             case "guestEnded":
                 return guest.map { .guestEnded(guest: $0, orderly: orderly ?? false, reason: reason ?? "") }
+            case "guestReplaced": return guest.map { .guestReplaced(guest: $0, reason: reason ?? "") }
             case "guestFailed":
                 return guest.map {
                     .guestFailed(

@@ -3,17 +3,24 @@
 public enum JUnitReport {
     /// The whole file. Valid XML whatever the guests printed.
     public static func xml(_ report: RunReport) -> String {
+        var text = ""
+        write(report, report.tasks) { text += $0 }
+        return text
+    }
+
+    /// The same, of a report and these tasks, of which it has the counts.
+    static func write(_ report: RunReport, _ tasks: some Sequence<TaskReport>, to put: (String) -> Void) {
         let name = report.lab + (report.cell.map { " [\($0)]" } ?? "")
-        let failures = report.tasks.count { $0.outcome == .failed || $0.outcome == .timeout }
-        let errors = report.tasks.count { $0.outcome == .error || $0.outcome == .panicked }
-        let skipped = report.tasks.count { $0.outcome == .skipped }
+        func count(_ outcomes: Outcome...) -> Int {
+            outcomes.reduce(0) { $0 + report.counts[$1.rawValue, default: 0] }
+        }
         let counts: [(String, String)] = [
-            ("tests", "\(report.tasks.count)"), ("failures", "\(failures)"), ("errors", "\(errors)"),
-            ("time", fixed(report.duration, 3)),
+            ("tests", "\(report.counts.values.reduce(0, +))"), ("failures", "\(count(.failed, .timeout))"),
+            ("errors", "\(count(.error, .panicked))"), ("time", fixed(report.duration, 3)),
         ]
         var xml = XMLText()
         xml.open("testsuites", [("name", "vmlab")] + counts)
-        var suite = [("name", name)] + counts + [("skipped", "\(skipped)")]
+        var suite = [("name", name)] + counts + [("skipped", "\(count(.skipped))")]
         if !report.started.isEmpty {
             // The schema's timestamp is a date and a time without fraction or zone.
             suite.append(("timestamp", String(report.started.prefix(19))))
@@ -23,10 +30,13 @@ public enum JUnitReport {
         xml.open("properties")
         for (key, value) in properties(report) { xml.empty("property", [("name", key), ("value", value)]) }
         xml.close("properties")
-        for task in report.tasks { add(task, of: report, to: &xml) }
+        for task in tasks {
+            add(task, of: report, to: &xml)
+            put(xml.take())
+        }
         xml.close("testsuite")
         xml.close("testsuites")
-        return xml.text
+        put(xml.take())
     }
 
     private static func properties(_ report: RunReport) -> [(String, String)] {
@@ -89,6 +99,12 @@ extension JUnitReport {
 struct XMLText {
     private(set) var text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
     private var depth = 0
+
+    /// What has come since this was last called.
+    mutating func take() -> String {
+        defer { text = "" }
+        return text
+    }
 
     mutating func open(_ name: String, _ attributes: [(String, String)] = []) {
         text += indent + tag(name, attributes) + ">\n"

@@ -75,6 +75,8 @@ public struct GuestReport: Sendable, Hashable, Codable {
     public var consoleTail: [String] = []
     /// Its console's file, relative to the results directory; nil if it never booted.
     public var console: String?
+    /// How often it was lost and a fresh one took its place; nil if it never was.
+    public var replacements: Int?
 
     /// A guest of which only the name is known.
     public init(name: String) {
@@ -197,16 +199,43 @@ public struct StepReport: Sendable, Hashable, Codable {
 extension RunReport {
     /// The report as `results.json` holds it: indented, keys sorted, ending in a line end.
     public func json() throws(Diagnostic) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var head = self
+        head.tasks = []
+        try head.writeJSON(tasks) { bytes += $0 }
+        return bytes
+    }
+
+    /// The same, of a report without tasks and these, one after the other.
+    func writeJSON(
+        _ tasks: some Sequence<TaskReport>, to put: ([UInt8]) -> Void
+    ) throws(Diagnostic) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        encoder.nonConformingFloatEncodingStrategy = Self.floats
         do {
-            return try Array(encoder.encode(self)) + [UInt8(ascii: "\n")]
+            let whole = String(decoding: try encoder.encode(self), as: UTF8.self)
+            // No string within has bare quotation marks, and no other list is called so.
+            let parts = whole.split(separator: Self.noTasks, maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2 else { return put(Array((whole + "\n").utf8)) }
+            put(Array((parts[0] + "\"tasks\" : [").utf8))
+            var isFirst = true
+            for task in tasks {
+                let text = String(decoding: try encoder.encode(task), as: UTF8.self)
+                put(Array(((isFirst ? "\n" : ",\n") + "    " + text.replacing("\n", with: "\n    ")).utf8))
+                isFirst = false
+            }
+            put(Array(((isFirst ? "\n" : "") + "\n  ]" + parts[1] + "\n").utf8))
         } catch {
             throw Diagnostic(.host, "cannot encode the results", cause: "\(error)")
         }
     }
+
+    private static let noTasks = "\"tasks\" : [\n\n  ]"
+
+    /// How what is no number is written.
+    static let floats = JSONEncoder.NonConformingFloatEncodingStrategy.convertToString(
+        positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
 }
 
 /// Reads results back.

@@ -1,19 +1,22 @@
 /// Makes the report of a run from its events.
 struct RunReportBuilder {
-    private var head = RunReport()
+    private var known = RunReport()
     private var guests: [GuestReport] = []
     private var guestPlaces: [String: Int] = [:]
     private var declared: [TaskID] = []
     /// Where a result belongs. A task for any free guest is declared without one.
     private var taskPlaces: [TaskID: Int] = [:]
-    private var results: [TaskReport?] = []
+    private let results: TaskSpool
     /// Steps of scripts, by the task run they belong to.
     private var steps: [TaskID: [StepReport]] = [:]
     private static let stepLimit = 1000
 
+    /// A builder that keeps finished tasks in a file in `folder`, or in memory.
+    init(spoolingIn folder: String? = nil) { results = TaskSpool(in: folder) }
+
     /// Takes in one event.
     mutating func receive(_ recorded: RecordedEvent) {
-        head.duration = recorded.elapsed
+        known.duration = recorded.elapsed
         switch recorded.event {
         case .runStarted(let description): start(description, at: recorded)
         case .guestDeclared(let description): declare(description)
@@ -32,6 +35,8 @@ struct RunReportBuilder {
                 $0.end = orderly ? "orderly" : "unexpected"
                 $0.reason = reason
             }
+        case .guestReplaced(let guest, _):
+            update(guest) { $0.replacements = ($0.replacements ?? 0) + 1 }
         case .guestFailed(let guest, let outcome, let message, let consoleTail):
             update(guest) {
                 $0.end = "failed"
@@ -45,43 +50,56 @@ struct RunReportBuilder {
                 steps[step.id.task.place, default: []].append(StepReport(step))
             }
         case .taskFinished(let result): finish(result)
-        case .note(.warning, let message): head.warnings.append(message)
-        case .interrupted(let reason): head.interrupted = reason
-        case .admissionEnded(let summary): head.admission = summary
+        case .note(.warning, let message): known.warnings.append(message)
+        case .interrupted(let reason): known.interrupted = reason
+        case .admissionEnded(let summary): known.admission = summary
         case .runFinished(let summary):
-            head.status = summary.status.word
-            head.exitStatus = summary.status.rawValue
-            head.duration = summary.duration
+            known.status = summary.status.word
+            known.exitStatus = summary.status.rawValue
+            known.duration = summary.duration
         case .imageProgress, .fleetAdmitted, .guestQueued, .guestParked, .taskStarted, .stepStarted, .taskNote,
             .note(.info, _):
             break
         }
     }
 
-    /// The report as far as the run has come. A declared task run without a result is skipped.
+    /// The report as far as the run has come.
     var report: RunReport {
         var report = head
-        if report.exitStatus == nil, report.interrupted != nil { report.status = ExitStatus.interrupted.word }
-        report.guests = guests
-        report.tasks = results.enumerated().map { place, result in
-            result
-                ?? TaskReport(
-                    TaskResult(
-                        id: declared[place], outcome: .skipped, started: head.duration, attempts: 0,
-                        message: "did not run: the run ended first"))
-        }
-        for outcome in Outcome.allCases { report.counts[outcome.rawValue] = 0 }
-        for task in report.tasks { report.counts[task.outcome.rawValue, default: 0] += 1 }
+        report.tasks = Array(tasks)
         return report
     }
 
+    /// The same without the tasks.
+    var head: RunReport {
+        var head = known
+        if head.exitStatus == nil, head.interrupted != nil { head.status = ExitStatus.interrupted.word }
+        head.guests = guests
+        for outcome in Outcome.allCases { head.counts[outcome.rawValue] = 0 }
+        for place in declared.indices {
+            head.counts[(results.outcome(at: place) ?? .skipped).rawValue, default: 0] += 1
+        }
+        return head
+    }
+
+    /// The tasks, each made when it is asked for. A declared task run without a result is skipped.
+    var tasks: some Sequence<TaskReport> {
+        declared.indices.lazy.map { [declared, results, known] place in
+            results.report(at: place)
+                ?? TaskReport(
+                    TaskResult(
+                        id: declared[place], outcome: .skipped, started: known.duration, attempts: 0,
+                        message: "did not run: the run ended first"))
+        }
+    }
+
     private mutating func start(_ description: RunDescription, at recorded: RecordedEvent) {
-        head.version = description.version
-        head.lab = description.lab
-        head.cell = description.cell
-        head.file = description.file
-        head.host = description.host
-        head.started = timestamp(recorded.time)
+        known.version = description.version
+        known.lab = description.lab
+        known.cell = description.cell
+        known.file = description.file
+        known.host = description.host
+        known.started = timestamp(recorded.time)
         for guest in description.guests { declare(guest) }
         for id in description.tasks { declare(id) }
     }
@@ -109,7 +127,6 @@ struct RunReportBuilder {
     private mutating func declare(_ id: TaskID) {
         taskPlaces[id.place] = declared.count
         declared.append(id)
-        results.append(nil)
     }
 
     private mutating func finish(_ result: TaskResult) {
@@ -119,7 +136,7 @@ struct RunReportBuilder {
         if let place = taskPlaces[result.id.place] ?? taskPlaces[anywhere] {
             var report = TaskReport(result)
             report.steps = steps.removeValue(forKey: result.id.place)
-            results[place] = report
+            results.keep(report, at: place)
         }
     }
 }

@@ -14,6 +14,7 @@
 /// | `guestBooting`  | `guest`, `backend`, `boot` (`cold`, `clone`)
 /// | `guestReady`    | `guest`, `seconds`
 /// | `guestEnded`    | `guest`, `orderly`, `reason`
+/// | `guestReplaced` | `guest`, `reason`: it was lost, and a fresh one takes its place
 /// | `guestFailed`   | `guest`, `outcome`, `message`, `consoleTail` [lines]
 /// | `taskStarted`   | task, `attempt`
 /// | `taskNote`      | task, `message`
@@ -67,6 +68,8 @@ public final class JSONLinesSink: RunSink {
         case .guestDeclared(let guest): return ("guestDeclared", [("guest", guest.name.json)] + members(of: guest))
         case .guestQueued(let guest, let reason):
             return ("guestQueued", [("guest", guest.json), ("reason", reason.json)])
+        case .guestReplaced(let guest, let reason):
+            return ("guestReplaced", [("guest", guest.json), ("reason", reason.json)])
         case .guestParked(let guest, let reason):
             return ("guestParked", [("guest", guest.json), ("reason", reason.json)])
         case .guestBooting(let guest, let backend, let boot):

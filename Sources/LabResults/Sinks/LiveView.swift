@@ -31,7 +31,8 @@ struct LiveView {
             if let fraction, fraction >= 1 { images.removeLast() }
         case .fleetAdmitted: images = []
         case .guestDeclared(let guest): set(guest.name, .waiting)
-        case .guestQueued(let guest, _), .guestParked(let guest, _): set(guest, .waiting)
+        case .guestQueued(let guest, _), .guestParked(let guest, _), .guestReplaced(let guest, _):
+            set(guest, .waiting)
         case .guestBooting(let guest, _, _): set(guest, .booting(since: recorded.elapsed))
         case .guestReady(let guest, _): set(guest, .idle)
         case .guestEnded(let guest, _, _), .guestFailed(let guest, _, _, _): set(guest, .gone)

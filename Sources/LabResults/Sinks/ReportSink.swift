@@ -6,31 +6,39 @@ import Synchronization
 public final class ReportSink: RunSink {
     /// One file made from the report.
     public struct File: Sendable {
-        let path: String
-        let render: @Sendable (RunReport) throws(Diagnostic) -> [UInt8]
-
-        /// A file at the path with what `render` makes of the report.
-        public init(path: String, render: @escaping @Sendable (RunReport) throws(Diagnostic) -> [UInt8]) {
-            self.path = path
-            self.render = render
+        enum Kind: Sendable {
+            case resultsJSON, junit
         }
+
+        let path: String
+        let kind: Kind
 
         /// The whole run for programs.
-        public static func resultsJSON(_ path: String) -> File {
-            File(path: path) { report throws(Diagnostic) in try report.json() }
-        }
+        public static func resultsJSON(_ path: String) -> File { File(path: path, kind: .resultsJSON) }
 
         /// The run for CI systems.
-        public static func junit(_ path: String) -> File {
-            File(path: path) { report throws(Diagnostic) in Array(JUnitReport.xml(report).utf8) }
+        public static func junit(_ path: String) -> File { File(path: path, kind: .junit) }
+
+        /// Writes what the report comes to so far, a task at a time. Throws what keeps it from being written.
+        func write(_ builder: borrowing RunReportBuilder) throws(Diagnostic) {
+            let head = builder.head
+            var problem: Diagnostic?
+            let failure = System.replace(path) { put in
+                switch kind {
+                case .resultsJSON:
+                    do throws(Diagnostic) { try head.writeJSON(builder.tasks, to: put) } catch { problem = error }
+                case .junit: JUnitReport.write(head, builder.tasks) { put(Array($0.utf8)) }
+                }
+            }
+            if let problem = problem ?? failure { throw problem }
         }
     }
 
     private let files: [File]
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State {
-        var builder = RunReportBuilder()
+        var builder: RunReportBuilder
         var isWritten = false
         var problems: [String] = []
     }
@@ -38,6 +46,7 @@ public final class ReportSink: RunSink {
     /// A sink that writes these files.
     public init(_ files: [File]) {
         self.files = files
+        state = Mutex(State(builder: RunReportBuilder(spoolingIn: files.first.map { System.parent(of: $0.path) })))
     }
 
     /// Takes in the event.
@@ -64,13 +73,12 @@ public final class ReportSink: RunSink {
     public var report: RunReport { state.withLock { $0.builder.report } }
 
     private func write(_ state: inout State) {
-        let report = state.builder.report
         state.isWritten = true
         // What failed at an interruption may succeed at the end.
         state.problems = []
         for file in files {
             do throws(Diagnostic) {
-                if let failure = System.replace(file.path, with: try file.render(report)) { throw failure }
+                try file.write(state.builder)
             } catch {
                 state.problems.append(error.sentence)
             }

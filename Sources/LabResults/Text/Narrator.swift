@@ -86,6 +86,8 @@ struct Narrator {
             let wave = waves > 1 ? "guests run in \(waves) batches" : "all guests run at once"
             return [StyledLine(wave + (note.map { ": \(style.safe($0))" } ?? ""))]
         case .guestQueued(let guest, let reason): return progress(guest, "queued", style.safe(reason))
+        case .guestReplaced(let guest, _):
+            return [head(guest, "replaced", .doubtful).adding("a fresh guest takes its place")]
         case .guestParked(let guest, let reason): return progress(guest, "parked", style.safe(reason))
         case .guestBooting(let guest, let backend, let boot):
             return progress(guest, "booting", "\(style.safe(backend)), \(boot.rawValue)")

@@ -18,7 +18,7 @@ struct FlowFunctions {
             results: [LuaParameter("...", "any", "The first result of each.")],
             waiting: { call in
                 let functions = try (1...max(call.arguments.count, 1)).map { try call.function($0) }
-                return try await Self.sideBySide(functions.map { ($0, []) }, limit: functions.count)
+                return try await sideBySide(functions.map { ($0, []) }, limit: functions.count)
             })
     }
 
@@ -38,13 +38,21 @@ struct FlowFunctions {
                 let limit = try options.integer("limit", 1...1_000_000) ?? .max
                 try options.finish()
                 let calls = values.enumerated().map { (body, [$0.element, .integer(Int64($0.offset + 1))]) }
-                return [.table(LuaTable(array: try await Self.sideBySide(calls, limit: limit)))]
+                return [.table(LuaTable(array: try await sideBySide(calls, limit: limit)))]
             })
     }
 
     /// The first result of each call. The first error ends the others and is thrown when they have ended.
-    private static func sideBySide(
-        _ calls: [(LuaFunction, [LuaValue])], limit: Int
+    private func sideBySide(_ calls: [(LuaFunction, [LuaValue])], limit: Int) async throws -> [LuaValue] {
+        guard let strands = world.fleet?.strands else { return try await run(calls, limit: limit) { try await $0() } }
+        return try await strands.replacing {
+            try await run(calls, limit: limit) { call in try await strands.beside(call) }
+        }
+    }
+
+    private func run(
+        _ calls: [(LuaFunction, [LuaValue])], limit: Int,
+        as strand: @escaping @Sendable (() async throws -> LuaValue) async throws -> LuaValue
     ) async throws -> [LuaValue] {
         try await withThrowingTaskGroup(of: (Int, LuaValue).self) { group in
             var results = [LuaValue](repeating: .nil, count: calls.count)
@@ -52,7 +60,7 @@ struct FlowFunctions {
             func start() {
                 let (place, (function, arguments)) = (next, calls[next])
                 next += 1
-                group.addTask { (place, try await function.call(arguments).first ?? .nil) }
+                group.addTask { (place, try await strand { try await function.call(arguments).first ?? .nil }) }
             }
             while next < min(limit, calls.count) { start() }
             while let (place, result) = try await group.next() {

@@ -114,13 +114,14 @@ extension GuestMethods {
 
     static let machine = [
         LuaNative(
-            "reboot", "Resets the guest and waits until it is ready again.", parameters: [patience],
+            "reboot", "Has the guest reboot itself, or resets it, and waits until it is ready.", parameters: [patience],
             waiting: { call in
                 let timeout = try timeout(call, 1)
                 return try await machine(call) { try await $0.reboot(timeout: timeout) }
             }),
         LuaNative(
-            "poweroff", "Lets the guest shut itself down and waits until it is gone.", parameters: [patience],
+            "poweroff", "Has the guest shut itself down, or cuts its power, and waits for its end.",
+            parameters: [patience],
             waiting: { call in
                 let timeout = try timeout(call, 1)
                 return try await machine(call) { try await $0.powerOff(timeout: timeout) }

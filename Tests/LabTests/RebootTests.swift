@@ -1,0 +1,38 @@
+import Glibc
+import LabResults
+import Testing
+
+extension GuestTests {
+    /// Guests that reboot, by the lab's will and by their own.
+    @Suite struct RebootTests {
+        private static let lab = """
+            lab: reboots
+            guests:
+              box: {image: debian, memory: 128MiB, disks: [16MiB]}
+            tasks:
+              - {name: write, run: echo kept > /dev/disk/by-id/disk0, reboot: true}
+              - {name: read, run: head -c 5 /dev/disk/by-id/disk0}
+              - {name: itself, run: echo before; reboot; sleep 1000, reboot: true, expect: {stdout: before}}
+              - {name: unasked, run: reboot; sleep 1000}
+              - {name: after, run: echo on}
+            """
+
+        @Test(
+            "N2: what was just written survives a reboot, and a task may reboot its guest itself where the lab says so")
+        func reboots() async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write("lab.yaml", Self.lab)
+                let ended = try await vmlab("run", "lab.yaml", "--out", "out")
+                let report = try vmlab.report()
+                #expect(try vmlab.output("read", on: "box") == Array("kept\n".utf8), "\(ended.everything)")
+                #expect(try report.task("itself").outcome == .passed, "\(report.outcomes)")
+                let unasked = try report.task("unasked")
+                #expect(unasked.outcome == .error)
+                #expect(
+                    unasked.message?.contains("the guest rebooted while the task ran") == true, "\(report.outcomes)")
+                #expect(try vmlab.output("after", on: "box") == Array("on\n".utf8))
+                #expect(ended.status == 3 && !ended.out.contains("its machine was reset"), "\(ended.everything)")
+            }
+        }
+    }
+}
