@@ -20,4 +20,9 @@ public protocol ByteChannel: Sendable {
 extension ByteChannel {
     /// True: nobody can know.
     public var isDrained: Bool { true }
+
+    /// Reads the channel to its end, for nobody.
+    public func drain() async {
+        while let bytes = try? await read(), !bytes.isEmpty {}
+    }
 }

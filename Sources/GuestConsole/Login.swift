@@ -25,7 +25,11 @@ struct Login {
     private var hasRepeated = false
     /// How often in a row the guest was found to say nothing more, and after how many times it is to be nudged.
     private var stalls = 0
-    private var stallsToNudge = 1
+    private var stallsToNudge = Self.usualStalls
+    /// Whether a password was asked for before a login, and refused.
+    private var hasDeclined = false
+
+    private static let usualStalls = 4
 
     init(_ dialect: Dialect) {
         reactions = dialect.reactions
@@ -38,8 +42,8 @@ struct Login {
     mutating func restart() {
         timesLeft = reactions.map(\.times)
         last = nil
-        hasRepeated = false
-        (stalls, stallsToNudge) = (0, 1)
+        (hasRepeated, hasDeclined) = (false, false)
+        (stalls, stallsToNudge) = (0, Self.usualStalls)
     }
 
     /// What was said so far was said by a guest that is no more.
@@ -77,7 +81,9 @@ struct Login {
                 return .fail(.refusedLogin)
             }
         }
-        let next = reactions.indices.first { timesLeft[$0] > 0 && isAsked($0) && !isBeingAnswered($0) }
+        let next = reactions.indices.first {
+            timesLeft[$0] > 0 && isAsked($0) && !isBeingAnswered($0) && !isOutOfOrder($0)
+        }
         if let failure { return .fail(failure) }
         return next.map { answer($0) }
     }
@@ -88,6 +94,11 @@ struct Login {
         let asked = reactions.indices.first { isAsked($0) }
         if let failure { return .fail(failure) }
         if let asked {
+            if isOutOfOrder(asked), !hasDeclined {
+                hasDeclined = true
+                dialogue.answered()
+                return .type(nudge)
+            }
             if timesLeft[asked] > 0 { return answer(asked) }
             if hasRepeated { return .fail(unanswered(reactions[asked])) }
             // The guest may have been about to forget what was typed too soon.
@@ -100,9 +111,30 @@ struct Login {
         if let trouble = BootTrouble.find(BootTrouble.known + unanswered, in: dialogue) { return .fail(trouble) }
         // A line end brings back a prompt that something else was printed over. Firmware, boot loaders and kernels have none.
         stalls += 1
-        guard !nudge.isEmpty, dialogue.stage >= .userland, stalls >= stallsToNudge else { return nil }
-        stallsToNudge = min(stallsToNudge * 2, 16)
+        guard !nudge.isEmpty, dialogue.stage >= .userland else { return nil }
+        if hidesPrompt {
+            dialogue.answered()
+        } else {
+            guard stalls >= stallsToNudge else { return nil }
+            stallsToNudge = min(stallsToNudge * 2, 16)
+        }
         return .type(nudge)
+    }
+
+    /// Whether something was printed behind a prompt.
+    private var hidesPrompt: Bool {
+        dialogue.text.split(separator: "\n").contains { line in
+            patterns.contains { (try? $0?.quicklyMatches(String(line))) == true }
+        }
+    }
+
+    /// Whether it is a password that is asked for, and no name was given: somebody else's, or an empty one that was typed too
+    /// soon.
+    private func isOutOfOrder(_ index: Int) -> Bool {
+        guard reactions[index].question == .password, reactions.contains(where: { $0.question == .login }) else {
+            return false
+        }
+        return last.map { ![.login, .password].contains(reactions[$0].question) } ?? true
     }
 
     private mutating func isAsked(_ index: Int) -> Bool {
@@ -127,7 +159,7 @@ struct Login {
         timesLeft[index] -= 1
         last = index
         // What answers takes its time over it.
-        (stalls, stallsToNudge) = (0, 4)
+        (stalls, stallsToNudge) = (0, Self.usualStalls)
         dialogue.answered()
         return switch reactions[index].action {
         case .type(let keys): .type(keys)

@@ -72,6 +72,15 @@ public struct MachineConfiguration: Sendable {
     }
 }
 
+extension MachineConfiguration {
+    /// Whether the kernel command line has the kernel speak on a serial port.
+    var hasSerialWords: Bool {
+        cmdline.split(separator: " ").contains { word in
+            ["console=ttyS", "console=uart", "earlyprintk", "earlycon"].contains { word.hasPrefix($0) }
+        }
+    }
+}
+
 extension MachineBackend {
     /// Nil: this backend saves no machines.
     public func fingerprint(of configuration: MachineConfiguration) -> String? { nil }

@@ -36,6 +36,7 @@ struct DeclaredImage {
             problems.append(problem)
         }
         if let initrd = declaration.initrd, let problem = unusable(initrd, "initrd") { problems.append(problem) }
+        problems += declaration.modules.compactMap { unusable($0, "module", key: "modules") ?? notAModule($0) }
         if let disk = declaration.disk, let problem = unusable(disk, "disk") ?? notADisk(disk) {
             problems.append(problem)
         }
@@ -56,17 +57,18 @@ struct DeclaredImage {
         return Diagnostic(.specification, message, remedy: remedy, cause: cause, at: span)
     }
 
-    private func unusable(_ path: String, _ key: String) -> Diagnostic? {
+    private func unusable(_ path: String, _ what: String, key: String? = nil) -> Diagnostic? {
+        let key = key ?? what
         guard let facts = FileFacts(path) else {
             return problem(
-                "the \(key) of the image \"\(declaration.name)\" is not there: \(path)",
+                "the \(what) of the image \"\(declaration.name)\" is not there: \(path)",
                 "relative paths start from the lab file's folder", key: key)
         }
-        if !facts.isFile { return problem("the \(key) \(path) is not a file", nil, key: key) }
-        if facts.size == 0 { return problem("the \(key) \(path) is empty", "make it again", key: key) }
+        if !facts.isFile { return problem("the \(what) \(path) is not a file", nil, key: key) }
+        if facts.size == 0 { return problem("the \(what) \(path) is empty", "make it again", key: key) }
         if access(path, R_OK) != 0 {
             return problem(
-                "the \(key) \(path) cannot be read", "let this user read it: `chmod +r`", key: key,
+                "the \(what) \(path) cannot be read", "let this user read it: `chmod +r`", key: key,
                 cause: SystemCallError("open", path).description)
         }
         return nil
@@ -79,6 +81,22 @@ struct DeclaredImage {
         return problem(
             "\(path) is not a Linux kernel for x86: neither a bzImage nor an ELF file",
             "in a kernel tree it is arch/x86/boot/bzImage, on Debian /boot/vmlinuz-…", key: "kernel")
+    }
+
+    /// A module is an object file, perhaps compressed: xz, zstd or gzip, as its name says.
+    private func notAModule(_ path: String) -> Diagnostic? {
+        let formats: [(ending: String, magic: [UInt8])] = [
+            (".ko", [0x7f, 0x45, 0x4c, 0x46]), (".ko.xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a]),
+            (".ko.zst", [0x28, 0xb5, 0x2f, 0xfd]), (".ko.gz", [0x1f, 0x8b]),
+        ]
+        if let format = formats.first(where: { path.hasSuffix($0.ending) }),
+            firstBytes(path, format.magic.count) == format.magic
+        {
+            return nil
+        }
+        return problem(
+            "\(path) is not a kernel module: a .ko, .ko.xz, .ko.zst or .ko.gz file",
+            "they lie under /lib/modules/VERSION/kernel", key: "modules")
     }
 
     private func notADisk(_ path: String) -> Diagnostic? {
@@ -114,11 +132,14 @@ struct DeclaredImage {
         let kernel = declaration.kernel ?? built?.kernel
         let usualWords = kernel == nil || os == .windows || isFreestanding ? "" : "console=ttyS0"
         let usualConsole = ConsoleSpec(dialect: os == .windows ? .sac : .sh, announces: false, ports: 1)
-        let identity = [declaration.kernel, declaration.initrd, declaration.disk, declaration.firmware].map(stamp)
+        let identity =
+            [declaration.kernel, declaration.initrd, declaration.disk, declaration.firmware].map(stamp)
+            + declaration.modules.map(stamp)
         let console = declaration.console ?? inheritedConsole(on: built) ?? usualConsole
         return BootableImage(
             name: declaration.name, id: SHA256.hex((identity + [built?.id ?? "-"]).joined(separator: "\n")), os: os,
-            kernel: kernel, initrd: declaration.initrd ?? built?.initrd, disks: disks,
+            kernel: kernel, initrd: declaration.initrd ?? built?.initrd,
+            modules: declaration.modules, disks: disks,
             firmware: declaration.firmware ?? built?.firmware,
             cmdline: words(on: built) ?? usualWords,
             console: console,

@@ -65,7 +65,7 @@ public struct BackendSelection: Sendable {
         case .qemu: return Choice(backend: try qemu(for: group, of: image), reason: "it is asked for")
         case .kvm:
             if let obstacle { throw obstacle.diagnostic(group.name, at: group.span) }
-            return Choice(backend: try usableBuiltIn(), reason: "it is asked for")
+            return Choice(backend: try usableBuiltIn(for: group, of: image), reason: "it is asked for")
         case .auto:
             guard let reason = obstacle.map({ "the built-in backend \($0.reason)" }) ?? hostObstacle(image) else {
                 let reason =
@@ -83,13 +83,20 @@ public struct BackendSelection: Sendable {
         }
     }
 
-    /// The built-in backend for somebody who asked for it. That a kernel comes up on a `/dev/kvm` that interprets it is
-    /// their hope, which may be right with another kernel than ours.
-    private func usableBuiltIn() throws(Diagnostic) -> MicroVMBackend {
-        if case .unavailable(let reason, let remedy) = probe {
+    /// The built-in backend for somebody who asked for it. Throws where this host cannot run the image on it.
+    private func usableBuiltIn(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> MicroVMBackend {
+        switch probe {
+        case .hardware: break
+        case .interpreted:
+            if image.isFreestanding { break }
+            throw Diagnostic(
+                .host, "\(group.name): the built-in backend cannot run the image \(group.image) on this host",
+                remedy: "use `backend: auto` or `backend: qemu`, which emulates it; \(probe.remedy ?? "")",
+                cause: probe.description, at: group.span)
+        case .unavailable(_, let remedy):
             throw Diagnostic(
                 .host, "the built-in backend needs /dev/kvm", remedy: "\(remedy); or use `backend: qemu`",
-                cause: reason)
+                cause: probe.description)
         }
         return try builtIn.get()
     }

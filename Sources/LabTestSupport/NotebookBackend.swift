@@ -120,6 +120,7 @@ public final class NotebookBackend: MachineBackend {
             state.live += 1
             state.machines[configuration.name] = machine
         }
+        if case .staysSilent = fate {} else { machine.kernel.say("[    0.000000] Linux version notebook\n") }
         switch fate {
         case .comesUp: machine.comeUp()
         case .comesUpAfter(let moment):

@@ -11,8 +11,10 @@ public final class ShellMachine: Machine {
     public enum Boot: Sendable, Hashable {
         /// It greets after so many seconds.
         case after(seconds: Double)
-        /// It never greets.
+        /// Its kernel starts, and it never greets.
         case never
+        /// It never says anything.
+        case silent
         /// It dies before it greets.
         case dies
     }
@@ -75,10 +77,11 @@ public final class ShellMachine: Machine {
 
     private func powerOn() async throws {
         let terminal = try Terminal()
+        if boot != .silent { kernel.say("[    0.000000] Linux version shell\n") }
         let delay =
             switch boot {
             case .after(let seconds): "\(seconds)"
-            case .never: "never"
+            case .never, .silent: "never"
             case .dies: "dies"
             }
         guard let busybox = Tool.find("busybox") else {

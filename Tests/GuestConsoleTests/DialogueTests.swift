@@ -69,6 +69,9 @@ struct DialogueTests {
         printf 'box login: '; read -r u; printf '\nbox login: '; read -r u; printf 'Password: '; read -r p; echo
         bash 'root@box:~# '
         """#,
+        "a line end typed for nothing is taken for a name": #"""
+        printf 'box login: Password: '; read -r p; printf '\nLogin incorrect\n'; ask; bash 'root@box:~# '
+        """#,
         "asked twice before the answer came": #"""
         printf 'box login: '; printf '\nbox login: '; read -r u; printf 'Password: '; read -r p; echo
         [ "$u$p" = admins3cret ] && bash 'root@box:~# '
@@ -127,11 +130,11 @@ struct DialogueTests {
         ),
         "SeaBIOS": (
             #"printf 'SeaBIOS (version 1.16.2)\nBooting from Hard Disk...\nBoot failed: not a bootable disk\n\nNo bootable device.\n'; read x"#,
-            "found nothing to boot", "blank"
+            "no bootable system", "blank"
         ),
         "OVMF": (
             #"printf 'UEFI Interactive Shell v2.2\nEDK II\n\033[0m\033[37mShell> '; read x"#,
-            "UEFI firmware found nothing", "boot loader"
+            "UEFI firmware found no bootable", "boot loader"
         ),
         "PXE": (
             #"printf 'BdsDxe: failed to load Boot0001\n>>Start PXE over IPv4.'; read x"#, "server on the network",

@@ -118,14 +118,27 @@ struct BackendSelectionTests {
         #expect(missing?.message == "the program /x/vmlab-vmm is missing")
     }
 
-    @Test("The command line outweighs the lab; who asks for kvm gets it on an interpreting /dev/kvm too")
+    @Test("The command line outweighs the lab")
     func asked() throws {
         let qemu = try selection(Self.hardware, override: .qemu)
             .backend(for: group(.kvm), of: facts(), in: lab(group(.kvm)))
         #expect(qemu.name == "qemu-kvm")
-        let kvm = try selection(Self.interpreted, override: .kvm)
+        let kvm = try selection(Self.hardware, override: .kvm)
             .backend(for: group(.qemu), of: facts(), in: lab(group(.qemu)))
         #expect(kvm.name == "kvm")
+    }
+
+    @Test("N15: who asks for kvm where /dev/kvm interprets kernels is refused, but for freestanding guests")
+    func askedInVain() throws {
+        let selection = selection(Self.interpreted, override: .kvm)
+        let refusal = #expect(throws: Diagnostic.self) {
+            try selection.backend(for: group(.qemu), of: facts(), in: lab(group(.qemu)))
+        }
+        #expect(refusal?.category == .host)
+        #expect(refusal?.cause?.contains("interprets kernel-mode code (1.5 M instructions/s)") == true)
+        #expect(refusal?.remedy?.contains("`backend: auto`") == true)
+        let image = facts(freestanding: true)
+        #expect(try selection.backend(for: group(.auto), of: image, in: lab(group())).name == "kvm")
     }
 
     @Test("What nobody asks for may be missing")

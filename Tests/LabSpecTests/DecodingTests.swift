@@ -44,6 +44,9 @@ import Testing
         #expect(disk.os == .windows && disk.console == ConsoleSpec(dialect: .sac, announces: false, ports: 1))
         let system = try #require(lab.images["own-system"]?.console)
         #expect(system.prompt == "^[#$] $" && system.user == "root" && system.password == "1234")
+        #expect(system.reactions.map(\.expect.text) == ["Press Enter", #"more\?"#])
+        #expect(system.reactions.map(\.send) == ["\n", "y"] && system.reactions.map(\.times) == [1, 3])
+        #expect(lab.images["own-system"]?.modules.map { $0.hasSuffix("/folder/bzImage") } == [true])
     }
 
     @Test func tasks() throws {

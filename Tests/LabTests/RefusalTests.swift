@@ -252,4 +252,24 @@ struct RefusalTests {
             #expect(!ended.err.contains("lab.yaml:6"))
         }
     }
+
+    @Test(
+        "N14: doctor writes where runs will write, and says what is wrong there",
+        arguments: [
+            ("XDG_CACHE_HOME", "image cache"), ("XDG_STATE_HOME", "state"), ("TMPDIR", "temporary files"),
+        ])
+    func unwritableFolders(_ variable: String, _ subject: String) async throws {
+        try await VMLab.with { vmlab in
+            // Not even root can make a folder in a file, or in /proc.
+            for place in ["\(try vmlab.write("file", "x"))/below", "/proc/1"] {
+                let doctor = try await vmlab("doctor", environment: [variable: place])
+                #expect(doctor.status == 3)
+                let lines = doctor.out.split(separator: "\n")
+                let index = try #require(lines.firstIndex { $0.hasPrefix("[FAIL] \(subject): ") }, "\(doctor.out)")
+                #expect(
+                    lines[index].contains("cannot be written to")
+                        && lines[index + 1].contains("remedy: set \(variable)"))
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 public enum BootStage: Int, Sendable, Hashable, Comparable {
     case silent, firmware, bootLoader, kernel, userland
 
+    /// Whether one comes before the other.
     public static func < (one: BootStage, other: BootStage) -> Bool { one.rawValue < other.rawValue }
 
     /// The same as a clause about the guest.

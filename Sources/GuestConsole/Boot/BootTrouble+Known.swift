@@ -5,17 +5,17 @@ extension BootTrouble {
         BootTrouble(
             "No bootable device", "No bootable medium", "Operating System not found", "Missing operating system",
             "Non-System disk",
-            means: "the firmware found nothing to boot on the guest's disk",
+            means: "the firmware found no bootable system on the guest's disk",
             remedy: "the disk is blank, has no boot loader, or boots by UEFI and needs `firmware:` (OVMF)"),
         BootTrouble(
             "Shell>", "No bootable option or device was found", at: .lastLine,
-            means: "the UEFI firmware found nothing to boot on the guest's disk",
+            means: "the UEFI firmware found no bootable system on the guest's disk",
             remedy: "the disk is blank, has no EFI boot loader, or boots by BIOS and needs no `firmware:`; "
                 + "`console: uefi` runs tasks in the UEFI shell itself"),
         BootTrouble(
             ">>Start PXE over", ">>Start HTTP Boot", "PXE-E", "No more network devices", "Nothing to boot",
             "No configuration methods succeeded", at: .lastLine,
-            means: "the firmware found no disk to boot and waits for a server on the network",
+            means: "the firmware found no bootable disk and waits for a server on the network",
             remedy: "the disk is blank or has no boot loader for this firmware: vmlab serves nothing to boot by network"
         ),
         // Boot loaders.
@@ -110,6 +110,10 @@ extension BootTrouble {
             means: "process 1 of the guest ended",
             remedy: "the console's last lines say why; exit code 0x7f00 is a program that it did not find"),
         BootTrouble(
+            "IO-APIC + timer doesn't work", moment: .inPanic,
+            means: "the emulated processor had too little time for its timer's test",
+            remedy: "add `no_timer_check` to `cmdline:`, or run fewer guests at once (`--jobs`)"),
+        BootTrouble(
             "System is deadlocked on memory", "Out of memory", moment: .inPanic,
             means: "the guest has too little memory to boot",
             remedy: "give it more `memory:`"),
@@ -126,6 +130,29 @@ extension BootTrouble {
     static let refusedLogin = BootTrouble(
         means: "the guest refused the login: the user name or the password is wrong",
         remedy: "correct `user:` and `password:` of the image's `console:`")
+
+    static func resets(_ count: Int, within time: Duration) -> BootTrouble {
+        BootTrouble(
+            means: "the guest resets over and over: \(count) times in \(time.components.seconds) s",
+            remedy:
+                "the console's last lines are what it said before; a kernel that faults before it can say anything does so "
+                + "with `earlyprintk=ttyS0` in `cmdline:`, and too little `memory:` is a usual reason")
+    }
+
+    /// Not a word was said. `hasSerialWords` is of `BootWatch.check`.
+    static func silence(of time: Duration, hasSerialWords: Bool?) -> BootTrouble {
+        let serial = "`console=ttyS0`"
+        let remedy =
+            switch hasSerialWords {
+            case nil: "have the disk's boot loader and kernel use the serial port: \(serial) in the kernel's words"
+            case false: "add \(serial) to `cmdline:`: the kernel's words name no serial console"
+            case true:
+                "see that the kernel has a driver for the serial port (CONFIG_SERIAL_8250_CONSOLE); with "
+                    + "`earlyprintk=ttyS0` in `cmdline:` it speaks before any driver does. On a slow host raise `timeouts: boot:`"
+            }
+        return BootTrouble(
+            means: "the guest has printed nothing on its console in \(time.components.seconds) s", remedy: remedy)
+    }
 
     /// The guest asks `question` again, which was answered as often as it may be.
     static func repeated(_ question: String) -> BootTrouble {

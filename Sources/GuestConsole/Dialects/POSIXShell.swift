@@ -21,10 +21,16 @@ enum POSIXShell {
 
     /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
     /// Its input is the terminal as it is open: a user who became another may not open it anew.
-    static let takeover = Array(
-        (#"exec sh -c 'stty raw -echo isig intr ^C quit undef susp undef noflsh;trap : INT;"#
-            + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh;} 2>&1|"#
-            + #"{ trap "" INT;exec cat;}'"# + "\n").utf8)
+    ///
+    /// Where the kernel's log goes to the same port, all but its gravest messages are kept from it (`dmesg` has them): they would
+    /// stand in the middle of what commands print.
+    static func takeover(sharingConsole: Bool) -> [UInt8] {
+        let quiet = sharingConsole ? "(echo 2 >/proc/sys/kernel/printk) 2>/dev/null;" : ""
+        return Array(
+            ("exec sh -c '" + quiet + #"stty raw -echo isig intr ^C quit undef susp undef noflsh;trap : INT;"#
+                + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh;} 2>&1|"#
+                + #"{ trap "" INT;exec cat;}'"# + "\n").utf8)
+    }
 
     static let probe: @Sendable (Nonce) -> [UInt8] = { nonce in
         Array("\nprintf %s%s \(nonce.halves.0) \(nonce.halves.1)\n".utf8)

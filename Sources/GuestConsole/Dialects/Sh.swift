@@ -10,11 +10,12 @@ extension Dialect {
         plumbing: { command throws(ConsoleError) in try POSIXShell.exchanges(command) })
 
     /// A POSIX shell behind a login prompt or none, on any Linux guest: `prompt` is a regular expression for its prompt.
-    /// `reactions` answer what the guest asks before, such as menus.
+    /// `reactions` answer what the guest asks before, such as menus. `sharesConsole` tells of a port that the kernel's log goes to.
     ///
     /// At the prompt a shell without prompt, echo or line editing takes the terminal over and announces itself.
     public static func sh(
-        prompt: String = #"[#$] $"#, user: String? = nil, password: String? = nil, reactions: [Reaction] = []
+        prompt: String = #"[#$] $"#, user: String? = nil, password: String? = nil, reactions: [Reaction] = [],
+        sharesConsole: Bool = false
     ) -> Dialect {
         func answer(_ text: String) -> Reaction.Action { .type(Array((text + "\n").utf8)) }
         var dialect = sh
@@ -26,7 +27,8 @@ extension Dialect {
             let pattern = #"(?:^|\n)(?!.*(?:[Nn]ew|[Cc]urrent|UNIX) )[^\n]*[Pp]assword: *$"#
             dialect.reactions.append(Reaction(pattern, answer(password), times: 3, to: .password))
         }
-        dialect.reactions.append(Reaction(prompt, .type(POSIXShell.takeover), to: .shell))
+        dialect.reactions.append(
+            Reaction(prompt, .type(POSIXShell.takeover(sharingConsole: sharesConsole)), to: .shell))
         return dialect
     }
 }

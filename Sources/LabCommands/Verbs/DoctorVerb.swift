@@ -42,28 +42,20 @@ struct DoctorVerb: AsyncParsableCommand {
         }
     }
 
-    static func findings() async -> [Finding] {
+    private static func findings() async -> [Finding] {
         let probe = KVMProbe.run()
         let monitor = monitor()
         let needsQEMU = if case .hardware = probe { monitor.level != .good } else { true }
         return [kvm(probe), await qemu(isNeeded: needsQEMU), monitor] + images()
-            + [memory(), processors(), shares(), files(), cache()] + tools()
+            + [memory(), processors(), shares(), files()] + HostFolder.all.map(\.finding) + tools()
     }
 
     private static func kvm(_ probe: KVMProbe) -> Finding {
-        switch probe {
-        case .hardware(let speed):
-            Finding(level: .good, subject: "KVM", text: "hardware, \(perSecond(speed)) in kernel mode; guests use it")
-        case .interpreted(let speed):
-            Finding(
-                level: .limited, subject: "KVM",
-                text: "/dev/kvm interprets kernel-mode code (\(perSecond(speed))): good for freestanding guests; "
-                    + "Linux runs emulated by QEMU, which is faster",
-                remedy:
-                    "use a host whose KVM has hardware support; inside a virtual machine, enable nested virtualization")
-        case .unavailable(let reason, let remedy):
-            Finding(level: .limited, subject: "KVM", text: "\(reason); guests run emulated by QEMU", remedy: remedy)
-        }
+        let isGood = if case .hardware = probe { true } else { false }
+        let isMissing = if case .unavailable = probe { true } else { false }
+        return Finding(
+            level: isGood ? .good : .limited, subject: "KVM",
+            text: isMissing ? "\(probe); guests run emulated by QEMU" : "\(probe)", remedy: probe.remedy)
     }
 
     private static func qemu(isNeeded: Bool) async -> Finding {
@@ -147,15 +139,6 @@ struct DoctorVerb: AsyncParsableCommand {
             remedy: guests < 50 ? "raise it: `ulimit -n 16384`" : nil)
     }
 
-    private static func cache() -> Finding {
-        let path = ImageStore.defaultDirectory
-        let free = (try? HostFacts.freeSpace(at: existing(path))) ?? 0
-        return Finding(
-            level: free < 2 << 30 ? .limited : .good, subject: "image cache", text: "\(path), \(ByteCount(free)) free",
-            remedy: free < 2 << 30
-                ? "the images take about 1GiB while they are built: free some space, or set XDG_CACHE_HOME" : nil)
-    }
-
     private static func tools() -> [Finding] {
         let uses: [(tools: [String: String], level: Finding.Level, text: String)] = [
             (["tar": "tar"], .bad, "missing"),
@@ -173,19 +156,5 @@ struct DoctorVerb: AsyncParsableCommand {
                     remedy: "on Debian: `apt-get install \(tool.value)`")
             }
         }
-    }
-
-    /// The nearest folder above that is there.
-    private static func existing(_ path: String) -> String {
-        var path = path
-        while access(path, F_OK) != 0, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-            path = String(path[..<slash])
-        }
-        return path
-    }
-
-    private static func perSecond(_ rate: Double) -> String {
-        rate >= 1e9
-            ? "\((rate / 1e8).rounded() / 10) G instructions/s" : "\((rate / 1e5).rounded() / 10) M instructions/s"
     }
 }

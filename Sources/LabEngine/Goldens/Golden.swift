@@ -55,8 +55,10 @@ struct Golden: Sendable {
         let configuration = configuration(in: directory, saving: folder)
         if let exchange = configuration.exchangeDisk { try ExchangeDisk.make(at: exchange) }
         let result: Result<SavedMachine, any Error> = try await GuestSession.withGuest(
-            planned, image: image, configuration: configuration, journal: journal, log: { _ in }, onNote: { _ in },
-            onLoss: {}
+            planned, image: image, configuration: configuration, journal: journal,
+            // A clone's cards are given addresses later; that the guest has drivers for them is to be known now.
+            setup: cards.isEmpty ? nil : NetworkScript.check(cards.indices.map(Self.mac)),
+            log: { _ in }, onNote: { _ in }, onLoss: {}
         ) { session in
             do {
                 try await session.becomeReady(deadline: deadline)

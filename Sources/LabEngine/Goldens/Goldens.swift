@@ -21,6 +21,8 @@ final class Goldens: Sendable {
         let number: Int
         let turn = Admission(memory: ByteCount(.max), seats: 1)
         let found = Mutex<Found?>(nil)
+        /// How many did not work.
+        let failures = Atomic<Int>(0)
 
         init(_ number: Int) { self.number = number }
     }
@@ -76,13 +78,21 @@ final class Goldens: Sendable {
         }
     }
 
-    /// Has a golden that did not work made anew for the next guest that asks.
-    func distrust(_ snapshot: GuestSnapshot) async {
+    /// Has a golden that did not work, for this reason, made anew for the next guest that asks. After the second one
+    /// there are no more in this run: whatever it is, it is not the files.
+    func distrust(_ snapshot: GuestSnapshot, because reason: String) async {
         let place = places.withLock { places in
             places.values.first { place in
                 place.found.withLock { found in
                     guard case .snapshot(let known) = found, known === snapshot else { return false }
-                    found = nil
+                    let isFirst = place.failures.add(1, ordering: .relaxed).newValue == 1
+                    found =
+                        isFirst
+                        ? nil
+                        : .nothing(
+                            Diagnostic(
+                                .guest, "two golden snapshots of the image \(snapshot.image.name) did not work",
+                                remedy: "use `boot: cold`", cause: reason))
                     return true
                 }
             }

@@ -13,6 +13,8 @@ final class ConsoleWatch: Sendable {
     private struct State {
         var lines = ConsoleLog()
         var detector = PanicDetector()
+        /// Nil once the guest is ready.
+        var boot: BootWatch?
         /// What the kernel said of its end, while its last lines are still coming or nobody knows yet whether it is true.
         var end: (report: PanicDetector.Report, saidAll: Completion<Bool>)?
         /// Trouble whose last lines are still coming.
@@ -78,11 +80,38 @@ final class ConsoleWatch: Sendable {
     /// As much of what the console said as is kept: the last 200 lines, as text.
     var kept: [String] { state.withLock { $0.lines.tail.map(\.text) } }
 
+    // MARK: Booting
+
+    /// The guest begins to boot.
+    func beginBoot() { state.withLock { $0.boot = BootWatch() } }
+
+    /// The guest is ready.
+    func endBoot() { state.withLock { $0.boot = nil } }
+
+    /// The guest says something on its other port.
+    func hearElsewhere() { state.withLock { $0.boot?.receiveElsewhere() } }
+
+    /// The boot that is on its way; nil for none.
+    var boot: BootWatch? { state.withLock { $0.boot } }
+
+    /// Has the boot that is on its way take something in. Returns the trouble that it tells of.
+    func inBoot(_ change: (inout BootWatch) -> BootTrouble?) -> BootTrouble? {
+        state.withLock { state in
+            guard var boot = state.boot else { return nil }
+            defer { state.boot = boot }
+            return change(&boot)
+        }
+    }
+
     /// Takes the next bytes.
     func append(_ bytes: ArraySlice<UInt8>) {
         log(bytes)
         said.append(bytes)
-        hear(state.withLock { $0.detect { lines, line in lines.receive(bytes, line: line) } })
+        hear(
+            state.withLock { state in
+                state.boot?.receive(bytes)
+                return state.detect { lines, line in lines.receive(bytes, line: line) }
+            })
     }
 
     /// The console has ended.
@@ -142,7 +171,9 @@ final class ConsoleWatch: Sendable {
     /// The loss of a guest whose console says that its kernel has ended, and that has stopped; nil when it says no such thing.
     var panicLoss: GuestLoss? {
         state.withLock { $0.end?.report }.map {
-            GuestLoss(outcome: .panicked, message: $0.message, consoleTail: $0.lines.map(\.text))
+            let remedy = BootTrouble.explaining(panic: $0.message).map { ": \($0.message)" } ?? ""
+            return GuestLoss(
+                outcome: .panicked, message: $0.message + remedy, consoleTail: $0.lines.map(\.text))
         }
     }
 }

@@ -4,12 +4,23 @@ import LabSpec
 extension Dialect {
     /// The dialect of a guest's console.
     static func of(_ console: ConsoleSpec) -> Dialect {
-        switch console.dialect {
-        case .sh where console.announces: .sh
-        case .sh: .sh(prompt: console.prompt ?? #"[#$] $"#, user: console.user, password: console.password)
-        case .cmd: .cmd
-        case .sac: .sac(user: console.user ?? "Administrator", password: console.password ?? "")
-        case .uefi: .uefi
+        let reactions = console.reactions.map {
+            Reaction($0.expect.text, .type(Array($0.send.utf8)), times: $0.times)
         }
+        if case .sh = console.dialect, !console.announces {
+            return .sh(
+                prompt: console.prompt ?? #"[#$] $"#, user: console.user, password: console.password,
+                reactions: reactions, sharesConsole: console.ports == 1)
+        }
+        var dialect: Dialect =
+            switch console.dialect {
+            case .sh: .sh
+            case .cmd: .cmd
+            case .sac: .sac(user: console.user ?? "Administrator", password: console.password ?? "")
+            case .uefi: .uefi
+            }
+        // The lab's come first: of two that answer the same, it is the lab's that is meant.
+        dialect.reactions = reactions + dialect.reactions
+        return dialect
     }
 }

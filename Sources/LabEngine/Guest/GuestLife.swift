@@ -147,7 +147,7 @@ final class GuestLife: Sendable {
             return try await attempt(golden)
         } catch  where !Task.isCancelled {
             // Whatever it is, the golden is not worth keeping: a new one is made for the next who asks, or now.
-            await host.goldens?.distrust(golden)
+            await host.goldens?.distrust(golden, because: sentence(of: error))
             host.recorder.emit(
                 .note(
                     level: .warning,

@@ -14,6 +14,7 @@ extension GuestSession {
     /// Has the guest reboot itself, within `patience` or else by its machine's reset, which is told; then waits for its ready
     /// point for as long as a boot may take. Throws as `becomeReady`, also when the machine cannot reset.
     func reboot(patience: Duration, boot: Duration) async throws {
+        console.beginBoot()
         if let obstacle = try await rebootItself(by: .now + patience) {
             if !obstacle.isEmpty {
                 note("its machine was reset, for \(obstacle); what it had not written to its disks is lost")

@@ -16,7 +16,7 @@ final class GuestSession: Sendable {
     /// Set when the guest can no longer be used.
     let loss: Completion<GuestLoss>
 
-    private let console: ConsoleWatch
+    let console: ConsoleWatch
     private let isConsoleShared: Bool
     /// What its plumbing shell runs at each ready point.
     private let setup: String?
@@ -24,6 +24,10 @@ final class GuestSession: Sendable {
     let shutdown: ShutdownCommands
     /// Whether it says by itself that it is ready, after each boot.
     let announces: Bool
+    /// What its kernel is given at each ready point.
+    private let modules: KernelModules
+    /// Whether its kernel was told to use the serial port; nil for a guest that boots from its disk.
+    private let hasSerialWords: Bool?
     private let poweredOff = Mutex(false)
     /// Fulfilled at the machine's next reset.
     private let nextReset = Mutex(Completion<Bool>())
@@ -34,7 +38,8 @@ final class GuestSession: Sendable {
 
     private init(
         guest: RunPlan.PlannedGuest, cared: CaredMachine, care: [any MachineCare], image: BootableImage,
-        machine: any Machine, exchangeDisk: String?, setup: String?, console: ConsoleWatch, pulse: GuestPulse,
+        machine: any Machine, configuration: MachineConfiguration, setup: String?, console: ConsoleWatch,
+        pulse: GuestPulse,
         note: @escaping @Sendable (String) -> Void
     ) {
         self.guest = guest
@@ -52,8 +57,18 @@ final class GuestSession: Sendable {
         isConsoleShared = shared
         commands = CommandSession(
             channel: shared ? machine.console : machine.commands, dialect: Dialect.of(image.console),
-            transcript: { if shared { console.append($0) } else { pulse.beat() } })
-        files = FileExchange(session: commands, disk: exchangeDisk, os: guest.os, sharesConsole: shared)
+            transcript: { bytes in
+                if shared {
+                    console.append(bytes)
+                } else {
+                    pulse.beat()
+                    console.hearElsewhere()
+                }
+            })
+        hasSerialWords = image.kernel == nil ? nil : configuration.hasSerialWords
+        modules = KernelModules(files: image.modules, directory: configuration.directory)
+        if configuration.restoring == nil { console.beginBoot() }
+        files = FileExchange(session: commands, disk: configuration.exchangeDisk, os: guest.os, sharesConsole: shared)
     }
 
     /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.
@@ -80,7 +95,7 @@ final class GuestSession: Sendable {
         let pulse = GuestPulse(machine)
         let session = GuestSession(
             guest: guest, cared: cared, care: care, image: image, machine: machine,
-            exchangeDisk: configuration.exchangeDisk, setup: setup,
+            configuration: configuration, setup: setup,
             console: ConsoleWatch(log: log, onNote: onNote, pulse: pulse), pulse: pulse, note: onNote)
         if isSpare { await OutOfMemoryOrder().started(cared) } else { await session.enroll() }
         let herald = Task {
@@ -89,7 +104,10 @@ final class GuestSession: Sendable {
         defer { herald.cancel() }
         return await withTaskGroup(of: Void.self) { watchers in
             watchers.addTask { await session.watchMachine() }
-            if image.console.ports != 1 { watchers.addTask { await session.watchConsole() } }
+            watchers.addTask {
+                // A port that nobody reads fills up, and a guest that writes to it stands still.
+                if session.isConsoleShared { await machine.commands.drain() } else { await session.watchConsole() }
+            }
             let result = await body(session)
             session.commands.close()
             await machine.end()
@@ -113,21 +131,67 @@ final class GuestSession: Sendable {
     /// Waits for the ready point. Throws a `GuestLoss` when the guest dies first, is not ready at the deadline or cannot be
     /// spoken to, else only when the calling task is cancelled.
     func becomeReady(deadline: ContinuousClock.Instant) async throws {
+        let patience = patience(within: deadline - .now)
+        let watch = Task { await watchBoot(patience) }
+        defer { watch.cancel() }
         do {
-            try await whileAlive { [commands] in try await commands.open(deadline: deadline) }
+            try await whileAlive { [commands] in try await commands.open(patience: patience.stall, deadline: deadline) }
+            console.endBoot()
+            // What a lab may read was judged when it was read.
+            try await modules.load(deadline: deadline) {
+                try await files.put($0, with: .everything, deadline: deadline)
+            } run: {
+                try await plumb($0, deadline)
+            }
             if let setup { try await setUp(setup, deadline) }
             onReady()
+        } catch let problem as Diagnostic {
+            throw lose(
+                [sentence(of: problem), problem.remedy.map { "remedy: \($0)" }].compactMap { $0 }.joined(
+                    separator: "; "))
+        } catch is DeadlineExceeded {
+            throw lose(message(of: .deadline))
         } catch let error as ConsoleError where !Task.isCancelled {
-            throw lose(Self.message(of: error))
+            throw lose(message(of: error))
+        }
+    }
+
+    /// Only a kernel that was not told to use the serial port is known not to: on a busy host firmware and kernels say nothing for
+    /// long.
+    private func patience(within time: Duration) -> BootWatch.Patience {
+        var patience = BootWatch.Patience(within: time)
+        if hasSerialWords != false { patience.silence = time / 2 }
+        return patience
+    }
+
+    /// Gives up a guest whose console says that it will not come up, or says nothing at all.
+    private func watchBoot(_ patience: BootWatch.Patience) async {
+        // What a shared console says is the session's matter, but for its silence.
+        while let boot = console.boot, !isConsoleShared || boot.stage == .silent {
+            guard (try? await Task.sleep(until: boot.nextCheck(patience), clock: .continuous)) != nil else { return }
+            if let trouble = console.inBoot({ $0.check(patience, hasSerialWords: hasSerialWords) }) {
+                lose(trouble.message)
+                return
+            }
         }
     }
 
     /// Why a guest is not ready, for people.
-    private static func message(of error: ConsoleError) -> String {
+    private func message(of error: ConsoleError) -> String {
         switch error {
-        case .bootTrouble(let trouble): trouble.message
-        case .deadline: "the guest did not become ready before its boot deadline"
-        default: "the guest did not become ready: \(sentence(of: error))"
+        case .bootTrouble(let trouble): return trouble.message
+        case .deadline:
+            let late = "the guest did not become ready before its boot deadline"
+            guard let boot = console.boot else {
+                return "\(late): its modules or its network could not be set up in time"
+            }
+            if !isConsoleShared, boot.isAtLogin {
+                return
+                    "\(late): it shows a login prompt on its first serial port, and its commands are awaited on the second; "
+                    + "remedy: say `ports: 1` in the image's `console:`"
+            }
+            return "\(late): \(commands.progress ?? boot.stage.sentence)"
+        default: return "the guest did not become ready: \(sentence(of: error))"
         }
     }
 
@@ -198,7 +262,7 @@ final class GuestSession: Sendable {
         failure: String = "the guest's network could not be set up"
     ) async throws {
         let (status, said) = try await plumb(GuestCommand(script), deadline)
-        if status != 0 { throw lose("\(failure): \(said)") }
+        if status != 0 { throw lose("\(failure): \(said.split(whereSeparator: \.isNewline).joined(separator: "; "))") }
     }
 
     /// A command's status and all that it said.
@@ -276,6 +340,7 @@ final class GuestSession: Sendable {
             case .reset:
                 // A kernel that panics may be told to reboot.
                 if let loss = console.panicLoss { console.panic(loss.message) }
+                if let trouble = console.inBoot({ $0.reset() }) { lose(trouble.message) }
                 _ = nextReset.withLock { $0.fulfil(true) }
             case .panicked(let message):
                 console.panic(message)

@@ -148,21 +148,12 @@ final class LabNetworks: Sendable {
         let state = state.withLock { $0 }
         let cards = Self.cards(of: guest, state)
         guard !cards.isEmpty else { return nil }
-        var lines = [
-            "card() {",
-            "    for d in /sys/class/net/*; do",
-            "        read -r mac < $d/address; d=${d##*/}",
-            "        [ $mac != $1 ] || { busybox ip addr add $2 dev $d && busybox ip link set $d up; return; }",
-            "    done",
-            "    echo no network card $1; return 1",
-            "}",
-            "set -e",
-        ]
+        var lines = NetworkScript.functions + ["set -e"]
         for card in cards { lines.append("card \(card.mac) \(card.address)/16") }
         if Self.hasOutside(guest, state) {
             // The addresses of QEMU's user network: ours, its router's, its name server's.
             lines.append("card \(Self.outsideCard(of: guest)) 10.0.2.15/24")
-            lines += Self.outside
+            lines += ["router \(Self.gateway)", Self.nameServer]
         }
         lines += Self.naming(hosts(of: guest))
         return lines.joined(separator: "\n")

@@ -39,9 +39,14 @@ public struct RunFolders: Sendable {
         } catch {
             throw error.diagnostic("cannot make the folder for temporary files")
         }
+        try checkTemporary()
+    }
+
+    /// Checks that the folder for temporary files, if it is there, is this user's alone. Throws a `Diagnostic`.
+    public func checkTemporary() throws {
         var status = stat()
-        let isOurs =
-            lstat(temporary, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR && status.st_uid == geteuid()
+        guard lstat(temporary, &status) == 0 else { return }
+        let isOurs = status.st_mode & S_IFMT == S_IFDIR && status.st_uid == geteuid()
         guard isOurs && status.st_mode & 0o077 == 0 else {
             throw Diagnostic(
                 .host, "the folder \(temporary) is not this user's alone",

@@ -63,7 +63,7 @@ struct QEMUCommandLine: Sendable {
             "-nodefaults", "-no-user-config", "-display", "none",
             // A guest's process starts nothing and gains nothing.
             "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-            "-M", "q35,vmport=off,smbus=off,sata=off\(memory.machineOption)",
+            "-M", "q35,vmport=off,smbus=off,sata=off\(screen(configuration))\(memory.machineOption)",
             "-accel", accelerator == .kvm ? "kvm" : "tcg,tb-size=\(Self.translationCache)",
             "-cpu", processor(configuration),
             "-smp", "\(configuration.cpus)",
@@ -74,6 +74,11 @@ struct QEMUCommandLine: Sendable {
             "-device", "virtio-rng-pci",
         ]
         return words + memory.arguments(mebibytes: mebibytes)
+    }
+
+    /// A BIOS that is to find something to boot uses the serial port as its screen and keyboard, and so tells when it does not.
+    private func screen(_ configuration: MachineConfiguration) -> String {
+        configuration.image.kernel == nil && configuration.image.firmware == nil ? ",graphics=off" : ""
     }
 
     /// Emulated SMAP breaks Wine's user-mode iretq, which oopses the guest's kernel, also that of a guest's guest.

@@ -8,6 +8,7 @@ struct ImageDraft: Draft {
     var os: GuestOS?
     var kernel: Located<String>?
     var initrd: Located<String>?
+    var modules: [Located<String>]?
     var disk: DiskFileDraft?
     var cmdline: String?
     var firmware: Located<String>?
@@ -23,6 +24,10 @@ struct ImageDraft: Draft {
             Field("os", \.os, .choice(), "The kind of system; taken from `from` when left out."),
             Field("kernel", \.kernel, .path, "Linux kernel on the host, bzImage or vmlinux."),
             Field("initrd", \.initrd, .path, "Initial RAM disk on the host."),
+            Field(
+                "modules", \.modules, .list(of: .path),
+                "Kernel modules on the host, `.ko` or compressed, loaded in order once the guest is ready: drivers that a "
+                    + "kernel of your own does not have built in."),
             Field("disk", \.disk, DiskFileDraft.form, "System disk on the host, a path or a map; never written to."),
             Field(
                 "cmdline", \.cmdline, .line("kernel command line words"),
@@ -71,6 +76,7 @@ struct ConsoleDraft: Draft {
     var prompt: Pattern?
     var user: String?
     var password: String?
+    var reactions: [ReactionDraft]?
 
     private static let dialectForm: Form<ConsoleSpec.Dialect> = .choice()
 
@@ -87,6 +93,9 @@ struct ConsoleDraft: Draft {
             Field("prompt", \.prompt, .pattern, "A regular expression for the shell's prompt."),
             Field("user", \.user, .filled("a user name"), "User name, for guests that ask."),
             Field("password", \.password, .text("a password"), "Password, for guests that ask."),
+            Field(
+                "reactions", \.reactions, .list(of: ReactionDraft.shape.form()),
+                "Answers to what the guest asks before its shell is ready, such as the menu of a boot loader."),
         ])
 
     static let form: Form<ConsoleDraft> = .byKind(
@@ -96,6 +105,39 @@ struct ConsoleDraft: Draft {
             draft.dialect = dialect
             return draft
         }, mapping: shape.form())
+}
+
+/// What an entry of `reactions:` says.
+struct ReactionDraft: Draft {
+    var place = Place()
+    var expect: Pattern?
+    var send: String?
+    var times: Int?
+
+    static let shape = Shape<ReactionDraft>(
+        id: "reaction", noun: "a reaction", doc: "An answer to something that a guest says on its way to its shell.",
+        fields: [
+            Field(
+                "expect", \.expect, .pattern, required: "expect: 'Press Enter'",
+                "A regular expression for what it says."),
+            Field(
+                "send", \.send, keys, required: #"send: "\n""#,
+                #"What is typed then, as it is: `"\n"` in double quotes is the Enter key."#),
+            Field("times", \.times, .integer(1...1000), "How many times at most; 1 when left out."),
+        ])
+
+    private static let keys = Form<String>.text("what to type").then { text, node, decoding -> String? in
+        guard !text.isEmpty else {
+            decoding.error("\(decoding.subject) is empty", remedy: #"the Enter key is `"\n"`"#, at: node.span)
+            return nil
+        }
+        if text.contains(#"\n"#) {
+            decoding.warning(
+                "\(decoding.subject) types a backslash and an n", remedy: #"in double quotes `"\n"` is the Enter key"#,
+                at: node.span)
+        }
+        return text
+    }
 }
 
 extension Form where Value == Located<String> {

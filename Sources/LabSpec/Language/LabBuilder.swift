@@ -89,8 +89,9 @@ struct LabBuilder {
         }
         return ImageDeclaration(
             name: named.name, from: image.from?.value, os: os, kernel: file(image.kernel, "the kernel"),
-            initrd: file(image.initrd, "the initrd"), disk: file(image.disk?.path, "the disk"),
-            diskFormat: image.disk?.format, cmdline: image.cmdline,
+            initrd: file(image.initrd, "the initrd"),
+            modules: (image.modules ?? []).compactMap { file($0, "the module") },
+            disk: file(image.disk?.path, "the disk"), diskFormat: image.disk?.format, cmdline: image.cmdline,
             firmware: file(image.firmware, "the firmware"),
             console: image.console.map { console($0, of: image, os: os) },
             memory: image.memory, span: named.nameSpan, keySpans: given)
@@ -103,7 +104,11 @@ struct LabBuilder {
         return ConsoleSpec(
             dialect: dialect, announces: console.announces ?? (!isOwn && console.prompt == nil),
             ports: console.ports ?? (isOwn ? 1 : 2), prompt: console.prompt?.text, user: console.user,
-            password: console.password)
+            password: console.password,
+            reactions: (console.reactions ?? []).compactMap { reaction in
+                guard let expect = reaction.expect, let send = reaction.send else { return nil }
+                return ConsoleReaction(expect: expect, send: send, times: reaction.times ?? 1)
+            })
     }
 
     private func networks() -> [NetworkSpec] {

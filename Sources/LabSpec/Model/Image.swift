@@ -1,4 +1,5 @@
 import Diagnostics
+import Patterns
 
 /// The kind of system in a guest.
 public enum GuestOS: String, Sendable, Hashable, CaseIterable {
@@ -17,6 +18,8 @@ public struct ImageDeclaration: Sendable, Hashable {
     public var kernel: String?
     /// Initial RAM disk on the host, absolute.
     public var initrd: String?
+    /// Kernel modules on the host that are loaded once the guest is ready, in order, absolute.
+    public var modules: [String]
     /// System disk on the host, absolute; never written to.
     public var disk: String?
     /// How the disk is laid out; nil lets its bytes tell.
@@ -37,15 +40,16 @@ public struct ImageDeclaration: Sendable, Hashable {
     /// A declaration as given.
     public init(
         name: String, from: String? = nil, os: GuestOS? = nil, kernel: String? = nil, initrd: String? = nil,
-        disk: String? = nil, diskFormat: ImageDisk.Format? = nil, cmdline: String? = nil, firmware: String? = nil,
-        console: ConsoleSpec? = nil,
-        memory: ByteCount? = nil, span: SourceSpan? = nil, keySpans: [String: SourceSpan] = [:]
+        modules: [String] = [], disk: String? = nil, diskFormat: ImageDisk.Format? = nil, cmdline: String? = nil,
+        firmware: String? = nil, console: ConsoleSpec? = nil, memory: ByteCount? = nil, span: SourceSpan? = nil,
+        keySpans: [String: SourceSpan] = [:]
     ) {
         self.name = name
         self.from = from
         self.os = os
         self.kernel = kernel
         self.initrd = initrd
+        self.modules = modules
         self.disk = disk
         self.diskFormat = diskFormat
         self.cmdline = cmdline
@@ -79,6 +83,8 @@ public struct ConsoleSpec: Sendable, Hashable {
     public var ports: Int
     /// A regular expression for the shell's prompt, for guests that do not announce themselves.
     public var prompt: String?
+    /// Answers to what the guest asks before its shell is ready, such as menus.
+    public var reactions: [ConsoleReaction]
     /// User name, for guests that ask.
     public var user: String?
     /// Password, for guests that ask.
@@ -87,14 +93,32 @@ public struct ConsoleSpec: Sendable, Hashable {
     /// A console as given; by default that of our own Linux images.
     public init(
         dialect: Dialect = .sh, announces: Bool = true, ports: Int = 2, prompt: String? = nil, user: String? = nil,
-        password: String? = nil
+        password: String? = nil, reactions: [ConsoleReaction] = []
     ) {
+        self.reactions = reactions
         self.dialect = dialect
         self.announces = announces
         self.ports = ports
         self.prompt = prompt
         self.user = user
         self.password = password
+    }
+}
+
+/// An answer to something that a guest says on its way to its shell.
+public struct ConsoleReaction: Sendable, Hashable {
+    /// What it says: a pattern met anywhere in what was said since the last answer.
+    public var expect: Pattern
+    /// What is typed then, line ends included.
+    public var send: String
+    /// How many times at most.
+    public var times: Int
+
+    /// A reaction as given.
+    public init(expect: Pattern, send: String, times: Int = 1) {
+        self.expect = expect
+        self.send = send
+        self.times = times
     }
 }
 
@@ -110,6 +134,8 @@ public struct BootableImage: Sendable, Hashable {
     public var kernel: String?
     /// Initial RAM disk, absolute.
     public var initrd: String?
+    /// Kernel modules that a guest is given at its ready point, in order, absolute.
+    public var modules: [String]
     /// Disks of the image, in order; never written to.
     public var disks: [ImageDisk]
     /// Firmware, absolute.
@@ -136,8 +162,8 @@ public struct BootableImage: Sendable, Hashable {
 
     /// An image as given.
     public init(
-        name: String, id: String, os: GuestOS, kernel: String?, initrd: String? = nil, disks: [ImageDisk] = [],
-        firmware: String? = nil, cmdline: String = "", console: ConsoleSpec = ConsoleSpec(),
+        name: String, id: String, os: GuestOS, kernel: String?, initrd: String? = nil, modules: [String] = [],
+        disks: [ImageDisk] = [], firmware: String? = nil, cmdline: String = "", console: ConsoleSpec = ConsoleSpec(),
         defaultMemory: ByteCount = .mebibytes(256), minimumMemory: ByteCount = .mebibytes(64),
         isFreestanding: Bool = false, hold: Hold = Hold(), shutdown: ShutdownCommands = ShutdownCommands()
     ) {
@@ -147,6 +173,7 @@ public struct BootableImage: Sendable, Hashable {
         self.os = os
         self.kernel = kernel
         self.initrd = initrd
+        self.modules = modules
         self.disks = disks
         self.firmware = firmware
         self.cmdline = cmdline

@@ -1,0 +1,78 @@
+import Foundation
+import Glibc
+import HostSystem
+import LabTestSupport
+import Testing
+
+@testable import LabEngine
+
+/// The script that gives a guest its addresses, run by busybox's shell beside tools that write down how they are called.
+struct NetworkScriptTests {
+    /// The card that every host has.
+    private static let loopback = "00:00:00:00:00:00"
+
+    /// Runs lines of script where only these tools are; returns its status, what it says and how it called them.
+    private func run(
+        _ lines: [String], tools: [String]
+    ) async throws -> (status: Bool, said: String, calls: String) {
+        try await withTemporaryFolder { folder in
+            for tool in tools {
+                let text = "#!/bin/sh\necho ${0##*/} $* >> \(folder)/calls\n"
+                try Data(text.utf8).write(to: URL(filePath: "\(folder)/\(tool)"))
+                try systemCall("chmod", tool) { chmod("\(folder)/\(tool)", 0o755) }
+            }
+            for tool in ["sleep", "grep"] {
+                try systemCall("symlink", tool) { symlink("/bin/true", "\(folder)/\(tool)") }
+            }
+            let script = (NetworkScript.functions.map { $0.hasPrefix("PATH=") ? "PATH=\(folder)" : $0 } + lines)
+                .joined(separator: "\n")
+            let result = try await Tool.run(
+                "/bin/dash", ["-c", script], environment: ["PATH": folder])
+            return (
+                result.status.isSuccess, result.text + result.errors.joined(separator: "\n"),
+                SmallFile.text("\(folder)/calls") ?? ""
+            )
+        }
+    }
+
+    @Test(
+        "N5: the tools that distributions have",
+        arguments: [
+            (
+                ["ip", "ifconfig", "busybox"],
+                "ip addr add 10.100.0.1/16 dev lo\nip link set lo up\nip route add default via 10.0.2.2\n"
+            ),
+            (
+                ["ifconfig", "route", "busybox"],
+                "ifconfig lo 10.100.0.1 netmask 255.255.0.0 up\nroute add default gw 10.0.2.2\n"
+            ),
+            (
+                ["busybox"],
+                "busybox ip addr add 10.100.0.1/16 dev lo\nbusybox ip link set lo up\nbusybox ip route add default via 10.0.2.2\n"
+            ),
+        ])
+    func tools(_ tools: [String], _ calls: String) async throws {
+        let run = try await run(["set -e", "card \(Self.loopback) 10.100.0.1/16", "router 10.0.2.2"], tools: tools)
+        #expect(run.status, "\(run.said)")
+        #expect(run.calls == calls)
+    }
+
+    @Test("N5: a guest that has none of them says so")
+    func none() async throws {
+        let run = try await run(["card \(Self.loopback) 10.100.0.1/16"], tools: [])
+        #expect(!run.status)
+        #expect(run.said == "the guest has none of ip, ifconfig and busybox\n")
+    }
+
+    @Test("N6: a card without a driver names the driver that the kernel lacks")
+    func noDriver() async throws {
+        let run = try await run(["set -e", "card 52:54:00:00:00:01 10.100.0.1/16"], tools: ["ip"])
+        #expect(!run.status)
+        #expect(run.said.hasPrefix("no network card 52:54:00:00:00:01"))
+        if access("/sys/bus/virtio/drivers/virtio_net", F_OK) != 0 {
+            #expect(run.said.contains("the kernel has no driver for it and needs"))
+            #expect(run.said.contains("virtio_net\nremedy: ") && run.said.contains("`modules:`"))
+        }
+        #expect(run.calls.isEmpty)
+    }
+}
