@@ -15,7 +15,7 @@ struct EarlyEndTests {
             groups: [group("g", count: 2), group("late")],
             tasks: [
                 task("long", "echo kept > \(folder)/file; : > \(folder)/begun; sleep 1000", on: ["g-1"]).with {
-                    $0.get = ["\(folder)/file"]
+                    $0.get = [FileCollection("\(folder)/file")]
                 },
                 task("other", on: ["g-1"]),
                 task("cleanup", "echo clean", on: ["g-1"], needs: ["long"]).with { $0.condition = .always },

@@ -65,7 +65,7 @@ struct ImageStoreTests {
             let problem = try #require(
                 await #expect(throws: Diagnostic.self) { try await store.image(named: "fake") { _, _ in } })
             #expect(problem.category == .image)
-            #expect(problem.cause == "bash: exit status 3")
+            #expect(problem.cause == "bash: exit status 3: no such thing")
             #expect(problem.notes == ["no such thing"])
             #expect(cache.names("build").isEmpty && cache.names("images").isEmpty)
             #expect(!store.list()[0].isBuilt)

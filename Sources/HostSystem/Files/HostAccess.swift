@@ -39,12 +39,11 @@ public struct HostAccess: Sendable, Hashable {
         let error = errno
         // As far as the path exists.
         var above = path[...]
-        while let slash = above.dropLast().lastIndex(of: "/"), slash != above.startIndex {
-            above = above[..<slash]
-            if let real = Self.realPath(String(above)) {
-                guard isOpen(real) else { throw .outside(real) }
-                break
-            }
+        while let slash = above.dropLast().lastIndex(of: "/") {
+            above = slash == above.startIndex ? above[...slash] : above[..<slash]
+            guard let real = Self.realPath(String(above)) else { continue }
+            guard isOpen(real) else { throw .outside(real + path.dropFirst(real == "/" ? 1 : above.count)) }
+            break
         }
         throw .unreachable(error)
     }
