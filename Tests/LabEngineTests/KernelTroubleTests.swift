@@ -77,7 +77,8 @@ struct KernelTroubleTests {
         .result("t")
         #expect(result.outcome == .failed)
         #expect(result.exit == 3)
-        #expect(result.trouble.first?.lines.count == 2)
+        // The line that the machine printed as it booted, and these two.
+        #expect(result.trouble.first?.lines.count == 3)
     }
 
     @Test("A4: what came between two tasks goes to the next one of that guest")

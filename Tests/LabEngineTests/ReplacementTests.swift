@@ -35,14 +35,11 @@ struct ReplacementTests {
             groups: [group("g", count: 2)],
             tasks: [
                 shared("s", Self.firstFourDie, among: Self.two, repetitions: 12),
-                shared("last", among: Self.two, repetitions: 2).with {
-                    $0.needs = ["s"]
-                    $0.condition = .always
-                },
+                shared("other", among: Self.two, repetitions: 2),
             ])
         let run = try await lab.run()
         #expect(run.outcomes("s").count { $0 == .passed } == 8)
-        #expect(run.outcomes("last") == [.passed, .passed])
+        #expect(run.outcomes("other") == [.passed, .passed])
         #expect(run.failedGuests.isEmpty)
     }
 

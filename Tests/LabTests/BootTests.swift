@@ -66,7 +66,7 @@ extension GuestTests {
                     tasks:
                       - {name: look, run: 'printf "a\\tb"; exit 6', expect: {exit: 6, stdout: "^a\\tb$"}}
                     """)
-                let run = try await vmlab("run", "lab.yaml", "--out", "out")
+                let run = try await vmlab("run", "lab.yaml", "--allow", kernel, "--out", "out")
                 #expect(run.status == 3, "\(run.everything)")
                 let report = try vmlab.report()
                 for name in Self.working {

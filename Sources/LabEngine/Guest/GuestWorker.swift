@@ -163,13 +163,13 @@ struct GuestWorker: Sendable {
     private func bury(_ loss: GuestLoss, hasRun: Bool) async -> End {
         run.recorder.emit(.guestEnded(guest: name, orderly: false, reason: loss.message))
         if await run.scheduler.hasRetry(for: number) { return .again(from: nil) }
+        // A guest that only a stubborn command keeps from its prompt has failed nobody if nothing more was asked of it.
+        let hasHope = await run.scheduler.hasHope(for: number)
         if hasRun, await run.scheduler.replace(number, reason: "\(name): \(loss.message)") {
             run.recorder.emit(.guestReplaced(guest: name, reason: loss.message))
             if !loss.isStubborn { await run.guestFailed() }
             return .again(from: nil)
         }
-        // A guest that only a stubborn command keeps from its prompt has failed nobody if nothing more was asked of it.
-        let hasHope = await run.scheduler.hasHope(for: number)
         if !loss.isStubborn || hasHope { await lose(loss) }
         return .lost
     }

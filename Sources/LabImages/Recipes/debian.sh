@@ -52,10 +52,10 @@ done
 install -m 755 "$VMLAB_FILES/debian-init.sh" "$root/init"
 install -D -m 755 "$VMLAB_FILES/debian-session.sh" "$root/etc/vmlab/session"
 install -D -m 755 "$VMLAB_FILES/debian-udhcpc.sh" "$root/etc/udhcpc/default.script"
-for tool in vmlab-identity.c vmlab-files.c; do
+for tool in "$VMLAB_FILES/vmlab-identity.c" "$VMLAB_FILES/vmlab-files.c"; do
     cc -static -nostdlib -ffreestanding -fno-stack-protector -fno-pic -no-pie -fno-asynchronous-unwind-tables -Os -Wall \
-        -Wl,--build-id=none,-z,noseparate-code -o "$root/sbin/${tool%.c}" "$VMLAB_FILES/$tool" >&2
-    strip -R .comment -R .note.gnu.property "$root/sbin/${tool%.c}"
+        -Wl,--build-id=none,-z,noseparate-code -o "$root/sbin/$(basename "$tool" .c)" "$tool" >&2
+    strip -R .comment -R .note.gnu.property "$root/sbin/$(basename "$tool" .c)"
 done
 echo 'root:x:0:0:root:/root:/bin/sh' > "$root/etc/passwd"
 echo 'root:x:0:' > "$root/etc/group"

@@ -55,10 +55,10 @@ makeRoot() {
     cc -static -Os -Wall -Wextra -Werror -o "$root/sbin/relay" "$VMLAB_FILES/relay.c" >&2
     strip "$root/sbin/relay"
     local tool
-    for tool in vmlab-identity.c vmlab-files.c; do
+    for tool in "$VMLAB_FILES/vmlab-identity.c" "$VMLAB_FILES/vmlab-files.c"; do
         cc -static -nostdlib -ffreestanding -fno-stack-protector -fno-pic -no-pie -fno-asynchronous-unwind-tables -Os \
-            -Wall -Wl,--build-id=none,-z,noseparate-code -o "$root/sbin/${tool%.c}" "$VMLAB_FILES/$tool" >&2
-        strip -R .comment -R .note.gnu.property "$root/sbin/${tool%.c}"
+            -Wall -Wl,--build-id=none,-z,noseparate-code -o "$root/sbin/$(basename "$tool" .c)" "$tool" >&2
+        strip -R .comment -R .note.gnu.property "$root/sbin/$(basename "$tool" .c)"
     done
     install -m 755 "$VMLAB_FILES/wine-init.sh" "$root/sbin/init"
     install -m 755 "$VMLAB_FILES/vmlab-kill.sh" "$root/sbin/vmlab-kill"

@@ -222,7 +222,9 @@ extension RunReport {
             var isFirst = true
             for task in tasks {
                 let text = String(decoding: try encoder.encode(task), as: UTF8.self)
-                put(Array(((isFirst ? "\n" : ",\n") + "    " + text.replacing("\n", with: "\n    ")).utf8))
+                // The encoder writes an empty list as one with an empty line, which is not indented.
+                let indented = text.replacing("\n", with: "\n    ").replacing("\n    \n", with: "\n\n")
+                put(Array(((isFirst ? "\n" : ",\n") + "    " + indented).utf8))
                 isFirst = false
             }
             put(Array(((isFirst ? "\n" : "") + "\n  ]" + parts[1] + "\n").utf8))

@@ -64,10 +64,6 @@ extension Form where Value == String {
     /// Text that fits on one line.
     static func line(_ noun: String) -> Form {
         filled(noun).then { text, node, decoding in
-            guard !text.utf8.contains(0) else {
-                decoding.error("\(decoding.subject) has a NUL byte", remedy: "no path has one", at: node.span)
-                return nil
-            }
             guard !text.contains(where: \.isNewline) else {
                 decoding.error("\(decoding.subject) must be one line", remedy: "join its lines", at: node.span)
                 return nil

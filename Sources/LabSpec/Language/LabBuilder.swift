@@ -269,10 +269,9 @@ struct LabBuilder {
         let host =
             put.name.hasExpression
             ? put.name : paths.check(source, as: .fileOrFolder, what: "the source", decoding)
-        let target = put.value.to ?? Located("", at: put.valueSpan)
-        GuestPaths.check(target, key: "put", decoding)
+        if let target = put.value.to { GuestPaths.check(target, key: "put", decoding) }
         return FileCopy(
-            host: host, guest: target.value, links: put.value.links ?? .keep, span: put.nameSpan)
+            host: host, guest: put.value.to?.value ?? "", links: put.value.links ?? .keep, span: put.nameSpan)
     }
 }
 

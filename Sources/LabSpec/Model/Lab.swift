@@ -35,7 +35,8 @@ public struct Lab: Sendable {
     /// A lab as given; checks nothing.
     public init(
         name: String, source: SourceFile, directory: String, access: HostAccess = .everything,
-        cell: MatrixCell? = nil, images: [String: ImageDeclaration] = [:], groups: [GuestGroup], networks: [NetworkSpec] = [],
+        cell: MatrixCell? = nil, images: [String: ImageDeclaration] = [:], groups: [GuestGroup],
+        networks: [NetworkSpec] = [],
         tasks: [LabTask], admission: AdmissionMode = .strict, timeouts: Timeouts = Timeouts(),
         failOn: Set<TroubleKind> = TroubleKind.grave, outputLimit: ByteCount = .mebibytes(64)
     ) {
