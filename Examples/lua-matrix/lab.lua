@@ -7,7 +7,7 @@ local axes = { block = { 1024, 4096 }, reserve = { 0, 5 }, exclude = { { block =
 local cells = vmlab.matrix(axes, function(cell)
   guest:succeed(("busybox mke2fs -F -b %s -m %s %s > /dev/null"):format(cell.block, cell.reserve, disk))
   guest:succeed("mkdir -p /mnt/disk && mount " .. disk .. " /mnt/disk")
-  vmlab.equals(guest:succeed("stat -f -c %S /mnt/disk"), cell.block)
+  vmlab.equals(tonumber(guest:succeed("stat -f -c %S /mnt/disk")), cell.block)
   guest:succeed("umount /mnt/disk")
 end)
 vmlab.equals(#cells, 3)
