@@ -97,7 +97,8 @@ public struct LuaTasks: TaskScripting {
     private func state(for task: ScriptTask, _ source: SourceFile) async throws -> (LuaState, ScriptWorld) {
         let world = ScriptWorld(
             fleet: nil, recorder: task.recorder, results: results, source: source, folder: task.lab.directory,
-            isTrusted: isTrusted, access: task.lab.access.adding(results.path), environment: task.environment.map { ($0.name, $0.value) })
+            isTrusted: isTrusted, access: task.lab.access.adding(results.path),
+            environment: task.environment.map { ($0.name, $0.value) })
         let output = task.output
         let state = try LuaState(isTrusted: isTrusted, moduleFolder: task.lab.directory) { line in
             output.append(line.bytes + [10])

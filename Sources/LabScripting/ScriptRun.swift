@@ -103,7 +103,8 @@ public struct ScriptRun: Sendable {
             means: means, limits: options.limits, recorder: recorder, results: results, journal: journal)
         let world = ScriptWorld(
             fleet: fleet, recorder: recorder, results: results, source: script.text, folder: script.folder,
-            isTrusted: options.isTrusted, access: options.access.adding(script.folder).adding(results.path), runLab: runLab,
+            isTrusted: options.isTrusted, access: options.access.adding(script.folder).adding(results.path),
+            runLab: runLab,
             onSubtest: onSubtest)
         defer { world.forget() }
         let api = API(

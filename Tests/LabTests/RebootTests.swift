@@ -29,7 +29,8 @@ extension GuestTests {
                 let unasked = try report.task("unasked")
                 #expect(unasked.outcome == .error)
                 #expect(
-                    unasked.message?.contains("the guest or its shell restarted while the task ran") == true, "\(report.outcomes)")
+                    unasked.message?.contains("the guest or its shell restarted while the task ran") == true,
+                    "\(report.outcomes)")
                 #expect(try vmlab.output("after", on: "box") == Array("on\n".utf8))
                 #expect(ended.status == 3 && !ended.out.contains("its machine was reset"), "\(ended.everything)")
             }

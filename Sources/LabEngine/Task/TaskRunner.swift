@@ -212,7 +212,8 @@ struct TaskRunner: Sendable {
             result.message = "interrupted"
         case ConsoleError.greetedAgain:
             result.outcome = .error
-            result.message = "the guest or its shell restarted while the task ran (`reboot: true` is for a task that reboots its guest)"
+            result.message =
+                "the guest or its shell restarted while the task ran (`reboot: true` is for a task that reboots its guest)"
             // The guest is there again: what comes after this task can have it.
             try? await session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
         case is Diagnostic:
