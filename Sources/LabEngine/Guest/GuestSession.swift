@@ -21,7 +21,11 @@ final class GuestSession: Sendable {
     private let setup: String?
     /// What shuts the guest down from within; nil for one that listens to its power button.
     private let farewell: String?
+    /// Whether its clock can be set from within.
+    private let hasClock: Bool
     private let poweredOff = Mutex(false)
+    /// Resets of the machine that the host asked for and has not been told of.
+    private let wantedResets = Mutex(0)
     private let care: [any MachineCare]
     private let cared: CaredMachine
 
@@ -37,6 +41,7 @@ final class GuestSession: Sendable {
         self.console = console
         // Nobody in our own images listens to a power button.
         farewell = image.isFreestanding ? "poweroff" : image.console.announces ? "sync; busybox poweroff -f" : nil
+        hasClock = !image.isFreestanding && Dialect.of(image.console).plumbing != nil
         loss = console.loss
         // Where commands share the kernel's port, the command channel is what there is to record and to watch.
         let shared = image.console.ports == 1
@@ -163,11 +168,22 @@ final class GuestSession: Sendable {
     func wake(deadline: ContinuousClock.Instant) async throws {
         do {
             try await machine.resume()
-            let (status, said) = try await plumb(GuestCommand(CloneIdentity.clock, inSession: true), deadline)
-            if status != 0 { throw lose("the clock of a guest that stood still could not be set: \(said)") }
+            try await setClock(deadline: deadline)
             onReady()
         } catch  where !Task.isCancelled {
             throw loss.current ?? lose("the guest did not go on after it stood still: \(sentence(of: error))")
+        }
+    }
+
+    /// Gives a guest the present time after it stood still, unless it has no clock that can be set. Throws a `Diagnostic` when
+    /// it does not take it, and as `CommandSession.run`.
+    func setClock(deadline: ContinuousClock.Instant) async throws {
+        guard hasClock else { return }
+        let (status, said) = try await plumb(GuestCommand(CloneIdentity.clock, inSession: true), deadline)
+        if status != 0 {
+            throw Diagnostic(
+                .guest, "the clock could not be set after the guest stood still",
+                cause: said.split(whereSeparator: \.isNewline).joined(separator: "; "))
         }
     }
 
@@ -206,6 +222,7 @@ final class GuestSession: Sendable {
     /// Reboots the guest and waits for its ready point again. Throws as `becomeReady`, also when the machine cannot reset.
     func reboot(deadline: ContinuousClock.Instant) async throws {
         commands.expectReboot()
+        wantedResets.withLock { $0 += 1 }
         do {
             try await machine.reset()
         } catch  where !Task.isCancelled {
@@ -234,9 +251,8 @@ final class GuestSession: Sendable {
 
     /// Gives the guest up, unless it is lost already; returns why it is.
     @discardableResult
-    func lose(_ message: String, isStubborn: Bool = false) -> GuestLoss {
-        let news = GuestLoss(
-            outcome: .error, message: message, consoleTail: consoleTail, isStubborn: isStubborn)
+    func lose(_ message: String) -> GuestLoss {
+        let news = GuestLoss(outcome: .error, message: message, consoleTail: consoleTail)
         loss.fulfil(news)
         return loss.current ?? news
     }
@@ -277,7 +293,11 @@ final class GuestSession: Sendable {
             case .shutdown:
                 poweredOff.withLock { $0 = true }
             case .reset:
-                break
+                let isWanted = wantedResets.withLock { count in
+                    defer { count = max(0, count - 1) }
+                    return count > 0
+                }
+                if !isWanted { commands.machineWasReset() }
             case .panicked(let message):
                 console.panic(message)
             case .exited(let status, let standardError):

@@ -20,10 +20,8 @@ struct TaskRunner: Sendable {
 
     /// How long collecting files may take when the task's own time is already used up.
     private static let collectionTime = Duration.seconds(60)
-    /// How long an interrupted command may take to go.
-    private static let interruptTime = Duration.seconds(10)
-    /// The same when the lab's time is up and the guest ends anyway.
-    private static let lastInterruptTime = Duration.seconds(2)
+    /// How long a command may take to go when the lab's time is up and the guest ends anyway.
+    private static let lastGrace = Duration.seconds(2)
 
     /// Runs one attempt. Never throws: whatever happens is the result's outcome. When the guest is lost on the way, its
     /// session says so afterwards.
@@ -59,12 +57,12 @@ struct TaskRunner: Sendable {
                 try await perform(script, task, scriptTask, output, deadline, &result)
             }
             // A script may have had its guest go back to a snapshot.
-            await collect(task, guest.session, &result)
+            await collect(task, guest, &result)
             if task.reboot, result.outcome == .passed {
                 try await guest.session.reboot(deadline: bounded(ContinuousClock.now + lab.timeouts.boot * timeFactor))
             }
         } catch {
-            await record(error, of: task, on: guest.session, in: &result)
+            await record(error, of: task, on: guest, in: &result)
         }
         do throws(Diagnostic) {
             try output.close()
@@ -79,15 +77,21 @@ struct TaskRunner: Sendable {
     }
 
     private func perform(
-        _ script: String, _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
+        _ script: (text: String, name: String), _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
         _ deadline: ContinuousClock.Instant, _ result: inout TaskResult
     ) async throws {
         let session = context.guest.session
-        let command = GuestCommand(script, environment: context.environment.map { ($0.name, $0.value) })
+        let command = GuestCommand(
+            script.text, shell: session.guest.shell(task.shell), name: script.name,
+            environment: context.environment.map { ($0.name, $0.value) })
         let silence = lab.timeouts.silence.map { $0 * timeFactor }
         let ended = try await session.whileAlive {
             try await session.commands.run(
-                command, deadline: deadline, silence: silence, output: { output.append($0) })
+                command, deadline: deadline, silence: silence,
+                output: { [recorder] bytes in
+                    output.append(bytes)
+                    if let line = output.lastLine { recorder.show(line, of: session.guest.guest.name) }
+                })
         }
         result.exit = ended.exit
         let printed = {
@@ -109,7 +113,8 @@ struct TaskRunner: Sendable {
     }
 
     /// Collects the task's files; what is missing fails a task that would have passed.
-    private func collect(_ task: LabTask, _ session: GuestSession, _ result: inout TaskResult) async {
+    private func collect(_ task: LabTask, _ guest: LiveGuest, _ result: inout TaskResult) async {
+        let session = guest.session
         guard !task.get.isEmpty, session.loss.current == nil else { return }
         let folder = RunDirectory.artifacts(result.id)
         let deadline = ContinuousClock.now + Self.collectionTime * max(timeFactor, 1)
@@ -130,14 +135,14 @@ struct TaskRunner: Sendable {
                 // No verdict on the task where the run itself was ended.
                 result.note(
                     Task.isCancelled ? .skipped : .error, "\(path) could not be collected: \(sentence(of: error))")
-                guard await recover(session, after: task) else { return }
+                guard await recover(guest, after: task) == .atPrompt else { return }
             }
         }
     }
 
     /// Turns what ended an attempt early into its outcome, and brings the guest back to its prompt if it can be.
     private func record(
-        _ error: any Error, of task: LabTask, on session: GuestSession, in result: inout TaskResult
+        _ error: any Error, of task: LabTask, on guest: LiveGuest, in result: inout TaskResult
     ) async {
         switch error {
         case let loss as GuestLoss:
@@ -148,17 +153,21 @@ struct TaskRunner: Sendable {
             result.outcome = failure.outcome
             result.message = failure.message
             result.consoleTail = failure.consoleTail
-            await collect(task, session, &result)
+            await collect(task, guest, &result)
         case is DeadlineExceeded:
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
-            await collect(task, session, &result)
+            await collect(task, guest, &result)
         case ConsoleError.deadline, ConsoleError.silence:
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
             // Where the guest ends anyway and nothing is collected from it, its command needs no interruption.
             if isOver, task.get.isEmpty { return }
-            if await recover(session, after: task) { await collect(task, session, &result) }
+            switch await recover(guest, after: task) {
+            case .atPrompt: await collect(task, guest, &result)
+            case .madeAnew where !task.get.isEmpty: result.note(.timeout, "its files were lost with the guest's state")
+            case .madeAnew, .lost: break
+            }
         case is CancellationError, ConsoleError.cancelled:
             result.outcome = .skipped
             result.message = "interrupted"
@@ -166,14 +175,15 @@ struct TaskRunner: Sendable {
             result.outcome = .error
             result.message = sentence(of: error)
             // The guest is there again: what comes after this task can have it.
-            try? await session.becomeReady(deadline: bounded(ContinuousClock.now + lab.timeouts.boot * timeFactor))
+            try? await guest.session.becomeReady(
+                deadline: bounded(ContinuousClock.now + lab.timeouts.boot * timeFactor))
         case is Diagnostic:
             result.outcome = .error
             result.message = sentence(of: error)
         default:
             result.outcome = .error
             result.message = sentence(of: error)
-            await recover(session, after: task)
+            await recover(guest, after: task)
         }
     }
 
@@ -191,17 +201,13 @@ struct TaskRunner: Sendable {
     /// Whether the lab's time is up.
     var isOver: Bool { labDeadline.map { ContinuousClock.now >= $0 } ?? false }
 
-    /// After a timeout the command still runs: interrupt it. False when the guest does not come back to its prompt; then it
-    /// is lost, unless it ends now anyway.
+    /// After a timeout the command still runs: it is ended.
     @discardableResult
-    private func recover(_ session: GuestSession, after task: LabTask) async -> Bool {
-        guard session.loss.current == nil, !Task.isCancelled else { return false }
-        let grace = isOver ? Self.lastInterruptTime : Self.interruptTime
-        let usable = (try? await session.whileAlive { await session.commands.interrupt(grace: grace) }) == true
-        if !usable, !isOver, !Task.isCancelled {
-            session.lose("the guest did not come back after task \(task.name) was ended", isStubborn: true)
-        }
-        return usable
+    private func recover(_ guest: LiveGuest, after task: LabTask) async -> Recovery {
+        guard isOver else { return await guest.endCommand("task \(task.name)") }
+        let session = guest.session
+        let isBack = try? await session.whileAlive { await session.commands.interrupt(grace: Self.lastGrace) }
+        return isBack == true ? .atPrompt : .lost
     }
 
     private func scripted() throws -> any TaskScripting {
@@ -211,9 +217,10 @@ struct TaskRunner: Sendable {
         return scripting
     }
 
-    private func script(of action: TaskAction) throws -> String? {
+    /// The text that the guest's shell is given, and what its file is called.
+    private func script(of action: TaskAction) throws -> (text: String, name: String)? {
         switch action {
-        case .run(let text): return text
+        case .run(let text): return (text, "script")
         case .script(let path):
             let bytes = try SmallFile.bytes(path, limit: 64 << 20)
             guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -221,7 +228,7 @@ struct TaskRunner: Sendable {
                     .specification, "\(path) is not text in UTF-8",
                     remedy: "use `put:` for programs and `run:` to start them")
             }
-            return text
+            return (text, String(path.split(separator: "/").last ?? "script"))
         case .nothing, .lua: return nil
         }
     }

@@ -74,6 +74,8 @@ enum EventLog {
         var outputTail: String?
         var output: String?
         var artifacts: [String]?
+        /// Attempts have the members of a task's report.
+        var earlier: [TaskReport]?
         var exitStatus: Int32?
         var counts: [String: Int]?
 
@@ -130,10 +132,12 @@ enum EventLog {
 
         private var taskResult: TaskResult? {
             guard let taskID, let outcome else { return nil }
-            return TaskResult(
+            var result = TaskResult(
                 id: taskID, outcome: outcome, exit: exit, duration: duration ?? 0, started: started ?? 0,
                 attempts: attempts ?? 0, message: message, outputBytes: outputBytes ?? 0, outputTail: outputTail ?? "",
                 consoleTail: consoleTail ?? [], outputPath: output, artifacts: artifacts ?? [])
+            result.earlier = (earlier ?? []).map(\.result)
+            return result
         }
     }
 }

@@ -20,7 +20,8 @@
 /// | `stepStarted`   | task, `step` (from 1), `on`? (guest), `call`, `text`, `place`?
 /// | `stepFinished`  | the same, `outcome`, `exit`?, `started`, `duration`, `message`?, `outputTail`
 /// | `taskFinished`  | task, `outcome`, `exit`?, `started`, `duration`, `attempts`, `message`?, `outputBytes`, `outputTail`,
-/// |                 | `consoleTail` [lines], `output`? (path), `artifacts` [paths]
+/// |                 | `consoleTail` [lines], `output`? (path), `artifacts` [paths],
+/// |                 | `earlier`? [attempts before this one, with the same members]
 /// | `note`          | `level` (`info`, `warning`), `message`
 /// | `interrupted`   | `reason`
 /// | `admissionEnded`| `mode` (`strict`, `overcommit`), `peakGuests`, `peakMemory` (bytes), `heldBack`, `parked`,
@@ -167,6 +168,7 @@ public final class JSONLinesSink: RunSink {
             ("outputBytes", .integer(result.outputBytes)), ("outputTail", result.outputTail.json),
             ("consoleTail", result.consoleTail.json), ("output", result.outputPath?.json),
             ("artifacts", result.artifacts.json),
+            ("earlier", result.earlier.isEmpty ? nil : .array(result.earlier.map { object(members(of: $0)) })),
         ]
     }
 
