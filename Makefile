@@ -33,7 +33,7 @@ guests: deps ## builds the freestanding test guests in .build/guests
 # count threads; then the tests that boot guests, one at a time, and beside them the nested lab. `Tests/repeat` does it all
 # again and again on a busy machine.
 CONSOLES := GuestConsoleTests|ProbeTests
-ALONE := MicroVMTests|LuaRuntimeTests
+ALONE := MicroVMTests|LuaRuntimeTests|CostTests|PatternsTests.BoundTests
 test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip 'LabTests|$(CONSOLES)|$(ALONE)'

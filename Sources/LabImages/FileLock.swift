@@ -1,4 +1,3 @@
-import Dispatch
 import Glibc
 import HostSystem
 
@@ -20,15 +19,20 @@ struct FileLock: ~Copyable {
     /// The file at that path, locked. It may have been removed meanwhile by who had it.
     private static func waited(for path: String) async throws -> OwnedDescriptor {
         let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
-        // flock cannot be waited for otherwise, so it gets a thread, with a descriptor of its own for the same open
+        // flock cannot be waited for otherwise, so it gets a thread of its own (never one of Swift's), with a descriptor of its own for the same open
         // file: whichever of the two is closed last lets the lock go, also when nobody waits for it any more.
         let second = fcntl(file.number, F_DUPFD_CLOEXEC, 3)
         guard second >= 0 else { throw SystemCallError("fcntl", path) }
         let locked = Completion<Bool>()
-        DispatchQueue.global().async {
-            let file = OwnedDescriptor(owning: second)
-            while flock(file.number, LOCK_EX) != 0 && errno == EINTR {}
-            locked.fulfil(true)
+        do {
+            _ = try HostThread("vmlab-lock", stack: 64 << 10) {
+                let file = OwnedDescriptor(owning: second)
+                while flock(file.number, LOCK_EX) != 0 && errno == EINTR {}
+                locked.fulfil(true)
+            }
+        } catch {
+            close(second)
+            throw error
         }
         _ = try await locked.wait()
         return file

@@ -170,8 +170,6 @@ private final class Conversation: Sendable {
     }
 
     private func read(_ editor: LineEditor, _ prompt: String) async -> TypedLine {
-        await withCheckedContinuation { continuation in
-            DispatchQueue.global().async { continuation.resume(returning: editor.read(prompt)) }
-        }
+        (try? await HostThread.run("vmlab-editor") { _ in editor.read(prompt) }) ?? .end
     }
 }

@@ -1,4 +1,3 @@
-import Dispatch
 import Foundation
 import Glibc
 import HostSystem
@@ -134,10 +133,7 @@ struct NetworkDriver {
         let queue = driver.queues[NetworkDevice.receiveQueue]
         while try queue.usedIndex() == queue.seen {
             let line = driver.line
-            let isInTime = await withCheckedContinuation { continuation in
-                DispatchQueue.global().async { continuation.resume(returning: line.wait()) }
-            }
-            guard isInTime else { break }
+            guard try await HostThread.run("line", { _ in line.wait() }) else { break }
             _ = line.take()
         }
         return try received(buffer)
