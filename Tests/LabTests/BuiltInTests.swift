@@ -54,7 +54,7 @@ struct BuiltInTests {
                 #expect(result.outcome == .panicked, "\(report.outcomes)")
                 #expect(result.message?.contains(message) == true, "\(result.message ?? "")")
             }
-            for (task, message) in [("power-off", "powered itself off"), ("triple", "rebooted")] {
+            for (task, message) in [("power-off", "powered itself off"), ("triple", "restarted while the task ran")] {
                 let result = try report.task(task)
                 #expect(result.outcome == .error, "\(report.outcomes)")
                 #expect(result.message?.contains(message) == true, "\(result.message ?? "")")

@@ -132,7 +132,7 @@ extension GuestTests {
                           echo begun
                           :loop
                           goto loop
-                      - {name: program, put: {./wait.vbs: 'C:\lab\wait.vbs'}, run: cscript //nologo C:\lab\wait.vbs, timeout: 6s}
+                      - {name: program, put: {./wait.vbs: 'C:\lab\wait.vbs'}, run: cscript //nologo C:\lab\wait.vbs, timeout: 20s}
                       - {name: window, run: notepad, timeout: 3s}
                       - {name: alive, run: echo alive}
                     """#)

@@ -113,7 +113,9 @@ extension GuestTests {
                 func type(_ text: String) { _ = write(keys.number, text, text.utf8.count) }
                 func said(_ text: String, times: Int = 1) async throws {
                     _ = try await run.wait(for: text) {
-                        (SmallFile.text(run.files + ".out") ?? "").ranges(of: text).count >= times ? true : nil
+                        // A terminal's "\r\n" is one character to Swift.
+                        let screen = (SmallFile.text(run.files + ".out") ?? "").replacing("\r\n", with: "\n")
+                        return screen.ranges(of: text).count >= times ? true : nil
                     }
                 }
                 try await said("> ")
