@@ -8,6 +8,8 @@ public final class CommandSession: Sendable {
     private let core: SessionCore
     private let dialect: Dialect
     private let tasks: [Task<Void, Never>]
+    /// What `open` has set in the shell of tasks.
+    private let variables = Mutex<[(name: String, value: String)]>([])
 
     /// A session on `channel`; nothing is typed before `open`.
     ///
@@ -45,6 +47,7 @@ public final class CommandSession: Sendable {
         patience: Duration = .seconds(3), deadline: ContinuousClock.Instant
     ) async throws(ConsoleError) {
         let waiting = headStart ? dialect.headStart : nil
+        self.variables.withLock { $0 = variables }
         while true {
             if !atShell { _ = try await core.wait(deadline: deadline, patience: patience) { $0.awaitReady() } }
             let nonce = Nonce()
@@ -85,6 +88,10 @@ public final class CommandSession: Sendable {
         core.update { $0.forgetGreeting() }
     }
 
+    /// Says that the guest has had its machine reset: what runs throws `greetedAgain`, and the next `open` waits for a greeting
+    /// that comes after this.
+    public func machineWasReset() { core.machineWasReset() }
+
     /// Runs a command in the guest's shell and returns when it has ended.
     ///
     /// `output` gets exactly the bytes that the command prints, as they come, and none after this has returned. It must
@@ -96,13 +103,18 @@ public final class CommandSession: Sendable {
         _ command: GuestCommand, deadline: ContinuousClock.Instant, silence: Duration? = nil,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
     ) async throws(ConsoleError) -> CommandResult {
-        let exchanges =
-            if let variables = core.headStart, let headStart = dialect.headStart {
-                try headStart.command(command, variables)
-            } else {
-                try dialect.exchanges(command)
+        if let variables = core.headStart, let headStart = dialect.headStart {
+            let exchanges = try headStart.command(command, variables)
+            return try await perform(exchanges, deadline: deadline, silence: silence, output: output)
+        }
+        while true {
+            do {
+                let exchanges = try dialect.exchanges(command)
+                return try await perform(exchanges, deadline: deadline, silence: silence, output: output)
+            } catch .renewed {
+                try await open(setting: variables.withLock { $0 }, deadline: deadline)
             }
-        return try await perform(exchanges, deadline: deadline, silence: silence, output: output)
+        }
     }
 
     /// Types to the command that runs, one that takes input; nothing happens when none runs any more.
@@ -132,6 +144,7 @@ public final class CommandSession: Sendable {
         var bytes = 0
         var status: Int32 = 0
         for exchange in exchanges {
+            if status != 0, status == dialect.renewed { throw .renewed }
             if status != 0 {
                 throw .protocolViolation("the guest could not take the command in (status \(status))")
             }
@@ -144,21 +157,26 @@ public final class CommandSession: Sendable {
         return CommandResult(exit: status, bytes: bytes, duration: start.duration(to: .now))
     }
 
-    /// Stops a command that was given up. True when the shell is free for the next one within `grace`.
+    /// Stops a command that was given up, and kills what it has left in the background. True when the shell is free for the
+    /// next one within `grace`.
     ///
-    /// Types Ctrl-C, or whatever the dialect has, in rising order of force. False leaves the session busy: a program
-    /// that ignores Ctrl-C can only be ended with its guest.
-    public func interrupt(grace: Duration) async -> Bool {
+    /// Types Ctrl-C, or whatever the dialect has, in rising order of force, the next one after `step`. False leaves the session busy: what does not even
+    /// end then can only be ended with its guest.
+    public func interrupt(grace: Duration, step: Duration = .seconds(3)) async -> Bool {
         let start = ContinuousClock.now
         do {
             // Typed any sooner it would reach the resident shell, which ignores it.
             _ = try await core.wait(deadline: start + grace) { $0.awaitAbandoned(begin: true) }
-            let share = start.duration(to: .now + grace) / max(dialect.interrupts.count, 1)
+            let share = min(step, grace / max(dialect.interrupts.count, 1))
             for (index, keys) in dialect.interrupts.enumerated() {
                 do {
                     // Not sooner: a second Ctrl-C that meets the shell as it prints the end marker would take that away.
                     let patience = index == dialect.interrupts.count - 1 ? start + grace : ContinuousClock.now + share
                     _ = try await core.wait(typing: keys, deadline: patience) { $0.awaitAbandoned(begin: false) }
+                    if let cleanUp = dialect.cleanUp {
+                        let rest = start + grace
+                        _ = try await perform([cleanUp()], deadline: rest, silence: nil) { _ in }
+                    }
                     return true
                 } catch .deadline {}
             }

@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// Why a wait on a guest's console ended without what it waited for.
-public enum ConsoleError: Error, Sendable, Hashable {
+public enum ConsoleError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The deadline passed. The command may still run: `interrupt` it, or give the guest up.
     case deadline
     /// The guest printed nothing for as long as the silence watchdog allows. The command may still run.
@@ -12,6 +12,8 @@ public enum ConsoleError: Error, Sendable, Hashable {
     case channelClosed
     /// The guest announced itself again: it rebooted, or its shell was restarted. `open` the session again.
     case greetedAgain
+    /// The shell was replaced so that the command has one that nobody else holds. `CommandSession.run` opens the new one.
+    case renewed
     /// A command is running, or an earlier one was given up and `interrupt` has not yet brought the shell back.
     case busy
     /// The guest will not come to its shell: what it says instead.
@@ -22,6 +24,9 @@ public enum ConsoleError: Error, Sendable, Hashable {
     case unsupported(String)
     /// The guest answered what the dialect does not allow; in words.
     case protocolViolation(String)
+
+    /// What happened, in a sentence.
+    public var description: String { diagnostic.message }
 
     /// The same for people: what happened and what to do about it.
     public var diagnostic: Diagnostic {
@@ -44,6 +49,7 @@ public enum ConsoleError: Error, Sendable, Hashable {
             Diagnostic(
                 .guest, "the guest rebooted or its shell was restarted",
                 remedy: "declare `reboot: true` on a task that reboots its guest")
+        case .renewed: Diagnostic(.guest, "the guest's shell was replaced")
         case .busy:
             Diagnostic(
                 .guest, "the guest's shell is still busy with an earlier command",

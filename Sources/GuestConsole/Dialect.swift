@@ -17,8 +17,13 @@ public struct Dialect: Sendable {
     /// The exchanges that run one command, in order; the last one's status is the command's, and in
     /// those before it one other than 0 means that the guest could not take the command in.
     public var exchanges: @Sendable (GuestCommand) throws(ConsoleError) -> [Exchange]
-    /// What to type to stop the running command: tried in order, spread over the grace period.
+    /// What to type to stop the running command: tried in order, spread over the grace period; the last ends it by force.
     public var interrupts: [[UInt8]]
+    /// What kills the processes that an interrupted command has left in the background; nil where there can be none.
+    public var cleanUp: (@Sendable () -> Exchange)?
+    /// The status of an exchange before the command's own that says: the shell was replaced for this command and will greet. Nil
+    /// where that does not happen.
+    public var renewed: Int32?
     /// As `exchanges`, in the guest's plumbing shell; nil where there is none.
     public var plumbing: (@Sendable (GuestCommand) throws(ConsoleError) -> [Exchange])?
     /// What to type to set variables of the session's own shell, which its programs inherit: plain names and values. Prints

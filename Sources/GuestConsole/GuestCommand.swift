@@ -4,8 +4,12 @@
 /// Its standard input is empty (`/dev/null`, `NUL`) unless it takes what is typed; its two outputs are one stream, in the
 /// order written.
 public struct GuestCommand: Sendable {
-    /// The text, one line or many, in the language of the guest's shell. Without NUL.
-    public var script: String
+    /// The text, one line or many, in the language of its shell. Without NUL.
+    public let script: String
+    /// What runs it where the guest has a POSIX shell. cmd.exe runs all of its guest's scripts itself.
+    public var shell: ScriptShell
+    /// What the script's file is called, where its shell needs it in one: a name without slashes.
+    public var name: String
     /// Exported to the script and to nothing else, in order. Names are letters, digits and `_`; values have no NUL.
     public var environment: [(name: String, value: String)]
     /// Where it starts, an absolute path of the guest; nil for the session's own, the same for every command.
@@ -17,14 +21,17 @@ public struct GuestCommand: Sendable {
     /// best of the shell's own commands, where a process costs too much. Environment and working directory do not count.
     public var inSession: Bool
 
-    /// A command as given.
+    /// A command as given. Line ends of Windows and a byte order mark are taken out of the script.
     public init(
-        _ script: String, environment: [(name: String, value: String)] = [], workingDirectory: String? = nil,
+        _ script: String, shell: ScriptShell = .plain, name: String = "script",
+        environment: [(name: String, value: String)] = [], workingDirectory: String? = nil,
         takesInput: Bool = false, inSession: Bool = false
     ) {
         self.inSession = inSession
         self.takesInput = takesInput
-        self.script = script
+        self.script = script.asScript
+        self.shell = shell
+        self.name = name
         self.environment = environment
         self.workingDirectory = workingDirectory
     }

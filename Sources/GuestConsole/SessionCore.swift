@@ -129,6 +129,9 @@ final class SessionCore: Sendable {
         guarded.withLock { change(&$0.state) }
     }
 
+    /// The guest has had its machine reset.
+    func machineWasReset() { perform { $0.machineWasReset() } }
+
     /// Types to the command in flight; nothing happens where there is none.
     func type(_ keys: [UInt8]) { perform { $0.type(keys) } }
 

@@ -16,12 +16,20 @@ struct SessionState {
     struct Frame {
         var scanner: FrameScanner
         var output: (@Sendable (ArraySlice<UInt8>) -> Void)?
+        var gate: OutputGate
         /// Whether it is the command itself that runs, and not what brings it into the guest.
         var isCommand = false
         /// Tells a greeting of a restarted shell from output that looks like one.
         var probe: StreamSearch?
         /// Bounds what output full of false greetings makes us type.
         var probesLeft = 8
+
+        /// Nobody wants more of the output than came so far.
+        mutating func endOutput() {
+            let rest = gate.finish()
+            if !rest.isEmpty { output?(rest) }
+            output = nil
+        }
     }
 
     /// What a wait came to: the status and size of a framed answer; zeros else.
@@ -51,6 +59,10 @@ struct SessionState {
     private var keys: [[UInt8]] = []
     /// The guest has greeted, and nobody has opened it since.
     private(set) var hasGreeted = false
+    /// The machine was reset, and nobody has opened it since.
+    private var isRebooting = false
+    /// The guest has greeted since the last exchange began: the news of the reset that it came from may be yet to come.
+    private var hasRestarted = false
     /// The shell knows the dialect's setup.
     private(set) var isSetUp = false
     /// A command waits; the session's variables are to be set once it has run.
@@ -66,7 +78,7 @@ struct SessionState {
     /// Why no command can start now; nil when one can.
     var obstacle: ConsoleError? {
         if let closed { return closed }
-        if hasGreeted { return .greetedAgain }
+        if hasGreeted || isRebooting { return .greetedAgain }
         if wait != nil || frame != nil { return .busy }
         return isSetUp ? nil : .protocolViolation("the session was not opened")
     }
@@ -75,6 +87,7 @@ struct SessionState {
     mutating func awaitReady() -> Actions {
         if let ending = claim() { return Actions(ending: ending) }
         isSetUp = false
+        isRebooting = false
         headStart = nil
         if hasGreeted { return Actions(ending: becomeReady()) }
         wait = .ready
@@ -95,7 +108,10 @@ struct SessionState {
     ) -> Actions {
         if let obstacle { return Actions(ending: .failure(obstacle)) }
         if exchange.usesHeadStart { headStart = nil }
-        frame = Frame(scanner: FrameScanner(exchange), output: output, isCommand: exchange.isOutput)
+        hasRestarted = false
+        frame = Frame(
+            scanner: FrameScanner(exchange), output: output, gate: OutputGate(dialect.greeting),
+            isCommand: exchange.isOutput)
         wait = .end
         return Actions()
     }
@@ -142,15 +158,28 @@ struct SessionState {
         login.forget()
     }
 
+    /// The guest has had its machine reset: what it says from now on is its boot, and its shell will be another one.
+    mutating func machineWasReset() -> Actions {
+        if hasRestarted { return Actions() }
+        frame?.endOutput()
+        forgetGreeting()
+        if case .ready = wait { return Actions() }
+        isRebooting = true
+        var actions = end(with: .failure(.greetedAgain))
+        actions.dropsTyping = true
+        return actions
+    }
+
     /// Ends the current wait from outside. What is in flight stays so, heard by nobody.
     mutating func giveUp() {
         wait = nil
-        frame?.output = nil
+        frame?.endOutput()
     }
 
     /// The channel is no more.
     mutating func close(_ error: ConsoleError) -> Actions {
         closed = closed ?? error
+        frame?.endOutput()
         frame = nil
         return end(with: .failure(closed ?? error))
     }
@@ -198,10 +227,15 @@ struct SessionState {
     private mutating func receiveAnswer(_ bytes: ArraySlice<UInt8>, greeted: Int?) -> Actions {
         guard var frame else { return Actions() }
         let hadBegun = frame.scanner.hasBegun
-        let progress = frame.scanner.take(bytes) { frame.output?($0) }
+        let progress = frame.scanner.take(bytes) { piece in
+            let passed = frame.gate.take(piece)
+            if !passed.isEmpty { frame.output?(passed) }
+        }
         switch progress {
         case .ended(let status, let rest):
             self.frame = nil
+            let held = frame.gate.open()
+            if !held.isEmpty { frame.output?(held) }
             if frame.isCommand { keys = [] }
             var actions = end(with: .success(Answer(status: status, bytes: frame.scanner.bytes)))
             if let greeted, greeted > rest { actions.dropsTyping = restarted().dropsTyping }
@@ -234,6 +268,7 @@ struct SessionState {
     private mutating func restarted() -> Actions {
         frame = nil
         keys = []
+        hasRestarted = true
         hasGreeted = true
         isSetUp = false
         headStart = nil

@@ -84,10 +84,15 @@ public struct LabRun: Sendable {
             onAbandoned: { gone in
                 let task = plan.lab.tasks[gone.run.task]
                 let guest = gone.run.pinned.map { plan.guests[$0].guest.name }
-                let result = TaskResult(
+                var result = TaskResult(
                     id: TaskID(task: task.name, guest: guest, index: gone.run.index, repetitions: task.repetitions),
                     outcome: gone.outcome, started: recorder.clock.elapsed, attempts: gone.run.attempt - 1,
                     message: gone.reason)
+                if let last = gone.run.before?.results.last {
+                    result = last
+                    result.message = gone.reason
+                    result.earlier = gone.run.before?.results.dropLast() ?? []
+                }
                 tally.count(result.outcome)
                 recorder.emit(.taskFinished(result))
             },

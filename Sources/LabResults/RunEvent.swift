@@ -181,6 +181,8 @@ public struct TaskResult: Sendable, Hashable, Codable {
     public var outputPath: String?
     /// Collected files, relative to the results directory.
     public var artifacts: [String]
+    /// How the attempts before this one went, in order; their own `earlier` is empty.
+    public var earlier: [TaskResult] = []
 
     /// A result as given.
     public init(

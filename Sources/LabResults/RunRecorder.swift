@@ -32,6 +32,12 @@ public final class RunRecorder: Sendable {
         }
     }
 
+    /// Shows the last line that a command on the guest has printed so far, to who watches. It is not recorded, and never waits
+    /// for a sink that is busy with events.
+    public func show(_ line: String, of guest: String) {
+        for sink in sinks { sink.show(line, of: guest) }
+    }
+
     /// Lets every sink write out what it holds. A second call does nothing.
     public func finish() {
         state.withLock { state in

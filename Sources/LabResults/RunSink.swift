@@ -4,6 +4,10 @@ public protocol RunSink: Sendable {
     /// loses its file keeps the first error for `problems`.
     func receive(_ recorded: RecordedEvent)
 
+    /// The last line that a command on the guest has printed so far: no event, and for no record. Called at any time, by
+    /// any thread; it must not block.
+    func show(_ line: String, of guest: String)
+
     /// After the last event: everything is written out.
     func finish()
 
@@ -12,6 +16,9 @@ public protocol RunSink: Sendable {
 }
 
 extension RunSink {
+    /// Nothing to do.
+    public func show(_ line: String, of guest: String) {}
+
     /// Nothing to do.
     public func finish() {}
 

@@ -69,8 +69,13 @@ extension ScriptGuest {
         notes.begins(command)
         let environment = world.environment + options.environment
         let result = try await live.run(
-            GuestCommand(command, environment: environment, workingDirectory: options.folder), timeout: options.timeout
-        ) { notes.append($0) }
+            GuestCommand(
+                command, shell: live.planned.shell(options.shell), environment: environment,
+                workingDirectory: options.folder), timeout: options.timeout
+        ) { [world, live] in
+            notes.append($0)
+            if let line = notes.lastLine { world.recorder.show(line, of: live.name) }
+        }
         notes.ended(result)
         if notes.isCut {
             throw Diagnostic(
@@ -97,14 +102,17 @@ struct CommandOptions {
     var timeout: Duration?
     var environment: [(name: String, value: String)]
     var folder: String?
+    var shell: String?
 
     init(_ options: inout Options) throws {
         timeout = try options.duration("timeout")
         environment = try options.environment("env")
         folder = try options.string("cwd")
+        shell = try options.string("shell")
     }
 
     static let documentation = """
-        Options: `timeout` (the lab's `task` timeout otherwise), `env` (a table of variables), `cwd` (a folder of the guest).
+        Options: `timeout` (the lab's `task` timeout otherwise), `env` (a table of variables), `cwd` (a folder of the guest), \
+        `shell` (as in a lab file; `sh -e` otherwise, which stops at the first line that fails).
         """
 }

@@ -146,6 +146,9 @@ final class StepNotes: Sendable {
         }
     }
 
+    /// The last line of what was copied for the task's output; nil where nothing is.
+    var lastLine: String? { copy?.lastLine }
+
     /// A command of a guest starts.
     func begins(_ command: String) { state.withLock { $0.command = command } }
 

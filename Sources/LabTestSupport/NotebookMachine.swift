@@ -268,6 +268,7 @@ private struct ShellLine {
         guard words.count > 1 else { return .nothing }
         switch words[0] {
         case "v" where words.count > 2: return .command(nonce: words[1], script: words[2])
+        case "k" where words.count > 2: return .command(nonce: words[2], script: "")
         case "b": return .command(nonce: words[1], script: inner)
         case "printf" where words[1] == "%s%s" && words.count > 3: return .probe(words[2] + words[3])
         default: return .nothing

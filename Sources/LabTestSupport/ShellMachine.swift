@@ -57,22 +57,23 @@ public final class ShellMachine: Machine {
 
     /// What the guest's init runs, see `debian-session.sh`; `$1` is the terminal, `$2` the shell, `$3` the delay.
     private static let session = """
-        exec < "$1"
-        stty raw -echo isig intr ^C quit undef susp undef noflsh
+        export TMPDIR="$PWD"
+        exec < "$1" 6> "$1"
+        stty raw -echo isig intr ^C quit undef susp 254 noflsh
         case $3 in
             dies) exit 7 ;;
             never) while :; do sleep 1000; done ;;
             0.0) ;;
             *) sleep "$3" ;;
         esac
-        trap : INT
+        trap : INT TSTP
         {
-            trap : INT
+            trap : INT TSTP
             while :; do
                 printf '\\nVMLAB READY sh\\n'
                 ENV= $2 -c 'trap : INT; . "$1"' sh "$1" < /dev/null
             done
-        } 2>&1 | { trap '' INT; exec cat > "$1"; }
+        } 2>&1 | { trap '' INT TSTP; exec cat >&6; }
         """
 
     private func powerOn() async throws {

@@ -46,6 +46,12 @@ final class HeadStartTests: Sendable {
         return typed
     }
 
+    /// Answers whether programs of earlier commands hold the session's pipe.
+    private func answerLook(_ status: Int32 = 0) async throws {
+        _ = try await hear(until: "\u{10}r;a ")
+        guest.say("\u{1e}\(try await hear(until: "\n").dropLast())-\(status)\n")
+    }
+
     private func nonce(_ line: String) -> String { String(line.filter { $0.isHexDigit }) }
 
     @Test func theCommandIsLetGoAndTheNextOneIsStarted() async throws {
@@ -63,6 +69,7 @@ final class HeadStartTests: Sendable {
         #expect(!session.hasHeadStart)
 
         async let second = session.run("ver")
+        try await answerLook()
         #expect(try await !answerWriting().contains("COMPUTERNAME"))
         let next = nonce(String(try await hear(until: "^+\n").dropFirst("echo ".count)))
         #expect(try await hear(until: "\n") == "cmd /c C:\\lab\\task.bat <NUL 2>&1\n")
@@ -76,12 +83,42 @@ final class HeadStartTests: Sendable {
         #expect(try await answerWriting().contains("'@echo off\r\n"))
         let waiting = nonce(try await hear(until: "+\n"))
         guest.say("\u{1e}\(waiting)+\r\n\u{1e}\(waiting)-0\r\n")
+        try await answerLook()
         #expect(try await answerWriting().contains("set /p X="))
         _ = try await hear(until: "echo ")
         let begin = nonce(try await hear(until: "^+\n"))
         #expect(try await hear(until: "\n") == "cmd /c C:\\lab\\task.bat 2>&1\n")
         guest.say("\u{1e}\(begin)+\r\n\u{1e}\(begin)-4\r\n")
         #expect(try await result.exit == 4)
+    }
+
+    @Test("A8: where earlier commands left programs behind, a command gets a cmd.exe of its own")
+    func theShellIsReplaced() async throws {
+        guest.say("\nVMLAB READY cmd\n")
+        async let opened: Void = session.open(setting: [("COMPUTERNAME", "WEB1")], deadline: .after(.seconds(30)))
+        try await answerSetup()
+        try await opened
+        async let result = session.run("echo hi")
+        try await answerLook(75)
+        guest.say("late\r\nMicrosoft Windows\r\nC:\\>\nVMLAB READY cmd\n")
+        #expect(try await answerSetup().contains("set \"COMPUTERNAME=WEB1\"\n"))
+        try await answerLook()
+        _ = try await answerWriting()
+        _ = try await hear(until: "echo ")
+        let begin = nonce(try await hear(until: "^+\n"))
+        guest.say("\u{1e}\(begin)+\r\nhi\r\n\u{1e}\(begin)-0\r\n")
+        let (exit, output) = try await result
+        #expect(exit == 0 && output == Array("hi\r\n".utf8))
+    }
+
+    /// Answers the probe behind cmd.exe's setup, and returns what was typed before it.
+    @discardableResult
+    private func answerSetup() async throws -> String {
+        let typed = try await hear(until: "@echo off\n")
+        let rest = try await hear(until: "^")
+        let half = nonce(String(rest.suffix(17)))
+        guest.say(half + nonce(try await hear(until: "\n")))
+        return typed + rest
     }
 
     @Test func aNewShellHasNone() async throws {

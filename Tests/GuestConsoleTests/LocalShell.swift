@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import GuestConsole
 
@@ -5,15 +6,17 @@ import GuestConsole
 final class LocalShell: ByteChannel {
     let process: pid_t
     private let terminal: DescriptorChannel
+    /// Where its session keeps its files.
+    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("shell-\(UUID())")
 
     /// What the guest's init runs, see `debian-session.sh`; `$1` is the terminal, `$2` the shell.
     static let arrangement = """
         cd /tmp
-        exec < $1
-        stty raw -echo isig intr ^C quit undef susp undef noflsh
-        trap : INT
+        exec < $1 6> $1
+        stty raw -echo isig intr ^C quit undef susp 254 noflsh
+        trap : INT TSTP
         {
-            trap : INT
+            trap : INT TSTP
             while :; do
                 printf '\\nVMLAB READY sh\\n'
                 # bash reads a file to its end before it runs any of it, but its standard input line by line.
@@ -22,7 +25,7 @@ final class LocalShell: ByteChannel {
                     *) ENV= $2 -c 'trap : INT; . "$1"' sh "$1" < /dev/null ;;
                 esac
             done
-        } 2>&1 | { trap '' INT; exec cat > $1; }
+        } 2>&1 | { trap '' INT TSTP; exec cat >&6; }
         """
 
     /// Starts `shell` (a command such as `busybox sh`). Runs `arrangement` in busybox's shell.
@@ -54,7 +57,9 @@ final class LocalShell: ByteChannel {
             posix_spawnattr_destroy(&attributes)
             posix_spawn_file_actions_destroy(&actions)
         }
-        let words = ["busybox", "sh", "-c", arrangement, "sh", path, shell]
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let begin = "export TMPDIR='\(folder.path)'\n"
+        let words = ["busybox", "sh", "-c", begin + arrangement, "sh", path, shell]
         let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var pid: pid_t = 0
@@ -66,6 +71,7 @@ final class LocalShell: ByteChannel {
     deinit {
         kill(-process, SIGKILL)
         waitpid(process, nil, 0)
+        try? FileManager.default.removeItem(at: folder)
     }
 
     func read() async throws -> [UInt8] { try await terminal.read() }

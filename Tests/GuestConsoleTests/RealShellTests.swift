@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import GuestConsole
 import Synchronization
@@ -211,10 +212,67 @@ struct RealShellTests {
             }
             #expect(await session.interrupt(grace: .seconds(30)))
             await #expect(throws: ConsoleError.deadline) {
-                _ = try await session.run(GuestCommand("trap '' INT; sleep 1"), deadline: .after(.milliseconds(100)))
+                _ = try await session.run(GuestCommand("trap '' INT; sleep 1000"), deadline: .after(.milliseconds(100)))
             }
-            #expect(!(await session.interrupt(grace: .milliseconds(90))))
-            #expect(await session.interrupt(grace: .seconds(30)))
+            #expect(await session.interrupt(grace: .seconds(60), step: .milliseconds(200)))
+        }
+    }
+
+    @Test("A11: what ignores Ctrl-C is killed with all that it started, and the shell goes on", arguments: shells)
+    func stubbornCommandsAreKilled(_ shell: String) async throws {
+        let mark = "A11=\(UUID())"
+        try await withShell(shell) { session in
+            for script in [
+                "trap '' INT; sleep 1001", "kill -STOP $$", "trap '' INT TERM HUP TSTP; while :; do :; done",
+                "kill -STOP $PPID; sleep 1001", "sleep 1001 & nohup sleep 1001 & sleep 1001",
+                "setsid sh -c 'sleep 1001; :'; :", "sh -c 'trap \"\" INT; sleep 1001; sleep 1001' | cat; sleep 1001",
+                "(trap '' INT; sleep 1001; :) & sleep 1001", "(sleep 1001; echo late) & echo early; sleep 1001",
+            ] {
+                let marked = "\(mark); export A11\n" + script
+                await #expect(throws: ConsoleError.deadline) {
+                    _ = try await session.run(GuestCommand(marked), deadline: .after(.milliseconds(300)))
+                }
+                #expect(await session.interrupt(grace: .seconds(60), step: .milliseconds(200)), "\(script)")
+                #expect(try await session.run("echo alive").output == Array("alive\n".utf8), "\(script)")
+                // Who is killed is gone a moment later.
+                let look = "grep -l \(mark) /proc/[0-9]*/environ 2>/dev/null"
+                let left = try await session.run(
+                    "for i in 1 2 3 4 5 6 7 8 9; do \(look) >/dev/null || exit 0; sleep 0.2; done; \(look); exit 0")
+                #expect(left.output.isEmpty, "\(script): \(String(decoding: left.output, as: UTF8.self))")
+            }
+        }
+    }
+
+    @Test("A11: what earlier commands left in the background outlives a later one's end", arguments: shells)
+    func othersAreSpared(_ shell: String) async throws {
+        try await withShell(shell) { session in
+            let started = try await session.run("sleep 1001 >/dev/null 2>&1 & echo $!")
+            let process = String(decoding: started.output, as: UTF8.self)
+            await #expect(throws: ConsoleError.deadline) {
+                _ = try await session.run(GuestCommand("trap '' INT; sleep 1001"), deadline: .after(.milliseconds(200)))
+            }
+            #expect(await session.interrupt(grace: .seconds(60), step: .milliseconds(200)))
+            #expect(try await session.run("kill \(process)").exit == 0)
+        }
+    }
+
+    @Test("A8: late output is nobody else's", arguments: shells)
+    func lateOutput(_ shell: String) async throws {
+        try await withShell(shell) { session in
+            for script in [
+                "(sleep 0.2; echo RESULT: PASS) & echo started",
+                "(sleep 0.2; echo RESULT: PASS; sleep 0.2; echo RESULT: PASS; exec sleep 1) & echo started",
+                "(trap '' PIPE; while :; do echo RESULT: PASS; sleep 0.01; done) & echo started; sleep 0.1 & exit 0",
+                "setsid sh -c 'sleep 0.2; echo RESULT: PASS' & echo started", "yes RESULT: PASS & echo started",
+            ] {
+                let first = try await session.run(script)
+                #expect(
+                    first.output.starts(with: Array("started\n".utf8)) || script.contains("while")
+                        || script.contains("yes"))
+                let second = try await session.run("sleep 0.5; echo two")
+                #expect(second.output == Array("two\n".utf8), "\(script)")
+                #expect(try await session.run("printf three").output == Array("three".utf8), "\(script)")
+            }
         }
     }
 

@@ -172,6 +172,10 @@ struct SessionTests {
         play.guest.say("\u{1e}\(nonce.prefix(8))+")
         #expect(try await play.guest.hear(until: "\u{3}") == "\u{3}")
         play.guest.say("^C\u{1e}\(nonce)-130\n")
+        // What it left in the background is killed.
+        let last = try await play.guest.hear(until: "\n")
+        #expect(last.hasPrefix("k;a "))
+        play.guest.say("\u{1e}\(last.dropFirst(4).prefix(32))-0\n")
         #expect(await freed)
         async let result = play.session.run("y")
         let next = try await play.hearCommand()
@@ -204,13 +208,39 @@ struct SessionTests {
         #expect(String(decoding: output, as: UTF8.self) == "a\nVMLAB READY sh\nbc")
     }
 
-    @Test func aGreetingWithAnAnswerToTheProbeIsANewShell() async throws {
+    @Test("N13: a new shell's greeting is no output of the command")
+    func aGreetingWithAnAnswerToTheProbeIsANewShell() async throws {
         let play = try await Play.opened()
-        let running = Task { try await play.session.run("x") }
+        let output = Output()
+        let running = Task {
+            try await play.session.run(GuestCommand("x"), deadline: .after(.seconds(60))) { output.append($0) }
+        }
         let nonce = try await play.hearCommand()
         play.guest.say("\u{1e}\(nonce.prefix(8))+a\nVMLAB READY sh\n")
         try await play.answerSetup()
         await #expect(throws: ConsoleError.greetedAgain) { _ = try await running.value }
+        #expect(output.text == "a")
+    }
+
+    @Test("N13: what a guest says behind its machine's reset is no output of the command")
+    func theMachineIsReset() async throws {
+        let play = try await Play.opened()
+        let output = Output()
+        let running = Task {
+            try await play.session.run(GuestCommand("reboot"), deadline: .after(.seconds(60))) { output.append($0) }
+        }
+        let nonce = try await play.hearCommand()
+        play.guest.say("\u{1e}\(nonce.prefix(8))+a\n")
+        #expect(try await eventually { output.text == "a" })
+        play.session.machineWasReset()
+        play.guest.say("SeaBIOS (version 1.16)\n")
+        await #expect(throws: ConsoleError.greetedAgain) { _ = try await running.value }
+        await #expect(throws: ConsoleError.greetedAgain) { _ = try await play.session.run("x") }
+        #expect(output.text == "a\n")
+        play.guest.say("\nVMLAB READY sh\n")
+        async let setUp: Void = play.answerSetup()
+        try await play.session.open(deadline: .after(.seconds(60)))
+        try await setUp
     }
 
     @Test func aGreetingWhereTheShellShouldGoOnIsANewShell() async throws {

@@ -11,6 +11,16 @@ import Testing
 
 /// Keeps a run's events.
 final class RecordingSink: RunSink {
+    /// Where the run's files are.
+    let results: RunDirectory?
+    private let onLine: @Sendable (String) -> Void
+
+    init(results: RunDirectory? = nil, onLine: @escaping @Sendable (String) -> Void = { _ in }) {
+        (self.results, self.onLine) = (results, onLine)
+    }
+
+    func show(_ line: String, of guest: String) { onLine(line) }
+
     private let state = Mutex<(events: [RecordedEvent], watchers: [Watcher])>(([], []))
 
     private struct Watcher {
@@ -103,6 +113,8 @@ struct TestLab: Sendable {
     var admission = AdmissionMode.strict
     var failOn = TroubleKind.grave
     var meter: any MemoryMeter = HostMeter()
+    /// Hears the last line of what a command has printed so far.
+    var onLine: @Sendable (String) -> Void = { _ in }
     /// Where goldens are kept; nil boots every guest.
     var goldens: GoldenShelf?
     var image = BootableImage(
@@ -132,9 +144,9 @@ struct TestLab: Sendable {
         _ beside: @escaping @Sendable (RecordingSink) async throws -> Void = { _ in }
     ) async throws -> TestRun {
         try await withTemporaryFolder { folder in
-            let sink = RecordingSink()
-            let recorder = RunRecorder(sinks: [sink])
             let results = try RunDirectory.create(lab: "test", out: folder + "/results")
+            let sink = RecordingSink(results: results, onLine: onLine)
+            let recorder = RunRecorder(sinks: [sink])
             let plan = try plan(on: other)
             let journal = try RunJournal.begin(
                 lab: "test", results: nil,

@@ -145,6 +145,25 @@ import Testing
         }
     }
 
+    @Test("A7: output is on disk as it comes, and its last line can be shown")
+    func outputIsWrittenAsItComes() throws {
+        try withFolder { folder in
+            let path = "\(folder)/output"
+            let writer = OutputWriter(path: path)
+            #expect(writer.lastLine == nil)
+            for (text, line) in [
+                ("one", "one"), (" more\n", "one more"), ("\n  \n", "one more"), ("50%\r60%\r", "60%"),
+            ] {
+                writer.append(Array(text.utf8))
+                #expect(writer.lastLine == line)
+            }
+            let written = try bytes(path)
+            #expect(written == Array("one more\n\n  \n50%\r60%\r".utf8))
+            writer.append([UInt8](repeating: 0x61, count: 1000))
+            #expect(writer.lastLine?.count == 200)
+        }
+    }
+
     @Test func aFullDiskIsToldAtTheEnd() throws {
         let writer = OutputWriter(path: "/dev/full")
         for _ in 0..<100 { writer.append([UInt8](repeating: 1, count: 10_000)) }

@@ -106,6 +106,54 @@ import Testing
         }
     }
 
+    /// A task that went so, after an attempt that failed and one that lost its guest.
+    private static func tried(_ outcome: Outcome, _ text: String = "good\n") -> TaskResult {
+        let id = TaskID(task: "t", guest: "lin")
+        var result = TaskResult(id: id, outcome: outcome, exit: 0, duration: 3, attempts: 3, outputTail: text)
+        result.earlier = [
+            TaskResult(
+                id: id, outcome: .failed, exit: 3, duration: 1.5, attempts: 1, message: "exit status 3, expected 0",
+                outputBytes: 6, outputTail: "first\n", outputPath: "tasks/t/lin/attempt-1/output"),
+            TaskResult(id: id, outcome: .error, attempts: 2, message: text, outputTail: text, consoleTail: [text]),
+        ]
+        return result
+    }
+
+    @Test("N21: JUnit tells of each attempt as Surefire does")
+    func attempts() throws {
+        var report = RunReport()
+        report.tasks = [TaskReport(Self.tried(.flaky))]
+        let flaky = JUnitReport.xml(report)
+        #expect(
+            flaky.contains(
+                """
+                      <flakyFailure type="failed" message="attempt 1: exit status 3, expected 0">
+                        <stackTrace>on lin, 1.500 s</stackTrace>
+                        <system-out>first</system-out>
+                      </flakyFailure>
+                      <flakyError type="error" message="attempt 2: good
+                """))
+        report.tasks = [TaskReport(Self.tried(.failed))]
+        let failed = JUnitReport.xml(report)
+        #expect(failed.contains("<failure type=\"failed\"") && failed.contains("<rerunFailure type=\"failed\""))
+        #expect(failed.contains("<rerunError type=\"error\"") && !failed.contains("flaky"))
+    }
+
+    @Test("N21: attempts are in results.json, and are read back from the events of a run that was killed")
+    func attemptsAreReadBack() throws {
+        try withFolder { folder in
+            var events = script()
+            let result = Self.tried(.flaky)
+            events.insert((0.5, .taskFinished(result)), at: 1)
+            play([JSONLinesSink(TextStream(path: "\(folder)/\(RunDirectory.events)"))], events)
+            let report = try ResultsFile.load(folder)
+            let task = try #require(report.tasks.first { $0.task == "t" })
+            #expect(task.earlier?.map(\.outputTail) == ["first\n", "good\n"] && task.result == result)
+            let json = String(decoding: try report.json(), as: UTF8.self)
+            #expect(json.contains("\"earlier\" : ["))
+        }
+    }
+
     static let xmllint = ["/usr/bin/xmllint", "/usr/local/bin/xmllint"].first {
         FileManager.default.isExecutableFile(atPath: $0)
     }
@@ -125,6 +173,9 @@ import Testing
                     id: TaskID(task: everything, guest: everything), outcome: outcome, message: everything,
                     outputTail: everything, consoleTail: [everything], outputPath: everything)
                 events.insert((0, .taskFinished(result)), at: events.count - 1)
+            }
+            for outcome in [Outcome.flaky, .failed] {
+                events.insert((0, .taskFinished(Self.tried(outcome, everything))), at: events.count - 1)
             }
             play([ReportSink([.junit(path)])], events)
             let process = Process()

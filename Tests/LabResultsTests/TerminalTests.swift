@@ -116,6 +116,26 @@ struct FakeTerminal {
         #expect(lines[8] == "[------------------------] 0/0  1.2 s  guests: 100 booting")
     }
 
+    @Test("A7: the live view shows what each running command has printed last")
+    func lastLines() {
+        var live = LiveView()
+        let id = TaskID(task: "slow", guest: "lin")
+        func lines() -> [String] {
+            live.lines(tally: RunTally(), now: 2, style: .plain, size: .init(columns: 80, rows: 10))
+                .dropLast().map { $0.rendered(.plain) }
+        }
+        live.receive(RecordedEvent(sequence: 1, elapsed: 0, time: 0, event: .guestReady(guest: "lin", seconds: 1)))
+        live.receive(RecordedEvent(sequence: 2, elapsed: 0.5, time: 0, event: .taskStarted(id, attempt: 1)))
+        live.show("17 of 100\u{1b}[2J", of: "lin")
+        #expect(lines() == ["lin  slow  1.5 s  17 of 100"])
+        live.show("18 of 100", of: "lin")
+        #expect(lines() == ["lin  slow  1.5 s  18 of 100"])
+        live.receive(
+            RecordedEvent(
+                sequence: 3, elapsed: 2, time: 0, event: .taskFinished(TaskResult(id: id, outcome: .passed))))
+        #expect(lines() == [])
+    }
+
     @Test func aStoppedTerminalDoesNotStopTheRun() {
         let isWriting = DispatchSemaphore(value: 0)
         let mayGoOn = DispatchSemaphore(value: 0)

@@ -77,12 +77,11 @@ extension GuestTests {
                 #expect(off.outcome == .error)
                 #expect(off.message?.contains("powered itself off") == true, "\(off.message ?? "")")
                 #expect(off.duration < 60)
-                // A task that nothing in the guest can end takes the guest with it.
+                // A11: a task that ignores all signals is killed, and its guest goes on.
                 let deaf = try report.task("deaf")
                 #expect(deaf.outcome == .timeout && deaf.duration < 60, "\(deaf)")
                 let next = try report.task("next")
-                #expect(next.outcome == .error)
-                #expect(next.message?.contains("did not come back after task deaf") == true, "\(next)")
+                #expect(next.outcome == .passed, "\(next)")
             }
         }
 

@@ -48,6 +48,21 @@ struct ProbeShellTests {
     }
 
     @Test(
+        "A10: a script of a lab stops at its first command that fails",
+        arguments: [
+            ("false\necho reached", 1), ("nosuch 2>/dev/null; echo reached", 127), ("true && false; echo reached", 1),
+            ("false || true\nfalse && true\n(exit 4); echo reached", 4), ("(false; echo reached)", 1),
+        ])
+    func firstFailure(script: String, status: Int32) {
+        let shell = Shell(machine, ProbeFiles(), .sh)
+        machine.beginCommand()
+        shell.run(Text("v 12345678 '\(script)' '' -ec".utf8))
+        #expect(string(machine.takeSaid()) == "\u{1e}12345678+\u{1e}12345678-\(status)\n")
+        shell.run(Text("v 12345678 'false\necho reached'".utf8))
+        #expect(string(machine.takeSaid()) == "\u{1e}12345678+reached\n\u{1e}12345678-0\n")
+    }
+
+    @Test(
         "cmd scripts",
         arguments: [
             ("@echo off\r\necho a   b", "a   b\r\n", 0),

@@ -11,6 +11,7 @@ extension Dialect {
         probe: { Array("echo \($0.halves.0)^\($0.halves.1)\n".utf8) },
         exchanges: { command throws(ConsoleError) in try CmdShell.exchanges(command) },
         interrupts: [[3], [3], CmdShell.plumbed(Array("vmlab-kill KILL\n".utf8))],
+        cleanUp: CmdShell.cleanUp, renewed: CmdShell.renewed,
         plumbing: { command throws(ConsoleError) in
             try POSIXShell.exchanges(command).map { CmdShell.plumbed($0) }
         },
@@ -33,16 +34,42 @@ enum CmdShell {
 
             """
         let begin = Array("\u{1e}\(nonce)+\r\n".utf8)
-        return POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(plumbed) + [
+        return [renewal()] + POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(plumbed) + [
             Exchange(text: Array(run.utf8), begin: begin, end: Array("\u{1e}\(nonce)-".utf8))
         ]
     }
 
     static let plumbingSetup = plumbed(
-        POSIXShell.setup + Array("cd \"$WINEPREFIX/drive_c\";[ -d lab ]||mkdir lab\n".utf8))
+        POSIXSession.setup.dropLast()
+            + Array(";\(look)\ncd \"$WINEPREFIX/drive_c\";[ -d lab ]||mkdir lab\n".utf8))
+
+    /// Defines `r`: where programs are left that earlier commands started (`start /b`), and that hold the pipe of the session's
+    /// cmd.exe, that is killed for another one with a pipe of its own. Wine's programs are children of process 1, whose list it
+    /// compares with the last one before it starts any process to look closer.
+    private static let look =
+        "r(){ read -r __l </proc/1/task/1/children;[ \"$__l\" = \"$__k\" ]&&return;__k=$__l;"
+        + "set -- $(vmlab-kill list);__n=;"
+        + "for __p;do case \" $__v \" in *\" $__p \"*);;*)__n=1;;esac;done;__v=\"$*\";"
+        + "[ ! $__n ]||{ vmlab-kill session;return \(renewed);};}"
+
+    /// The plumbing shell's status when it has had the session's cmd.exe replaced.
+    static let renewed: Int32 = 75
+
+    private static func renewal() -> Exchange {
+        let nonce = Nonce()
+        return Exchange(
+            text: plumbed(Array("r;a \(nonce)\n".utf8)), begin: [], end: Array("\u{1e}\(nonce)-".utf8), isOutput: false)
+    }
 
     static let setting: @Sendable ([(name: String, value: String)]) -> [UInt8] = { variables in
         Array((variables.map { "set \"\($0.name)=\($0.value)\"" }.joined(separator: "&") + "\n").utf8)
+    }
+
+    /// Kills what an interrupted command has left in the background.
+    static func cleanUp() -> Exchange {
+        let nonce = Nonce()
+        let text = Array("vmlab-kill KILL;a \(nonce)\n".utf8)
+        return Exchange(text: plumbed(text), begin: [], end: Array("\u{1e}\(nonce)-".utf8), isOutput: false)
     }
 
     /// Starts the cmd.exe of the next command, which waits for a line of the session's, its begin marker. To start it takes
@@ -85,6 +112,10 @@ enum CmdShell {
 
     /// The command as a batch file: lines end in CR LF, and nothing is echoed.
     static func batchFile(_ command: GuestCommand) throws(ConsoleError) -> [UInt8] {
+        // What the host itself has its guests do names no shell of its own.
+        if command.shell != .plain, case .named(let shell) = command.shell, shell != "cmd" {
+            throw .unsupported("a guest of cmd.exe runs its scripts with that, not with `\(shell)`")
+        }
         var lines = ["@echo off"]
         for (name, value) in command.environment {
             if value.utf8.contains(where: { $0 == 10 || $0 == 13 }) {

@@ -1,20 +1,7 @@
 /// What is typed into a POSIX shell.
 enum POSIXShell {
-    /// Defines `v NONCE SCRIPT PREPARATION`, all that a command needs: one process, which becomes the script's shell.
-    ///
-    /// `b` prints the begin marker, `a` the end marker with the status of what is before it, `__c` is Ctrl-C, which cannot
-    /// be typed as itself, and descriptor 8 is every command's empty input, opened once. The resident shell's own
-    /// standard error is closed, so that its remarks ("Killed") are not taken for output.
-    /// Said again to a shell that was restored from a snapshot, it starts no process, which a fresh clone would wait for.
-    /// The begin marker has only 32 bits of the nonce: each byte of a serial port costs an emulated guest dearly, and
-    /// all it must differ from is what came late from earlier commands. The end marker has all 128.
-    static let setup = Array(
-        (#"trap : INT;exec 8</dev/null 2>/dev/null;: "${__c:=$(printf "\003")}";"#
-            + #"b(){ printf "\036%.8s+" "$1";};a(){ printf "\036$1-%d\n" $?;};"#
-            + #"v(){ b "$1";(eval "$3";exec /bin/sh -c "$2" sh)"# + input + #";a "$1";}"# + "\n").utf8)
-
     /// The empty input and the one output of a command.
-    private static let input = "<&8 8<&- 2>&1"
+    static let input = "<&8 8<&- 6>&- 2>&1"
 
     /// What gives a command the session's terminal as its input: it is the shell's own, which waits meanwhile.
     private static let terminal = "exec </dev/tty;"
@@ -27,9 +14,9 @@ enum POSIXShell {
     static func takeover(sharingConsole: Bool) -> [UInt8] {
         let quiet = sharingConsole ? "(echo 2 >/proc/sys/kernel/printk) 2>/dev/null;" : ""
         return Array(
-            ("exec sh -c '" + quiet + #"stty raw -echo isig intr ^C quit undef susp undef noflsh;trap : INT;"#
-                + #"{ trap : INT;printf "\nVMLAB %s sh\n" READY;sh;} 2>&1|"#
-                + #"{ trap "" INT;exec cat;}'"# + "\n").utf8)
+            ("exec sh -c '\(quiet)stty \(POSIXSession.terminal);exec 6>&1;trap : INT TSTP;"
+                + #"{ trap : INT TSTP;printf "\nVMLAB %s sh\n" READY;sh;} 2>&1|"#
+                + #"{ trap "" INT TSTP;exec cat >&6;}'"# + "\n").utf8)
     }
 
     static let probe: @Sendable (Nonce) -> [UInt8] = { nonce in
@@ -49,25 +36,46 @@ enum POSIXShell {
         let nonce = Nonce()
         let script = Array(command.script.utf8)
         if command.inSession {
-            let text = Array("b \(nonce);{ ".utf8) + script + Array(";}<&8 2>&1;a \(nonce)".utf8)
+            let text = Array("b \(nonce);{ ".utf8) + script + Array(";}<&8 6>&- 2>&1;a \(nonce)".utf8)
             return text.count > longestText
                 ? blocks(of: text) + [exchange(Array("eval \"$__s\"".utf8), nonce)] : [exchange(text, nonce)]
         }
         let preparation = preparation(of: command)
+        let options: String
+        switch command.shell.start(command.script, called: command.name) {
+        case .file(let start): return running(script, as: command.name, start, preparation, nonce)
+        case .argument(let given): options = given
+        }
         if !command.takesInput, let words = simpleCommand(script), words.count + preparation.count < longestText {
             let text = Array("b \(nonce);(".utf8) + preparation + words + Array(")\(input);a \(nonce)".utf8)
             return [exchange(text, nonce)]
         }
         var text = Array("v \(nonce) ".utf8)
         text += script.count > longestArgument ? Array("'. /proc/self/fd/9'".utf8) : quoted(script)
-        if !preparation.isEmpty {
-            text += Array(" ".utf8) + quoted(preparation)
-        }
+        let hasOptions = options != "-c"
+        if hasOptions || !preparation.isEmpty { text += Array(" ".utf8) + quoted(preparation) }
+        if hasOptions { text += Array(" \(options)".utf8) }
         if script.count > longestArgument {
             text += Array(" 9<<'\(nonce)'\n".utf8) + script + Array("\n\(nonce)".utf8)
         }
         guard text.count > longestText else { return [exchange(text, nonce)] }
         return blocks(of: text) + [exchange(Array("eval \"$__s\"".utf8), nonce)]
+    }
+
+    /// One command whose script is a file: made in a folder of its own by the command's process before that becomes its
+    /// program as `start` says, and removed by the resident shell once the command has ended.
+    private static func running(
+        _ script: [UInt8], as name: String, _ start: String, _ preparation: [UInt8], _ nonce: Nonce
+    ) -> [Exchange] {
+        let isLong = script.count > longestText / 2
+        let folder = "/tmp/vmlab-\(nonce.description.prefix(8))"
+        let file = Array(folder.utf8) + quoted(Array("/\(name)".utf8))
+        let program = start.replacing("{0}", with: String(decoding: file, as: UTF8.self))
+        var text = Array("b \(nonce);(mkdir -m 700 \(folder)&&printf %s ".utf8)
+        text += isLong ? Array("\"$__s\"".utf8) : quoted(script)
+        text += Array(" >".utf8) + file + Array("||exit;".utf8) + preparation
+        text += Array("\(program))\(input);a \(nonce);rm -rf \(folder)".utf8)
+        return (isLong ? blocks(of: script) : []) + [exchange(text, nonce)]
     }
 
     /// The resident shell itself writes a file; `path` needs no quotes. The last exchange's status is 0 on success.
@@ -135,8 +143,14 @@ enum POSIXShell {
         . : alias bg bind break builtin caller case chdir command compgen complete compopt continue coproc declare dirs \
         disown do done elif else enable esac eval exec export fc fg fi for function getopts hash help history if in jobs \
         kill let local logout mapfile popd pushd read readarray readonly return select set shift shopt source suspend \
-        then time times trap type typeset ulimit unalias unset until wait while a b v
+        then time times trap type typeset ulimit unalias unset until wait while a b k n o v w x
         """.split(separator: " ").map(String.init))
+
+    /// Kills what an interrupted command has left in the background.
+    static func cleanUp() -> Exchange {
+        let nonce = Nonce()
+        return exchange(Array("k;a \(nonce)".utf8), nonce, begins: false)
+    }
 
     /// `text` gathered in the shell's variable `__s`, block by block, each acknowledged before the next is typed.
     private static func blocks(of text: [UInt8]) -> [Exchange] {

@@ -3,10 +3,10 @@ extension Dialect {
     public static let sh = Dialect(
         name: "sh",
         greeting: Array("\nVMLAB READY sh\n".utf8),
-        setup: POSIXShell.setup,
+        setup: POSIXSession.setup,
         probe: POSIXShell.probe,
         exchanges: { command throws(ConsoleError) in try POSIXShell.exchanges(command) },
-        interrupts: [[3], [3], [3]],
+        interrupts: [[3], [3], [POSIXSession.forceKey]], cleanUp: POSIXShell.cleanUp,
         plumbing: { command throws(ConsoleError) in try POSIXShell.exchanges(command) })
 
     /// A POSIX shell behind a login prompt or none, on any Linux guest: `prompt` is a regular expression for its prompt.

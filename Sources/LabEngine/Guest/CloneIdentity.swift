@@ -64,19 +64,25 @@ struct CloneIdentity: Sendable {
 
     /// A line for the plumbing shell of a guest that stood still for a while: it sets the clock.
     static var clock: String {
-        "{ \(ask("identity", "vmlab-identity", now));} 2>&1||busybox date -u -s @\(time(nil)) >/dev/null"
+        let time = now
+        let seconds = time.prefix { $0 != "." }
+        // GNU's `date` takes fractions, busybox's does not.
+        return
+            "{ \(ask("identity", "vmlab-identity", "time=\(time)"));} >/dev/null 2>&1||date -u -s @\(time) >/dev/null 2>&1"
+            + "||date -u -s @\(seconds) >/dev/null 2>&1||busybox date -u -s @\(seconds) 2>&1 >/dev/null"
     }
 
+    /// The time in seconds, with a fraction.
     private static var now: String {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let fraction = String(now.tv_nsec)
-        return "time=\(now.tv_sec).\(String(repeating: "0", count: max(0, 9 - fraction.count)))\(fraction)"
+        return "\(now.tv_sec).\(String(repeating: "0", count: max(0, 9 - fraction.count)))\(fraction)"
     }
 
     private var words: [String] {
         [
-            "host=\(name),\(formerly)", "id=\(Self.machineID())", Self.now,
+            "host=\(name),\(formerly)", "id=\(Self.machineID())", "time=\(Self.now)",
             "seed=\(Self.hexadecimal(Self.randomBytes(64)))",
         ] + cards.map { "card=\($0.former),\($0.mac),\($0.address)" }
             + (hasOutside ? ["gateway=\(LabNetworks.gateway)"] : [])

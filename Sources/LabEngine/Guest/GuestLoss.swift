@@ -8,8 +8,6 @@ public struct GuestLoss: Error, Sendable, Hashable, CustomStringConvertible {
     public var message: String
     /// What COM1 said last.
     public var consoleTail: [String]
-    /// Whether it lives and only a command that cannot be interrupted keeps it from its prompt.
-    var isStubborn = false
 
     /// The message.
     public var description: String { message }

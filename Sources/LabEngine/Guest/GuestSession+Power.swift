@@ -21,7 +21,7 @@ extension GuestSession {
             }
             commands.expectReboot()
             do {
-                try await machine.reset()
+                try await reset()
             } catch  where !Task.isCancelled {
                 // The session waits for a greeting that will not come.
                 throw loss.current ?? lose("the guest could not be rebooted: \(sentence(of: error))")

@@ -24,6 +24,8 @@ final class GuestSession: Sendable {
     let shutdown: ShutdownCommands
     /// Whether it says by itself that it is ready, after each boot.
     let announces: Bool
+    /// Whether its clock can be set from within.
+    private let hasClock: Bool
     /// What its kernel is given at each ready point.
     private let modules: KernelModules
     /// Whether its kernel was told to use the serial port; nil for a guest that boots from its disk.
@@ -31,6 +33,8 @@ final class GuestSession: Sendable {
     private let poweredOff = Mutex(false)
     /// Fulfilled at the machine's next reset.
     private let nextReset = Mutex(Completion<Bool>())
+    /// Resets of the machine that the host asked for and has not been told of.
+    private let wantedResets = Mutex(0)
     /// Tells what is worth telling and not fatal.
     let note: @Sendable (String) -> Void
     private let care: [any MachineCare]
@@ -51,6 +55,7 @@ final class GuestSession: Sendable {
         self.note = note
         shutdown = image.shutdown
         announces = image.console.announces
+        hasClock = !image.isFreestanding && Dialect.of(image.console).plumbing != nil
         loss = console.loss
         // Where commands share the kernel's port, the command channel is what there is to record and to watch.
         let shared = image.console.ports == 1
@@ -238,11 +243,22 @@ final class GuestSession: Sendable {
     func wake(deadline: ContinuousClock.Instant) async throws {
         do {
             try await machine.resume()
-            let (status, said) = try await plumb(GuestCommand(CloneIdentity.clock, inSession: true), deadline)
-            if status != 0 { throw lose("the clock of a guest that stood still could not be set: \(said)") }
+            try await setClock(deadline: deadline)
             onReady()
         } catch  where !Task.isCancelled {
             throw loss.current ?? lose("the guest did not go on after it stood still: \(sentence(of: error))")
+        }
+    }
+
+    /// Gives a guest the present time after it stood still, unless it has no clock that can be set. Throws a `Diagnostic` when
+    /// it does not take it, and as `CommandSession.run`.
+    func setClock(deadline: ContinuousClock.Instant) async throws {
+        guard hasClock else { return }
+        let (status, said) = try await plumb(GuestCommand(CloneIdentity.clock, inSession: true), deadline)
+        if status != 0 {
+            throw Diagnostic(
+                .guest, "the clock could not be set after the guest stood still",
+                cause: said.split(whereSeparator: \.isNewline).joined(separator: "; "))
         }
     }
 
@@ -278,11 +294,16 @@ final class GuestSession: Sendable {
         return (result.exit, said.withLock { $0 })
     }
 
+    /// Resets the machine by the host's will.
+    func reset() async throws {
+        wantedResets.withLock { $0 += 1 }
+        try await machine.reset()
+    }
+
     /// Gives the guest up, unless it is lost already; returns why it is.
     @discardableResult
-    func lose(_ message: String, isStubborn: Bool = false) -> GuestLoss {
-        let news = GuestLoss(
-            outcome: .error, message: message, consoleTail: consoleTail, isStubborn: isStubborn)
+    func lose(_ message: String) -> GuestLoss {
+        let news = GuestLoss(outcome: .error, message: message, consoleTail: consoleTail)
         loss.fulfil(news)
         return loss.current ?? news
     }
@@ -332,15 +353,28 @@ final class GuestSession: Sendable {
         }
     }
 
+    private func machineWasReset() {
+        let isWanted = wantedResets.withLock { count in
+            defer { count = max(0, count - 1) }
+            return count > 0
+        }
+        if let panic = console.panicLoss {
+            // A kernel that panics may be told to reboot.
+            console.panic(panic.message)
+        } else if let trouble = console.inBoot({ $0.reset() }) {
+            lose(trouble.message)
+        } else if !isWanted {
+            commands.machineWasReset()
+        }
+    }
+
     private func watchMachine() async {
         for await event in machine.events {
             switch event {
             case .shutdown:
                 poweredOff.withLock { $0 = true }
             case .reset:
-                // A kernel that panics may be told to reboot.
-                if let loss = console.panicLoss { console.panic(loss.message) }
-                if let trouble = console.inBoot({ $0.reset() }) { lose(trouble.message) }
+                machineWasReset()
                 _ = nextReset.withLock { $0.fulfil(true) }
             case .panicked(let message):
                 console.panic(message)

@@ -163,14 +163,12 @@ struct GuestWorker: Sendable {
     private func bury(_ loss: GuestLoss, hasRun: Bool) async -> End {
         run.recorder.emit(.guestEnded(guest: name, orderly: false, reason: loss.message))
         if await run.scheduler.hasRetry(for: number) { return .again(from: nil) }
-        // A guest that only a stubborn command keeps from its prompt has failed nobody if nothing more was asked of it.
-        let hasHope = await run.scheduler.hasHope(for: number)
         if hasRun, await run.scheduler.replace(number, reason: "\(name): \(loss.message)") {
             run.recorder.emit(.guestReplaced(guest: name, reason: loss.message))
-            if !loss.isStubborn { await run.guestFailed() }
+            await run.guestFailed()
             return .again(from: nil)
         }
-        if !loss.isStubborn || hasHope { await lose(loss) }
+        await lose(loss)
         return .lost
     }
 
@@ -216,11 +214,16 @@ struct GuestWorker: Sendable {
         result.duration = run.recorder.clock.elapsed - begun
         if task.retries >= next.attempt, task.retryOn.covers(result.outcome), !Task.isCancelled {
             let message = "attempt \(next.attempt) \(result.outcome): \(result.message ?? "")"
-            if await run.scheduler.retry(next, before: Schedule.Attempt(outcome: result.outcome, message: message)) {
+            let kept = run.tasks.results.keep(result)
+            let attempt = Schedule.Attempt(
+                outcome: result.outcome, message: message, results: (next.before?.results ?? []) + [kept])
+            if await run.scheduler.retry(next, before: attempt) {
                 run.recorder.emit(.taskNote(id, message: message + "; trying again"))
                 return
             }
+            result = kept
         }
+        result.earlier = next.before?.results ?? []
         await run.finished(result)
         await run.scheduler.finish(next, outcome: result.outcome)
     }

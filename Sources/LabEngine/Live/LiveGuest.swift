@@ -14,7 +14,7 @@ public final class LiveGuest: Sendable {
     public let planned: RunPlan.PlannedGuest
     /// How long things may take.
     public let limits: LiveLimits
-    private let life: GuestLife
+    let life: GuestLife
     private let now: Mutex<GuestSession>
     /// What earlier sessions' kernels said went wrong, of which nobody has been told.
     private let earlierTroubles = Mutex<[GuestTrouble]>([])
@@ -33,6 +33,8 @@ public final class LiveGuest: Sendable {
     private let isUsed = Mutex(false)
     /// Whether its processors stand still while nobody asks anything of it.
     private let isResting = Mutex(false)
+    /// Whether it stood still and has not been given the present time since.
+    private let hasOldTime = Mutex(false)
     /// A command was left behind when its waiter was cancelled: it must be ended before the next.
     private let isLittered = Mutex(false)
     /// Set when the script is done with the guest, with the reason that is told.
@@ -40,9 +42,6 @@ public final class LiveGuest: Sendable {
     /// Set when the guest's machine is gone; nil for a guest whose end is not the script's to wait for, as it comes after
     /// the task that the script is.
     let ended: Completion<Bool>?
-
-    /// How long an interrupted command may take to go.
-    private static let grace = Duration.seconds(10)
 
     init(_ session: GuestSession, of life: GuestLife, limits: LiveLimits, isOfFleet: Bool) {
         directory = life.host.journal.directory
@@ -222,8 +221,13 @@ public final class LiveGuest: Sendable {
     /// Stops the guest's processors. Throws what the machine says.
     public func pause() async throws { try await session.machine.pause() }
 
-    /// Lets the guest's processors run again. Throws what the machine says.
-    public func resume() async throws { try await session.machine.resume() }
+    /// Lets the guest's processors run again, with the present time: now, or where something runs in it, once that has ended.
+    /// Throws what the machine says, and as `run`.
+    public func resume() async throws {
+        try await session.machine.resume()
+        hasOldTime.withLock { $0 = true }
+        if turn.wouldAdmit(ByteCount(0)) { try await hold {} }
+    }
 
     /// Keeps the guest's memory, processes and disks as they are now. It stands still meanwhile, and goes on.
     ///
@@ -239,6 +243,8 @@ public final class LiveGuest: Sendable {
                 // What is restored from here runs its first command the sooner, and so does this guest.
                 try await session.commands.giveHeadStart(deadline: deadline)
                 let saved = try await withDeadline(deadline) { [session] in try await session.machine.save(to: folder) }
+                // It stood still meanwhile.
+                try await setClock()
                 return GuestSnapshot(
                     of: planned, saved, image: life.image, cards: networks.cardAddresses(of: number),
                     knownHosts: knownHosts.withLock { $0 }, hasHeadStart: session.commands.hasHeadStart,
@@ -326,6 +332,20 @@ public final class LiveGuest: Sendable {
             return resting
         }
         if was { try await session.wake(deadline: limits.deadline(in: limits.timeouts.task)) }
+        let isLate = hasOldTime.withLock { late in
+            defer { late = false }
+            return late
+        }
+        if isLate { try await setClock() }
+    }
+
+    /// Gives the guest the present time. One that does not take it is told of, and can be used all the same.
+    private func setClock() async throws {
+        do {
+            try await session.setClock(deadline: limits.deadline(in: limits.timeouts.task))
+        } catch let problem as Diagnostic {
+            life.host.recorder.emit(.note(level: .warning, message: "\(name): \(sentence(of: problem))"))
+        }
     }
 
     /// Gives back what `enter` took.
@@ -356,10 +376,10 @@ public final class LiveGuest: Sendable {
             do {
                 return try await session.whileAlive { try await body(self.limits.deadline(in: patience)) }
             } catch ConsoleError.deadline {
-                await comeBack()
+                await endCommand(what)
                 throw GuestTimeout(what: "\(what) did not end", limit: patience * limits.factor)
             } catch ConsoleError.silence {
-                await comeBack()
+                await endCommand(what)
                 throw GuestTimeout(what: "\(what) printed nothing", limit: limits.silence ?? .zero)
             } catch ConsoleError.greetedAgain {
                 // The guest is there again: what comes after can have it.
@@ -372,21 +392,12 @@ public final class LiveGuest: Sendable {
         }
     }
 
-    /// Brings the guest back to its prompt; one that does not come is lost.
-    private func comeBack() async {
-        guard session.loss.current == nil, !Task.isCancelled else { return }
-        let isBack = try? await session.whileAlive { [session] in await session.commands.interrupt(grace: Self.grace) }
-        if isBack != true, !Task.isCancelled {
-            session.lose("the guest did not come back after its command was ended", isStubborn: true)
-        }
-    }
-
     /// Before an operation: ends what a cancelled one left, and tells the guest of peers that have come meanwhile.
     private func tidy() async throws {
         if isLittered.withLock({ $0 }) {
-            await comeBack()
+            await endCommand("a cancelled command")
             isLittered.withLock { $0 = false }
-            if let loss = session.loss.current { throw loss }
+            if let loss { throw loss }
         }
         let hosts = networks.hosts(of: number)
         let news = hosts.filter { host in !knownHosts.withLock { $0.contains(host) } }

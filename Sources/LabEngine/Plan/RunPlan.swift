@@ -1,4 +1,5 @@
 import Diagnostics
+import GuestConsole
 import LabResults
 import LabSpec
 
@@ -98,6 +99,7 @@ public struct RunPlan: Sendable {
         }
         problems += networksThatCannotFit(lab, guests: guests, budget: budget)
         problems += unsupported(lab)
+        problems += shellsOfOthers(lab, guests: guests)
         guard problems.isEmpty else { throw DiagnosticList(problems) }
         return RunPlan(lab: lab, guests: guests, budget: budget, seats: max(1, seats ?? guests.count))
     }
@@ -202,6 +204,25 @@ public struct RunPlan: Sendable {
         return problems
     }
 
+    /// cmd.exe runs all scripts of its guests itself.
+    private static func shellsOfOthers(_ lab: Lab, guests: [PlannedGuest]) -> [Diagnostic] {
+        let windows = guests.filter { $0.os == .windows }
+        let names = Set(windows.map(\.guest.name))
+        func problem(_ shell: String?, _ what: String, _ span: SourceSpan?) -> Diagnostic? {
+            guard let shell, shell != "cmd" else { return nil }
+            return Diagnostic(
+                .specification, "\(what): its scripts are run by cmd.exe, not by `\(shell)`",
+                remedy: "give Windows-like guests `shell: cmd`, or tasks of their own", at: span)
+        }
+        var seen: Set<String> = []
+        return windows.filter { seen.insert($0.group.name).inserted }
+            .compactMap { problem($0.group.shell, $0.group.name, $0.group.span) }
+            + lab.tasks.compactMap { task in
+                let guest = task.targets.flatMap(\.guests).first { names.contains($0) }
+                return guest.flatMap { problem(task.shell, "task \(task.name) on \($0)", task.span) }
+            }
+    }
+
     private static func located(_ problem: Diagnostic, at span: SourceSpan?) -> Diagnostic {
         var problem = problem
         problem.span = problem.span ?? span
@@ -210,6 +231,11 @@ public struct RunPlan: Sendable {
 }
 
 extension RunPlan.PlannedGuest {
+    /// What runs a script of its tasks that names a shell, or none.
+    public func shell(_ name: String?) -> ScriptShell {
+        name.map { .named($0) } ?? group.shell.map { .firstLine(orNamed: $0) } ?? .standard
+    }
+
     /// What it is reckoned at when it asks for room.
     func reckoned(_ admission: AdmissionMode) -> ByteCount { admission == .strict ? cost : min(start, cost) }
 

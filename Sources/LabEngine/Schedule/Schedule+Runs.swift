@@ -20,6 +20,8 @@ extension Schedule {
     struct Attempt: Hashable {
         var outcome: Outcome
         var message: String
+        /// Its result, behind those of the attempts before it.
+        var results: [TaskResult] = []
     }
 
     /// What a guest does next.

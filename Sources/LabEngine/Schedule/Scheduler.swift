@@ -138,9 +138,6 @@ actor Scheduler {
     /// How many guests are up and have nothing to run.
     var idleCount: Int { idle.count }
 
-    /// Whether something is left that this guest could ever run.
-    func hasHope(for guest: Int) -> Bool { schedule.peek(for: guest) != .nothing }
-
     /// A guest will not come back.
     func lose(_ guest: Int, reason: String) {
         schedule.lose(guest: guest, reason: reason)

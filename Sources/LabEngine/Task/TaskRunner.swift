@@ -23,8 +23,6 @@ struct TaskRunner: Sendable {
     private static let collectionTime = Duration.seconds(60)
     /// How long judging what a command printed may take when the task's own time is already used up.
     private static let judgementTime = Duration.seconds(5)
-    /// How long an interrupted command may take to go.
-    private static let interruptTime = Duration.seconds(10)
 
     /// Runs one attempt. Never throws: whatever happens is the result's outcome. When the guest is lost on the way, its
     /// session says so afterwards.
@@ -68,10 +66,10 @@ struct TaskRunner: Sendable {
                 hasRebooted = try await perform(script, task, scriptTask, output, deadline, &result)
             }
             // A script may have had its guest go back to a snapshot.
-            await collect(task, guest.session, &result)
+            await collect(task, guest, &result)
             if task.reboot, result.outcome == .passed, !hasRebooted { try await reboot(guest.session, after: task) }
         } catch {
-            await record(error, of: task, on: guest.session, in: &result)
+            await record(error, of: task, on: guest, in: &result)
         }
         troubles.add(await guest.takeTroubles())
         result.judge(troubles.all, failOn: failOn)
@@ -91,16 +89,20 @@ struct TaskRunner: Sendable {
     /// Runs the task's script and judges it. True when it rebooted the guest, as the task wants: that took its exit status
     /// away, which is none of the verdict then.
     private func perform(
-        _ script: String, _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
+        _ script: (text: String, name: String), _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
         _ deadline: ContinuousClock.Instant, _ result: inout TaskResult
     ) async throws -> Bool {
         let session = context.guest.session
-        let command = GuestCommand(script, environment: context.environment.map { ($0.name, $0.value) })
+        let command = GuestCommand(
+            script.text, shell: session.guest.shell(task.shell), name: script.name,
+            environment: context.environment.map { ($0.name, $0.value) })
         let silence = lab.timeouts.silence.map { $0 * timeFactor }
         do {
-            let ended = try await bound(task, session) {
-                try await session.commands.run(
-                    command, deadline: deadline, silence: silence, output: { output.append($0) })
+            let ended = try await bound(task, session) { [recorder] in
+                try await session.commands.run(command, deadline: deadline, silence: silence) { bytes in
+                    output.append(bytes)
+                    if let line = output.lastLine { recorder.show(line, of: session.guest.guest.name) }
+                }
             }
             result.exit = ended.exit
         } catch ConsoleError.greetedAgain where task.reboot {
@@ -148,7 +150,8 @@ struct TaskRunner: Sendable {
     }
 
     /// Collects the task's files; what is missing fails a task that would have passed.
-    private func collect(_ task: LabTask, _ session: GuestSession, _ result: inout TaskResult) async {
+    private func collect(_ task: LabTask, _ guest: LiveGuest, _ result: inout TaskResult) async {
+        let session = guest.session
         guard !task.get.isEmpty, session.loss.current == nil else { return }
         let time = ContinuousClock.now + Self.collectionTime * max(timeFactor, 1)
         let deadline = ending.current.map { min($0.deadline, time) } ?? time
@@ -171,14 +174,14 @@ struct TaskRunner: Sendable {
                 result.note(
                     Task.isCancelled ? .skipped : .error,
                     "\(collection.path) could not be collected: \(sentence(of: error))")
-                guard await recover(session, after: task) else { return }
+                guard await recover(guest, after: task) == .atPrompt else { return }
             }
         }
     }
 
     /// Turns what ended an attempt early into its outcome, and brings the guest back to its prompt if it can be.
     private func record(
-        _ error: any Error, of task: LabTask, on session: GuestSession, in result: inout TaskResult
+        _ error: any Error, of task: LabTask, on guest: LiveGuest, in result: inout TaskResult
     ) async {
         switch error {
         case let loss as GuestLoss:
@@ -189,24 +192,23 @@ struct TaskRunner: Sendable {
             result.outcome = failure.outcome
             result.message = failure.message
             result.consoleTail = failure.consoleTail
-            await collect(task, session, &result)
+            await collect(task, guest, &result)
         case is DeadlineExceeded:
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
-            await collect(task, session, &result)
+            await collect(task, guest, &result)
         case let end as EarlyEnd:
             (result.outcome, result.message) = verdict(of: end, on: task)
             // Where the guest ends now and nothing is collected from it, its command needs no interruption.
-            guard !task.get.isEmpty || cleansUp(on: session.guest.guest.name) else { return }
-            if await recover(session, after: task) { await collect(task, session, &result) }
+            if isWanted(guest, after: task) { await recoverAndCollect(task, guest, &result) }
         case ConsoleError.deadline, ConsoleError.silence:
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
-            if await recover(session, after: task) { await collect(task, session, &result) }
+            await recoverAndCollect(task, guest, &result)
         case let failure as PatternFailure:
             result.outcome = failure.outcome
             result.message = "\(failure)"
-            await collect(task, session, &result)
+            await collect(task, guest, &result)
         case is CancellationError, ConsoleError.cancelled:
             result.outcome = .skipped
             result.message = "interrupted"
@@ -215,14 +217,14 @@ struct TaskRunner: Sendable {
             result.message =
                 "the guest or its shell restarted while the task ran (`reboot: true` is for a task that reboots its guest)"
             // The guest is there again: what comes after this task can have it.
-            try? await session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
+            try? await guest.session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
         case is Diagnostic:
             result.outcome = .error
             result.message = sentence(of: error)
         default:
             result.outcome = .error
             result.message = sentence(of: error)
-            await recover(session, after: task)
+            await recover(guest, after: task)
         }
     }
 
@@ -255,19 +257,26 @@ struct TaskRunner: Sendable {
         try await ending.bound(cleaningUp: task.condition == .always) { try await session.whileAlive(body) }
     }
 
-    /// After a timeout the command still runs: interrupt it. False when the guest does not come back to its prompt; then it
-    /// is lost.
+    /// Whether the guest is to be used after the task, also when the run ends.
+    private func isWanted(_ guest: LiveGuest, after task: LabTask) -> Bool {
+        !task.get.isEmpty || cleansUp(on: guest.name)
+    }
+
+    /// After a timeout the command still runs: it is ended. Where the run ends, so does that with the grace time.
     @discardableResult
-    private func recover(_ session: GuestSession, after task: LabTask) async -> Bool {
-        guard session.loss.current == nil, !Task.isCancelled else { return false }
-        let left =
-            ending.current.map { max(ContinuousClock.now.duration(to: $0.deadline), .zero) } ?? Self.interruptTime
-        let grace = min(left, Self.interruptTime)
-        let usable = (try? await session.whileAlive { await session.commands.interrupt(grace: grace) }) == true
-        if !usable, !Task.isCancelled {
-            session.lose("the guest did not come back after task \(task.name) was ended", isStubborn: true)
+    private func recover(_ guest: LiveGuest, after task: LabTask) async -> Recovery {
+        let recovery = try? await ending.bound(cleaningUp: isWanted(guest, after: task)) {
+            await guest.endCommand("task \(task.name)")
         }
-        return usable
+        return recovery ?? .lost
+    }
+
+    private func recoverAndCollect(_ task: LabTask, _ guest: LiveGuest, _ result: inout TaskResult) async {
+        switch await recover(guest, after: task) {
+        case .atPrompt: await collect(task, guest, &result)
+        case .madeAnew where !task.get.isEmpty: result.note(.timeout, "its files were lost with the guest's state")
+        case .madeAnew, .lost: break
+        }
     }
 
     private func scripted() throws -> any TaskScripting {
@@ -277,9 +286,10 @@ struct TaskRunner: Sendable {
         return scripting
     }
 
-    private func script(of action: TaskAction) throws -> String? {
+    /// The text that the guest's shell is given, and what its file is called.
+    private func script(of action: TaskAction) throws -> (text: String, name: String)? {
         switch action {
-        case .run(let text): return text
+        case .run(let text): return (text, "script")
         case .script(let path):
             let bytes = try SmallFile.bytes(path, limit: 64 << 20)
             guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -287,7 +297,7 @@ struct TaskRunner: Sendable {
                     .specification, "\(path) is not text in UTF-8",
                     remedy: "use `put:` for programs and `run:` to start them")
             }
-            return text
+            return (text, String(path.split(separator: "/").last ?? "script"))
         case .nothing, .lua: return nil
         }
     }

@@ -68,6 +68,10 @@ for file in /sys/block/vd*/serial; do
     ln -s "../../${disk##*/}" "/dev/disk/by-id/$serial"
 done
 
+# Half as many processes as the kernel would allow: of a fork bomb there is memory left for what ends it.
+read -r _ kilobytes _ < /proc/meminfo
+echo $((kilobytes / 256)) > /proc/sys/kernel/threads-max
+
 # What busybox's poweroff, halt and reboot send to process 1. Nothing needs a slow goodbye here.
 trap 'sync; poweroff -f' USR2
 trap 'sync; halt -f' USR1

@@ -6,7 +6,7 @@ extension Shell {
         let arguments = Array(words.dropFirst())
         let name = words.first ?? []
         switch language == .cmd ? name.lowercased : name {
-        case ":", "true", "cd", "mkdir", "trap", "exec", "sync", "vmlab-kill": return 0
+        case ":", "true", "cd", "mkdir", "trap", "exec", "sync", "vmlab-kill", "k", "r": return 0
         case "false": return 1
         case "echo": return said(Text(arguments.joined(separator: [32])) + newline)
         case "printf": return printf(arguments)

@@ -26,19 +26,22 @@ extension Shell {
                 continue
             }
             let start = reader.place
-            command(&reader, running: running)
+            var runs = running
+            command(&reader, running: runs)
             while true {
                 reader.skip { $0.isBlank }
                 if reader.take("&&") {
-                    reader.skip { $0.isBlank || $0 == 10 }
-                    command(&reader, running: running && status == 0)
+                    runs = running && status == 0
                 } else if reader.take("||") {
-                    reader.skip { $0.isBlank || $0 == 10 }
-                    command(&reader, running: running && status != 0)
+                    runs = running && status != 0
                 } else {
                     break
                 }
+                reader.skip { $0.isBlank || $0 == 10 }
+                command(&reader, running: runs)
             }
+            // Only the last command of a list fails for all of it.
+            if runs, status != 0, stopsAtFailure, goesOn { ending = .exit(status) }
             if reader.place == start || reader.next == 38 || reader.next == 124 { return refuse(&reader) }
         }
     }
@@ -192,6 +195,7 @@ extension Shell {
             execute([Text("b"), arguments[0]])
             process {
                 if arguments.count > 2 { run(arguments[2]) }
+                stopsAtFailure = arguments.count > 3
                 if goesOn { run(arguments[1]) }
             }
             execute([Text("a"), arguments[0]])

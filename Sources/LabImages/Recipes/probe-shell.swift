@@ -103,6 +103,8 @@ final class Shell<Machine: ProbeMachine> {
     /// Of the last command: `$?`, `%ERRORLEVEL%`.
     var status: Int32 = 0
     var ending: Ending?
+    /// Whether the script ends at its first command that fails: `sh -e`.
+    var stopsAtFailure = false
     /// Output on its way into a file; nil when it goes to the console.
     private var capture: Text?
     private var isMute = false
@@ -181,12 +183,12 @@ final class Shell<Machine: ProbeMachine> {
     /// Runs `body` as a process of its own would run: it leaves no variables, and `exit` ends it alone. A fork begins with
     /// its parent's status, a new program with none.
     func process(isFork: Bool = false, _ body: () -> Void) {
-        let outer = variables
-        if !isFork { status = 0 }
+        let outer = (variables, stopsAtFailure)
+        if !isFork { (status, stopsAtFailure) = (0, false) }
         processes += 1
         nested(body)
         processes -= 1
-        variables = outer
+        (variables, stopsAtFailure) = outer
         switch ending {
         case .exit(let code):
             status = code

@@ -2,10 +2,13 @@
 # vmlab-kill [SIGNAL]: signals (default KILL) every program a task started, and neither the session's cmd.exe nor
 # Wine's own servers, so that the session survives. cmd.exe then reads its next line.
 #
+#   vmlab-kill list     prints their process ids instead
+#   vmlab-kill session  kills the session's cmd.exe and nothing else; the relay starts another one
+#
 # A Wine process is a child of init whoever started it, so kinship tells nothing: the session is known by its
 # parent, the relay, and Wine's own by name.
 signal=${1:-KILL}
-victims=
+victims= session=
 for process in /proc/[0-9]*; do
     [ "$process/exe" -ef /usr/lib/wine/wine64 ] || continue
     read -r comm <"$process/comm" || continue
@@ -16,6 +19,10 @@ for process in /proc/[0-9]*; do
     rest=${rest##*) }
     rest=${rest#* }
     read -r parent <"/proc/${rest%% *}/comm" || continue
-    [ "$parent" = relay ] || victims="$victims ${process#/proc/}"
+    if [ "$parent" = relay ]; then session=${process#/proc/}; else victims="$victims ${process#/proc/}"; fi
 done
-[ -z "$victims" ] || kill -"$signal" $victims
+case $signal in
+    list) echo $victims ;;
+    session) kill -KILL "$session" ;;
+    *) [ -z "$victims" ] || kill -"$signal" $victims ;;
+esac

@@ -138,19 +138,26 @@ readonly prune='d3d* dxdiag* dx8* ddraw* glu32* vulkan* winevulkan* d2d1* dwrite
     msvcp60* msvcp70* msvcp71* msvcp80* msvcp90* msvcr70* msvcr71* msvcr80* msvcr90* msvcrtd* msvcrt20* msvcrt40*
     presentationfontcache* ngen* servicemodelreg* regasm* regsvcs* aspnet* dplaysvr* dpnsvr* dpvsetup* winemenubuilder*'
 
+# Programs of Wine's that print nothing, do nothing and end with status 0. Without them cmd.exe says their name, and that there is
+# no such command, with status 1 or 9009: a task that needs one fails instead of passing.
+readonly stubs='arp.exe cacls.exe certutil.exe dism.exe eject.exe extrac32.exe fc.exe findstr.exe icacls.exe lodctr.exe mofcomp.exe
+    mshta.exe msinfo32.exe netsh.exe powershell.exe regini.exe robocopy.exe sdbinst.exe secedit.exe setx.exe shutdown.exe
+    subst.exe systeminfo.exe tasklist.exe unlodctr.exe wevtutil.exe where.exe winmgmt.exe write.exe wusa.exe'
+
 pruneWindows() {
     local system=$root/wine/drive_c/windows/system32 pattern
     rm -rf "$root"/wine/drive_c/windows/{syswow64,resources,Installer,inf} "$root/wine/drive_c/Program Files (x86)"
     (
         cd "$root/$lib/wine/x86_64-windows"
         set -f
-        for pattern in $prune; do
+        for pattern in $prune $stubs; do
             set +f
             rm -f -- $pattern
             (cd "$system" && rm -f -- $pattern)
             set -f
         done
     )
+    rm -rf "$system/WindowsPowerShell" "$system/wbem/mofcomp.exe"
     rm -f "$root/$lib"/wine/x86_64-unix/{wine[xagpuv]*,opencl,gphoto2,sane,capi2032,ctapi32,odbc32,qcap,wpcap,avicap32,dwrite}*.so
     # One inode for a program's two names: one copy in the page cache.
     local file

@@ -1,7 +1,8 @@
 import Diagnostics
 import Synchronization
 
-/// Writes what a task's command prints to a file, byte for byte up to a limit, and keeps its end for reports.
+/// Writes what a task's command prints to a file, byte for byte up to a limit and as it comes, so that it can be followed and is
+/// there when the run is killed; and keeps its end for reports.
 public final class OutputWriter: Sendable {
     /// How much of the end is kept, in bytes.
     public static let tailLimit = 4096
@@ -18,8 +19,8 @@ public final class OutputWriter: Sendable {
         var tail: [UInt8] = []
     }
 
-    /// A writer that replaces the file at the path, with no more than `limit` bytes; the file is made when the first bytes are written out, at the latest
-    /// by `close`, so that a command that printed nothing leaves an empty one.
+    /// A writer that replaces the file at the path, with no more than `limit` bytes; the file is made when the first bytes come,
+    /// at the latest by `close`, so that a command that printed nothing leaves an empty one.
     public convenience init(path: String, limit: Int = .max) { self.init(to: .file(path, append: false), limit: limit) }
 
     init(to target: FileWriter.Target, limit: Int) {
@@ -34,6 +35,7 @@ public final class OutputWriter: Sendable {
             state.count += bytes.count
             state.dropped += bytes.count - kept.count
             state.file.append(kept)
+            state.file.flush()
             state.tail.append(contentsOf: bytes.suffix(Self.tailLimit))
             // Trimmed at twice the limit, so that many small appends do not move the tail each time.
             if state.tail.count > 2 * Self.tailLimit {
@@ -57,6 +59,14 @@ public final class OutputWriter: Sendable {
                 end = end.dropFirst(end.prefix(3).prefix { $0 & 0xC0 == 0x80 }.count)
             }
             return String(decoding: end, as: UTF8.self)
+        }
+    }
+
+    /// The last line that is not blank, or what has come of it, as text of at most 200 bytes; nil when there is none.
+    public var lastLine: String? {
+        state.withLock { state in
+            let lines = state.tail.suffix(200).split { $0 == 10 || $0 == 13 }
+            return lines.last { $0.contains { $0 > 0x20 } }.map { String(decoding: $0, as: UTF8.self) }
         }
     }
 

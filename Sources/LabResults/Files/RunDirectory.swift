@@ -12,7 +12,8 @@ import HostSystem
 ///
 ///     results.json  events.jsonl  junit.xml  report.html
 ///     guests/<guest>/console.log
-///     tasks/<task>/<guest>/output          artifacts/ beside it
+///     tasks/<task>/<guest>/output          artifacts/ beside it; of the last attempt
+///     tasks/<task>/<guest>/attempt-1/…     the same of an attempt that was tried again
 ///     tasks/<task>/<guest>/<index>/output  for a task with repetitions
 ///     <cell>/…                             the same again for each cell of a matrix
 ///     <file>/…                             the same again for each of several lab files
@@ -110,6 +111,23 @@ public final class RunDirectory: Sendable {
     private static func folder(_ id: TaskID) -> String {
         let base = "tasks/\(safeFileName(id.task))/\(safeFileName(id.guest ?? "none"))"
         return id.repetitions > 1 ? "\(base)/\(id.index)" : base
+    }
+
+    /// Puts aside what an attempt has left, as another one follows, and returns its result with the new places. Best effort: what
+    /// cannot be moved stays, and the next attempt writes over it.
+    public func keep(_ attempt: TaskResult) -> TaskResult {
+        let folder = Self.folder(attempt.id)
+        let kept = "\(folder)/attempt-\(attempt.attempts)"
+        guard System.makeFolders(absolute(kept)) == nil else { return attempt }
+        var result = attempt
+        if let output = attempt.outputPath, rename(absolute(output), absolute("\(kept)/output")) == 0 {
+            result.outputPath = "\(kept)/output"
+        }
+        let artifacts = Self.artifacts(attempt.id)
+        if !attempt.artifacts.isEmpty, rename(absolute(artifacts), absolute("\(kept)/artifacts")) == 0 {
+            result.artifacts = attempt.artifacts.map { "\(kept)/artifacts" + $0.dropFirst(artifacts.count) }
+        }
+        return result
     }
 
     /// A writer for a guest's console; makes no file yet.

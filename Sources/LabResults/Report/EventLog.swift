@@ -76,6 +76,8 @@ enum EventLog {
         var outputTail: String?
         var output: String?
         var artifacts: [String]?
+        /// Attempts have the members of a task's report.
+        var earlier: [TaskReport]?
         var exitStatus: Int32?
         var counts: [String: Int]?
 
@@ -133,11 +135,13 @@ enum EventLog {
 
         private var taskResult: TaskResult? {
             guard let taskID, let outcome else { return nil }
-            return TaskResult(
+            var result = TaskResult(
                 id: taskID, outcome: outcome, exit: exit, duration: duration ?? 0, started: started ?? 0,
                 attempts: attempts ?? 0, message: message, outputBytes: outputBytes ?? 0,
                 outputDropped: outputDropped ?? 0, outputTail: outputTail ?? "", trouble: trouble ?? [],
                 consoleTail: consoleTail ?? [], outputPath: output, artifacts: artifacts ?? [])
+            result.earlier = (earlier ?? []).map(\.result)
+            return result
         }
     }
 }

@@ -58,28 +58,53 @@ public enum JUnitReport {
                 ("time", fixed(task.duration, 3)),
             ])
         let message = visible(task.message ?? task.outcome.rawValue)
-        let trouble = (task.trouble ?? []).flatMap { ["", "\($0.guest), \($0.kind):"] + $0.lines }.map { visible($0) }
+        let trouble = trouble(of: task)
         let console = task.consoleTail.isEmpty ? [] : ["", "console:"] + task.consoleTail.map { visible($0) }
         let details = (trouble + console).joined(separator: "\n")
         let attributes = [("type", task.outcome.rawValue), ("message", message)]
         switch task.outcome {
         case .passed: break
-        case .flaky: xml.empty("flakyFailure", attributes)
+        case .flaky where task.earlier == nil: xml.empty("flakyFailure", attributes)
+        case .flaky: break
         case .failed, .timeout: xml.element("failure", attributes, message + details)
         case .panicked, .error: xml.element("error", attributes, message + details)
         case .skipped: xml.empty("skipped", [("message", message)])
         }
+        for attempt in task.earlier ?? [] { add(attempt, before: task, to: &xml) }
         if let steps = task.steps {
             xml.element("system-out", [], steps.map(Self.line).joined(separator: "\n"))
-        } else if !task.outputTail.isEmpty || task.outcome.isSuccess && !trouble.isEmpty {
-            let cut = task.outputBytes > task.outputTail.utf8.count && task.output != nil
-            let kept = task.outputDropped.map { ", of which the first \(task.outputBytes - $0) are" } ?? ""
-            let head = cut ? "[the end of \(task.outputBytes) bytes\(kept) in \(task.output ?? "")]\n" : ""
+        } else {
             // Of a task that failed it stands above.
-            let trouble = task.outcome.isSuccess ? trouble.joined(separator: "\n") : ""
-            xml.element("system-out", [], head + visibleLines(task.outputTail).joined(separator: "\n") + trouble)
+            addOutput(of: task, with: task.outcome.isSuccess ? trouble : [], to: &xml)
         }
         xml.close("testcase")
+    }
+
+    /// An attempt before the last one, as Surefire tells of a test that was run again.
+    private static func add(_ attempt: TaskReport, before last: TaskReport, to xml: inout XMLText) {
+        let kind = attempt.outcome == .panicked || attempt.outcome == .error ? "Error" : "Failure"
+        let name = (last.outcome.isSuccess ? "flaky" : "rerun") + kind
+        let message = "attempt \(attempt.attempts): \(visible(attempt.message ?? attempt.outcome.rawValue))"
+        xml.open(name, [("type", attempt.outcome.rawValue), ("message", message)])
+        let place = attempt.guest.map { "on \($0), " } ?? ""
+        let lines =
+            ["\(place)\(fixed(attempt.duration, 3)) s"] + trouble(of: attempt) + attempt.consoleTail.map { visible($0) }
+        xml.element("stackTrace", [], lines.joined(separator: "\n"))
+        addOutput(of: attempt, to: &xml)
+        xml.close(name)
+    }
+
+    private static func trouble(of task: TaskReport) -> [String] {
+        (task.trouble ?? []).flatMap { ["", "\($0.guest), \($0.kind):"] + $0.lines }.map { visible($0) }
+    }
+
+    private static func addOutput(of task: TaskReport, with trouble: [String] = [], to xml: inout XMLText) {
+        guard !task.outputTail.isEmpty || !trouble.isEmpty else { return }
+        let cut = task.outputBytes > task.outputTail.utf8.count && task.output != nil
+        let kept = task.outputDropped.map { ", of which the first \(task.outputBytes - $0) are" } ?? ""
+        let head = cut ? "[the end of \(task.outputBytes) bytes\(kept) in \(task.output ?? "")]\n" : ""
+        let text = visibleLines(task.outputTail).joined(separator: "\n") + trouble.joined(separator: "\n")
+        xml.element("system-out", [], head + text)
     }
 }
 

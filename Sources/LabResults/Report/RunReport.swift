@@ -120,6 +120,8 @@ public struct TaskReport: Sendable, Hashable, Codable {
     public var output: String?
     /// Collected files, relative to the results directory.
     public var artifacts: [String]
+    /// How the attempts before the last one went, in order; nil where there was one.
+    public var earlier: [TaskReport]?
     /// What a script did in it, in order; nil for a task that is no script.
     public var steps: [StepReport]?
 
@@ -146,15 +148,18 @@ public struct TaskReport: Sendable, Hashable, Codable {
         consoleTail = result.consoleTail
         output = result.outputPath
         artifacts = result.artifacts
+        earlier = result.earlier.isEmpty ? nil : result.earlier.map { TaskReport($0) }
     }
 
     /// The report as the result that it was made from, with the shorter tail.
     public var result: TaskResult {
-        TaskResult(
+        var result = TaskResult(
             id: TaskID(task: task, guest: guest, index: index, repetitions: repetitions), outcome: outcome, exit: exit,
             duration: duration, started: started, attempts: attempts, message: message, outputBytes: outputBytes,
             outputDropped: outputDropped ?? 0, outputTail: outputTail, trouble: trouble ?? [], consoleTail: consoleTail,
             outputPath: output, artifacts: artifacts)
+        result.earlier = (earlier ?? []).map(\.result)
+        return result
     }
 }
 

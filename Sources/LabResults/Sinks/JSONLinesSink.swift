@@ -22,7 +22,8 @@
 /// | `stepFinished`  | the same, `outcome`, `exit`?, `started`, `duration`, `message`?, `outputTail`
 /// | `taskFinished`  | task, `outcome`, `exit`?, `started`, `duration`, `attempts`, `message`?, `outputBytes`,
 /// |                 | `outputDropped`? (bytes beyond the limit), `outputTail`, `consoleTail` [lines], `output`? (path),
-/// |                 | `artifacts` [paths], `trouble`? [`guest`, `kind`, `message`, `lines` [lines]]
+/// |                 | `artifacts` [paths], `trouble`? [`guest`, `kind`, `message`, `lines` [lines]],
+/// |                 | `earlier`? [attempts before this one, with the same members]
 /// | `note`          | `level` (`info`, `warning`), `message`
 /// | `interrupted`   | `reason`
 /// | `admissionEnded`| `mode` (`strict`, `overcommit`), `peakGuests`, `peakMemory` (bytes), `heldBack`, `parked`,
@@ -174,6 +175,7 @@ public final class JSONLinesSink: RunSink {
             ("trouble", result.trouble.isEmpty ? nil : .array(result.trouble.map { object(members(of: $0)) })),
             ("consoleTail", result.consoleTail.json), ("output", result.outputPath?.json),
             ("artifacts", result.artifacts.json),
+            ("earlier", result.earlier.isEmpty ? nil : .array(result.earlier.map { object(members(of: $0)) })),
         ]
     }
 

@@ -17,6 +17,8 @@ struct LiveView {
 
     private var names: [String] = []
     private var activities: [String: Activity] = [:]
+    /// What the commands that run have printed last, by guest.
+    private var lastLines: [String: String] = [:]
     private var images: [Image] = []
     private var isStopping = false
 
@@ -56,7 +58,10 @@ struct LiveView {
         }
     }
 
+    mutating func show(_ line: String, of guest: String) { lastLines[guest] = line }
+
     private mutating func set(_ guest: String, _ activity: Activity) {
+        lastLines[guest] = nil
         if activities.updateValue(activity, forKey: guest) == nil { names.append(guest) }
     }
 
@@ -105,6 +110,7 @@ struct LiveView {
             line.add(again, .doubtful)
         case .waiting, .idle, .gone, nil: break
         }
+        if let last = lastLines[name] { line.add("  " + style.safe(last), .faint) }
         return line
     }
 

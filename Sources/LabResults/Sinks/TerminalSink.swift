@@ -92,6 +92,11 @@ public final class TerminalSink: RunSink {
         if case .runFinished = recorded.event { finish() }
     }
 
+    /// The next frame shows the line beside what its guest does.
+    public func show(_ line: String, of guest: String) {
+        state.withLock { $0.live.show(line, of: guest) }
+    }
+
     /// Shows what is left, clears the live lines and stops redrawing.
     public func finish() {
         timer.withLock { $0?.cancel() }

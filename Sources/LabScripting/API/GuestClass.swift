@@ -238,7 +238,8 @@ enum GuestMethods {
         try options.finish()
         let interaction = Interaction(
             GuestCommand(
-                text, environment: guest.world.environment + command.environment, workingDirectory: command.folder),
+                text, shell: guest.live.planned.shell(command.shell),
+                environment: guest.world.environment + command.environment, workingDirectory: command.folder),
             on: guest.live, timeout: command.timeout)
         guest.interaction.withLock { $0 = interaction }
         guard let talk else {

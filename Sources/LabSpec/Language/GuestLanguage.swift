@@ -16,6 +16,7 @@ struct GuestDraft: Draft {
     var ioWeight: Int?
     var cmdline: String?
     var env: [Named<String>]?
+    var shell: String?
 
     static let fields: [Field<GuestDraft>] = [
         Field(
@@ -50,6 +51,7 @@ struct GuestDraft: Draft {
             "Share of the disks' time against other guests when all want it."),
         Field("cmdline", \.cmdline, .line("kernel command line words"), "Words added to the kernel command line."),
         Field("env", \.env, .environment, "Environment of every task on these guests."),
+        Field("shell", \.shell, .shell, "The `shell` of tasks on these guests that name none."),
     ]
 
     static let group = Shape<GuestDraft>(
@@ -72,6 +74,7 @@ struct GuestDraft: Draft {
         filled.cpuWeight = cpuWeight ?? defaults.cpuWeight
         filled.ioWeight = ioWeight ?? defaults.ioWeight
         filled.cmdline = cmdline ?? defaults.cmdline
+        filled.shell = shell ?? defaults.shell
         filled.env = (defaults.env ?? []) + (env ?? [])
         return filled
     }

@@ -35,6 +35,7 @@ struct LabBuilder {
         let fleet = Fleet(groups, declared: declaredGuests, uncounted: Set(uncounted.map(\.name)), decoding)
         let tasks = self.tasks(fleet)
         ResetCheck(groups).check(tasks, draft.tasks ?? [], decoding)
+        FailedLineCheck(groups).check(tasks, draft.tasks ?? [], decoding)
         NeedsGraph(draft.tasks ?? []).check(decoding)
         checkUse(groups)
         let timeouts = draft.timeouts
@@ -146,7 +147,7 @@ struct LabBuilder {
             cpus: guest.cpus ?? 1, nested: guest.nested ?? false, disks: (guest.disks ?? []).compactMap(disk),
             networks: guest.networks?.map(\.value) ?? [], backend: guest.backend ?? .auto, boot: guest.boot ?? .auto,
             cpuWeight: guest.cpuWeight, ioWeight: guest.ioWeight, cmdline: guest.cmdline,
-            env: environment((draft.env ?? []) + (guest.env ?? [])), span: named.nameSpan,
+            env: environment((draft.env ?? []) + (guest.env ?? [])), shell: guest.shell, span: named.nameSpan,
             diskSpans: (guest.disks ?? []).map(place))
     }
 
@@ -235,7 +236,8 @@ struct LabBuilder {
     private func task(_ task: TaskDraft, _ fleet: Fleet) -> LabTask {
         LabTask(
             name: task.name?.value ?? "", targets: fleet.targets(of: task, decoding), action: action(task),
-            expect: task.expect ?? Expectation(), timeout: task.timeout, retries: task.retries?.count ?? 0,
+            shell: task.shell, expect: task.expect ?? Expectation(), timeout: task.timeout,
+            retries: task.retries?.count ?? 0,
             retryOn: task.retries?.on ?? .infrastructure, repetitions: task.repeats ?? 1,
             needs: task.needs?.map(\.value) ?? [], condition: task.condition ?? .needsPassed,
             env: environment(task.env ?? []),

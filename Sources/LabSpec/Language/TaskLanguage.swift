@@ -10,6 +10,7 @@ struct TaskDraft: Draft {
     var run: String?
     var script: Located<String>?
     var lua: LuaText?
+    var shell: String?
     var expect: Expectation?
     var timeout: Duration?
     var retries: RetryDraft?
@@ -36,9 +37,13 @@ struct TaskDraft: Draft {
                     + "Left out: on every guest."),
             Field(
                 "run", \.run, .filled("a command"),
-                "What the guest's own shell runs, sh or cmd.exe; one line or a block."),
-            Field("script", \.script, .path, "A file on the host with what the guest's own shell runs."),
+                "What the guest's own shell runs, one line or a block: `sh -e`, which stops at the first line that fails, or "
+                    + "cmd.exe."),
+            Field(
+                "script", \.script, .path,
+                "A file on the host that the guest runs: by what its first line names (`#!`), else as `run`."),
             Field("lua", \.lua, .lua, "Lua, or the path of a `.lua` file."),
+            Field("shell", \.shell, .shell, Form.shellDocumentation),
             Field("expect", \.expect, .expectation, "What makes it pass: exit status 0 unless told otherwise."),
             Field("timeout", \.timeout, .duration, "How long one attempt may take; `timeouts.task` when left out."),
             Field(
@@ -128,6 +133,16 @@ struct GetDraft: Draft {
             draft.path = path
             return draft
         }, mapping: shape.form())
+}
+
+extension Form where Value == String {
+    /// A program and its arguments that run scripts.
+    static let shell = line("a shell such as `bash`, or a program with its arguments")
+
+    static let shellDocumentation =
+        "What runs `run` and `script` on a guest with a POSIX shell, instead of `sh -e`: a program with its arguments, `{0}` for "
+        + "the script's file, such as `python3 -u {0}`. `sh` goes on behind a line that fails; `bash` is GitHub's, "
+        + "`bash -eo pipefail`."
 }
 
 /// What `retries:` says.

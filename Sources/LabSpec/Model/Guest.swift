@@ -30,6 +30,8 @@ public struct GuestGroup: Sendable, Hashable {
     public var cmdline: String?
     /// Environment of every task on these guests.
     public var env: [EnvironmentVariable]
+    /// What runs the scripts of tasks that do not say; nil for the guest's own shell.
+    public var shell: String?
     /// Where it is declared.
     public var span: SourceSpan?
     /// Where each of `disks` is written, for errors found when the files are looked at.
@@ -40,7 +42,7 @@ public struct GuestGroup: Sendable, Hashable {
         name: String, count: Int? = nil, image: String, memory: ByteCount? = nil, cpus: Int = 1,
         nested: Bool = false, disks: [DiskSpec] = [], networks: [String] = [], backend: BackendChoice = .auto,
         boot: BootChoice = .auto, cpuWeight: Int? = nil, ioWeight: Int? = nil, cmdline: String? = nil,
-        env: [EnvironmentVariable] = [], span: SourceSpan? = nil, diskSpans: [SourceSpan] = []
+        env: [EnvironmentVariable] = [], shell: String? = nil, span: SourceSpan? = nil, diskSpans: [SourceSpan] = []
     ) {
         self.name = name
         self.count = count
@@ -56,6 +58,7 @@ public struct GuestGroup: Sendable, Hashable {
         self.ioWeight = ioWeight
         self.cmdline = cmdline
         self.env = env
+        self.shell = shell
         self.span = span
         self.diskSpans = diskSpans
     }

@@ -9,6 +9,8 @@ public struct LabTask: Sendable {
     public var targets: [TaskTarget]
     /// What it does.
     public var action: TaskAction
+    /// What runs its script; nil for what its guest's group says.
+    public var shell: String?
     /// What makes it pass.
     public var expect: Expectation
     /// Deadline of one attempt; nil takes the lab's.
@@ -42,7 +44,8 @@ public struct LabTask: Sendable {
 
     /// A task as given; the defaults are the file's.
     public init(
-        name: String, targets: [TaskTarget], action: TaskAction, expect: Expectation = Expectation(),
+        name: String, targets: [TaskTarget], action: TaskAction, shell: String? = nil,
+        expect: Expectation = Expectation(),
         timeout: Duration? = nil, retries: Int = 0, retryOn: RetryReason = .infrastructure, repetitions: Int = 1,
         needs: [String] = [], condition: TaskCondition = .needsPassed, env: [EnvironmentVariable] = [],
         put: [FileCopy] = [], get: [FileCollection] = [], reboot: Bool = false, reset: TaskReset = .nothing,
@@ -51,6 +54,7 @@ public struct LabTask: Sendable {
         self.name = name
         self.targets = targets
         self.action = action
+        self.shell = shell
         self.expect = expect
         self.timeout = timeout
         self.retries = retries

@@ -1,0 +1,52 @@
+import Diagnostics
+
+/// Scripts that ask for the status of a line that has failed, behind which `sh -e` never comes.
+struct FailedLineCheck {
+    /// The shell that each guest's group names.
+    private let shells: [String: String]
+
+    init(_ groups: [GuestGroup]) {
+        var shells: [String: String] = [:]
+        for group in groups {
+            for guest in group.guests { shells[guest.name] = group.shell }
+        }
+        self.shells = shells
+    }
+
+    /// Warns of each such `run:`; `drafts` are the same tasks as written.
+    func check(_ tasks: [LabTask], _ drafts: [TaskDraft], _ decoding: Decoding) {
+        for (task, draft) in zip(tasks, drafts) where task.shell == nil {
+            guard case .run(let script) = task.action, let line = Self.lineInVain(of: script),
+                task.targets.flatMap(\.guests).contains(where: { shells[$0] == nil })
+            else { continue }
+            decoding.warning(
+                "a script ends at its first line that fails, so the line \(line.quoted()) never sees a failure",
+                remedy: "write `command || status=$?`, or `shell: sh` to go on behind lines that fail",
+                at: draft.place.keys["run"])
+        }
+    }
+
+    /// The first line that asks for the status of what stands before it, as far as that can be told from single lines.
+    static func lineInVain(of script: String) -> String? {
+        guard !script.hasPrefix("#!"), !script.contains("set +e"), !script.contains("set +o errexit") else {
+            return nil
+        }
+        var before = ""
+        for line in script.split(whereSeparator: \.isNewline).map({ String($0.trimmed) }) where !line.hasPrefix("#") {
+            if let place = line.firstRange(of: "$?") {
+                let start = line[..<place.lowerBound]
+                let isGuarded = ["||", "&&", "trap ", "then ", "else ", "'"].contains { start.contains($0) }
+                let follows = start.contains(";") || !before.isEmpty && !opens(before)
+                if follows, !isGuarded { return line }
+            }
+            before = line
+        }
+        return nil
+    }
+
+    /// Whether what follows the line does not follow a command that it ends with.
+    private static func opens(_ line: String) -> Bool {
+        let ends = ["||", "&&", "|", "\\", "{", "(", "then", "else", "do", "fi", "done", "esac", "}", ")", ";;"]
+        return ends.contains { line.hasSuffix($0) }
+    }
+}
