@@ -30,7 +30,7 @@ guests: deps ## builds the freestanding test guests in .build/guests
 	Tests/Guests/build
 
 # Unit tests first, together, but for those that speak to real shells within deadlines, and those that use up processors or
-# count threads; then the tests that boot guests, one at a time, and beside them the nested lab. `Tests/repeat` does it all
+# count threads; then the inputs of real use, and the tests that boot guests, one at a time, and beside them the nested lab. `Tests/repeat` does it all
 # again and again on a busy machine.
 CONSOLES := GuestConsoleTests|ProbeTests
 ALONE := MicroVMTests|LuaRuntimeTests|CostTests|PatternsTests.BoundTests
@@ -39,6 +39,7 @@ test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot gu
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip 'LabTests|$(CONSOLES)|$(ALONE)'
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --filter '$(CONSOLES)'
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter '$(ALONE)'
+	VMLAB_BIN=.build/debug Tests/Field/run --quick --jobs 2 --time-factor 3
 	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --filter LabTests
 

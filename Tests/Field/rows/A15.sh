@@ -1,6 +1,5 @@
 # A15: a disk of another format is never taken for raw
 # deadline: 30 s
-# quick
 head -c 16M /dev/zero > content.raw
 printf 'the content' | dd of=content.raw conv=notrunc status=none
 for format in vmdk vdi vpc vhdx; do
