@@ -118,30 +118,28 @@ public struct SavedMachine: Sendable, Hashable {
     }
 }
 
-/// A network card of a machine.
+/// A network card of a machine. Each of its frames is a datagram between two unix sockets.
 public struct NetworkAttachment: Sendable, Hashable {
-    /// Where the card's frames go.
-    public enum Link: Sendable, Hashable {
-        /// User-mode network address translation to the outside.
-        case nat
-        /// Each frame is a datagram between these two unix sockets: ours and the switch's.
-        case segment(local: String, remote: String)
-    }
-
     /// What a card is for; clones have cards of the same kinds as their golden.
     public enum Kind: String, Sendable, Hashable {
-        case segment, nat
+        /// A network between guests.
+        case segment
+        /// The outside.
+        case nat
     }
 
     /// The card's address, `52:54:00:xx:xx:xx`.
     public var mac: String
-    /// Where its frames go.
-    public var link: Link
+    /// The path at which the machine receives.
+    public var local: String
+    /// The path that it sends to: a switch, or the way to the outside.
+    public var remote: String
 
     /// An attachment as given.
-    public init(mac: String, link: Link) {
+    public init(mac: String, local: String, remote: String) {
         self.mac = mac
-        self.link = link
+        self.local = local
+        self.remote = remote
     }
 }
 

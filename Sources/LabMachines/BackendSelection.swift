@@ -47,10 +47,8 @@ public struct BackendSelection: Sendable {
     /// The backend for a group's guests.
     ///
     /// Throws what this host lacks, or why the guests cannot run on the backend they ask for, with the remedy.
-    public func backend(
-        for group: GuestGroup, of image: ImageFacts, in lab: Lab
-    ) throws(Diagnostic) -> any MachineBackend {
-        try choice(for: group, of: image, obstacle: MicroVMObstacle(group, of: image, in: lab)).backend
+    public func backend(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> any MachineBackend {
+        try choice(for: group, of: image, obstacle: MicroVMObstacle(group, of: image)).backend
     }
 
     /// The backend of a guest of an image that asks for nothing in particular. Throws what this host lacks.

@@ -46,6 +46,17 @@ struct Options {
         return Int(number)
     }
 
+    mutating func integers(_ name: String, _ range: ClosedRange<Int64>) throws -> [Int] {
+        guard let value = value(name) else { return [] }
+        guard case .table(let table) = value, table.names.isEmpty else { throw wrong(name, "must be a list") }
+        return try table.array.map { element in
+            guard case .integer(let number) = element, range.contains(number) else {
+                throw wrong(name, "must have whole numbers from \(range.lowerBound) to \(range.upperBound)")
+            }
+            return Int(number)
+        }
+    }
+
     /// One of the words of an enumeration.
     mutating func choice<Choice: RawRepresentable & CaseIterable>(
         _ name: String, _ type: Choice.Type

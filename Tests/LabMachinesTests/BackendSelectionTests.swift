@@ -45,13 +45,6 @@ struct BackendSelectionTests {
             backend: backend)
     }
 
-    /// A lab with a network of each kind.
-    private func lab(_ group: GuestGroup) -> Lab {
-        Lab(
-            name: "test", source: SourceFile(path: "lab.yaml", text: ""), directory: "/", groups: [group],
-            networks: [NetworkSpec(name: "inside"), NetworkSpec(name: "outside", nat: true)], tasks: [])
-    }
-
     @Test(
         "auto: Linux on hardware KVM and freestanding guests on any are the built-in machine's, the rest is QEMU's",
         arguments: [
@@ -71,25 +64,23 @@ struct BackendSelectionTests {
     @Test(
         "What the built-in machine is not made for: auto leaves it to QEMU, kvm is refused",
         arguments: [
-            ("has no networks with `nat: true`", 1, 256, false, true, ["inside", "outside"]),
-            ("gives a guest at most 16 processors", 17, 256, false, true, []),
-            ("gives a guest at least 32MiB of memory", 1, 31, false, true, []),
-            ("has no processors for `nested: true`", 1, 256, true, true, []),
-            ("boots kernels, not firmware or disks", 1, 256, false, false, []),
-        ] as [(String, Int, UInt64, Bool, Bool, [String])])
-    func obstacles(reason: String, cpus: Int, memory: UInt64, nested: Bool, hasKernel: Bool, networks: [String]) throws
-    {
+            ("gives a guest at most 16 processors", 17, 256, false, true),
+            ("gives a guest at least 32MiB of memory", 1, 31, false, true),
+            ("has no processors for `nested: true`", 1, 256, true, true),
+            ("boots kernels, not firmware or disks", 1, 256, false, false),
+        ] as [(String, Int, UInt64, Bool, Bool)])
+    func obstacles(reason: String, cpus: Int, memory: UInt64, nested: Bool, hasKernel: Bool) throws {
         let selection = selection(Self.hardware)
         func group(_ backend: BackendChoice) -> GuestGroup {
-            self.group(backend, cpus: cpus, memory: .mebibytes(memory), nested: nested, networks: networks)
+            self.group(backend, cpus: cpus, memory: .mebibytes(memory), nested: nested)
         }
         let image = facts(hasKernel: hasKernel)
-        let obstacle = MicroVMObstacle(group(.auto), of: image, in: lab(group(.auto)))
+        let obstacle = MicroVMObstacle(group(.auto), of: image)
         #expect(obstacle?.reason == reason)
         let choice = try selection.choice(for: group(.auto), of: image, obstacle: obstacle)
         #expect(choice.backend.name == "qemu-kvm" && choice.reason == "the built-in backend \(reason)")
         let problem = #expect(throws: Diagnostic.self) {
-            try selection.backend(for: group(.kvm), of: image, in: lab(group(.kvm)))
+            try selection.backend(for: group(.kvm), of: image)
         }
         #expect(problem?.category == .specification && problem?.message == "lin: the built-in backend \(reason)")
         #expect(problem?.remedy == "use `backend: auto` or `backend: qemu` for this guest")
@@ -101,14 +92,14 @@ struct BackendSelectionTests {
         #expect(VMConfiguration.memoryRange.lowerBound == MicroVMObstacle.leastMemory.bytes)
         #expect(
             MicroVMObstacle(
-                group(cpus: 16, memory: .mebibytes(32), networks: ["inside"]), of: facts(), in: lab(group())) == nil)
+                group(cpus: 16, memory: .mebibytes(32), networks: ["inside"]), of: facts()) == nil)
     }
 
     @Test("kvm is refused where the host lacks something, with the remedy")
     func refusals() throws {
         func problem(_ selection: BackendSelection) -> Diagnostic? {
             #expect(throws: Diagnostic.self) {
-                try selection.backend(for: group(.kvm), of: facts(), in: lab(group(.kvm)))
+                try selection.backend(for: group(.kvm), of: facts())
             }
         }
         let absent = problem(selection(Self.none))
@@ -121,10 +112,10 @@ struct BackendSelectionTests {
     @Test("The command line outweighs the lab")
     func asked() throws {
         let qemu = try selection(Self.hardware, override: .qemu)
-            .backend(for: group(.kvm), of: facts(), in: lab(group(.kvm)))
+            .backend(for: group(.kvm), of: facts())
         #expect(qemu.name == "qemu-kvm")
         let kvm = try selection(Self.hardware, override: .kvm)
-            .backend(for: group(.qemu), of: facts(), in: lab(group(.qemu)))
+            .backend(for: group(.qemu), of: facts())
         #expect(kvm.name == "kvm")
     }
 
@@ -132,27 +123,25 @@ struct BackendSelectionTests {
     func askedInVain() throws {
         let selection = selection(Self.interpreted, override: .kvm)
         let refusal = #expect(throws: Diagnostic.self) {
-            try selection.backend(for: group(.qemu), of: facts(), in: lab(group(.qemu)))
+            try selection.backend(for: group(.qemu), of: facts())
         }
         #expect(refusal?.category == .host)
         #expect(refusal?.cause?.contains("interprets kernel-mode code (1.5 M instructions/s)") == true)
         #expect(refusal?.remedy?.contains("`backend: auto`") == true)
         let image = facts(freestanding: true)
-        #expect(try selection.backend(for: group(.auto), of: image, in: lab(group())).name == "kvm")
+        #expect(try selection.backend(for: group(.auto), of: image).name == "kvm")
     }
 
     @Test("What nobody asks for may be missing")
     func missing() throws {
         let withoutQEMU = selection(Self.hardware, hasQEMU: false)
         for choice in [BackendChoice.auto, .kvm] {
-            #expect(try withoutQEMU.backend(for: group(choice), of: facts(), in: lab(group())).name == "kvm")
+            #expect(try withoutQEMU.backend(for: group(choice), of: facts()).name == "kvm")
         }
-        let outside = group(networks: ["outside"])
-        let problem = #expect(throws: Diagnostic.self) {
-            try withoutQEMU.backend(for: outside, of: facts(), in: lab(outside))
-        }
+        let nested = group(nested: true)
+        let problem = #expect(throws: Diagnostic.self) { try withoutQEMU.backend(for: nested, of: facts()) }
         #expect(problem?.message == "the program qemu-system-x86_64 is missing")
-        #expect(problem?.notes.first?.contains("`nat: true`") == true)
+        #expect(problem?.notes.first?.contains("`nested: true`") == true)
         let choice = try selection(Self.hardware, builtIn: Self.noBuiltIn).choice(for: facts())
         #expect(choice.backend.name == "qemu-kvm" && choice.reason == "the program /x/vmlab-vmm is missing")
     }
@@ -161,10 +150,10 @@ struct BackendSelectionTests {
     func freestandingInQEMU() throws {
         let image = facts(freestanding: true)
         #expect(
-            try selection(Self.none).backend(for: group(), of: image, in: lab(group())).name == "qemu-tcg")
+            try selection(Self.none).backend(for: group(), of: image).name == "qemu-tcg")
         let joined = group(.qemu, networks: ["inside"])
         let problem = #expect(throws: Diagnostic.self) {
-            try selection(Self.hardware).backend(for: joined, of: image, in: lab(joined))
+            try selection(Self.hardware).backend(for: joined, of: image)
         }
         #expect(problem?.category == .specification)
     }

@@ -58,8 +58,7 @@ struct QEMUCommandLineTests {
         large.disks = [.scratch(size: .gibibytes(2)), .file(path: "/home/u/x.qcow2")]
         large.exchangeDisk = "/run/m/exchange"
         large.networks = [
-            NetworkAttachment(mac: "52:54:00:00:00:01", link: .nat),
-            NetworkAttachment(mac: "52:54:00:00:00:02", link: .segment(local: "/run/a", remote: "/run/switch")),
+            NetworkAttachment(mac: "52:54:00:00:00:02", local: "/run/a", remote: "/run/switch")
         ]
         func disk(
             _ node: Int, _ path: String, _ format: String, _ readOnly: Bool, _ serial: String,
@@ -89,11 +88,9 @@ struct QEMUCommandLineTests {
                     3, "/run/m/overlay3.qcow2", "qcow2", false, "disk1",
                     over: #"{"backing":null,"driver":"qcow2","file":{"driver":"file","filename":"/home/u/x.qcow2"}}"#)
                 + disk(4, "/run/m/exchange", "raw", false, "vmlab-xchg") + [
-                    #"-netdev {"id":"net0","type":"user"}"#,
-                    #"-device {"driver":"virtio-net-pci","mac":"52:54:00:00:00:01","netdev":"net0","romfile":""}"#,
-                    #"-netdev {"id":"net1","local":{"path":"/run/a","type":"unix"},"#
+                    #"-netdev {"id":"net0","local":{"path":"/run/a","type":"unix"},"#
                         + #""remote":{"path":"/run/switch","type":"unix"},"type":"dgram"}"#,
-                    #"-device {"driver":"virtio-net-pci","mac":"52:54:00:00:00:02","netdev":"net1","romfile":""}"#,
+                    #"-device {"driver":"virtio-net-pci","mac":"52:54:00:00:00:02","netdev":"net0","romfile":""}"#,
                 ])
         #expect(small.isSuperset(of: ["-accel kvm", "-cpu host"]))
         #expect(!lines(.kvm, large).contains("-serial chardev:com2"))
@@ -205,7 +202,7 @@ struct QEMUCommandLineTests {
         machine.image.disks = [ImageDisk(path: "/k/root.qcow2", format: .qcow2, serial: "root", readOnly: true)]
         machine.disks = [.file(path: "/u/disk.qcow2"), .scratch(size: ByteCount(5))]
         machine.exchangeDisk = "/run/m/exchange"
-        machine.networks = [NetworkAttachment(mac: "52:54:00:00:00:01", link: .nat)]
+        machine.networks = [NetworkAttachment(mac: "52:54:00:00:00:01", local: "/run/a", remote: "/run/b")]
         machine.cmdline = "quiet vmlab.port=vmlab.com2 vmlab.guest=lin-1"
         func print(_ backend: QEMUBackend = backend, _ change: (inout MachineConfiguration) -> Void) -> String? {
             var changed = machine
@@ -218,7 +215,7 @@ struct QEMUCommandLineTests {
             ($0.name, $0.directory, $0.exchangeDisk) = ("lin-2", "/run/n", "/run/n/exchange")
             ($0.goldenFolder, $0.image.kernel) = ("/g", "/elsewhere/vmlinux")
             ($0.disks[0], $0.cmdline) = (.file(path: "/u/copy"), "quiet vmlab.port=vmlab.com2 vmlab.guest=lin-2")
-            $0.networks = [NetworkAttachment(mac: "52:54:00:00:00:02", link: .segment(local: "/a", remote: "/b"))]
+            $0.networks = [NetworkAttachment(mac: "52:54:00:00:00:02", local: "/a", remote: "/b")]
             $0.restoring = SavedMachine(state: "/s", memory: "/m")
         }
         #expect(same == own)

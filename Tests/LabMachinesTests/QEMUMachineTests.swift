@@ -118,7 +118,6 @@ struct QEMUMachineTests {
             let base = folder + "/base.raw"
             try FileTree.makeSparseFile(base, size: 1 << 20)
             configuration.disks = [.scratch(size: .gibibytes(3)), .file(path: base)]
-            configuration.networks = [NetworkAttachment(mac: "52:54:00:00:00:01", link: .nat)]
             let machine = try await QEMUBackend(acceleration: .emulated).start(configuration)
             #expect(try FileTree.names(in: folder) == ["base.raw", "kernel", "overlay1.qcow2", "scratch0.raw"])
             let cancelled = Task {
@@ -139,7 +138,7 @@ struct QEMUMachineTests {
         try await withTemporaryFolder { folder in
             var configuration = try ProbeGuest.configuration(in: folder)
             configuration.disks = [.scratch(size: .mebibytes(1))]
-            configuration.networks = [NetworkAttachment(mac: "not a mac", link: .nat)]
+            configuration.networks = [NetworkAttachment(mac: "not a mac", local: "/tmp/a", remote: "/tmp/b")]
             let backend = try QEMUBackend(acceleration: .emulated)
             let wanted = configuration
             let error = await #expect(throws: Diagnostic.self) { try await backend.start(wanted) }

@@ -27,6 +27,7 @@ import Testing
         guard case .file(let path, _) = win.disks[1] else { return #expect(Bool(false)) }
         #expect(path.hasPrefix("/") && path.hasSuffix("/folder/bzImage"))
         #expect(lab.networks.map(\.name) == ["lan", "outside"] && lab.networks.map(\.nat) == [false, true])
+        #expect(lab.networks.map(\.host) == [[], [8080, 5432]])
         #expect(
             lab.timeouts
                 == Timeouts(

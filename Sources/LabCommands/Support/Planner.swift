@@ -80,7 +80,7 @@ struct Planner {
         let (images, problems) = ImageCatalog.facts(of: lab)
         do throws(DiagnosticList) {
             let plan = try RunPlan.make(lab: lab, images: images, budget: budget, seats: host.jobs) {
-                group, image throws(Diagnostic) in try backends.backend(for: group, of: image, in: lab)
+                group, image throws(Diagnostic) in try backends.backend(for: group, of: image)
             }
             return problems.isEmpty ? .success(plan) : .failure(DiagnosticList(problems))
         } catch {

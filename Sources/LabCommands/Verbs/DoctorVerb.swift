@@ -147,6 +147,7 @@ struct DoctorVerb: AsyncParsableCommand {
                 ["apt-get": "apt", "dpkg-deb": "dpkg"], .limited,
                 "missing; images that are not built yet cannot be built"
             ),
+            (OutsideLink.programs, .limited, "missing; networks with `nat: true` cannot be had"),
             (KernelCache.programs, .limited, "missing; some kernels of your own unpack themselves in each guest"),
         ]
         return uses.flatMap { use in

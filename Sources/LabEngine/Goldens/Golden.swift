@@ -54,27 +54,41 @@ struct Golden: Sendable {
         defer { hub?.close() }
         let configuration = configuration(in: directory, saving: folder)
         if let exchange = configuration.exchangeDisk { try ExchangeDisk.make(at: exchange) }
-        let result: Result<SavedMachine, any Error> = try await GuestSession.withGuest(
-            planned, image: image, configuration: configuration, journal: journal,
-            // A clone's cards are given addresses later; that the guest has drivers for them is to be known now.
-            setup: cards.isEmpty ? nil : NetworkScript.check(cards.indices.map(Self.mac)),
-            log: { _ in }, onNote: { _ in }, onLoss: {}
-        ) { session in
-            do {
-                try await session.becomeReady(deadline: deadline)
-                try await session.rehearse(
-                    CloneIdentity(again: planned.guest.name, os: planned.os), deadline: deadline)
-                return .success(
-                    try await withDeadline(deadline) { [machine = session.machine] in
-                        try await machine.save(to: folder)
-                    })
-            } catch is DeadlineExceeded {
-                return .failure(session.lose("the guest was not saved before its boot deadline"))
-            } catch {
-                return .failure(error)
-            }
+        let result = try await withOutside(in: directory, journal: journal) {
+            try await GuestSession.withGuest(
+                planned, image: image, configuration: configuration, journal: journal,
+                // A clone's cards are given addresses later; that the guest has drivers for them is to be known now.
+                setup: cards.isEmpty ? nil : NetworkScript.check(cards.indices.map(Self.mac)),
+                log: { _ in }, onNote: { _ in }, onLoss: {}
+            ) { await save($0, to: folder, deadline: deadline) }
         }
         try GoldenRecord(try result.get()).write(in: folder)
+    }
+
+    private func save(
+        _ session: GuestSession, to folder: String, deadline: ContinuousClock.Instant
+    ) async -> Result<SavedMachine, any Error> {
+        do {
+            try await session.becomeReady(deadline: deadline)
+            try await session.rehearse(CloneIdentity(again: planned.guest.name, os: planned.os), deadline: deadline)
+            return .success(
+                try await withDeadline(deadline) { [machine = session.machine] in
+                    try await machine.save(to: folder)
+                })
+        } catch is DeadlineExceeded {
+            return .failure(session.lose("the guest was not saved before its boot deadline"))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Runs `body` while the card for the outside, if there is one, reaches that: a system may wait for it as it boots.
+    private func withOutside<Result: Sendable>(
+        in directory: String, journal: RunJournal, _ body: () async throws -> Result
+    ) async throws -> Result {
+        guard let index = cards.firstIndex(of: .nat) else { return try await body() }
+        return try await OutsideCard(mac: Self.mac(index), in: directory).open(
+            of: planned.guest.name, hostPorts: [], journal: journal, onNote: { _ in }, body)
     }
 
     /// The golden that was saved into a folder.
@@ -91,10 +105,12 @@ struct Golden: Sendable {
             name: planned.guest.name, image: image, memory: planned.memory, cpus: planned.group.cpus,
             nested: planned.group.nested, disks: planned.group.disks, exchangeDisk: "\(directory)/exchange",
             networks: cards.enumerated().map { index, kind in
-                NetworkAttachment(
-                    mac: Self.mac(index),
-                    link: kind == .nat
-                        ? .nat : .segment(local: "\(directory)/card\(index)", remote: hub(in: directory)))
+                switch kind {
+                case .segment:
+                    NetworkAttachment(
+                        mac: Self.mac(index), local: "\(directory)/card\(index)", remote: hub(in: directory))
+                case .nat: OutsideCard(mac: Self.mac(index), in: directory).attachment
+                }
             },
             cmdline: cmdline, directory: directory, goldenFolder: folder)
     }

@@ -1,4 +1,5 @@
 import Glibc
+import HostSystem
 import LabSpec
 
 /// What makes a clone another guest than the one that it was: what is typed to its shells, made anew for each clone.
@@ -85,7 +86,7 @@ struct CloneIdentity: Sendable {
             "host=\(name),\(formerly)", "id=\(Self.machineID())", "time=\(Self.now)",
             "seed=\(Self.hexadecimal(Self.randomBytes(64)))",
         ] + cards.map { "card=\($0.former),\($0.mac),\($0.address)" }
-            + (hasOutside ? ["gateway=\(LabNetworks.gateway)"] : [])
+            + (hasOutside ? ["gateway=\(OutsideLink.router)"] : [])
     }
 
     /// The same as a script, for guests that have none of our programs.

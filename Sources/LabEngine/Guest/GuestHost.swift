@@ -37,14 +37,17 @@ struct GuestHost: Sendable {
         var configuration = try configuration(number, guest, image, hasExchange: hasExchange, in: directory)
         configuration.restoring = snapshot?.machine
         if snapshot == nil { try networks.plug(number, in: directory) }
-        return try await GuestSession.withGuest(
-            guest, number: number, isSpare: isSpare, care: care, image: image, configuration: configuration,
-            journal: journal,
-            // A freestanding guest has no addresses: its commands send frames.
-            setup: image.isFreestanding ? nil : networks.setup(of: number),
-            log: { log.append($0) },
-            onNote: { [recorder] in recorder.emit(.note(level: .warning, message: "\(name): \($0)")) },
-            onLoss: onLoss, body: body)
+        let onNote: @Sendable (String) -> Void = { [recorder] in
+            recorder.emit(.note(level: .warning, message: "\(name): \($0)"))
+        }
+        return try await networks.withOutside(of: number, in: directory, journal: journal, onNote: onNote) {
+            try await GuestSession.withGuest(
+                guest, number: number, isSpare: isSpare, care: care, image: image, configuration: configuration,
+                journal: journal,
+                // A freestanding guest has no addresses: its commands send frames.
+                setup: image.isFreestanding ? nil : networks.setup(of: number),
+                log: { log.append($0) }, onNote: onNote, onLoss: onLoss, body: body)
+        }
     }
 
     private func configuration(

@@ -6,7 +6,7 @@ import Synchronization
 /// The networks of one run: an Ethernet switch for each, and every guest's cards, addresses and names on them.
 ///
 /// Network number k has the addresses 10.(100 + k).0.0/16, in which guest number n (from 1, over the whole lab) has the
-/// host part n. On a network with `nat` each guest has a second card for the outside, behind QEMU's own router.
+/// host part n. On a network with `nat` each guest has a second card for the outside, behind a router of its own.
 final class LabNetworks: Sendable {
     /// More would leave the private addresses 10.100 to 10.199.
     static let limit = 100
@@ -43,6 +43,7 @@ final class LabNetworks: Sendable {
 
     /// Makes a network's switch. Throws a `Diagnostic`.
     func add(_ network: NetworkSpec) throws {
+        if network.nat { try Self.requireOutside(network.name) }
         try state.withLock { state in
             guard state.segments.count < Self.limit else {
                 throw Diagnostic(.specification, "the lab has more than \(Self.limit) networks")
@@ -53,6 +54,17 @@ final class LabNetworks: Sendable {
             } catch {
                 throw error.diagnostic("cannot make the switch of network \(network.name)")
             }
+        }
+    }
+
+    private static func requireOutside(_ network: String) throws {
+        do {
+            try Tool.require(OutsideLink.programs)
+        } catch let lack as Diagnostic {
+            // Some see the cause alone, so it has the remedy too.
+            throw Diagnostic(
+                .host, "the network \(network) has no way to the outside", remedy: lack.remedy,
+                cause: [lack.message, lack.remedy].compactMap { $0 }.joined(separator: "; "))
         }
     }
 
@@ -75,18 +87,18 @@ final class LabNetworks: Sendable {
         for segment in state.withLock({ $0.segments }) { segment.hub.close() }
     }
 
-    /// The network cards of a guest, by its number in the plan; their sockets lie in the machine's folder `directory`. They
-    /// reach nobody until `plug`.
+    /// The network cards of a guest, by its number in the plan; their sockets lie in the machine's folder `directory`. Those
+    /// between guests reach nobody until `plug`, that for the outside nothing but within `withOutside`.
     func attachments(of guest: Int, in directory: String) -> [NetworkAttachment] {
         let state = state.withLock { $0 }
         var attachments: [NetworkAttachment] = []
         for card in Self.cards(of: guest, state) {
             let local = Self.socket(of: card, in: directory)
             let hub = state.segments[card.network].hub
-            attachments.append(NetworkAttachment(mac: card.mac, link: .segment(local: local, remote: hub.path)))
+            attachments.append(NetworkAttachment(mac: card.mac, local: local, remote: hub.path))
         }
         if Self.hasOutside(guest, state) {
-            attachments.append(NetworkAttachment(mac: Self.outsideCard(of: guest), link: .nat))
+            attachments.append(OutsideCard(mac: Self.outsideCard(of: guest), in: directory).attachment)
         }
         return attachments
     }
@@ -105,6 +117,19 @@ final class LabNetworks: Sendable {
 
     private static func cardAddresses(of guest: Int, _ state: State) -> [String] {
         cards(of: guest, state).map(\.mac) + (hasOutside(guest, state) ? [outsideCard(of: guest)] : [])
+    }
+
+    /// Runs `body` while the guest's card for the outside, if it has one, reaches that. Throws what keeps it from that, and
+    /// what `body` throws.
+    func withOutside<Result: Sendable>(
+        of guest: Int, in directory: String, journal: RunJournal, onNote: @escaping @Sendable (String) -> Void,
+        _ body: () async throws -> Result
+    ) async throws -> Result {
+        let state = state.withLock { $0 }
+        guard Self.hasOutside(guest, state) else { return try await body() }
+        let ports = Self.cards(of: guest, state).flatMap { state.segments[$0.network].spec.host }
+        return try await OutsideCard(mac: Self.outsideCard(of: guest), in: directory).open(
+            of: state.guests[guest].guest.name, hostPorts: Set(ports), journal: journal, onNote: onNote, body)
     }
 
     /// Plugs a guest's cards into their switches. Throws a `Diagnostic`.
@@ -151,9 +176,8 @@ final class LabNetworks: Sendable {
         var lines = NetworkScript.functions + ["set -e"]
         for card in cards { lines.append("card \(card.mac) \(card.address)/16") }
         if Self.hasOutside(guest, state) {
-            // The addresses of QEMU's user network: ours, its router's, its name server's.
-            lines.append("card \(Self.outsideCard(of: guest)) 10.0.2.15/24")
-            lines += ["router \(Self.gateway)", Self.nameServer]
+            lines.append("card \(Self.outsideCard(of: guest)) \(OutsideLink.address)")
+            lines += ["router \(OutsideLink.router)", Self.nameServer]
         }
         lines += Self.naming(hosts(of: guest))
         return lines.joined(separator: "\n")
@@ -170,7 +194,7 @@ final class LabNetworks: Sendable {
     /// What is new about the cards of a guest that goes on from one whose cards had the addresses `former`.
     func changes(of guest: Int, from former: [String]) -> [CardChange] {
         let state = state.withLock { $0 }
-        let addresses = Self.cards(of: guest, state).map { $0.address + "/16" } + ["10.0.2.15/24"]
+        let addresses = Self.cards(of: guest, state).map { $0.address + "/16" } + [OutsideLink.address]
         return zip(former, zip(Self.cardAddresses(of: guest, state), addresses)).map { former, new in
             CardChange(former: former, mac: new.0, address: new.1)
         }
@@ -198,17 +222,16 @@ final class LabNetworks: Sendable {
         return lines + changes.map { "card \($0.former) \($0.mac) \($0.address) || exit" }
     }
 
-    /// The router of QEMU's user network.
-    static let gateway = "10.0.2.2"
-
-    /// Names are known by its name server.
-    static let nameServer = "echo nameserver 10.0.2.3 >/etc/resolv.conf"
+    /// Has a guest ask for names whom the host asks.
+    static var nameServer: String { "echo nameserver \(OutsideLink.nameServer) >/etc/resolv.conf" }
 
     /// The way out.
-    static let outside = [
-        "busybox ip route add default via \(gateway) 2> /dev/null || busybox ip route | grep -q ^default",
-        nameServer,
-    ]
+    static var outside: [String] {
+        [
+            "busybox ip route add default via \(OutsideLink.router) 2> /dev/null || busybox ip route | grep -q ^default",
+            nameServer,
+        ]
+    }
 
     /// What tells a guest the names of others.
     static func naming(_ hosts: [String]) -> [String] { ["cat >> /etc/hosts <<end"] + hosts + ["end"] }

@@ -16,7 +16,7 @@ enum MicroVMConfiguration {
             "cpus": .integer(Int64(configuration.cpus)), "com1": descriptor(MachineProcess.Descriptor.console),
             "com2": descriptor(MachineProcess.Descriptor.commands),
             "monitor": descriptor(MachineProcess.Descriptor.monitor), "disks": .array(disks.map(json)),
-            "networks": .array(configuration.networks.compactMap(json)),
+            "networks": .array(configuration.networks.map(json)),
         ]
         if let initrd = configuration.image.initrd { members["initrd"] = .string(initrd) }
         if let folder = configuration.goldenFolder { members["golden"] = .string(MicroVMSaver.state(in: folder)) }
@@ -41,8 +41,7 @@ enum MicroVMConfiguration {
         return .object(members)
     }
 
-    private static func json(_ card: NetworkAttachment) -> JSONValue? {
-        guard case .segment(let local, let remote) = card.link else { return nil }
-        return ["mac": .string(card.mac), "local": .string(local), "remote": .string(remote)]
+    private static func json(_ card: NetworkAttachment) -> JSONValue {
+        ["mac": .string(card.mac), "local": .string(card.local), "remote": .string(card.remote)]
     }
 }

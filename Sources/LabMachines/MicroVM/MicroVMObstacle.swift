@@ -13,17 +13,14 @@ struct MicroVMObstacle: Sendable, Hashable {
     static let leastMemory = ByteCount.mebibytes(32)
 
     private static let firmware = "boots kernels, not firmware or disks"
-    private static let outside = "has no networks with `nat: true`"
 
     /// What stands in the way of a group's guests, whatever the host; nil when nothing does.
-    init?(_ group: GuestGroup, of image: ImageFacts, in lab: Lab) {
+    init?(_ group: GuestGroup, of image: ImageFacts) {
         let memory = group.memory ?? image.defaultMemory
         if group.nested {
             reason = "has no processors for `nested: true`"
         } else if !image.hasKernel {
             reason = Self.firmware
-        } else if lab.networks.contains(where: { $0.nat && group.networks.contains($0.name) }) {
-            reason = Self.outside
         } else if group.cpus > Self.mostProcessors {
             reason = "gives a guest at most \(Self.mostProcessors) processors"
         } else if memory < Self.leastMemory {
@@ -37,8 +34,6 @@ struct MicroVMObstacle: Sendable, Hashable {
     init?(_ configuration: MachineConfiguration) {
         if configuration.image.kernel == nil || configuration.image.firmware != nil {
             reason = Self.firmware
-        } else if configuration.networks.contains(where: { $0.link == .nat }) {
-            reason = Self.outside
         } else {
             return nil
         }

@@ -147,8 +147,8 @@ public struct QEMUBackend: MachineBackend {
         } catch MachineProcess.Failure.ended(let status, let lines) {
             // What an old QEMU does not know is better said by its number than by the option.
             let version = try await version()
-            if configuration.networks.contains(where: { if case .segment = $0.link { true } else { false } }) {
-                try require(QEMUVersion(major: 7, minor: 2), having: version, for: "a network between guests")
+            if !configuration.networks.isEmpty {
+                try require(QEMUVersion(major: 7, minor: 2), having: version, for: "a guest on a network")
             }
             throw Diagnostic(
                 .host, what, remedy: MachineProcess.Failure.remedy(for: lines),

@@ -150,17 +150,11 @@ struct QEMUCommandLine: Sendable {
 
     private func network(_ card: NetworkAttachment, _ index: Int) -> [String] {
         let id = "net\(index)"
-        let backend: JSONValue
-        switch card.link {
-        case .nat:
-            backend = ["type": "user", "id": .string(id)]
-        case .segment(let local, let remote):
-            backend = [
-                "type": "dgram", "id": .string(id),
-                "local": ["type": "unix", "path": .string(local)],
-                "remote": ["type": "unix", "path": .string(remote)],
-            ]
-        }
+        let backend: JSONValue = [
+            "type": "dgram", "id": .string(id),
+            "local": ["type": "unix", "path": .string(card.local)],
+            "remote": ["type": "unix", "path": .string(card.remote)],
+        ]
         // Without its option ROM the card does not try to boot the guest from the network.
         let device: JSONValue = [
             "driver": "virtio-net-pci", "netdev": .string(id), "mac": .string(card.mac), "romfile": "",

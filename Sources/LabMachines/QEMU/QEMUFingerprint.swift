@@ -32,7 +32,9 @@ extension QEMUBackend {
             if case .file(_, let format) = $0 { .file(path: "/disk", format: format) } else { $0 }
         }
         if plain.exchangeDisk != nil { plain.exchangeDisk = "/machine/exchange" }
-        plain.networks = plain.networks.map { _ in NetworkAttachment(mac: "52:54:00:00:00:00", link: .nat) }
+        plain.networks = plain.networks.map { _ in
+            NetworkAttachment(mac: "52:54:00:00:00:00", local: "/card", remote: "/switch")
+        }
         // Of the words only those make a difference that choose devices, which are among the arguments.
         let devices = plain.cmdline.split(separator: " ").filter {
             $0.hasPrefix("vmlab.") && !$0.hasPrefix("vmlab.guest=")

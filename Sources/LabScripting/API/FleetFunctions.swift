@@ -77,14 +77,20 @@ struct FleetFunctions {
             "Makes a network for guests that are booted later. Networks need this only to reach the outside.",
             parameters: [
                 LuaParameter("name", "string", "The name that guests join by."),
-                LuaParameter("options", "table?", "Options: `nat`, whether it reaches the outside through the host."),
+                LuaParameter(
+                    "options", "table?",
+                    "Options: `nat`, whether it reaches the outside through the host; `host`, a list of the ports of the "
+                        + "host's own 127.0.0.1 that guests reach at 10.0.2.2 then."),
             ],
             body: { call in
                 let name = try call.string(1)
                 var options = try Options(call, 2)
                 let nat = try options.boolean("nat") ?? false
+                let host = try options.integers("host", 1...65535)
                 try options.finish()
-                try world.needFleet().addNetwork(NetworkSpec(name: name, nat: nat))
+                if !nat, !host.isEmpty { throw call.badArgument(2, "option 'host' needs 'nat'") }
+                try world.needFleet().addNetwork(
+                    NetworkSpec(name: name, nat: nat, host: Set(host.map { UInt16(clamping: $0) })))
                 return []
             })
     }

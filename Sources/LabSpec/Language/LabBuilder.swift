@@ -120,7 +120,14 @@ struct LabBuilder {
                     "the network \(named.name.quoted()) is named twice", remedy: "keep one", at: named.nameSpan)
                 return nil
             }
-            return NetworkSpec(name: named.name, nat: named.value.nat ?? false, span: named.nameSpan)
+            let nat = named.value.nat ?? false
+            let host = named.value.host ?? []
+            if !nat, !host.isEmpty {
+                decoding.error(
+                    "the network \(named.name.quoted()) opens ports of the host and does not reach it",
+                    remedy: "add `nat: true`, or leave `host` out", at: named.nameSpan)
+            }
+            return NetworkSpec(name: named.name, nat: nat, host: Set(host), span: named.nameSpan)
         }
     }
 

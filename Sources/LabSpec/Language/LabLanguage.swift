@@ -76,10 +76,19 @@ extension Form {
 struct NetworkDraft: Draft {
     var place = Place()
     var nat: Bool?
+    var host: [UInt16]?
 
     private static let shape = Shape<NetworkDraft>(
         id: "network", noun: "a network", doc: "An isolated layer-2 segment between guests.",
-        fields: [Field("nat", \.nat, .boolean, standard: false, "Whether it reaches the outside through the host.")])
+        fields: [
+            Field(
+                "nat", \.nat, .boolean, standard: false,
+                "Whether it reaches the outside through the host. Nothing on the host's own 127.0.0.1 is reached."),
+            Field(
+                "host", \.host, .list(of: Form<Int>.integer(1...65535).map { UInt16(clamping: $0) }, allowEmpty: true),
+                "TCP and UDP ports of the host's own 127.0.0.1 that guests reach at 10.0.2.2, for a network with `nat`."
+            ),
+        ])
 
     static let form: Form<[Named<NetworkDraft>]> = .byKind(
         "a list of names, or a map of names",

@@ -122,13 +122,16 @@ public struct NetworkSpec: Sendable, Hashable {
     public var name: String
     /// Whether the segment reaches the outside through the host.
     public var nat: Bool
+    /// The TCP and UDP ports of the host's own 127.0.0.1 that its guests reach, at the router's address.
+    public var host: Set<UInt16>
     /// Where it is declared.
     public var span: SourceSpan?
 
     /// A network as given.
-    public init(name: String, nat: Bool = false, span: SourceSpan? = nil) {
+    public init(name: String, nat: Bool = false, host: Set<UInt16> = [], span: SourceSpan? = nil) {
         self.name = name
         self.nat = nat
+        self.host = host
         self.span = span
     }
 }

@@ -1,0 +1,178 @@
+import Diagnostics
+import Glibc
+
+/// One network card's way to the outside: passt, in a process of its own, makes sockets of the host from its frames, and
+/// nothing of it reaches the host's own 127.0.0.1 but the ports that were opened by name.
+///
+/// The card speaks as with a switch, in datagrams between unix sockets. Its network is 10.0.2.0/24, where it has the address
+/// 10.0.2.15, by DHCP too, and the router has 10.0.2.2.
+public final class OutsideLink: Sendable {
+    /// The card's own address with the length of the network's part.
+    public static let address = "10.0.2.15/24"
+    /// The router's address, at which the open ports of the host's 127.0.0.1 are reached.
+    public static let router = "10.0.2.2"
+    /// Whom guests ask for names: the host's name server, or the router where that is the host itself.
+    public static var nameServer: String { HostResolver.address() ?? router }
+    /// The program, and the Debian package that has it.
+    public static let programs = ["passt": "passt"]
+
+    /// How long passt may take to answer for the first time, on a busy host.
+    private static let patience = Duration.seconds(60)
+
+    /// The process of passt.
+    public let child: ChildProcess
+    private let stream: StreamSocket
+    private let socket: DatagramSocket
+    private let readiness: Readiness
+    private let filter: OutsideFilter
+    private let relay = Completion<Task<Void, Never>>()
+
+    /// Opens the way of the card `mac` whose process receives at `card` and sends to `path`, which must not exist, and runs
+    /// `body`. `started` hears of passt's process, `ended` of its end while it was still needed, with its last words.
+    ///
+    /// Throws a `Diagnostic` when the host has no passt or does not let it work, and what `body` throws. However it ends,
+    /// nothing is left.
+    public static func with<Result: Sendable>(
+        card: String, mac: String, at path: String, hostPorts: Set<UInt16>,
+        started: @Sendable (ChildProcess) -> Void, ended: @escaping @Sendable (String) -> Void,
+        _ body: () async throws -> Result
+    ) async throws -> Result {
+        try Tool.require(programs)
+        let link: OutsideLink
+        do throws(SystemCallError) {
+            link = try await OutsideLink(card: card, at: path, hostPorts: hostPorts)
+        } catch {
+            throw error.diagnostic("cannot open a network's way to the outside")
+        }
+        started(link.child)
+        do {
+            try await link.begin(mac, ended)
+            let result = try await body()
+            await link.close()
+            return result
+        } catch {
+            await link.close()
+            throw error
+        }
+    }
+
+    private init(card: String, at path: String, hostPorts: Set<UInt16>) async throws(SystemCallError) {
+        let asksHost = HostResolver.address() == nil
+        filter = OutsideFilter(hostPorts: hostPorts, routerKnowsNames: asksHost)
+        socket = try DatagramSocket(path: path, peer: card)
+        readiness = try Readiness(of: socket.number)
+        let pair = try DescriptorPair.socketPair()
+        stream = try StreamSocket(owning: pair.first)
+        let number: Int32 = 3
+        var words = [
+            "--foreground", "--quiet", "--stderr", "--fd", "\(number)", "--ipv4-only",
+            "--address", "10.0.2.15", "--netmask", "255.255.255.0", "--gateway", Self.router, "--mtu", "1500",
+            "--search", "none",
+        ]
+        // A name server of the host's own is offered as the router's address, and is reached there.
+        if asksHost {
+            words += ["--dns-forward", Self.router]
+        } else if hostPorts.isEmpty {
+            words.append("--no-map-gw")
+        }
+        child = try await ChildProcess.spawn(
+            ChildConfiguration(
+                executable: Tool.find("passt") ?? "/usr/bin/passt", arguments: words, environment: [:],
+                workingDirectory: "/", inherited: [number: pair.second.number]))
+    }
+
+    /// Waits until passt answers, and has frames go both ways from then on.
+    private func begin(_ mac: String, _ ended: @escaping @Sendable (String) -> Void) async throws {
+        do {
+            try await withDeadline(.now + Self.patience) { try await self.handshake(mac) }
+        } catch let error where !(error is CancellationError) {
+            throw Diagnostic(
+                .host, "cannot open a network's way to the outside",
+                remedy: "let this user make user namespaces, and see that the host has an IPv4 route to the outside; "
+                    + "or do without `nat: true`",
+                cause: "passt: \(lastWords)")
+        }
+        relay.fulfil(
+            Task.detached { [self] in
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { try? await self.sendOut() }
+                    group.addTask {
+                        try? await self.takeIn()
+                        guard !Task.isCancelled else { return }
+                        self.child.kill()
+                        _ = await self.child.ended()
+                        ended(self.lastWords)
+                    }
+                    await group.waitForAll()
+                }
+            })
+    }
+
+    private var lastWords: String {
+        let lines = child.standardError.filter { !$0.contains("syslog") }
+        return lines.last ?? child.exitStatus?.description ?? "it does not answer"
+    }
+
+    /// Asks for the router's Ethernet address, as every guest does first.
+    private func handshake(_ mac: String) async throws {
+        let own = mac.split(separator: ":").compactMap { UInt8($0, radix: 16) }
+        let question: [UInt8] =
+            [UInt8](repeating: 0xff, count: 6) + own + [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] + own + [10, 0, 2, 15]
+            + [UInt8](repeating: 0, count: 6) + OutsideFilter.router
+        try await stream.write(FrameStream.encoded(question))
+        var frames = FrameStream()
+        repeat {
+            let bytes = try await stream.read()
+            if bytes.isEmpty {
+                _ = await child.ended()
+                throw SystemCallError("read", errno: EPIPE)
+            }
+            frames.append(bytes)
+        } while try frames.next() == nil
+    }
+
+    /// Hands what the card sends to passt, as far as it may go out.
+    private func sendOut() async throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameStream.longest, alignment: 16)
+        defer { buffer.deallocate() }
+        while true {
+            try await readiness.readable()
+            var batch: [UInt8] = []
+            while batch.count < StreamSocket.readLimit, let count = socket.receive(into: buffer) {
+                let frame = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                if filter.passes(frame) { batch += FrameStream.encoded(frame) }
+            }
+            try Task.checkCancellation()
+            if !batch.isEmpty { try await stream.write(batch) }
+        }
+    }
+
+    /// Hands what passt sends to the card, and waits while that is slow.
+    private func takeIn() async throws {
+        var frames = FrameStream()
+        while true {
+            let bytes = try await stream.read()
+            guard !bytes.isEmpty else { return }
+            frames.append(bytes)
+            while let frame = try frames.next() { try await deliver(frame) }
+        }
+    }
+
+    private func deliver(_ frame: [UInt8]) async throws {
+        while frame.withUnsafeBytes({ socket.send($0) }) == .full {
+            let room = try Readiness(of: socket.sendable())
+            defer { room.end() }
+            try await room.writable()
+        }
+    }
+
+    private func close() async {
+        relay.current?.cancel()
+        child.kill()
+        await relay.current?.value
+        _ = await child.ended()
+        readiness.end()
+        stream.close()
+        socket.close()
+    }
+}
