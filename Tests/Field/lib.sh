@@ -11,6 +11,9 @@ try() {
     printf '$ vmlab %s\n%s\n(status %s)\n' "$*" "$text" "$status"
 }
 
+# begin ARGUMENTS...: starts vmlab as a terminal would, with its process in $run; in the background a shell has SIGINT ignored.
+begin() { env --default-signal=INT "$VMLAB" "$@" & run=$!; }
+
 # lab_run ARGUMENTS...: runs lab.yaml with its results in out/.
 lab_run() { try run lab.yaml --out out "$@"; }
 

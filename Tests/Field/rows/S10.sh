@@ -8,7 +8,7 @@ tasks:
   - {name: long, on: lin, run: 'echo begun; sleep 100'}
   - {name: clean, on: lin, needs: [long], if: always(), run: 'sleep 2; echo cleaned'}
 END
-"$VMLAB" run lab.yaml --out out & run=$!
+begin run lab.yaml --out out
 eventually grep -q begun out/tasks/long/lin/output
 kill -INT $run; kill -INT $run
 status=0; wait $run || status=$?

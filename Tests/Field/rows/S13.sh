@@ -6,7 +6,7 @@ lab: processes
 guests: {lin: {image: debian}, probe: {image: probe}}
 tasks: [{name: one, on: lin, run: 'echo begun; sleep 5'}]
 END
-FIELD_SECRET=visible "$VMLAB" run lab.yaml --out out & run=$!
+FIELD_SECRET=visible begin run lab.yaml --out out
 eventually grep -q begun out/tasks/one/lin/output
 found=0
 for pid in $(pgrep -P $run -f 'qemu-system|vmlab-vmm'); do

@@ -6,7 +6,7 @@ lab: vanish
 guests: {lin: {image: debian}}
 tasks: [{name: one, on: lin, run: 'echo begun; sleep 3; echo end'}]
 END
-"$VMLAB" run lab.yaml --out out & run=$!
+begin run lab.yaml --out out
 eventually grep -q begun out/tasks/one/lin/output
 rm -r out
 status=0; wait $run || status=$?

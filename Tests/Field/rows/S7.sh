@@ -12,7 +12,7 @@ END
 # Jobs of their own: others ignore SIGINT.
 set -m
 for script in lab move; do
-    "$VMLAB" run $script.lua --out out-$script & run=$!
+    begin run $script.lua --out out-$script
     eventually grep -q begun out-$script/events.jsonl
     kill -INT $run
     status=0; wait $run || status=$?
