@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -23,10 +24,17 @@
 
 enum { child_stack_size = 64 * 1024 };
 
+// Nothing that a machine's process has to do with the rest of the host goes through these: its sockets have paths or are
+// inherited.
+enum { namespaces = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS };
+
 // What parent and child share while the child borrows the parent's memory.
 struct launch {
     const struct vmlab_spawn *request;
     pid_t parent;
+    uid_t user;
+    gid_t group;
+    int namespaces;                  // those of the attempt that is made
     const char *step;
     int error;
 };
@@ -42,6 +50,36 @@ static void close_on_exec_from_3(void) {
     // Linux before 5.11.
     long limit = sysconf(_SC_OPEN_MAX);
     for (int descriptor = 3; descriptor < limit; descriptor++) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
+
+static int write_text(const char *path, const char *text, size_t length) {
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0) return -1;
+    ssize_t written = write(file, text, length);
+    close(file);
+    return written == (ssize_t)length ? 0 : -1;
+}
+
+// One line of uid_map or gid_map: `id` is itself.
+static int map_itself(const char *path, unsigned id) {
+    char digits[12], line[40];
+    int count = 0;
+    size_t length = 0;
+    do digits[count++] = (char)('0' + id % 10);
+    while ((id /= 10) != 0);
+    for (int copy = 0; copy < 2; copy++) {
+        for (int digit = count; digit > 0; digit--) line[length++] = digits[digit - 1];
+        line[length++] = ' ';
+    }
+    line[length++] = '1';
+    return write_text(path, line, length);
+}
+
+// In a new user namespace a process has no user until it is mapped. Older kernels have no setgroups file.
+static int keep_user(const struct launch *launch) {
+    write_text("/proc/self/setgroups", "deny", 4);
+    if (map_itself("/proc/self/uid_map", launch->user) != 0) return -1;
+    return map_itself("/proc/self/gid_map", launch->group);
 }
 
 // Whatever user it runs as: without the bounding set, root's programs get no capabilities back when they begin.
@@ -60,6 +98,7 @@ static int child(void *argument) {
     struct launch *launch = argument;
     const struct vmlab_spawn *request = launch->request;
 
+    if ((launch->namespaces & CLONE_NEWUSER) != 0 && keep_user(launch) != 0) return failed(launch, "uid_map");
     // Before the next, which a change of credentials may undo.
     if (request->unprivileged && drop_privileges() != 0) return failed(launch, "capset");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return failed(launch, "prctl(PR_SET_PDEATHSIG)");
@@ -99,8 +138,11 @@ static int child(void *argument) {
     return failed(launch, "execve");
 }
 
-int vmlab_spawn(const struct vmlab_spawn *request, pid_t *pid, int *pidfd, const char **step) {
-    struct launch launch = {.request = request, .parent = getpid()};
+// Starts the child in `wanted` namespaces; 0, or the errno with `*step`.
+static int start(
+    const struct vmlab_spawn *request, int wanted, pid_t *pid, int *pidfd, const char **step) {
+    struct launch launch = {
+        .request = request, .parent = getpid(), .user = geteuid(), .group = getegid(), .namespaces = wanted};
     *step = NULL;
     void *stack = mmap(NULL, child_stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stack == MAP_FAILED) {
@@ -113,7 +155,8 @@ int vmlab_spawn(const struct vmlab_spawn *request, pid_t *pid, int *pidfd, const
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int descriptor = -1;
     pid_t started = clone(
-        child, (char *)stack + child_stack_size, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &descriptor);
+        child, (char *)stack + child_stack_size, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | wanted, &launch,
+        &descriptor);
     int error = started < 0 ? errno : 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     munmap(stack, child_stack_size);
@@ -131,6 +174,20 @@ int vmlab_spawn(const struct vmlab_spawn *request, pid_t *pid, int *pidfd, const
     *pid = started;
     *pidfd = descriptor;
     return 0;
+}
+
+int vmlab_spawn(
+    const struct vmlab_spawn *request, pid_t *pid, int *pidfd, bool *confined, const char **step) {
+    // Root makes namespaces as it is, others within one of users. Where the host allows neither it is done without.
+    const int attempts[] = {namespaces, namespaces | CLONE_NEWUSER};
+    for (int attempt = 0; request->unprivileged && attempt < 2; attempt++) {
+        int error = start(request, attempts[attempt], pid, pidfd, step);
+        *confined = error == 0;
+        // What the program itself fails with, it would fail with again.
+        if (error == 0 || (strcmp(*step, "clone") != 0 && strcmp(*step, "uid_map") != 0)) return error;
+    }
+    *confined = false;
+    return start(request, 0, pid, pidfd, step);
 }
 
 int vmlab_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }

@@ -99,6 +99,30 @@ struct ChildProcessTests {
         #expect(ProcessTable().startTime(of: child.processID) != child.startTime, "reaped")
     }
 
+    @Test(
+        "S13: a child of an untrusted guest has namespaces of its own where the host allows it, and says whether",
+        .timeLimit(.minutes(1)))
+    func namespaces() async throws {
+        let names = ["net", "ipc", "uts"]
+        let look = "id -u; for name in \(names.joined(separator: " ")); do readlink /proc/self/ns/$name; done"
+        func lines(isUnprivileged: Bool) async throws -> (hasOwn: Bool, lines: [Substring]) {
+            let child = try await ChildProcess.spawn(
+                ChildConfiguration(
+                    executable: "/bin/sh", arguments: ["-c", look], standardOutput: .ring(4096),
+                    isUnprivileged: isUnprivileged))
+            #expect(try await child.wait() == .exited(0), "\(child.standardError)")
+            return (
+                child.hasOwnNamespaces, String(decoding: child.standardOutput, as: UTF8.self).split(separator: "\n")
+            )
+        }
+        let (plain, confined) = (try await lines(isUnprivileged: false), try await lines(isUnprivileged: true))
+        #expect(!plain.hasOwn && plain.lines.count == 4 && confined.lines.count == 4)
+        #expect(confined.lines[0] == "\(geteuid())")
+        for (own, host) in zip(confined.lines, plain.lines).dropFirst() { #expect((own != host) == confined.hasOwn) }
+        // Root may always make them, where it is root in full.
+        if SmallFile.text("/proc/self/status")?.contains("CapEff:\t000001ff") == true { #expect(confined.hasOwn) }
+    }
+
     @Test("The ring keeps the end of a long output", .timeLimit(.minutes(1)))
     func ring() async throws {
         let child = try await ChildProcess.spawn(

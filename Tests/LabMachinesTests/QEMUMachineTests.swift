@@ -1,3 +1,4 @@
+import Foundation
 import Diagnostics
 import Glibc
 import GuestConsole
@@ -130,6 +131,33 @@ struct QEMUMachineTests {
             await machine.end()
             #expect(kill(machine.processID, 0) == -1)
             #expect(try FileTree.names(in: folder) == ["base.raw", "kernel"])
+        }
+    }
+
+    @Test("S13: QEMU has no capabilities, and no network of the host where the host allows it to have its own")
+    func confinement() async throws {
+        try await withTemporaryFolder { folder in
+            let machine = try await QEMUBackend(acceleration: .emulated).start(ProbeGuest.configuration(in: folder))
+            let status = SmallFile.text("/proc/\(machine.processID)/status") ?? ""
+            for name in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+                #expect(status.contains("\(name):\t0000000000000000\n"))
+            }
+            #expect(status.contains("NoNewPrivs:\t1\n") && status.contains("Seccomp:\t2\n"))
+            let probe = try await ChildProcess.spawn(ChildConfiguration(executable: "/bin/true", isUnprivileged: true))
+            _ = await probe.ended()
+            for name in ["net", "ipc", "uts"] {
+                let own = try FileManager.default.destinationOfSymbolicLink(
+                    atPath: "/proc/\(machine.processID)/ns/\(name)")
+                let host = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/\(name)")
+                #expect((own != host) == probe.hasOwnNamespaces)
+            }
+            if probe.hasOwnNamespaces {
+                // Of a network of its own it has the loopback, and that is down.
+                let links = (SmallFile.text("/proc/\(machine.processID)/net/dev") ?? "").split(separator: "\n")
+                    .dropFirst(2)
+                #expect(links.allSatisfy { !$0.contains("eth") } && !links.isEmpty)
+            }
+            await machine.end()
         }
     }
 

@@ -31,15 +31,17 @@ struct vmlab_spawn {
     const struct vmlab_descriptor *descriptors;
     size_t descriptor_count;         // targets not named here are closed, 0-2 included
     bool small_pages;                // no transparent huge pages, where the kernel can do without them
-    bool unprivileged;               // no capabilities, no way to gain any, and no core dumps
+    bool unprivileged;               // no capabilities, no way to gain any, and no core dumps; own namespaces if it may
 };
 
 // Starts a child in a session of its own that dies (SIGKILL) with the calling *thread*.
 //
 // In C because between clone and exec only async-signal-safe code may run, which Swift cannot promise. clone with
 // CLONE_VM|CLONE_VFORK copies no page tables however large the parent is, and tells of a failed exec through memory.
-// Returns 0 and the pid and pidfd (close-on-exec), or the errno with `*step` naming the call that failed.
-int vmlab_spawn(const struct vmlab_spawn *request, pid_t *pid, int *pidfd, const char **step);
+// Returns 0 and the pid and pidfd (close-on-exec), or the errno with `*step` naming the call that failed. `*confined` tells
+// whether it has namespaces of its own: network, System V objects, host name.
+int vmlab_spawn(
+    const struct vmlab_spawn *request, pid_t *pid, int *pidfd, bool *confined, const char **step);
 
 // System calls for which the C library has no wrapper on Debian 12's predecessors. They return -1 and set errno.
 int vmlab_pidfd_open(pid_t pid);

@@ -40,7 +40,8 @@ public struct ChildConfiguration: Sendable {
     public var inherited: [Int32: Int32]
     /// Whether its memory is only ever as large as what it touched, in small pages: for one of many that should be small.
     public var hasSmallPages: Bool
-    /// Whether it has no capabilities, cannot gain any, and dumps no core: for one that works for somebody who is not trusted.
+    /// Whether it has no capabilities, cannot gain any, dumps no core, and has network, IPC and host-name namespaces of its own
+    /// where the host allows that: for one that works for somebody who is not trusted.
     public var isUnprivileged: Bool
 
     /// A child that reads nothing, whose output is dropped and whose last 64 KiB on standard error are kept.

@@ -11,6 +11,9 @@ public final class ChildProcess: Sendable {
     /// When it started, in clock ticks since the host's boot: with the id it names the process for ever. 0 if unknown.
     public let startTime: UInt64
 
+    /// Whether it has network, IPC and host-name namespaces of its own, as an unprivileged child has where the host allows it.
+    public let hasOwnNamespaces: Bool
+
     private struct Supervision: Sendable {
         var readiness: Readiness?
         var pumps: [OutputPump] = []
@@ -53,6 +56,7 @@ public final class ChildProcess: Sendable {
 
         let started = try Self.start(configuration, descriptors)
         processID = started.processID
+        hasOwnNamespaces = started.isConfined
         pidfd = OwnedDescriptor(owning: started.pidfd)
         startTime = ProcessTable().startTime(of: started.processID) ?? 0
         output = out.ring
@@ -128,12 +132,13 @@ public final class ChildProcess: Sendable {
 extension ChildProcess {
     private static func start(
         _ configuration: ChildConfiguration, _ descriptors: [vmlab_descriptor]
-    ) throws(SystemCallError) -> (processID: pid_t, pidfd: Int32) {
+    ) throws(SystemCallError) -> (processID: pid_t, pidfd: Int32, isConfined: Bool) {
         let arguments = CStrings([configuration.executable] + configuration.arguments)
         let environment = CStrings(
             configuration.environment.map { $0.map { "\($0)=\($1)" }.sorted() } ?? Environment.ambient)
         var processID: pid_t = 0
         var pidfd: Int32 = -1
+        var isConfined = false
         var step: UnsafePointer<CChar>?
         let error = configuration.executable.withCString { executable in
             descriptors.withUnsafeBufferPointer { descriptors in
@@ -143,7 +148,7 @@ extension ChildProcess {
                         working_directory: directory, descriptors: descriptors.baseAddress,
                         descriptor_count: descriptors.count, small_pages: configuration.hasSmallPages,
                         unprivileged: configuration.isUnprivileged)
-                    return vmlab_spawn(&request, &processID, &pidfd, &step)
+                    return vmlab_spawn(&request, &processID, &pidfd, &isConfined, &step)
                 }
             }
         }
@@ -152,7 +157,7 @@ extension ChildProcess {
             let subject = call == "chdir" ? configuration.workingDirectory : configuration.executable
             throw SystemCallError(call, errno: error, subject)
         }
-        return (processID, pidfd)
+        return (processID, pidfd, isConfined)
     }
 }
 

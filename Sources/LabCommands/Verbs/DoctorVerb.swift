@@ -47,7 +47,7 @@ struct DoctorVerb: AsyncParsableCommand {
         let monitor = monitor()
         let needsQEMU = if case .hardware = probe { monitor.level != .good } else { true }
         return [kvm(probe), await qemu(isNeeded: needsQEMU), monitor] + images()
-            + [memory(), processors(), shares(), files()] + HostFolder.all.map(\.finding) + tools()
+            + [memory(), processors(), shares(), files(), await namespaces()] + HostFolder.all.map(\.finding) + tools()
     }
 
     private static func kvm(_ probe: KVMProbe) -> Finding {
@@ -137,6 +137,24 @@ struct DoctorVerb: AsyncParsableCommand {
             level: guests < 50 ? .limited : .good, subject: "open files",
             text: "limit \(limit), enough for about \(guests) guests",
             remedy: guests < 50 ? "raise it: `ulimit -n 16384`" : nil)
+    }
+
+    private static func namespaces() async -> Finding {
+        let subject = "isolation of guests"
+        let child = try? await ChildProcess.spawn(
+            ChildConfiguration(executable: Tool.find("true") ?? "/bin/true", isUnprivileged: true))
+        _ = await child?.ended()
+        guard child?.hasOwnNamespaces != true else {
+            return Finding(
+                level: .good, subject: subject,
+                text: "no capabilities; network, IPC and host-name namespaces of their own")
+        }
+        return Finding(
+            level: .limited, subject: subject,
+            text:
+                "no capabilities; this host does not let this user make namespaces, so guests' processes are in the host's",
+            remedy: "allow user namespaces: `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
+                + "kernel.apparmor_restrict_unprivileged_userns` tells what forbids them")
     }
 
     private static func tools() -> [Finding] {
