@@ -67,6 +67,8 @@ void set_mark(lua_State *L, uintptr_t mark, bool on);
 int stop_reason(context *c);
 /// Raises when what runs must stop.
 void check_stop(lua_State *L);
+/// Counts instructions of C's own, and raises when what runs must stop.
+void count_instructions(lua_State *L, int count);
 /// lua_resetthread with a bound to nesting. LUA_OK, or an error with its value on top of `co`.
 int close_thread(context *c, lua_State *co);
 /// Notes that `co` waits as the innermost, or as the next one further out.
@@ -79,6 +81,10 @@ bool is_refused(lua_State *L);
 
 /// Opens `coroutine` with functions that let requests through.
 int open_coroutine(lua_State *L);
+/// Gives `string` a matcher that can be stopped.
+void open_patterns(lua_State *L);
+/// Replaces functions of `string`, `table` and `utf8` that could run on where no hook stops them.
+void bound_libraries(lua_State *L);
 /// Replaces functions of the base library, adds `print` and `require`, and takes away what the sandbox forbids.
 void adapt_libraries(lua_State *L, bool trusted);
 /// Makes the metatables of functions and errors; the library `string` learns to take errors.

@@ -92,6 +92,12 @@ void check_stop(lua_State *L) {
     if (reason != LUART_STOP_NONE) raise_stop(L, reason);
 }
 
+void count_instructions(lua_State *L, int count) {
+    luart_strand *s = context_of(L)->strand;
+    if (s) s->executed += count;
+    check_stop(L);
+}
+
 static void hook(lua_State *L, lua_Debug *activation) {
     (void)activation;
     context *c = context_of(L);
@@ -143,6 +149,8 @@ lua_State *luart_new(const luart_host *host, size_t memory, bool trusted) {
         luaL_requiref(L, LUA_DBLIBNAME, luaopen_debug, 1);
     }
     lua_settop(L, 0);
+    open_patterns(L);
+    bound_libraries(L);
     open_boxes(L);
     adapt_libraries(L, trusted);
     // Coroutines made from here on inherit it.

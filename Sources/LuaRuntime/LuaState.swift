@@ -66,7 +66,7 @@ public final class LuaState: Sendable {
     ///   - name: what messages call it, best the file's path.
     /// - Throws: ``LuaError`` when it is no Lua, or ends with an error, or goes beyond a limit; `CancellationError` when the
     ///   task is cancelled: then its coroutines are closed, which runs their pending `__close`. A cancelled script that is
-    ///   stuck in a C function (a pattern with exponential backtracking, say) cannot be stopped: after the grace period
+    ///   stuck in a function that does not return (`io.read` of a trusted one, say) cannot be stopped: after the grace period
     ///   this throws a ``LuaError`` that says so, and the state is of no more use.
     public func run(source: [UInt8], name: String) async throws -> [LuaValue] {
         try await thread.drive { try $0.load(source, name, on: $1) }

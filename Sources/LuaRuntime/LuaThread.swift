@@ -4,7 +4,7 @@ import Synchronization
 
 /// The one thread that touches a state's `lua_State`, and the queue of what it is to do there.
 ///
-/// It is not an actor: a script may be stuck in a C function that nothing can interrupt, and then an actor's callers would
+/// It is not an actor: a script may be stuck in a function that nothing can interrupt, and then an actor's callers would
 /// wait for ever. Here the thread is given up and they get an error.
 final class LuaThread: Sendable {
     private struct Job: Sendable {
@@ -110,7 +110,7 @@ final class LuaThread: Sendable {
 
     private static let stuck = LuaError(
         message: "the cancelled script does not end: it is stuck in a function that cannot be interrupted, such as "
-            + "a pattern that takes for ever; its state is given up")
+            + "`io.read`; its state is given up")
     static let gone = LuaError(message: "the script's state is closed")
 
     // MARK: - Strands
