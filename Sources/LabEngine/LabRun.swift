@@ -79,7 +79,7 @@ public struct LabRun: Sendable {
             memory: plan.budget.limit, seats: plan.seats, mode: plan.lab.admission,
             onWaiting: { Task { await poke.current?.makeRoom() } })
         let scheduler = Scheduler(
-            schedule: schedule, worth: { admission.worth(of: $0) ?? plan.guests[$0].cost }, isRoomy: plan.waves <= 1,
+            schedule: schedule, worth: { admission.worth(of: $0) ?? plan.guests[$0].cost }, isRoomy: plan.batches <= 1,
             shortage: { admission.shortage },
             onAbandoned: { gone in
                 let task = plan.lab.tasks[gone.run.task]
@@ -104,7 +104,7 @@ public struct LabRun: Sendable {
         let boots = Admission(memory: ByteCount(.max), seats: max(options.boots, 1))
         let watch = MemoryWatch(meter: options.meter, admission: admission, boots: boots, recorder: recorder)
         poke.fulfil(scheduler)
-        recorder.emit(.fleetAdmitted(waves: plan.waves, note: admissionNote))
+        recorder.emit(.fleetAdmitted(batches: plan.batches, note: admissionNote))
 
         let networks: LabNetworks
         do {
@@ -232,7 +232,7 @@ public struct LabRun: Sendable {
             return "the fleet was promised \(plan.totalCost), and \(plan.budget.limit) may be used "
                 + "(\(plan.budget.explanation)): guests are admitted by what they come to use"
         }
-        guard plan.waves > 1 else { return nil }
+        guard plan.batches > 1 else { return nil }
         return "the fleet needs \(plan.totalCost), \(plan.budget.limit) may be used (\(plan.budget.explanation)): "
             + "guests take turns"
     }

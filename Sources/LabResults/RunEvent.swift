@@ -5,8 +5,8 @@ public enum RunEvent: Sendable, Hashable, Codable {
     case runStarted(RunDescription)
     /// An image is being built or fetched; `fraction` is 0…1 when it is known.
     case imageProgress(image: String, step: String, fraction: Double?)
-    /// All images are there and the fleet is admitted in this many waves.
-    case fleetAdmitted(waves: Int, note: String?)
+    /// All images are there and the fleet is admitted in this many batches.
+    case fleetAdmitted(batches: Int, note: String?)
     /// A guest joined the run that its first event did not know of: a script asked for it.
     case guestDeclared(GuestDescription)
     /// A guest waits for memory.

@@ -321,7 +321,7 @@ struct OvercommitRunTests {
             groups: [group("g", count: 10, memory: .gibibytes(5))], tasks: [task("t", on: names)],
             limit: .gibibytes(12), admission: .overcommit, meter: FakeMeter(available: .gibibytes(12)))
         let plan = try lab.plan()
-        #expect(plan.waves == 1 && plan.guestsAtOnce(.strict) == 2 && plan.guestsAtOnce(.overcommit) == 10)
+        #expect(plan.batches == 1 && plan.guestsAtOnce(.strict) == 2 && plan.guestsAtOnce(.overcommit) == 10)
         let run = try await lab.run()
         #expect(run.status == .passed)
         let summary = try #require(

@@ -37,19 +37,19 @@ struct RunPlanTests {
         #expect(found.contains("task t: two of its targets name the guest peer-1"))
     }
 
-    @Test("waves by memory and by seats")
-    func waves() throws {
+    @Test("batches by memory and by seats")
+    func batches() throws {
         var lab = TestLab(
             groups: [group("g", count: 10, memory: .gibibytes(4))], limit: .gibibytes(20),
             backend: ShellBackend(overhead: .gibibytes(1)))
-        #expect(try lab.plan().waves == 3)
+        #expect(try lab.plan().batches == 3)
         lab.seats = 2
-        #expect(try lab.plan().waves == 5)
+        #expect(try lab.plan().batches == 5)
         lab.limit = .gibibytes(100)
         lab.seats = nil
-        #expect(try lab.plan().waves == 1)
+        #expect(try lab.plan().batches == 1)
         lab.groups = []
-        #expect(try lab.plan().waves == 0)
+        #expect(try lab.plan().batches == 0)
     }
 }
 

@@ -137,13 +137,13 @@ struct RunTests {
         #expect(run.failedGuests.isEmpty)
     }
 
-    @Test("a fleet larger than its budget runs in waves and never above it")
-    func waves() async throws {
+    @Test("a fleet larger than its budget runs in batches and never above it")
+    func batches() async throws {
         let guests = (1...10).map { "g-\($0)" }
         let lab = TestLab(
             groups: [group("g", count: 10, memory: .gibibytes(5))], tasks: [task("t", "sleep 0.1", on: guests)],
             limit: .gibibytes(16))
-        #expect(try lab.plan().waves == 4)
+        #expect(try lab.plan().batches == 4)
         let run = try await lab.run()
         #expect(run.status == .passed)
         #expect(run.census.peak == 3)

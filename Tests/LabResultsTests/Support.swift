@@ -107,7 +107,7 @@ func script() -> [(Double, RunEvent)] {
         (0.05, .imageProgress(image: "debian", step: "fetching packages", fraction: 0.25)),
         (0.06, .imageProgress(image: "debian", step: "fetching packages", fraction: 0.5)),
         (0.2, .imageProgress(image: "debian", step: "packing", fraction: nil)),
-        (0.5, .fleetAdmitted(waves: 2, note: "15 GiB wanted, 12 GiB free")),
+        (0.5, .fleetAdmitted(batches: 2, note: "15 GiB wanted, 12 GiB free")),
         (0.5, .guestQueued(guest: "win-1", reason: "waits for 5 GiB of memory")),
         (0.5, .guestParked(guest: "win-1", reason: "the host is short of memory")),
         (0.6, .guestBooting(guest: "lin-1", backend: "qemu-tcg", boot: .cold)),

@@ -49,7 +49,7 @@ struct PlanVerb: AsyncParsableCommand {
         Report.line(
             "memory: \(ByteCount(plan.memory)) for all, \(ByteCount(plan.memoryLimit)) may be used "
                 + "(\(plan.memoryLimitReason)): "
-                + (plan.waves > 1 ? "\(plan.waves) batches" : "all at once"))
+                + (plan.batches > 1 ? "\(plan.batches) batches" : "all at once"))
         Report.line(
             "admission: \(plan.admission); at once: \(plan.guestsAtOnce.strict) strict, "
                 + "\(plan.guestsAtOnce.overcommit) by what guests usually use (overcommit)")
@@ -93,7 +93,7 @@ struct PlanDescription: Encodable {
     var memory: UInt64
     var memoryLimit: UInt64
     var memoryLimitReason: String
-    var waves: Int
+    var batches: Int
     /// How many guests would run at once under each mode of admission.
     var guestsAtOnce: AtOnce
 
@@ -128,7 +128,7 @@ struct PlanDescription: Encodable {
         memory = plan.totalCost.bytes
         memoryLimit = plan.budget.limit.bytes
         memoryLimitReason = plan.budget.explanation
-        waves = plan.waves
+        batches = plan.batches
         guestsAtOnce = AtOnce(
             strict: plan.guestsAtOnce(.strict), overcommit: plan.guestsAtOnce(.overcommit))
     }

@@ -107,14 +107,14 @@ public struct RunPlan: Sendable {
     /// The cost of the whole fleet.
     public var totalCost: ByteCount { guests.reduce(ByteCount(0)) { $0 + $1.cost } }
 
-    /// In how many waves the fleet comes up when each guest runs to its end before the next takes its place; under overcommit
+    /// In how many batches the fleet comes up when each guest runs to its end before the next takes its place; under overcommit
     /// as far as can be told before guests are measured.
-    public var waves: Int { sizesOfWaves(lab.admission).count }
+    public var batches: Int { batchSizes(lab.admission).count }
 
-    /// How many guests run at once in the largest wave.
-    public func guestsAtOnce(_ admission: AdmissionMode) -> Int { sizesOfWaves(admission).max() ?? 0 }
+    /// How many guests run at once in the largest batch.
+    public func guestsAtOnce(_ admission: AdmissionMode) -> Int { batchSizes(admission).max() ?? 0 }
 
-    private func sizesOfWaves(_ admission: AdmissionMode) -> [Int] {
+    private func batchSizes(_ admission: AdmissionMode) -> [Int] {
         var sizes: [Int] = []
         var used = ByteCount(0)
         var count = 0

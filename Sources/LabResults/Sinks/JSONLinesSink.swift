@@ -7,7 +7,7 @@
 /// | `runStarted`    | `lab`, `cell`?, `file`, `version`, `host`, `kernel`, `cores`, `memory` (bytes),
 /// |                 | `guests` [{`name`, `group`, `image`, `os`, `memory`, `cpus`, `backend`}], `tasks` [task]
 /// | `imageProgress` | `image`, `step`, `fraction`? (0…1)
-/// | `fleetAdmitted` | `waves`, `note`?
+/// | `fleetAdmitted` | `batches`, `note`?
 /// | `guestDeclared` | `guest`, `group`, `image`, `os`, `memory`, `cpus`, `backend`
 /// | `guestQueued`   | `guest`, `reason`
 /// | `guestParked`   | `guest`, `reason`
@@ -64,8 +64,8 @@ public final class JSONLinesSink: RunSink {
         case .runStarted(let description): return ("runStarted", members(of: description))
         case .imageProgress(let image, let step, let fraction):
             return ("imageProgress", [("image", image.json), ("step", step.json), ("fraction", fraction?.json)])
-        case .fleetAdmitted(let waves, let note):
-            return ("fleetAdmitted", [("waves", .integer(waves)), ("note", note?.json)])
+        case .fleetAdmitted(let batches, let note):
+            return ("fleetAdmitted", [("batches", .integer(batches)), ("note", note?.json)])
         case .guestDeclared(let guest): return ("guestDeclared", [("guest", guest.name.json)] + members(of: guest))
         case .guestQueued(let guest, let reason):
             return ("guestQueued", [("guest", guest.json), ("reason", reason.json)])

@@ -81,10 +81,10 @@ struct Narrator {
             // Fractions come often; in a log one line per step is enough.
             guard detail == .everything, steps.updateValue(step, forKey: image) != step else { return [] }
             return [StyledLine("image \(style.safe(image)): \(style.safe(step))")]
-        case .fleetAdmitted(let waves, let note):
-            guard detail == .everything, waves > 1 || note != nil else { return [] }
-            let wave = waves > 1 ? "guests run in \(waves) batches" : "all guests run at once"
-            return [StyledLine(wave + (note.map { ": \(style.safe($0))" } ?? ""))]
+        case .fleetAdmitted(let batches, let note):
+            guard detail == .everything, batches > 1 || note != nil else { return [] }
+            let fleet = batches > 1 ? "guests run in \(batches) batches" : "all guests run at once"
+            return [StyledLine(fleet + (note.map { ": \(style.safe($0))" } ?? ""))]
         case .guestQueued(let guest, let reason): return progress(guest, "queued", style.safe(reason))
         case .guestReplaced(let guest, _):
             return [head(guest, "replaced", .doubtful).adding("a fresh guest takes its place")]
