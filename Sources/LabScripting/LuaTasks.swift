@@ -54,7 +54,11 @@ public struct LuaTasks: TaskScripting {
                 }
             }
         } catch  where Task.isCancelled {
-            throw CancellationError()
+            guard ContinuousClock.now >= task.deadline, let step = scope.activity.latest else {
+                throw CancellationError()
+            }
+            throw ScriptFailure(
+                outcome: .timeout, message: "did not end within \(inWords(task.timeout)): it was in \(step)")
         } catch {
             let verdict = Verdict(of: error)
             throw ScriptFailure(

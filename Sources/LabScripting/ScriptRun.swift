@@ -126,6 +126,13 @@ public struct ScriptRun: Sendable {
                     } catch {
                         failure = error
                     }
+                    if !state.isUsable {
+                        // Only who was cancelled is given up.
+                        failure = CancellationError()
+                        let news = "the script did not end when it was interrupted, "
+                            + "and was given up: it is in a function that does not return"
+                        recorder.emit(.note(level: .warning, message: news))
+                    }
                     let late = await callPostponed(world)
                     if let error = failure ?? late { throw error }
                 }

@@ -27,6 +27,8 @@ final class ScriptScope: Sendable {
     let troubles: TroubleLog
     /// What of that fails it.
     let failOn: Mutex<Set<TroubleKind>>
+    /// What it is in the middle of, which its subtests share.
+    let activity: ScriptActivity
     private let steps = Atomic<Int>(0)
     private let collected = Mutex<[String]>([])
 
@@ -38,6 +40,7 @@ final class ScriptScope: Sendable {
         self.failOn = Mutex(failOn)
         (self.id, self.recorder, self.output) = (id, recorder, output)
         (self.results, self.parent) = (results, parent)
+        activity = parent?.activity ?? ScriptActivity()
     }
 
     /// A path that does not depend on where it is looked at: scripts hand what they collected to other functions.
@@ -64,9 +67,12 @@ final class ScriptScope: Sendable {
             place: call.location?.description)
         scope.output.append(Array("\(guest.map { "\($0.name): " } ?? "")\(call.name) \(text)\n".utf8))
         scope.recorder.emit(.stepStarted(id))
+        scope.activity.begin(id)
         let notes = StepNotes(copy: scope.output)
         var result = StepResult(id: id, outcome: .passed, started: scope.recorder.clock.elapsed)
         defer {
+            // What was cut short is what the script was in when its time was up.
+            if !Task.isCancelled { scope.activity.end(id) }
             result.duration = scope.recorder.clock.elapsed - result.started
             result.exit = notes.exit
             result.outputTail = notes.tail

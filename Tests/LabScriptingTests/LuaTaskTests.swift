@@ -143,6 +143,20 @@ private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabT
         #expect(results.map(\.outcome) == [.timeout, .passed])
     }
 
+    @Test(
+        "A2: a script whose time is up says which step it was in, with its pattern",
+        arguments: [
+            ("vmlab.matches(('a'):rep(30000) .. 'b', '^(a|aa)+$')", "`matches ^(a|aa)+$`"),
+            ("vmlab.subtest('s', function() guest:run('sleep 1000') end)", "`run sleep 1000` on a"),
+        ])
+    func activity(_ text: String, _ step: String) async throws {
+        var slow = lua("slow", text)
+        slow.timeout = .seconds(1)
+        let results = try await run([slow]).filter { $0.id.task == "slow" }
+        #expect(results.map(\.outcome) == [.timeout])
+        #expect(results.first?.message == "did not end within 1s: it was in lab.yaml:7: \(step)")
+    }
+
     @Test("two tasks that use each other's guest take turns")
     func crossing() async throws {
         let text = "for _ = 1, 5 do lab.guests.a:succeed('sleep 0.02') lab.guests.b:succeed('sleep 0.02') end"

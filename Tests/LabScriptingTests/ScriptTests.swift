@@ -1,4 +1,5 @@
 import Foundation
+import HostSystem
 import LabEngine
 import LabResults
 import LabTestSupport
@@ -266,6 +267,57 @@ import Testing
             "print('begun') while true do pcall(function() while true do end end) end",
             cancelWhen: { if case .note = $0 { true } else { false } })
         #expect(run.status == .interrupted)
+    }
+
+    @Test("a script that is interrupted within a function that does not return is skipped, and it is told why")
+    func stuck() async throws {
+        try await withTemporaryFolder { folder in
+            let pipe = "\(folder)/pipe"
+            try FileTree.makeFolder(folder)
+            try #require(mkfifo(pipe, 0o600) == 0)
+            // Opening a pipe waits for the other end, which is here at the end.
+            let run = try await TestScript.run(
+                "print('begun') io.open('\(pipe)')", isTrusted: true,
+                cancelWhen: { if case .note(.info, _) = $0 { true } else { false } })
+            close(open(pipe, O_WRONLY | O_NONBLOCK))
+            #expect(run.status == .interrupted)
+            #expect(run.main?.outcome == .skipped)
+            #expect(run.main?.message == "interrupted")
+            let isTold = run.events.contains {
+                if case .note(.warning, let text) = $0 { text.contains("was given up") } else { false }
+            }
+            #expect(isTold)
+        }
+    }
+
+    @Test(
+        "A4: what a kernel says fails the subtest that it is said in, as `vmlab.fail_on` has it",
+        arguments: [("", Outcome.failed), ("vmlab.fail_on{}", .passed), ("vmlab.fail_on{ 'kasan', 'oops' }", .failed)])
+    func failOn(_ choice: String, _ outcome: Outcome) async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "g" }
+            vmlab.subtest("part", function()
+              \(choice)
+              g:succeed("until test -e go; do sleep 0.02; done")
+            end, { keep_going = true })
+            """,
+            when: { if case .stepStarted(let id) = $0 { id.call == "succeed" } else { false } },
+            then: { backend in
+                let machine = try await backend.machine("g")
+                machine.kernel.say(
+                    "[    2.0] Oops: 0002 [#1] PREEMPT SMP\r\n[    2.3] ---[ end trace 0000000000000000 ]---\r\n")
+                _ = try OwnedDescriptor.open("\(machine.directory)/go", O_WRONLY | O_CREAT)
+            })
+        #expect(run.results.map(\.outcome) == [outcome, outcome], "\(run.results.map(\.message))")
+        #expect(run.results.first?.trouble.map(\.kind) == ["oops"])
+    }
+
+    @Test("`vmlab.fail_on` names the kinds that there are")
+    func failOnNothing() async throws {
+        let run = try await TestScript.run("vmlab.fail_on{ 'ooops' }")
+        #expect(run.main?.message?.contains("there is no kind \"ooops\"") == true, "\(run.main?.message ?? "")")
     }
 
     @Test("files are written and read as they are, small ones and large ones")

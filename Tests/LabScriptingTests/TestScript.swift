@@ -32,10 +32,12 @@ struct TestScript {
     /// How the script itself went.
     var main: TaskResult? { results.last }
 
-    /// Runs a script to its end. Nothing may be left of it.
+    /// Runs a script to its end. Nothing may be left of it. Once there was an event that `when` wants, `then` has its machines.
     static func run(
         _ text: String, arguments: [String] = [], isTrusted: Bool = false, files: [String: String] = [:],
-        cancelWhen: (@Sendable (RunEvent) -> Bool)? = nil
+        cancelWhen: (@Sendable (RunEvent) -> Bool)? = nil,
+        when: (@Sendable (RunEvent) -> Bool)? = nil,
+        then: @escaping @Sendable (ShellBackend) async throws -> Void = { _ in }
     ) async throws -> TestScript {
         try await withTemporaryFolder { folder in
             for (name, content) in files {
@@ -47,7 +49,8 @@ struct TestScript {
             let report = ReportSink([])
             let cancellation = Completion<Bool>()
             let trigger = Trigger(when: cancelWhen ?? { _ in false }, cancellation)
-            let recorder = RunRecorder(sinks: [events, report, trigger])
+            let moment = Completion<Bool>()
+            let recorder = RunRecorder(sinks: [events, report, trigger, Trigger(when: when ?? { _ in false }, moment)])
             let journal = try RunJournal.begin(
                 lab: "test", results: nil,
                 in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
@@ -70,8 +73,10 @@ struct TestScript {
             let canceller = Task {
                 if (try? await cancellation.wait()) != nil { task.cancel() }
             }
+            let intervention = Task { if (try? await moment.wait()) != nil { try await then(backend) } }
             let status = await task.value
             canceller.cancel()
+            intervention.cancel()
             #expect(backend.census.live == 0, "machines are left")
             return TestScript(
                 status: status, events: events.all, live: backend.census.live, report: report.report)

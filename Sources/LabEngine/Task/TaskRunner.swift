@@ -38,7 +38,8 @@ struct TaskRunner: Sendable {
         let failOn = task.failOn ?? lab.failOn
         var result = TaskResult(id: id, outcome: .passed, attempts: run.attempt)
         result.outputPath = RunDirectory.taskOutput(id)
-        let deadline = ContinuousClock.now + (task.timeout ?? lab.timeouts.task) * timeFactor
+        let timeout = (task.timeout ?? lab.timeouts.task) * timeFactor
+        let deadline = ContinuousClock.now + timeout
         var hasRebooted = false
         do {
             for copy in task.put {
@@ -48,7 +49,8 @@ struct TaskRunner: Sendable {
             }
             let scriptTask = ScriptTask(
                 lab: lab, id: id, guest: guest, environment: environment(of: task, id, session.guest.group),
-                recorder: recorder, output: output, results: results, deadline: deadline, troubles: troubles,
+                recorder: recorder, output: output, results: results, timeout: timeout, deadline: deadline,
+                troubles: troubles,
                 failOn: failOn, board: board, ending: ending)
             if case .lua(let source) = task.action {
                 // The script asks for its guest's attention, and others', as it goes.

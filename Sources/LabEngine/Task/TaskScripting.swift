@@ -28,7 +28,9 @@ public struct ScriptTask: Sendable {
     public let output: OutputWriter
     /// Where collected files go.
     public let results: RunDirectory
-    /// When the task's time is up.
+    /// The task's time.
+    public let timeout: Duration
+    /// When that is up.
     public let deadline: ContinuousClock.Instant
     /// Where it is kept what went wrong in the kernels of guests that the script uses.
     public let troubles: TroubleLog

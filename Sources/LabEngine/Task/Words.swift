@@ -14,7 +14,7 @@ func sentence(of error: any Error) -> String {
 }
 
 /// A duration as people write it: `90s`, `1.5s`, `5m`, `1h`.
-func inWords(_ duration: Duration) -> String {
+public func inWords(_ duration: Duration) -> String {
     let seconds = duration / .seconds(1)
     for (unit, size) in [("h", 3600.0), ("m", 60.0)] where seconds >= size {
         if seconds.truncatingRemainder(dividingBy: size) == 0 { return "\(Int(seconds / size))\(unit)" }

@@ -17,10 +17,13 @@ enum CheckFunctions {
 
     private static let message = LuaParameter("message", "string?", "What it is about, for the failure.")
 
-    private static func check(_ call: LuaCall, _ place: Int, _ problem: @autoclosure () -> String?) async throws {
+    /// A check as a step, which is called after the message at `place`, else after `subject`.
+    private static func check(
+        _ call: LuaCall, _ place: Int, subject: String? = nil, _ problem: () async throws -> String?
+    ) async throws {
         let about = try call.optional(place, call.string)
-        try await ScriptScope.step(call, about ?? call[1].shown) { _ in
-            guard let problem = problem() else { return }
+        try await ScriptScope.step(call, about ?? subject ?? call[1].shown) { _ in
+            guard let problem = try await problem() else { return }
             throw CheckFailed(description: about.map { "\($0): \(problem)" } ?? problem)
         }
     }
@@ -29,7 +32,7 @@ enum CheckFunctions {
         "equals", "Checks that two values are equal; tables by their content.",
         parameters: [LuaParameter("actual", "any"), LuaParameter("expected", "any"), message],
         waiting: { call in
-            try await check(call, 3, call[1] == call[2] ? nil : "\(call[1].shown) is not \(call[2].shown)")
+            try await check(call, 3) { call[1] == call[2] ? nil : "\(call[1].shown) is not \(call[2].shown)" }
             return []
         })
 
@@ -37,7 +40,7 @@ enum CheckFunctions {
         "differs", "Checks that two values are not equal.",
         parameters: [LuaParameter("actual", "any"), LuaParameter("unwanted", "any"), message],
         waiting: { call in
-            try await check(call, 3, call[1] == call[2] ? "both are \(call[1].shown)" : nil)
+            try await check(call, 3) { call[1] == call[2] ? "both are \(call[1].shown)" : nil }
             return []
         })
 
@@ -47,8 +50,10 @@ enum CheckFunctions {
         waiting: { call in
             let text = try call.string(1)
             let pattern = try call.pattern(2)
-            let isMet = try await pattern.matches(somewhereIn: text, deadline: .now + patience)
-            try await check(call, 3, isMet ? nil : "\(call[1].shown) does not match /\(pattern.text)/")
+            try await check(call, 3, subject: pattern.text) {
+                let isMet = try await pattern.matches(somewhereIn: text, deadline: .now + patience)
+                return isMet ? nil : "\(call[1].shown) does not match /\(pattern.text)/"
+            }
             return []
         })
 
@@ -62,7 +67,7 @@ enum CheckFunctions {
             } else {
                 isIn = try call.string(1).contains(try call.string(2))
             }
-            try await check(call, 3, isIn ? nil : "\(call[1].shown) does not contain \(call[2].shown)")
+            try await check(call, 3) { isIn ? nil : "\(call[1].shown) does not contain \(call[2].shown)" }
             return []
         })
 

@@ -187,7 +187,8 @@ struct FlowFunctions {
                     "As `fail-on` of a lab file: \(TroubleKind.allCases.map { "`\($0.rawValue)`" }.joined(separator: ", ")). "
                         + "Without this call all but `warning`, `oom` and `kcsan`.")
             ],
-            body: { call in
+            // Not at once: on the state's own thread there is no scope.
+            waiting: { call in
                 let kinds = try call.table(1).array.map { value in
                     guard let name = value.words, let kind = TroubleKind(rawValue: name) else {
                         throw call.badArgument(1, "there is no kind \(value.shown)")
