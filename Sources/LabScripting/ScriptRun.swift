@@ -129,7 +129,8 @@ public struct ScriptRun: Sendable {
                     if !state.isUsable {
                         // Only who was cancelled is given up.
                         failure = CancellationError()
-                        let news = "the script did not end when it was interrupted, "
+                        let news =
+                            "the script did not end when it was interrupted, "
                             + "and was given up: it is in a function that does not return"
                         recorder.emit(.note(level: .warning, message: news))
                     }
