@@ -149,6 +149,8 @@ static int start(
         *step = "mmap";
         return errno;
     }
+    // It belongs to the memory, which the child borrows until it runs its program: what it sets there would stay with us.
+    int small_pages = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0);
     // No handler of ours may run in the child while it borrows this memory.
     sigset_t all, before;
     sigfillset(&all);
@@ -158,6 +160,7 @@ static int start(
         child, (char *)stack + child_stack_size, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | wanted, &launch,
         &descriptor);
     int error = started < 0 ? errno : 0;
+    if (request->small_pages) prctl(PR_SET_THP_DISABLE, small_pages > 0, 0, 0, 0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     munmap(stack, child_stack_size);
 
