@@ -14,7 +14,7 @@
 
 // mov ecx, imm32; 1: dec ecx; jnz 1b; hlt - in real mode, so with operand-size prefixes.
 static const uint8_t loop_code[] = {0x66, 0xb9, 0, 0, 0, 0, 0x66, 0x49, 0x75, 0xfc, 0xf4};
-enum { code_address = 0x1000, memory_size = 0x2000, slice = 5000, hopeless_nanoseconds = 3000000, patience = 3 };
+enum { code_address = 0x1000, memory_size = 0x2000, slice = 5000, hopeless_nanoseconds = 3000000, patience_microseconds = 13000 };
 
 static uint64_t now(clockid_t clock) {
     struct timespec time;
@@ -139,7 +139,7 @@ int vmlab_kvm_speed(int kvm, uint32_t iterations, uint32_t limit_microseconds, s
         int state = run_slice(&vm, 1);
         uint64_t begin = now(CLOCK_MONOTONIC);
         // The quickest slice in processor time counts: a busy host must not make its processor look like an interpreter.
-        int hopeless = 0;
+        uint32_t hopeless = 0, patience = limit_microseconds / patience_microseconds;
         for (uint32_t done = 0; state == 1 && done < iterations; done += slice) {
             uint64_t slice_begin = now(CLOCK_THREAD_CPUTIME_ID);
             state = run_slice(&vm, slice);
@@ -151,9 +151,9 @@ int vmlab_kvm_speed(int kvm, uint32_t iterations, uint32_t limit_microseconds, s
                 speed->instructions = 2ull * slice;
                 speed->nanoseconds = taken;
             }
-            // At a hundredth of the slowest hardware it is an interpreter, however busy the host.
+            // At a hundredth of the slowest hardware it is an interpreter, however busy the host: so many slices in the limit tell.
             if (taken > hopeless_nanoseconds) hopeless += 1;
-            if (hopeless == patience || now(CLOCK_MONOTONIC) - begin > 1000ull * limit_microseconds) break;
+            if (hopeless >= patience || now(CLOCK_MONOTONIC) - begin > 1000ull * limit_microseconds) break;
         }
         if (state < 0) error = failed(speed, "KVM_RUN");
         timer_delete(timer);

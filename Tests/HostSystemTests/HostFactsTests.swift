@@ -201,7 +201,8 @@ struct HostFactsTests {
         ] as [([Double], String, Int)])
     func starvedProbe(_ rates: [Double], _ wanted: String, _ measurements: Int) {
         var taken = 0
-        let probe = KVMProbe.settled(isTimeLeft: { taken < rates.count }) {
+        let probe = KVMProbe.settled(isTimeLeft: { taken < rates.count }) { limit in
+            #expect(limit == 40_000 << max(taken - 1, 0))
             defer { taken += 1 }
             return rates[taken] >= KVMProbe.hardwareThreshold
                 ? .hardware(instructionsPerSecond: rates[taken]) : .interpreted(instructionsPerSecond: rates[taken])

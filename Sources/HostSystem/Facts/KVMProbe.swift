@@ -47,28 +47,31 @@ public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
     /// its processor meanwhile. A host that is a guest itself does not see that it stands still, so no clock of it tells.
     static let starvedThreshold = 300_000.0
 
-    /// Asks this host; takes some milliseconds and at most 100, even when the VM hangs, but up to two seconds on a host that is
-    /// starved.
+    /// Asks this host; takes some milliseconds and at most 100, but up to ten seconds on a host that is starved, or where a virtual
+    /// machine gets nowhere.
     public static func run(device: String = "/dev/kvm") -> KVMProbe {
-        let deadline = ContinuousClock.now + .seconds(2)
-        return settled(isTimeLeft: { ContinuousClock.now < deadline }) { measure(device) }
+        let deadline = ContinuousClock.now + .seconds(5)
+        return settled(isTimeLeft: { ContinuousClock.now < deadline }) { measure(device, limit: $0) }
     }
 
-    /// The answer of a host that is measured as often as it takes.
+    /// The answer of a host that is measured as often as it takes, each time within a limit in microseconds.
     ///
     /// Asks twice before it says "interpreted": the first virtual machine of a KVM that was just loaded, or of a host that is
-    /// emulated itself, was seen to crawl.
-    static func settled(isTimeLeft: () -> Bool, _ measure: () -> KVMProbe) -> KVMProbe {
-        var probe = measure()
-        var isAskedTwice = false
-        while case .interpreted(let speed) = probe, !isAskedTwice || speed < starvedThreshold && isTimeLeft() {
-            isAskedTwice = true
-            probe = measure()
+    /// emulated itself, was seen to crawl. After that each measurement has twice the time: a starved host may need all of a short
+    /// one to get ready.
+    static func settled(isTimeLeft: () -> Bool, _ measure: (_ limit: UInt32) -> KVMProbe) -> KVMProbe {
+        var limit: UInt32 = 40_000
+        var probe = measure(limit)
+        guard case .interpreted = probe else { return probe }
+        probe = measure(limit)
+        while case .interpreted(let speed) = probe, speed < starvedThreshold, isTimeLeft() {
+            limit *= 2
+            probe = measure(limit)
         }
         return probe
     }
 
-    private static func measure(_ device: String) -> KVMProbe {
+    private static func measure(_ device: String, limit: UInt32) -> KVMProbe {
         let descriptor: OwnedDescriptor
         do throws(SystemCallError) {
             descriptor = try OwnedDescriptor.open(device, O_RDWR)
@@ -76,7 +79,7 @@ public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
             return unavailable(error)
         }
         var speed = vmlab_kvm_speed()
-        let error = vmlab_kvm_speed(descriptor.number, 40_000, 40_000, &speed)
+        let error = vmlab_kvm_speed(descriptor.number, 40_000, limit, &speed)
         guard error == 0 else {
             let failure = SystemCallError(speed.step.map { String(cString: $0) } ?? "ioctl", errno: error, device)
             return .unavailable(
