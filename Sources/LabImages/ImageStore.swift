@@ -231,6 +231,18 @@ public struct ImageStore: Sendable {
         }
     }
 
+    /// The folder of a built image's files.
+    ///
+    /// Throws a `Diagnostic` when the catalog has no such image, or its present recipe's is not built.
+    public func path(of name: String) throws(Diagnostic) -> String {
+        guard let recipe = catalog[name] else { throw catalog.unknown(name) }
+        guard manifest(of: recipe) != nil else {
+            throw Diagnostic(
+                .image, "the image \(name) is not built", remedy: "build it: `vmlab images build \(name)`")
+        }
+        return folder(of: recipe)
+    }
+
     // MARK: Paths
 
     private func folder(of recipe: Recipe) -> String { "\(directory)/images/\(recipe.name)-\(recipe.key)" }

@@ -204,6 +204,9 @@ struct ImageStoreTests {
             #expect(try await new.prune().freed >= 105_000)
             #expect(cache.names("images").count == 1 && cache.names("debs").isEmpty)
             #expect(new.list()[0].isBuilt && !old.list()[0].isBuilt)
+            #expect(try new.path(of: "fake").hasSuffix("/images/\(cache.names("images")[0])"))
+            #expect(throws: Diagnostic.self) { try old.path(of: "fake") }
+            #expect(throws: Diagnostic.self) { try new.path(of: "nosuch") }
             #expect(try await new.prune().freed == 0)
             try await new.remove("fake")
             #expect(cache.names("images").isEmpty)

@@ -50,7 +50,8 @@ struct VerbTests {
         ["run", "lab.yaml", "--filter", "nothing-like-this"], ["run", "lab.yaml", "--jobs", "0"],
         ["run", "lab.yaml", "--time-factor", "0"], ["run", "lab.yaml", "--memory", "much"],
         ["run", "lab.yaml", "--backend", "magic"], ["validate"], ["plan", "nowhere.yaml"], ["logs"],
-        ["logs", "nobody"], ["images", "build", "no-such-image"], ["images", "rm", "no-such-image"], ["validate", "."],
+        ["logs", "nobody"], ["images", "build", "no-such-image"], ["images", "rm", "no-such-image"],
+        ["images", "path", "no-such-image"], ["validate", "."],
         ["report", "."], ["report"],
     ]
 
@@ -133,6 +134,14 @@ struct VerbTests {
             }
             let empty = try await vmlab("images", "list", environment: ["XDG_CACHE_HOME": "\(vmlab.path)/cache"])
             #expect(empty.out.contains("not built"))
+
+            let path = try await vmlab("images", "path", "debian")
+            #expect(path.status == 0 && path.out.contains(#/^\/.+\/images\/debian-[0-9a-f]+\n$/#), "\(path.everything)")
+            #expect(access("\(path.out.dropLast())/kernel", R_OK) == 0)
+            let nowhere = try await vmlab(
+                "images", "path", "debian", environment: ["XDG_CACHE_HOME": "\(vmlab.path)/cache"])
+            #expect(nowhere.status == 3 && nowhere.out == "", "\(nowhere.everything)")
+            #expect(nowhere.err.contains("the image debian is not built"), "\(nowhere.err)")
 
             let doctor = try await vmlab("doctor")
             for subject in ["KVM:", "QEMU:", "memory:", "processors:", "open files:", "image cache:"] {

@@ -18,7 +18,8 @@ struct ImagesVerb: AsyncParsableCommand {
               vmlab images build debian wine
               vmlab images prune
             """,
-        subcommands: [List.self, Build.self, Verify.self, Remove.self, Prune.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Build.self, Path.self, Verify.self, Remove.self, Prune.self],
+        defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -72,6 +73,16 @@ struct ImagesVerb: AsyncParsableCommand {
                 Report.line("\(name): ready (\(image.id.prefix(12)))")
             }
         }
+    }
+
+    struct Path: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Print the folder of the build of an image that labs use, with its kernel and its other files.",
+            discussion: "Builds of other recipes may be beside it. When the image is not built, nothing is printed.")
+
+        @Argument(help: "A name from the catalog.") var name: String
+
+        func run() async throws { Report.line(try ImageStore().path(of: name)) }
     }
 
     struct Verify: AsyncParsableCommand {
