@@ -120,7 +120,7 @@ struct LossTests {
         #expect(try run.result("t", on: "g-2").message?.contains("exit status 7") == true)
         #expect(try run.result("t", on: "g-3").outcome == .passed)
         #expect(run.status == .infrastructure)
-        #expect(run.duration < .seconds(30))
+        #expect(run.duration < .seconds(300))
     }
 
     @Test("a guest that dies while it is idle is reported at once and gets no more runs")

@@ -95,7 +95,7 @@ struct RunTests {
         #expect(try run.result("stubborn").outcome == .skipped)
         #expect(try run.result("other").outcome == .skipped, "its guest was still booting")
         #expect(run.status == .deadline)
-        #expect(run.duration < .seconds(60))
+        #expect(run.duration < .seconds(300))
     }
 
     @Test("a stubborn command at the lab's deadline does not hold the run up")
@@ -105,7 +105,7 @@ struct RunTests {
         let run = try await lab.run()
         #expect(try run.result("stubborn").outcome == .timeout)
         #expect(run.status == .deadline)
-        #expect(run.duration < .seconds(60))
+        #expect(run.duration < .seconds(300))
     }
 
     @Test("a cancelled run ends at once: interrupted, every run accounted for, no machine left")
@@ -113,14 +113,14 @@ struct RunTests {
         let lab = TestLab(
             groups: [group("g", count: 3)],
             tasks: [
-                shared("s", "sleep 100", among: ["g-1", "g-2"], repetitions: 20),
+                shared("s", "sleep 1000", among: ["g-1", "g-2"], repetitions: 20),
                 task("after", on: ["g-1", "g-3"], needs: ["s"]),
             ])
         let run = try await lab.run(cancelling: true) { try await $0.waitForStart(of: "s", index: 2) }
         #expect(run.status == .interrupted)
         #expect(run.finished.allSatisfy { $0.outcome == .skipped })
         #expect(run.failedGuests.isEmpty)
-        #expect(run.duration < .seconds(30))
+        #expect(run.duration < .seconds(300))
     }
 
     @Test("cancelled at any moment", arguments: 0..<24)

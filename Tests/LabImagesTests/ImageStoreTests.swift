@@ -141,7 +141,7 @@ struct ImageStoreTests {
             let start = ContinuousClock.now
             build.cancel()
             await #expect(throws: CancellationError.self) { try await build.value }
-            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(ContinuousClock.now - start < .seconds(50))
             #expect(cache.names("build").isEmpty)
 
             let leftover = "\(cache.directory)/cache/build/fake-1/out"

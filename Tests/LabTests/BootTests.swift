@@ -79,5 +79,43 @@ extension GuestTests {
                 }
             }
         }
+
+        @Test(
+            "N19, N7: a guest of one port: files arrive byte for byte, its console log stays text, its other port is read"
+        )
+        func filesOverOnePort() async throws {
+            try await VMLab.with { vmlab in
+                try await Tool.run("\(VMLab.root)/Tests/Dialogues/build", ["\(vmlab.path)/initrd"])
+                    .checked("the dialogues' initial RAM disk could not be built")
+                let kernel = try #require(
+                    try await ImageStore().image(named: "debian") { _, _ in }.kernel)
+                var random = SystemRandomNumberGenerator()
+                let bytes = (0..<20_000).map { _ in UInt8.random(in: 0...255, using: &random) }
+                try vmlab.write("data", bytes: bytes)
+                try vmlab.write(
+                    "lab.yaml",
+                    """
+                    lab: files
+                    images:
+                      box:
+                        kernel: \(kernel)
+                        initrd: ./initrd
+                        cmdline: console=ttyS0 mode=plain
+                        console: {dialect: sh, ports: 1, announces: false, user: admin, password: s3cret}
+                    guests: {box: {image: box, backend: qemu, memory: 96MiB}}
+                    tasks:
+                      - {name: copy, put: {./data: /tmp/data}, run: cp /tmp/data /tmp/back, get: [/tmp/back]}
+                      - {name: other, run: 'head -c 200000 /tmp/data > /dev/ttyS1; tr "\\\\0" x < /dev/zero | head -c 100000 > /dev/ttyS1'}
+                    """)
+                let run = try await vmlab("run", "lab.yaml", "--allow", kernel, "--out", "out")
+                #expect(run.status == 0, "\(run.everything)")
+                #expect(try SmallFile.bytes("\(vmlab.path)/out/tasks/copy/box/artifacts/back", limit: .max) == bytes)
+                let log = try SmallFile.bytes("\(vmlab.path)/out/guests/box/console.log", limit: .max)
+                #expect(log.count > 1000)
+                let controls = log.filter { $0 < 0x20 && ![0x09, 0x0a, 0x0d, 0x1b].contains($0) }
+                #expect(controls.isEmpty)
+                #expect(String(validating: log, as: UTF8.self) != nil)
+            }
+        }
     }
 }

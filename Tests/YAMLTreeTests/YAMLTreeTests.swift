@@ -135,7 +135,7 @@ private func problems(_ text: String, limits: YAMLLimits = YAMLLimits()) -> [Str
         let start = clock.now
         #expect(problems(bomb).count == 1)
         #expect(problems(bomb)[0].hasSuffix("the text comes to more than 500000 values"))
-        #expect(clock.now - start < .seconds(5))
+        #expect(clock.now - start < .seconds(60))
     }
 
     @Test func aBombOfMergesIsAnErrorToo() {
