@@ -136,7 +136,7 @@ public struct ImageStore: Sendable {
         let goldens = GoldenStore(cacheDirectory: directory)
         var cleaning = CacheCleaning()
         guard let recipe = catalog[name] else {
-            guard goldens.list().contains(where: { $0.image == name }) else { throw catalog.unknown(name) }
+            guard goldens.knows(image: name) else { throw catalog.unknown(name) }
             return goldens.remove(image: name)
         }
         guard access("\(directory)/locks", F_OK) == 0 else { return cleaning }
@@ -162,7 +162,7 @@ public struct ImageStore: Sendable {
 
     /// Removes what no image of this catalog needs: images of older recipes, damaged ones, what killed builds left,
     /// downloads that no built image is made of, unpacked kernels that no guest has used within the last hour, goldens as
-    /// `GoldenStore.prune` says, by their age or all. Leaves alone what another process is building or a running lab uses.
+    /// `GoldenStore.prune` says, by their age or all, which has those that failed tried again. Leaves alone what another process is building or a running lab uses.
     public func prune(allGoldens: Bool = false) async throws -> CacheCleaning {
         guard access("\(directory)/locks", F_OK) == 0 else { return CacheCleaning() }
         var freed: UInt64 = 0
@@ -187,7 +187,9 @@ public struct ImageStore: Sendable {
             freed += CacheFolder.remove(in: "\(directory)/debs") { !used.contains($0) }
         }
         var cleaning = CacheCleaning(freed: freed)
-        cleaning += GoldenStore(cacheDirectory: directory).prune { golden in
+        let goldens = GoldenStore(cacheDirectory: directory)
+        if allGoldens { goldens.forgetFailures { _ in true } }
+        cleaning += goldens.prune { golden in
             // Of an image that a lab declares only age tells.
             guard !allGoldens, let recipe = catalog[golden.image] else { return allGoldens }
             return manifest(of: recipe)?.id != golden.imageID
@@ -218,7 +220,7 @@ public struct ImageStore: Sendable {
     /// Throws a `Diagnostic` when there is no such image or a file cannot be read.
     public func verify(_ name: String? = nil, found: (CacheFinding) -> Void) async throws {
         let goldens = GoldenStore(cacheDirectory: directory)
-        if let name, catalog[name] == nil, !goldens.list().contains(where: { $0.image == name }) {
+        if let name, catalog[name] == nil, !goldens.knows(image: name) {
             throw catalog.unknown(name)
         }
         for recipe in catalog.recipes where name == nil || recipe.name == name {

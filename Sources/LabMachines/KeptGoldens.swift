@@ -1,7 +1,9 @@
+import Diagnostics
+import Foundation
 import LabEngine
 import LabImages
 
-/// The image cache's goldens, for runs.
+/// The image cache's goldens, for runs. One whose guest showed that it does not come up is not tried again for a day.
 public struct KeptGoldens: GoldenStoring {
     private let store: GoldenStore
 
@@ -14,8 +16,24 @@ public struct KeptGoldens: GoldenStoring {
         make: @escaping @Sendable (_ folder: String) async throws -> Void
     ) async throws -> any GoldenFolder {
         let key = GoldenKey(image: shape.image, imageID: shape.imageID, facts: shape.facts)
-        let golden = try await store.golden(key, progress: { step, _ in progress(step) }, build: make)
+        let golden = try await store.golden(key, progress: { step, _ in progress(step) }) { folder in
+            // Who waited for another that failed does not try again either.
+            if let failure = store.failure(of: key) { throw Self.isKnown(failure) }
+            do {
+                try await make(folder)
+            } catch let loss as GuestLoss where loss.isGuestsDoing && !Task.isCancelled {
+                store.noteFailure(of: key, loss.message)
+                throw loss
+            }
+        }
         return Folder(golden: golden, store: store)
+    }
+
+    private static func isKnown(_ failure: GoldenFailure) -> Diagnostic {
+        let image = failure.key.image
+        return Diagnostic(
+            .guest, "when it was tried, at \(failure.failed.formatted(.iso8601)), \(failure.reason)",
+            remedy: "`vmlab images rm \(image)` has it tried again, and so has a day's time; `boot: cold` wants none")
     }
 
     private struct Folder: GoldenFolder {

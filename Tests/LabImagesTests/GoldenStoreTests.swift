@@ -38,6 +38,44 @@ struct GoldenStoreTests {
 
     private func hasNoGolden(_ golden: Golden?) -> Bool { golden == nil }
 
+    @Test("N6: that a golden cannot be made is noted for its key, and forgotten with its image, with all or in a day")
+    func failures() async throws {
+        try await withCache { cache in
+            let store = store(cache)
+            #expect(store.failure(of: Self.key) == nil)
+            store.noteFailure(of: Self.key, "no network card 52:54:00:fe:00:00")
+            #expect(store.failure(of: Self.key)?.reason == "no network card 52:54:00:fe:00:00")
+            #expect(store.listFailures().map(\.key) == [Self.key] && store.knows(image: "debian"))
+            let other = GoldenKey(image: "debian", imageID: "abd", facts: [("memory", "128MiB")])
+            #expect(store.failure(of: other) == nil)
+            _ = store.remove(image: "wine")
+            _ = store.prune()
+            #expect(store.failure(of: Self.key) != nil)
+            _ = store.remove(image: "debian")
+            #expect(store.failure(of: Self.key) == nil && store.listFailures().isEmpty && !store.knows(image: "debian"))
+
+            store.noteFailure(of: Self.key, "no network card")
+            let images = ImageStore(cacheDirectory: store.directory)
+            try FileTree.makeFolder("\(store.directory)/locks")
+            _ = try await images.prune()
+            #expect(store.failure(of: Self.key) != nil)
+            _ = try await images.prune(allGoldens: true)
+            #expect(store.failure(of: Self.key) == nil)
+
+            for year in ["2001", "2999"] {
+                store.noteFailure(of: Self.key, "no network card")
+                let file = "\(store.directory)/failed/\(Self.key.name)/manifest.json"
+                let text = try #require(SmallFile.text(file))
+                let moved = text.replacing(/"failed" : "\d{4}/, with: "\"failed\" : \"\(year)")
+                #expect(moved != text)
+                try Data(moved.utf8).write(to: URL(fileURLWithPath: file))
+                #expect(store.failure(of: Self.key) == nil && store.listFailures().isEmpty)
+            }
+            _ = store.prune()
+            #expect(cache.names("failed").isEmpty)
+        }
+    }
+
     @Test("a golden is made once; the second time it is there, whole, closed and read-only")
     func makesOnce() async throws {
         try await withCache { cache in

@@ -13,7 +13,7 @@ struct ImagesVerb: AsyncParsableCommand {
             Images are built from Debian's packages, without root, the first time a lab names them, and kept in the cache.
             So are goldens: guests of one image and shape, saved when they are ready, that others start from as clones. They
             are made when a lab needs them and go when none has needed them for a week, or when all take more than \
-            \(GoldenStore.usualLimit).
+            \(GoldenStore.usualLimit). One whose guest fails as it comes up is not tried again for a day.
 
               vmlab images build debian wine
               vmlab images prune
@@ -26,7 +26,9 @@ struct ImagesVerb: AsyncParsableCommand {
             abstract: "List the catalog, what is built, and goldens under their image (the default).")
 
         func run() async throws {
-            let goldens = GoldenStore().list()
+            let store = GoldenStore()
+            let goldens = store.list()
+            let failures = store.listFailures()
             let images = ImageStore().list()
             var rows: [[String]] = []
             for image in images {
@@ -35,12 +37,14 @@ struct ImagesVerb: AsyncParsableCommand {
                     image.size.map { ByteCount($0).description } ?? "-", image.kernel ?? "-",
                 ])
                 rows += goldens.filter { $0.image == image.name }.map(row)
+                rows += failures.filter { $0.key.image == image.name }.map(row)
             }
             let known = Set(images.map(\.name))
             // Images that labs declare have no other line here.
-            for name in Set(goldens.map(\.image)).subtracting(known).sorted() {
+            for name in Set(goldens.map(\.image) + failures.map(\.key.image)).subtracting(known).sorted() {
                 rows.append([name, "-", "a lab's own", "-", "-"])
                 rows += goldens.filter { $0.image == name }.map(row)
+                rows += failures.filter { $0.key.image == name }.map(row)
             }
             Report.table(["IMAGE", "OS", "STATE", "SIZE", "KERNEL"], rows)
         }
@@ -49,6 +53,10 @@ struct ImagesVerb: AsyncParsableCommand {
             let ages = "made \(ago(golden.built)), used \(ago(golden.lastUsed))"
             let state = golden.isWhole ? ages : "damaged, will be made again"
             return ["  golden", "", state, ByteCount(golden.size).description, golden.shape]
+        }
+
+        private func row(_ failure: GoldenFailure) -> [String] {
+            ["  golden", "", "failed \(ago(failure.failed))", "-", "\(failure.key.shape): \(failure.reason)"]
         }
 
         /// `5 s ago`, `3 h ago`: one unit is enough to tell what is old.
@@ -110,7 +118,10 @@ struct ImagesVerb: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "rm",
             abstract: "Remove built images and their goldens; labs make them again when they need them.",
-            discussion: "What a running lab uses stays; the status is 3 then.")
+            discussion: """
+                What a running lab uses stays; the status is 3 then. A golden that failed, for which labs boot their guests, is \
+                tried again.
+                """)
 
         @Argument(help: "Names from the catalog, or of labs' own images.") var names: [String]
 

@@ -173,7 +173,8 @@ final class ConsoleWatch: Sendable {
         state.withLock { $0.end?.report }.map {
             let remedy = BootTrouble.explaining(panic: $0.message).map { ": \($0.message)" } ?? ""
             return GuestLoss(
-                outcome: .panicked, message: $0.message + remedy, consoleTail: $0.lines.map(\.text))
+                outcome: .panicked, message: $0.message + remedy, consoleTail: $0.lines.map(\.text), isGuestsDoing: true
+            )
         }
     }
 }

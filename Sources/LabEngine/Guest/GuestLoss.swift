@@ -8,6 +8,9 @@ public struct GuestLoss: Error, Sendable, Hashable, CustomStringConvertible {
     public var message: String
     /// What COM1 said last.
     public var consoleTail: [String]
+    /// Whether the guest itself is why: its kernel's words or a command's failure tell so. Else the host can be, by being busy or
+    /// by killing the machine, and another try may end well.
+    public var isGuestsDoing = false
 
     /// The message.
     public var description: String { message }

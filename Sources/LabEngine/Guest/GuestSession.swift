@@ -153,7 +153,7 @@ final class GuestSession: Sendable {
         } catch let problem as Diagnostic {
             throw lose(
                 [sentence(of: problem), problem.remedy.map { "remedy: \($0)" }].compactMap { $0 }.joined(
-                    separator: "; "))
+                    separator: "; "), isGuestsDoing: true)
         } catch is DeadlineExceeded {
             throw lose(message(of: .deadline))
         } catch let error as ConsoleError where !Task.isCancelled {
@@ -175,7 +175,7 @@ final class GuestSession: Sendable {
         while let boot = console.boot, !isConsoleShared || boot.stage == .silent {
             guard (try? await Task.sleep(until: boot.nextCheck(patience), clock: .continuous)) != nil else { return }
             if let trouble = console.inBoot({ $0.check(patience, hasSerialWords: hasSerialWords) }) {
-                lose(trouble.message)
+                lose(trouble.message, isGuestsDoing: boot.stage != .silent)
                 return
             }
         }
@@ -269,7 +269,7 @@ final class GuestSession: Sendable {
         if status == 127 {
             try await setUp(identity.script, deadline, failure: failure)
         } else if status != 0 {
-            throw lose("\(failure): \(said)")
+            throw lose("\(failure): \(said)", isGuestsDoing: true)
         }
     }
 
@@ -278,7 +278,10 @@ final class GuestSession: Sendable {
         failure: String = "the guest's network could not be set up"
     ) async throws {
         let (status, said) = try await plumb(GuestCommand(script), deadline)
-        if status != 0 { throw lose("\(failure): \(said.split(whereSeparator: \.isNewline).joined(separator: "; "))") }
+        if status != 0 {
+            throw lose(
+                "\(failure): \(said.split(whereSeparator: \.isNewline).joined(separator: "; "))", isGuestsDoing: true)
+        }
     }
 
     /// A command's status and all that it said.
@@ -302,8 +305,9 @@ final class GuestSession: Sendable {
 
     /// Gives the guest up, unless it is lost already; returns why it is.
     @discardableResult
-    func lose(_ message: String) -> GuestLoss {
-        let news = GuestLoss(outcome: .error, message: message, consoleTail: consoleTail)
+    func lose(_ message: String, isGuestsDoing: Bool = false) -> GuestLoss {
+        let news = GuestLoss(
+            outcome: .error, message: message, consoleTail: consoleTail, isGuestsDoing: isGuestsDoing)
         loss.fulfil(news)
         return loss.current ?? news
     }
@@ -362,7 +366,7 @@ final class GuestSession: Sendable {
             // A kernel that panics may be told to reboot.
             console.panic(panic.message)
         } else if let trouble = console.inBoot({ $0.reset() }) {
-            lose(trouble.message)
+            lose(trouble.message, isGuestsDoing: true)
         } else if !isWanted {
             commands.machineWasReset()
         }

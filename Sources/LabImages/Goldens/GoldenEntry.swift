@@ -8,8 +8,8 @@ public struct GoldenEntry: Sendable {
     public let image: String
     /// That image's id.
     public let imageID: String
-    /// What else it depends on.
-    public let facts: [GoldenKey.Fact]
+    /// The guest's shape in words, as `GoldenKey` has it.
+    public let shape: String
     /// Bytes on disk.
     public let size: UInt64
     /// When it was made.
@@ -19,11 +19,6 @@ public struct GoldenEntry: Sendable {
     /// Whether its files look as they were saved.
     public let isWhole: Bool
 
-    /// The guest's shape in words, such as `memory 128MiB, cpus 1`: what is said in few letters.
-    public var shape: String {
-        facts.filter { (1...16).contains($0.value.count) }.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
-    }
-
     /// The golden in a folder; nil when there is none that can be read.
     init?(_ name: String, in folder: String) {
         guard let manifest: GoldenManifest = ManifestFile.read(in: folder),
@@ -32,7 +27,7 @@ public struct GoldenEntry: Sendable {
         self.name = name
         image = manifest.key.image
         imageID = manifest.key.imageID
-        self.facts = manifest.key.facts
+        shape = manifest.key.shape
         size = FileFacts.space(of: folder)
         built = manifest.built
         lastUsed = Date(timeIntervalSince1970: Double(facts.modified) / 1e9)

@@ -28,6 +28,11 @@ public struct GoldenKey: Sendable, Hashable, Codable {
         return SHA256.hex(texts.map { "\($0.utf8.count) \($0)\n" }.joined())
     }
 
+    /// The guest's shape in words, such as `memory 128MiB, cpus 1`: what is said in few letters.
+    public var shape: String {
+        facts.filter { (1...16).contains($0.value.count) }.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
+    }
+
     /// What its folder is called. The manifest in it has the whole key.
     var name: String {
         // Names of images have no other characters; a caller's mistake must not lead out of the cache.

@@ -30,9 +30,11 @@ extension GoldenStore {
 
     // MARK: Removing some
 
-    /// Removes the goldens of an image in all its shapes but for those that a running lab uses.
+    /// Removes the goldens of an image in all its shapes but for those that a running lab uses. Those that could not be made
+    /// are tried again.
     public func remove(image: String) -> CacheCleaning {
-        clean { $0.image == image }
+        forgetFailures { $0.key.image == image }
+        return clean { $0.image == image }
     }
 
     /// Removes goldens that are out of date, such as those whose image has changed, those that were not used for `age`,
@@ -41,6 +43,7 @@ extension GoldenStore {
         age: Duration = Self.usualAge, isOutOfDate: (GoldenEntry) -> Bool = { _ in false }
     ) -> CacheCleaning {
         let oldest = Date(timeIntervalSinceNow: -Double(age.components.seconds))
+        forgetFailures { !$0.isValid }
         var cleaning = clean { entry in
             entry.lastUsed < oldest || !entry.isWhole || isOutOfDate(entry)
         }

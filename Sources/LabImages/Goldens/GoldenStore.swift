@@ -11,6 +11,7 @@ import LabSpec
 /// goldens/<image>-<hash>/         its files and manifest.json; appears whole or not at all
 /// build/golden-<image>-<hash>/    one in the making, or what a killed builder left
 /// locks/golden-<image>-<hash>     held by who makes or removes it
+/// failed/<image>-<hash>/          why one cannot be made, see `GoldenFailure`
 /// ```
 /// Who uses a golden holds a shared lock on its manifest; who removes it holds that lock alone, so what a running lab uses stays.
 /// Only `discard` and damage take a golden away from under others: their clones keep the files that they opened, new ones do not
