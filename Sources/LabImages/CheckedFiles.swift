@@ -34,8 +34,21 @@ struct CheckedFiles {
         return ([path, "\(status.st_size)"] + times + ["\(status.st_dev)", "\(status.st_ino)"]).joined(separator: " ")
     }
 
+    /// What `reading` files finds wrong with them, which is noted; nil when nothing is. They are not read when they were found
+    /// right before, unless `again` is set.
+    func damage(
+        of files: [String], again: Bool, reading: () async throws -> String?
+    ) async throws -> String? {
+        let stamps = Self.stamps(of: files)
+        if !again, include(stamps) { return nil }
+        let damage = try await reading()
+        // A byte that a disk turned bad changes no stamp: an older note would have the files used.
+        if damage == nil { note(stamps) } else { unlink(path) }
+        return damage
+    }
+
     /// Whether files with these stamps were found right.
-    func include(_ stamps: Stamps) -> Bool { SmallFile.text(path) == Self.text(stamps) }
+    private func include(_ stamps: Stamps) -> Bool { SmallFile.text(path) == Self.text(stamps) }
 
     /// Notes that files that had these stamps were found right. In a cache that we may only read they are read each time.
     func note(_ stamps: Stamps) {

@@ -26,18 +26,18 @@ struct ImageManifest: Codable, Sendable {
     }
 
     /// What is wrong with the files; nil when nothing is. They are read unless they were `checked` before and have not changed
-    /// since.
-    func damage(in folder: String, checked: CheckedFiles? = nil) async throws -> String? {
+    /// since, or `again`.
+    func damage(in folder: String, checked: CheckedFiles, again: Bool = false) async throws -> String? {
+        if files.isEmpty { return "it has no files" }
         for file in files where FileFacts("\(folder)/\(file.name)")?.size != file.size {
             return "\(file.name) is missing or has another length"
         }
         let paths = files.map { "\(folder)/\($0.name)" }
-        let stamps = CheckedFiles.stamps(of: paths)
-        if checked?.include(stamps) == true { return nil }
-        let hashes = try await FileHash.sha256(of: paths)
-        let changed = zip(files, hashes).first { $0.sha256 != $1 }
-        if changed == nil { checked?.note(stamps) }
-        return changed.map { "the contents of \($0.0.name) have changed" }
+        return try await checked.damage(of: paths, again: again) {
+            let hashes = try await FileHash.sha256(of: paths)
+            let changed = zip(files, hashes).first { $0.sha256 != $1 }
+            return changed.map { "the contents of \($0.0.name) have changed" }
+        }
     }
 
     /// The release of the Linux kernel in it, such as `6.1.0-56-cloud-amd64`.

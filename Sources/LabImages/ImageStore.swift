@@ -65,12 +65,22 @@ public struct ImageStore: Sendable {
 
     private func existing(_ recipe: Recipe, _ progress: ImageProgress) async throws -> BootableImage? {
         let folder = folder(of: recipe)
-        guard let lease = FolderLease(folder), let manifest = manifest(of: recipe) else { return nil }
-        if let damage = try await manifest.damage(in: folder, checked: checked(recipe)) {
-            progress("it is damaged (\(damage)) and built again", nil)
-            return nil
-        }
+        guard access(folder, F_OK) == 0 else { return nil }
+        let lease = FolderLease(folder)
+        let (manifest, damage) = try await examine(recipe)
+        if let damage { progress("it is damaged (\(damage)) and built again", nil) }
+        guard let lease, let manifest, damage == nil else { return nil }
         return bootable(recipe, manifest, lease)
+    }
+
+    /// The manifest of what is in an image's folder, and what is wrong with that; nil when nothing is. Files that were found
+    /// right before are read only `again`.
+    private func examine(_ recipe: Recipe, again: Bool = false) async throws -> (ImageManifest?, damage: String?) {
+        let folder = folder(of: recipe)
+        guard let manifest: ImageManifest = ManifestFile.read(in: folder) else {
+            return (nil, "its manifest is missing or damaged")
+        }
+        return (manifest, try await manifest.damage(in: folder, checked: checked(recipe), again: again))
     }
 
     private func checked(_ recipe: Recipe) -> CheckedFiles {
@@ -162,7 +172,8 @@ public struct ImageStore: Sendable {
 
     /// Removes what no image of this catalog needs: images of older recipes, damaged ones, what killed builds left,
     /// downloads that no built image is made of, unpacked kernels that no guest has used within the last hour, goldens as
-    /// `GoldenStore.prune` says, by their age or all, which has those that failed tried again. Leaves alone what another process is building or a running lab uses.
+    /// `GoldenStore.prune` says, by their age or all, which has those that failed tried again. Leaves alone what another process
+    /// is building or a running lab uses.
     public func prune(allGoldens: Bool = false) async throws -> CacheCleaning {
         guard access("\(directory)/locks", F_OK) == 0 else { return CacheCleaning() }
         var freed: UInt64 = 0
@@ -215,7 +226,8 @@ public struct ImageStore: Sendable {
         }
     }
 
-    /// Reads every file of the built images and of the goldens, of one name or all, and says what is wrong with each.
+    /// Reads every file of the built images and of the goldens, of one name or all, and says what is wrong with each. What is
+    /// damaged is made again when it is next used.
     ///
     /// Throws a `Diagnostic` when there is no such image or a file cannot be read.
     public func verify(_ name: String? = nil, found: (CacheFinding) -> Void) async throws {
@@ -224,9 +236,8 @@ public struct ImageStore: Sendable {
             throw catalog.unknown(name)
         }
         for recipe in catalog.recipes where name == nil || recipe.name == name {
-            let folder = folder(of: recipe)
-            guard let manifest: ImageManifest = ManifestFile.read(in: folder) else { continue }
-            found(CacheFinding(image: recipe.name, golden: nil, damage: try await manifest.damage(in: folder)))
+            guard access(folder(of: recipe), F_OK) == 0 else { continue }
+            found(CacheFinding(image: recipe.name, golden: nil, damage: try await examine(recipe, again: true).damage))
         }
         try await goldens.verify(image: name) { golden, damage in
             found(CacheFinding(image: golden.image, golden: golden, damage: damage))

@@ -175,6 +175,31 @@ struct ImageStoreTests {
         }
     }
 
+    @Test("S9: an image that a thorough look finds damaged is not believed right: it is built again, which is said")
+    func verifiedDamage() async throws {
+        try await withCache { cache in
+            let store = cache.store(Self.recipe("echo kernel > $VMLAB_OUT/kernel", cache))
+            let kernel = try #require(try await store.image(named: "fake") { _, _ in }.kernel)
+            func verify() async throws -> [String?] {
+                var found: [String?] = []
+                try await store.verify("fake") { found.append($0.damage) }
+                return found
+            }
+            #expect(try await verify() == [nil])
+            let note = try #require(cache.names("checked").first)
+            try Data("kernal\n".utf8).write(to: URL(fileURLWithPath: kernel))
+            // As when the disk itself turns a byte bad: the note says what the file looks like now.
+            CheckedFiles(cacheDirectory: store.directory, name: note).note(CheckedFiles.stamps(of: [kernel]))
+            _ = try await store.image(named: "fake") { _, _ in Issue.record("built again") }
+            #expect(try await verify() == ["the contents of kernel have changed"])
+            let steps = Steps()
+            _ = try await store.image(named: "fake", progress: steps.hear)
+            #expect(steps.heard.first == "it is damaged (the contents of kernel have changed) and built again")
+            #expect(SmallFile.text(kernel) == "kernel\n")
+            #expect(try await verify() == [nil])
+        }
+    }
+
     @Test("S22: one byte of an image that changed unseen is found before use, and the image is built again")
     func changedUnseen() async throws {
         try await withCache { cache in

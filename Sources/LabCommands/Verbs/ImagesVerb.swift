@@ -107,7 +107,7 @@ struct ImagesVerb: AsyncParsableCommand {
                     let what = finding.golden.map { "\($0.image), golden (\($0.shape))" } ?? finding.image
                     guard let damage = finding.damage else { return Report.line("\(what): whole") }
                     isDamaged = true
-                    Report.line("\(what): damaged: \(damage); `vmlab images rm \(finding.image)` removes it")
+                    Report.line("\(what): damaged: \(damage); it is made again when a lab next needs it")
                 }
             }
             if isDamaged { throw ExitStatus.infrastructure }

@@ -51,21 +51,17 @@ struct GoldenManifest: Codable, Sendable {
     }
 
     /// What is wrong with the files in a folder; nil when nothing is. They are read unless they were `checked` before and have
-    /// not changed since.
-    func damage(in folder: String, checked: CheckedFiles? = nil) async throws -> String? {
+    /// not changed since, or `again`.
+    func damage(in folder: String, checked: CheckedFiles, again: Bool = false) async throws -> String? {
         if let damage = visibleDamage(in: folder) { return damage }
-        let stamps = stamps(in: folder)
-        if checked?.include(stamps) == true { return nil }
-        let hashes = try await hashes(in: folder)
-        let changed = files.first { hashes[$0.name] != $0.sha256 }
-        if changed == nil { checked?.note(stamps) }
-        return changed.map { "the contents of \($0.name) have changed" }
+        return try await checked.damage(of: paths(in: folder), again: again) {
+            let hashes = try await hashes(in: folder)
+            return files.first { hashes[$0.name] != $0.sha256 }.map { "the contents of \($0.name) have changed" }
+        }
     }
 
-    /// The files' present stamps.
-    func stamps(in folder: String) -> CheckedFiles.Stamps {
-        CheckedFiles.stamps(of: files.map { "\(folder)/\($0.name)" })
-    }
+    /// Where the files are.
+    func paths(in folder: String) -> [String] { files.map { "\(folder)/\($0.name)" } }
 
     /// By file name.
     private func hashes(in folder: String) async throws -> [String: String] {

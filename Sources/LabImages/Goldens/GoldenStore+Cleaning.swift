@@ -15,14 +15,15 @@ extension GoldenStore {
         }
     }
 
-    /// Reads every file of the goldens, of one image or of all, and says what is wrong with each; nil when nothing is.
+    /// Reads every file of the goldens, of one image or of all, and says what is wrong with each; nil when nothing is. The next
+    /// who asks for a damaged one makes it again.
     public func verify(
         image: String? = nil, found: (_ golden: GoldenEntry, _ damage: String?) -> Void
     ) async throws {
         for entry in list() where image == nil || entry.image == image {
             let folder = folder(entry.name)
             guard let manifest: GoldenManifest = ManifestFile.read(in: folder) else { continue }
-            found(entry, try await manifest.damage(in: folder))
+            found(entry, try await manifest.damage(in: folder, checked: checked(entry.name), again: true))
         }
     }
 

@@ -109,7 +109,7 @@ public struct GoldenStore: Sendable {
                 try CacheFolder.publish(scratch, as: folder(key.name), aside: aside(key.name))
                 // They were read a moment ago.
                 if let manifest: GoldenManifest = ManifestFile.read(in: folder(key.name)) {
-                    checked(key.name).note(manifest.stamps(in: folder(key.name)))
+                    checked(key.name).note(CheckedFiles.stamps(of: manifest.paths(in: folder(key.name))))
                 }
             } catch {
                 throw explained(error, key)
@@ -179,7 +179,7 @@ public struct GoldenStore: Sendable {
         return .whole(Golden(key, in: folder, lease))
     }
 
-    private func checked(_ name: String) -> CheckedFiles {
+    func checked(_ name: String) -> CheckedFiles {
         CheckedFiles(cacheDirectory: directory, name: Self.prefix + name)
     }
 
