@@ -36,9 +36,9 @@ struct FileTests {
             let inspect: @Sendable (TestRun) throws -> Void = { run in
                 let result = try run.result("t")
                 let artifacts = result.artifacts.map { run.results.absolute($0) }
-                #expect(artifacts.count == 2)
+                try #require(artifacts.count == 2, "\(result.message ?? "")")
                 #expect(
-                    try FileFixtures.listing(try #require(artifacts.first))
+                    try FileFixtures.listing(artifacts[0])
                         == FileFixtures.listing(base + "/tree", collected: true))
                 #expect(try SmallFile.bytes(artifacts[1]) == SmallFile.bytes(base + "/big"))
             }

@@ -169,17 +169,17 @@ import Testing
             """
             local vmlab = require "vmlab"
             local g = vmlab.boot{ image = "debian", name = "web" }
-            local ok, e = pcall(g.wait_until, g, "echo not yet; exit 3", { timeout = "500ms", interval = "1ms" })
+            local ok, e = pcall(g.wait_until, g, "echo not yet; exit 3", { timeout = "5s", interval = "1s" })
             vmlab.equals({ e.exit, e.output, e.outcome }, { 3, "not yet\\n", "timeout" })
             vmlab.matches(e.message, "ended with exit status 3\\n    [|] not yet$")
-            g:wait_until("echo begun; sleep 100", { timeout = "5s" })
+            g:wait_until("echo begun; sleep 100", { timeout = "10s" })
             """)
         #expect(run.status == .deadline)
         let waits = run.steps.filter { $0.id.call == "wait_until" }
         #expect(waits.map(\.outputTail) == ["not yet\n", "begun\n"])
         #expect(waits.map(\.exit) == [3, nil])
         #expect(
-            run.main?.message?.hasSuffix("did not succeed within 5s: its only attempt did not end") == true,
+            run.main?.message?.hasSuffix("did not succeed within 10s: its only attempt did not end") == true,
             "\(run.main?.message ?? "")")
     }
 
