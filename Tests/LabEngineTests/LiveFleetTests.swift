@@ -142,7 +142,8 @@ import Testing
                                 _ = try await test.fleet.strands.beside { try await test.boot(group(name)) }
                             }
                         }
-                        try await strands.waitForAll()
+                        // As a script does: the first error ends the others (`waitForAll` would wait for them).
+                        for try await _ in strands {}
                     }
                 }
             }
