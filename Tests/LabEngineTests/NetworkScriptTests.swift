@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 import HostSystem
 import LabTestSupport
@@ -18,8 +17,11 @@ struct NetworkScriptTests {
         try await withTemporaryFolder { folder in
             for tool in tools {
                 let text = "#!/bin/sh\necho ${0##*/} $* >> \(folder)/calls\n"
-                try Data(text.utf8).write(to: URL(filePath: "\(folder)/\(tool)"))
-                try systemCall("chmod", tool) { chmod("\(folder)/\(tool)", 0o755) }
+                // Another process writes it: while we have it open, a child of another test could inherit that, and then it
+                // cannot be run ("Text file busy").
+                let made = try await Tool.run(
+                    "/bin/sh", ["-c", "printf %s \"$1\" > \"$2\"; chmod 755 \"$2\"", "sh", text, "\(folder)/\(tool)"])
+                try made.checked(tool)
             }
             for tool in ["sleep", "grep"] {
                 try systemCall("symlink", tool) { symlink("/bin/true", "\(folder)/\(tool)") }
