@@ -104,7 +104,7 @@ struct TestLab: Sendable {
     var groups: [GuestGroup] = [group("g")]
     var networks: [NetworkSpec] = []
     var tasks: [LabTask] = []
-    var timeouts = Timeouts(boot: .seconds(20), task: .seconds(20))
+    var timeouts = Timeouts(boot: .seconds(60), task: .seconds(60))
     var limit = ByteCount.gibibytes(100)
     var seats: Int?
     var boots = 4
