@@ -136,7 +136,7 @@ extension GuestTests {
         private static let lab = """
             lab: golden
             guests: {box: {image: debian, memory: 128MiB, boot: clone}}
-            timeouts: {boot: 30s}
+            timeouts: {boot: 3m}
             tasks: [{name: t, run: hostname}]
             """
 
