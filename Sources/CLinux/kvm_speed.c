@@ -14,7 +14,8 @@
 
 // mov ecx, imm32; 1: dec ecx; jnz 1b; hlt - in real mode, so with operand-size prefixes.
 static const uint8_t loop_code[] = {0x66, 0xb9, 0, 0, 0, 0, 0x66, 0x49, 0x75, 0xfc, 0xf4};
-enum { code_address = 0x1000, memory_size = 0x2000, slice = 5000, hopeless_nanoseconds = 3000000, patience_microseconds = 13000 };
+enum { code_address = 0x1000, memory_size = 0x2000, slice = 5000 };
+enum { hopeless_nanoseconds = 3000000, patience_microseconds = 13000 };
 
 static uint64_t now(clockid_t clock) {
     struct timespec time;
@@ -151,7 +152,8 @@ int vmlab_kvm_speed(int kvm, uint32_t iterations, uint32_t limit_microseconds, s
                 speed->instructions = 2ull * slice;
                 speed->nanoseconds = taken;
             }
-            // At a hundredth of the slowest hardware it is an interpreter, however busy the host: so many slices in the limit tell.
+            // At a hundredth of the slowest hardware it is an interpreter, however busy the host; the longer the limit, the more
+            // slices must say so.
             if (taken > hopeless_nanoseconds) hopeless += 1;
             if (hopeless >= patience || now(CLOCK_MONOTONIC) - begin > 1000ull * limit_microseconds) break;
         }

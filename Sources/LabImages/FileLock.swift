@@ -19,8 +19,8 @@ struct FileLock: ~Copyable {
     /// The file at that path, locked. It may have been removed meanwhile by who had it.
     private static func waited(for path: String) async throws -> OwnedDescriptor {
         let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
-        // flock cannot be waited for otherwise, so it gets a thread of its own (never one of Swift's), with a descriptor of its own for the same open
-        // file: whichever of the two is closed last lets the lock go, also when nobody waits for it any more.
+        // flock cannot be waited for otherwise, so it gets a thread, none of Swift's, with a descriptor of its own for the same
+        // open file: whichever of the two is closed last lets the lock go, also when nobody waits for it any more.
         let second = fcntl(file.number, F_DUPFD_CLOEXEC, 3)
         guard second >= 0 else { throw SystemCallError("fcntl", path) }
         let locked = Completion<Bool>()
