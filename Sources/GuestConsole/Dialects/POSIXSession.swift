@@ -46,13 +46,15 @@ enum POSIXSession {
     /// `n` takes another pipe: a FIFO in the folder `__d`, whose name goes at the next one. Its reader yields to the shell and
     /// the programs: instead of waking between a command's begin marker, its output and its end marker, at the price of two
     /// switches of address space each time, it carries all of them at once. The old reader has carried all up to the end
-    /// marker by now. What `k` needs to know is written to a file, as the process that it runs in was forked long ago.
+    /// marker by now. What `k` needs to know is written to a file, as the process that it runs in was forked long ago; the session's own two
+    /// processes by their numbers, since the kernel's list leaves out some that live when others end while it is read.
     private static let newPipe =
         "n(){ __n=$((__n+1));__o=$__f;__f=$__d/$$.$__n;mkfifo $__f&&exec 5<>$__f||return;"
         + #"if [ "$__o" ];then exec 7<$__o;(trap "" TSTP;cat <&7 >/dev/null 5<&- 6>&- 7<&- 8<&- &);exec 7<&-;"#
         + "x $__d/p;rm -f $__o;fi;"
         + #"(trap "" TSTP;$__q cat <$__f >&6 5<&- 8<&- & echo $! >$__d/p);exec >$__f 5<&-;"#
-        + #"__k=;read -r __k <$__i;echo "__r=$__r __a=$__a __e=$__e __k='$__k'" >$__d/k;}"#
+        + "__k=;read -r __k <$__i;read -r __l <$__d/q;read -r __p <$__d/p;"
+        + #"echo "__r=$__r __a=$__a __e=$__e __k='${__k:+$__k $__l $__p}'" >$__d/k;}"#
 
     /// `k` kills all that the command has started. It stops each process before it looks for its children, until there are no
     /// more. Orphans count if they are new and of this session; where all is this session's (`__e`), all that are new.
