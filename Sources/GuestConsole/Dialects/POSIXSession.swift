@@ -46,8 +46,9 @@ enum POSIXSession {
     /// `n` takes another pipe: a FIFO in the folder `__d`, whose name goes at the next one. Its reader yields to the shell and
     /// the programs: instead of waking between a command's begin marker, its output and its end marker, at the price of two
     /// switches of address space each time, it carries all of them at once. The old reader has carried all up to the end
-    /// marker by now. What `k` needs to know is written to a file, as the process that it runs in was forked long ago; the session's own two
-    /// processes by their numbers, since the kernel's list leaves out some that live when others end while it is read.
+    /// marker by now. What `k` needs to know is written to a file, as the process that it runs in was forked long
+    /// ago; the session's own two processes by their numbers, since the kernel's list leaves out some that live when others end
+    /// while it is read.
     private static let newPipe =
         "n(){ __n=$((__n+1));__o=$__f;__f=$__d/$$.$__n;mkfifo $__f&&exec 5<>$__f||return;"
         + #"if [ "$__o" ];then exec 7<$__o;(trap "" TSTP;cat <&7 >/dev/null 5<&- 6>&- 7<&- 8<&- &);exec 7<&-;"#
