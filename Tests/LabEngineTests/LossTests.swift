@@ -1,4 +1,5 @@
 import Diagnostics
+import HostSystem
 import LabResults
 import LabSpec
 import LabTestSupport
@@ -36,10 +37,13 @@ struct LossTests {
 
     @Test("a kernel panic on COM1 in mid-task is `panicked`, with the console's words")
     func panic() async throws {
-        let lab = TestLab(tasks: [task("t", "sleep 100"), task("next")])
+        // A guest that still answers is none whose kernel has ended: it says its last before the panic.
+        let begun = Completion<Bool>()
+        var lab = TestLab(tasks: [task("t", "echo begun; sleep 100"), task("next")])
+        lab.onLine = { if $0 == "begun" { begun.fulfil(true) } }
         let backend = lab.backend
-        let run = try await lab.run { sink in
-            try await sink.waitForStart(of: "t")
+        let run = try await lab.run { _ in
+            _ = try await begun.wait()
             try await backend.machine("g").kernel.say(
                 "[    1.0] all is well\r\n[    2.0] Kernel panic - not syncing: sysrq triggered crash\r\n[    2.1] CPU: 0\r\n"
             )
