@@ -29,14 +29,15 @@ build: deps ## builds the release binary
 guests: deps ## builds the freestanding test guests in .build/guests
 	Tests/Guests/build
 
-# Unit tests first, together, but for those that speak to real shells within deadlines, and those that use up processors, count
-# threads or look at the process's memory; then the inputs of real use; then the tests that boot guests, one at a time, and beside
-# them the nested lab. `Tests/repeat` does it all again and again on a busy machine.
+# Unit tests first: together, but for those of the engine and of real shells, which have deadlines and would miss them among the
+# others, and those that use up processors, count threads or look at the process's memory. Then the inputs of real use, and then the
+# tests that boot guests, one at a time, with the nested lab beside them. `Tests/repeat` does it all again and again on a busy machine.
 CONSOLES := GuestConsoleTests|ProbeTests
 ALONE := MicroVMTests|LuaRuntimeTests|CostTests|PatternsTests.BoundTests|finishedTasksAreOnDisk
 test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests
-	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip 'LabTests|$(CONSOLES)|$(ALONE)'
+	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --skip 'LabTests|LabEngineTests|$(CONSOLES)|$(ALONE)'
+	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --filter LabEngineTests --skip '$(ALONE)'
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --filter '$(CONSOLES)'
 	VMLAB_TEST_PYTHON=$(PYTHON) $(SWIFT) test --skip-build --no-parallel --filter '$(ALONE)'
 	VMLAB_BIN=.build/debug Tests/Field/run --quick --jobs 2 --time-factor 3

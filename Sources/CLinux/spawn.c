@@ -20,7 +20,6 @@
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
-#define CLOSE_RANGE_CLOEXEC_FLAG (1u << 2)
 
 enum { child_stack_size = 64 * 1024 };
 
@@ -45,11 +44,35 @@ static int failed(struct launch *launch, const char *step) {
     _exit(127);
 }
 
-static void close_on_exec_from_3(void) {
-    if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC_FLAG) == 0) return;
-    // Linux before 5.11.
+static void close_range_of(unsigned first, unsigned last) {
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return;
+    // Linux before 5.9.
     long limit = sysconf(_SC_OPEN_MAX);
-    for (int descriptor = 3; descriptor < limit; descriptor++) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    for (unsigned descriptor = first; descriptor <= last && descriptor < limit; descriptor++) close((int)descriptor);
+}
+
+// Leaves the child with the descriptors of the request and no others. Done first of all: until then the parent's locks, sockets
+// and ends of pipes are held by two, and whoever waits for them to be let go waits for the child as well.
+static const char *take_descriptors(const struct vmlab_spawn *request) {
+    // Every source moves out of the way of every target, then each takes its number.
+    int above = 2;
+    for (size_t index = 0; index < request->descriptor_count; index++)
+        if (request->descriptors[index].target > above) above = request->descriptors[index].target;
+    int moved[request->descriptor_count + 1];
+    for (size_t index = 0; index < request->descriptor_count; index++) {
+        moved[index] = fcntl(request->descriptors[index].source, F_DUPFD_CLOEXEC, above + 1);
+        if (moved[index] < 0) return "fcntl(F_DUPFD)";
+    }
+    for (size_t index = 0; index < request->descriptor_count; index++)
+        if (dup2(moved[index], request->descriptors[index].target) < 0) return "dup2";
+    close_range_of((unsigned)above + 1, ~0u);
+    for (int number = 0; number <= above; number++) {
+        bool is_target = false;
+        for (size_t index = 0; index < request->descriptor_count; index++)
+            is_target |= request->descriptors[index].target == number;
+        if (!is_target) close(number);
+    }
+    return NULL;
 }
 
 static int write_text(const char *path, const char *text, size_t length) {
@@ -98,6 +121,10 @@ static int child(void *argument) {
     struct launch *launch = argument;
     const struct vmlab_spawn *request = launch->request;
 
+    const char *problem = take_descriptors(request);
+    if (problem) return failed(launch, problem);
+    // Here and not by clone, which would make them while the child still has all of the parent's descriptors.
+    if (launch->namespaces != 0 && unshare(launch->namespaces) != 0) return failed(launch, "unshare");
     if ((launch->namespaces & CLONE_NEWUSER) != 0 && keep_user(launch) != 0) return failed(launch, "uid_map");
     // Before the next, which a change of credentials may undo.
     if (request->unprivileged && drop_privileges() != 0) return failed(launch, "capset");
@@ -117,22 +144,6 @@ static int child(void *argument) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 
     if (request->working_directory && chdir(request->working_directory) != 0) return failed(launch, "chdir");
-
-    // First every source moves out of the way of every target, then all are marked to close, then each takes its number,
-    // which clears the mark.
-    int above = 2;
-    for (size_t index = 0; index < request->descriptor_count; index++)
-        if (request->descriptors[index].target > above) above = request->descriptors[index].target;
-    int moved[request->descriptor_count + 1];
-    for (size_t index = 0; index < request->descriptor_count; index++) {
-        moved[index] = fcntl(request->descriptors[index].source, F_DUPFD_CLOEXEC, above + 1);
-        if (moved[index] < 0) return failed(launch, "fcntl(F_DUPFD)");
-    }
-    close_on_exec_from_3();
-    for (int standard_stream = 0; standard_stream < 3; standard_stream++)
-        fcntl(standard_stream, F_SETFD, FD_CLOEXEC);
-    for (size_t index = 0; index < request->descriptor_count; index++)
-        if (dup2(moved[index], request->descriptors[index].target) < 0) return failed(launch, "dup2");
 
     execve(request->executable, request->arguments, request->environment);
     return failed(launch, "execve");
@@ -157,7 +168,7 @@ static int start(
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int descriptor = -1;
     pid_t started = clone(
-        child, (char *)stack + child_stack_size, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | wanted, &launch,
+        child, (char *)stack + child_stack_size, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch,
         &descriptor);
     int error = started < 0 ? errno : 0;
     if (request->small_pages) prctl(PR_SET_THP_DISABLE, small_pages > 0, 0, 0, 0);
@@ -187,7 +198,7 @@ int vmlab_spawn(
         int error = start(request, attempts[attempt], pid, pidfd, step);
         *confined = error == 0;
         // What the program itself fails with, it would fail with again.
-        if (error == 0 || (strcmp(*step, "clone") != 0 && strcmp(*step, "uid_map") != 0)) return error;
+        if (error == 0 || (strcmp(*step, "unshare") != 0 && strcmp(*step, "uid_map") != 0)) return error;
     }
     *confined = false;
     return start(request, 0, pid, pidfd, step);
