@@ -36,7 +36,9 @@ public struct VMLabCommand: AsyncParsableCommand {
     /// Parses the command line, runs the verb and ends the process with its status: diagnostics go to standard error in
     /// full, wrong usage ends with 2.
     public static func start() async -> Never {
+        SignalWatcher.ignoreBrokenPipes()
         refuseTooLittleSpace()
+        Interruption.begin()
         ProcessLimits.raiseOpenFiles()
         do {
             try checkHelp(CommandLine.arguments.dropFirst())

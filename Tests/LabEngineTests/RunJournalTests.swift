@@ -1,6 +1,7 @@
 import Diagnostics
 import Glibc
 import LabTestSupport
+import Synchronization
 import Testing
 
 import HostSystem
@@ -167,6 +168,29 @@ struct SignalWatcherTests {
         kill(getpid(), SIGUSR1)
         #expect(try await watching.value == [SIGUSR1, SIGUSR2])
         #expect(try await eventually { !handles(SIGUSR1) })
+    }
+
+    @Test("A signal goes to the newest watch that has it, and to the one before when that has ended")
+    func nested() async throws {
+        let seen = Mutex<[String]>([])
+        func isSeen(_ expected: [String]) async throws -> Bool {
+            try await eventually { seen.withLock { $0 } == expected }
+        }
+        let outer = try SignalWatcher.watch([SIGUSR1, SIGUSR2]) { number in
+            seen.withLock { $0.append("outer \(number)") }
+        }
+        let inner = try SignalWatcher.watch([SIGUSR1]) { number in seen.withLock { $0.append("inner \(number)") } }
+        kill(getpid(), SIGUSR1)
+        #expect(try await isSeen(["inner \(SIGUSR1)"]))
+        kill(getpid(), SIGUSR2)
+        #expect(try await isSeen(["inner \(SIGUSR1)", "outer \(SIGUSR2)"]))
+        inner.end()
+        #expect(handles(SIGUSR1))
+        seen.withLock { $0 = [] }
+        kill(getpid(), SIGUSR1)
+        #expect(try await isSeen(["outer \(SIGUSR1)"]))
+        outer.end()
+        #expect(!handles(SIGUSR1) && !handles(SIGUSR2))
     }
 
     private func handles(_ number: Int32) -> Bool {

@@ -84,6 +84,45 @@ extension GuestTests {
             }
         }
 
+        @Test(
+            "A second signal ends a run at once: its folder is gone, its results are written and shown",
+            arguments: [(SIGINT, SIGINT), (SIGTERM, SIGINT), (SIGHUP, SIGTERM)])
+        func aSecondSignalLeavesNothing(_ first: Int32, _ second: Int32) async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write("lab.yaml", Self.cleaning)
+                let run = try await vmlab.start(["run", "lab.yaml", "--out", "out"])
+                try await run.taskStarted("long")
+                run.send(first)
+                let sent = ContinuousClock.now
+                try await run.taskStarted("endless")
+                // What comes sooner is the same request.
+                _ = try await run.wait(for: "another request") { .now - sent > .seconds(1.5) ? true : nil }
+                run.send(second)
+                let ended = try await run.ended(within: .seconds(20))
+                #expect(ended.status == 130, "\(ended.everything)")
+                #expect(ended.out.contains("(interrupted)\nresults: out\n"), "\(ended.out)")
+                #expect(vmlab.machines.isEmpty && vmlab.leftovers.isEmpty)
+                let report = try vmlab.report()
+                #expect(report.status == "interrupted")
+                #expect(try report.task("endless").outcome == .skipped)
+            }
+        }
+
+        @Test(
+            "From its first moment on a run that is signalled ends with status 130",
+            arguments: [SIGINT, SIGTERM, SIGHUP])
+        func aSignalAtTheStart(_ signal: Int32) async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write("lab.yaml", Self.lab)
+                let run = try await vmlab.start(["run", "lab.yaml", "--out", "out"])
+                _ = try await run.wait(for: "its handler") { run.handles(signal) ? true : nil }
+                run.send(signal)
+                let ended = try await run.ended(within: .seconds(30))
+                #expect(ended.status == 130, "\(ended.everything)")
+                #expect(vmlab.machines.isEmpty && vmlab.leftovers.isEmpty)
+            }
+        }
+
         /// When a run is killed: a moment of its life.
         enum Moment: CaseIterable {
             case machineStarted, guestReady, filesGoIn, midTask

@@ -4,7 +4,14 @@ import Synchronization
 
 /// Turns signals of this process into values to wait for.
 public enum SignalWatcher {
-    private static let sink = Mutex<(@Sendable (Int32) -> Void)?>(nil)
+    private struct Entry {
+        var watch: ObjectIdentifier
+        var numbers: [Int32]
+        var handler: @Sendable (Int32) -> Void
+    }
+
+    /// The watches that have not ended, the newest last.
+    private static let entries = Mutex<[Entry]>([])
 
     // The pipe is made once and kept: a handler may still be writing while a stream ends.
     private static let pipe: Result<(writeEnd: Int32, pump: OutputPump), SystemCallError> = {
@@ -12,7 +19,7 @@ public enum SignalWatcher {
             let pipe = try DescriptorPair.pipe()
             try pipe.second.setNonBlocking()
             let pump = try OutputPump(pipe.first) { bytes in
-                for byte in bytes { sink.withLock { $0 }?(Int32(byte)) }
+                for byte in bytes { receive(Int32(byte)) }
             }
             return .success((pipe.second.release(), pump))
         } catch {
@@ -22,16 +29,13 @@ public enum SignalWatcher {
 
     /// Signals that no longer end the process, until `end` or until nobody holds this.
     public final class Watch: Sendable {
-        private let numbers: [Int32]
-
-        fileprivate init(_ numbers: [Int32]) { self.numbers = numbers }
+        fileprivate init() {}
 
         deinit { end() }
 
-        /// The signals do what they did before. Safe to repeat.
-        public func end() {
-            for number in numbers { _ = vmlab_unwatch_signal(number) }
-        }
+        /// The signals do what they did before: they go to the watch before this one, or have their usual effect. Safe to
+        /// repeat.
+        public func end() { SignalWatcher.end(ObjectIdentifier(self)) }
     }
 
     /// The signals that ask a command to end.
@@ -39,17 +43,39 @@ public enum SignalWatcher {
 
     /// Calls `handler` with each signal of these numbers as it comes, on the event loop's thread: it must not block.
     ///
-    /// A signal that is ignored (by nohup) stays ignored. Only one handler at a time gets signals: the newest.
+    /// A signal that is ignored (by nohup) stays ignored. One handler at a time gets a signal: that of the newest watch.
     public static func watch(
         _ numbers: [Int32] = endings, _ handler: @escaping @Sendable (Int32) -> Void
     ) throws(SystemCallError) -> Watch {
         let writeEnd = try pipe.get().writeEnd
-        sink.withLock { $0 = handler }
-        for number in numbers {
-            try systemCall("sigaction") { vmlab_watch_signal(number, writeEnd) }
+        let watch = Watch()
+        let entry = Entry(watch: ObjectIdentifier(watch), numbers: numbers, handler: handler)
+        try entries.withLock { (entries: inout [Entry]) throws(SystemCallError) in
+            entries.append(entry)
+            for number in numbers {
+                try systemCall("sigaction") { vmlab_watch_signal(number, writeEnd) }
+            }
         }
-        return Watch(numbers)
+        return watch
     }
+
+    private static func receive(_ number: Int32) {
+        entries.withLock { $0.last { $0.numbers.contains(number) } }?.handler(number)
+    }
+
+    private static func end(_ watch: ObjectIdentifier) {
+        entries.withLock { entries in
+            guard let place = entries.firstIndex(where: { $0.watch == watch }) else { return }
+            let ended = entries.remove(at: place)
+            for number in ended.numbers where !entries.contains(where: { $0.numbers.contains(number) }) {
+                _ = vmlab_unwatch_signal(number)
+            }
+        }
+    }
+
+    /// A write to a pipe whose reader has gone fails with `EPIPE` from now on, and no signal ends this process. Its children
+    /// have the usual effect of the signal.
+    public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
     /// The signals of these numbers as they come; see `watch`. It ends when the stream's consumer is cancelled or lets go of it.
     public static func signals(_ numbers: [Int32] = endings) throws(SystemCallError) -> AsyncStream<Int32> {

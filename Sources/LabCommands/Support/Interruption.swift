@@ -1,47 +1,92 @@
 import Diagnostics
 import Glibc
 import HostSystem
+import LabEngine
 import LabResults
 import Synchronization
 
 /// What the signals that ask a command to end do to it.
 enum Interruption {
-    /// A signal that comes so soon after the first is the same request: `timeout` signals its child and then the group that the
-    /// child is in, and a terminal may send both Ctrl-C and a hang-up.
-    private static let sameRequest = Duration.seconds(1)
+    /// How long what is cancelled may take to tear everything down.
+    private static let teardown = Duration.seconds(10)
 
-    /// Runs `body` to its end. The first signal sets the interruption that `body` is given: it is to end in order. A later one
-    /// ends the process at once, and so does `limit` when `body` has not ended so long after the first.
-    static func handling<Result: Sendable>(
-        within limit: Duration, _ body: (Completion<Bool>) async throws -> Result
-    ) async throws -> Result {
-        let interruption = Completion<Bool>()
-        let first = Mutex<ContinuousClock.Instant?>(nil)
-        // On the event loop's thread: no work of this process, however busy it is, can keep a signal from being heard.
-        let signals = try SignalWatcher.watch { _ in
-            let sinceFirst = first.withLock { first -> Duration? in
-                defer { first = first ?? .now }
-                return first.map { .now - $0 }
-            }
-            guard let sinceFirst else {
-                interruption.fulfil(true)
-                return watch(limit)
-            }
-            // Guests die with this process: that is their parent-death signal.
-            if sinceFirst >= sameRequest { Report.end(.interrupted) }
-        }
-        defer { signals.end() }
-        return try await body(interruption)
+    // A signal that comes before there is anything to end in order ends the process, with the same status.
+    private static let whole = Result { () throws(SystemCallError) in
+        try SignalWatcher.watch { _ in Report.end(.interrupted) }
     }
 
-    /// Ends the process when the time is over.
-    private static func watch(_ limit: Duration) {
+    /// Handles signals from now on, for the whole life of the process.
+    static func begin() { _ = whole }
+
+    /// Runs `body` to its end. The first signal sets the interruption that `body` is given: it is to end in order, within
+    /// `limit`. The second one cancels it: it is to end at once. Where it does neither in time, or is signalled once more, the
+    /// process ends as it is.
+    static func handling<Result: Sendable>(
+        within limit: Duration, _ body: @escaping @Sendable (Completion<Bool>) async throws -> Result
+    ) async throws -> Result {
+        let interruption = Completion<Bool>()
+        let work = Task { try await body(interruption) }
+        let requests = Mutex(EndRequests())
+        // On the event loop's thread: no work of this process, however busy it is, can keep a signal from being received.
+        let signals = try SignalWatcher.watch { _ in
+            switch requests.withLock({ $0.receive(at: .now) }) {
+            case .repeated: break
+            case .inOrder:
+                interruption.fulfil(true)
+                endProcess(after: limit)
+            case .atOnce:
+                work.cancel()
+                endProcess(after: teardown)
+            case .asItIs: Report.end(.interrupted)
+            }
+        }
+        defer { signals.end() }
+        return try await work.value
+    }
+
+    /// Ends the process when the time is over. Guests die with it: that is their parent-death signal.
+    private static func endProcess(after limit: Duration) {
         let milliseconds = Int32(clamping: Int64(limit / .milliseconds(1)))
         // Without a thread for it the next signal still ends the process.
         _ = try? HostThread("vmlab-limit") {
             poll(nil, 0, milliseconds)
-            Report.error("vmlab did not end in order within \(limit) after it was interrupted, and ends now")
+            RunJournal.removeFolders()
+            // What keeps the run from ending may be that nobody reads what it says.
+            var terminal = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
+            if poll(&terminal, 1, 0) == 1 {
+                Report.error("vmlab did not end within \(limit) after it was interrupted, and ends as it is")
+            }
             Report.end(.interrupted)
         }
+    }
+}
+
+/// The signals that ask a run to end, as they come.
+struct EndRequests: Sendable {
+    /// What a signal asks for.
+    enum Request: Sendable, Equatable {
+        /// What the one before it asked for.
+        case repeated
+        /// That the run cleans up and ends.
+        case inOrder
+        /// That it tears everything down.
+        case atOnce
+        /// That the process ends.
+        case asItIs
+    }
+
+    /// A signal that comes so soon after another is the same request: `timeout` signals its child and then the group that the
+    /// child is in, and a terminal may send both Ctrl-C and a hang-up.
+    private static let sameRequest = Duration.seconds(1)
+
+    private var last: ContinuousClock.Instant?
+    private var count = 0
+
+    /// Takes a signal in.
+    mutating func receive(at now: ContinuousClock.Instant) -> Request {
+        if let last, now - last < Self.sameRequest { return .repeated }
+        last = now
+        count += 1
+        return count == 1 ? .inOrder : count == 2 ? .atOnce : .asItIs
     }
 }

@@ -14,7 +14,7 @@ struct RunVerb: AsyncParsableCommand {
               vmlab run smoke.lua --arg quick
 
             Ctrl-C stops the run in order: tasks with `if: always()` clean up, files are collected, guests go, results are \
-            written. Another one, a second later or more, stops it at once.
+            written. Another one, a second later or more, stops it at once: guests are killed, results are written.
             """)
 
     /// What happens when a task has failed.

@@ -15,6 +15,9 @@ public final class RunJournal: Sendable {
     /// A folder of this run's own for temporary files, with a short path; gone after `end`.
     public var directory: String { head.directory }
 
+    /// The temporary folders of this process's runs that have not ended, by their ids.
+    private static let folders = Mutex<[String: String]>([:])
+
     private let file: Mutex<OwnedDescriptor>
     private let folder: String
 
@@ -50,6 +53,7 @@ public final class RunJournal: Sendable {
         try systemCall("rename", draft) { rename(draft, journal) }
         file = Mutex(descriptor)
         let directory = head.directory
+        Self.folders.withLock { $0[run] = directory }
         do throws(SystemCallError) {
             try systemCall("mkdir", directory) { mkdir(directory, 0o700) }
         } catch {
@@ -84,6 +88,13 @@ public final class RunJournal: Sendable {
             } catch {}
             file.close()
         }
+        Self.folders.withLock { $0[id] = nil }
+    }
+
+    /// Removes the temporary folders of this process's runs that have not ended, for a process that ends before they do. Their
+    /// journals stay, for `vmlab gc` to remove the rest.
+    public static func removeFolders() {
+        for folder in folders.withLock({ $0.values }) { try? FileTree.remove(folder) }
     }
 
     private static func append(_ line: [UInt8], to number: Int32, _ path: String) throws(SystemCallError) {

@@ -16,25 +16,8 @@ enum System {
         return Diagnostic(.host, message, remedy: remedy, cause: String(cString: strerror(code)))
     }
 
-    /// Writes all bytes; answers the errno of a failure. A reader that went away is `EPIPE`, not a signal.
+    /// Writes all bytes; answers the errno of a failure.
     static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32? {
-        // SIGPIPE is held back for this thread only: changing the process's own disposition would be inherited by
-        // every guest process.
-        var pipe = sigset_t()
-        var before = sigset_t()
-        sigemptyset(&pipe)
-        sigaddset(&pipe, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &pipe, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        let result = writeAll(bytes, to: descriptor)
-        if result == EPIPE, sigismember(&before, SIGPIPE) == 0 {
-            var now = timespec()
-            _ = sigtimedwait(&pipe, nil, &now)
-        }
-        return result
-    }
-
-    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32? {
         bytes.withUnsafeBytes { raw -> Int32? in
             var done = 0
             while done < raw.count, let base = raw.baseAddress {

@@ -26,6 +26,15 @@ struct RunningCommand: Sendable {
     /// Sends it a signal.
     func send(_ signal: Int32) { child.kill(signal) }
 
+    /// Whether it has a handler for a signal.
+    func handles(_ signal: Int32) -> Bool {
+        let caught = SmallFile.text("/proc/\(child.processID)/status")?.split(separator: "\n").first {
+            $0.hasPrefix("SigCgt:")
+        }
+        let mask = caught.flatMap { UInt64($0.dropFirst("SigCgt:".count).drop { $0.isWhitespace }, radix: 16) }
+        return (mask ?? 0) >> UInt64(signal - 1) & 1 == 1
+    }
+
     /// What it has said so far, and its status if it has ended.
     private var ended: Ended {
         let status: Int32 =
