@@ -191,6 +191,8 @@ struct RefusalTests {
         try await VMLab.with { vmlab in
             try vmlab.write(
                 "lab.yaml", "lab: full\nguests: {lin: {image: debian}}\ntasks: [{name: one, run: 'true'}]\n")
+            try vmlab.write(
+                "failing.yaml", "lab: full\nguests: {lin: {image: debian}}\ntasks: [{name: one, run: 'false'}]\n")
             let shell = try #require(Tool.find("sh"))
             for verb in [
                 ["validate", "lab.yaml"], ["plan", "lab.yaml"], ["schema"], ["images", "list"], ["doctor"], ["ps"],
@@ -203,6 +205,16 @@ struct RefusalTests {
                     let words = "error: cannot write to standard output: \(reason)"
                     #expect(ended.err.contains(words), "\(verb) \(to): \(ended.everything)")
                 }
+            }
+            // A run goes on: its results are on disk. Its status says that something is missing, if nothing else does.
+            for (options, lab, status) in [([], "lab.yaml", 3), (["--json"], "lab.yaml", 3), ([], "failing.yaml", 1)] {
+                let verb = ["run", lab, "--out", "out"] + options
+                let run = try await vmlab.start(verb, wrapper: [shell, "-c", "exec \"$@\" > /dev/full", "sh"])
+                let ended = try await run.ended(within: .seconds(60))
+                #expect(ended.status == status, "\(verb): \(ended.everything)")
+                let words = "error: cannot write to standard output: No space left on device"
+                #expect(ended.err.contains(words), "\(verb): \(ended.everything)")
+                #expect(try vmlab.report().task("one").outcome == (status == 1 ? .failed : .passed))
             }
             // A reader that has seen enough is no trouble.
             let run = try await vmlab.start(["schema"], wrapper: [shell, "-c", "\"$@\" | head -1", "sh"])

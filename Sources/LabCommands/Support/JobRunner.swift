@@ -20,8 +20,8 @@ struct JobRunner: Sendable {
     /// Set when the run is to end in order.
     let interruption: Completion<Bool>
 
-    /// Runs one to its end and returns its status, at least `infrastructure` when its results could not be written. Throws
-    /// when its journal cannot be begun.
+    /// Runs one to its end and returns its status, at least `infrastructure` when its results could not be written, and not
+    /// `passed` when what it printed could not. Throws when its journal cannot be begun.
     func perform(_ job: RunJob, in directory: RunDirectory, showing sink: any RunSink) async throws -> ExitStatus {
         let files = SinkSelection.fileSinks(directory)
         let recorder = RunRecorder(sinks: [sink] + files)
@@ -33,7 +33,8 @@ struct JobRunner: Sendable {
             case .script(let script): try await perform(script, in: directory, recorder)
             }
         recorder.finish()
-        Report.warnings(sink.problems.map { Diagnostic(.host, $0, severity: .warning) })
+        let lost = sink.problems.map { Diagnostic(.host, $0) }
+        if !lost.isEmpty { Report.errors(DiagnosticList(lost)) }
         let problems =
             directory.isThere
             ? files.flatMap(\.problems).map { Diagnostic(.host, $0) }
@@ -42,7 +43,7 @@ struct JobRunner: Sendable {
                     .host, "the results in \(directory.path) were removed while they were written",
                     remedy: "keep the folder until the run has ended, or choose another with --out DIR")
             ]
-        guard !problems.isEmpty else { return status }
+        guard !problems.isEmpty else { return lost.isEmpty || status != .passed ? status : .infrastructure }
         Report.errors(DiagnosticList(problems))
         return .gravest(of: [status, .infrastructure])
     }
