@@ -8,35 +8,51 @@ import Testing
 struct OutsideTests {
     /// A frame with an IPv4 packet whose header has `words` more words of options.
     private static func frame(
-        to target: [UInt8], protocol transport: UInt8 = 6, port: UInt16 = 80, words: UInt8 = 0,
-        fragment: UInt16 = 0x4000
+        from source: [UInt8] = OutsideFilter.card, to target: [UInt8], protocol transport: UInt8 = 6,
+        port: UInt16 = 80, words: UInt8 = 0, fragment: UInt16 = 0x4000
     ) -> [UInt8] {
         let ethernet: [UInt8] = [UInt8](repeating: 2, count: 12) + [8, 0]
         let start: [UInt8] = [
             0x45 + words, 0, 0, 60, 0, 1, UInt8(fragment >> 8), UInt8(fragment & 255), 64, transport, 0, 0,
         ]
-        let addresses: [UInt8] = [10, 0, 2, 15] + target + [UInt8](repeating: 0, count: 4 * Int(words))
+        let addresses: [UInt8] = source + target + [UInt8](repeating: 0, count: 4 * Int(words))
         return ethernet + start + addresses + [0x9c, 0x40, UInt8(port >> 8), UInt8(port & 255)]
             + [UInt8](repeating: 0, count: 16)
     }
 
+    private static func checksum(_ bytes: [UInt8]) -> [UInt8] {
+        var sum = stride(from: 0, to: bytes.count, by: 2).reduce(0) {
+            $0 + UInt32(bytes[$1]) << 8 + UInt32(bytes[$1 + 1])
+        }
+        while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
+        return [UInt8(~sum >> 8 & 255), UInt8(~sum & 255)]
+    }
+
+    private static func packet(
+        from source: [UInt8], to target: [UInt8], protocol transport: UInt8, _ content: [UInt8]
+    ) -> [UInt8] {
+        let length = UInt8(20 + content.count)
+        var header: [UInt8] = [0x45, 0, 0, length, 0, 1, 0x40, 0, 64, transport, 0, 0] + source + target
+        header.replaceSubrange(10..<12, with: checksum(header))
+        return [UInt8](repeating: 0xff, count: 6) + [UInt8](repeating: 2, count: 6) + [8, 0] + header + content
+    }
+
     /// A frame that opens a TCP connection to a port.
     private static func opening(to target: [UInt8], _ port: UInt16) -> [UInt8] {
-        let source: [UInt8] = [10, 0, 2, 15]
-        func words(_ bytes: [UInt8]) -> UInt32 {
-            stride(from: 0, to: bytes.count, by: 2).reduce(0) { $0 + UInt32(bytes[$1]) << 8 + UInt32(bytes[$1 + 1]) }
-        }
-        func checksum(_ bytes: [UInt8]) -> [UInt8] {
-            var sum = words(bytes)
-            while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
-            return [UInt8(~sum >> 8 & 255), UInt8(~sum & 255)]
-        }
         var segment: [UInt8] = [0x9c, target[0], UInt8(port >> 8), UInt8(port & 255), 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2]
         segment += [0xfa, 0, 0, 0, 0, 0]
-        segment.replaceSubrange(16..<18, with: checksum(source + target + [0, 6, 0, 20] + segment))
-        var header: [UInt8] = [0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0] + source + target
-        header.replaceSubrange(10..<12, with: checksum(header))
-        return [UInt8](repeating: 0xff, count: 6) + [UInt8](repeating: 2, count: 6) + [8, 0] + header + segment
+        segment.replaceSubrange(16..<18, with: checksum(OutsideFilter.card + target + [0, 6, 0, 20] + segment))
+        return packet(from: OutsideFilter.card, to: target, protocol: 6, segment)
+    }
+
+    /// A frame with a UDP datagram, without a checksum, from port 40000.
+    private static func datagram(
+        from source: [UInt8] = OutsideFilter.card, to target: [UInt8], _ port: UInt16, _ text: String
+    ) -> [UInt8] {
+        let length = UInt8(8 + text.utf8.count)
+        return packet(
+            from: source, to: target, protocol: 17,
+            [0x9c, 0x40, UInt8(port >> 8), UInt8(port & 255), 0, length, 0, 0] + text.utf8)
     }
 
     private static func passes(_ frame: [UInt8], open ports: Set<UInt16> = [], names: Bool = false) -> Bool {
@@ -89,6 +105,18 @@ struct OutsideTests {
         #expect(!Self.passes(Self.frame(to: OutsideFilter.router, port: 53), names: true))
     }
 
+    @Test(
+        "S12: a source that is not the card's own address does not pass, but for none, with which DHCP begins",
+        arguments: [[127, 0, 0, 1], [10, 0, 2, 2], [10, 0, 2, 16], [192, 0, 2, 1], [255, 255, 255, 255]] as [[UInt8]])
+    func spoofed(source: [UInt8]) {
+        for transport: UInt8 in [1, 6, 17] {
+            #expect(!Self.passes(Self.frame(from: source, to: [192, 0, 2, 9], protocol: transport)))
+            let toOpen = Self.frame(from: source, to: OutsideFilter.router, protocol: transport, port: 8080)
+            #expect(!Self.passes(toOpen, open: [8080]))
+        }
+        #expect(Self.passes(Self.frame(from: [0, 0, 0, 0], to: [255, 255, 255, 255], protocol: 17, port: 67)))
+    }
+
     @Test("S12: what is cut short, IPv6, and what is no IPv4 does not pass")
     func unknown() {
         let whole = Self.frame(to: [192, 0, 2, 1])
@@ -131,6 +159,45 @@ struct OutsideTests {
             #expect(passt.current?.exitStatus != nil)
             #expect(try FileTree.names(in: folder).allSatisfy { $0.hasPrefix("card") })
         }
+    }
+
+    @Test(
+        "S12: by UDP too only open ports are reached; the answer comes back, also after packets with spoofed sources",
+        .enabled("passt is not there: `apt-get install passt`") { Tool.find("passt") != nil })
+    func datagrams() async throws {
+        try await withTemporaryFolder { folder in
+            let (closed, open) = (try LoopbackSocket(), try LoopbackSocket())
+            let card = try DatagramSocket(path: folder + "/card", peer: folder + "/router")
+            try await OutsideLink.with(
+                card: folder + "/card", mac: "02:02:02:02:02:02", at: folder + "/router", hostPorts: [open.port],
+                started: { _ in }, ended: { Issue.record("\($0)") }
+            ) {
+                func send(_ frame: [UInt8]) { frame.withUnsafeBytes { #expect(card.send($0) == .delivered) } }
+                for target: [UInt8] in [[10, 0, 2, 2], [127, 0, 0, 1], [0, 0, 0, 0]] {
+                    send(Self.datagram(to: target, closed.port, "closed"))
+                }
+                for source: [UInt8] in [[127, 0, 0, 1], [192, 0, 2, 1], [10, 0, 2, 99]] {
+                    send(Self.datagram(from: source, to: [10, 0, 2, 2], open.port, "spoofed"))
+                }
+                send(Self.datagram(to: [10, 0, 2, 2], open.port, "honest"))
+                // In order: those before it were not let in.
+                let question = try await open.received()
+                #expect(question == "honest")
+                try open.answer("answer")
+                let isAnswered = try await eventually { Self.texts(of: card).contains { $0.hasSuffix("answer") } }
+                #expect(isAnswered)
+                #expect(closed.isEmpty && open.isEmpty)
+            }
+        }
+    }
+
+    /// What the frames that the card has received end with.
+    private static func texts(of card: DatagramSocket) -> [String] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameStream.longest, alignment: 16)
+        defer { buffer.deallocate() }
+        var texts: [String] = []
+        while let count = card.receive(into: buffer) { texts.append(String(decoding: buffer[..<count], as: UTF8.self)) }
+        return texts
     }
 
     @Test("Frames come out of a stream as they went in, however it is cut")

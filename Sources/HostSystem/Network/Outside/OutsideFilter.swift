@@ -1,11 +1,15 @@
-/// Which frames of a guest go to the outside: those that do not reach the host's own 127.0.0.1, but for the ports that are
-/// open by name.
+/// Which frames of a guest go to the outside: those of its card's own address that do not reach the host's own 127.0.0.1, but
+/// for the ports that are open by name.
 ///
 /// passt turns what a guest sends into sockets of the host, and so a packet for 127.0.0.1 or 0.0.0.0, which no honest system
 /// sends, into a connection to the host's own services; and its router's address stands for the host too.
 struct OutsideFilter: Sendable {
     /// The router's address, which stands for the host's 127.0.0.1.
     static let router: [UInt8] = [10, 0, 2, 2]
+    /// The card's own address.
+    static let card: [UInt8] = [10, 0, 2, 15]
+    /// What a system has for an address that asks for one, by DHCP.
+    private static let none: [UInt8] = [0, 0, 0, 0]
 
     /// The TCP and UDP ports of the host's 127.0.0.1 that are open.
     var hostPorts: Set<UInt16>
@@ -36,6 +40,8 @@ struct OutsideFilter: Sendable {
         guard packet.count >= 20, packet[0] >> 4 == 4 else { return false }
         let headerLength = Int(packet[0] & 15) * 4
         guard headerLength >= 20, packet.count >= headerLength else { return false }
+        // passt takes the newest source for the guest's own address, and sends the answers of all its connections there.
+        guard [Self.card, Self.none].contains(Array(packet[12..<16])) else { return false }
         switch Array(packet[16..<20]) {
         case Self.router: return reachesOpenPort(packet, headerLength)
         // 127.0.0.0/8 is the host; Linux takes 0.0.0.0 for it too, and the rest of 0.0.0.0/8 is nobody.

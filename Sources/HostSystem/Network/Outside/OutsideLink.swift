@@ -117,7 +117,7 @@ public final class OutsideLink: Sendable {
     private func handshake(_ mac: String) async throws {
         let own = mac.split(separator: ":").compactMap { UInt8($0, radix: 16) }
         let question: [UInt8] =
-            [UInt8](repeating: 0xff, count: 6) + own + [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] + own + [10, 0, 2, 15]
+            [UInt8](repeating: 0xff, count: 6) + own + [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] + own + OutsideFilter.card
             + [UInt8](repeating: 0, count: 6) + OutsideFilter.router
         try await stream.write(FrameStream.encoded(question))
         var frames = FrameStream()
