@@ -6,7 +6,7 @@ public final class TextStream: Sendable {
     private let file: Mutex<FileWriter>
 
     /// Writes to a descriptor, which stays open. A reader that goes away (`vmlab run | head`) ends the writing, not the
-    /// run.
+    /// run, in a process that ignores SIGPIPE.
     public init(descriptor: Int32) {
         collect = nil
         file = Mutex(FileWriter(.descriptor(descriptor)))
