@@ -165,6 +165,12 @@ public protocol Machine: Sendable {
     /// Resets the machine, as by its reset button.
     func reset() async throws
 
+    /// Has the machine stay, with its disks, when its guest powers itself off from now on: it is off until `powerOn`.
+    func stayWhenOff() async throws
+
+    /// Powers on a machine that is off, or that stands still. From now on it ends when its guest powers itself off.
+    func powerOn() async throws
+
     /// Stops the vCPUs.
     func pause() async throws
 
@@ -191,6 +197,10 @@ extension Machine {
     public func powerDown() async throws { throw unsupported("press a power button") }
     /// Throws: this backend cannot reset.
     public func reset() async throws { throw unsupported("reset it") }
+    /// Throws: this backend's machines end when they are off.
+    public func stayWhenOff() async throws { throw unsupported("be off and stay") }
+    /// Throws: this backend's machines end when they are off.
+    public func powerOn() async throws { throw unsupported("be powered on again") }
     /// Throws: this backend cannot pause.
     public func pause() async throws { throw unsupported("pause it") }
     /// Throws: this backend cannot resume.

@@ -1,6 +1,7 @@
 import Diagnostics
 import GuestConsole
 import HostSystem
+import JSONText
 import LabEngine
 import Synchronization
 
@@ -84,6 +85,28 @@ final class SupervisedMachine: Machine {
 
     func powerDown() async throws { try await command("system_powerdown") }
     func reset() async throws { try await command("system_reset") }
+    func stayWhenOff() async throws { try await command("set-action", ["shutdown": "pause"]) }
+
+    func powerOn() async throws {
+        try await command("set-action", ["shutdown": "poweroff"])
+        try await command("system_reset")
+        // QEMU answers before it resets, and refuses to go on until then. Each question waits for its main loop.
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try await isOff() {
+            guard ContinuousClock.now < deadline else {
+                throw Diagnostic(.host, "the machine did not power on", cause: "no reset within a minute")
+            }
+        }
+        try await command("cont")
+    }
+
+    private func isOff() async throws -> Bool {
+        do {
+            return try await monitor.execute("query-status")["status"]?.text == "shutdown"
+        } catch let error as QMPError {
+            throw Diagnostic(.guest, "the machine does not answer", cause: error.description)
+        }
+    }
     func pause() async throws { try await command("stop") }
     func resume() async throws { try await command("cont") }
 
@@ -109,9 +132,9 @@ final class SupervisedMachine: Machine {
         }
     }
 
-    private func command(_ name: String) async throws {
+    private func command(_ name: String, _ arguments: JSONValue? = nil) async throws {
         do {
-            try await monitor.execute(name)
+            try await monitor.execute(name, arguments)
         } catch let error as QMPError {
             throw Diagnostic(.guest, "the machine did not do \(name)", cause: error.description)
         }

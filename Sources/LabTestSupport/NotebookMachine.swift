@@ -26,6 +26,7 @@ public final class NotebookMachine: Machine {
         /// It was saved into the folder that its memory is kept in, and stands still.
         var isAsleep = false
         var isPaused = false
+        var staysWhenOff = false
         /// The nonce of a command that waits for Ctrl-C.
         var waiting: String?
     }
@@ -97,6 +98,31 @@ public final class NotebookMachine: Machine {
         state.withLock { $0 = State(name: configuration.name, isUp: true) }
         sink.yield(.reset)
         port.say("\nVMLAB READY sh\n")
+    }
+
+    /// The guest powers itself off.
+    public func shutDown() {
+        let stays = state.withLock { state in
+            state.isUp = false
+            return state.staysWhenOff
+        }
+        sink.yield(.shutdown)
+        if !stays { die() }
+    }
+
+    /// The guest shuts down, unless its notebook says `stay on`.
+    public func powerDown() async throws {
+        if !notes.contains("stay on") { shutDown() }
+    }
+
+    /// The notebook stays when the guest is off.
+    public func stayWhenOff() async throws { state.withLock { $0.staysWhenOff = true } }
+
+    /// Comes up anew with the notebook's lines, as a guest with its disks.
+    public func powerOn() async throws {
+        state.withLock { $0 = State(notes: $0.notes, name: configuration.name) }
+        sink.yield(.reset)
+        comeUp(anew: true)
     }
 
     /// Hears nothing until `resume`.

@@ -52,7 +52,7 @@ public final class ShellMachine: Machine {
         self.directory = directory
         self.onEnd = onEnd
         (events, sink) = AsyncStream.makeStream()
-        try await powerOn()
+        try await begin()
     }
 
     /// What the guest's init runs, see `debian-session.sh`; `$1` is the terminal, `$2` the shell, `$3` the delay.
@@ -76,7 +76,7 @@ public final class ShellMachine: Machine {
         } 2>&1 | { trap '' INT TSTP; exec cat >&6; }
         """
 
-    private func powerOn() async throws {
+    private func begin() async throws {
         let terminal = try Terminal()
         if boot != .silent { kernel.say("[    0.000000] Linux version shell\n") }
         let delay =
@@ -135,7 +135,7 @@ public final class ShellMachine: Machine {
         child?.killGroup()
         _ = await child?.ended()
         sink.yield(.reset)
-        try await powerOn()
+        try await begin()
         state.withLock { $0.isResetting = false }
     }
 

@@ -17,6 +17,33 @@ extension GuestTests {
               - {name: after, run: echo on}
             """
 
+        @Test("N2: a guest that was powered off starts again with its disks, in QEMU and on vmlab-vmm")
+        func powerCycle() async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write(
+                    "power.lua",
+                    """
+                    local vmlab = require "vmlab"
+                    local box = vmlab.boot { image = "debian", name = "box", memory = "128MiB", disks = { "16MiB" } }
+                    local key = vmlab.boot { image = "probe", name = "key" }
+                    for round = 1, 2 do
+                      box:succeed("echo kept " .. round .. " > /dev/disk/by-id/disk0; echo gone > /root/memory")
+                      box:poweroff()
+                      box:start()
+                      assert(box:succeed("head -c 7 /dev/disk/by-id/disk0"):find("kept " .. round))
+                      box:succeed("test ! -e /root/memory")
+                      key:poweroff()
+                      local ok, problem = pcall(key.succeed, key, "echo")
+                      assert(not ok and tostring(problem):find("key is powered off", 1, true), problem)
+                      key:start()
+                      assert(key:succeed("echo on"):find("on"))
+                    end
+                    """)
+                let ended = try await vmlab("run", "power.lua", "--out", "out")
+                #expect(ended.status == 0, "\(ended.everything)")
+            }
+        }
+
         @Test(
             "N2: what was just written survives a reboot, and a task may reboot its guest itself where the lab says so")
         func reboots() async throws {

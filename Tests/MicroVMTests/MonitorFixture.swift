@@ -136,6 +136,7 @@ final class FakeMachine: ControlledMachine {
         completion(.success(()))
     }
 
+    func setShutdownAction(_ action: ControlEvent.ShutdownAction) { note("shutdown \(action)") }
     func powerButton() { note("powerButton") }
     func quit() { note("quit") }
 }

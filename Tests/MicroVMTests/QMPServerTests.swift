@@ -60,7 +60,7 @@ struct QMPServerTests {
                 return
             }
             let names = commands.compactMap { $0["name"]?.text }
-            #expect(Set(names).isSuperset(of: ["qmp_capabilities", "stop", "cont", "quit"]) && names.count == 13)
+            #expect(Set(names).isSuperset(of: ["qmp_capabilities", "stop", "cont", "quit"]) && names.count == 14)
             for name in names where name.hasPrefix("query-") {
                 #expect(try await client.ask(name)?["return"] != nil)
             }
@@ -76,8 +76,13 @@ struct QMPServerTests {
             }
             try await client.say(#"{"execute": "snapshot-save", "arguments": {"path": "/a/b"}}"#)
             #expect(try await client.hear() == ["return": [:]])
+            try await client.say(#"{"execute": "set-action", "arguments": {"shutdown": "pause"}}"#)
+            #expect(try await client.hear() == ["return": [:]])
+            try await client.say(#"{"execute": "set-action", "arguments": {"shutdown": "burn"}}"#)
+            #expect(
+                try await client.hear()?["error"]?["desc"]?.text == "Parameter 'shutdown' does not accept value 'burn'")
             // `quit` is answered before it is done.
-            let calls = ["stop", "resume", "reset", "powerButton", "quit", "save /a/b"]
+            let calls = ["stop", "resume", "reset", "powerButton", "quit", "save /a/b", "shutdown pause"]
             #expect(try await eventually { machine.calls == calls })
             try await reactor.on {
                 server.emit(.stopped)

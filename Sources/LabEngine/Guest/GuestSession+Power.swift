@@ -66,18 +66,41 @@ extension GuestSession {
         }
     }
 
-    /// Shuts the guest down in order, and returns once it does so, or throws its `GuestLoss`: that is the end it wants. Else
-    /// throws `ConsoleError.deadline`.
+    /// Shuts the guest down in order and returns once it is off; its machine stays, for `start`. Throws its `GuestLoss`, what
+    /// the machine says, and `ConsoleError.deadline` when it does not go down.
     func powerOff(deadline: ContinuousClock.Instant) async throws {
-        if let command = shutdown.powerOff {
-            _ = try await plumb(GuestCommand(command), deadline)
-        } else {
-            try await machine.powerDown()
+        try await stayWhenOff()
+        try await expectingShutdown { shutdown in
+            try await whileAlive {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await self.askToPowerOff(deadline) }
+                    group.addTask { _ = try await withDeadline(deadline) { try await shutdown.wait() } }
+                    defer { group.cancelAll() }
+                    do {
+                        // Its command may end before the guest is off, and never end when it is.
+                        while shutdown.current == nil, try await group.next() != nil {}
+                    } catch let error where shutdown.current == nil {
+                        throw error is DeadlineExceeded ? ConsoleError.deadline : error
+                    }
+                }
+            }
         }
+    }
+
+    private func askToPowerOff(_ deadline: ContinuousClock.Instant) async throws {
+        guard let command = shutdown.powerOff else { return try await machine.powerDown() }
+        _ = try await plumb(GuestCommand(command), deadline)
+    }
+
+    /// Powers on a guest that is off, and waits for its ready point. Throws as `becomeReady`, also when the machine cannot.
+    func start(deadline: ContinuousClock.Instant) async throws {
+        console.beginBoot()
+        commands.expectReboot()
         do {
-            _ = try await withDeadline(deadline) { [loss] in try await loss.wait() }
-        } catch is DeadlineExceeded {
-            throw ConsoleError.deadline
+            try await powerOn()
+        } catch  where !Task.isCancelled {
+            throw loss.current ?? lose("the guest could not be powered on: \(sentence(of: error))")
         }
+        try await becomeReady(deadline: deadline)
     }
 }

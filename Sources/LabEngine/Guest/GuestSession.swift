@@ -31,6 +31,10 @@ final class GuestSession: Sendable {
     /// Whether its kernel was told to use the serial port; nil for a guest that boots from its disk.
     private let hasSerialWords: Bool?
     private let poweredOff = Mutex(false)
+    /// Whether the machine stays when the guest powers itself off.
+    private let staysWhenOff = Mutex(false)
+    /// Fulfilled when the guest powers itself off as the host asked it to; nil while that is not awaited.
+    private let wantedShutdown = Mutex<Completion<Bool>?>(nil)
     /// Fulfilled at the machine's next reset.
     private let nextReset = Mutex(Completion<Bool>())
     /// Resets of the machine that the host asked for and has not been told of.
@@ -303,6 +307,20 @@ final class GuestSession: Sendable {
         try await machine.reset()
     }
 
+    /// Has the machine stay when the guest powers itself off. Throws what the machine says.
+    func stayWhenOff() async throws {
+        try await machine.stayWhenOff()
+        staysWhenOff.withLock { $0 = true }
+    }
+
+    /// Powers the machine on by the host's will. Throws what the machine says.
+    func powerOn() async throws {
+        wantedResets.withLock { $0 += 1 }
+        poweredOff.withLock { $0 = false }
+        try await machine.powerOn()
+        staysWhenOff.withLock { $0 = false }
+    }
+
     /// Gives the guest up, unless it is lost already; returns why it is.
     @discardableResult
     func lose(_ message: String, isGuestsDoing: Bool = false) -> GuestLoss {
@@ -357,6 +375,26 @@ final class GuestSession: Sendable {
         }
     }
 
+    /// Runs `body` with what the guest's next shutdown fulfils, which is no loss then.
+    func expectingShutdown<Result>(_ body: (Completion<Bool>) async throws -> Result) async throws -> Result {
+        let shutdown = Completion<Bool>()
+        wantedShutdown.withLock { $0 = shutdown }
+        defer { wantedShutdown.withLock { $0 = nil } }
+        return try await body(shutdown)
+    }
+
+    private func machineWasShutDown() {
+        poweredOff.withLock { $0 = true }
+        if let wanted = wantedShutdown.withLock({ $0 }) {
+            wanted.fulfil(true)
+        } else if staysWhenOff.withLock({ $0 }) {
+            // No end of its process will tell.
+            lose(Self.poweredItselfOff)
+        }
+    }
+
+    private static let poweredItselfOff = "the guest powered itself off"
+
     private func machineWasReset() {
         let isWanted = wantedResets.withLock { count in
             defer { count = max(0, count - 1) }
@@ -376,7 +414,7 @@ final class GuestSession: Sendable {
         for await event in machine.events {
             switch event {
             case .shutdown:
-                poweredOff.withLock { $0 = true }
+                machineWasShutDown()
             case .reset:
                 machineWasReset()
                 _ = nextReset.withLock { $0.fulfil(true) }
@@ -385,7 +423,7 @@ final class GuestSession: Sendable {
             case .exited(let status, let standardError):
                 let message =
                     poweredOff.withLock { $0 }
-                    ? "the guest powered itself off"
+                    ? Self.poweredItselfOff
                     : "the guest's machine ended (\(status))" + standardError.suffix(3).map { "; \($0)" }.joined()
                 loss.fulfil(
                     console.panicLoss ?? GuestLoss(outcome: .error, message: message, consoleTail: consoleTail))

@@ -93,6 +93,7 @@ struct GuestWorker: Sendable {
                 if live.loss == nil {
                     hasRun = true
                     await perform(next, on: live)
+                    await live.giveUpIfOff("its task left it powered off")
                 } else {
                     await run.scheduler.giveBack(next)
                 }

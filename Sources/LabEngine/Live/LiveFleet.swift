@@ -206,6 +206,11 @@ public final class LiveFleet: Sendable {
         }
         let usual = limits.timeouts.boot * limits.factor
         if admission.fits(cost, guests: requests.count) { return try await start(requests, patience: usual) }
+        // Those that are off keep their room only as long as nobody needs it.
+        for guest in guests {
+            await guest.giveUpIfOff("its machine made room for other guests while it was powered off")
+        }
+        if admission.fits(cost, guests: requests.count) { return try await start(requests, patience: usual) }
         return try await strands.waiting { isLast in
             try await start(requests, patience: isLast ? Self.departure : usual)
         }
@@ -287,7 +292,10 @@ public final class LiveFleet: Sendable {
         let reason = await end(of: guest, life, request)
         state.withLock { $0.guests.removeAll { $0 === guest } }
         await life.end()
-        host.recorder.emit(.guestEnded(guest: guest.name, orderly: reason.isOrderly, reason: reason.text))
+        // Of one that is off that was told.
+        if !guest.isOff {
+            host.recorder.emit(.guestEnded(guest: guest.name, orderly: reason.isOrderly, reason: reason.text))
+        }
         guest.session.loss.fulfil(GuestLoss(outcome: .error, message: reason.text, consoleTail: []))
         guest.ended?.fulfil(true)
     }

@@ -31,6 +31,8 @@ public final class LiveGuest: Sendable {
     private let isEntered = Mutex(false)
     /// Whether anything has happened in the guest since its ready point.
     private let isUsed = Mutex(false)
+    /// Whether it is powered off, and has its machine still.
+    private let isPoweredOff = Mutex(false)
     /// Whether its processors stand still while nobody asks anything of it.
     private let isResting = Mutex(false)
     /// Whether it stood still and has not been given the present time since.
@@ -192,22 +194,55 @@ public final class LiveGuest: Sendable {
         knownHosts.withLock { $0 = networks.hosts(of: number) }
     }
 
-    /// Lets the guest shut itself down and waits until its machine is gone. One that does not in time loses its power, which
-    /// is told.
+    /// Whether it is powered off, so that it can be started again.
+    var isOff: Bool { isPoweredOff.withLock { $0 } }
+
+    /// Lets the guest shut itself down and waits until it is off. One that does not in time loses its power, which is told.
+    /// Its machine and its disks stay for `start`, until other guests need its room. Throws as `run`.
     public func powerOff(timeout: Duration? = nil) async throws {
         let patience = timeout ?? limits.timeouts.boot
-        wantedEnd.fulfil("powered off")
-        do {
-            try await hold { [session] in try await session.powerOff(deadline: self.limits.deadline(in: patience)) }
-        } catch is GuestLoss {
-            // That is its end.
-        } catch ConsoleError.deadline {
-            session.note(
-                "its power was cut, for it did not power itself off within \(inWords(patience * limits.factor)); what it "
-                    + "had not written to its disks is lost")
-            await life.end()
+        try await hold { [self] in
+            do {
+                try await session.powerOff(deadline: limits.deadline(in: patience))
+            } catch ConsoleError.deadline {
+                session.note(
+                    "its power was cut, for it did not power itself off within \(inWords(patience * limits.factor)); what "
+                        + "it had not written to its disks is lost")
+                try await session.machine.pause()
+            }
+            isPoweredOff.withLock { $0 = true }
+            life.host.recorder.emit(.guestEnded(guest: name, orderly: true, reason: "powered off"))
         }
-        _ = try await ended?.wait()
+    }
+
+    /// Boots a guest that is powered off from the disks that it has, and waits until it is ready. Throws a `Diagnostic` for one
+    /// that is not off; `GuestLoss` when it does not come up.
+    public func start(timeout: Duration? = nil) async throws {
+        let patience = timeout ?? limits.timeouts.boot
+        guard await turn.acquire(ByteCount(0)) else { throw CancellationError() }
+        defer { turn.release(ByteCount(0)) }
+        if let loss { throw loss }
+        guard isOff else {
+            throw Diagnostic(
+                .guest, "\(name) runs already", remedy: "`reboot` boots it anew; `start` is for one that is off")
+        }
+        let started = ContinuousClock.now
+        let recorder = life.host.recorder
+        recorder.emit(.guestBooting(guest: name, backend: planned.backend.name, boot: .cold))
+        try await session.start(deadline: limits.deadline(in: patience))
+        isPoweredOff.withLock { $0 = false }
+        isLittered.withLock { $0 = false }
+        hasOldTime.withLock { $0 = false }
+        knownHosts.withLock { $0 = networks.hosts(of: number) }
+        recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
+    }
+
+    /// Ends a guest that is off for good, with the reason that is told to who would start it; nothing happens to others.
+    func giveUpIfOff(_ reason: String) async {
+        guard isOff else { return }
+        wantedEnd.fulfil("powered off")
+        session.loss.fulfil(GuestLoss(outcome: .error, message: reason, consoleTail: []))
+        _ = try? await ended?.wait()
     }
 
     /// Ends the guest's machine at once and waits until it is gone.
@@ -219,11 +254,15 @@ public final class LiveGuest: Sendable {
     }
 
     /// Stops the guest's processors. Throws what the machine says.
-    public func pause() async throws { try await session.machine.pause() }
+    public func pause() async throws {
+        guard !isOff else { throw isOffProblem }
+        try await session.machine.pause()
+    }
 
     /// Lets the guest's processors run again, with the present time: now, or where something runs in it, once that has ended.
     /// Throws what the machine says, and as `run`.
     public func resume() async throws {
+        guard !isOff else { throw isOffProblem }
         try await session.machine.resume()
         hasOldTime.withLock { $0 = true }
         if turn.wouldAdmit(ByteCount(0)) { try await hold {} }
@@ -363,8 +402,13 @@ public final class LiveGuest: Sendable {
         guard await turn.acquire(ByteCount(0)) else { throw CancellationError() }
         defer { turn.release(ByteCount(0)) }
         if let loss { throw loss }
+        guard !isOff else { throw isOffProblem }
         try await wake()
         return try await body()
+    }
+
+    private var isOffProblem: Diagnostic {
+        Diagnostic(.guest, "\(name) is powered off", remedy: "`start` boots it again")
     }
 
     private func operate<Result: Sendable>(

@@ -120,11 +120,20 @@ extension GuestMethods {
                 return try await machine(call) { try await $0.reboot(timeout: timeout) }
             }),
         LuaNative(
-            "poweroff", "Has the guest shut itself down, or cuts its power, and waits for its end.",
+            "poweroff",
+            "Has the guest shut itself down, or cuts its power, and waits until it is off. Its disks are kept for `start`, "
+                + "until other guests need its room.",
             parameters: [patience],
             waiting: { call in
                 let timeout = try timeout(call, 1)
                 return try await machine(call) { try await $0.powerOff(timeout: timeout) }
+            }),
+        LuaNative(
+            "start", "Boots a guest that is powered off, with the disks that it has, and waits until it is ready.",
+            parameters: [patience],
+            waiting: { call in
+                let timeout = try timeout(call, 1)
+                return try await machine(call) { try await $0.start(timeout: timeout) }
             }),
         LuaNative(
             "kill", "Ends the guest at once, as by pulling its plug.",

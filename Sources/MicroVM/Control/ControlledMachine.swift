@@ -34,6 +34,8 @@ public protocol ControlledMachine: AnyObject, Sendable {
     /// Writes the machine down under this path, for other machines to go on from. The processors are held meanwhile and go on
     /// if they ran, unless the snapshot has their memory itself.
     func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion)
+    /// Says what becomes of the machine when its guest powers itself off.
+    func setShutdownAction(_ action: ControlEvent.ShutdownAction)
     /// Presses the power button. What the guest makes of it is the guest's affair.
     func powerButton()
     /// Ends the machine soon. The answer to the client is sent first; the process ends with status 0.
@@ -73,6 +75,14 @@ public enum ControlEvent: Sendable, Hashable {
             case .quit, .systemReset, .signal, .userInterface, .hostError: false
             }
         }
+    }
+
+    /// What becomes of a machine whose guest powers itself off.
+    public enum ShutdownAction: String, Sendable, Hashable {
+        /// It ends. What holds until something else is said.
+        case poweroff
+        /// It stays with its disks, held; a reset and `cont` power it on.
+        case pause
     }
 
     /// What a panic makes of the machine.

@@ -79,6 +79,14 @@ struct QMPCommand: Sendable {
             machine.powerButton()
             completion(.success(()))
         },
+        QMPCommand(name: "set-action", parameters: ["shutdown"]) { machine, arguments, answer in
+            guard let action = ControlEvent.ShutdownAction(rawValue: arguments[0]) else {
+                let refusal = "Parameter 'shutdown' does not accept value '\(arguments[0])'"
+                return answer(.failure(ControlFailure(refusal)))
+            }
+            machine.setShutdownAction(action)
+            answer(.success([:]))
+        },
         QMPCommand(name: "snapshot-save", parameters: ["path"]) { machine, arguments, answer in
             machine.saveSnapshot(arguments[0]) { answer($0.map { [:] }) }
         },

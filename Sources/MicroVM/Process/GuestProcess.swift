@@ -25,6 +25,7 @@ public final class GuestProcess: @unchecked Sendable {
     private var end: ExitStatus?
     private var state = RunState.paused
     private var hasPanicked = false
+    private var shutdownAction = ControlEvent.ShutdownAction.poweroff
 
     /// Makes the machine; it runs when `run` is called. Throws what of the host or of the guest's files stands against it.
     public init(_ configuration: VMConfiguration) throws {
@@ -221,6 +222,8 @@ public final class GuestProcess: @unchecked Sendable {
     private func handle(_ event: MachineEvent) {
         guard end == nil, state != .saved else { return }
         switch event {
+        case .poweredOff where shutdownAction == .pause && !hasPanicked:
+            if state != .shutdown { switchOff() }
         case .poweredOff:
             finish(hasPanicked ? .guestFailed : .poweredOff, .guestShutdown)
         case .reset:
@@ -231,6 +234,14 @@ public final class GuestProcess: @unchecked Sendable {
         case .failed(let reason):
             fail(reason)
         }
+    }
+
+    /// The guest is off, and its machine waits to be powered on.
+    private func switchOff() {
+        machine?.hold()
+        state = .shutdown
+        monitor.emit(.shutdown(.guestShutdown))
+        monitor.emit(.stopped)
     }
 
     /// Back to power-on, and on if it ran.
@@ -273,9 +284,9 @@ extension GuestProcess: ControlledMachine {
         completion(.success(()))
     }
 
-    /// Lets held processors run again. Fails after an error that only a reset cures.
+    /// Lets held processors run again. Fails after an error that only a reset cures, and when the guest is off.
     public func resume(_ completion: @escaping ControlCompletion) {
-        guard state != .internalError else {
+        guard state != .internalError, state != .shutdown else {
             return completion(.failure(ControlFailure("Resetting the Virtual Machine is required")))
         }
         guard state != .saved else { return completion(.failure(Self.isOthers)) }
@@ -288,10 +299,11 @@ extension GuestProcess: ControlledMachine {
         completion(.success(()))
     }
 
-    /// Back to power-on; a machine that ran runs on from there, one that was held stays so.
+    /// Back to power-on; a machine that ran runs on from there, one that was held or off stays held.
     public func reset(_ completion: @escaping ControlCompletion) {
         guard state != .saved else { return completion(.failure(Self.isOthers)) }
         if state == .internalError { state = .running }
+        if state == .shutdown { state = .paused }
         restart(.systemReset)
         completion(.success(()))
     }
@@ -333,6 +345,9 @@ extension GuestProcess: ControlledMachine {
         }
         completion(result)
     }
+
+    /// Has the machine end or stay when its guest powers itself off from now on.
+    public func setShutdownAction(_ action: ControlEvent.ShutdownAction) { shutdownAction = action }
 
     /// Presses the guest's power button, which it may ignore.
     public func powerButton() {

@@ -124,6 +124,29 @@ struct FreestandingTests {
         }
     }
 
+    @Test("N2: powers off while its machine stays, and is powered on again until it may end")
+    func powerCycle() async throws {
+        try await TestGuest.run("echo") { guest in
+            #expect(try await guest.hear(until: "\n") == "echo: ready\n")
+            try await guest.listen()
+            #expect(try await guest.ask("set-action", ["shutdown": "pause"]) == [:])
+            for _ in 1...2 {
+                try await guest.type("\u{4}")
+                #expect(try await guest.event("SHUTDOWN") == ["guest": true, "reason": "guest-shutdown"])
+                _ = try await guest.event("STOP")
+                #expect(try await guest.status() == "shutdown")
+                #expect(try await guest.ask("cont") == Self.mustBeReset)
+                #expect(try await guest.ask("system_reset") == [:])
+                #expect(try await guest.status() == "paused")
+                #expect(try await guest.ask("cont") == [:])
+                #expect(try await guest.hear(until: "ready\n").hasSuffix("echo: ready\n"))
+            }
+            #expect(try await guest.ask("set-action", ["shutdown": "poweroff"]) == [:])
+            try await guest.type("\u{4}")
+            #expect(try await guest.ended() == .poweredOff)
+        }
+    }
+
     @Test("faults, panics, says so, and has failed when it powers off")
     func fault() async throws {
         try await TestGuest.run("fault") { guest in

@@ -121,8 +121,8 @@ final class TestGuest: Sendable {
     }
 
     /// The answer to a command; events are passed over.
-    func ask(_ command: String) async throws -> JSONValue {
-        try await monitor.say(#"{"execute": "\#(command)"}"#)
+    func ask(_ command: String, _ arguments: JSONValue = [:]) async throws -> JSONValue {
+        try await monitor.say(#"{"execute": "\#(command)", "arguments": \#(arguments.line)}"#)
         return try await answer(to: command)
     }
 
