@@ -7,10 +7,13 @@ import LabSpec
 struct DeclaredImage {
     let declaration: ImageDeclaration
     let base: Recipe?
+    /// What of the host's files its guests may read.
+    let access: HostAccess
 
-    init(_ declaration: ImageDeclaration, base: Recipe?) {
+    init(_ declaration: ImageDeclaration, base: Recipe?, access: HostAccess = .everything) {
         self.declaration = declaration
         self.base = base
+        self.access = access
     }
 
     var os: GuestOS { declaration.os ?? base?.os ?? .linux }
@@ -66,7 +69,7 @@ struct DeclaredImage {
         }
         if !facts.isFile { return problem("the \(what) \(path) is not a file", nil, key: key) }
         if facts.size == 0 { return problem("the \(what) \(path) is empty", "make it again", key: key) }
-        if access(path, R_OK) != 0 {
+        if Glibc.access(path, R_OK) != 0 {
             return problem(
                 "the \(what) \(path) cannot be read", "let this user read it: `chmod +r`", key: key,
                 cause: SystemCallError("open", path).description)
@@ -101,7 +104,7 @@ struct DeclaredImage {
 
     private func notADisk(_ path: String) -> Diagnostic? {
         do throws(Diagnostic) {
-            _ = try DiskChain(reading: path, as: declaration.diskFormat, within: .beside(path))
+            _ = try DiskChain(reading: path, as: declaration.diskFormat, within: access)
             return nil
         } catch {
             return error.placed(at: declaration.keySpans["disk"] ?? declaration.span)
@@ -122,7 +125,7 @@ struct DeclaredImage {
         if let disk = declaration.disk {
             let chain: DiskChain
             do throws(Diagnostic) {
-                chain = try DiskChain(reading: disk, as: declaration.diskFormat, within: .beside(disk))
+                chain = try DiskChain(reading: disk, as: declaration.diskFormat, within: access)
             } catch {
                 throw DiagnosticList([error])
             }

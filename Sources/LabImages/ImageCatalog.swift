@@ -1,4 +1,5 @@
 import Diagnostics
+import HostSystem
 import LabSpec
 
 /// The images that need no declaration, by name.
@@ -69,7 +70,8 @@ public struct ImageCatalog: Sendable {
         var problems: [Diagnostic] = []
         for group in lab.groups where facts[group.image] == nil {
             if let declaration = lab.images[group.image] {
-                let declared = DeclaredImage(declaration, base: declaration.from.flatMap { self[$0] })
+                let declared = DeclaredImage(
+                    declaration, base: declaration.from.flatMap { self[$0] }, access: lab.access)
                 facts[group.image] = declared.facts
                 problems += declared.problems()
             } else if let recipe = self[group.image] {
@@ -78,15 +80,15 @@ public struct ImageCatalog: Sendable {
                 problems.append(unknown(group.image, at: group.span))
             }
         }
-        return (facts, problems + lab.groups.flatMap(unattachable))
+        return (facts, problems + lab.groups.flatMap { unattachable($0, lab.access) })
     }
 
     /// What is wrong with the disk files of a group.
-    private func unattachable(_ group: GuestGroup) -> [Diagnostic] {
+    private func unattachable(_ group: GuestGroup, _ access: HostAccess) -> [Diagnostic] {
         group.disks.enumerated().compactMap { index, disk in
             guard case .file(let path, let format) = disk else { return nil }
             do throws(Diagnostic) {
-                _ = try DiskChain(reading: path, as: format, within: .beside(path))
+                _ = try DiskChain(reading: path, as: format, within: access)
                 return nil
             } catch {
                 return error.placed(at: index < group.diskSpans.count ? group.diskSpans[index] : group.span)

@@ -33,7 +33,8 @@ public struct ImageSupply: Sendable {
             }
             if let declaration {
                 let recipe = declaration.from.flatMap { store.catalog[$0] }
-                images[group.image] = try DeclaredImage(declaration, base: recipe).bootable(on: base)
+                images[group.image] = try DeclaredImage(declaration, base: recipe, access: lab.access).bootable(
+                    on: base)
             } else {
                 images[group.image] = base
             }

@@ -43,7 +43,7 @@ struct DiskChainTests {
 
         func problem(_ path: String, as format: ImageDisk.Format? = nil) -> Diagnostic? {
             do throws(Diagnostic) {
-                _ = try DiskChain(reading: path, as: format, within: .beside(path))
+                _ = try DiskChain(reading: path, as: format, within: HostAccess(to: [self.path]))
                 return nil
             } catch {
                 return error
@@ -51,7 +51,7 @@ struct DiskChainTests {
         }
 
         func formats(_ path: String, as format: ImageDisk.Format? = nil) -> [ImageDisk.Format] {
-            (try? DiskChain(reading: path, as: format, within: .beside(path)))?.layers.map(\.format) ?? []
+            (try? DiskChain(reading: path, as: format, within: HostAccess(to: [self.path])))?.layers.map(\.format) ?? []
         }
     }
 
@@ -192,7 +192,9 @@ struct DiskChainTests {
         }
     }
 
-    @Test("A16: no header leads out of the disk's folder, by path, by link or by a data file")
+    @Test(
+        "A16: no header leads out of what the lab may read, by path, by link or by a data file, and `--allow` opens more"
+    )
     func reach() async throws {
         try await withFolder { folder in
             for disk in [
@@ -207,11 +209,13 @@ struct DiskChainTests {
             #expect(try folder.problem(folder.qcow2("d", over: "link", "raw")) != nil)
             _ = try folder.write("own.data", [])
             let own = try folder.qcow2("e", data: "own.data")
-            let chain = try DiskChain(reading: own, within: .beside(own))
+            let chain = try DiskChain(reading: own, within: HostAccess(to: [folder.path]))
             #expect(chain.layers == [.init(path: own, format: .qcow2, data: "\(folder.path)/own.data")])
-            #expect(
-                try DiskChain(reading: folder.qcow2("a", over: "/etc/passwd", "raw"), within: .anywhere).layers.count
-                    == 2)
+            let over = try folder.qcow2("a", over: "/etc/passwd", "raw")
+            #expect(folder.problem(over)?.remedy?.hasPrefix("open it with `--allow /etc/passwd`") == true)
+            for access in [HostAccess.everything, HostAccess(to: [folder.path, "/etc/passwd"])] {
+                #expect(try DiskChain(reading: over, within: access).layers.count == 2)
+            }
         }
     }
 

@@ -53,12 +53,12 @@ public struct DiskChain: Sendable, Hashable {
     ///
     /// Throws a `Diagnostic` without a place for what cannot be attached, each with its remedy: a file that is missing, is no
     /// disk, is packed, names a file out of reach, or lies over itself.
-    public init(reading path: String, as given: ImageDisk.Format? = nil, within reach: DiskReach) throws(Diagnostic) {
+    public init(reading path: String, as given: ImageDisk.Format? = nil, within access: HostAccess) throws(Diagnostic) {
         var layers: [Layer] = []
         var next: (path: String, format: ImageDisk.Format?)? = (path, given)
         while let (path, format) = next {
             let look = DiskLook(
-                disk: layers.first?.path ?? path, over: layers.last?.path, path: path, given: format, reach: reach)
+                disk: layers.first?.path ?? path, over: layers.last?.path, path: path, given: format, access: access)
             guard layers.count < Self.mostLayers, !layers.contains(where: { look.isSame($0.path) }) else {
                 throw look.endless
             }
@@ -79,7 +79,8 @@ private struct DiskLook {
     let path: String
     /// The format that the lab or the file above says; nil when neither does.
     let given: ImageDisk.Format?
-    let reach: DiskReach
+    /// What of the host's files the disk's guest may read.
+    let access: HostAccess
 
     func isSame(_ other: String) -> Bool {
         guard let mine = FileStamp(path), let its = FileStamp(other) else { return path == other }
@@ -167,15 +168,21 @@ private struct DiskLook {
                 "the disk \(path) lies over \(name.quoted()), which is no file of this host",
                 remedy: conversion(by: nil))
         }
-        return name.hasPrefix("/") ? name : "\(DiskReach.folder(of: path))/\(name)"
+        return name.hasPrefix("/") ? name : path[...(path.lastIndex(of: "/") ?? path.startIndex)] + name
     }
 
     private func checkReach(_ path: String) throws(Diagnostic) {
-        guard access(path, F_OK) == 0, !reach.contains(path) else { return }
-        throw problem(
-            "the disk \(disk) leads to \(path), which its guest may not read",
-            remedy: "put the file beside the disk, and say so: \(rebase(over ?? disk))",
-            cause: over.map { "\($0) names it" })
+        do throws(HostAccess.Refusal) {
+            _ = try access.real(path)
+        } catch {
+            // What is not there has words of its own.
+            guard case .outside(let real) = error, Glibc.access(path, F_OK) == 0 else { return }
+            throw problem(
+                "the disk \(disk) leads to \(path), which its guest may not read",
+                remedy: "\(HostAccess.Refusal.remedy(real)); or put the file beside the lab, and say so: "
+                    + rebase(over ?? disk),
+                cause: over.map { "\($0) names it" })
+        }
     }
 
     private func open(_ path: String) throws(Diagnostic) -> DiskFile {

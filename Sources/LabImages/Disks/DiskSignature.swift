@@ -4,7 +4,7 @@ import LabSpec
 ///
 /// A raw disk's content may begin with any bytes, also with those of another format: whoever could write them would have the
 /// host open other files for him. So only what a lab brings from outside is looked at, its `format:` overrides what is found,
-/// QEMU is told the result and looks at nothing itself, and no layer leads out of what the lab may read (`DiskReach`).
+/// QEMU is told the result and looks at nothing itself, and no layer leads out of what the lab may read (`HostAccess`).
 struct DiskSignature: Sendable {
     /// Where the bytes are.
     enum Place: Sendable, Hashable {

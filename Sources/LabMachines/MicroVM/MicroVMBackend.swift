@@ -49,7 +49,7 @@ public struct MicroVMBackend: MachineBackend {
             configuration.image.kernel = path
         }
         let disks = try MicroVMDisk.all(of: configuration) { path, format throws(Diagnostic) in
-            try DiskChain(reading: path, as: format, within: .anywhere)
+            try DiskChain(reading: path, as: format, within: .everything)
         }
         let files = disks.flatMap(\.made)
         do {

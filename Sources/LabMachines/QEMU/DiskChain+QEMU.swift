@@ -43,7 +43,7 @@ extension DiskChain {
             if case .file(let path, let format) = disk { (path, format) } else { nil }
         }
         return (configuration.image.disks.map { ($0.path, $0.format) } + files).flatMap { path, format in
-            let chain = try? DiskChain(reading: path, as: format, within: .anywhere)
+            let chain = try? DiskChain(reading: path, as: format, within: .everything)
             let beneath = (chain?.layers ?? []).flatMap { [$0.path, $0.data].compactMap { $0 } }.dropFirst()
             return beneath.map { "\($0) \(FileStamp($0)?.description ?? "")" }
         }

@@ -80,7 +80,7 @@ public struct QEMUBackend: MachineBackend {
     /// Starts a guest. See the protocol.
     public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
         let drives = try QEMUDrive.all(of: configuration) { path, format throws(Diagnostic) in
-            try DiskChain(reading: path, as: format, within: .anywhere)
+            try DiskChain(reading: path, as: format, within: .everything)
         }
         let files = drives.filter { $0.preparation != .none }.map(\.path)
         let memory = QEMUMemory(of: configuration)
