@@ -208,6 +208,19 @@ struct FakeTerminal {
         #expect(line.rendered(.plain) == "abcdef")
     }
 
+    @Test(
+        "A line is cut between words, so that no number loses its unit's half; long words keep their beginnings",
+        arguments: [
+            (24, "copied 64 MiB, 2.3 MiB/s"), (23, "copied 64 MiB, 2.3 …"), (20, "copied 64 MiB, 2.3 …"),
+            (19, "copied 64 MiB, 2.3…"), (18, "copied 64 MiB, …"), (13, "copied 64 …"), (6, "copie…"), (1, "…"),
+        ])
+    func cuts(columns: Int, shown: String) {
+        let style = TextStyle(colour: false, unicode: true)
+        #expect(StyledLine("copied 64 MiB, ").adding("2.3 MiB/s").rendered(style, columns: columns) == shown)
+        let path = StyledLine("  /usr/lib/python3/dist-packages/attr/validators.py: ok")
+        #expect(path.rendered(style, columns: 30) == "  /usr/lib/python3/dist-packa…")
+    }
+
     @Test("N25: what a script says in several lines is shown in several lines")
     func severalLines() {
         var narrator = Narrator(.results, style: .plain, directory: nil)

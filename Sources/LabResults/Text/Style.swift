@@ -128,19 +128,22 @@ struct StyledLine: ExpressibleByStringInterpolation {
         return line
     }
 
-    /// The line cut to the columns, with colours if the style has them; no line end.
+    /// The line cut to the columns, between words if they are not long, with colours if the style has them; no line end.
     func rendered(_ style: TextStyle, columns: Int = .max) -> String {
         var text = ""
         var room = columns
         let isCut = width > columns
+        var isWordStart = false
         for part in parts {
             var shown = part.text
             if isCut {
                 let rest = displayWidth(part.text) > room - displayWidth(style.ellipsis)
-                shown =
-                    rest ? truncated(part.text + style.ellipsis + " ", to: room, ellipsis: style.ellipsis) : part.text
-                room -= displayWidth(shown)
-                if rest { room = 0 }
+                if rest {
+                    shown = cutBetweenWords(
+                        part.text + style.ellipsis + " ", isWordStart: isWordStart, to: room, style.ellipsis)
+                }
+                room = rest ? 0 : room - displayWidth(shown)
+                isWordStart = part.text.last == " "
             }
             if style.colour, let colour = part.colour, !shown.isEmpty {
                 text += "\u{1B}[\(colour.rawValue)m\(shown)\u{1B}[0m"

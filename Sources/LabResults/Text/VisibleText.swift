@@ -102,6 +102,19 @@ func truncated(_ text: String, to columns: Int, ellipsis: String = "") -> String
     return String(kept) + mark
 }
 
+/// As many leading words as fit the columns, which the whole text does not. Of a long word its beginning is kept: a path says
+/// much, half a number or unit something wrong. `isWordStart` tells whether the text's first word begins with it.
+func cutBetweenWords(_ text: String, isWordStart: Bool, to columns: Int, _ ellipsis: String) -> String {
+    let long = 16
+    let kept = truncated(text, to: max(0, columns - displayWidth(ellipsis)))
+    let isWhole = text.dropFirst(kept.count).first == " "
+    let words = kept.lastIndex(of: " ").map { kept[...$0] } ?? (isWordStart ? "" : nil)
+    guard !isWhole, let words, displayWidth(kept.dropFirst(words.count)) < long else {
+        return truncated(text, to: columns, ellipsis: ellipsis)
+    }
+    return truncated(words + ellipsis, to: columns)
+}
+
 /// The text within the columns, what is too much left out of its middle: both ends of a long name tell it from others, and
 /// messages have their reason at the end.
 func shortened(_ text: String, to columns: Int, ellipsis: String) -> String {
