@@ -27,6 +27,11 @@ public enum LuaCheck {
 
     private static func problem(_ lua: LuaText, of lab: Lab) -> Diagnostic? {
         guard LuaSyntax.problem(in: Array(lua.text.utf8), name: "") != nil else { return nil }
+        if lua.text.allSatisfy({ $0.isLetter || $0.isNumber || "/._-~".contains($0) }) {
+            return Diagnostic(
+                .specification, "\(lua.text.quoted()) is no Lua",
+                remedy: "write Lua, or the path of a file whose name ends in `.lua`", at: lua.span)
+        }
         // Once more with the file's lines, which messages name: "to close 'if' at line 12".
         return LuaSyntax.problem(in: Array(lua.chunk.utf8), name: lab.source.path).map {
             Diagnostic(syntax: $0, in: lab.source)

@@ -24,7 +24,9 @@ public struct Script: Sendable {
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw DiagnosticList([
-                Diagnostic(.specification, "\(path.quoted()) is not text in UTF-8", remedy: "name a Lua script")
+                Diagnostic(
+                    .specification, "\(path.quoted()) is not text in UTF-8",
+                    remedy: "save it as UTF-8, if it is a Lua script")
             ])
         }
         let script = Script(path: path, text: text, bytes: bytes)

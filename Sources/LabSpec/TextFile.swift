@@ -3,7 +3,9 @@ import Glibc
 
 /// A file that a user names as a lab or a script.
 public enum TextFile {
-    /// The bytes of a plain file. Throws for what is none, at once: a pipe would wait for its writer, a device may have no
+    private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+
+    /// The bytes of a plain file, without the byte order mark that editors of other systems begin UTF-8 with. Throws for what is none, at once: a pipe would wait for its writer, a device may have no
     /// end. Of a file beyond `limit` only its size is looked at.
     public static func bytes(_ path: String, limit: Int) throws(Diagnostic) -> [UInt8] {
         func failure(_ code: CInt) -> Diagnostic {
@@ -44,7 +46,7 @@ public enum TextFile {
             if piece.isEmpty { break }
             bytes += piece
         }
-        return bytes
+        return bytes.starts(with: byteOrderMark) ? Array(bytes.dropFirst(byteOrderMark.count)) : bytes
     }
 
     private static func notAFile(_ path: String, _ kind: String, remedy: String? = nil) -> Diagnostic {

@@ -65,7 +65,8 @@ struct ModuleFolder: Sendable {
             filled += count
         }
         bytes.removeLast(bytes.count - filled)
-        return bytes
+        let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        return bytes.starts(with: byteOrderMark) ? Array(bytes.dropFirst(byteOrderMark.count)) : bytes
     }
 
     private static func realPath(_ path: String) -> String? {

@@ -223,6 +223,62 @@ struct RefusalTests {
         }
     }
 
+    @Test(
+        "Too little memory is told by what its image needs, which is taken",
+        arguments: ["0", "0MiB", "1MiB", "95.9MiB"])
+    func tooLittleMemory(_ memory: String) async throws {
+        try await VMLab.with { vmlab in
+            func validate(_ memory: String) async throws -> Ended {
+                try vmlab.write(
+                    "lab.yaml",
+                    "lab: x\nguests: {lin: {image: debian, memory: \(memory)}}\ntasks: [{name: t, run: date}]\n")
+                return try await vmlab("validate", "lab.yaml")
+            }
+            let refused = try await validate(memory)
+            #expect(
+                refused.status == 2 && refused.err.contains("(write `memory: 96MiB` or more"), "\(refused.everything)")
+            let taken = try await validate("96MiB")
+            #expect(taken.status == 0, "\(taken.everything)")
+        }
+    }
+
+    @Test("Lua that is none, and Lua files that are not for the lab, are told in their place and not looked into")
+    func luaThatIsNone() async throws {
+        try await VMLab.with { vmlab in
+            try vmlab.write("secret.lua", "the secret is out\n")
+            for (lua, message) in [
+                ("/etc/passwd", "`/etc/passwd` is no Lua (write Lua, or the path of a file whose name ends in `.lua`)"),
+                ("work.sh", "`work.sh` is no Lua (write Lua, or the path of a file whose name ends in `.lua`)"),
+                ("./nosuch.lua", "the Lua file `./nosuch.lua` does not exist"),
+                ("../secret.lua", "the Lua file `../secret.lua` lies outside of what may be read here"),
+            ] {
+                try vmlab.write(
+                    "lab/lab.yaml", "lab: x\nguests: {lin: {image: debian}}\ntasks:\n  - name: t\n    lua: \(lua)\n")
+                let ended = try await vmlab("validate", "lab/lab.yaml")
+                #expect(ended.status == 2, "\(ended.everything)")
+                #expect(ended.err.contains("lab/lab.yaml:5:10: error: \(message)"), "\(ended.everything)")
+                #expect(!ended.err.contains("errors") && !ended.err.contains("secret is"), "\(ended.everything)")
+            }
+        }
+    }
+
+    @Test("A byte order mark at the start is no part of a lab, a script or a module")
+    func byteOrderMarks() async throws {
+        try await VMLab.with { vmlab in
+            let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+            try vmlab.write(
+                "lab.yaml",
+                bytes: mark + "lab: x\nguests: {lin: {image: debian}}\ntasks: [{name: t, lua: ./task.lua}]\n".utf8)
+            try vmlab.write("task.lua", bytes: mark + "print(1)\n".utf8)
+            try vmlab.write("module.lua", bytes: mark + "return 7\n".utf8)
+            try vmlab.write("script.lua", bytes: mark + "print(require 'module')\n".utf8)
+            let valid = try await vmlab("validate", "lab.yaml", "script.lua")
+            #expect(valid.status == 0, "\(valid.everything)")
+            let ended = try await vmlab("run", "script.lua", "--out", "out")
+            #expect(ended.status == 0 && ended.out.contains("7"), "\(ended.everything)")
+        }
+    }
+
     @Test("S18: pipes are refused as labs and as scripts", arguments: ["lab.yaml", "lab.lua"])
     func pipes(_ name: String) async throws {
         try await VMLab.with { vmlab in

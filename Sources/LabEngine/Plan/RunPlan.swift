@@ -69,7 +69,8 @@ public struct RunPlan: Sendable {
                     Diagnostic(
                         .specification,
                         "\(group.name): \(memory) is too little for image \(group.image), which needs \(facts.minimumMemory)",
-                        remedy: "give the guests at least `memory: \(facts.minimumMemory)`", at: group.span))
+                        remedy: "write `memory: \(facts.minimumMemory)` or more, or leave it out for "
+                            + "\(facts.defaultMemory)", at: group.span))
             }
             if group.boot == .clone, let obstacle = CloneObstacle(isCloneable: facts.isCloneable) {
                 problems.append(obstacle.diagnostic(group))

@@ -43,12 +43,16 @@ final class HostPaths {
         "/" + path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
     }
 
-    /// Reports when nothing readable of that kind is there. `what` begins the message: "the script".
+    /// The path from the root. Reports when nothing readable of that kind is there.
     func check(_ path: Located<String>, as kind: Kind, what: String, _ decoding: Decoding) -> String {
-        let absolute = resolve(path.value)
-        let found = look(absolute)
-        switch (found, kind) {
-        case (.file, _), (.folder, .fileOrFolder): break
+        _ = find(path, as: kind, what: what, decoding)
+        return resolve(path.value)
+    }
+
+    /// Whether something readable of that kind is there; else that is reported. `what` begins the message: "the script".
+    func find(_ path: Located<String>, as kind: Kind, what: String, _ decoding: Decoding) -> Bool {
+        switch (look(resolve(path.value)), kind) {
+        case (.file, _), (.folder, .fileOrFolder): return true
         case (.refused(let refusal), _):
             let problem = refusal.diagnostic(what, path.value)
             decoding.error(problem.message, remedy: problem.remedy, cause: problem.cause, at: path.span)
@@ -68,7 +72,7 @@ final class HostPaths {
             decoding.error(
                 "\(what) \(path.value.quoted()) cannot be read", cause: String(cString: strerror(code)), at: path.span)
         }
-        return absolute
+        return false
     }
 
     private func look(_ path: String) -> Found {

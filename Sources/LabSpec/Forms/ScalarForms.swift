@@ -94,13 +94,10 @@ extension Form where Value == Bool {
 
     private static func wrong(_ node: YAMLNode, _ decoding: Decoding) -> Bool? {
         let text = node.scalar?.text.lowercased() ?? ""
-        let remedy: String? =
-            if ["yes", "on", "true"].contains(text) {
-                "write `true` without quotes"
-            } else if ["no", "off", "false"].contains(text) {
-                "write `false` without quotes"
-            } else { nil }
-        decoding.wrongKind(node, wanted: "`true` or `false`", remedy: remedy)
+        let words = ["true": ["yes", "y", "on", "true", "1"], "false": ["no", "n", "off", "false", "0"]]
+        let meant = words.first { $0.value.contains(text) }?.key
+        let quotes = node.scalar?.isPlain == true ? "" : " without quotes"
+        decoding.wrongKind(node, wanted: "`true` or `false`", remedy: meant.map { "write `\($0)`\(quotes)" })
         return nil
     }
 }
@@ -172,13 +169,7 @@ extension Form where Value == ByteCount {
             "a size such as `512MiB` or `5GiB`", schema: ["type": "string", "pattern": .string(Quantities.sizePattern)]
         ) { scalar, node, decoding in
             do throws(Quantities.Refusal) {
-                let size = try Quantities.size(scalar.text)
-                guard size >= minimum else {
-                    decoding.error(
-                        "\(decoding.subject) must be at least \(minimum), not \(scalar.text.quoted())", at: node.span)
-                    return nil
-                }
-                return size
+                return try Quantities.size(scalar.text, atLeast: minimum)
             } catch {
                 decoding.error("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
                 return nil

@@ -265,8 +265,10 @@ struct LabBuilder {
             guard lua.text.hasSuffix(".lua"), !lua.text.contains(where: \.isNewline), let span = lua.span else {
                 return .inline(lua)
             }
-            return .file(
-                path: paths.check(Located(lua.text, at: span), as: .file, what: "the Lua file", decoding))
+            let path = Located(lua.text, at: span)
+            // What may not be read, or cannot be, has been told of: nobody is to look for mistakes in it.
+            guard paths.find(path, as: .file, what: "the Lua file", decoding) else { return .inline("") }
+            return .file(path: paths.resolve(lua.text))
         }
         if let run = task.run { return .run(run) }
         if let script { return .script(path: script) }
