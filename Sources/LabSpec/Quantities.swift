@@ -65,9 +65,9 @@ enum Quantities {
         return Refusal(message: "needs a unit: \(text.quoted()) of what?", remedy: "write \(list)")
     }
 
-    /// The same, at least `minimum`.
-    static func size(_ text: String, atLeast minimum: ByteCount) throws(Refusal) -> ByteCount {
-        let size = try size(text, least: minimum)
+    /// The same, at least `minimum`. Remedies name no size below `usual`.
+    static func size(_ text: String, atLeast minimum: ByteCount, usual: ByteCount) throws(Refusal) -> ByteCount {
+        let size = try size(text, usual: max(minimum, usual))
         guard size >= minimum else {
             throw Refusal(
                 message: "must be at least \(minimum), not \(text.quoted())", remedy: "write `\(minimum)` or more")
@@ -76,9 +76,9 @@ enum Quantities {
     }
 
     /// `512MiB`, `5GiB`, `512M`, `5G`, `1.5GiB`, `300B`: powers of 1024. Of nothing the unit does not matter. Remedies name no
-    /// size below `least`.
-    static func size(_ text: String, least: ByteCount = ByteCount(0)) throws(Refusal) -> ByteCount {
-        func isTaken(_ other: String) -> Bool { (try? size(other, atLeast: least)) != nil }
+    /// size below `usual`.
+    static func size(_ text: String, usual: ByteCount = ByteCount(1)) throws(Refusal) -> ByteCount {
+        func isTaken(_ other: String) -> Bool { (try? size(other)).map { $0 >= usual } ?? false }
         let tooLarge = Refusal(message: "is larger than 1024TiB: \(text.quoted())", remedy: sizeExamples)
         let digits = text.prefix { ("0"..."9").contains($0) || $0 == "." }
         let unit = text[digits.endIndex...].lowercased()

@@ -54,6 +54,7 @@ import Testing
     func following(_ key: Key, _ value: String) {
         for error in errors(key.lab(value)) {
             for remedy in Self.values(in: error.remedy ?? "") {
+                if key == .memory { #expect((ByteCount(parsing: remedy) ?? ByteCount(0)) >= .mebibytes(96)) }
                 let again = errors(key.lab(remedy)).map(\.message)
                 #expect(again.isEmpty, "\(key): \(value): \(error.message) (\(error.remedy ?? ""))")
             }
@@ -67,6 +68,8 @@ import Testing
         }
         #expect(said(.disk, "0") == "a value of `disks` must be at least 1MiB, not `0` (write `1MiB` or more)")
         #expect(said(.imageMemory, "5") == "`memory` needs a unit: `5` of what? (write `5GiB`)")
+        #expect(said(.memory, "1") == "`memory` needs a unit: `1` of what? (write `1GiB`)")
+        #expect(said(.memory, "0GB") == "`memory` must be a size, not `0GB` (write it as `512MiB` or `5GiB`)")
         #expect(said(.memory, "4294967296") == "`memory` needs a unit: `4294967296` of what? (write `4294967296B`)")
         #expect(
             said(.memory, "999999999999999999999")

@@ -163,13 +163,13 @@ extension Form where Value == Duration {
 }
 
 extension Form where Value == ByteCount {
-    /// An amount such as `512MiB`, at least `minimum`.
-    static func size(atLeast minimum: ByteCount) -> Form {
+    /// An amount such as `512MiB`, at least `minimum`; messages propose `usual` or more.
+    static func size(atLeast minimum: ByteCount, usual: ByteCount = ByteCount(1)) -> Form {
         scalar(
             "a size such as `512MiB` or `5GiB`", schema: ["type": "string", "pattern": .string(Quantities.sizePattern)]
         ) { scalar, node, decoding in
             do throws(Quantities.Refusal) {
-                return try Quantities.size(scalar.text, atLeast: minimum)
+                return try Quantities.size(scalar.text, atLeast: minimum, usual: usual)
             } catch {
                 decoding.error("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
                 return nil

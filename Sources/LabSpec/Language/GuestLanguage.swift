@@ -26,7 +26,9 @@ struct GuestDraft: Draft {
             "count", \.count, .integer(1...Limits.guests),
             "How many equal guests: `count: 5` of `lin` is `lin-1` to `lin-5`. Without it there is one guest, `lin`."),
         // How little will do is for the image to say.
-        Field("memory", \.memory, .size(atLeast: ByteCount(0)), "RAM of each guest, such as `512MiB` or `5GiB`."),
+        Field(
+            "memory", \.memory, .size(atLeast: ByteCount(0), usual: .mebibytes(96)),
+            "RAM of each guest, such as `512MiB` or `5GiB`."),
         Field("cpus", \.cpus, .integer(1...64), standard: 1, "Virtual processors of each guest."),
         Field(
             "nested", \.nested, .boolean, standard: false,
