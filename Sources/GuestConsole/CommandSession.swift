@@ -103,22 +103,21 @@ public final class CommandSession: Sendable {
         _ command: GuestCommand, deadline: ContinuousClock.Instant, silence: Duration? = nil,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
     ) async throws(ConsoleError) -> CommandResult {
+        let input = command.input
+        input?.attach { [weak core] in core?.typeInput() }
         if let variables = core.headStart, let headStart = dialect.headStart {
             let exchanges = try headStart.command(command, variables)
-            return try await perform(exchanges, deadline: deadline, silence: silence, output: output)
+            return try await perform(exchanges, input: input, deadline: deadline, silence: silence, output: output)
         }
         while true {
             do {
                 let exchanges = try dialect.exchanges(command)
-                return try await perform(exchanges, deadline: deadline, silence: silence, output: output)
+                return try await perform(exchanges, input: input, deadline: deadline, silence: silence, output: output)
             } catch .renewed {
                 try await open(setting: variables.withLock { $0 }, deadline: deadline)
             }
         }
     }
-
-    /// Types to the command that runs, one that takes input; nothing happens when none runs any more.
-    public func type(_ keys: [UInt8]) { core.type(keys) }
 
     /// As `run`, in the guest's plumbing shell, which is a POSIX shell on every guest that has one.
     ///
@@ -137,9 +136,11 @@ public final class CommandSession: Sendable {
     }
 
     private func perform(
-        _ exchanges: [Exchange], deadline: ContinuousClock.Instant, silence: Duration?,
+        _ exchanges: [Exchange], input: CommandInput? = nil, deadline: ContinuousClock.Instant, silence: Duration?,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
     ) async throws(ConsoleError) -> CommandResult {
+        // Somebody had the shell replaced, and did not wait for that.
+        if core.isRenewing { try await open(setting: variables.withLock { $0 }, deadline: deadline) }
         let start = ContinuousClock.now
         var bytes = 0
         var status: Int32 = 0
@@ -149,7 +150,8 @@ public final class CommandSession: Sendable {
                 throw .protocolViolation("the guest could not take the command in (status \(status))")
             }
             let answer = try await core.wait(typing: exchange.text, deadline: deadline, silence: silence) {
-                $0.awaitEnd(of: exchange, output: exchange.isOutput ? output : nil)
+                $0.awaitEnd(
+                    of: exchange, input: exchange.isOutput ? input : nil, output: exchange.isOutput ? output : nil)
             }
             status = answer.status
             if exchange.isOutput { bytes += answer.bytes }

@@ -17,6 +17,10 @@ public struct Dialect: Sendable {
     /// The exchanges that run one command, in order; the last one's status is the command's, and in
     /// those before it one other than 0 means that the guest could not take the command in.
     public var exchanges: @Sendable (GuestCommand) throws(ConsoleError) -> [Exchange]
+    /// What to type to end a command's input, behind an open line or not: as a person does at such a guest's terminal.
+    public var endOfInput: @Sendable (_ isBehindOpenLine: Bool) -> [UInt8] = { $0 ? [4, 4] : [4] }
+    /// What the shell says last of a command that failed, though its status says that it did not.
+    public var complaints: [[UInt8]] = []
     /// What to type to stop the running command: tried in order, spread over the grace period; the last ends it by force.
     public var interrupts: [[UInt8]]
     /// What kills the processes that an interrupted command has left in the background; nil where there can be none.

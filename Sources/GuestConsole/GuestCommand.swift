@@ -14,9 +14,8 @@ public struct GuestCommand: Sendable {
     public var environment: [(name: String, value: String)]
     /// Where it starts, an absolute path of the guest; nil for the session's own, the same for every command.
     public var workingDirectory: String?
-    /// Whether its standard input is what `CommandSession.type` types. What it leaves unread, the session's shell will
-    /// read as commands.
-    public var takesInput: Bool
+    /// What is typed to it, on a terminal where the guest has one; nil for an empty input.
+    public var input: CommandInput?
     /// Whether the session's POSIX shell runs it itself, all of whose state it can change: for one line that ends by itself,
     /// best of the shell's own commands, where a process costs too much. Environment and working directory do not count.
     public var inSession: Bool
@@ -25,10 +24,10 @@ public struct GuestCommand: Sendable {
     public init(
         _ script: String, shell: ScriptShell = .plain, name: String = "script",
         environment: [(name: String, value: String)] = [], workingDirectory: String? = nil,
-        takesInput: Bool = false, inSession: Bool = false
+        input: CommandInput? = nil, inSession: Bool = false
     ) {
         self.inSession = inSession
-        self.takesInput = takesInput
+        self.input = input
         self.script = script.asScript
         self.shell = shell
         self.name = name

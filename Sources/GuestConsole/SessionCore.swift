@@ -118,6 +118,9 @@ final class SessionCore: Sendable {
     /// The variables to be set once the command has run that waits; nil when none does.
     var headStart: [(name: String, value: String)]? { guarded.withLock { $0.state.headStart } }
 
+    /// Whether the shell is being replaced.
+    var isRenewing: Bool { guarded.withLock { $0.state.isRenewing } }
+
     /// How far the guest came on the way to its shell; nil when nothing of it was answered.
     var progress: String? { guarded.withLock { $0.state.progress } }
 
@@ -132,8 +135,8 @@ final class SessionCore: Sendable {
     /// The guest has had its machine reset.
     func machineWasReset() { perform { $0.machineWasReset() } }
 
-    /// Types to the command in flight; nothing happens where there is none.
-    func type(_ keys: [UInt8]) { perform { $0.type(keys) } }
+    /// Types what is new of the input of the command in flight.
+    func typeInput() { perform { $0.typeInput() } }
 
     // MARK: The channel's tasks
 

@@ -15,10 +15,16 @@ struct SessionState {
     /// The framed answer that is on its way, whether or not somebody still waits for it.
     struct Frame {
         var scanner: FrameScanner
-        var output: (@Sendable (ArraySlice<UInt8>) -> Void)?
-        var gate: OutputGate
+        /// What is typed to the command once it runs: any sooner its shell would read it.
+        var input: CommandInput?
         /// Whether it is the command itself that runs, and not what brings it into the guest.
-        var isCommand = false
+        let isCommand: Bool
+        /// Whether what was typed to the command does not end a line.
+        var hasOpenLine = false
+        var output: (@Sendable (ArraySlice<UInt8>) -> Void)?
+        /// The end of the output, as far as a complaint of the shell's goes.
+        var tail: [UInt8] = []
+        var gate: OutputGate
         /// Tells a greeting of a restarted shell from output that looks like one.
         var probe: StreamSearch?
         /// Bounds what output full of false greetings makes us type.
@@ -55,12 +61,12 @@ struct SessionState {
     private var login: Login
     private(set) var wait: Wait?
     private(set) var frame: Frame?
-    /// What is to be typed to the command in flight once it runs.
-    private var keys: [[UInt8]] = []
     /// The guest has greeted, and nobody has opened it since.
     private(set) var hasGreeted = false
     /// The machine was reset, and nobody has opened it since.
     private var isRebooting = false
+    /// The shell is being replaced for the next command, whether or not somebody still waits for that.
+    private(set) var isRenewing = false
     /// The guest has greeted since the last exchange began: the news of the reset that it came from may be yet to come.
     private var hasRestarted = false
     /// The shell knows the dialect's setup.
@@ -88,6 +94,7 @@ struct SessionState {
         if let ending = claim() { return Actions(ending: ending) }
         isSetUp = false
         isRebooting = false
+        isRenewing = false
         headStart = nil
         if hasGreeted { return Actions(ending: becomeReady()) }
         wait = .ready
@@ -104,35 +111,40 @@ struct SessionState {
 
     /// Begins an exchange and waits for its end.
     mutating func awaitEnd(
-        of exchange: Exchange, output: (@Sendable (ArraySlice<UInt8>) -> Void)?
+        of exchange: Exchange, input: CommandInput?, output: (@Sendable (ArraySlice<UInt8>) -> Void)?
     ) -> Actions {
         if let obstacle { return Actions(ending: .failure(obstacle)) }
         if exchange.usesHeadStart { headStart = nil }
         hasRestarted = false
         frame = Frame(
-            scanner: FrameScanner(exchange), output: output, gate: OutputGate(dialect.greeting),
-            isCommand: exchange.isOutput)
+            scanner: FrameScanner(exchange), input: input, isCommand: exchange.isOutput, output: output,
+            gate: OutputGate(dialect.greeting))
         wait = .end
         return Actions()
     }
 
-    /// Types to the command in flight, at the latest when it runs: any sooner its shell would read it.
-    mutating func type(_ text: [UInt8]) -> Actions {
-        guard frame != nil else { return Actions() }
-        keys.append(text)
-        return Actions(typing: takeKeys())
-    }
+    /// Types what is new of the input of the command in flight.
+    mutating func typeInput() -> Actions { Actions(typing: takeInput()) }
 
-    private mutating func takeKeys() -> [[UInt8]] {
-        guard let frame, frame.isCommand, frame.scanner.hasBegun else { return [] }
-        defer { keys = [] }
-        return keys
+    private mutating func takeInput() -> [[UInt8]] {
+        guard let input = frame?.input, frame?.scanner.hasBegun == true else { return [] }
+        return input.take().map { piece in
+            let keys: [UInt8]
+            switch piece {
+            case .bytes(let bytes): keys = bytes
+            case .end: keys = dialect.endOfInput(frame?.hasOpenLine == true)
+            }
+            if let last = keys.last { frame?.hasOpenLine = piece != .end && last != 10 }
+            return keys
+        }
     }
 
     /// Begins to wait for a command given up earlier: until it runs, or until its end.
     mutating func awaitAbandoned(begin: Bool) -> Actions {
         if let ending = claim() { return Actions(ending: ending) }
-        guard let frame else { return Actions(ending: hasGreeted ? .failure(.greetedAgain) : .success(Answer())) }
+        guard let frame else {
+            return Actions(ending: hasGreeted && !isRenewing ? .failure(.greetedAgain) : .success(Answer()))
+        }
         if begin, frame.scanner.hasBegun { return Actions(ending: .success(Answer())) }
         wait = begin ? .begin : .end
         return Actions()
@@ -227,7 +239,9 @@ struct SessionState {
     private mutating func receiveAnswer(_ bytes: ArraySlice<UInt8>, greeted: Int?) -> Actions {
         guard var frame else { return Actions() }
         let hadBegun = frame.scanner.hasBegun
+        let longest = dialect.complaints.map(\.count).max() ?? 0
         let progress = frame.scanner.take(bytes) { piece in
+            frame.tail = Array((frame.tail + piece.suffix(longest)).suffix(longest))
             let passed = frame.gate.take(piece)
             if !passed.isEmpty { frame.output?(passed) }
         }
@@ -236,8 +250,12 @@ struct SessionState {
             self.frame = nil
             let held = frame.gate.open()
             if !held.isEmpty { frame.output?(held) }
-            if frame.isCommand { keys = [] }
-            var actions = end(with: .success(Answer(status: status, bytes: frame.scanner.bytes)))
+            let hasFailed = dialect.complaints.contains { frame.tail.suffix($0.count) == $0[...] }
+            let stated = status == 0 && hasFailed ? 1 : status
+            var actions = end(with: .success(Answer(status: stated, bytes: frame.scanner.bytes)))
+            if !frame.isCommand, status == dialect.renewed { isRenewing = true }
+            // What the command left unread may stand before what is typed next.
+            if frame.hasOpenLine { actions.typing = [[10]] }
             if let greeted, greeted > rest { actions.dropsTyping = restarted().dropsTyping }
             return actions
         case .garbled(let text):
@@ -256,7 +274,7 @@ struct SessionState {
                 actions.typing = [dialect.probe(nonce)]
             }
             self.frame = frame
-            actions.typing += takeKeys()
+            actions.typing += takeInput()
             if case .begin = wait, !hadBegun, frame.scanner.hasBegun {
                 actions.ending = end(with: .success(Answer())).ending
             }
@@ -267,7 +285,6 @@ struct SessionState {
     /// A new shell reads the channel.
     private mutating func restarted() -> Actions {
         frame = nil
-        keys = []
         hasRestarted = true
         hasGreeted = true
         isSetUp = false

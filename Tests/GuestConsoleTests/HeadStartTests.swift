@@ -79,17 +79,36 @@ final class HeadStartTests: Sendable {
 
     @Test func aCommandThatTakesInputDoesNotUseIt() async throws {
         try await open()
-        async let result = session.run(GuestCommand("set /p X=", takesInput: true), deadline: .after(.seconds(30)))
+        async let result = session.run(GuestCommand("set /p X=", input: CommandInput()), deadline: .after(.seconds(30)))
         #expect(try await answerWriting().contains("'@echo off\r\n"))
         let waiting = nonce(try await hear(until: "+\n"))
         guest.say("\u{1e}\(waiting)+\r\n\u{1e}\(waiting)-0\r\n")
         try await answerLook()
         #expect(try await answerWriting().contains("set /p X="))
-        _ = try await hear(until: "echo ")
-        let begin = nonce(try await hear(until: "^+\n"))
-        #expect(try await hear(until: "\n") == "cmd /c C:\\lab\\task.bat 2>&1\n")
+        // A file, for of lines that are typed the command would read the last.
+        _ = try await hear(until: "printf %s 'echo ")
+        let begin = nonce(try await hear(until: "^+\r\n"))
+        #expect(try await hear(until: "\n") == "\u{10}cmd /c C:\\lab\\task.bat 2>&1\r\n")
+        _ = try await hear(until: ">lab/input.bat&&__j=1;a ")
+        guest.say("\u{1e}\(try await hear(until: "\n").dropLast())-0\n")
+        #expect(try await hear(until: "\n") == "C:\\lab\\input.bat\n")
         guest.say("\u{1e}\(begin)+\r\n\u{1e}\(begin)-4\r\n")
         #expect(try await result.exit == 4)
+    }
+
+    @Test(
+        "a command that fails of a label which is nowhere has failed, though cmd.exe says that it has not",
+        arguments: [
+            ("hi\r\nTarget to GOTO not found\r\n", 1), ("Argument missing\r\n", 1),
+            ("Target to GOTO not found\r\nhi\r\n", 0),
+        ] as [(String, Int32)])
+    func aComplaintIsAFailure(said: String, status: Int32) async throws {
+        try await open()
+        async let result = session.run("goto %X%")
+        _ = try await answerWriting()
+        let begin = nonce(try await hear(until: "+\n"))
+        guest.say("\u{1e}\(begin)+\r\n\(said)\u{1e}\(begin)-0\r\n")
+        #expect(try await result.exit == status)
     }
 
     @Test("A8: where earlier commands left programs behind, a command gets a cmd.exe of its own")
@@ -109,6 +128,32 @@ final class HeadStartTests: Sendable {
         guest.say("\u{1e}\(begin)+\r\nhi\r\n\u{1e}\(begin)-0\r\n")
         let (exit, output) = try await result
         #expect(exit == 0 && output == Array("hi\r\n".utf8))
+    }
+
+    @Test("a cmd.exe that was being replaced when its command was given up is waited for by the next one")
+    func aReplacementGivenUp() async throws {
+        guest.say("\nVMLAB READY cmd\n")
+        async let opened: Void = session.open(deadline: .after(.seconds(30)))
+        try await answerSetup()
+        try await opened
+        let first = Task { try await session.run("echo hi") }
+        let asked = try await hear(until: "\u{10}r;a ") + hear(until: "\n")
+        first.cancel()
+        await #expect(throws: ConsoleError.cancelled) { try await first.value }
+        async let isFree = session.interrupt(grace: .seconds(30))
+        guest.say("\u{1e}\(asked.split(separator: " ").last?.dropLast() ?? "")-75\n")
+        guest.say("C:\\>\nVMLAB READY cmd\n")
+        try await answerSetup()
+        _ = try await hear(until: "vmlab-kill KILL;a ")
+        guest.say("\u{1e}\(try await hear(until: "\n").dropLast())-0\n")
+        #expect(await isFree)
+        async let second = session.run("echo hi")
+        try await answerLook()
+        _ = try await answerWriting()
+        _ = try await hear(until: "echo ")
+        let begin = nonce(try await hear(until: "^+\n"))
+        guest.say("\u{1e}\(begin)+\r\nhi\r\n\u{1e}\(begin)-0\r\n")
+        #expect(try await second.exit == 0)
     }
 
     /// Answers the probe behind cmd.exe's setup, and returns what was typed before it.

@@ -161,15 +161,76 @@ import Testing
                 GuestCommand("printf 'name? '; read n; echo hello $n; printf 'name? '; read n; echo bye $n; exit 4"),
                 on: guest)
             _ = try await talk.expect(Pattern(#"name\? "#))
-            talk.send(Array("ada\n".utf8))
+            try talk.send(Array("ada\n".utf8))
             let greeting = try await talk.expect(Pattern(#"hello (\w+)"#))
             #expect(greeting.captures == ["ada"])
             _ = try await talk.expect(Pattern(#"name\? "#))
-            talk.send(Array("bob\n".utf8))
+            try talk.send(Array("bob\n".utf8))
             #expect(try await talk.finish().exit == 4)
             let error = await #expect(throws: InteractionEnded.self) { try await talk.expect(Pattern("never")) }
             #expect(error?.said.contains("bye bob") == true)
             #expect(try await guest.say("echo after").0 == "after\n")
+        }
+    }
+
+    @Test("after an interaction that was cut off, the next one gets all that is typed to it, and nothing else")
+    func interactionAfterOneCutOff() async throws {
+        try await TestFleet.with { test in
+            let guest = try await test.boot(group("g"))[0]
+            for (command, typed) in [
+                // Its timeout comes; part of what was typed is still unread, and its shell must not run it.
+                ("sleep 1000", "unread\necho run >ran; '"),
+                // The terminal is left as a program has made it.
+                ("stty sane min 0; cat >/dev/null; sleep 1000", "read\n"),
+            ] {
+                let first = Interaction(GuestCommand(command), on: guest, timeout: .seconds(1))
+                try first.send(Array(typed.utf8))
+                await #expect(throws: GuestTimeout.self) { try await first.finish() }
+                // Typed before the guest is free for its command.
+                let second = Interaction(GuestCommand("read a; read b; echo \"got $a, $b\"; ls ran"), on: guest)
+                try second.send(Array("one\n".utf8))
+                try second.send(Array("two\n".utf8))
+                _ = try await second.expect(Pattern("got one, two\n"))
+                #expect(try await second.finish().exit != 0, "what was left unread is no command")
+            }
+            // Nobody waits for it any more, as where the script that talks to it has failed.
+            do {
+                let first = Interaction(GuestCommand("cat"), on: guest)
+                try first.send(Array("begun\n".utf8))
+                _ = try await first.expect(Pattern("begun"))
+                try first.send(Array("an open line".utf8))
+            }
+            let second = Interaction(GuestCommand("read a; echo \"got $a\""), on: guest)
+            try second.send(Array("three\n".utf8))
+            _ = try await second.expect(Pattern("got three\n"))
+            #expect(try await second.finish().exit == 0)
+            #expect(try await guest.say("echo after").0 == "after\n")
+        }
+    }
+
+    @Test("a program that reads its input to the end comes to it, behind a line and behind a part of one")
+    func endOfInput() async throws {
+        try await TestFleet.with { test in
+            let guest = try await test.boot(group("g"))[0]
+            for (typed, said) in [
+                ("", "0"), ("one\ntwo\n", "8"), ("one\ntwo", "7"), ("\u{16}\u{15}\u{7f}\u{12}\r", "5"),
+            ] {
+                let talk = Interaction(GuestCommand("cat | wc -c"), on: guest)
+                if !typed.isEmpty { try talk.send(Array(typed.utf8)) }
+                talk.endInput()
+                _ = try await talk.expect(Pattern("^ *\(said)\n"))
+                #expect(try await talk.finish().exit == 0)
+            }
+            let twice = Interaction(GuestCommand("cat; cat"), on: guest)
+            try twice.send(Array("one\n".utf8))
+            twice.endInput()
+            _ = try await twice.expect(Pattern("one"))
+            try twice.send(Array("two\n".utf8))
+            _ = try await twice.expect(Pattern("two"))
+            twice.endInput()
+            #expect(try await twice.finish().exit == 0)
+            let error = #expect(throws: Diagnostic.self) { try twice.send([UInt8](repeating: 97, count: 4096)) }
+            #expect(error?.message.contains("4095 bytes") == true)
         }
     }
 

@@ -10,6 +10,9 @@ extension Dialect {
         // The caret escapes a character that needs no escape, so the line does not contain what it prints.
         probe: { Array("echo \($0.halves.0)^\($0.halves.1)\n".utf8) },
         exchanges: { command throws(ConsoleError) in try CmdShell.exchanges(command) },
+        // Programs that read text take Ctrl-Z for its end, wherever it stands.
+        endOfInput: { _ in [0x1a, 10] },
+        complaints: BatchLabels.complaints,
         interrupts: [[3], [3], CmdShell.plumbed(Array("vmlab-kill KILL\n".utf8))],
         cleanUp: CmdShell.cleanUp, renewed: CmdShell.renewed,
         plumbing: { command throws(ConsoleError) in
@@ -27,14 +30,21 @@ enum CmdShell {
     static func exchanges(_ command: GuestCommand) throws(ConsoleError) -> [Exchange] {
         try command.check()
         let nonce = Nonce()
-        let run = """
+        var run = """
             echo \u{1e}\(nonce)^+
-            cmd /c C:\\lab\\task.bat \(command.takesInput ? "" : "<NUL ")2>&1
+            cmd /c C:\\lab\\task.bat \(command.input == nil ? "<NUL " : "")2>&1
             echo \u{1e}\(nonce)^-%ERRORLEVEL%
 
             """
+        var writing = POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(plumbed)
+        if command.input != nil {
+            // Typed, the last line would be the command's input. What that leaves unread goes with this cmd.exe.
+            let file = Array(run.replacing("\n", with: "\r\n").utf8)
+            writing += POSIXShell.writing(file, to: "lab/input.bat", then: "__j=1").map(plumbed)
+            run = "C:\\lab\\input.bat\n"
+        }
         let begin = Array("\u{1e}\(nonce)+\r\n".utf8)
-        return [renewal()] + POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(plumbed) + [
+        return [renewal()] + writing + [
             Exchange(text: Array(run.utf8), begin: begin, end: Array("\u{1e}\(nonce)-".utf8))
         ]
     }
@@ -45,10 +55,10 @@ enum CmdShell {
 
     /// Defines `r`: where programs are left that earlier commands started (`start /b`), and that hold the pipe of the session's
     /// cmd.exe, that is killed for another one with a pipe of its own. Wine's programs are children of process 1, whose list it
-    /// compares with the last one before it starts any process to look closer.
+    /// compares with the last one before it starts any process to look closer. Where `__j` is set that cmd.exe is killed anyway.
     private static let look =
-        "r(){ read -r __l </proc/1/task/1/children;[ \"$__l\" = \"$__k\" ]&&return;__k=$__l;"
-        + "set -- $(vmlab-kill list);__n=;"
+        "r(){ read -r __l </proc/1/task/1/children;[ \"$__l$__j\" = \"$__k\" ]&&return;__k=$__l;"
+        + "set -- $(vmlab-kill list);__n=$__j;__j=;"
         + "for __p;do case \" $__v \" in *\" $__p \"*);;*)__n=1;;esac;done;__v=\"$*\";"
         + "[ ! $__n ]||{ vmlab-kill session;return \(renewed);};}"
 
@@ -97,8 +107,8 @@ enum CmdShell {
     ) throws(ConsoleError) -> [Exchange] {
         // Its input is empty: for a command that takes some it is in the way.
         var command = command
-        let rest = command.takesInput ? try exchanges(command) : []
-        if command.takesInput { command = GuestCommand("") }
+        let rest = command.input == nil ? [] : try exchanges(command)
+        if command.input != nil { command = GuestCommand("") }
         try command.check()
         command.environment = variables + command.environment
         let nonce = Nonce()
@@ -134,7 +144,8 @@ enum CmdShell {
             rest = rest[(end + 1)...]
         }
         result += rest
-        return rest.isEmpty ? result : result + [13, 10]
+        if !rest.isEmpty { result += [13, 10] }
+        return result + Array(BatchLabels.missing(in: command.script).utf8)
     }
 
     /// The same for the plumbing shell: every line of it begins with DLE.

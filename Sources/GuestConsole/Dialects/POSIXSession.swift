@@ -26,12 +26,13 @@ enum POSIXSession {
         #"trap : INT;exec 8</dev/null 2>/dev/null;trap : TSTP;: "${__c:=$(printf "\003")}""#
 
     /// `v NONCE SCRIPT PREPARATION OPTIONS` is all that a command needs: one process, which becomes the script's shell. `b`
-    /// prints the begin marker, `a` the end marker with the status of what is before it.
+    /// prints the begin marker, `a` the end marker with the status of what is before it, once the terminal is the session's again
+    /// that a command has had (`__t`).
     ///
     /// The begin marker has only 32 bits of the nonce: each byte of a serial port costs an emulated guest dearly, and
     /// all it must differ from is what came late from earlier commands. The end marker has all 128.
     private static let markers =
-        #"b(){ o;printf "\036%.8s+" "$1";};a(){ printf "\036$1-%d\n" $?;};"#
+        #"b(){ o;printf "\036%.8s+" "$1";};a(){ set -- $1 $?;eval "$__t";__t=;printf "\036$1-%d\n" $2;};"#
         + #"v(){ b "$1";(eval "$3";exec /bin/sh "${4:--c}" "$2" sh)"# + POSIXShell.input + #";a "$1";}"#
 
     /// `o` looks whether there are new orphans, and takes another pipe if so. It starts no process.

@@ -6,6 +6,12 @@ enum POSIXShell {
     /// What gives a command the session's terminal as its input: it is the shell's own, which waits meanwhile.
     private static let terminal = "exec </dev/tty;"
 
+    /// What the resident shell does before a command that is typed to: the terminal is one of lines until the command has ended,
+    /// when what that left unread is dropped and the terminal is the session's again, whatever the command has made of it.
+    private static let lendTerminal = Array(
+        ("stty icanon -iexten eof ^D eol undef erase undef kill undef </dev/tty;"
+            + "__t='{ stty \(POSIXSession.terminal) min 0 time 1;cat >/dev/null;stty min 1 time 0;} </dev/tty';").utf8)
+
     /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
     /// Its input is the terminal as it is open: a user who became another may not open it anew.
     ///
@@ -30,9 +36,16 @@ enum POSIXShell {
     /// The longest script that fits an argument (Linux allows 128 KiB).
     static let longestArgument = 120 << 10
 
-    /// One command: a line that calls `v`, or for a long one the blocks of that line and an `eval` of them.
+    /// One command, with the terminal as its input or without.
     static func exchanges(_ command: GuestCommand) throws(ConsoleError) -> [Exchange] {
         try command.check()
+        var exchanges = lines(command)
+        if command.input != nil { exchanges[exchanges.count - 1].text.insert(contentsOf: lendTerminal, at: 0) }
+        return exchanges
+    }
+
+    /// A line that calls `v`, or for a long one the blocks of that line and an `eval` of them.
+    private static func lines(_ command: GuestCommand) -> [Exchange] {
         let nonce = Nonce()
         let script = Array(command.script.utf8)
         if command.inSession {
@@ -46,7 +59,7 @@ enum POSIXShell {
         case .file(let start): return running(script, as: command.name, start, preparation, nonce)
         case .argument(let given): options = given
         }
-        if !command.takesInput, let words = simpleCommand(script), words.count + preparation.count < longestText {
+        if command.input == nil, let words = simpleCommand(script), words.count + preparation.count < longestText {
             let text = Array("b \(nonce);(".utf8) + preparation + words + Array(")\(input);a \(nonce)".utf8)
             return [exchange(text, nonce)]
         }
@@ -78,18 +91,19 @@ enum POSIXShell {
         return (isLong ? blocks(of: script) : []) + [exchange(text, nonce)]
     }
 
-    /// The resident shell itself writes a file; `path` needs no quotes. The last exchange's status is 0 on success.
-    static func writing(_ bytes: [UInt8], to path: String) -> [Exchange] {
+    /// The resident shell itself writes a file and then does what `then` says; `path` needs no quotes. The last exchange's status
+    /// is 0 on success.
+    static func writing(_ bytes: [UInt8], to path: String, then more: String? = nil) -> [Exchange] {
         let nonce = Nonce()
         let isLong = bytes.count > longestText
         let text = Array("printf %s ".utf8) + (isLong ? Array("\"$__s\"".utf8) : quoted(bytes))
         return (isLong ? blocks(of: bytes) : [])
-            + [exchange(text + Array(" >\(path);a \(nonce)".utf8), nonce, begins: false)]
+            + [exchange(text + Array(" >\(path)\(more.map { "&&\($0)" } ?? "");a \(nonce)".utf8), nonce, begins: false)]
     }
 
     /// What the script's process does before it becomes the script's shell, or its program: whole statements.
     private static func preparation(of command: GuestCommand) -> [UInt8] {
-        var text = command.takesInput ? Array(terminal.utf8) : []
+        var text = command.input == nil ? [] : Array(terminal.utf8)
         if let directory = command.workingDirectory {
             text += Array("cd -- ".utf8) + quoted(Array(directory.utf8)) + Array("||exit;".utf8)
         }

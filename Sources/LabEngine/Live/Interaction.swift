@@ -9,6 +9,9 @@ import Synchronization
 /// A command whose input a script types, and whose output it waits on: a login, a menu, a debugger.
 public final class Interaction: Sendable {
     private let guest: LiveGuest
+    private let input = CommandInput()
+    /// How long the line is that was typed last and is still open, in bytes.
+    private let openLine = Mutex(0)
     private let transcript = Transcript()
     private let log = Log()
 
@@ -40,22 +43,47 @@ public final class Interaction: Sendable {
     /// Starts a command on a guest; it ends by itself, at its timeout, or when this is let go of.
     public init(_ command: GuestCommand, on guest: LiveGuest, timeout: Duration? = nil) {
         var command = command
-        command.takesInput = true
+        command.input = input
         self.guest = guest
         let keep: @Sendable (ArraySlice<UInt8>) -> Void = { [transcript, log] bytes in
             transcript.append(bytes)
             log.append(bytes)
         }
-        self.command = Task { [command, transcript] in
-            defer { transcript.end() }
+        self.command = Task { [command, transcript, input] in
+            defer {
+                transcript.end()
+                input.close()
+            }
             return try await guest.run(command, timeout: timeout, output: keep)
         }
     }
 
     deinit { command.cancel() }
 
-    /// Types bytes; nothing happens when the command has ended.
-    public func send(_ keys: [UInt8]) { guest.type(keys) }
+    /// How much a terminal takes for one line, in bytes.
+    private static let longestLine = 4095
+
+    /// Types bytes; nothing happens when the command has ended. Throws for a line that is too long for a terminal.
+    public func send(_ keys: [UInt8]) throws(Diagnostic) {
+        let isTooLong = openLine.withLock { open in
+            let lines = keys.split(separator: 10, omittingEmptySubsequences: false).map(\.count)
+            let isTooLong = open + (lines.first ?? 0) > Self.longestLine || lines.contains { $0 > Self.longestLine }
+            if !isTooLong { open = (lines.count > 1 ? 0 : open) + (lines.last ?? 0) }
+            return isTooLong
+        }
+        if isTooLong {
+            throw Diagnostic(
+                .guest, "a line that is typed can have \(Self.longestLine) bytes, which is what a terminal takes",
+                remedy: "write the text to a file of the guest, and have the command read that")
+        }
+        input.send(keys)
+    }
+
+    /// Ends the command's input, as Ctrl-D does at a terminal; nothing happens when the command has ended.
+    public func endInput() {
+        openLine.withLock { $0 = 0 }
+        input.end()
+    }
 
     /// Waits for the pattern in what the command prints, behind what was met before.
     ///

@@ -104,9 +104,6 @@ public final class LiveGuest: Sendable {
         }
     }
 
-    /// Types to the command that runs.
-    func type(_ keys: [UInt8]) { session.commands.type(keys) }
-
     /// Waits until the pattern has been said on the kernel console, since the guest came up or since the last such wait.
     ///
     /// Throws `GuestTimeout`, `GuestLoss`, `CancellationError`.
@@ -253,17 +250,15 @@ public final class LiveGuest: Sendable {
         _ = try await ended?.wait()
     }
 
-    /// Stops the guest's processors. Throws what the machine says.
+    /// Stops the guest's processors. Throws what the machine says, and the `GuestLoss` of a guest that does not run any more.
     public func pause() async throws {
-        guard !isOff else { throw isOffProblem }
-        try await session.machine.pause()
+        try await whileRunning { try await $0.pause() }
     }
 
     /// Lets the guest's processors run again, with the present time: now, or where something runs in it, once that has ended.
     /// Throws what the machine says, and as `run`.
     public func resume() async throws {
-        guard !isOff else { throw isOffProblem }
-        try await session.machine.resume()
+        try await whileRunning { try await $0.resume() }
         hasOldTime.withLock { $0 = true }
         if turn.wouldAdmit(ByteCount(0)) { try await hold {} }
     }
@@ -405,6 +400,13 @@ public final class LiveGuest: Sendable {
         guard !isOff else { throw isOffProblem }
         try await wake()
         return try await body()
+    }
+
+    /// Asks something of the machine itself, whether or not the guest is busy.
+    private func whileRunning(_ body: @escaping @Sendable (any Machine) async throws -> Void) async throws {
+        if let loss { throw loss }
+        guard !isOff else { throw isOffProblem }
+        try await session.whileAlive { [session] in try await body(session.machine) }
     }
 
     private var isOffProblem: Diagnostic {

@@ -181,7 +181,9 @@ enum GuestMethods {
             "Starts a command whose input is typed by the script. With a function, calls that and waits for the command's end.",
             parameters: [
                 command,
-                LuaParameter("talk", "fun(guest: guest)?", "Types with `guest:send` and waits with `guest:expect`."),
+                LuaParameter(
+                    "talk", "fun(guest: guest)?",
+                    "Types with `guest:send`, ends the input with `guest:eof`, waits with `guest:expect`."),
                 options,
             ],
             results: [
@@ -192,14 +194,29 @@ enum GuestMethods {
             waiting: { call in try await interact(call) }),
         LuaNative(
             "send", "Types to the command that `interact` started.",
-            parameters: [LuaParameter("text", "string", "What is typed; a line ends with `\\n`.")],
+            parameters: [
+                LuaParameter(
+                    "text", "string",
+                    "What is typed. A line ends with `\\n`, and a program that reads lines gets it then; it has at most 4095 "
+                        + "bytes.")
+            ],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let talk = try guest.talk(call)
                 let keys = try call.bytes(1)
                 try await ScriptScope.step(call, on: guest.live, String(decoding: keys, as: UTF8.self)) { _ in
-                    talk.send(keys)
+                    try talk.send(keys)
                 }
+                return []
+            }),
+        LuaNative(
+            "eof",
+            "Ends the input of the command that `interact` started, as a person does at a terminal: Ctrl-D, on Windows Ctrl-Z and "
+                + "Enter.",
+            waiting: { call in
+                let guest = try call.receiver(as: ScriptGuest.self)
+                let talk = try guest.talk(call)
+                try await ScriptScope.step(call, on: guest.live, "") { _ in talk.endInput() }
                 return []
             }),
         LuaNative(
