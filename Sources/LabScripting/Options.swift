@@ -120,6 +120,8 @@ struct Options {
             do throws(Notation.Refusal) { return try Notation.duration(text.text) } catch {
                 throw wrong(error.description)
             }
+        case .integer, .number:
+            throw wrong("must be from 0 to 31536000 seconds, which is a year, not \(value.shown)")
         default: throw wrong("must be a duration such as \"90s\", or a number of seconds, not a \(value.typeName)")
         }
     }
@@ -156,6 +158,23 @@ extension LuaValue {
 }
 
 extension LuaCall {
+    /// A path of a guest.
+    func guestPath(_ place: Int, for use: GuestPaths.Use = .other) throws -> String {
+        let path = try string(place)
+        guard let problem = GuestPaths.problem(path, for: use) else { return path }
+        throw badArgument(place, "the path in the guest, \(path.quoted()), \(problem.what): \(problem.remedy)")
+    }
+
+    /// A path of the host.
+    func hostPath(_ place: Int) throws -> String {
+        let path = try string(place)
+        if path.isEmpty { throw badArgument(place, "the path on the host is empty: name a file or a folder") }
+        if path.utf8.contains(0) {
+            throw badArgument(place, "the path on the host, \(path.quoted()), has a NUL byte: no path has one")
+        }
+        return path
+    }
+
     /// A regular expression.
     func pattern(_ place: Int) throws -> Pattern {
         let text = try string(place)

@@ -359,6 +359,77 @@ import Testing
         #expect(run.status == .passed, "\(run.main?.message ?? "")")
     }
 
+    @Test("interaction: the end of the input, and a script that fails in the middle of a talk")
+    func endOfInput() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "g" }
+            local ok = pcall(g.interact, g, "cat", function(t) t:send("half a line"); error("no more") end)
+            assert(not ok)
+            local r = g:interact("sort", function(t) t:send("b\\na\\n"); t:eof() end)
+            vmlab.equals(r.output, "a\\nb\\n")
+            g:interact("cat > /dev/null")
+            g:eof()
+            vmlab.raises(function() g:send(("x"):rep(5000)) end, "4095 bytes")
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+    }
+
+    @Test(
+        "arguments that make no sense are told by name, with the remedy",
+        arguments: [
+            (
+                #"g:put("mine", "rel")"#,
+                "#2 to 'put' (the path in the guest, `rel`, is not absolute: begin it with `/` or"
+            ),
+            (#"g:put("mine", "")"#, "#2 to 'put' (the path in the guest, ``, is not absolute"),
+            (#"g:put("", "/x")"#, "#1 to 'put' (the path on the host is empty: name a file"),
+            (#"g:put("mine", "/tmp/\0x")"#, "#2 to 'put' (the path in the guest, `/tmp/\\u{0}x`, has a NUL byte"),
+            (#"g:put("mi\0ne", "/x")"#, "#1 to 'put' (the path on the host, `mi\\u{0}ne`, has a NUL byte"),
+            (#"g:get("rel")"#, "#1 to 'get' (the path in the guest, `rel`, is not absolute"),
+            (#"g:get("/a/../b")"#, "#1 to 'get' (the path in the guest, `/a/../b`, has the step `..`: name the file"),
+            (#"g:get("/")"#, "#1 to 'get' (the path in the guest, `/`, is the root"),
+            (#"g:read("rel")"#, "#1 to 'read' (the path in the guest, `rel`, is not absolute"),
+            (#"g:write("C:x", "")"#, "#1 to 'write' (the path in the guest, `C:x`, is not absolute"),
+            (#"vmlab.lab("mine.lua")"#, "#1 to 'lab' (`mine.lua` is a script, not a lab file: "),
+            (#"vmlab.lab("")"#, "#1 to 'lab' (the path on the host is empty"),
+            (
+                #"vmlab.sleep(-1)"#,
+                "#1 to 'sleep' (the duration must be from 0 to 31536000 seconds, which is a year, not -1)"
+            ),
+            (#"vmlab.sleep(0/0)"#, "#1 to 'sleep' (the duration must be from 0 to 31536000 seconds"),
+            (#"vmlab.sleep(1/0)"#, "#1 to 'sleep' (the duration must be from 0 to 31536000 seconds"),
+            (#"g:run("true", {timeout = -1})"#, "option 'timeout' must be from 0 to 31536000 seconds"),
+        ])
+    func arguments(call: String, problem: String) async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "g" }
+            local ok, problem = pcall(function() \(call) end)
+            assert(not ok and tostring(problem):find([==[\(problem)]==], 1, true), tostring(problem))
+            """, files: ["mine": "", "mine.lua": ""])
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+    }
+
+    @Test("what cannot be read, and what is asked of a guest that was ended, is told in the guest's terms")
+    func guestsTerms() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "g" }
+            local function problem(f, ...) return tostring(select(2, pcall(f, g, ...))) end
+            vmlab.matches(problem(g.read, "/root"), "^.*/root could not be read: it is a folder in the guest$")
+            vmlab.matches(problem(g.read, "/dev/zero"), "/dev/zero could not be read: it is a device in the guest$")
+            vmlab.matches(problem(g.get, "/dev/zero"), "/dev/zero could not be collected: it is a device in the guest$")
+            g:kill()
+            vmlab.matches(problem(g.pause), "the script ended the guest")
+            vmlab.matches(problem(g.resume), "the script ended the guest")
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+    }
+
     @Test("arguments, environment, modules beside the script; nothing of the host without trust")
     func surroundings() async throws {
         let run = try await TestScript.run(

@@ -66,12 +66,19 @@ extension HostAccess.Refusal {
         "open it with `--allow \(path)`, or everything with `--trust`; see Docs/security.md"
     }
 
+    /// What of this process's own, whose number the next one will not have, is called by all processes.
+    private static func named(_ real: String) -> String {
+        let own = "/proc/\(getpid())/"
+        return real.hasPrefix(own) ? "/proc/self/" + real.dropFirst(own.count) : real
+    }
+
     /// As a user reads it; `what` begins the message, such as `the file`.
     public func diagnostic(_ what: String, _ path: String) -> Diagnostic {
         let name = "\(what) \(path.quoted())"
         switch self {
         case .hasNUL: return Diagnostic(.specification, "\(name) has a NUL byte", remedy: "no path has one")
-        case .outside(let real):
+        case .outside(let place):
+            let real = Self.named(place)
             return Diagnostic(
                 .specification, "\(name) lies outside of what may be read here", remedy: Self.remedy(real),
                 cause: real == path ? nil : "it leads to \(real.quoted(limit: 200))")

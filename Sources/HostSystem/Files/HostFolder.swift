@@ -74,7 +74,9 @@ public final class HostFolder: Sendable {
     }
 
     /// How a path beneath the folder is named in messages.
-    public func subject(_ path: RelativePath) -> String { path.names.isEmpty ? self.path : "\(self.path)/\(path)" }
+    public func subject(_ path: RelativePath) -> String {
+        path.names.isEmpty ? self.path : "\(self.path == "/" ? "" : self.path)/\(path)"
+    }
 }
 
 /// Hands bytes without a NUL to the C library.

@@ -161,7 +161,7 @@ struct FlowFunctions {
             "sleep", "Waits. To wait for something, `guest:wait_until` and `guest:wait_for_console` are better.",
             parameters: [LuaParameter("duration", "string|number", "Such as `\"2s\"`, or a number of seconds.")],
             waiting: { call in
-                let duration = try Options.duration(call[1]) { call.badArgument(1, $0) }
+                let duration = try Options.duration(call[1]) { call.badArgument(1, "the duration \($0)") }
                 try await Task.sleep(for: duration)
                 return []
             })

@@ -27,7 +27,7 @@ extension GuestMethods {
             ],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
-                let (host, path) = (try call.string(1), try call.string(2))
+                let (host, path) = (try call.hostPath(1), try call.guestPath(2))
                 var options = try Options(call, 3)
                 let timeout = try options.duration("timeout")
                 let links = try options.choice("links", LinkCopy.self) ?? .keep
@@ -55,7 +55,7 @@ extension GuestMethods {
             ],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
-                let path = try call.string(1)
+                let path = try call.guestPath(1, for: .collected)
                 let folder = try call.optional(2, call.string) ?? ""
                 var options = try Options(call, 3)
                 let timeout = try options.duration("timeout")
@@ -81,7 +81,7 @@ extension GuestMethods {
             results: [LuaParameter("content", "string")],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
-                let path = try call.string(1)
+                let path = try call.guestPath(1)
                 let timeout = try timeout(call, 2)
                 return try await ScriptScope.step(call, on: guest.live, path) { _ in
                     let bytes = try await guest.live.read(path, limit: StepNotes.limit, timeout: timeout)
@@ -93,7 +93,7 @@ extension GuestMethods {
             parameters: [path, LuaParameter("content", "string", "What is in it then."), patience],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
-                let path = try call.string(1)
+                let path = try call.guestPath(1)
                 let content = try call.bytes(2)
                 let timeout = try timeout(call, 3)
                 try await ScriptScope.step(call, on: guest.live, path) { _ in

@@ -20,7 +20,13 @@ final class ScriptLab: Sendable {
             parameters: [LuaParameter("file", "string", "Its path, relative to the script's folder.")],
             results: [LuaParameter("lab", "lab")],
             body: { call in
-                let path = try world.readablePath(try call.string(1), as: "the lab file")
+                let file = try call.hostPath(1)
+                if file.lowercased().hasSuffix(".lua") {
+                    throw call.badArgument(
+                        1,
+                        "\(file.quoted()) is a script, not a lab file: `require` it, or give it to `vmlab run` itself")
+                }
+                let path = try world.readablePath(file, as: "the lab file")
                 return [.object(LuaObject(ScriptLab(path, world), .lab))]
             })
     }

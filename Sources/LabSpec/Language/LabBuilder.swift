@@ -251,7 +251,7 @@ struct LabBuilder {
             put: (task.put ?? []).map(copy),
             get: (task.get ?? []).compactMap { get in
                 guard let path = get.path else { return nil }
-                GuestPaths.check(path, key: "get", decoding)
+                GuestPaths.check(path, for: .collected, key: "get", decoding)
                 return FileCollection(path.value, limit: get.limit)
             },
             reboot: task.reboot ?? false, reset: task.reset ?? .nothing,
@@ -300,22 +300,4 @@ private struct KnownNames {
     }
 
     func contains(_ name: String) -> Bool { isOpen || set.contains(name) }
-}
-
-/// Paths within guests.
-enum GuestPaths {
-    /// Reports a path that is neither `/…` nor `C:\…`.
-    static func check(_ path: Located<String>, key: String, _ decoding: Decoding) {
-        let bytes = Array(path.value.utf8.prefix(3))
-        let isPosix = bytes.first == UInt8(ascii: "/")
-        let isDrive =
-            bytes.count == 3 && bytes[1] == UInt8(ascii: ":")
-            && (bytes[2] == UInt8(ascii: "\\") || bytes[2] == UInt8(ascii: "/"))
-            && ((0x41...0x5A).contains(bytes[0]) || (0x61...0x7A).contains(bytes[0]))
-        if !isPosix, !isDrive {
-            decoding.error(
-                "`\(key)` needs an absolute path in the guest, not \(path.value.quoted())",
-                remedy: "begin it with `/` or `C:\\`", at: path.span)
-        }
-    }
 }
