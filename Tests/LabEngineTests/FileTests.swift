@@ -128,6 +128,59 @@ struct FileTests {
         }
     }
 
+    @Test("what is named and is no file fails its task, which says why; where a pattern matches it, it is told of")
+    func noFiles() async throws {
+        try await withTemporaryFolder { base in
+            let make = "mkfifo \(base)/fifo; mknod \(base)/null c 1 3; echo x > \(base)/file; ln -s fifo \(base)/link"
+            let lab = consoleLab([
+                task("make", make),
+                task("device").with { $0.get = ["/dev/zero"] },
+                task("fifo").with { $0.get = [.init(base + "/fifo")] },
+                task("link").with { $0.get = [.init(base + "/link")] },
+                task("failed", "exit 3").with { $0.get = ["/dev/zero"] },
+                task("pattern").with { $0.get = [.init(base + "/*")] },
+                task("folder").with { $0.get = [.init(base)] },
+                task("dots").with { $0.get = [.init(base + "/../x")] },
+            ])
+            let run = try await lab.run()
+            for (name, reason) in [("device", "it is a device"), ("fifo", "it is a FIFO"), ("link", "it is a FIFO")] {
+                #expect(try run.result(name).outcome == .failed)
+                #expect(try run.result(name).message?.contains("could not be collected: \(reason)") == true)
+            }
+            #expect(try run.result("failed").message?.contains("it is a device") == true)
+            #expect(try run.result("pattern").outcome == .passed)
+            #expect(try run.result("folder").outcome == .passed)
+            #expect(try run.result("dots").message?.contains("the path has the step `..`; remedy: ") == true)
+        }
+    }
+
+    @Test("a copy of a file that keeps its reader waiting ends at the deadline, as a timeout, and the guest goes on")
+    func slowFile() async throws {
+        try await withTemporaryFolder { base in
+            try write("x", to: base + "/slow")
+            // A tar that is never done, as with a file without end.
+            try FileTree.makeFolder(base + "/bin")
+            try write(
+                "#!/bin/sh\n[ $1 = --version ] || while :; do echo more; sleep 1; done\n", to: base + "/bin/tar",
+                mode: 0o755)
+            var lab = TestLab(
+                tasks: [
+                    task("out").with { $0.get = [.init(base + "/slow")] },
+                    task("in").with { $0.put = [FileCopy(host: base + "/slow", guest: base + "/there")] },
+                    task("after", "echo on"),
+                ],
+                backend: ShellBackend(shell: "env PATH=\(base)/bin:/usr/bin:/bin busybox sh"))
+            lab.image.console.announces = false
+            lab.timeouts.task = .seconds(5)
+            let run = try await lab.run()
+            #expect(try run.result("out").outcome == .timeout)
+            #expect(try run.result("out").message?.contains("could not be collected before") == true)
+            #expect(try run.result("out").duration < 30)
+            #expect(try run.result("in").outcome == .timeout)
+            #expect(try run.result("after").outputTail == "on\n")
+        }
+    }
+
     @Test("N22: a pattern collects what matches it; what matches nothing is told")
     func patterns() async throws {
         try await withTemporaryFolder { base in

@@ -10,17 +10,6 @@ extension OwnedDescriptor {
         return bytes
     }
 
-    /// All that the file has, whatever it says of its length. Throws `EFBIG` beyond `limit` bytes.
-    public borrowing func readAll(limit: Int) throws(SystemCallError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        while true {
-            let piece = try read(upTo: 1 << 18, at: bytes.count)
-            if piece.isEmpty { return bytes }
-            bytes += piece
-            guard bytes.count <= limit else { throw SystemCallError("read", errno: EFBIG) }
-        }
-    }
-
     /// Where a file of `size` bytes has data, ascending: what lies between are holes. All of it where the file system does not
     /// say.
     public borrowing func data(in size: Int) -> [Range<Int>] {

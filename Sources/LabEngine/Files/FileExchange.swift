@@ -84,12 +84,11 @@ struct FileExchange: Sendable {
         _ collection: FileCollection, into folder: HostFolder, deadline: ContinuousClock.Instant
     ) async throws -> CollectedFiles {
         let failure = "\(collection.path) could not be collected"
-        let parts = try linuxPath(collection.path).split(separator: "/")
-        guard let name = parts.last.map(String.init), !parts.contains("."), !parts.contains("..") else {
-            throw Diagnostic(
-                .guest, failure, remedy: "name a file or a folder of the guest, without `.` and `..`",
-                cause: "it has no name of its own")
+        if let problem = GuestPaths.problem(collection.path, for: .collected) {
+            throw Diagnostic(.guest, failure, remedy: problem.remedy, cause: "the path \(problem.what)")
         }
+        let parts = try linuxPath(collection.path).split(separator: "/")
+        let name = String(parts.last ?? "")
         let path = "/" + parts.joined(separator: "/")
         var limit = CopyLimit.standard
         if let bytes = collection.limit { limit.bytes = bytes }
@@ -98,7 +97,15 @@ struct FileExchange: Sendable {
             let find = GuestScript.find(matches, in: pattern.folder)
             return try await get(find, as: nil, into: folder, limit, failure, deadline)
         }
-        return try await get(GuestScript.find(path), as: name, into: folder, limit, failure, deadline)
+        let find = GuestScript.find(path) + GuestScript.refuseSpecial
+        let files = try await get(find, as: name, into: folder, limit, failure, deadline)
+        // What is named is wanted: a part of it may be left out, but not all.
+        if files.names.isEmpty {
+            throw Diagnostic(
+                .guest, failure,
+                cause: files.notes.isEmpty ? "the guest could not read it" : files.notes.joined(separator: "; "))
+        }
+        return files
     }
 
     /// The files that match a pattern, relative to its folder; nil when it is the path of a file as it stands.
@@ -140,6 +147,9 @@ struct FileExchange: Sendable {
             if result.exit != GuestScript.noDisk {
                 if result.exit == GuestScript.tooMuch { throw limit.bytesExceeded.diagnostic(failure) }
                 let remarks = try judgePacking(result, said: said, failure: failure)
+                if let name, let remark = remarks.first(where: { $0.hasPrefix("./\(name): ") }) {
+                    throw Diagnostic(.guest, failure, cause: "not all of it could be read (\(remark.dropFirst(2)))")
+                }
                 var files = try await take(name, from: exchange.descriptor, into: folder, limit, failure, deadline)
                 files.notes += remarks
                 return files
@@ -163,9 +173,6 @@ struct FileExchange: Sendable {
 
     /// What goes by way of the console: for this much a disk and two archives would take several times as long, in bytes.
     static let smallLimit = 8 << 10
-    /// The guest's exit status for what is no plain file.
-    private static let notSmall: Int32 = 68
-
     /// Makes a guest file of at most `smallLimit` bytes. Throws as `put`.
     func write(small bytes: [UInt8], to path: String, deadline: ContinuousClock.Instant) async throws {
         let target = GuestScript.quoted(try linuxPath(path))
@@ -175,20 +182,18 @@ struct FileExchange: Sendable {
         try judge(result, said: said, failure: "\(path) could not be written")
     }
 
-    /// The content of a guest file; nil when it has more than `smallLimit` bytes, or is no plain file. Throws as `get`.
+    /// The content of a guest file; nil when it has more than `smallLimit` bytes. Throws as `get`, also for a folder.
     func read(small path: String, deadline: ContinuousClock.Instant) async throws -> [UInt8]? {
-        let source = GuestScript.quoted(try linuxPath(path))
         // Its content, not what it says of its length, which for files of /proc is nothing.
         let script = """
-            [ -e \(source) ] || exit \(GuestScript.missing)
-            [ -f \(source) ] || exit \(Self.notSmall)
-            exec head -c \(Self.smallLimit + 1) < \(source)
+            p=\(GuestScript.quoted(try linuxPath(path)))
+            [ -e "$p" ] || exit \(GuestScript.missing)
+            \(GuestScript.refuseFolder)\(GuestScript.refuseSpecial)exec head -c \(Self.smallLimit + 1) < "$p"
             """
         let content = Mutex<[UInt8]>([])
         let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
             content.withLock { if $0.count <= Self.smallLimit { $0 += bytes } }
         }
-        if result.exit == Self.notSmall { return nil }
         let bytes = content.withLock { $0 }
         try judge(result, said: String(decoding: bytes, as: UTF8.self), failure: "\(path) could not be read")
         return bytes.count <= Self.smallLimit ? bytes : nil
@@ -263,9 +268,10 @@ struct FileExchange: Sendable {
     private func judge(_ result: CommandResult, said: String, failure: String) throws {
         guard result.exit != 0 else { return }
         let words = said.split(whereSeparator: \.isNewline).joined(separator: "; ")
-        let cause = words.isEmpty ? "exit status \(result.exit) in the guest" : words
         throw Diagnostic(
-            .guest, failure, cause: result.exit == GuestScript.missing ? "there is no such file in the guest" : cause)
+            .guest, failure,
+            cause: GuestScript.cause(of: result.exit)
+                ?? (words.isEmpty ? "exit status \(result.exit) in the guest" : words))
     }
 
     /// The path as the guest's Linux side sees it: drive C of a Windows-like guest lies at `/c`. Throws for a path that no

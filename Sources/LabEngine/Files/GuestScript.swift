@@ -14,6 +14,29 @@ enum GuestScript {
     /// The exit status for a pattern that is the path of a file.
     static let isPath: Int32 = 70
 
+    /// What is no file to copy: the test that tells it, the exit status for it, and what it is.
+    private static let special: [(test: String, status: Int32, name: String)] = [
+        ("-c", 72, "a device"), ("-b", 72, "a device"), ("-p", 73, "a FIFO"), ("-S", 74, "a socket"),
+    ]
+    /// The exit status for a folder where a file is wanted.
+    private static let folder: Int32 = 71
+
+    /// Ends with a status that says so where `$p` is no file and no folder: what comes out of it is not kept there, and may never
+    /// end.
+    static let refuseSpecial = special.map { "[ ! \($0.test) \"$p\" ] || exit \($0.status)\n" }.joined()
+
+    /// The same where it is a folder.
+    static let refuseFolder = "[ ! -d \"$p\" ] || exit \(folder)\n"
+
+    /// Why a script ended, where its exit status says it.
+    static func cause(of status: Int32) -> String? {
+        switch status {
+        case missing: "there is no such file in the guest"
+        case folder: "it is a folder in the guest"
+        default: special.first { $0.status == status }.map { "it is \($0.name) in the guest" }
+        }
+    }
+
     /// How much goes to and from the disk at a time, in bytes.
     static let blockSize = 1 << 18
 

@@ -155,9 +155,7 @@ final class GuestSession: Sendable {
             if let setup { try await setUp(setup, deadline) }
             onReady()
         } catch let problem as Diagnostic {
-            throw lose(
-                [sentence(of: problem), problem.remedy.map { "remedy: \($0)" }].compactMap { $0 }.joined(
-                    separator: "; "), isGuestsDoing: true)
+            throw lose(sentenceWithRemedy(of: problem), isGuestsDoing: true)
         } catch is DeadlineExceeded {
             throw lose(message(of: .deadline))
         } catch let error as ConsoleError where !Task.isCancelled {

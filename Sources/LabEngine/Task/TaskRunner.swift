@@ -20,7 +20,7 @@ struct TaskRunner: Sendable {
     let scripting: (any TaskScripting)?
 
     /// How long collecting files may take when the task's own time is already used up.
-    private static let collectionTime = Duration.seconds(60)
+    private static let collectionTime = Duration.seconds(10)
     /// How long judging what a command printed may take when the task's own time is already used up.
     private static let judgementTime = Duration.seconds(5)
 
@@ -68,10 +68,10 @@ struct TaskRunner: Sendable {
                 hasRebooted = try await perform(script, task, scriptTask, output, deadline, &result)
             }
             // A script may have had its guest go back to a snapshot.
-            await collect(task, guest, &result)
+            await collect(task, guest, by: deadline, &result)
             if task.reboot, result.outcome == .passed, !hasRebooted { try await reboot(guest.session, after: task) }
         } catch {
-            await record(error, of: task, on: guest, in: &result)
+            await record(error, of: task, on: guest, by: deadline, in: &result)
         }
         troubles.add(await guest.takeTroubles())
         result.judge(troubles.all, failOn: failOn)
@@ -152,10 +152,12 @@ struct TaskRunner: Sendable {
     }
 
     /// Collects the task's files; what is missing fails a task that would have passed.
-    private func collect(_ task: LabTask, _ guest: LiveGuest, _ result: inout TaskResult) async {
+    private func collect(
+        _ task: LabTask, _ guest: LiveGuest, by deadline: ContinuousClock.Instant, _ result: inout TaskResult
+    ) async {
         let session = guest.session
         guard !task.get.isEmpty, session.loss.current == nil else { return }
-        let time = ContinuousClock.now + Self.collectionTime * max(timeFactor, 1)
+        let time = max(deadline, ContinuousClock.now + Self.collectionTime)
         let deadline = ending.current.map { min($0.deadline, time) } ?? time
         for collection in task.get {
             do {
@@ -170,7 +172,10 @@ struct TaskRunner: Sendable {
                 result.consoleTail = loss.consoleTail
                 return
             } catch let problem as Diagnostic {
-                result.note(problem.category == .guest ? .failed : .error, sentence(of: problem))
+                result.note(problem.category == .guest ? .failed : .error, sentenceWithRemedy(of: problem))
+            } catch ConsoleError.deadline where !Task.isCancelled {
+                result.note(.timeout, "\(collection.path) could not be collected before the task's time was up")
+                guard await recover(guest, after: task) == .atPrompt else { return }
             } catch {
                 // No verdict on the task where the run itself was ended.
                 result.note(
@@ -183,7 +188,8 @@ struct TaskRunner: Sendable {
 
     /// Turns what ended an attempt early into its outcome, and brings the guest back to its prompt if it can be.
     private func record(
-        _ error: any Error, of task: LabTask, on guest: LiveGuest, in result: inout TaskResult
+        _ error: any Error, of task: LabTask, on guest: LiveGuest, by deadline: ContinuousClock.Instant,
+        in result: inout TaskResult
     ) async {
         switch error {
         case let loss as GuestLoss:
@@ -194,23 +200,23 @@ struct TaskRunner: Sendable {
             result.outcome = failure.outcome
             result.message = failure.message
             result.consoleTail = failure.consoleTail
-            await collect(task, guest, &result)
+            await collect(task, guest, by: deadline, &result)
         case is DeadlineExceeded:
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
-            await collect(task, guest, &result)
+            await collect(task, guest, by: deadline, &result)
         case let end as EarlyEnd:
             (result.outcome, result.message) = verdict(of: end, on: task)
             // Where the guest ends now and nothing is collected from it, its command needs no interruption.
-            if isWanted(guest, after: task) { await recoverAndCollect(task, guest, &result) }
+            if isWanted(guest, after: task) { await recoverAndCollect(task, guest, by: deadline, &result) }
         case ConsoleError.deadline, ConsoleError.silence:
             result.outcome = .timeout
             result.message = timeoutMessage(error, task)
-            await recoverAndCollect(task, guest, &result)
+            await recoverAndCollect(task, guest, by: deadline, &result)
         case let failure as PatternFailure:
             result.outcome = failure.outcome
             result.message = "\(failure)"
-            await collect(task, guest, &result)
+            await collect(task, guest, by: deadline, &result)
         case is CancellationError, ConsoleError.cancelled:
             result.outcome = .skipped
             result.message = "interrupted"
@@ -220,9 +226,9 @@ struct TaskRunner: Sendable {
                 "the guest or its shell restarted while the task ran (`reboot: true` is for a task that reboots its guest)"
             // The guest is there again: what comes after this task can have it.
             try? await guest.session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
-        case is Diagnostic:
+        case let problem as Diagnostic:
             result.outcome = .error
-            result.message = sentence(of: error)
+            result.message = sentenceWithRemedy(of: problem)
         default:
             result.outcome = .error
             result.message = sentence(of: error)
@@ -273,9 +279,11 @@ struct TaskRunner: Sendable {
         return recovery ?? .lost
     }
 
-    private func recoverAndCollect(_ task: LabTask, _ guest: LiveGuest, _ result: inout TaskResult) async {
+    private func recoverAndCollect(
+        _ task: LabTask, _ guest: LiveGuest, by deadline: ContinuousClock.Instant, _ result: inout TaskResult
+    ) async {
         switch await recover(guest, after: task) {
-        case .atPrompt: await collect(task, guest, &result)
+        case .atPrompt: await collect(task, guest, by: deadline, &result)
         case .madeAnew where !task.get.isEmpty: result.note(.timeout, "its files were lost with the guest's state")
         case .madeAnew, .lost: break
         }

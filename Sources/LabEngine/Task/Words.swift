@@ -13,6 +13,11 @@ func sentence(of error: any Error) -> String {
     }
 }
 
+/// The same, with what to do about it where that is known.
+func sentenceWithRemedy(of problem: Diagnostic) -> String {
+    sentence(of: problem) + (problem.remedy.map { "; remedy: \($0)" } ?? "")
+}
+
 /// A duration as people write it: `90s`, `1.5s`, `5m`, `1h`.
 public func inWords(_ duration: Duration) -> String {
     let seconds = duration / .seconds(1)

@@ -82,7 +82,9 @@ struct TreePacker: ~Copyable {
         entry.modified = status.st_mtim
         switch status.st_mode & S_IFMT {
         case S_IFDIR: try packFolder(try folder.folder(path), entry, status)
-        case S_IFREG: try packFile(try folder.open(path, O_RDONLY), entry, status)
+        case S_IFREG:
+            // One whose content is yet to come, as some of /proc, is not waited for.
+            try packFile(try folder.open(path, O_RDONLY | O_NONBLOCK), entry, status)
         case S_IFLNK where copy.links == .follow: try pack(folder.subject(path), as: member)
         case S_IFLNK:
             entry.kind = .link(to: try folder.linkTarget(path))
@@ -111,6 +113,18 @@ struct TreePacker: ~Copyable {
         if !entry.path.isEmpty { try writer.begin(entry, mode: status.st_mode) }
     }
 
+    /// All that a file has that does not say how long it is.
+    private func readUnsized(_ file: borrowing OwnedDescriptor) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while true {
+            try cancellation.check()
+            let piece = try file.read(upTo: 1 << 18, at: bytes.count)
+            if piece.isEmpty { return bytes }
+            bytes += piece
+            guard bytes.count <= Self.mostUnsized else { throw SystemCallError("read", errno: EFBIG, copy.host) }
+        }
+    }
+
     private mutating func packFile(
         _ file: consuming OwnedDescriptor, _ entry: TarMember, _ status: stat
     ) throws {
@@ -127,7 +141,7 @@ struct TreePacker: ~Copyable {
         entry.size = Int(status.st_size)
         guard entry.size > 0 else {
             // Files of /proc and their like do not say how long they are.
-            let bytes = try file.readAll(limit: Self.mostUnsized)
+            let bytes = try readUnsized(file)
             entry.size = bytes.count
             entry.extents = [TarMember.Extent(offset: 0, length: bytes.count)]
             try writer.begin(entry, mode: status.st_mode)
