@@ -116,6 +116,34 @@ struct FakeTerminal {
         #expect(lines[8] == "[------------------------] 0/0  1.2 s  guests: 100 booting")
     }
 
+    @Test("The words of the sum are seen before the length of its bar", arguments: [60, 80, 120])
+    func sum(columns: Int) {
+        var live = LiveView()
+        for (number, guest) in ["a", "b"].enumerated() {
+            live.receive(
+                RecordedEvent(sequence: number, elapsed: 0, time: 0, event: .guestReady(guest: guest, seconds: 1)))
+        }
+        live.receive(
+            RecordedEvent(
+                sequence: 3, elapsed: 0, time: 0, event: .taskStarted(TaskID(task: "t", guest: "a"), attempt: 1)))
+        live.receive(RecordedEvent(sequence: 4, elapsed: 0, time: 0, event: .interrupted(reason: "")))
+        let lines = live.lines(
+            tally: RunTally(), now: 2, style: .plain, size: TerminalSink.Size(columns: columns, rows: 10))
+        let sum = lines.last?.rendered(.plain, columns: columns) ?? ""
+        #expect(sum.hasSuffix("] 0/0  2.0 s  guests: 1 running, 1 idle  stopping"), "\(sum)")
+        #expect(sum.contains("[----------"))
+    }
+
+    @Test("N26: a session's lines fit the terminal, broken between words")
+    func brokenLines() {
+        let out = Collected()
+        let sink = PlainSink(out.stream, columns: { 30 })
+        sink.receive(
+            RecordedEvent(
+                sequence: 1, elapsed: 1, time: 0, event: .note(level: .info, message: "more words than fit one line")))
+        #expect(out.text == "[    1.0s] more words than fit\n    one line\n")
+    }
+
     @Test("A7: the live view shows what each running command has printed last")
     func lastLines() {
         var live = LiveView()

@@ -35,8 +35,10 @@ struct ReplVerb: AsyncParsableCommand {
         let lab = try await lab(planner)
         let directory = try RunDirectory.create(lab: lab?.name ?? "session", out: out)
         let selection = SinkSelection(environment: Environment.all, isTerminal: false)
-        let recorder = RunRecorder(
-            sinks: [selection.progressSink(directory: directory.path)] + SinkSelection.fileSinks(directory))
+        let progress = PlainSink(
+            .standardOutput, style: selection.style, directory: directory.path,
+            columns: { isatty(1) == 1 ? TerminalSink.Size.of(1).columns : .max })
+        let recorder = RunRecorder(sinks: [progress] + SinkSelection.fileSinks(directory))
         defer { recorder.finish() }
         recorder.emit(
             .runStarted(

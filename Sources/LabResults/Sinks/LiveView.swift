@@ -123,7 +123,7 @@ struct LiveView {
 
     private func sum(_ tally: RunTally, _ now: Double, _ style: TextStyle, _ size: TerminalSink.Size) -> StyledLine {
         let fraction = tally.total > 0 ? Double(tally.done) / Double(tally.total) : 0
-        var line = StyledLine("\(bar(fraction, size.columns < 60 ? 10 : 24, style)) \(tally.done)/\(tally.total)")
+        var line = StyledLine(" \(tally.done)/\(tally.total)")
         line.add("  \(elapsedText(now))", .faint)
         if tally.bad > 0 { line.add("  \(tally.bad) failed", .bad) }
         var counts = (booting: 0, running: 0, waiting: 0, idle: 0)
@@ -142,7 +142,9 @@ struct LiveView {
         ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         if !words.isEmpty { line.add("  guests: \(words.joined(separator: ", "))") }
         if isStopping { line.add("  stopping", .doubtful) }
-        return line
+        // The words come before the bar's length.
+        let room = size.columns - line.width - displayWidth("[]")
+        return StyledLine(bar(fraction, room < 24 ? 10 : 24, style)).adding(line)
     }
 
     private func bar(_ fraction: Double, _ columns: Int, _ style: TextStyle) -> String {

@@ -4,10 +4,16 @@ import Synchronization
 public final class PlainSink: RunSink {
     private let stream: TextStream
     private let narrator: Mutex<Narrator>
+    private let columns: @Sendable () -> Int
 
-    /// A sink that writes to the stream; `directory` is where the results are, as the user should see it.
-    public init(_ stream: TextStream, style: TextStyle = .plain, directory: String? = nil) {
+    /// A sink that writes to the stream; `directory` is where the results are, as the user should see it. Lines are broken
+    /// between words to fit `columns`, which is asked before each event: a log's are not.
+    public init(
+        _ stream: TextStream, style: TextStyle = .plain, directory: String? = nil,
+        columns: @escaping @Sendable () -> Int = { .max }
+    ) {
         self.stream = stream
+        self.columns = columns
         narrator = Mutex(Narrator(.everything, style: style, directory: directory))
     }
 
@@ -18,12 +24,13 @@ public final class PlainSink: RunSink {
 
     private init(_ stream: TextStream, narrator: consuming Narrator) {
         self.stream = stream
+        columns = { .max }
         self.narrator = Mutex(narrator)
     }
 
     /// Writes the event's lines.
     public func receive(_ recorded: RecordedEvent) {
-        let lines = narrator.withLock { $0.tell(recorded) }
+        let lines = narrator.withLock { $0.tell(recorded, columns: columns()) }
         if !lines.isEmpty { stream.write(lines.joined(separator: "\n") + "\n") }
     }
 

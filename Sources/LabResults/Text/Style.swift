@@ -71,6 +71,12 @@ struct StyledLine: ExpressibleByStringInterpolation {
         if !text.isEmpty { parts.append((text, colour)) }
     }
 
+    func adding(_ other: StyledLine) -> StyledLine {
+        var line = self
+        line.parts += other.parts
+        return line
+    }
+
     func adding(_ text: String, _ colour: Colour? = nil) -> StyledLine {
         var line = self
         line.add(text, colour)
