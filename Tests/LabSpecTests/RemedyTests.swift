@@ -87,6 +87,19 @@ import Testing
         #expect(said(.memory, "0").isEmpty && said(.memory, "1MiB").isEmpty)
     }
 
+    @Test(
+        "What is copied is a map, which is shown to who writes a list or a path",
+        arguments: ["[./a: /b]", "[./a]", "./a"])
+    func copies(_ put: String) {
+        func said(_ put: String) -> [String] {
+            errors("lab: x\nguests: {lin: {image: debian}}\ntasks: [{name: one, put: \(put)}]\n").map {
+                "\($0.message) (\($0.remedy ?? ""))"
+            }
+        }
+        #expect(said(put).count == 1 && said(put)[0].hasSuffix(" (write it as `{./file: /root/file}`)"), "\(said(put))")
+        #expect(said("{./file: /root/file}").allSatisfy { $0.contains("does not exist") })
+    }
+
     private func errors(_ text: String) -> [Diagnostic] {
         do throws(DiagnosticList) {
             _ = try LabFile.parse(SourceFile(path: "lab.yaml", text: text), directory: "/")

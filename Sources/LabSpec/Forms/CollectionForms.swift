@@ -49,10 +49,10 @@ extension Form {
     }
 
     /// A map from names that the user chooses. `checkKey` reports keys it refuses; their values are still looked at.
-    /// With `nullAs`, an entry without a value is that.
+    /// With `nullAs`, an entry without a value is that. `example` is one entry, for who writes something else than a map.
     static func dictionary<Entry>(
         of value: Form<Entry>, keys keyPattern: String, allowEmpty: Bool = false,
-        nullAs: (@Sendable () -> Entry)? = nil,
+        nullAs: (@Sendable () -> Entry)? = nil, example: String? = nil,
         checkKey: @escaping @Sendable (String, SourceSpan, Decoding) -> Bool
     ) -> Form where Value == [Named<Entry>] {
         let valueSchema: JSONValue = nullAs == nil ? value.schema : ["anyOf": [value.schema, ["type": "null"]]]
@@ -62,8 +62,8 @@ extension Form {
         if !allowEmpty { schema = schema.adding("minProperties", 1) }
         return Form(schema: schema, definitions: value.definitions, noun: "a map") { node, decoding in
             guard let entries = node.entries else {
-                decoding.wrongKind(
-                    node, wanted: "a map", remedy: node.elements == nil ? nil : "write `name: …` instead of `- …`")
+                let remedy = node.elements == nil ? nil : "write `name: …` instead of `- …`"
+                decoding.wrongKind(node, wanted: "a map", remedy: example.map { "write it as `\($0)`" } ?? remedy)
                 return nil
             }
             if entries.isEmpty, !allowEmpty {

@@ -59,7 +59,7 @@ struct TaskDraft: Draft {
             Field("env", \.env, .environment, "Its environment, over the guest's."),
             Field(
                 "put", \.put,
-                .dictionary(of: PutDraft.form, keys: "\\S") { path, span, decoding in
+                .dictionary(of: PutDraft.form, keys: "\\S", example: "{./file: /root/file}") { path, span, decoding in
                     if path.contains(where: { !$0.isWhitespace }) { return true }
                     decoding.error("`put` has an empty path", remedy: "name a file or a folder", at: span)
                     return false
