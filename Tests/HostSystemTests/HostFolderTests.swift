@@ -23,6 +23,11 @@ struct HostFolderTests {
         #expect(try RelativePath("...").names == [Array("...".utf8)])
     }
 
+    @Test("what lies beneath the root is named as it is by everybody")
+    func namesBeneathTheRoot() throws {
+        #expect(try HostFolder("/").folder(RelativePath("etc")).path == "/etc")
+    }
+
     @Test("S1: no link on the way is followed, by openat2 and step by step", arguments: [true, false])
     func links(byKernel: Bool) async throws {
         try await withTemporaryFolder { base in

@@ -132,6 +132,11 @@ extension GuestTests {
                 "last-status", "cmd /c exit 5\necho %ERRORLEVEL%\nexit /b %ERRORLEVEL%", exit: 5, prints: "5\r\n"),
             OutputCase("zero-status", "cmd /c exit 5\nexit /b 0", prints: ""),
             OutputCase(
+                "no-label", "echo x\ngoto nowhere\necho never", exit: 1,
+                prints: "x\r\nThe system cannot find the batch label specified - nowhere\r\n"),
+            OutputCase(
+                "no-label-of-a-variable", "set X=no\ngoto %X%where", exit: 1, prints: "Target to GOTO not found\r\n"),
+            OutputCase(
                 "quotes", "echo \"quoted\" 100%% ^& ^| ^< ^^ $HOME 'x' `y` !z!",
                 prints: "\"quoted\" 100% & | < ^ $HOME 'x' `y` !z!\r\n"),
             OutputCase("unicode", "echo grüße 世界 🎉", prints: "grüße 世界 🎉\r\n"),

@@ -212,7 +212,7 @@ enum GuestMethods {
         LuaNative(
             "eof",
             "Ends the input of the command that `interact` started, as a person does at a terminal: Ctrl-D, on Windows Ctrl-Z and "
-                + "Enter.",
+                + "Enter, which only programs that read text by their C library take.",
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let talk = try guest.talk(call)
