@@ -80,16 +80,11 @@ public final class EventLoop: Sendable {
 
     private func run() {
         name.withUTF8Buffer { vmlab_name_thread(UnsafeRawPointer($0.baseAddress)?.assumingMemoryBound(to: CChar.self)) }
-        var ready = [epoll_event](repeating: epoll_event(), count: 128)
-        while true {
-            let count = epoll_wait(epoll.number, &ready, Int32(ready.count), -1)
-            guard count > 0 else { continue }
-            for event in ready[..<Int(count)] {
-                if event.data.u64 == Self.wakeToken {
-                    runJobs()
-                } else {
-                    dispatch(event.data.u64, event.events)
-                }
+        forEachReady(epoll.number, while: { true }) { event in
+            if event.data.u64 == Self.wakeToken {
+                runJobs()
+            } else {
+                dispatch(event.data.u64, event.events)
             }
         }
     }

@@ -101,22 +101,17 @@ public final class Reactor: Sendable {
 
     /// Calls handlers and jobs on this thread until `stop`.
     public func run() {
-        var ready = [epoll_event](repeating: epoll_event(), count: 64)
-        while !state.withLock({ $0.isStopped }) {
-            let count = epoll_wait(epoll.number, &ready, Int32(ready.count), -1)
-            guard count > 0 else { continue }
-            for event in ready[..<Int(count)] {
-                if event.data.u64 == Self.wakeToken {
-                    wake.drain()
-                    let jobs = state.withLock { state in
-                        defer { state.jobs = [] }
-                        return state.jobs
-                    }
-                    for job in jobs { job() }
-                } else {
-                    let handler = state.withLock { $0.entries[event.data.u64]?.handler }
-                    handler?(Interest(rawValue: event.events))
+        forEachReady(epoll.number, while: { !state.withLock { $0.isStopped } }) { event in
+            if event.data.u64 == Self.wakeToken {
+                wake.drain()
+                let jobs = state.withLock { state in
+                    defer { state.jobs = [] }
+                    return state.jobs
                 }
+                for job in jobs { job() }
+            } else {
+                let handler = state.withLock { $0.entries[event.data.u64]?.handler }
+                handler?(Interest(rawValue: event.events))
             }
         }
     }
