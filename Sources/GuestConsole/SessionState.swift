@@ -174,6 +174,8 @@ struct SessionState {
     mutating func machineWasReset() -> Actions {
         if hasRestarted { return Actions() }
         frame?.endOutput()
+        // A greeting in the output of what ran, about which the shell is being asked, came of this reset: no other comes.
+        if frame?.probe != nil { return restarted() }
         forgetGreeting()
         if case .ready = wait { return Actions() }
         isRebooting = true

@@ -243,6 +243,21 @@ struct SessionTests {
         try await setUp
     }
 
+    @Test("A guest that is back before its machine's reset is told of has greeted already")
+    func theResetIsToldLate() async throws {
+        let play = try await Play.opened()
+        let running = Task { try await play.session.run(GuestCommand("reboot"), deadline: .after(.seconds(60))) { _ in } }
+        let nonce = try await play.hearCommand()
+        play.guest.say("\u{1e}\(nonce.prefix(8))+\nVMLAB READY sh\n")
+        // The session asks who it was that greeted.
+        _ = try await play.guest.hear(until: "printf %s%s ")
+        play.session.machineWasReset()
+        await #expect(throws: ConsoleError.greetedAgain) { _ = try await running.value }
+        async let setUp: Void = play.answerSetup()
+        try await play.session.open(deadline: .after(.seconds(60)))
+        try await setUp
+    }
+
     @Test func aGreetingWhereTheShellShouldGoOnIsANewShell() async throws {
         let play = Play()
         let opening = Task { try await play.session.open(atShell: true, deadline: .after(.seconds(60))) }
