@@ -246,7 +246,9 @@ struct SessionTests {
     @Test("A guest that is back before its machine's reset is told of has greeted already")
     func theResetIsToldLate() async throws {
         let play = try await Play.opened()
-        let running = Task { try await play.session.run(GuestCommand("reboot"), deadline: .after(.seconds(60))) { _ in } }
+        let running = Task {
+            try await play.session.run(GuestCommand("reboot"), deadline: .after(.seconds(60))) { _ in }
+        }
         let nonce = try await play.hearCommand()
         play.guest.say("\u{1e}\(nonce.prefix(8))+\nVMLAB READY sh\n")
         // The session asks who it was that greeted.
