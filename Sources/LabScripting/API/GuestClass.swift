@@ -221,7 +221,8 @@ enum GuestMethods {
             }),
         LuaNative(
             "expect",
-            "Waits until the command that `interact` started has printed the pattern, behind what was met before.",
+            "Waits until the command that `interact` started has printed the pattern, behind what was met before. What has come "
+                + "so far counts: `(\\w+)` may meet the half of a word, `(\\w+)\\s` waits for what stands behind it.",
             parameters: [pattern, patience], results: match,
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
