@@ -85,6 +85,8 @@ final class SupervisedMachine: Machine {
 
     func powerDown() async throws { try await command("system_powerdown") }
     func reset() async throws { try await command("system_reset") }
+    func pause() async throws { try await command("stop") }
+    func resume() async throws { try await command("cont") }
     func stayWhenOff() async throws { try await command("set-action", ["shutdown": "pause"]) }
 
     func powerOn() async throws {
@@ -107,8 +109,6 @@ final class SupervisedMachine: Machine {
             throw Diagnostic(.guest, "the machine does not answer", cause: error.description)
         }
     }
-    func pause() async throws { try await command("stop") }
-    func resume() async throws { try await command("cont") }
 
     func save(to folder: String) async throws -> SavedMachine {
         guard let saver else {

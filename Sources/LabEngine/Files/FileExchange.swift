@@ -173,6 +173,7 @@ struct FileExchange: Sendable {
 
     /// What goes by way of the console: for this much a disk and two archives would take several times as long, in bytes.
     static let smallLimit = 8 << 10
+
     /// Makes a guest file of at most `smallLimit` bytes. Throws as `put`.
     func write(small bytes: [UInt8], to path: String, deadline: ContinuousClock.Instant) async throws {
         let target = GuestScript.quoted(try linuxPath(path))

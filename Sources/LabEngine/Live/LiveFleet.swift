@@ -205,10 +205,11 @@ public final class LiveFleet: Sendable {
                 remedy: "boot fewer at a time, lower their `memory`, or give the run more with --memory and --jobs")
         }
         let usual = limits.timeouts.boot * limits.factor
-        if admission.fits(cost, guests: requests.count) { return try await start(requests, patience: usual) }
-        // Those that are off keep their room only as long as nobody needs it.
-        for guest in guests {
-            await guest.giveUpIfOff("its machine made room for other guests while it was powered off")
+        if !admission.fits(cost, guests: requests.count) {
+            // Those that are off keep their room only as long as nobody needs it.
+            for guest in guests {
+                await guest.giveUpIfOff("its machine made room for other guests while it was powered off")
+            }
         }
         if admission.fits(cost, guests: requests.count) { return try await start(requests, patience: usual) }
         return try await strands.waiting { isLast in
