@@ -49,7 +49,7 @@ test-nested: deps ## builds, then tests the built-in backend against real guests
 	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
 	$(SWIFT) test --skip-build --filter NestedTests
 
-check: lint ## formatting, warnings as errors, the import table
+check: lint ## formatting, warnings as errors, the layers of imports
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build --filter ArchitectureTests
 

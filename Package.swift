@@ -89,17 +89,17 @@ let package = Package(
         library("LabTestSupport", ["LabEngine", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),
 
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"], swiftSettings: strict),
-        tests(of: "HostSystem", ["LabTestSupport"]),
+        tests(of: "HostSystem", ["LabTestSupport", "CLinux"]),
         tests(of: "Patterns", ["HostSystem"]),
         tests(of: "YAMLTree"),
         tests(of: "JSONText"),
         tests(of: "LuaRuntime"),
         tests(of: "VirtualHardware", ["HostSystem", "LabTestSupport", "CLinux"]),
         tests(
-            of: "MicroVM", ["JSONText", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
+            of: "MicroVM", ["JSONText", "CKVM", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
             exclude: ["Clients"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
-        tests(of: "LabSpec", ["YAMLTree"], exclude: ["Fixtures"]),
+        tests(of: "LabSpec", ["YAMLTree", "HostSystem"], exclude: ["Fixtures"]),
         tests(of: "LabResults", exclude: ["Fixtures"]),
         tests(
             of: "LabEngine",
@@ -107,13 +107,16 @@ let package = Package(
         tests(
             of: "LabScripting",
             ["LabTestSupport", "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "GuestConsole", "HostSystem"]),
-        tests(of: "LabImages", ["LabSpec", "HostSystem"]),
+        tests(of: "LabImages", ["LabTestSupport", "LabSpec", "HostSystem"]),
         // The probe guest's interpreters, whose sources are among the recipes; the folder has links to them.
         .testTarget(
             name: "ProbeTests", dependencies: ["GuestConsole", "LabTestSupport"], swiftSettings: strict),
         tests(
             of: "LabMachines",
-            ["MicroVM", "JSONText", "LabEngine", "LabSpec", "LabTestSupport", "GuestConsole", "HostSystem"]),
+            [
+                "MicroVM", "JSONText", "LabEngine", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
+                "HostSystem",
+            ]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(
             name: "LabTests",
