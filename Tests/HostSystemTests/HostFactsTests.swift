@@ -10,6 +10,15 @@ struct HostFactsTests {
     private func withHost<Result>(
         _ files: [String: String], _ body: (HostFacts) throws -> Result
     ) async throws -> Result {
+        try await withHostFiles(files) { folder in
+            try body(HostFacts(procRoot: folder + "/proc", cgroupRoot: folder + "/cgroup"))
+        }
+    }
+
+    /// A folder with files in it, by their paths.
+    private func withHostFiles<Result>(
+        _ files: [String: String], _ body: (_ folder: String) throws -> Result
+    ) async throws -> Result {
         try await withTemporaryFolder { folder in
             for (path, text) in files {
                 let whole = "\(folder)/\(path)"
@@ -18,7 +27,7 @@ struct HostFactsTests {
                 let bytes = Array(text.utf8)
                 #expect(write(file.number, bytes, bytes.count) == bytes.count)
             }
-            return try body(HostFacts(procRoot: folder + "/proc", cgroupRoot: folder + "/cgroup"))
+            return try body(folder)
         }
     }
 
@@ -201,7 +210,7 @@ struct HostFactsTests {
         ] as [([Double], String, Int)])
     func starvedProbe(_ rates: [Double], _ wanted: String, _ measurements: Int) {
         var taken = 0
-        let probe = KVMProbe.settled(isTimeLeft: { taken < rates.count }) { limit in
+        let probe = KVMProbe.settled(usesProcessor: false, isTimeLeft: { taken < rates.count }) { limit in
             #expect(limit == 40_000 << max(taken - 1, 0))
             defer { taken += 1 }
             return rates[taken] >= KVMProbe.hardwareThreshold
@@ -210,5 +219,28 @@ struct HostFactsTests {
         let name = if case .hardware = probe { "hardware" } else { "interpreted" }
         #expect(name == wanted)
         #expect(taken == measurements)
+    }
+
+    @Test(
+        "Where KVM uses the processor's virtualization, a starved host is taken for no interpreter",
+        arguments: [0, 4e5, 1.5e6])
+    func starvedHardware(rate: Double) {
+        let probe = KVMProbe.settled(usesProcessor: true, isTimeLeft: { true }) { _ in
+            .interpreted(instructionsPerSecond: rate)
+        }
+        #expect(probe == .hardware(instructionsPerSecond: rate))
+    }
+
+    @Test(
+        "A loaded module tells that KVM uses the processor's virtualization; one that is built in does not",
+        arguments: [
+            ("kvm_amd/initstate", "live\n", true), ("kvm_intel/initstate", "live\n", true),
+            ("kvm_intel/initstate", "coming\n", false), ("kvm_amd/parameters/npt", "Y\n", false),
+            ("kvm_pvm/initstate", "live\n", false),
+        ] as [(String, String, Bool)])
+    func module(file: String, text: String, wanted: Bool) async throws {
+        try await withHostFiles(["module/" + file: text]) { folder in
+            #expect(KVMProbe.usesProcessor(modules: folder + "/module") == wanted)
+        }
     }
 }

@@ -4,7 +4,8 @@ import Glibc
 /// What this host's `/dev/kvm` is good for.
 ///
 /// That it opens is not enough: some hosts (KVM's PVM backend) interpret all kernel-mode guest code, so that a stock
-/// kernel never boots. A scratch VM that runs a few thousand instructions at CPL 0 tells the two apart.
+/// kernel never boots. A scratch VM that runs a few thousand instructions at CPL 0 tells the two apart, and where that is slow, the
+/// module that KVM uses.
 public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
     /// There is none that this process can use, and what would help.
     case unavailable(reason: String, remedy: String)
@@ -51,18 +52,30 @@ public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
     /// machine gets nowhere.
     public static func run(device: String = "/dev/kvm") -> KVMProbe {
         let deadline = ContinuousClock.now + .seconds(5)
-        return settled(isTimeLeft: { ContinuousClock.now < deadline }) { measure(device, limit: $0) }
+        return settled(usesProcessor: usesProcessor(), isTimeLeft: { ContinuousClock.now < deadline }) {
+            measure(device, limit: $0)
+        }
+    }
+
+    /// Whether KVM is known to stand on the processor's own virtualization: AMD's or Intel's module is loaded, which refuses to be
+    /// without it. One that is built into the kernel has a folder in any case and no `initstate`: it tells nothing.
+    static func usesProcessor(modules: String = "/sys/module") -> Bool {
+        ["kvm_amd", "kvm_intel"].contains { SmallFile.text("\(modules)/\($0)/initstate") == "live\n" }
     }
 
     /// The answer of a host that is measured as often as it takes, each time within a limit in microseconds.
     ///
-    /// Asks twice before it says "interpreted": the first virtual machine of a KVM that was just loaded, or of a host that is
+    /// A slow measurement says "interpreted" only where KVM may do without the processor's virtualization; elsewhere the host was
+    /// starved. Asks twice before it says so: the first virtual machine of a KVM that was just loaded, or of a host that is
     /// emulated itself, was seen to crawl. After that each measurement has twice the time: a starved host may need all of a short
     /// one to get ready.
-    static func settled(isTimeLeft: () -> Bool, _ measure: (_ limit: UInt32) -> KVMProbe) -> KVMProbe {
+    static func settled(
+        usesProcessor: Bool, isTimeLeft: () -> Bool, _ measure: (_ limit: UInt32) -> KVMProbe
+    ) -> KVMProbe {
         var limit: UInt32 = 40_000
         var probe = measure(limit)
-        guard case .interpreted = probe else { return probe }
+        guard case .interpreted(let speed) = probe else { return probe }
+        if usesProcessor { return .hardware(instructionsPerSecond: speed) }
         probe = measure(limit)
         while case .interpreted(let speed) = probe, speed < starvedThreshold, isTimeLeft() {
             limit *= 2
