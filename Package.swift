@@ -100,7 +100,7 @@ let package = Package(
             exclude: ["Clients"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree", "HostSystem"], exclude: ["Fixtures"]),
-        tests(of: "LabResults", exclude: ["Fixtures"]),
+        tests(of: "LabResults", ["HostSystem"], exclude: ["Fixtures"]),
         tests(
             of: "LabEngine",
             ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem"]),

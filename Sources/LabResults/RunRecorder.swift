@@ -1,3 +1,4 @@
+import HostSystem
 import Synchronization
 
 /// The one place that events of a run go through: it numbers and time-stamps them and hands them to the sinks in order.
@@ -19,7 +20,7 @@ public final class RunRecorder: Sendable {
         self.clock = clock
     }
 
-    /// Records an event that happens now. Any thread may call it; it returns when every sink has it. A sink must not call
+    /// Records an event that happens now. Any thread may call it; it returns when every sink has taken it. A sink must not call
     /// back. Events after `finish` are dropped.
     public func emit(_ event: RunEvent) {
         // The sinks are called inside the lock: that is what makes "in order" and "never by two threads at once" true.
@@ -45,6 +46,12 @@ public final class RunRecorder: Sendable {
             state.finished = true
             for sink in sinks { sink.finish() }
         }
+    }
+
+    /// The same, which may take long, on a thread of its own.
+    public func finished() async {
+        // Without a thread for it the caller's has to do.
+        if (try? await HostThread.run("vmlab-finish") { _ in self.finish() }) == nil { finish() }
     }
 
     /// What the sinks could not do, in words.

@@ -23,16 +23,21 @@ struct JobRunner: Sendable {
     /// Runs one to its end and returns its status, at least `infrastructure` when its results could not be written, and not
     /// `passed` when what it printed could not. Throws when its journal cannot be begun.
     func perform(_ job: RunJob, in directory: RunDirectory, showing sink: any RunSink) async throws -> ExitStatus {
-        let files = SinkSelection.fileSinks(directory)
+        let files = try SinkSelection.fileSinks(directory)
         let recorder = RunRecorder(sinks: [sink] + files)
-        defer { recorder.finish() }
         recorder.emit(.runStarted(job.description))
-        let status =
-            switch job.work {
-            case .lab(let plan): try await perform(plan, in: directory, recorder)
-            case .script(let script): try await perform(script, in: directory, recorder)
-            }
-        recorder.finish()
+        let status: ExitStatus
+        do {
+            status =
+                switch job.work {
+                case .lab(let plan): try await perform(plan, in: directory, recorder)
+                case .script(let script): try await perform(script, in: directory, recorder)
+                }
+        } catch {
+            await recorder.finished()
+            throw error
+        }
+        await recorder.finished()
         let lost = sink.problems.map { Diagnostic(.host, $0) }
         if !lost.isEmpty { Report.errors(DiagnosticList(lost)) }
         let problems =

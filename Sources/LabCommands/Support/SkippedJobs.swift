@@ -8,15 +8,16 @@ struct SkippedJobs {
     private var names: [String] = []
     private var reason = ""
 
-    /// Writes the results of one.
-    mutating func add(_ job: RunJob, _ reason: String, in directory: RunDirectory, _ selection: SinkSelection) {
+    /// Writes the results of one, and shows it if there is a sink for that.
+    mutating func add(
+        _ job: RunJob, _ reason: String, in directory: RunDirectory, showing sink: (any RunSink)?
+    ) async throws {
         names.append(job.description.file + (job.cell.map { " [\($0)]" } ?? ""))
         self.reason = reason
-        let shown = selection.mode == .json ? [selection.progressSink(directory: directory.path)] : []
-        let recorder = RunRecorder(sinks: shown + SinkSelection.fileSinks(directory))
+        let recorder = RunRecorder(sinks: [sink].compactMap { $0 } + (try SinkSelection.fileSinks(directory)))
         recorder.emit(.runStarted(job.description))
         recorder.skip(job.description.tasks, because: reason)
-        recorder.finish()
+        await recorder.finished()
     }
 
     /// Says which they were, if there are any.

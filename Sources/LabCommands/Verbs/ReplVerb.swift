@@ -38,7 +38,7 @@ struct ReplVerb: AsyncParsableCommand {
         let progress = PlainSink(
             .standardOutput, style: selection.style, directory: directory.path,
             columns: { isatty(1) == 1 ? TerminalSink.Size.of(1).columns : .max })
-        let recorder = RunRecorder(sinks: [progress] + SinkSelection.fileSinks(directory))
+        let recorder = RunRecorder(sinks: [progress] + (try SinkSelection.fileSinks(directory)))
         defer { recorder.finish() }
         recorder.emit(
             .runStarted(

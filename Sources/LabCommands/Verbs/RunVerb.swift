@@ -70,10 +70,12 @@ struct RunVerb: AsyncParsableCommand {
             var skipped = SkippedJobs()
             for job in jobs {
                 let directory = try places.directory(for: job)
+                let sink = try selection.progressSink(directory: directory.path) {
+                    interruption.current == nil ? Self.readerPatience : Self.hurriedPatience
+                }
                 if let reason = obstacle(after: statuses, interruption) {
-                    skipped.add(job, reason, in: directory, selection)
+                    try await skipped.add(job, reason, in: directory, showing: json ? sink : nil)
                 } else {
-                    let sink = selection.progressSink(directory: directory.path)
                     statuses.append(try await runner.perform(job, in: directory, showing: sink))
                 }
             }
@@ -82,6 +84,12 @@ struct RunVerb: AsyncParsableCommand {
         }
         throw ExitStatus.gravest(of: statuses)
     }
+
+    /// How long a reader of standard output may take nothing once a run has ended: somebody may be paging through it.
+    private static let readerPatience = Duration.seconds(600)
+
+    /// The same of a run that was interrupted.
+    private static let hurriedPatience = Duration.seconds(2)
 
     /// How long a run may take beyond its grace time to tear everything down.
     private static let teardown = Duration.seconds(60)

@@ -25,9 +25,9 @@ enum System {
                 if count > 0 {
                     done += count
                 } else if count < 0, errno == EAGAIN {
-                    // A terminal that somebody made non-blocking: give it a second, then give up on it.
+                    // A terminal or a pipe that somebody made non-blocking is waited for as any other.
                     var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    if poll(&ready, 1, 1000) == 0 { return EAGAIN }
+                    poll(&ready, 1, -1)
                 } else if count == 0 || errno != EINTR {
                     return count == 0 ? EIO : errno
                 }

@@ -36,9 +36,9 @@ public final class TextStream: Sendable {
         }
     }
 
-    /// What went wrong, in words.
+    /// What went wrong, in words. Does not wait for a write that goes on.
     public var problems: [String] {
-        guard let failure = file.withLock({ $0.failure }) else { return [] }
+        guard case .some(.some(let failure)) = file.withLockIfAvailable({ $0.failure }) else { return [] }
         return [failure.sentence]
     }
 }

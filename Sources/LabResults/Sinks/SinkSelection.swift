@@ -1,4 +1,5 @@
 import Glibc
+import HostSystem
 
 /// Chooses how a run is shown: by what the user asked for and by where standard output goes.
 public struct SinkSelection: Sendable, Hashable {
@@ -39,24 +40,36 @@ public struct SinkSelection: Sendable, Hashable {
             colour: canMove && !noColour, unicode: charset.contains("utf-8") || charset.contains("utf8"))
     }
 
-    /// The sink that shows the run on the stream; `directory` is where its results are, as the user should see it.
-    public func progressSink(_ stream: TextStream = .standardOutput, directory: String?) -> any RunSink {
-        switch mode {
-        case .terminal: TerminalSink(stream, style: style, directory: directory)
-        case .plain: PlainSink(stream, style: style, directory: directory)
-        case .quiet: PlainSink.quiet(stream, style: style, directory: directory)
-        case .json: JSONLinesSink(stream)
-        }
+    /// The sink that shows the run on standard output; `directory` is where its results are, as the user should see it. At the
+    /// run's end the output may stand still for the time that `patience` says.
+    ///
+    /// Throws when there is no thread for it.
+    public func progressSink(
+        directory: String?, patience: @escaping @Sendable () -> Duration
+    ) throws(SystemCallError) -> any RunSink {
+        let stream = TextStream.standardOutput
+        let sink: any RunSink =
+            switch mode {
+            case .terminal: TerminalSink(stream, style: style, directory: directory)
+            case .plain: PlainSink(stream, style: style, directory: directory)
+            case .quiet: PlainSink.quiet(stream, style: style, directory: directory)
+            case .json: JSONLinesSink(stream)
+            }
+        return try QueuedSink(sink, name: "standard output", patience: patience)
     }
 
+    /// How long a disk may take nothing at the end of a run.
+    private static let diskPatience = Duration.seconds(60)
+
     /// The sinks that write a results directory's files.
-    public static func fileSinks(_ directory: RunDirectory) -> [any RunSink] {
-        [
-            JSONLinesSink(TextStream(path: directory.absolute(RunDirectory.events))),
-            ReportSink([
-                .resultsJSON(directory.absolute(RunDirectory.results)),
-                .junit(directory.absolute(RunDirectory.junit)),
-            ]),
+    ///
+    /// Throws when there are no threads for them.
+    public static func fileSinks(_ directory: RunDirectory) throws(SystemCallError) -> [any RunSink] {
+        let (events, results) = (directory.absolute(RunDirectory.events), directory.absolute(RunDirectory.results))
+        let report = ReportSink([.resultsJSON(results), .junit(directory.absolute(RunDirectory.junit))])
+        return [
+            try QueuedSink(JSONLinesSink(TextStream(path: events)), name: events) { diskPatience },
+            try QueuedSink(report, name: results) { diskPatience },
         ]
     }
 }

@@ -81,9 +81,11 @@ struct VMLab: Sendable {
         try await start(arguments, environment: changes).ended(within: time)
     }
 
-    /// Starts `vmlab` with arguments. `wrapper` is a command line that is given the one of vmlab as its last words.
+    /// Starts `vmlab` with arguments. `wrapper` is a command line that is given the one of vmlab as its last words; its standard
+    /// output is what a `RunningCommand` tells of, unless it goes elsewhere.
     func start(
-        _ arguments: [String], environment changes: [String: String?] = [:], wrapper: [String] = []
+        _ arguments: [String], environment changes: [String: String?] = [:], wrapper: [String] = [],
+        standardOutput: ChildConfiguration.Output? = nil
     ) async throws -> RunningCommand {
         let executable = try #require(Self.executable)
         var words = wrapper + [executable] + arguments
@@ -94,7 +96,7 @@ struct VMLab: Sendable {
         let child = try await ChildProcess.spawn(
             ChildConfiguration(
                 executable: program, arguments: words,
-                environment: variables, workingDirectory: path, standardOutput: .file(name + ".out"),
+                environment: variables, workingDirectory: path, standardOutput: standardOutput ?? .file(name + ".out"),
                 standardError: .file(name + ".err")))
         return RunningCommand(vmlab: self, child: child, files: name, started: .now)
     }
