@@ -37,37 +37,37 @@ local function prepare(cpus)
   guest:succeed("mke2fs -q /dev/disk/by-id/disk0 && mkdir -p /mnt && mount /dev/disk/by-id/disk0 /mnt")
   guest:succeed("echo mounted > /mnt/file; dd if=/dev/urandom of=/tmp/random bs=1M count=1 2> /dev/null; cp /tmp/random /mnt; sync")
   guest:succeed("echo written | dd of=/dev/disk/by-id/disk1 bs=4096 seek=16 conv=notrunc,fsync 2> /dev/null")
-  guest:succeed("(i=0; while :; do i=$((i + 1)); echo $i > /tmp/count; sleep 0.1; done) < /dev/null > /dev/null 2>&1 &")
+  guest:succeed("(i=0; while :; do i=$((i + 1)); echo $i > /tmp/next; mv /tmp/next /tmp/count; sleep 0.1; done) < /dev/null > /dev/null 2>&1 &")
   return guest
+end
+
+-- A clone is kept, and goes back to what it was; what its original has gone, it does not need. One that is reset boots.
+local function keep(clone, since)
+  local kept = clone:snapshot()
+  clone:succeed("echo later > /mnt/own; echo later > /tmp/later; sync")
+  clone:restore(kept)
+  clone:succeed("test ! -e /tmp/later")
+  vmlab.equals(clone:succeed("cat /mnt/own"), clone.name)
+  clone:kill()
+  local child = kept:clone()
+  vmlab.equals(child:succeed("cat /mnt/own"), clone.name)
+  vmlab.equals(child:succeed("dd if=/dev/disk/by-id/disk1 bs=512 skip=200 count=1 2> /dev/null | head -n 1"), clone.name)
+  check(child, 2, since)
+  child:reboot()
+  child:succeed("test ! -e /tmp/count && mount /dev/disk/by-id/disk0 /mnt")
+  vmlab.equals(child:succeed("cat /mnt/own"), child.name)
 end
 
 for cpus = 1, 2 do
   vmlab.subtest("processors: " .. cpus, function()
     local guest = prepare(cpus)
     local since = seconds(guest)
-    local clones = guest:clone(3 - cpus)
-    local first = clones[1]
-    vmlab.each({ guest, table.unpack(clones) }, function(each) check(each, cpus, since) end)
+    local clone = guest:clone()
+    vmlab.each({ guest, clone }, function(each) check(each, cpus, since) end)
     -- They are peers on a network.
-    for _, clone in ipairs(clones) do
-      clone:succeed("ping -c 1 -W 10 " .. guest.name)
-      guest:succeed("ping -c 1 -W 10 " .. clone.name)
-    end
+    clone:succeed("ping -c 1 -W 10 " .. guest.name)
+    guest:succeed("ping -c 1 -W 10 " .. clone.name)
     guest:kill()
-    -- A clone is kept, and goes back to what it was; what its original has gone, it does not need.
-    local kept = first:snapshot()
-    first:succeed("echo later > /mnt/own; echo later > /tmp/later; sync")
-    first:restore(kept)
-    first:succeed("test ! -e /tmp/later")
-    vmlab.equals(first:succeed("cat /mnt/own"), first.name)
-    first:kill()
-    local child = kept:clone()
-    vmlab.equals(child:succeed("cat /mnt/own"), first.name)
-    vmlab.equals(child:succeed("dd if=/dev/disk/by-id/disk1 bs=512 skip=200 count=1 2> /dev/null | head -n 1"), first.name)
-    check(child, cpus, since)
-    -- One that is reset boots.
-    child:reboot()
-    child:succeed("test ! -e /tmp/count && mount /dev/disk/by-id/disk0 /mnt")
-    vmlab.equals(child:succeed("cat /mnt/own"), child.name)
+    if cpus == 1 then clone:kill() else keep(clone, since) end
   end)
 end
