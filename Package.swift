@@ -53,20 +53,20 @@ let package = Package(
         library("HostSystem", ["CLinux", "Diagnostics"]),
         library("Patterns", ["CPCRE2", "HostSystem"]),
         library("YAMLTree", ["CYAML", "Diagnostics"]),
-        library("JSONText", []),
+        library("JSON", []),
         library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"], exclude: ["README.md"]),
         library("GuestConsole", ["Patterns", "Diagnostics"]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
-        library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"]),
-        library("LabSpec", ["YAMLTree", "Patterns", "HostSystem", "Diagnostics"]),
-        library("LabResults", ["HostSystem", "Diagnostics"]),
+        library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Diagnostics"]),
+        library("LabSpec", ["YAMLTree", "Patterns", "JSON", "HostSystem", "Diagnostics"]),
+        library("LabResults", ["JSON", "HostSystem", "Diagnostics"]),
         library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics"]),
         library(
             "LabImages", ["LabSpec", "HostSystem", "Diagnostics"], resources: [.embedInCode("Recipes")]),
         library(
             "LabMachines",
-            ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSONText", "Diagnostics"]),
+            ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSON", "Diagnostics"]),
         library(
             "LabScripting",
             [
@@ -92,11 +92,11 @@ let package = Package(
         tests(of: "HostSystem", ["LabTestSupport", "CLinux"]),
         tests(of: "Patterns", ["HostSystem"]),
         tests(of: "YAMLTree"),
-        tests(of: "JSONText"),
+        tests(of: "JSON"),
         tests(of: "LuaRuntime"),
         tests(of: "VirtualHardware", ["HostSystem", "LabTestSupport", "CLinux"]),
         tests(
-            of: "MicroVM", ["JSONText", "CKVM", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
+            of: "MicroVM", ["JSON", "CKVM", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
             exclude: ["Clients"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree", "HostSystem"], exclude: ["Fixtures"]),
@@ -114,7 +114,7 @@ let package = Package(
         tests(
             of: "LabMachines",
             [
-                "MicroVM", "JSONText", "LabEngine", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
+                "MicroVM", "JSON", "LabEngine", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
                 "HostSystem",
             ]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

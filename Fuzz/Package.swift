@@ -31,10 +31,10 @@ let package = Package(
         ours("CLuaShims", ["CLua"]),
         ours("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"]),
 
-        ours("JSONText", []),
+        ours("JSON", []),
         ours("CKVM", []),
         ours("KVM", ["HostSystem", "CKVM"]),
-        ours("MicroVM", ["KVM", "CKVM", "VirtualHardware", "HostSystem", "JSONText", "CLinux", "Diagnostics"]),
+        ours("MicroVM", ["KVM", "CKVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Diagnostics"]),
 
         fuzz("boot", ["MicroVM", "VirtualHardware", "HostSystem"]),
         fuzz("lua", ["LuaRuntime"]),

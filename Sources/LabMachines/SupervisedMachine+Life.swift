@@ -24,7 +24,7 @@ extension SupervisedMachine {
         get async {
             let answer = try? await monitor.execute(
                 "human-monitor-command", ["command-line": "info registers -a"], timeout: .seconds(1))
-            return answer?.text?.contains("CPL=3") == true
+            return answer?.stringValue?.contains("CPL=3") == true
         }
     }
 }

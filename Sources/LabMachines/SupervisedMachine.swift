@@ -1,7 +1,7 @@
 import Diagnostics
 import GuestConsole
 import HostSystem
-import JSONText
+import JSON
 import LabEngine
 import Synchronization
 
@@ -50,7 +50,7 @@ final class SupervisedMachine: Machine {
                     lastReset = event.time
                     if earlier != .min && event.time &- earlier < resetWindow { continue }
                 }
-                if event.name == "MIGRATION" { migration.hear(event.data["status"]?.text ?? "") }
+                if event.name == "MIGRATION" { migration.hear(event.data["status"]?.stringValue ?? "") }
                 if event.name == "RESUME" { migration.hearResumption() }
                 if let event = await Self.machineEvent(event, monitor) { sink.yield(event) }
             }
@@ -73,7 +73,7 @@ final class SupervisedMachine: Machine {
         case "STOP":
             // By our own pause, or because it cannot go on.
             let status = try? await monitor.execute("query-status")
-            switch status?["status"]?.text {
+            switch status?["status"]?.stringValue {
             case "internal-error": return .panicked("the virtual processor met an error it cannot go on from")
             case "io-error": return .panicked("the machine stopped on an I/O error of the host")
             default: return nil
@@ -104,7 +104,7 @@ final class SupervisedMachine: Machine {
 
     private func isOff() async throws -> Bool {
         do {
-            return try await monitor.execute("query-status")["status"]?.text == "shutdown"
+            return try await monitor.execute("query-status")["status"]?.stringValue == "shutdown"
         } catch let error as QMPError {
             throw Diagnostic(.guest, "the machine does not answer", cause: error.description)
         }

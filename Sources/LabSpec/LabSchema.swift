@@ -1,3 +1,5 @@
+import JSON
+
 /// The JSON Schema of lab files, from the declarations that decode them.
 public enum LabSchema {
     /// The schema (draft 2020-12) as text with a final newline.
@@ -10,12 +12,11 @@ public enum LabSchema {
                 ["properties": ["guests": ["additionalProperties": ["type": "object", "required": ["image"]]]]],
             ]
         ]
-        let definitions = form.definitions.sorted { $0.key < $1.key }
-            .map { JSONValue.Member(key: $0.key, value: $0.value) }
+        let definitions = JSONObject(form.definitions.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
         let schema: JSONValue = [
             "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "vmlab lab file",
             "allOf": [form.schema, imageSomewhere], "$defs": .object(definitions),
         ]
-        return schema.text() + "\n"
+        return schema.pretty + "\n"
     }
 }

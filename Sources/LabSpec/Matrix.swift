@@ -1,4 +1,5 @@
 import Diagnostics
+import JSON
 import YAMLTree
 
 /// `matrix:` as written: axes with their values, and what to add and leave out.

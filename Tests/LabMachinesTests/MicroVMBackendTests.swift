@@ -2,7 +2,7 @@ import Diagnostics
 import Glibc
 import GuestConsole
 import HostSystem
-import JSONText
+import JSON
 import LabEngine
 import LabImages
 import LabSpec

@@ -1,7 +1,7 @@
 import Diagnostics
 import Glibc
 import HostSystem
-import JSONText
+import JSON
 import LabSpec
 import LabTestSupport
 import Testing
@@ -31,8 +31,8 @@ struct QCow2OverlayTests {
             try await image("check", "-q", overlay)
             let facts = try JSONValue(parsing: try await image("info", "--output=json", overlay).output)
             #expect(facts["format"] == "qcow2")
-            #expect(facts["virtual-size"]?.whole == Int64((size + 511) / 512 * 512))
-            #expect(facts["backing-filename"]?.text == base && facts["backing-filename-format"] == "raw")
+            #expect(facts["virtual-size"]?.integerValue == Int64((size + 511) / 512 * 512))
+            #expect(facts["backing-filename"]?.stringValue == base && facts["backing-filename-format"] == "raw")
             if size < 1 << 31 { try await image("compare", "-q", "-f", "raw", "-F", "qcow2", base, overlay) }
         }
     }

@@ -65,12 +65,11 @@ struct QEMUCommandLineTests {
             over base: String = "null"
         ) -> [String] {
             let backing = format == "qcow2" ? #""backing":\#(base),"# : ""
-            let errors = readOnly ? "" : #","rerror":"report""#
-            let writes = readOnly ? "" : #","werror":"report""#
+            let errors = readOnly ? "" : #","werror":"report","rerror":"report""#
             return [
-                #"-blockdev {\#(backing)"cache":{"direct":false,"no-flush":true},"discard":"unmap","driver":"\#(format)","file":"#
-                    + #"{"driver":"file","filename":"\#(path)"},"node-name":"disk\#(node)","read-only":\#(readOnly)}"#,
-                #"-device {"drive":"disk\#(node)","driver":"virtio-blk-pci"\#(errors),"serial":"\#(serial)"\#(writes)}"#,
+                #"-blockdev {"driver":"\#(format)","file":{"driver":"file","filename":"\#(path)"},\#(backing)"node-name":"#
+                    + #""disk\#(node)","read-only":\#(readOnly),"cache":{"direct":false,"no-flush":true},"discard":"unmap"}"#,
+                #"-device {"driver":"virtio-blk-pci","drive":"disk\#(node)","serial":"\#(serial)"\#(errors)}"#,
             ]
         }
         let small = Set(lines(.kvm, small))
@@ -86,11 +85,11 @@ struct QEMUCommandLineTests {
                 + disk(2, "/run/m/scratch2.raw", "raw", false, "disk0")
                 + disk(
                     3, "/run/m/overlay3.qcow2", "qcow2", false, "disk1",
-                    over: #"{"backing":null,"driver":"qcow2","file":{"driver":"file","filename":"/home/u/x.qcow2"}}"#)
+                    over: #"{"driver":"qcow2","file":{"driver":"file","filename":"/home/u/x.qcow2"},"backing":null}"#)
                 + disk(4, "/run/m/exchange", "raw", false, "vmlab-xchg") + [
-                    #"-netdev {"id":"net0","local":{"path":"/run/a","type":"unix"},"#
-                        + #""remote":{"path":"/run/switch","type":"unix"},"type":"dgram"}"#,
-                    #"-device {"driver":"virtio-net-pci","mac":"52:54:00:00:00:02","netdev":"net0","romfile":""}"#,
+                    #"-netdev {"type":"dgram","id":"net0","local":{"type":"unix","path":"/run/a"},"#
+                        + #""remote":{"type":"unix","path":"/run/switch"}}"#,
+                    #"-device {"driver":"virtio-net-pci","netdev":"net0","mac":"52:54:00:00:00:02","romfile":""}"#,
                 ])
         #expect(small.isSuperset(of: ["-accel kvm", "-cpu host"]))
         #expect(!lines(.kvm, large).contains("-serial chardev:com2"))
@@ -182,8 +181,8 @@ struct QEMUCommandLineTests {
         func file(_ path: String, _ share: Bool) -> [String] {
             [
                 "-M q35,vmport=off,smbus=off,sata=off,memory-backend=pc.ram",
-                #"-object {"id":"pc.ram","mem-path":"\#(path)","qom-type":"memory-backend-file","share":\#(share),"#
-                    + #""size":268435456}"#,
+                #"-object {"qom-type":"memory-backend-file","id":"pc.ram","mem-path":"\#(path)","size":268435456,"#
+                    + #""share":\#(share)}"#,
             ]
         }
         let incoming = ["-incoming defer", "-global migration.announce-rounds=0"]

@@ -1,5 +1,5 @@
 import HostSystem
-import JSONText
+import JSON
 import LabTestSupport
 import Testing
 
@@ -25,7 +25,7 @@ private struct Server {
         try await say(#"{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}}, "capabilities": ["oob"]}}"#)
         let command = try await hear()
         #expect(command["execute"] == "qmp_capabilities")
-        try await say(#"{"return": {}, "id": \#(command["id"]?.whole ?? 0)}"#)
+        try await say(#"{"return": {}, "id": \#(command["id"]?.integerValue ?? 0)}"#)
     }
 }
 
@@ -48,11 +48,11 @@ struct QMPClientTests {
         let second = try await server.hear()
         #expect(first["execute"] == "query-status")
         #expect(second["arguments"]?["full"] == true)
-        try await server.say(#"{"return": {"major": 7}, "id": \#(second["id"]?.whole ?? 0)}"#)
+        try await server.say(#"{"return": {"major": 7}, "id": \#(second["id"]?.integerValue ?? 0)}"#)
         try await server.say(
             #"{"timestamp": {"seconds": 2, "microseconds": 5}, "event": "RESET", "data": {"guest": true}}"#)
         try await server.say("")
-        try await server.say(#"{"return": {"status": "running"}, "id": \#(first["id"]?.whole ?? 0)}"#)
+        try await server.say(#"{"return": {"status": "running"}, "id": \#(first["id"]?.integerValue ?? 0)}"#)
         #expect(try await status.value["status"] == "running")
         #expect(try await version.value["major"] == 7)
         server.socket.close()
@@ -69,10 +69,10 @@ struct QMPClientTests {
         var heard: [UInt8] = []
         while heard.filter({ $0 == UInt8(ascii: "\n") }).count < 3 { heard += try await server.socket.read() }
         let lines = try heard.split(separator: UInt8(ascii: "\n")).map { try JSONValue(parsing: Array($0)) }
-        #expect(lines.map { $0["execute"]?.text } == ["qmp_capabilities", "migrate-incoming", "cont"])
+        #expect(lines.map { $0["execute"]?.stringValue } == ["qmp_capabilities", "migrate-incoming", "cont"])
         try await server.say(#"{"QMP": {}}"#)
         for line in lines.dropLast() {
-            try await server.say(#"{"return": {"n": 1}, "id": \#(line["id"]?.whole ?? 0)}"#)
+            try await server.say(#"{"return": {"n": 1}, "id": \#(line["id"]?.integerValue ?? 0)}"#)
         }
         let answers = try await handshake.value
         #expect(try await answers.first?.value()["n"] == 1)
@@ -86,7 +86,8 @@ struct QMPClientTests {
         let answer = Task { try await client.execute("no-such") }
         let command = try await server.hear()
         try await server.say(
-            #"{"id": \#(command["id"]?.whole ?? 0), "error": {"class": "CommandNotFound", "desc": "not found"}}"#)
+            #"{"id": \#(command["id"]?.integerValue ?? 0), "error": {"class": "CommandNotFound", "desc": "not found"}}"#
+        )
         let expected = QMPError.refused(command: "no-such", class: "CommandNotFound", description: "not found")
         await #expect(throws: expected) { try await answer.value }
     }
@@ -108,10 +109,10 @@ struct QMPClientTests {
             try await client.execute("stop", timeout: .milliseconds(20))
         }
         let stop = try await server.hear()
-        try await server.say(#"{"return": {}, "id": \#(stop["id"]?.whole ?? 0)}"#)
+        try await server.say(#"{"return": {}, "id": \#(stop["id"]?.integerValue ?? 0)}"#)
         let next = Task { try await client.execute("cont") }
         let command = try await server.hear()
-        try await server.say(#"{"return": {"n": 1}, "id": \#(command["id"]?.whole ?? 0)}"#)
+        try await server.say(#"{"return": {"n": 1}, "id": \#(command["id"]?.integerValue ?? 0)}"#)
         #expect(try await next.value["n"] == 1)
         let (mute, server2) = try Server.connected()
         await #expect(throws: QMPError.silent(command: "greeting")) {

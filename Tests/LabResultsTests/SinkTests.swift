@@ -30,11 +30,48 @@ import Testing
         }
     }
 
-    @Test func tap() throws {
-        let out = Collected()
-        play([TAPSink(out.stream)])
-        try expectGolden(out.text, "run.tap")
+    @Test("Every event is read back from its line as it was")
+    func eventsAreReadBack() throws {
+        for (place, (elapsed, event)) in (script() + Self.otherEvents).enumerated() {
+            let recorded = RecordedEvent(
+                sequence: place + 1, elapsed: elapsed, time: ManualClock.start + elapsed, event: event)
+            let read = try RecordedEvent(line: recorded.line.utf8)
+            #expect(read.event == event && read.sequence == place + 1 && read.elapsed == elapsed, "\(recorded.line)")
+            #expect(abs(read.time - recorded.time) < 0.001 && read.line == recorded.line)
+        }
+        for line in ["", "{", "[]", "{}", #"{"seq":1,"t":0,"time":"","event":"other"}"#] {
+            #expect(throws: (any Error).self) { try RecordedEvent(line: line.utf8) }
+        }
     }
+
+    /// Events that the script has not.
+    private static let otherEvents: [(Double, RunEvent)] = {
+        let id = TaskID(task: "t \u{1B}\u{85}", guest: nil)
+        let step = StepID(task: id, number: 2, guest: "lin", call: "succeed", text: "true", place: "a.lua:3")
+        var result = tried(.flaky)
+        result.trouble = [GuestTrouble(guest: "lin", kind: "oops", message: "BUG:", lines: ["a", "b"])]
+        result.outputDropped = 7
+        return [
+            (1, .imageProgress(image: "debian", step: "kernel", fraction: 0.25)),
+            (1, .imageProgress(image: "debian", step: "kernel", fraction: nil)),
+            (
+                2,
+                .guestDeclared(
+                    GuestDescription(
+                        name: "a", group: "g", image: "i", os: "linux", memory: 1 << 30, cpus: 2, backend: "kvm"))
+            ),
+            (2, .guestQueued(guest: "a", reason: "memory")), (3, .guestParked(guest: "a", reason: "memory")),
+            (3, .guestReplaced(guest: "a", reason: "lost")), (4, .taskNote(id, message: "again")),
+            (4, .stepStarted(step)),
+            (
+                5,
+                .stepFinished(
+                    StepResult(
+                        id: step, outcome: .failed, exit: -1, started: 4, duration: 1, message: "m", outputTail: "o"))
+            ),
+            (6, .taskFinished(result)),
+        ]
+    }()
 
     @Test func resultsAreInDeclaredOrderAndReadBack() throws {
         try withFolder { folder in

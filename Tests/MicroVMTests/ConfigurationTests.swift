@@ -1,5 +1,5 @@
 import Diagnostics
-import JSONText
+import JSON
 import Testing
 
 @testable import MicroVM

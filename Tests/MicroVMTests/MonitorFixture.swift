@@ -1,6 +1,6 @@
 import Foundation
 import HostSystem
-import JSONText
+import JSON
 import Synchronization
 
 @testable import MicroVM

@@ -1,7 +1,7 @@
 import Diagnostics
 import Glibc
 import HostSystem
-import JSONText
+import JSON
 import LabTestSupport
 import Testing
 
@@ -114,7 +114,7 @@ struct ProgramTests {
     /// The next event of that name; others are passed over.
     private func event(_ name: String, _ client: MonitorClient) async throws -> JSONValue? {
         while let message = try await client.hear() {
-            if message["event"]?.text == name { return message["data"] ?? .null }
+            if message["event"]?.stringValue == name { return message["data"] ?? .null }
         }
         return nil
     }

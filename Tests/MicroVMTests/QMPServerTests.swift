@@ -1,5 +1,5 @@
 import HostSystem
-import JSONText
+import JSON
 import LabTestSupport
 import Testing
 
@@ -29,7 +29,7 @@ struct QMPServerTests {
         try await withServer { client, _, _, _ in
             let greeting = try await client.hear()
             #expect(greeting?["QMP"]?["capabilities"] == [])
-            #expect(greeting?["QMP"]?["version"]?["package"]?.text == "vmlab-vmm \(MonitorVersion.text)")
+            #expect(greeting?["QMP"]?["version"]?["package"]?.stringValue == "vmlab-vmm \(MonitorVersion.text)")
             let early = try await client.ask("query-status", id: 7)
             #expect(early?["error"]?["class"] == "CommandNotFound")
             #expect(early?["id"] == 7)
@@ -51,7 +51,7 @@ struct QMPServerTests {
             #expect(try await client.ask("query-name")?["return"] == ["name": "fake"])
             #expect(try await client.ask("query-kvm")?["return"] == ["enabled": true, "present": true])
             let version = try await client.ask("query-version")?["return"]
-            #expect(version?["qemu"]?["major"]?.whole == Int64(MonitorVersion.numbers.major))
+            #expect(version?["qemu"]?["major"]?.integerValue == Int64(MonitorVersion.numbers.major))
             let cpus = try await client.ask("query-cpus-fast")?["return"]
             #expect(cpus?[0]?["thread-id"] == 11 && cpus?[1]?["thread-id"] == 12 && cpus?[2] == nil)
             #expect(cpus?[1]?["cpu-index"] == 1)
@@ -59,7 +59,7 @@ struct QMPServerTests {
                 Issue.record("no list")
                 return
             }
-            let names = commands.compactMap { $0["name"]?.text }
+            let names = commands.compactMap { $0["name"]?.stringValue }
             #expect(Set(names).isSuperset(of: ["qmp_capabilities", "stop", "cont", "quit"]) && names.count == 14)
             for name in names where name.hasPrefix("query-") {
                 #expect(try await client.ask(name)?["return"] != nil)
@@ -80,7 +80,8 @@ struct QMPServerTests {
             #expect(try await client.hear() == ["return": [:]])
             try await client.say(#"{"execute": "set-action", "arguments": {"shutdown": "burn"}}"#)
             #expect(
-                try await client.hear()?["error"]?["desc"]?.text == "Parameter 'shutdown' does not accept value 'burn'")
+                try await client.hear()?["error"]?["desc"]?.stringValue
+                    == "Parameter 'shutdown' does not accept value 'burn'")
             // `quit` is answered before it is done.
             let calls = ["stop", "resume", "reset", "powerButton", "quit", "save /a/b", "shutdown pause"]
             #expect(try await eventually { machine.calls == calls })
@@ -103,10 +104,10 @@ struct QMPServerTests {
             ]
             for (name, data) in expected {
                 let event = try await client.hear()
-                #expect(event?["event"]?.text == name)
+                #expect(event?["event"]?.stringValue == name)
                 #expect(event?["data"] == data)
-                #expect((event?["timestamp"]?["seconds"]?.whole ?? 0) > 1_600_000_000)
-                #expect((0..<1_000_000).contains(event?["timestamp"]?["microseconds"]?.whole ?? -1))
+                #expect((event?["timestamp"]?["seconds"]?.integerValue ?? 0) > 1_600_000_000)
+                #expect((0..<1_000_000).contains(event?["timestamp"]?["microseconds"]?.integerValue ?? -1))
             }
         }
     }

@@ -1,6 +1,6 @@
 import Diagnostics
 import HostSystem
-import JSONText
+import JSON
 import LabEngine
 import LabImages
 import LabSpec

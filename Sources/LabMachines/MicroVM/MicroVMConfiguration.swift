@@ -1,4 +1,4 @@
-import JSONText
+import JSON
 import LabEngine
 
 /// What vmlab-vmm is told of a guest's machine; its README describes it. A pure function of what the machine is made of.
@@ -10,19 +10,17 @@ enum MicroVMConfiguration {
         let words = configuration.cmdline.split(separator: " ").filter {
             !$0.hasPrefix("vmlab.port=") && !$0.hasPrefix("vmlab.keys=")
         }
-        var members: [String: JSONValue] = [
+        return [
             "name": .string(configuration.name), "kernel": .string(configuration.image.kernel ?? ""),
             "cmdline": .string(words.joined(separator: " ")), "memory": .integer(pages(configuration.memory.bytes)),
             "cpus": .integer(Int64(configuration.cpus)), "com1": descriptor(MachineProcess.Descriptor.console),
             "com2": descriptor(MachineProcess.Descriptor.commands),
             "monitor": descriptor(MachineProcess.Descriptor.monitor), "disks": .array(disks.map(json)),
             "networks": .array(configuration.networks.map(json)),
+            "initrd": configuration.image.initrd.map(JSONValue.string),
+            "golden": configuration.goldenFolder.map { .string(MicroVMSaver.state(in: $0)) },
+            "restore": configuration.restoring.map { .string($0.state) }, "snapshots": .string(configuration.directory),
         ]
-        if let initrd = configuration.image.initrd { members["initrd"] = .string(initrd) }
-        if let folder = configuration.goldenFolder { members["golden"] = .string(MicroVMSaver.state(in: folder)) }
-        if let saved = configuration.restoring { members["restore"] = .string(saved.state) }
-        members["snapshots"] = .string(configuration.directory)
-        return .object(members)
     }
 
     private static func descriptor(_ number: Int32) -> JSONValue { ["fd": .integer(Int64(number))] }
@@ -34,11 +32,10 @@ enum MicroVMConfiguration {
     }
 
     private static func json(_ disk: MicroVMDisk) -> JSONValue {
-        var members: [String: JSONValue] = [
+        [
             "path": .string(disk.path), "serial": .string(disk.serial), "readOnly": .bool(disk.isReadOnly),
+            "overlay": disk.overlay.map(JSONValue.string),
         ]
-        if let overlay = disk.overlay { members["overlay"] = .string(overlay) }
-        return .object(members)
     }
 
     private static func json(_ card: NetworkAttachment) -> JSONValue {

@@ -1,6 +1,6 @@
 import Diagnostics
 import HostSystem
-import JSONText
+import JSON
 import LabEngine
 import LabImages
 import LabSpec
@@ -10,8 +10,8 @@ extension DiskChain {
     var node: JSONValue { .object(members) }
 
     /// The members of `node`.
-    var members: [String: JSONValue] {
-        var node: [String: JSONValue] = [:]
+    var members: JSONObject {
+        var node: JSONObject = [:]
         for layer in layers.reversed() {
             // What lies beneath is said wherever a header might say it, also that nothing does.
             let backing: JSONValue = node.isEmpty ? .null : .object(node)
@@ -31,7 +31,7 @@ extension DiskChain {
         let report = try await Tool.run(
             "qemu-img", ["info", "--output=json", "--force-share", "json:\(node.line)"], package: "qemu-utils"
         ).checked("the disk \(path) cannot be read")
-        guard let size = try? JSONValue(parsing: report.output)["virtual-size"]?.whole, size >= 0 else {
+        guard let size = try? JSONValue(parsing: report.output)["virtual-size"]?.integerValue, size >= 0 else {
             throw Diagnostic(.host, "the disk \(path) does not tell its size", cause: report.text)
         }
         return UInt64(size)

@@ -1,4 +1,4 @@
-import JSONText
+import JSON
 import LabEngine
 import LabSpec
 
@@ -140,7 +140,7 @@ struct QEMUCommandLine: Sendable {
                 "-device", "ich9-ahci,id=drives\(index)", "-device", "ide-cd,bus=drives\(index).0,drive=\(node)",
             ]
         }
-        var device: [String: JSONValue] = [
+        var device: JSONObject = [
             "driver": "virtio-blk-pci", "drive": .string(node), "serial": .string(drive.serial),
         ]
         // A full host disk is the guest's I/O error, not a machine that stands still.

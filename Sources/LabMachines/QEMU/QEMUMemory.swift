@@ -1,5 +1,5 @@
 import HostSystem
-import JSONText
+import JSON
 import LabEngine
 
 /// Where a QEMU guest's RAM is.

@@ -1,7 +1,7 @@
 import Diagnostics
 import Glibc
 import HostSystem
-import JSONText
+import JSON
 import LabEngine
 import Synchronization
 
@@ -81,7 +81,7 @@ struct QEMUSaver: Sendable {
     /// state of its own, in which it refuses to go on. Each question waits for the lock that QEMU holds for the last steps.
     private func goOn(_ monitor: QMPClient, _ wasRunning: Bool) async throws {
         let deadline = ContinuousClock.now + .seconds(60)
-        while try await monitor.execute("query-status")["status"]?.text == "finish-migrate" {
+        while try await monitor.execute("query-status")["status"]?.stringValue == "finish-migrate" {
             guard ContinuousClock.now < deadline else { throw QMPError.silent(command: "migrate") }
         }
         try await monitor.execute("cont")
@@ -157,7 +157,7 @@ struct QEMUSaver: Sendable {
         default:
             let report = try? await monitor.execute("query-migrate")
             throw QMPError.refused(
-                command: "migrate", class: "GenericError", description: report?["error-desc"]?.text ?? end)
+                command: "migrate", class: "GenericError", description: report?["error-desc"]?.stringValue ?? end)
         }
     }
 }

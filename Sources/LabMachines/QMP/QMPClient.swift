@@ -1,5 +1,5 @@
 import HostSystem
-import JSONText
+import JSON
 import Synchronization
 
 /// Why a QMP command has no answer.
@@ -162,24 +162,24 @@ final class QMPClient: Sendable {
         }
         if message["QMP"] != nil {
             greeting.fulfil(.success(message))
-        } else if let name = message["event"]?.text {
-            let seconds = message["timestamp"]?["seconds"]?.whole ?? 0
-            let microseconds = message["timestamp"]?["microseconds"]?.whole ?? 0
+        } else if let name = message["event"]?.stringValue {
+            let seconds = message["timestamp"]?["seconds"]?.integerValue ?? 0
+            let microseconds = message["timestamp"]?["microseconds"]?.integerValue ?? 0
             eventSink.yield(
                 QMPEvent(
                     name: name, data: message["data"] ?? .null, time: seconds &* 1_000_000 &+ microseconds))
-        } else if let id = message["id"]?.whole {
+        } else if let id = message["id"]?.integerValue {
             let answer = state.withLock { $0.pending.removeValue(forKey: id) }
             if let error = message["error"] {
                 answer?.fulfil(
                     .failure(
                         .refused(
-                            command: "", class: error["class"]?.text ?? "GenericError",
-                            description: error["desc"]?.text ?? "no reason given")))
+                            command: "", class: error["class"]?.stringValue ?? "GenericError",
+                            description: error["desc"]?.stringValue ?? "no reason given")))
             } else {
                 answer?.fulfil(.success(message["return"] ?? .null))
             }
-        } else if let description = message["error"]?["desc"]?.text {
+        } else if let description = message["error"]?["desc"]?.stringValue {
             throw QMPError.malformed("the machine did not understand us: \(description)")
         }
     }

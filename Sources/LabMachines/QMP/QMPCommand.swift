@@ -1,5 +1,5 @@
 import HostSystem
-import JSONText
+import JSON
 
 /// A command of the QEMU Machine Protocol.
 struct QMPCommand: Sendable, Hashable {
@@ -13,9 +13,7 @@ struct QMPCommand: Sendable, Hashable {
 
     /// The command as it is sent.
     func message(id: Int64) -> JSONValue {
-        var message: [String: JSONValue] = ["execute": .string(name), "id": .integer(id)]
-        if let arguments { message["arguments"] = arguments }
-        return .object(message)
+        ["execute": .string(name), "id": .integer(id), "arguments": arguments]
     }
 }
 

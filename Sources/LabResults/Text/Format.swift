@@ -60,6 +60,16 @@ func timestamp(_ time: Double) -> String {
         + ".\(fixed(Double(rest < 0 ? rest + 1000 : rest) / 1000, 3).dropFirst(2))Z"
 }
 
+/// The time that `timestamp` wrote, in seconds since 1970; nil for any other text.
+func time(_ timestamp: String) -> Double? {
+    let numbers = timestamp.split { !$0.isNumber }.compactMap { Int32($0) }
+    guard numbers.count == 7 else { return nil }
+    var date = tm()
+    (date.tm_year, date.tm_mon, date.tm_mday) = (numbers[0] &- 1900, numbers[1] &- 1, numbers[2])
+    (date.tm_hour, date.tm_min, date.tm_sec) = (numbers[3], numbers[4], numbers[5])
+    return Double(timegm(&date)) + Double(numbers[6]) / 1000
+}
+
 /// A time of day in the host's zone for a folder's name, as in `2026-11-22-110000`.
 func folderTimestamp(_ time: Double) -> String {
     guard time.isFinite, abs(time) < 1e11 else { return "1970-01-01-000000" }

@@ -1,4 +1,5 @@
 import Diagnostics
+import JSON
 import YAMLTree
 
 /// How a value of the lab language is written: one declaration that both decodes it and describes it in the JSON

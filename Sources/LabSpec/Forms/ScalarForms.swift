@@ -1,4 +1,5 @@
 import Diagnostics
+import JSON
 import YAMLTree
 
 /// Schema of a value that a matrix will fill in.
@@ -107,7 +108,8 @@ extension Form where Value == Int {
     static func integer(_ range: ClosedRange<Int>, hexadecimal: Bool = false) -> Form {
         let noun = "a whole number from \(range.lowerBound) to \(range.upperBound)"
         let schema: JSONValue = [
-            "type": "integer", "minimum": .integer(range.lowerBound), "maximum": .integer(range.upperBound),
+            "type": "integer", "minimum": .integer(Int64(range.lowerBound)),
+            "maximum": .integer(Int64(range.upperBound)),
         ]
         return scalar(noun, schema: schema) { scalar, node, decoding in
             guard scalar.isPlain, let number = parse(scalar.text, hexadecimal: hexadecimal) else {

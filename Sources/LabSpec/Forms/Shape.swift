@@ -1,4 +1,5 @@
 import Diagnostics
+import JSON
 import YAMLTree
 
 extension String {
@@ -109,12 +110,10 @@ struct Shape<Value: Draft>: Sendable {
 
     private var schema: JSONValue {
         let properties = fields.map { field in
-            JSONValue.Member(
-                key: field.name,
-                value: field.schema.adding("description", .string(field.doc)).adding("default", field.standard))
+            (field.name, field.schema.adding("description", .string(field.doc)).adding("default", field.standard))
         }
         var schema: JSONValue = [
-            "type": "object", "description": .string(doc), "properties": .object(properties),
+            "type": "object", "description": .string(doc), "properties": .object(JSONObject(properties)),
             "patternProperties": ["^x-": [:]], "additionalProperties": false,
         ]
         let required = fields.filter { $0.required != nil }

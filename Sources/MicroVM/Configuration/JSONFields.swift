@@ -1,5 +1,5 @@
 import Diagnostics
-import JSONText
+import JSON
 
 /// The fields of one JSON object, each asked for by name. What is wrong with any of them is collected, so that a user hears
 /// of all mistakes at once.
@@ -16,7 +16,7 @@ struct JSONFields {
     /// Where the object is, such as `disks[0]`; empty for the document itself.
     let path: String
     let problems: Problems
-    private let members: [String: JSONValue]
+    private let members: JSONObject
 
     /// The fields of an object whose keys are `known`. A value that is no object is a problem, and so is a key that is not
     /// known.
@@ -56,7 +56,7 @@ struct JSONFields {
     }
 
     /// A text that may be left out.
-    func text(_ key: String) -> String? { optional(key, "a string", \.text) }
+    func text(_ key: String) -> String? { optional(key, "a string", \.stringValue) }
 
     /// A text that must be there; empty, with a problem noted, when it is not.
     func requiredText(_ key: String) -> String {
@@ -65,7 +65,7 @@ struct JSONFields {
     }
 
     /// True or false; `usual` when it is left out.
-    func truth(_ key: String, usual: Bool) -> Bool { optional(key, "true or false", \.truth) ?? usual }
+    func truth(_ key: String, usual: Bool) -> Bool { optional(key, "true or false", \.boolValue) ?? usual }
 
     /// The elements of an array that may be left out, each with its place.
     func elements(_ key: String) -> [(place: String, value: JSONValue)] {

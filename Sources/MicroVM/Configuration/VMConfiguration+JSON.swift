@@ -1,5 +1,5 @@
 import Diagnostics
-import JSONText
+import JSON
 
 extension VMConfiguration {
     /// Reads a configuration from JSON; README.md of vmlab-vmm describes it. What is left out has the values that `init` gives.
@@ -31,7 +31,7 @@ extension VMConfiguration {
         cmdline = fields.text("cmdline") ?? ""
         memory = fields.memory ?? Self.usualMemory
         // What Int does not hold is out of range all the same.
-        cpus = fields.optional("cpus", "a whole number", \.whole).map { Int(clamping: $0) } ?? 1
+        cpus = fields.optional("cpus", "a whole number", \.integerValue).map { Int(clamping: $0) } ?? 1
         com1 = fields.endpoint("com1") ?? .none
         com2 = fields.endpoint("com2") ?? .none
         monitor = fields.endpoint("monitor") ?? .none
@@ -51,18 +51,15 @@ extension VMConfiguration {
 
     /// The configuration as JSON that `init` reads back.
     public var json: JSONValue {
-        var members: [String: JSONValue] = [
+        [
             "name": .string(name), "kernel": .string(kernel), "cmdline": .string(cmdline),
             "memory": .integer(Int64(clamping: memory)), "cpus": .integer(Int64(cpus)), "com1": com1.json,
             "com2": com2.json, "monitor": monitor.json, "disks": .array(disks.map(\.json)),
             "networks": .array(networks.map(\.json)), "sandbox": .bool(sandbox),
+            "initrd": initrd.map(JSONValue.string), "snapshots": snapshots.map(JSONValue.string),
+            "golden": golden.map(JSONValue.string), "restore": restore.map(JSONValue.string),
+            "debugLog": debugLog.map { ["fd": .integer(Int64($0))] },
         ]
-        if let initrd { members["initrd"] = .string(initrd) }
-        if let snapshots { members["snapshots"] = .string(snapshots) }
-        if let golden { members["golden"] = .string(golden) }
-        if let restore { members["restore"] = .string(restore) }
-        if let debugLog { members["debugLog"] = ["fd": .integer(Int64(debugLog))] }
-        return .object(members)
     }
 }
 
@@ -87,11 +84,10 @@ extension VMConfiguration.Disk {
     }
 
     fileprivate var json: JSONValue {
-        var members: [String: JSONValue] = [
+        [
             "path": .string(path), "serial": .string(serial), "readOnly": .bool(readOnly),
+            "overlay": overlay.map(JSONValue.string),
         ]
-        if let overlay { members["overlay"] = .string(overlay) }
-        return .object(members)
     }
 }
 
@@ -141,7 +137,7 @@ extension JSONFields {
     }
 
     fileprivate var descriptor: Int32? {
-        guard let number = optional("fd", "a whole number", \.whole) else {
+        guard let number = optional("fd", "a whole number", \.integerValue) else {
             if value("fd") == nil { problems.add(place(of: "fd"), "is missing") }
             return nil
         }
@@ -159,7 +155,7 @@ extension JSONFields {
             return nil
         }
         guard let fields = JSONFields(value, at: place(of: key), known: ["fd", "socket"], problems) else { return nil }
-        guard members.count == 1 else {
+        guard members.keys.count == 1 else {
             problems.add(place(of: key), "expected one of fd and socket", remedy: remedy)
             return nil
         }

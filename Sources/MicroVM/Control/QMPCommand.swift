@@ -1,9 +1,9 @@
-import JSONText
+import JSON
 
 /// A client's message, taken apart.
 struct QMPRequest {
     let command: String
-    let arguments: [String: JSONValue]
+    let arguments: JSONObject
     let id: JSONValue?
 
     /// Reads a message. Throws what is wrong with it, in QEMU's words, and the id if there is one.
@@ -22,7 +22,7 @@ struct QMPRequest {
         guard let execute = members["execute"] else {
             throw QMPRefusal("QMP input lacks member 'execute'", id: id)
         }
-        guard let command = execute.text else {
+        guard let command = execute.stringValue else {
             throw QMPRefusal("QMP input member 'execute' must be a string", id: id)
         }
         self.command = command
@@ -115,7 +115,7 @@ struct QMPCommand: Sendable {
             guard let value = request.arguments[key] else {
                 throw QMPRefusal("Parameter '\(key)' is missing", id: request.id)
             }
-            guard let text = value.text else {
+            guard let text = value.stringValue else {
                 throw QMPRefusal("Invalid parameter type for '\(key)', expected: string", id: request.id)
             }
             arguments.append(text)

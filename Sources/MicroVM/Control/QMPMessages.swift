@@ -1,5 +1,5 @@
 import Glibc
-import JSONText
+import JSON
 
 /// What the monitor says, in the form of the QEMU Machine Protocol.
 enum QMPMessage {
@@ -23,29 +23,24 @@ enum QMPMessage {
     ]
 
     static func answer(_ value: JSONValue, id: JSONValue?) -> JSONValue {
-        var members = ["return": value]
-        members["id"] = id
-        return .object(members)
+        ["return": value, "id": id]
     }
 
     static func error(_ kind: ErrorClass, _ description: String, id: JSONValue?) -> JSONValue {
-        var members: [String: JSONValue] = ["error": ["class": .string(kind.rawValue), "desc": .string(description)]]
-        members["id"] = id
-        return .object(members)
+        ["error": ["class": .string(kind.rawValue), "desc": .string(description)], "id": id]
     }
 
     static func event(_ event: ControlEvent) -> JSONValue {
-        var members: [String: JSONValue] = ["timestamp": timestamp]
-        switch event {
-        case .shutdown(let cause): (members["event"], members["data"]) = ("SHUTDOWN", data(cause))
-        case .reset(let cause): (members["event"], members["data"]) = ("RESET", data(cause))
-        case .stopped: members["event"] = "STOP"
-        case .resumed: members["event"] = "RESUME"
-        case .powerButton: members["event"] = "POWERDOWN"
-        case .guestPanicked(let action):
-            (members["event"], members["data"]) = ("GUEST_PANICKED", ["action": .string(action.rawValue)])
-        }
-        return .object(members)
+        let (name, data): (String, JSONValue?) =
+            switch event {
+            case .shutdown(let cause): ("SHUTDOWN", data(cause))
+            case .reset(let cause): ("RESET", data(cause))
+            case .stopped: ("STOP", nil)
+            case .resumed: ("RESUME", nil)
+            case .powerButton: ("POWERDOWN", nil)
+            case .guestPanicked(let action): ("GUEST_PANICKED", ["action": .string(action.rawValue)])
+            }
+        return ["timestamp": timestamp, "event": .string(name), "data": data]
     }
 
     private static func data(_ cause: ControlEvent.Cause) -> JSONValue {

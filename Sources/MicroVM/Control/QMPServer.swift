@@ -1,5 +1,5 @@
 import HostSystem
-import JSONText
+import JSON
 import Synchronization
 
 /// The machine's monitor: a subset of the QEMU Machine Protocol, which vmlab's engine speaks and people's QMP tools do.
@@ -105,8 +105,8 @@ public final class QMPServer: Sendable {
             throw QMPRefusal(
                 "Expecting capabilities negotiation with 'qmp_capabilities'", .commandNotFound, id: request.id)
         }
-        for (name, value) in request.arguments {
-            guard name == "enable", value == [] else {
+        for argument in request.arguments.members {
+            guard argument.key == "enable", argument.value == [] else {
                 throw QMPRefusal("no capability can be enabled: there is none", id: request.id)
             }
         }

@@ -1,6 +1,6 @@
 import Glibc
 import HostSystem
-import JSONText
+import JSON
 import LabTestSupport
 import Testing
 

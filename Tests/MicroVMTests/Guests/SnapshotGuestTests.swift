@@ -133,7 +133,7 @@ struct SnapshotGuestTests {
                 #expect(try await guest.save(to: path) == [:])
                 // There is one already; others may be using it.
                 let again = try await guest.save(to: path)
-                #expect(again["desc"]?.text?.hasSuffix("File exists") == true)
+                #expect(again["desc"]?.stringValue?.hasSuffix("File exists") == true)
                 for stray in ["/elsewhere/x", "\(folder)/..", folder, "x", "\(folder)/a/b"] {
                     let answer = try await guest.save(to: stray)
                     #expect(answer["desc"] == "a snapshot's path is a file in the folder `snapshots`")

@@ -1,6 +1,6 @@
 import Glibc
 import HostSystem
-import JSONText
+import JSON
 import LabTestSupport
 import Synchronization
 import Testing
@@ -115,7 +115,7 @@ final class TestGuest: Sendable {
     /// The data of the next event of that name; others are passed over, answers too.
     func event(_ name: String) async throws -> JSONValue {
         while let message = try await monitor.hear() {
-            if message["event"]?.text == name { return message["data"] ?? .null }
+            if message["event"]?.stringValue == name { return message["data"] ?? .null }
         }
         throw Silence(wanted: name, said: "")
     }
@@ -140,7 +140,7 @@ final class TestGuest: Sendable {
     }
 
     /// What its machine is doing, in QMP's words.
-    func status() async throws -> String? { try await ask("query-status")["status"]?.text }
+    func status() async throws -> String? { try await ask("query-status")["status"]?.stringValue }
 
     /// How it ended, when it has.
     func ended() async throws -> MicroVM.ExitStatus {

@@ -12,38 +12,58 @@ public enum JSONValue: Sendable, Hashable {
     case number(Double)
     case string(String)
     case array([JSONValue])
-    case object([String: JSONValue])
+    case object(JSONObject)
 }
 
 extension JSONValue {
     /// The value of a key; nil when there is none or this is no object.
-    public subscript(_ key: String) -> JSONValue? {
-        if case .object(let members) = self { return members[key] }
-        return nil
-    }
+    public subscript(_ key: String) -> JSONValue? { objectValue?[key] }
 
     /// The element at a place from 0; nil when there is none or this is no array.
     public subscript(_ index: Int) -> JSONValue? {
-        if case .array(let elements) = self, elements.indices.contains(index) { return elements[index] }
-        return nil
+        guard let elements = arrayValue, elements.indices.contains(index) else { return nil }
+        return elements[index]
     }
 
     /// The text, if this is a string.
-    public var text: String? {
-        if case .string(let text) = self { return text }
-        return nil
+    public var stringValue: String? {
+        if case .string(let text) = self { text } else { nil }
     }
 
-    /// The whole number, if this is one.
-    public var whole: Int64? {
-        if case .integer(let value) = self { return value }
-        return nil
+    /// The number, if this is a whole one.
+    public var integerValue: Int64? {
+        if case .integer(let value) = self { value } else { nil }
     }
 
-    /// The truth value, if this is one.
-    public var truth: Bool? {
-        if case .bool(let value) = self { return value }
-        return nil
+    /// The number, if this is one.
+    public var numberValue: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .number(let value): value
+        default: nil
+        }
+    }
+
+    /// True or false, if this is one of them.
+    public var boolValue: Bool? {
+        if case .bool(let value) = self { value } else { nil }
+    }
+
+    /// The elements, if this is an array.
+    public var arrayValue: [JSONValue]? {
+        if case .array(let elements) = self { elements } else { nil }
+    }
+
+    /// The members, if this is an object.
+    public var objectValue: JSONObject? {
+        if case .object(let members) = self { members } else { nil }
+    }
+
+    /// The object with a member more at its end, if the value is not nil; anything else unchanged.
+    public func adding(_ key: String, _ value: JSONValue?) -> JSONValue {
+        guard case .object(var object) = self, let value else { return self }
+        object[key] = value
+        return .object(object)
     }
 
     /// What kind of value this is, as messages say it: `a string`.
@@ -60,7 +80,7 @@ extension JSONValue {
 }
 
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
-    ExpressibleByFloatLiteral, ExpressibleByNilLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+    ExpressibleByFloatLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
     /// A string.
     public init(stringLiteral value: String) { self = .string(value) }
@@ -70,12 +90,8 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, Ex
     public init(integerLiteral value: Int64) { self = .integer(value) }
     /// A number.
     public init(floatLiteral value: Double) { self = .number(value) }
-    /// Null.
-    public init(nilLiteral: ()) { self = .null }
     /// An array.
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-    /// An object; of a key that is written twice the last value counts.
-    public init(dictionaryLiteral elements: (String, JSONValue)...) {
-        self = .object(Dictionary(elements) { _, last in last })
-    }
+    /// An object of these members, but for those whose value is nil; of a key that is written twice the last value counts.
+    public init(dictionaryLiteral elements: (String, JSONValue?)...) { self = .object(JSONObject(elements)) }
 }

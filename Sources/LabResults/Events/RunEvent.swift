@@ -1,6 +1,6 @@
-/// Everything that happens in a run, in the order it happens. The terminal, JSON lines, JUnit, TAP and HTML are sinks of
+/// Everything that happens in a run, in the order it happens. The terminal, JSON lines, results and JUnit are sinks of
 /// this stream and nothing else prints.
-public enum RunEvent: Sendable, Hashable, Codable {
+public enum RunEvent: Sendable, Hashable {
     /// First event.
     case runStarted(RunDescription)
     /// An image is being built or fetched; `fraction` is 0…1 when it is known.
@@ -54,7 +54,7 @@ public enum NoteLevel: String, Sendable, Hashable, Codable {
 }
 
 /// A run event with its place in time.
-public struct RecordedEvent: Sendable, Hashable, Codable {
+public struct RecordedEvent: Sendable, Hashable {
     /// From 1, without gaps.
     public var sequence: Int
     /// Seconds since the run's first event, from a monotonic clock.
@@ -74,7 +74,7 @@ public struct RecordedEvent: Sendable, Hashable, Codable {
 }
 
 /// One task on one guest in one repetition.
-public struct TaskID: Sendable, Hashable, Codable {
+public struct TaskID: Sendable, Hashable {
     /// The task's name.
     public var task: String
     /// The guest it ran on; nil for a task that was skipped before a free guest took it.
@@ -94,7 +94,7 @@ public struct TaskID: Sendable, Hashable, Codable {
 }
 
 /// One step of a script: a call that does something with a guest or checks something.
-public struct StepID: Sendable, Hashable, Codable {
+public struct StepID: Sendable, Hashable {
     /// The task, or subtest, that it belongs to.
     public var task: TaskID
     /// Its place among the task's steps, from 1.
@@ -120,7 +120,7 @@ public struct StepID: Sendable, Hashable, Codable {
 }
 
 /// How one step went.
-public struct StepResult: Sendable, Hashable, Codable {
+public struct StepResult: Sendable, Hashable {
     /// Which one.
     public var id: StepID
     /// How it ended.
@@ -152,7 +152,7 @@ public struct StepResult: Sendable, Hashable, Codable {
 }
 
 /// How one task on one guest went.
-public struct TaskResult: Sendable, Hashable, Codable {
+public struct TaskResult: Sendable, Hashable {
     /// Which one.
     public var id: TaskID
     /// How it ended.
@@ -208,7 +208,7 @@ public struct TaskResult: Sendable, Hashable, Codable {
 }
 
 /// What is about to run.
-public struct RunDescription: Sendable, Hashable, Codable {
+public struct RunDescription: Sendable, Hashable {
     /// The lab's name.
     public var lab: String
     /// The matrix cell's id, when there is a matrix.
@@ -260,7 +260,7 @@ public struct HostDescription: Sendable, Hashable, Codable {
 }
 
 /// One guest of a run.
-public struct GuestDescription: Sendable, Hashable, Codable {
+public struct GuestDescription: Sendable, Hashable {
     /// The guest's name.
     public var name: String
     /// Its group.
@@ -291,7 +291,7 @@ public struct GuestDescription: Sendable, Hashable, Codable {
 }
 
 /// How the run ended.
-public struct RunSummary: Sendable, Hashable, Codable {
+public struct RunSummary: Sendable, Hashable {
     /// The exit status that the command will have for this run.
     public var status: ExitStatus
     /// Seconds from the first event to the last.

@@ -73,21 +73,23 @@ private struct JSONParser {
         }
     }
 
-    private mutating func object(depth: Int) throws(JSONSyntaxError) -> [String: JSONValue] {
+    private mutating func object(depth: Int) throws(JSONSyntaxError) -> JSONObject {
         guard depth <= JSONValue.depthLimit else { throw tooDeep }
         index += 1
-        var members: [String: JSONValue] = [:]
-        if take("}") { return members }
+        var members: [JSONObject.Member] = []
+        if take("}") { return JSONObject() }
+        // Of a hostile object's many keys none may be compared with each of the others.
+        var keys: Set<String> = []
         repeat {
             guard next == UInt8(ascii: "\"") else { throw error("expected a key in quotes") }
             let place = index
             let key = try string()
-            guard members[key] == nil else { throw error("the object has this key already", at: place) }
+            guard keys.insert(key).inserted else { throw error("the object has this key already", at: place) }
             guard take(":") else { throw error("expected a colon after the key") }
-            members[key] = try value(depth: depth)
+            members.append(JSONObject.Member(key: key, value: try value(depth: depth)))
         } while take(",")
         guard take("}") else { throw error("expected a comma or the object's closing brace") }
-        return members
+        return JSONObject(distinct: members)
     }
 
     private mutating func array(depth: Int) throws(JSONSyntaxError) -> [JSONValue] {
