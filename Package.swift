@@ -25,6 +25,8 @@ func tests(of name: String, _ more: [Target.Dependency] = [], exclude: [String] 
 
 // Verbs, options, --help and shell completions.
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+// What `vmlab --log-level` shows. The monitor and what it links are free of it.
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
     name: "vmlab",
@@ -35,7 +37,8 @@ let package = Package(
         .library(name: "KVM", targets: ["CKVM", "KVM"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     ],
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
@@ -61,6 +64,7 @@ let package = Package(
         library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Diagnostics"]),
         library("LabSpec", ["YAMLTree", "Patterns", "JSON", "HostSystem", "Diagnostics"]),
         library("LabResults", ["JSON", "HostSystem", "Diagnostics"]),
+        library("LabLogging", ["LabResults", "HostSystem", "Diagnostics", logging]),
         library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics"]),
         library(
             "LabImages", ["LabSpec", "HostSystem", "Diagnostics"], resources: [.embedInCode("Recipes")]),
@@ -76,9 +80,8 @@ let package = Package(
         library(
             "LabCommands",
             [
-                "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabResults", "LabSpec",
-                "GuestConsole", "HostSystem",
-                "Diagnostics", argumentParser,
+                "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabLogging", "LabResults",
+                "LabSpec", "GuestConsole", "HostSystem", "Diagnostics", argumentParser, logging,
             ]),
         .executableTarget(name: "vmlab", dependencies: ["LabCommands"], swiftSettings: strict),
         .executableTarget(
@@ -101,6 +104,7 @@ let package = Package(
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree", "HostSystem"], exclude: ["Fixtures"]),
         tests(of: "LabResults", ["HostSystem"], exclude: ["Fixtures"]),
+        tests(of: "LabLogging", ["LabResults", "HostSystem", logging]),
         tests(
             of: "LabEngine",
             ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem"]),

@@ -43,6 +43,7 @@ public struct VMLabCommand: AsyncParsableCommand {
         do {
             try checkHelp(CommandLine.arguments.dropFirst())
             var command = try parseAsRoot()
+            try Log.begin((command as? any LoggingCommand)?.log.level)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {

@@ -32,6 +32,7 @@ enum Report {
     /// Ends the process. An answer that could not be written is no success; a reader that went away is none of our
     /// business.
     static func end(_ status: ExitStatus) -> Never {
+        Log.finish()
         let problems = output.problems
         for problem in problems { errors(DiagnosticList([Diagnostic(.host, problem)])) }
         exit((problems.isEmpty || status != .passed ? status : .infrastructure).rawValue)

@@ -8,10 +8,12 @@ import LabMachines
 import LabResults
 import LabSpec
 
-struct DoctorVerb: AsyncParsableCommand {
+struct DoctorVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Tell what this host can do, and what would make it better.",
         discussion: "Exit status 3 when labs cannot run here at all.")
+
+    @OptionGroup var log: LogOptions
 
     func run() async throws {
         let findings = await Self.findings()

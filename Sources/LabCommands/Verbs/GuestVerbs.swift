@@ -64,11 +64,13 @@ extension LogsVerb {
     }
 }
 
-struct GCVerb: AsyncParsableCommand {
+struct GCVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "gc",
         abstract: "Remove what killed runs left behind: processes, sockets, disks, unfinished goldens.",
         discussion: "Runs that are going on are left alone. Running it when there is nothing to do is harmless.")
+
+    @OptionGroup var log: LogOptions
 
     func run() async throws {
         let reports = await Collector.collect()

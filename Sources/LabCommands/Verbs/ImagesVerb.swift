@@ -21,9 +21,11 @@ struct ImagesVerb: AsyncParsableCommand {
         subcommands: [List.self, Build.self, Path.self, Verify.self, Remove.self, Prune.self],
         defaultSubcommand: List.self)
 
-    struct List: AsyncParsableCommand {
+    struct List: LoggingCommand {
         static let configuration = CommandConfiguration(
             abstract: "List the catalog, what is built, and goldens under their image (the default).")
+
+        @OptionGroup var log: LogOptions
 
         func run() async throws {
             let store = GoldenStore()
@@ -69,10 +71,11 @@ struct ImagesVerb: AsyncParsableCommand {
         }
     }
 
-    struct Build: AsyncParsableCommand {
+    struct Build: LoggingCommand {
         static let configuration = CommandConfiguration(abstract: "Build images now; the whole catalog by default.")
 
         @Argument(help: "Names from the catalog.") var names: [String] = []
+        @OptionGroup var log: LogOptions
 
         func run() async throws {
             let store = ImageStore()
@@ -83,21 +86,23 @@ struct ImagesVerb: AsyncParsableCommand {
         }
     }
 
-    struct Path: AsyncParsableCommand {
+    struct Path: LoggingCommand {
         static let configuration = CommandConfiguration(
             abstract: "Print the folder of the build of an image that labs use, with its kernel and its other files.",
             discussion: "Builds of other recipes may be beside it. When the image is not built, nothing is printed.")
 
         @Argument(help: "A name from the catalog.") var name: String
+        @OptionGroup var log: LogOptions
 
         func run() async throws { Report.line(try ImageStore().path(of: name)) }
     }
 
-    struct Verify: AsyncParsableCommand {
+    struct Verify: LoggingCommand {
         static let configuration = CommandConfiguration(
             abstract: "Read every byte of built images and goldens, and say what is damaged; status 3 if anything is.")
 
         @Argument(help: "Names of images; all by default.") var names: [String] = []
+        @OptionGroup var log: LogOptions
 
         func run() async throws {
             let store = ImageStore()
@@ -114,7 +119,7 @@ struct ImagesVerb: AsyncParsableCommand {
         }
     }
 
-    struct Remove: AsyncParsableCommand {
+    struct Remove: LoggingCommand {
         static let configuration = CommandConfiguration(
             commandName: "rm",
             abstract: "Remove built images and their goldens; labs make them again when they need them.",
@@ -124,6 +129,7 @@ struct ImagesVerb: AsyncParsableCommand {
                 """)
 
         @Argument(help: "Names from the catalog, or of labs' own images.") var names: [String]
+        @OptionGroup var log: LogOptions
 
         func run() async throws {
             let store = ImageStore()
@@ -134,7 +140,7 @@ struct ImagesVerb: AsyncParsableCommand {
         }
     }
 
-    struct Prune: AsyncParsableCommand {
+    struct Prune: LoggingCommand {
         static let configuration = CommandConfiguration(
             abstract:
                 "Remove what no image uses: old builds, broken ones, downloads, unpacked kernels, unused goldens.",
@@ -144,6 +150,7 @@ struct ImagesVerb: AsyncParsableCommand {
                 """)
 
         @Flag(help: "Remove all goldens, also those that were used lately.") var goldens = false
+        @OptionGroup var log: LogOptions
 
         func run() async throws {
             let cleaning = try await ImageStore().prune(allGoldens: goldens)

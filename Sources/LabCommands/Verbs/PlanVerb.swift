@@ -4,7 +4,7 @@ import Foundation
 import LabEngine
 import LabSpec
 
-struct PlanVerb: AsyncParsableCommand {
+struct PlanVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Show what would run where; boot nothing.",
         discussion: """
@@ -17,6 +17,7 @@ struct PlanVerb: AsyncParsableCommand {
     @OptionGroup var lab: LabOptions
     @OptionGroup var host: HostOptions
     @OptionGroup var grants: GrantOptions
+    @OptionGroup var log: LogOptions
 
     @Flag(help: "Print JSON.")
     var json = false

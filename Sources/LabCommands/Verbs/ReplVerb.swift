@@ -10,7 +10,7 @@ import LabScripting
 import LabSpec
 import Synchronization
 
-struct ReplVerb: AsyncParsableCommand {
+struct ReplVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "repl", abstract: "Boot a lab's guests and talk to them in Lua.",
         discussion: """
@@ -26,6 +26,7 @@ struct ReplVerb: AsyncParsableCommand {
     @Argument(help: "A lab file.", completion: .file(extensions: ["yaml", "yml"])) var lab: String?
     @OptionGroup var host: HostOptions
     @OptionGroup var grants: GrantOptions
+    @OptionGroup var log: LogOptions
 
     @Option(help: ArgumentHelp("Write the results there instead of results/<lab>-<time>.", valueName: "dir"))
     var out: String?

@@ -3,7 +3,7 @@ import HostSystem
 import LabEngine
 import LabResults
 
-struct RunVerb: AsyncParsableCommand {
+struct RunVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run labs: boot the guests, run the tasks, collect the results, tear down.",
         discussion: """
@@ -25,6 +25,7 @@ struct RunVerb: AsyncParsableCommand {
     @OptionGroup var labs: LabOptions
     @OptionGroup var host: HostOptions
     @OptionGroup var grants: GrantOptions
+    @OptionGroup var log: LogOptions
 
     @Option(
         help: ArgumentHelp(
@@ -59,7 +60,8 @@ struct RunVerb: AsyncParsableCommand {
         let planner = Planner(host: host, access: grants.access)
         let jobs = try await planner.jobs(labs)
         let places = try ResultsPlaces(files: labs.files, out: out)
-        let selection = SinkSelection(quiet: quiet, json: json, environment: Environment.all)
+        let selection = SinkSelection(
+            quiet: quiet, json: json, environment: Environment.all, isShared: Log.isOnTerminal)
         let grace = jobs.map(\.grace).max() ?? .zero
         let statuses = try await Interruption.handling(within: grace * timeFactor + Self.teardown) { interruption in
             let runner = JobRunner(

@@ -3,7 +3,7 @@ import LabResults
 import LabScripting
 import LabSpec
 
-struct ValidateVerb: AsyncParsableCommand {
+struct ValidateVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Find all mistakes of lab files; boot nothing.",
         discussion: """
@@ -16,6 +16,7 @@ struct ValidateVerb: AsyncParsableCommand {
     @OptionGroup var lab: LabOptions
     @OptionGroup var host: HostOptions
     @OptionGroup var grants: GrantOptions
+    @OptionGroup var log: LogOptions
 
     func run() async throws {
         let jobs = try await Planner(host: host, access: grants.access).jobs(lab)

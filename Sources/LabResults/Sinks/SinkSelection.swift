@@ -21,9 +21,11 @@ public struct SinkSelection: Sendable, Hashable {
     public var style: TextStyle
 
     /// The choice: `--json` over `--quiet` over live lines, which need a terminal that is neither `TERM=dumb` nor a CI
-    /// system's. `NO_COLOR` takes the colours, a locale without UTF-8 all but ASCII.
+    /// system's, and on which nobody else writes lines, such as a log. `NO_COLOR` takes the colours, a locale without UTF-8 all
+    /// but ASCII.
     public init(
-        quiet: Bool = false, json: Bool = false, environment: [String: String], isTerminal: Bool = isatty(1) == 1
+        quiet: Bool = false, json: Bool = false, environment: [String: String], isTerminal: Bool = isatty(1) == 1,
+        isShared: Bool = false
     ) {
         func isSet(_ name: String) -> Bool {
             guard let value = environment[name] else { return false }
@@ -31,7 +33,7 @@ public struct SinkSelection: Sendable, Hashable {
         }
         let term = environment["TERM"] ?? ""
         let canMove = isTerminal && term != "dumb" && !term.isEmpty
-        mode = json ? .json : quiet ? .quiet : canMove && !isSet("CI") ? .terminal : .plain
+        mode = json ? .json : quiet ? .quiet : canMove && !isSet("CI") && !isShared ? .terminal : .plain
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
         let charset = locale.lowercased()
         // https://no-color.org: any value but the empty one counts.

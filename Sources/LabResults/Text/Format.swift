@@ -2,7 +2,7 @@ import Diagnostics
 import Glibc
 
 /// A number with so many decimals, rounded; `-` for what is not a number.
-func fixed(_ value: Double, _ decimals: Int) -> String {
+public func fixed(_ value: Double, _ decimals: Int) -> String {
     var scale = 1.0
     for _ in 0..<decimals { scale *= 10 }
     let scaled = (abs(value) * scale).rounded()
