@@ -18,6 +18,7 @@ import Synchronization
 public final class NotebookMachine: Machine {
     private struct State {
         var notes: [String] = []
+        var scripts: [String] = []
         var name = ""
         /// What was typed and is no whole line yet.
         var typed: [UInt8] = []
@@ -77,6 +78,9 @@ public final class NotebookMachine: Machine {
 
     /// What is in the notebook.
     public var notes: [String] { state.withLock { $0.notes } }
+
+    /// All that its shell ran since it began, whether or not it knows that.
+    public var scripts: [String] { state.withLock { $0.scripts } }
 
     /// The guest's shell is there: it says so where it boots, and answers from now on.
     func comeUp(anew: Bool = false) {
@@ -183,6 +187,7 @@ public final class NotebookMachine: Machine {
                 switch line.meaning {
                 case .probe(let nonce): answer += nonce
                 case .command(let nonce, let script):
+                    state.scripts.append(script)
                     answer += "\u{1e}\(nonce.prefix(8))+"
                     switch Self.run(script, &state, &answer) {
                     case .ends(let status): answer += "\u{1e}\(nonce)-\(status)\n"

@@ -31,7 +31,64 @@ import Testing
             _ = try await test.boot(group("g"))
             let error = await #expect(throws: Diagnostic.self) { try await test.boot(group("g")) }
             #expect(error?.message == "the guest name `g` is already in use")
-            #expect(test.fleet.freeName("h") == "h-1")
+            // A name that is reserved is nobody else's.
+            let reservation = test.fleet.reserve("h", count: nil)
+            #expect(reservation.group == "h-1")
+            await #expect(throws: Diagnostic.self) { try await test.boot(group("h-1")) }
+            let lab = TestLab(groups: [group("h-1")], backend: test.backend).lab
+            #expect(try await test.fleet.boot(lab, as: reservation).map(\.name) == ["h-1"])
+        }
+    }
+
+    @Test("a network that many strands name at once is one network")
+    func networks() async throws {
+        try await TestFleet.with { test in
+            try await withThrowingTaskGroup(of: Void.self) { strands in
+                for _ in 1...32 {
+                    strands.addTask { try test.fleet.addNetwork(NetworkSpec(name: "lan")) }
+                }
+                try await strands.waitForAll()
+            }
+            #expect(try test.files("switch") == ["switch0"])
+        }
+    }
+
+    @Test("peers that have come and gone come into a guest's names, and out of them")
+    func peers() async throws {
+        let notebooks = NotebookBackend()
+        let lan = [NetworkSpec(name: "lan")]
+        try await TestFleet.with(on: notebooks) { test in
+            let first = try await test.boot(group("first").with { $0.networks = ["lan"] }, networks: lan)[0]
+            _ = try await first.say("hostname")
+            let second = try await test.boot(group("second").with { $0.networks = ["lan"] }, networks: lan)[0]
+            try await second.kill()
+            let third = try await test.boot(group("third").with { $0.networks = ["lan"] }, networks: lan)[0]
+            let addresses = [first, second, third].map { $0.address(on: "lan") }
+            #expect(addresses == ["10.100.0.1", "10.100.0.2", "10.100.0.3"])
+            let names = notebooks.machine("third")?.scripts.first { $0.contains("/etc/hosts") }
+            #expect(names?.contains("10.100.0.1 first\n10.100.0.3 third\n") == true, "\(names ?? "")")
+            _ = try await first.say("hostname")
+            let script = NetworkScript.names(adding: ["10.100.0.3 third"]).joined(separator: "\n")
+            #expect(notebooks.machine("first")?.scripts.contains(script) == true)
+            try await third.kill()
+            _ = try await first.say("hostname")
+            let goodbye = NetworkScript.names(adding: [], removing: ["10.100.0.3 third"]).joined(separator: "\n")
+            #expect(notebooks.machine("first")?.scripts.contains(goodbye) == true)
+        }
+    }
+
+    @Test("a guest that has come up once more is told of those who came before")
+    func peersOfOneThatWasOff() async throws {
+        let notebooks = NotebookBackend()
+        let lan = [NetworkSpec(name: "lan")]
+        try await TestFleet.with(on: notebooks) { test in
+            let first = try await test.boot(group("first").with { $0.networks = ["lan"] }, networks: lan)[0]
+            _ = try await test.boot(group("second").with { $0.networks = ["lan"] }, networks: lan)
+            try await first.powerOff()
+            try await first.start()
+            _ = try await first.say("hostname")
+            let script = NetworkScript.names(adding: ["10.100.0.2 second"]).joined(separator: "\n")
+            #expect(notebooks.machine("first")?.scripts.contains(script) == true)
         }
     }
 

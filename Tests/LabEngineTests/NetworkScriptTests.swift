@@ -77,4 +77,20 @@ struct NetworkScriptTests {
         }
         #expect(run.calls.isEmpty)
     }
+
+    @Test("names come into a guest's file and leave it", arguments: [["/bin/dash"], ["/bin/bash"], ["busybox", "sh"]])
+    func names(_ shell: [String]) async throws {
+        try await withTemporaryFolder { folder in
+            let file = "\(folder)/hosts"
+            let script =
+                ["printf '127.0.0.1 localhost\\n\\n10.100.0.2 b\\n10.100.0.20 b.b\\n# end\\n' >\(file)"]
+                + NetworkScript.names(
+                    adding: ["10.100.0.4 d", "10.100.0.5 e"], removing: ["10.100.0.2 b", "10.100.0.3 c"], in: file)
+            try await Tool.run(shell[0], shell.dropFirst() + ["-c", script.joined(separator: "\n")]).checked("names")
+            #expect(
+                SmallFile.text(file)
+                    == "127.0.0.1 localhost\n\n10.100.0.20 b.b\n# end\n10.100.0.4 d\n10.100.0.5 e\n")
+        }
+        #expect(NetworkScript.names(adding: []).isEmpty)
+    }
 }

@@ -24,13 +24,12 @@ struct TestFleet {
     }
 
     /// The folders of snapshots that there are.
-    var snapshots: [String] {
-        get throws {
-            let runs = try FileTree.names(in: folder + "/run")
-            return try runs.flatMap { try FileTree.names(in: "\(folder)/run/\($0)") }.filter {
-                $0.hasPrefix("snapshot")
-            }
-        }
+    var snapshots: [String] { get throws { try files("snapshot") } }
+
+    /// What there is in the run's folder whose name begins so.
+    func files(_ prefix: String) throws -> [String] {
+        let runs = try FileTree.names(in: folder + "/run")
+        return try runs.flatMap { try FileTree.names(in: "\(folder)/run/\($0)") }.filter { $0.hasPrefix(prefix) }
     }
 
     /// Runs `body` with a fleet; nothing may be left of it afterwards.

@@ -70,6 +70,30 @@ import Testing
         #expect(message.contains("test.lua:2:"), "\(message)")
     }
 
+    @Test("guests without a name get names of their own: one after the other, by count, and side by side")
+    func unnamed() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local function boot(count)
+              local guests = vmlab.boot{ image = "debian", memory = "32MiB", count = count }
+              if not count then return guests.name end
+              local names = {}
+              for i, guest in ipairs(guests) do names[i] = guest.name end
+              return names
+            end
+            vmlab.equals({ boot(), boot() }, { "debian-1", "debian-2" })
+            vmlab.equals({ boot(2), boot(1), boot(2) },
+              { { "debians-1-1", "debians-1-2" }, { "debians-2-1" }, { "debians-3-1", "debians-3-2" } })
+            vmlab.boot{ image = "debian", name = "debian-4" }
+            local names = vmlab.each({ 1, 2, 3, 4, 5, 6 }, function() return boot() end)
+            table.sort(names)
+            vmlab.equals(names, { "debian-3", "debian-5", "debian-6", "debian-7", "debian-8", "debian-9" })
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+        #expect(run.report.guests.count == 14)
+    }
+
     @Test("an error in the middle of parallel ends the others, and everything is gone")
     func parallel() async throws {
         let run = try await TestScript.run(

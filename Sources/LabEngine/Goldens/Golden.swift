@@ -118,5 +118,5 @@ struct Golden: Sendable {
     private func hub(in directory: String) -> String { "\(directory)/switch" }
 
     /// Of a network that no lab has.
-    private static func mac(_ card: Int) -> String { LabNetworks.mac(0xfe, card) }
+    private static func mac(_ card: Int) -> String { NetworkMap.mac(0xfe, card) }
 }

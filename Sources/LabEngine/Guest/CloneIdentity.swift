@@ -23,7 +23,7 @@ struct CloneIdentity: Sendable {
         isWindows = snapshot.planned.os == .windows
         cards = networks.changes(of: number, from: snapshot.cards)
         hasOutside = !cards.isEmpty && networks.hasOutside(number)
-        hosts = networks.hosts(of: number).filter { !snapshot.knownHosts.contains($0) }
+        hosts = networks.hosts(of: number).lines.filter { !snapshot.knownHosts.contains($0) }
     }
 
     /// A guest's own identity once more: what it takes on before it is saved for clones, so that they find in memory, and
@@ -49,7 +49,7 @@ struct CloneIdentity: Sendable {
     var line: String {
         var lines = [Self.ask("identity", "vmlab-identity", words.joined(separator: " "))]
         if isWindows { lines.append(Self.ask("rename", "vmlab-rename", name)) }
-        if hasOutside { lines.append(LabNetworks.nameServer) }
+        if hasOutside { lines.append(NetworkScript.nameServer) }
         if !hosts.isEmpty {
             lines.append("printf '%s\\n' \(hosts.map { "'\($0)'" }.joined(separator: " ")) >>/etc/hosts")
         }
@@ -91,9 +91,9 @@ struct CloneIdentity: Sendable {
 
     /// The same as a script, for guests that have none of our programs.
     var script: String {
-        var lines = naming + LabNetworks.readdressing(cards)
-        if hasOutside { lines += LabNetworks.outside }
-        if !hosts.isEmpty { lines += LabNetworks.naming(hosts) }
+        var lines = naming + NetworkScript.readdressing(cards)
+        if hasOutside { lines += NetworkScript.outside }
+        lines += NetworkScript.names(adding: hosts)
         return lines.joined(separator: "\n")
     }
 

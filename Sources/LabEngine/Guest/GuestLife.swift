@@ -25,6 +25,8 @@ final class GuestLife: Sendable {
         let spareDeadline: ContinuousClock.Instant?
         /// Its folder. In the run's own, which the journal knows.
         let directory: String
+        /// The names of guests that it is given at its ready point, at least.
+        let hosts: HostNames
         /// Its session, once it runs.
         let begun = Completion<Result<GuestSession, any Error>>()
         /// Set when it is to go.
@@ -36,10 +38,14 @@ final class GuestLife: Sendable {
         /// Set when a spare stands ready, or cannot.
         let prepared = Completion<Result<Bool, any Error>>()
 
-        init(_ snapshot: GuestSnapshot?, spareDeadline: ContinuousClock.Instant?, in directory: String) {
+        init(
+            _ snapshot: GuestSnapshot?, spareDeadline: ContinuousClock.Instant?, in directory: String,
+            hosts: HostNames
+        ) {
             self.snapshot = snapshot
             self.spareDeadline = spareDeadline
             self.directory = directory
+            self.hosts = hosts.added(to: snapshot?.knownHosts ?? [])
         }
 
         var isSpare: Bool { spareDeadline != nil }
@@ -261,6 +267,9 @@ final class GuestLife: Sendable {
         }
     }
 
+    /// The names in the guest's `/etc/hosts` when it has come up.
+    var hosts: HostNames { state.withLock { $0.current?.hosts } ?? HostNames() }
+
     private func isCurrent(_ incarnation: Incarnation) -> Bool { state.withLock { $0.current === incarnation } }
 
     /// Puts a machine that goes on from the snapshot, or boots, in the place of the one that is there, which goes.
@@ -284,7 +293,8 @@ final class GuestLife: Sendable {
     ) -> Incarnation {
         state.count += 1
         return Incarnation(
-            snapshot, spareDeadline: spareDeadline, in: "\(host.journal.directory)/\(number).\(state.count)")
+            snapshot, spareDeadline: spareDeadline, in: "\(host.journal.directory)/\(number).\(state.count)",
+            hosts: host.networks.hosts(of: number))
     }
 
     /// Tells all machines to go.

@@ -36,22 +36,37 @@ public final class LiveFleet: Sendable {
         }
     }
 
-    private struct Request: Sendable {
-        let number: Int
+    /// A guest that is to be up.
+    private struct Wanted: Sendable {
         let guest: RunPlan.PlannedGuest
         let image: BootableImage
         /// What it goes on from; nil for one that boots.
         var snapshot: GuestSnapshot?
+    }
+
+    /// Its way there.
+    private struct Request: Sendable {
+        let wanted: Wanted
+        /// Its number in the run, which it gives back in the end.
+        let number: Int
+        /// Its place in the order of all boots.
+        let place: Int
         /// How long it may wait for room.
-        var patience = Duration.zero
+        let patience: Duration
         let ready = Completion<Result<LiveGuest, any Error>>()
         /// Set when nobody wants the guest any more.
         let isUnwanted = Completion<Bool>()
+
+        var planned: RunPlan.PlannedGuest { wanted.guest }
+        var name: String { planned.guest.name }
     }
 
     private struct State {
+        /// All that guests ever had.
         var names: Set<String> = []
-        var guests: [LiveGuest] = []
+        /// By their places in the order of all boots.
+        var guests: [Int: LiveGuest] = [:]
+        var requests = 0
     }
 
     private let means: Means
@@ -113,38 +128,58 @@ public final class LiveFleet: Sendable {
     }
 
     /// The running guests, in the order of their boots.
-    public var guests: [LiveGuest] { state.withLock { $0.guests }.sorted { $0.number < $1.number } }
+    public var guests: [LiveGuest] {
+        state.withLock { $0.guests }.sorted { $0.key < $1.key }.map(\.value)
+    }
 
-    /// A name like `debian-2` that no guest has had.
-    public func freeName(_ stem: String) -> String {
+    /// A group's name, and those of its guests: nobody else's any more.
+    public struct Reservation: Sendable {
+        /// The group's name.
+        public let group: String
+        fileprivate let guests: Set<String>
+
+        fileprivate init(_ group: String, count: Int?) {
+            self.group = group
+            guests = Set(GuestGroup(name: group, count: count, image: "").guests.map(\.name))
+        }
+    }
+
+    /// Reserves a name like `debian-2` for a group, so that none of its guests has a name that was used before. `count` is the
+    /// group's.
+    public func reserve(_ stem: String, count: Int?) -> Reservation {
         state.withLock { state in
-            for number in 1... where !state.names.contains("\(stem)-\(number)") { return "\(stem)-\(number)" }
-            return stem
+            var number = 1
+            while true {
+                let reservation = Reservation("\(stem)-\(number)", count: count)
+                if state.names.isDisjoint(with: reservation.guests) {
+                    state.names.formUnion(reservation.guests)
+                    return reservation
+                }
+                number += 1
+            }
         }
     }
 
     /// Makes a network, unless there is one of this name. Throws a `Diagnostic`.
-    public func addNetwork(_ network: NetworkSpec) throws {
-        if host.networks.network(network.name) == nil { try host.networks.add(network) }
-    }
+    public func addNetwork(_ network: NetworkSpec) throws { try host.networks.add(network) }
 
-    /// Boots the guests of a lab, all at once, and returns them in its order when all are ready.
+    /// Boots the guests of a lab, all at once, and returns them in its order when all are ready. Their names are new, or
+    /// those of a `reservation` that was made for them.
     ///
     /// Throws a `DiagnosticList` when they cannot be, a `GuestLoss` when one of them does not come up: the others are ended
     /// then.
-    public func boot(_ lab: Lab) async throws -> [LiveGuest] {
+    public func boot(_ lab: Lab, as reservation: Reservation? = nil) async throws -> [LiveGuest] {
         let plan = try means.plan(lab)
-        try take(plan.guests.map(\.guest.name))
+        try take(plan.guests.map(\.guest.name).filter { reservation?.guests.contains($0) != true })
         let images = try await means.images(lab)
         for network in lab.networks { try addNetwork(network) }
-        let first = host.networks.add(plan.guests)
-        let requests = try plan.guests.enumerated().map { offset, guest in
-            guard let image = images[guest.group.image] else {
-                throw Diagnostic(.specification, "image \(guest.group.image) is not there")
-            }
-            return Request(number: first + offset, guest: guest, image: image)
-        }
-        return try await start(requests)
+        return try await start(
+            plan.guests.map { guest in
+                guard let image = images[guest.group.image] else {
+                    throw Diagnostic(.specification, "image \(guest.group.image) is not there")
+                }
+                return Wanted(guest: guest, image: image)
+            })
     }
 
     /// Makes guests that go on from a snapshot, all at once, and returns them when all are ready: each with an identity of its
@@ -159,11 +194,7 @@ public final class LiveFleet: Sendable {
             guest.guest = Guest(name: name, group: original.guest.group, index: index + 1)
             return guest
         }
-        let first = host.networks.add(guests)
-        return try await start(
-            guests.enumerated().map { offset, guest in
-                Request(number: first + offset, guest: guest, image: snapshot.image, snapshot: snapshot)
-            })
+        return try await start(guests.map { Wanted(guest: $0, image: snapshot.image, snapshot: snapshot) })
     }
 
     /// Names for guests that are to come. Throws a `Diagnostic` when one was used before.
@@ -195,33 +226,36 @@ public final class LiveFleet: Sendable {
     }
 
     /// Throws a `Diagnostic` for guests that can never be up at the same time.
-    private func start(_ requests: [Request]) async throws -> [LiveGuest] {
-        let cost = requests.reduce(ByteCount(0)) { $0 + $1.guest.cost }
-        guard cost <= means.memory, requests.count <= means.seats else {
+    private func start(_ wanted: [Wanted]) async throws -> [LiveGuest] {
+        let cost = wanted.reduce(ByteCount(0)) { $0 + $1.guest.cost }
+        guard cost <= means.memory, wanted.count <= means.seats else {
             let limit =
                 cost > means.memory ? "only \(means.memory) may be used" : "only \(means.seats) may run at a time"
             throw Diagnostic(
-                .specification, "\(requests.count) guests that are to be up at once need \(cost), but \(limit)",
+                .specification, "\(wanted.count) guests that are to be up at once need \(cost), but \(limit)",
                 remedy: "boot fewer at a time, lower their `memory`, or give the run more with --memory and --jobs")
         }
         let usual = limits.timeouts.boot * limits.factor
-        if !admission.fits(cost, guests: requests.count) {
+        if !admission.fits(cost, guests: wanted.count) {
             // Those that are off keep their room only as long as nobody needs it.
             for guest in guests {
                 await guest.giveUpIfOff("its machine made room for other guests while it was powered off")
             }
         }
-        if admission.fits(cost, guests: requests.count) { return try await start(requests, patience: usual) }
+        if admission.fits(cost, guests: wanted.count) { return try await start(wanted, patience: usual) }
         return try await strands.waiting { isLast in
-            try await start(requests, patience: isLast ? Self.departure : usual)
+            try await start(wanted, patience: isLast ? Self.departure : usual)
         }
     }
 
-    private func start(_ requests: [Request], patience: Duration) async throws -> [LiveGuest] {
-        let requests = requests.map { request in
-            var request = request
-            request.patience = patience
-            return request
+    private func start(_ wanted: [Wanted], patience: Duration) async throws -> [LiveGuest] {
+        let numbers = try host.networks.join(wanted.map(\.guest))
+        let first = state.withLock { state in
+            defer { state.requests += wanted.count }
+            return state.requests
+        }
+        let requests = zip(wanted, numbers).enumerated().map { offset, pair in
+            Request(wanted: pair.0, number: pair.1, place: first + offset, patience: patience)
         }
         for request in requests { requesting.yield(request) }
         do {
@@ -237,8 +271,15 @@ public final class LiveFleet: Sendable {
     // MARK: One guest's life
 
     private func live(_ request: Request) async {
-        let guest = request.guest
-        let name = guest.guest.name
+        let guest = await self.guest(of: request)
+        host.networks.leave(request.number)
+        // Whoever waited for its end finds all free that was its.
+        guest?.ended?.fulfil(true)
+    }
+
+    /// Brings a guest up and returns it when it has ended, and given its room back. Nil when it did not come up.
+    private func guest(of request: Request) async -> LiveGuest? {
+        let (guest, name) = (request.planned, request.name)
         let recorder = host.recorder
         recorder.emit(.guestDeclared(guest.description))
         if let obstacle = admission.obstacle(to: Claim(guest.cost)) {
@@ -246,7 +287,7 @@ public final class LiveFleet: Sendable {
         }
         let patience = request.patience
         guard await hasRoom(request) else {
-            return fail(
+            fail(
                 request,
                 GuestLoss(
                     outcome: .error,
@@ -255,11 +296,16 @@ public final class LiveFleet: Sendable {
                         : "\(name) needs \(guest.cost), but \(means.memory) may be used and the guests that run leave no "
                             + "room: end one of them first, for nothing else in the script goes on that could",
                     consoleTail: []))
+            return nil
         }
         defer { admission.release(guest.cost) }
-        guard let place = await BootPlace(in: boots) else { return fail(request, CancellationError()) }
+        guard let place = await BootPlace(in: boots) else {
+            fail(request, CancellationError())
+            return nil
+        }
         defer { place.release() }
-        await GuestLife.with(request.number, guest, image: request.image, on: host, hasExchange: true) { life in
+        return await GuestLife.with(request.number, guest, image: request.wanted.image, on: host, hasExchange: true) {
+            life in
             await self.live(request, life, place)
         }
     }
@@ -269,36 +315,37 @@ public final class LiveFleet: Sendable {
         let taken = Completion<Bool>()
         _ = try? await request.isUnwanted.cancelling {
             try await withDeadline(.now + request.patience) {
-                if await self.admission.acquire(request.guest.cost) { taken.fulfil(true) }
+                if await self.admission.acquire(request.planned.cost) { taken.fulfil(true) }
             }
         }
         return taken.current == true
     }
 
-    private func live(_ request: Request, _ life: GuestLife, _ place: BootPlace) async {
+    private func live(_ request: Request, _ life: GuestLife, _ place: BootPlace) async -> LiveGuest? {
         let session: GuestSession
         do {
-            if let snapshot = request.snapshot {
+            if let snapshot = request.wanted.snapshot {
                 session = try await life.begin(snapshot, deadline: limits.deadline(in: limits.timeouts.boot))
             } else {
                 session = try await life.boot(within: limits)
             }
         } catch {
-            return fail(request, error)
+            fail(request, error)
+            return nil
         }
         place.release()
         let guest = LiveGuest(session, of: life, limits: limits, isOfFleet: true)
-        state.withLock { $0.guests.append(guest) }
+        state.withLock { $0.guests[request.place] = guest }
         request.ready.fulfil(.success(guest))
         let reason = await end(of: guest, life, request)
-        state.withLock { $0.guests.removeAll { $0 === guest } }
+        state.withLock { $0.guests[request.place] = nil }
         await life.end()
         // Of one that is off that was told.
         if !guest.isOff {
             host.recorder.emit(.guestEnded(guest: guest.name, orderly: reason.isOrderly, reason: reason.text))
         }
         guest.session.loss.fulfil(GuestLoss(outcome: .error, message: reason.text, consoleTail: []))
-        guest.ended?.fulfil(true)
+        return guest
     }
 
     /// Waits until the script is done with the guest, the guest is lost, or all is over.
@@ -322,7 +369,7 @@ public final class LiveFleet: Sendable {
     }
 
     private func fail(_ request: Request, _ error: any Error) {
-        let name = request.guest.guest.name
+        let name = request.name
         if error is CancellationError || Task.isCancelled {
             host.recorder.emit(.guestEnded(guest: name, orderly: true, reason: "interrupted"))
             request.ready.fulfil(.failure(CancellationError()))

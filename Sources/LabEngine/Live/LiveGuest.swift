@@ -24,7 +24,9 @@ public final class LiveGuest: Sendable {
     /// The run's folder for temporary files.
     private let directory: String
     /// The names in the guest's `/etc/hosts`.
-    private let knownHosts: Mutex<[String]>
+    private let knownHosts: Mutex<HostNames>
+    /// By the names of the networks that it has joined.
+    private let addresses: [String: String]
     /// One operation at a time.
     private let turn = Admission(memory: ByteCount(.max), seats: 1)
     /// Whether the turn is its task's, between `enter` and `leave`.
@@ -53,7 +55,8 @@ public final class LiveGuest: Sendable {
         planned = life.guest
         networks = life.host.networks
         self.limits = limits
-        knownHosts = Mutex(life.host.networks.hosts(of: life.number))
+        knownHosts = Mutex(life.hosts)
+        addresses = networks.addresses(of: life.number)
     }
 
     /// The session with its present machine, or with its last one.
@@ -86,7 +89,7 @@ public final class LiveGuest: Sendable {
     }
 
     /// Its address on a network that it has joined.
-    public func address(on network: String) -> String? { networks.address(of: number, on: network) }
+    public func address(on network: String) -> String? { addresses[network] }
 
     // MARK: Commands
 
@@ -188,7 +191,7 @@ public final class LiveGuest: Sendable {
         let boot = (timeout ?? limits.timeouts.boot) * limits.factor
         let patience = min(GuestSession.downTime * limits.factor, boot)
         try await hold { [session] in try await session.reboot(patience: patience, boot: boot) }
-        knownHosts.withLock { $0 = networks.hosts(of: number) }
+        knownHosts.withLock { $0 = life.hosts }
     }
 
     /// Whether it is powered off, so that it can be started again.
@@ -230,7 +233,7 @@ public final class LiveGuest: Sendable {
         isPoweredOff.withLock { $0 = false }
         isLittered.withLock { $0 = false }
         hasOldTime.withLock { $0 = false }
-        knownHosts.withLock { $0 = networks.hosts(of: number) }
+        knownHosts.withLock { $0 = life.hosts }
         recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
     }
 
@@ -281,7 +284,7 @@ public final class LiveGuest: Sendable {
                 try await setClock()
                 return GuestSnapshot(
                     of: planned, saved, image: life.image, cards: networks.cardAddresses(of: number),
-                    knownHosts: knownHosts.withLock { $0 }, hasHeadStart: session.commands.hasHeadStart,
+                    knownHosts: knownHosts.withLock { $0.lines }, hasHeadStart: session.commands.hasHeadStart,
                     files: OwnedFolder(folder))
             } catch {
                 try? FileTree.remove(folder)
@@ -295,6 +298,7 @@ public final class LiveGuest: Sendable {
     ///
     /// Throws a `Diagnostic` when the snapshot is of another shape of guest; `GuestLoss` when the guest does not come back.
     public func restore(_ snapshot: GuestSnapshot, timeout: Duration? = nil) async throws {
+        if let loss { throw loss }
         if let obstacle = snapshot.obstacle(for: planned, cards: networks.cardAddresses(of: number).count) {
             throw Diagnostic(
                 .guest, "\(name) cannot go back to the snapshot of \(snapshot.planned.guest.name): it \(obstacle)")
@@ -335,7 +339,7 @@ public final class LiveGuest: Sendable {
         }
         isLittered.withLock { $0 = false }
         isResting.withLock { $0 = false }
-        knownHosts.withLock { $0 = networks.hosts(of: number) }
+        knownHosts.withLock { $0 = life.hosts }
     }
 
     // MARK: One thing after the other
@@ -438,19 +442,30 @@ public final class LiveGuest: Sendable {
         }
     }
 
-    /// Before an operation: ends what a cancelled one left, and tells the guest of peers that have come meanwhile.
+    /// Before an operation: ends what a cancelled one left, and tells the guest of what has changed around it.
     private func tidy() async throws {
         if isLittered.withLock({ $0 }) {
             await endCommand("a cancelled command")
             isLittered.withLock { $0 = false }
             if let loss { throw loss }
         }
+        try await updateHosts()
+    }
+
+    /// Tells the guest of peers that have come, and of those that are gone.
+    private func updateHosts() async throws {
+        let known = knownHosts.withLock { $0 }
+        guard known.generation != networks.generation else { return }
         let hosts = networks.hosts(of: number)
-        let news = hosts.filter { host in !knownHosts.withLock { $0.contains(host) } }
-        guard !news.isEmpty else { return }
-        let script = LabNetworks.naming(news).joined(separator: "\n")
-        _ = try await session.whileAlive { [session, limits] in
-            try await session.commands.plumb(GuestCommand(script), deadline: limits.deadline(in: limits.timeouts.task))
+        let (former, present) = (Set(known.lines), Set(hosts.lines))
+        let script = NetworkScript.names(
+            adding: hosts.lines.filter { !former.contains($0) }, removing: known.lines.filter { !present.contains($0) }
+        ).joined(separator: "\n")
+        if !script.isEmpty {
+            _ = try await session.whileAlive { [session, limits] in
+                let deadline = limits.deadline(in: limits.timeouts.task)
+                return try await session.commands.plumb(GuestCommand(script), deadline: deadline)
+            }
         }
         knownHosts.withLock { $0 = hosts }
     }

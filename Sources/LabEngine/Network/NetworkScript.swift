@@ -1,3 +1,5 @@
+import HostSystem
+
 /// What a guest's shell runs to have addresses and to know names, with the tools that its system has: iproute2, as distributions
 /// have it; `ifconfig` and `route`, as older and smaller ones do; else busybox, as the catalog's images.
 enum NetworkScript {
@@ -46,4 +48,51 @@ enum NetworkScript {
         #"}"#,
         #"card() { find $1 && address $d $2; }"#,
     ]
+
+    /// What a clone's plumbing shell runs to have its own cards' addresses and not those of the guest that it was.
+    static func readdressing(_ changes: [LabNetworks.CardChange]) -> [String] {
+        guard !changes.isEmpty else { return [] }
+        let lines = [
+            "card() {",
+            "    for d in /sys/class/net/*; do",
+            "        read -r mac < $d/address; d=${d##*/}",
+            "        [ $mac = $1 ] || continue",
+            // Down, so that nothing keeps an address or a neighbour of the original's.
+            "        busybox ip link set $d down; busybox ip link set $d address $2 || return",
+            "        busybox ip addr flush dev $d; busybox ip addr add $3 dev $d || return",
+            "        busybox ip link set $d up; return",
+            "    done",
+            "    echo no network card $1; return 1",
+            "}",
+        ]
+        return lines + changes.map { "card \($0.former) \($0.mac) \($0.address) || exit" }
+    }
+
+    /// Has a guest ask for names whom the host asks.
+    static var nameServer: String { "echo nameserver \(OutsideLink.nameServer) >/etc/resolv.conf" }
+
+    /// The way out.
+    static var outside: [String] {
+        [
+            "busybox ip route add default via \(OutsideLink.router) 2> /dev/null || busybox ip route | grep -q ^default",
+            nameServer,
+        ]
+    }
+
+    /// What tells a guest of others that have come, and of those that are gone: changes some lines of its names' file, with
+    /// what the shell itself can do.
+    static func names(adding news: [String], removing gone: [String] = [], in file: String = "/etc/hosts") -> [String] {
+        var lines: [String] = []
+        if !gone.isEmpty {
+            lines = [
+                "kept=$(while IFS= read -r line; do case $line in",
+                "(\(gone.map { "'\($0)'" }.joined(separator: "|"))) ;;",
+                "(*) printf '%s\\n' \"$line\" ;;",
+                "esac; done <\(file))",
+                "printf '%s\\n' \"$kept\" >\(file)",
+            ]
+        }
+        if !news.isEmpty { lines += ["cat >>\(file) <<end"] + news + ["end"] }
+        return lines
+    }
 }

@@ -18,8 +18,8 @@ struct FleetFunctions {
                 LuaParameter(
                     "guest", "table",
                     "As a group under `guests:` of a lab file: `image`, `memory`, `cpus`, `count`, `disks`, `networks`, "
-                        + "`backend`, `boot`, `cpuWeight`, `ioWeight`, `cmdline`, `env`, `nested`; and its `name`. Networks are "
-                        + "made as they are named."
+                        + "`backend`, `boot`, `cpuWeight`, `ioWeight`, `cmdline`, `env`, `nested`; and its `name`, else it has its "
+                        + "image's and a number. Networks are made as they are named."
                 )
             ],
             results: [LuaParameter("guest", "guest", "The guest; with `count` a list of them.")],
@@ -27,7 +27,8 @@ struct FleetFunctions {
                 let table = try call.table(1)
                 let tree = LabTree(call, in: world)
                 let fleet = try world.needFleet()
-                guard let name = table["name"].isNil ? freeName(table, fleet) : table["name"].words else {
+                let reservation = table["name"].isNil ? reserveName(of: table, fleet) : nil
+                guard let name = reservation?.group ?? table["name"].words else {
                     throw call.badArgument(1, "'name' must be a string")
                 }
                 var group = table
@@ -36,16 +37,20 @@ struct FleetFunctions {
                 let root = tree.map(
                     [("guests", tree.map([(name, try tree.value(.table(group), named: name, call))]))]
                         + (networks.isEmpty ? [] : [("networks", tree.list(networks.map(tree.word)))]))
-                let guests = try await start(call, root, "\(name)", tree, fleet)
+                let guests = try await start(call, root, "\(name)", tree, fleet, as: reservation)
                 return table["count"].isNil
                     ? guests.map(world.object) : [.table(LuaTable(array: guests.map(world.object)))]
             })
     }
 
-    /// Guests without a name of their own are called after their image: `debian-1`.
-    private func freeName(_ table: LuaTable, _ fleet: LiveFleet) -> String {
+    /// Guests without a name of their own are called after their image: `debian-1`, and with a count `debians-1-1` and so on.
+    private func reserveName(of table: LuaTable, _ fleet: LiveFleet) -> LiveFleet.Reservation {
         let image = table["image"].words ?? "guest"
-        return fleet.freeName(table["count"].isNil ? image : "\(image)s")
+        if table["count"].isNil { return fleet.reserve(image, count: nil) }
+        // Whether it is a count at all will be found out.
+        var count = 1
+        if case .integer(let number) = table["count"] { count = Int(min(max(number, 1), 10_000)) }
+        return fleet.reserve("\(image)s", count: count)
     }
 
     private var fleet: LuaNative {
@@ -102,7 +107,8 @@ struct FleetFunctions {
     }
 
     private func start(
-        _ call: LuaCall, _ root: YAMLNode, _ text: String, _ tree: LabTree, _ fleet: LiveFleet
+        _ call: LuaCall, _ root: YAMLNode, _ text: String, _ tree: LabTree, _ fleet: LiveFleet,
+        as reservation: LiveFleet.Reservation? = nil
     ) async throws -> [LiveGuest] {
         try await ScriptScope.step(call, text) { _ in
             var lab: Lab
@@ -113,7 +119,7 @@ struct FleetFunctions {
                 throw error
             }
             lab.name = world.source.path
-            return try await fleet.boot(lab)
+            return try await fleet.boot(lab, as: reservation)
         }
     }
 }

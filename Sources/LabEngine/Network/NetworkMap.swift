@@ -1,0 +1,137 @@
+import Diagnostics
+import LabSpec
+
+/// Which guests are on which networks of a run: everybody's number, cards, addresses and names.
+///
+/// Network number k has the addresses 10.(100 + k).0.0/16, in which guest number n (from 0, over the whole run) has the host
+/// part n + 1. On a network with `nat` each guest has a second card for the outside, behind a router of its own.
+struct NetworkMap {
+    /// More networks would leave the private addresses 10.100 to 10.199.
+    static let networkLimit = 100
+    /// More guests would come to the broadcast address, whose host part is 65 535.
+    static let guestLimit = 65_534
+
+    /// A guest's card on a network.
+    struct Card: Hashable {
+        let mac: String
+        let address: String
+        /// The network's number.
+        let network: Int
+    }
+
+    /// What is on the networks.
+    struct Member: Hashable {
+        let name: String
+        /// The names of its networks, in the order of its cards.
+        let networks: [String]
+    }
+
+    private(set) var networks: [NetworkSpec] = []
+    /// By number; nil where nobody has it.
+    private var members: [Member?] = []
+    /// Where the search for a number that nobody has begins.
+    private var next = 0
+    /// Counts the changes.
+    private(set) var generation = 0
+
+    /// Makes a network; false when there is one of this name. Throws a `Diagnostic` when there are too many.
+    mutating func add(_ network: NetworkSpec) throws(Diagnostic) -> Bool {
+        if networks.contains(where: { $0.name == network.name }) { return false }
+        guard networks.count < Self.networkLimit else {
+            throw Diagnostic(.specification, "the lab has more than \(Self.networkLimit) networks")
+        }
+        networks.append(network)
+        generation += 1
+        return true
+    }
+
+    /// Gives guests their numbers, in order. One that another guest had is given again only when all others are taken: who
+    /// knows that guest may not know yet that it is gone. Throws a `Diagnostic` when there are not so many.
+    mutating func join(_ newcomers: [Member]) throws(Diagnostic) -> [Int] {
+        let free = Self.guestLimit - members.count { $0 != nil }
+        guard newcomers.count <= free else {
+            throw Diagnostic(
+                .specification,
+                "a run has numbers and addresses for \(Self.guestLimit) guests at a time, and \(free) of them are free",
+                remedy: "end some of its guests before others are booted")
+        }
+        generation += 1
+        return newcomers.map { newcomer in
+            while next < members.count, members[next] != nil { advance() }
+            defer { advance() }
+            if next == members.count { members.append(newcomer) } else { members[next] = newcomer }
+            return next
+        }
+    }
+
+    private mutating func advance() { next = (next + 1) % Self.guestLimit }
+
+    /// A guest is gone and gives its number back.
+    mutating func leave(_ guest: Int) {
+        members[guest] = nil
+        generation += 1
+    }
+
+    private func member(_ guest: Int) -> Member? { members.indices.contains(guest) ? members[guest] : nil }
+
+    /// The guest's name; empty when it is gone.
+    func name(of guest: Int) -> String { member(guest)?.name ?? "" }
+
+    /// A guest's cards on networks, in order.
+    func cards(of guest: Int) -> [Card] {
+        (member(guest)?.networks ?? []).compactMap { name in
+            networks.firstIndex { $0.name == name }.map { network in
+                Card(
+                    mac: Self.mac(network, guest), address: Self.address(of: guest, on: network), network: network)
+            }
+        }
+    }
+
+    /// Whether the guest has a card for the outside.
+    func hasOutside(_ guest: Int) -> Bool { cards(of: guest).contains { networks[$0.network].nat } }
+
+    /// The Ethernet addresses of all of a guest's cards: those on networks, and that for the outside.
+    func cardAddresses(of guest: Int) -> [String] {
+        cards(of: guest).map(\.mac) + (hasOutside(guest) ? [Self.outsideCard(of: guest)] : [])
+    }
+
+    /// The addresses and names of all guests on the networks of this one, itself too.
+    func hosts(of guest: Int) -> HostNames {
+        let mine = Set(cards(of: guest).map(\.network)).sorted()
+        let lines = mine.flatMap { network in
+            members.enumerated().compactMap { number, member -> String? in
+                guard let member, member.networks.contains(networks[network].name) else { return nil }
+                return "\(Self.address(of: number, on: network)) \(member.name)"
+            }
+        }
+        return HostNames(lines: lines, generation: generation)
+    }
+
+    /// The card for the outside.
+    static func outsideCard(of guest: Int) -> String { mac(0xff, guest) }
+
+    /// Locally administered: QEMU's prefix, the network, the guest.
+    static func mac(_ network: Int, _ guest: Int) -> String {
+        let bytes = [0x52, 0x54, 0x00, network, (guest + 1) >> 8, (guest + 1) & 0xff]
+        return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+    }
+
+    private static func address(of guest: Int, on network: Int) -> String {
+        "10.\(100 + network).\((guest + 1) >> 8).\((guest + 1) & 0xff)"
+    }
+}
+
+/// What a guest's `/etc/hosts` says of guests.
+struct HostNames: Sendable {
+    /// An address and a name each.
+    var lines: [String] = []
+    /// What `NetworkMap.generation` was then; nil where they may differ from what the map said.
+    var generation: Int?
+
+    /// The same in a guest that had other names already.
+    func added(to former: [String]) -> HostNames {
+        guard !former.isEmpty else { return self }
+        let known = Set(former)
+        return HostNames(lines: former + lines.filter { !known.contains($0) }, generation: nil)
+    }
+}
