@@ -12,13 +12,13 @@ extension LabRun {
         let scheduler: Scheduler
         let admission: Admission
         /// Bounds how many guests boot at the same time.
-        let boots: Admission
+        let boots: AsyncSemaphore
         let tasks: TaskRunner
         let recorder: RunRecorder
         let tally: Tally
         let stopOnFailure: Bool
         /// Set once the run is to end early.
-        let isEnding = Completion<Bool>()
+        let isEnding = Completion<Void>()
 
         /// Records the end of one run of a task. No further run starts after a failure that stops the lab.
         func finished(_ result: TaskResult) async {
@@ -36,7 +36,7 @@ extension LabRun {
         /// The run ends early: nothing more starts but what cleans up, and what runs is cut short. False when it was ending
         /// already.
         func end(_ cause: EarlyEnd.Cause) async -> Bool {
-            guard isEnding.fulfil(true) else { return false }
+            guard isEnding.fulfil() else { return false }
             let end = EarlyEnd(cause, grace: plan.lab.timeouts.grace * timeFactor)
             if cause == .deadline { tally.deadlinePassed() }
             recorder.emit(.interrupted(reason: end.reason))

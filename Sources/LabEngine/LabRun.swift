@@ -20,12 +20,12 @@ public struct LabRun: Sendable {
         /// Reads memory, for labs whose guests are admitted by what they use.
         public var meter: any MemoryMeter
         /// Set by who wants the run to end in order.
-        public var interruption: Completion<Bool>
+        public var interruption: Completion<Void>
 
         /// Options as given.
         public init(
             timeFactor: Double = 1, stopOnFailure: Bool = false, boots: Int, meter: any MemoryMeter = HostMeter(),
-            interruption: Completion<Bool> = Completion()
+            interruption: Completion<Void> = Completion()
         ) {
             self.meter = meter
             self.interruption = interruption
@@ -101,7 +101,7 @@ public struct LabRun: Sendable {
                 let reason = isPressing ? "the host is short of memory" : "guests that it waits for need its room"
                 recorder.emit(.guestParked(guest: plan.guests[guest].guest.name, reason: reason))
             })
-        let boots = Admission(memory: ByteCount(.max), seats: max(options.boots, 1))
+        let boots = AsyncSemaphore(options.boots)
         let watch = MemoryWatch(meter: options.meter, admission: admission, boots: boots, recorder: recorder)
         poke.fulfil(scheduler)
         recorder.emit(.fleetAdmitted(batches: plan.batches, note: admissionNote))
@@ -132,7 +132,7 @@ public struct LabRun: Sendable {
         await withTaskCancellationHandler {
             await work(context, watch: isWatched ? watch : nil)
         } onCancel: {
-            if context.isEnding.fulfil(true) { recorder.emit(.interrupted(reason: Self.interruption)) }
+            if context.isEnding.fulfil() { recorder.emit(.interrupted(reason: Self.interruption)) }
             Task { await scheduler.stop(reason: Self.interruption, cleaningUp: false) }
         }
         // Whatever became of the guests, every run has its result before the last event.
@@ -166,14 +166,14 @@ public struct LabRun: Sendable {
     private func work(_ context: Context, watch: MemoryWatch?) async {
         await context.scheduler.settle()
         await withTaskGroup(of: Void.self) { group in
-            let isOver = Completion<Bool>()
+            let isOver = Completion<Void>()
             group.addTask {
                 await workGuests(context)
-                isOver.fulfil(true)
+                isOver.fulfil()
             }
             group.addTask {
                 await enforceEnds(context)
-                isOver.fulfil(true)
+                isOver.fulfil()
             }
             if let limit = plan.lab.timeouts.lab {
                 group.addTask {

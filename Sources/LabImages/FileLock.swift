@@ -23,12 +23,12 @@ struct FileLock: ~Copyable {
         // open file: whichever of the two is closed last lets the lock go, also when nobody waits for it any more.
         let second = fcntl(file.number, F_DUPFD_CLOEXEC, 3)
         guard second >= 0 else { throw SystemCallError("fcntl", path) }
-        let locked = Completion<Bool>()
+        let locked = Completion<Void>()
         do {
             _ = try HostThread("vmlab-lock", stack: 64 << 10) {
                 let file = OwnedDescriptor(owning: second)
                 while flock(file.number, LOCK_EX) != 0 && errno == EINTR {}
-                locked.fulfil(true)
+                locked.fulfil()
             }
         } catch {
             close(second)

@@ -149,7 +149,7 @@ final class SupervisedMachine: Machine {
         if isFirst {
             Task.detached { [self] in
                 await tearDown()
-                ended.fulfil(())
+                ended.fulfil()
             }
         }
         await ended.value()

@@ -23,13 +23,13 @@ public struct ScriptRun: Sendable {
         /// Images that need no declaration.
         public var catalog: Set<String>
         /// Set by who wants the script to end in order.
-        public var interruption: Completion<Bool>
+        public var interruption: Completion<Void>
 
         /// Options as given.
         public init(
             arguments: [String] = [], variables: [String: String] = [:], isTrusted: Bool = false,
             access: HostAccess = HostAccess(to: []), limits: LiveLimits = LiveLimits(), catalog: Set<String>,
-            interruption: Completion<Bool> = Completion()
+            interruption: Completion<Void> = Completion()
         ) {
             self.interruption = interruption
             self.arguments = arguments

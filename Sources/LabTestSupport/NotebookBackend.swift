@@ -37,7 +37,7 @@ public final class NotebookBackend: MachineBackend {
         /// It greets at once, or goes on.
         case comesUp
         /// It does so once this is fulfilled.
-        case comesUpAfter(Completion<Bool>)
+        case comesUpAfter(Completion<Void>)
         /// It greets, also where it should go on: its guest has begun anew.
         case beginsAnew
         /// It never says anything.

@@ -143,7 +143,7 @@ public final class NotebookMachine: Machine {
         switch saving(configuration.name) {
         case .works: break
         case .fails(let problem): throw problem
-        case .takesForever: _ = try await Completion<Bool>().wait()
+        case .takesForever: _ = try await Completion<Void>().wait()
         }
         guard try FileTree.names(in: folder).isEmpty else {
             throw Diagnostic(.host, "the folder \(folder) is not empty")

@@ -110,7 +110,7 @@ public final class ShellMachine: Machine {
             sink.finish()
             kernel.close()
             port.close()
-            gone.fulfil(())
+            gone.fulfil()
         }
     }
 

@@ -30,8 +30,8 @@ struct AdmissionTests {
 
     @Test("a cancelled waiter takes nothing and lets the next one in", .timeLimit(.minutes(1)))
     func cancellation() async throws {
-        let waiting = Completion<Bool>()
-        let admission = Admission(memory: ByteCount(1), seats: 1, onWaiting: { waiting.fulfil(true) })
+        let waiting = Completion<Void>()
+        let admission = Admission(memory: ByteCount(1), seats: 1, onWaiting: { waiting.fulfil() })
         #expect(await admission.acquire(ByteCount(1)))
         let waiter = Task { await admission.acquire(ByteCount(1)) }
         _ = try await waiting.wait()
@@ -46,9 +46,9 @@ struct AdmissionTests {
     func seats() async {
         let admission = Admission(memory: ByteCount(100), seats: 1)
         #expect(await admission.acquire(ByteCount(1)))
-        #expect(!admission.wouldAdmit(ByteCount(1)))
+        #expect(admission.obstacle(to: Claim(ByteCount(1))) == .seats)
         admission.release(ByteCount(1))
-        #expect(admission.wouldAdmit(ByteCount(1)))
+        #expect(admission.obstacle(to: Claim(ByteCount(1))) == nil)
     }
 }
 

@@ -206,8 +206,8 @@ struct GoldenTests {
     @Test("a run that is stopped while it makes a golden leaves neither machine nor folder")
     func interrupted() async throws {
         try await withShelf { shelf in
-            let never = Completion<Bool>()
-            defer { never.fulfil(true) }
+            let never = Completion<Void>()
+            defer { never.fulfil() }
             let notebooks = NotebookBackend { $0.kind == .golden ? .comesUpAfter(never) : .comesUp }
             let run = try await lab(shelf).run(cancelling: true, on: notebooks) { _ in
                 let isThere = try await eventually { notebooks.live == 1 }
@@ -223,8 +223,8 @@ struct GoldenTests {
     @Test("guests that wait for a golden, or make it, go when the others have done their work")
     func notNeeded() async throws {
         try await withShelf { shelf in
-            let never = Completion<Bool>()
-            defer { never.fulfil(true) }
+            let never = Completion<Void>()
+            defer { never.fulfil() }
             let notebooks = NotebookBackend { $0.kind == .golden ? .comesUpAfter(never) : .comesUp }
             var lab = lab(shelf)
             lab.groups.append(group("quick").with { $0.boot = .cold })

@@ -120,9 +120,9 @@ import Testing
     func cancelled() async throws {
         try await TestFleet.with { test in
             let guest = try await test.boot(group("g"))[0]
-            let started = Completion<Bool>()
+            let started = Completion<Void>()
             let waiter = Task {
-                try await guest.run(GuestCommand("echo begun; sleep 1000")) { _ in started.fulfil(true) }
+                try await guest.run(GuestCommand("echo begun; sleep 1000")) { _ in started.fulfil() }
             }
             _ = try await started.wait()
             waiter.cancel()

@@ -169,9 +169,9 @@ struct MemoryWatchTests {
     private let meter = FakeMeter(available: .gibibytes(20))
     private let sink = RecordingSink()
 
-    private func watch(_ admission: Admission, boots: Admission? = nil) -> MemoryWatch {
+    private func watch(_ admission: Admission, boots: AsyncSemaphore = AsyncSemaphore(4)) -> MemoryWatch {
         MemoryWatch(
-            meter: meter, admission: admission, boots: boots ?? Admission(memory: ByteCount(.max), seats: 4),
+            meter: meter, admission: admission, boots: boots,
             recorder: RunRecorder(sinks: [sink]))
     }
 
@@ -186,9 +186,9 @@ struct MemoryWatchTests {
 
     @Test("a guest that waits is let in when others turn out to be small")
     func admits() async throws {
-        let waiting = Completion<Bool>()
+        let waiting = Completion<Void>()
         let admission = Admission(
-            memory: .mebibytes(700), seats: 9, mode: .overcommit, onWaiting: { waiting.fulfil(true) })
+            memory: .mebibytes(700), seats: 9, mode: .overcommit, onWaiting: { waiting.fulfil() })
         let watch = watch(admission)
         for number in 0..<2 {
             #expect(await admission.acquire(claim(number)))
@@ -209,17 +209,17 @@ struct MemoryWatchTests {
 
     @Test("while the host is short nobody comes and boots go one at a time; that is told once, and its end")
     func holds() async throws {
-        let waiting = Completion<Bool>()
+        let waiting = Completion<Void>()
         let admission = Admission(
-            memory: .gibibytes(100), seats: 9, mode: .overcommit, onWaiting: { waiting.fulfil(true) })
-        let boots = Admission(memory: ByteCount(.max), seats: 4)
+            memory: .gibibytes(100), seats: 9, mode: .overcommit, onWaiting: { waiting.fulfil() })
+        let boots = AsyncSemaphore(4)
         let watch = watch(admission, boots: boots)
         watch.tick()
         #expect(await admission.acquire(claim(0)))
         meter.set(available: .mebibytes(900), pressure: MemoryPressure(some: 12.4, full: 3))
         for _ in 0..<5 { watch.tick() }
-        #expect(await boots.acquire(ByteCount(0)))
-        #expect(!boots.wouldAdmit(ByteCount(0)))
+        try await boots.acquire()
+        #expect(!boots.isFree)
         #expect(admission.obstacle(to: claim(1))?.words.contains("900MiB left, and 1GiB are kept free") == true)
         let second = Task { await admission.acquire(claim(1)) }
         _ = try await waiting.wait()
@@ -232,7 +232,7 @@ struct MemoryWatchTests {
         meter.set(available: .gibibytes(20))
         watch.tick()
         #expect(await second.value)
-        #expect(boots.wouldAdmit(ByteCount(0)))
+        #expect(boots.isFree)
         #expect(notes.count == 2 && notes[1].contains("pressure is over"))
         #expect(admission.summary.reasons == ["the host was short of memory"])
     }

@@ -127,8 +127,8 @@ struct ResetTests {
 
     @Test("a run that is stopped while a guest is being reset ends at once and leaves nothing")
     func stoppedInReset() async throws {
-        let never = Completion<Bool>()
-        defer { never.fulfil(true) }
+        let never = Completion<Void>()
+        defer { never.fulfil() }
         let notebooks = NotebookBackend { $0.guest == "g" && $0.number == 2 ? .comesUpAfter(never) : .comesUp }
         let (run, _) = try await run(
             TestLab(tasks: [task("a"), fresh("t", "true"), task("b")]), on: notebooks, cancelling: true
@@ -199,9 +199,9 @@ struct ResetTests {
 
     @Test("a run that is stopped while a guest is being parked leaves nothing")
     func stoppedInParking() async throws {
-        let isSaving = Completion<Bool>()
+        let isSaving = Completion<Void>()
         let notebooks = NotebookBackend(saving: { _ in
-            isSaving.fulfil(true)
+            isSaving.fulfil()
             return .takesForever
         })
         let (run, _) = try await run(narrow(.cold), on: notebooks, cancelling: true) { _ in

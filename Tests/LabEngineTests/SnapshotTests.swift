@@ -130,8 +130,8 @@ struct SnapshotTests {
 
     @Test("whose way back is cancelled is lost, and its machine goes at once")
     func cancelledRestore() async throws {
-        let never = Completion<Bool>()
-        defer { never.fulfil(true) }
+        let never = Completion<Void>()
+        defer { never.fulfil() }
         let notebooks = NotebookBackend { $0.kind == .restored ? .comesUpAfter(never) : .comesUp }
         try await TestFleet.with(on: notebooks) { test in
             let guest = try await test.boot(group("g"))[0]
@@ -148,8 +148,8 @@ struct SnapshotTests {
 
     @Test("the end of a fleet does not wait for a guest on its way back", arguments: [false, true])
     func endInRestore(_ kills: Bool) async throws {
-        let never = Completion<Bool>()
-        defer { never.fulfil(true) }
+        let never = Completion<Void>()
+        defer { never.fulfil() }
         let notebooks = NotebookBackend { $0.kind == .restored ? .comesUpAfter(never) : .comesUp }
         let back = try await TestFleet.with(on: notebooks) { test in
             let guest = try await test.boot(group("g"))[0]
@@ -171,9 +171,9 @@ struct SnapshotTests {
         "a snapshot that is cancelled, or takes too long, leaves no files, and the guest goes on",
         arguments: [false, true])
     func unfinished(_ isCancelled: Bool) async throws {
-        let isSaving = Completion<Bool>()
+        let isSaving = Completion<Void>()
         let notebooks = NotebookBackend(saving: { _ in
-            isSaving.fulfil(true)
+            isSaving.fulfil()
             return .takesForever
         })
         try await TestFleet.with(on: notebooks) { test in

@@ -33,7 +33,7 @@ final class RecordingSink: RunSink {
             state.events.append(recorded)
             return state.watchers.filter { $0.wanted(recorded.event) }.map(\.seen)
         }
-        for completion in seen { completion.fulfil(()) }
+        for completion in seen { completion.fulfil() }
     }
 
     var events: [RunEvent] { state.withLock { $0.events.map(\.event) } }
@@ -152,7 +152,7 @@ struct TestLab: Sendable {
                 lab: "test", results: nil,
                 in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
             defer { journal.end() }
-            let interruption = Completion<Bool>()
+            let interruption = Completion<Void>()
             let run = LabRun(
                 plan: plan, images: ["debian": image],
                 options: LabRun.Options(
@@ -164,7 +164,7 @@ struct TestLab: Sendable {
             let side = Task { try await beside(sink) }
             if cancelling || interrupting { try await side.value }
             if cancelling { task.cancel() }
-            if interrupting { interruption.fulfil(true) }
+            if interrupting { interruption.fulfil() }
             let status = await task.value
             side.cancel()
             do { try await side.value } catch is CancellationError {}

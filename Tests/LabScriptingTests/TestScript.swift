@@ -47,9 +47,9 @@ struct TestScript {
             }
             let events = EventList()
             let report = ReportSink([])
-            let cancellation = Completion<Bool>()
+            let cancellation = Completion<Void>()
             let trigger = Trigger(when: cancelWhen ?? { _ in false }, cancellation)
-            let moment = Completion<Bool>()
+            let moment = Completion<Void>()
             let recorder = RunRecorder(sinks: [events, report, trigger, Trigger(when: when ?? { _ in false }, moment)])
             let journal = try RunJournal.begin(
                 lab: "test", results: nil,
@@ -112,9 +112,9 @@ extension LiveFleet.Means {
 /// Fulfils its completion at the first event that is wanted.
 private final class Trigger: RunSink {
     private let wanted: @Sendable (RunEvent) -> Bool
-    private let completion: Completion<Bool>
-    init(when wanted: @escaping @Sendable (RunEvent) -> Bool, _ completion: Completion<Bool>) {
+    private let completion: Completion<Void>
+    init(when wanted: @escaping @Sendable (RunEvent) -> Bool, _ completion: Completion<Void>) {
         (self.wanted, self.completion) = (wanted, completion)
     }
-    func receive(_ recorded: RecordedEvent) { if wanted(recorded.event) { completion.fulfil(true) } }
+    func receive(_ recorded: RecordedEvent) { if wanted(recorded.event) { completion.fulfil() } }
 }

@@ -11,7 +11,7 @@ func withReactor<Value>(_ body: (Reactor) async throws -> Value) async throws ->
     let ended = Completion<Void>()
     Thread.detachNewThread {
         reactor.run()
-        ended.fulfil(())
+        ended.fulfil()
     }
     let result: Result<Value, any Error>
     do { result = .success(try await body(reactor)) } catch { result = .failure(error) }

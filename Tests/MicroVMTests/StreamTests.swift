@@ -45,7 +45,7 @@ struct StreamTests {
             let gone = Completion<Void>()
             var handlers = StreamPort.Handlers()
             handlers.received = { bytes in received.withLock { $0 += bytes } }
-            handlers.disconnected = { gone.fulfil(()) }
+            handlers.disconnected = { gone.fulfil() }
             let noted = handlers
             try await reactor.on {
                 port.pauseInput(true)
@@ -69,7 +69,7 @@ struct StreamTests {
             let port = try StreamPort(.descriptor(number), history: 0, reactor: reactor)
             let heard = Completion<Void>()
             var handlers = StreamPort.Handlers()
-            handlers.received = { _ in heard.fulfil(()) }
+            handlers.received = { _ in heard.fulfil() }
             let noted = handlers
             try await reactor.on { try port.start(noted) }
             let end = pair.first.release()
@@ -153,7 +153,7 @@ struct SignalTests {
             pthread_kill(pthread_self(), SIGWINCH)
             reactor.run()
             withExtendedLifetime(port) {}
-            ended.fulfil(())
+            ended.fulfil()
         }
         #expect(try await withDeadline(.now + .seconds(20)) { try await heard.wait() } == SIGWINCH)
         await ended.value()

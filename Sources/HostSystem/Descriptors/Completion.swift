@@ -64,3 +64,9 @@ public final class Completion<Value: Sendable>: Sendable {
         }.value
     }
 }
+
+extension Completion where Value == Void {
+    /// Wakes everyone. Only the first call counts; says whether this was it.
+    @discardableResult
+    public func fulfil() -> Bool { fulfil(()) }
+}

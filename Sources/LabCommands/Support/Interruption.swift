@@ -22,9 +22,9 @@ enum Interruption {
     /// `limit`. The second one cancels it: it is to end at once. Where it does neither in time, or is signalled once more, the
     /// process ends as it is.
     static func handling<Result: Sendable>(
-        within limit: Duration, _ body: @escaping @Sendable (Completion<Bool>) async throws -> Result
+        within limit: Duration, _ body: @escaping @Sendable (Completion<Void>) async throws -> Result
     ) async throws -> Result {
-        let interruption = Completion<Bool>()
+        let interruption = Completion<Void>()
         let work = Task { try await body(interruption) }
         let requests = Mutex(EndRequests())
         // On the event loop's thread: no work of this process, however busy it is, can keep a signal from being received.
@@ -32,7 +32,7 @@ enum Interruption {
             switch requests.withLock({ $0.receive(at: .now) }) {
             case .repeated: break
             case .inOrder:
-                interruption.fulfil(true)
+                interruption.fulfil()
                 endProcess(after: limit)
             case .atOnce:
                 work.cancel()

@@ -18,7 +18,7 @@ struct JobRunner: Sendable {
     /// The words given with `--arg`.
     let words: [String]
     /// Set when the run is to end in order.
-    let interruption: Completion<Bool>
+    let interruption: Completion<Void>
 
     /// Runs one to its end and returns its status, at least `infrastructure` when its results could not be written, and not
     /// `passed` when what it printed could not. Throws when its journal cannot be begun.

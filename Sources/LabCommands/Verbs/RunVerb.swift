@@ -97,7 +97,7 @@ struct RunVerb: LoggingCommand {
     private static let teardown = Duration.seconds(60)
 
     /// Why no further run begins after runs that ended so; nil when the next one does.
-    private func obstacle(after statuses: [ExitStatus], _ interruption: Completion<Bool>) -> String? {
+    private func obstacle(after statuses: [ExitStatus], _ interruption: Completion<Void>) -> String? {
         if interruption.current != nil { return LabRun.interruption }
         guard onFailure == .stop, statuses.contains(where: { $0 != .passed }) else { return nil }
         return "an earlier run failed, and --on-failure is stop"

@@ -21,7 +21,7 @@ struct FileExchange: Sendable {
     let sharesConsole: Bool
 
     /// Set once the guest was found not to see its exchange disk.
-    private let isDiskUnseen = Completion<Bool>()
+    private let isDiskUnseen = Completion<Void>()
 
     /// An exchange with the guest that the session speaks to.
     init(session: CommandSession, disk: String?, os: GuestOS, sharesConsole: Bool = false) {
@@ -154,7 +154,7 @@ struct FileExchange: Sendable {
                 files.notes += remarks
                 return files
             }
-            isDiskUnseen.fulfil(true)
+            isDiskUnseen.fulfil()
         }
         let archive = try await onHost(failure, in: TemporaryFile.folder) { try BoundedArchive(limit: room) }
         let decoder = Mutex(Base64Lines())
@@ -249,7 +249,7 @@ struct FileExchange: Sendable {
     {
         let (result, said) = try await inGuest(script, deadline: deadline)
         if result.exit == GuestScript.noDisk {
-            isDiskUnseen.fulfil(true)
+            isDiskUnseen.fulfil()
             return false
         }
         try judge(result, said: said, failure: failure)

@@ -19,7 +19,7 @@ final class Goldens: Sendable {
     /// One shape's golden. Whoever has the turn looks for it, or makes it, while the others wait.
     private final class Place: Sendable {
         let number: Int
-        let turn = Admission(memory: ByteCount(.max), seats: 1)
+        let turn = AsyncSemaphore()
         let found = Mutex<Found?>(nil)
         /// How many did not work.
         let failures = Atomic<Int>(0)
@@ -61,8 +61,8 @@ final class Goldens: Sendable {
             places[key] = place
             return place
         }
-        guard await place.turn.acquire(ByteCount(0)) else { throw CancellationError() }
-        defer { place.turn.release(ByteCount(0)) }
+        try await place.turn.acquire()
+        defer { place.turn.release() }
         let found: Found
         if let known = place.found.withLock({ $0 }) {
             found = known

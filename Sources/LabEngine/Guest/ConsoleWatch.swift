@@ -16,9 +16,9 @@ final class ConsoleWatch: Sendable {
         /// Nil once the guest is ready.
         var boot: BootWatch?
         /// What the kernel said of its end, while its last lines are still coming or nobody knows yet whether it is true.
-        var end: (report: PanicDetector.Report, saidAll: Completion<Bool>)?
+        var end: (report: PanicDetector.Report, saidAll: Completion<Void>)?
         /// Trouble whose last lines are still coming.
-        var trouble: Completion<Bool>?
+        var trouble: Completion<Void>?
         /// Trouble that no task has been told of.
         var troubles: [PanicDetector.Report] = []
 
@@ -42,10 +42,10 @@ final class ConsoleWatch: Sendable {
                 return report
             case .completed(let report) where report.isFatal:
                 end?.report = report
-                end?.saidAll.fulfil(true)
+                end?.saidAll.fulfil()
             case .completed(let report):
                 if troubles.count < ConsoleWatch.mostTroubles { troubles.append(report) }
-                trouble?.fulfil(true)
+                trouble?.fulfil()
                 trouble = nil
             }
             return nil

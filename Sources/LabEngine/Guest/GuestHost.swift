@@ -76,16 +76,16 @@ struct GuestHost: Sendable {
 
 /// One of the places for booting guests, given back once however often it is released.
 final class BootPlace: Sendable {
-    private let gate: Admission
-    private let released = Completion<Bool>()
+    private let gate: AsyncSemaphore
+    private let released = Completion<Void>()
 
     /// Waits for a place; nil when the task is cancelled first.
-    init?(in gate: Admission) async {
-        guard await gate.acquire(ByteCount(0)) else { return nil }
+    init?(in gate: AsyncSemaphore) async {
+        guard (try? await gate.acquire()) != nil else { return nil }
         self.gate = gate
     }
 
     func release() {
-        if released.fulfil(true) { gate.release(ByteCount(0)) }
+        if released.fulfil() { gate.release() }
     }
 }

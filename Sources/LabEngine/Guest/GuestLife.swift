@@ -30,13 +30,13 @@ final class GuestLife: Sendable {
         /// Its session, once it runs.
         let begun = Completion<Result<GuestSession, any Error>>()
         /// Set when it is to go.
-        let isOver = Completion<Bool>()
+        let isOver = Completion<Void>()
         /// Set when it is gone.
-        let isGone = Completion<Bool>()
+        let isGone = Completion<Void>()
         let fate = Completion<Fate>()
 
         /// Set when a spare stands ready, or cannot.
-        let prepared = Completion<Result<Bool, any Error>>()
+        let prepared = Completion<Result<Void, any Error>>()
 
         init(
             _ snapshot: GuestSnapshot?, spareDeadline: ContinuousClock.Instant?, in directory: String,
@@ -54,7 +54,7 @@ final class GuestLife: Sendable {
         func dismiss(_ fate: Fate) {
             self.fate.fulfil(fate)
             if case .replaced = fate, case .success(let session) = begun.current { session.loss.fulfil(isReplaced) }
-            isOver.fulfil(true)
+            isOver.fulfil()
         }
     }
 
@@ -111,7 +111,7 @@ final class GuestLife: Sendable {
     }
 
     private func run(_ incarnation: Incarnation) async {
-        defer { incarnation.isGone.fulfil(true) }
+        defer { incarnation.isGone.fulfil() }
         do {
             if incarnation.isOver.current != nil { throw Self.hasEnded }
             try await host.withGuest(
@@ -213,12 +213,12 @@ final class GuestLife: Sendable {
     /// Makes a spare the guest in all but the time, warms it up and has it stand still.
     private func prepare(
         _ session: GuestSession, _ snapshot: GuestSnapshot, _ deadline: ContinuousClock.Instant
-    ) async -> Result<Bool, any Error> {
+    ) async -> Result<Void, any Error> {
         do {
             try await revive(session, snapshot, deadline)
             try await session.warmUp(deadline: deadline)
             try await session.machine.pause()
-            return .success(true)
+            return .success(())
         } catch {
             return .failure(error)
         }
@@ -241,7 +241,7 @@ final class GuestLife: Sendable {
         if case .enqueued = requesting.yield(incarnation) { return }
         // There will be no more machines, and who waits for this one must hear of it.
         incarnation.begun.fulfil(.failure(Self.hasEnded))
-        incarnation.isGone.fulfil(true)
+        incarnation.isGone.fulfil()
     }
 
     /// For who asks for a machine when there will be no more.

@@ -34,9 +34,9 @@ final class GuestSession: Sendable {
     /// Whether the machine stays when the guest powers itself off.
     private let staysWhenOff = Mutex(false)
     /// Fulfilled when the guest powers itself off as the host asked it to; nil while that is not awaited.
-    private let wantedShutdown = Mutex<Completion<Bool>?>(nil)
+    private let wantedShutdown = Mutex<Completion<Void>?>(nil)
     /// Fulfilled at the machine's next reset.
-    private let nextReset = Mutex(Completion<Bool>())
+    private let nextReset = Mutex(Completion<Void>())
     /// Resets of the machine that the host asked for and has not been told of.
     private let wantedResets = Mutex(0)
     /// Tells what is worth telling and not fatal.
@@ -87,7 +87,7 @@ final class GuestSession: Sendable {
     ///
     /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
     static func withGuest<Result: Sendable>(
-        _ guest: RunPlan.PlannedGuest, number: Int = -1, isSpare: Bool = false,
+        _ guest: RunPlan.PlannedGuest, number: Int? = nil, isSpare: Bool = false,
         care: [any MachineCare] = [OutOfMemoryOrder()], image: BootableImage,
         configuration: MachineConfiguration, journal: RunJournal, setup: String? = nil,
         log: @escaping @Sendable (ArraySlice<UInt8>) -> Void,
@@ -366,7 +366,7 @@ final class GuestSession: Sendable {
     }
 
     /// What the machine's next reset fulfils.
-    func expectReset() -> Completion<Bool> {
+    func expectReset() -> Completion<Void> {
         nextReset.withLock { next in
             next = Completion()
             return next
@@ -374,8 +374,8 @@ final class GuestSession: Sendable {
     }
 
     /// Runs `body` with what the guest's next shutdown fulfils, which is no loss then.
-    func expectingShutdown<Result>(_ body: (Completion<Bool>) async throws -> Result) async throws -> Result {
-        let shutdown = Completion<Bool>()
+    func expectingShutdown<Result>(_ body: (Completion<Void>) async throws -> Result) async throws -> Result {
+        let shutdown = Completion<Void>()
         wantedShutdown.withLock { $0 = shutdown }
         defer { wantedShutdown.withLock { $0 = nil } }
         return try await body(shutdown)
@@ -384,7 +384,7 @@ final class GuestSession: Sendable {
     private func machineWasShutDown() {
         poweredOff.withLock { $0 = true }
         if let wanted = wantedShutdown.withLock({ $0 }) {
-            wanted.fulfil(true)
+            wanted.fulfil()
         } else if staysWhenOff.withLock({ $0 }) {
             // No end of its process will tell.
             lose(Self.poweredItselfOff)
@@ -415,7 +415,7 @@ final class GuestSession: Sendable {
                 machineWasShutDown()
             case .reset:
                 machineWasReset()
-                _ = nextReset.withLock { $0.fulfil(true) }
+                _ = nextReset.withLock { $0.fulfil() }
             case .panicked(let message):
                 console.panic(message)
             case .exited(let status, let standardError):

@@ -13,8 +13,8 @@ protocol MachineCare: Sendable {
 
 /// A machine as those see it who look after it.
 struct CaredMachine: Sendable {
-    /// The guest's number in the run.
-    let number: Int
+    /// The guest's number in the run; nil for a machine that is no guest of it.
+    let number: Int?
     /// The guest.
     let guest: RunPlan.PlannedGuest
     /// The machine's process.

@@ -55,7 +55,7 @@ public final class LiveFleet: Sendable {
         let patience: Duration
         let ready = Completion<Result<LiveGuest, any Error>>()
         /// Set when nobody wants the guest any more.
-        let isUnwanted = Completion<Bool>()
+        let isUnwanted = Completion<Void>()
 
         var planned: RunPlan.PlannedGuest { wanted.guest }
         var name: String { planned.guest.name }
@@ -74,7 +74,7 @@ public final class LiveFleet: Sendable {
     private let host: GuestHost
     private let shares: GuestShares
     private let admission: Admission
-    private let boots: Admission
+    private let boots: AsyncSemaphore
     /// The parts of the script that may boot guests, and end some.
     public let strands = ScriptStrands()
     /// How long what guests that have ended leave may take to be free.
@@ -95,7 +95,7 @@ public final class LiveFleet: Sendable {
             networks: LabNetworks(in: journal.directory),
             goldens: means.goldens.map { Goldens(in: $0, limits: limits, recorder: recorder, journal: journal) })
         admission = Admission(memory: means.memory, seats: means.seats)
-        boots = Admission(memory: ByteCount(.max), seats: max(means.boots, 1))
+        boots = AsyncSemaphore(means.boots)
         (requests, requesting) = AsyncStream.makeStream()
     }
 
@@ -263,7 +263,7 @@ public final class LiveFleet: Sendable {
             for request in requests { guests.append(try await request.ready.wait().get()) }
             return guests
         } catch {
-            for request in requests { request.isUnwanted.fulfil(true) }
+            for request in requests { request.isUnwanted.fulfil() }
             throw error
         }
     }
@@ -274,7 +274,7 @@ public final class LiveFleet: Sendable {
         let guest = await self.guest(of: request)
         host.networks.leave(request.number)
         // Whoever waited for its end finds all free that was its.
-        guest?.ended?.fulfil(true)
+        guest?.ended?.fulfil()
     }
 
     /// Brings a guest up and returns it when it has ended, and given its room back. Nil when it did not come up.
@@ -312,13 +312,13 @@ public final class LiveFleet: Sendable {
 
     /// Takes room for a guest within its patience, and while it is wanted. False when there is none; then none is taken.
     private func hasRoom(_ request: Request) async -> Bool {
-        let taken = Completion<Bool>()
+        let taken = Completion<Void>()
         _ = try? await request.isUnwanted.cancelling {
             try await withDeadline(.now + request.patience) {
-                if await self.admission.acquire(request.planned.cost) { taken.fulfil(true) }
+                if await self.admission.acquire(request.planned.cost) { taken.fulfil() }
             }
         }
-        return taken.current == true
+        return taken.current != nil
     }
 
     private func live(_ request: Request, _ life: GuestLife, _ place: BootPlace) async -> LiveGuest? {

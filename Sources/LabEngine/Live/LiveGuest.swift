@@ -28,7 +28,7 @@ public final class LiveGuest: Sendable {
     /// By the names of the networks that it has joined.
     private let addresses: [String: String]
     /// One operation at a time.
-    private let turn = Admission(memory: ByteCount(.max), seats: 1)
+    private let turn = AsyncSemaphore()
     /// Whether the turn is its task's, between `enter` and `leave`.
     private let isEntered = Mutex(false)
     /// Whether anything has happened in the guest since its ready point.
@@ -45,7 +45,7 @@ public final class LiveGuest: Sendable {
     let wantedEnd = Completion<String>()
     /// Set when the guest's machine is gone; nil for a guest whose end is not the script's to wait for, as it comes after
     /// the task that the script is.
-    let ended: Completion<Bool>?
+    let ended: Completion<Void>?
 
     init(_ session: GuestSession, of life: GuestLife, limits: LiveLimits, isOfFleet: Bool) {
         directory = life.host.journal.directory
@@ -219,8 +219,8 @@ public final class LiveGuest: Sendable {
     /// that is not off; `GuestLoss` when it does not come up.
     public func start(timeout: Duration? = nil) async throws {
         let patience = timeout ?? limits.timeouts.boot
-        guard await turn.acquire(ByteCount(0)) else { throw CancellationError() }
-        defer { turn.release(ByteCount(0)) }
+        try await turn.acquire()
+        defer { turn.release() }
         if let loss { throw loss }
         guard isOff else {
             throw Diagnostic(
@@ -263,7 +263,7 @@ public final class LiveGuest: Sendable {
     public func resume() async throws {
         try await whileRunning { try await $0.resume() }
         hasOldTime.withLock { $0 = true }
-        if turn.wouldAdmit(ByteCount(0)) { try await hold {} }
+        if turn.isFree { try await hold {} }
     }
 
     /// Keeps the guest's memory, processes and disks as they are now. It stands still meanwhile, and goes on.
@@ -347,7 +347,7 @@ public final class LiveGuest: Sendable {
     /// Waits for the guest's attention and keeps it until `leave`. In a cancelled task it may be without: what follows ends
     /// by itself then.
     func enter() async {
-        let hasTurn = await turn.acquire(ByteCount(0))
+        let hasTurn = (try? await turn.acquire()) != nil
         isEntered.withLock { $0 = hasTurn }
         // One that does not wake is lost, as what follows will find.
         if hasTurn { try? await wake() }
@@ -356,8 +356,8 @@ public final class LiveGuest: Sendable {
     /// Has the guest stand still until something is asked of it. Nothing happens in a cancelled task, and where its machine
     /// cannot.
     func rest() async {
-        guard await turn.acquire(ByteCount(0)) else { return }
-        defer { turn.release(ByteCount(0)) }
+        guard (try? await turn.acquire()) != nil else { return }
+        defer { turn.release() }
         guard loss == nil, !Task.isCancelled else { return }
         // A pause that is given up on its way may have been done all the same.
         let rests = (try? await session.machine.pause()) != nil || Task.isCancelled
@@ -392,14 +392,14 @@ public final class LiveGuest: Sendable {
             defer { entered = false }
             return entered
         }
-        if was { turn.release(ByteCount(0)) }
+        if was { turn.release() }
     }
 
     /// Waits for the guest's attention, and runs `body` for as long as it lives.
     private func hold<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
         if let loss { throw loss }
-        guard await turn.acquire(ByteCount(0)) else { throw CancellationError() }
-        defer { turn.release(ByteCount(0)) }
+        try await turn.acquire()
+        defer { turn.release() }
         if let loss { throw loss }
         guard !isOff else { throw isOffProblem }
         try await wake()

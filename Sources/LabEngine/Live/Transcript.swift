@@ -16,7 +16,7 @@ final class Transcript: Sendable {
         var waiting = 0
         var hasEnded = false
         /// Fulfilled at the next change.
-        var change = Completion<Bool>()
+        var change = Completion<Void>()
 
         var end: Int { start + text.count }
 
@@ -61,7 +61,7 @@ final class Transcript: Sendable {
             defer { state.change = Completion() }
             return state.change
         }
-        change.fulfil(true)
+        change.fulfil()
     }
 
     /// What was said and not met yet, as text.
@@ -101,7 +101,7 @@ final class Transcript: Sendable {
         /// Where in it the search begins.
         let place: Int
         let isLast: Bool
-        let change: Completion<Bool>
+        let change: Completion<Void>
 
         init(_ state: State, from wanted: Int, for pattern: Pattern) {
             let from = max(wanted, state.start) - state.start

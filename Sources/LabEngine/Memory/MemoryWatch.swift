@@ -40,12 +40,12 @@ final class MemoryWatch: MachineCare {
 
     private let meter: any MemoryMeter
     private let admission: Admission
-    private let boots: Admission
+    private let boots: AsyncSemaphore
     private let recorder: RunRecorder
     private let state = Mutex(State())
 
     /// A watch that tells `admission`, and has `boots` of guests that are let in already go one at a time while memory is short.
-    init(meter: any MemoryMeter, admission: Admission, boots: Admission, recorder: RunRecorder) {
+    init(meter: any MemoryMeter, admission: Admission, boots: AsyncSemaphore, recorder: RunRecorder) {
         self.meter = meter
         self.admission = admission
         self.boots = boots
@@ -53,7 +53,8 @@ final class MemoryWatch: MachineCare {
     }
 
     func started(_ machine: CaredMachine) async {
-        state.withLock { $0.machines[machine.processID] = Machine(number: machine.number, nextTick: $0.tick) }
+        guard let number = machine.number else { return }
+        state.withLock { $0.machines[machine.processID] = Machine(number: number, nextTick: $0.tick) }
     }
 
     func ready(_ machine: CaredMachine) {
@@ -112,7 +113,7 @@ final class MemoryWatch: MachineCare {
     }
 
     private func tell(_ host: HostMemory, _ level: MemoryLevel, reserve: ByteCount) {
-        boots.spare(level > .ample)
+        boots.throttle(level > .ample)
         guard level > .ample else {
             return recorder.emit(.note(level: .info, message: "memory pressure is over: starting guests again"))
         }

@@ -20,11 +20,8 @@ final class Admission: Sendable {
         var cancelled: Set<Int> = []
         var summary: AdmissionSummary
 
-        /// Whether seats are given out one at a time only.
-        var isSparing = false
-
         func obstacle(to claim: Claim) -> Obstacle? {
-            if seats <= 0 || (isSparing && ledger.count > 0) { return .seats }
+            if seats <= 0 { return .seats }
             return ledger.obstacle(to: claim).map { .memory($0) }
         }
 
@@ -101,9 +98,6 @@ final class Admission: Sendable {
         state.withLock { state in state.obstacle(to: claim) ?? (state.waiters.isEmpty ? nil : .queue) }
     }
 
-    /// Whether `acquire` would return at once.
-    func wouldAdmit(_ cost: ByteCount) -> Bool { obstacle(to: Claim(cost)) == nil }
-
     /// Whether so many guests of this cost in all would be let in at once.
     func fits(_ cost: ByteCount, guests: Int) -> Bool {
         state.withLock { state in
@@ -172,12 +166,6 @@ final class Admission: Sendable {
             return Array(state.waiters.prefix(count))
         }
         for waiter in admitted { waiter.continuation.resume(returning: true) }
-    }
-
-    /// Gives seats out one at a time only, or all of them again.
-    func spare(_ isSparing: Bool) {
-        state.withLock { $0.isSparing = isSparing }
-        if !isSparing { admitWaiters() }
     }
 
     // MARK: What is measured

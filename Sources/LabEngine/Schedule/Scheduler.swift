@@ -19,7 +19,7 @@ actor Scheduler {
     }
 
     /// Fulfilled once no guest need come up any more: every run has ended, or the run is being stopped.
-    nonisolated let finished = Completion<Bool>()
+    nonisolated let finished = Completion<Void>()
     /// Fulfilled once the run is being stopped, with the reason.
     nonisolated let stopped = Completion<String>()
 
@@ -154,14 +154,14 @@ actor Scheduler {
     func stop(reason: String, cleaningUp: Bool) {
         schedule.stop(reason: reason, cleaningUpOn: cleaningUp ? up : [])
         stopped.fulfil(reason)
-        finished.fulfil(true)
+        finished.fulfil()
         settle()
     }
 
     /// Tells everybody anew.
     func settle() {
         for gone in schedule.takeAbandoned() { onAbandoned(gone) }
-        if schedule.isFinished { finished.fulfil(true) }
+        if schedule.isFinished { finished.fulfil() }
         for guest in idle.keys.sorted() {
             guard let order = decide(guest) else { continue }
             idle.removeValue(forKey: guest)?.resume(returning: order)

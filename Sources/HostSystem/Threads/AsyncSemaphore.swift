@@ -1,0 +1,89 @@
+import Synchronization
+
+/// Lets so many tasks go on at a time, first come, first served. Who waits can be cancelled.
+public final class AsyncSemaphore: Sendable {
+    private struct State {
+        var limit: Int
+        var taken = 0
+        var waiters: [Waiter] = []
+        var nextTicket: UInt64 = 0
+
+        /// Takes places for those who wait, as far as there are some.
+        mutating func admit() -> [Waiter] {
+            let admitted = waiters.prefix(max(limit - taken, 0))
+            waiters.removeFirst(admitted.count)
+            taken += admitted.count
+            return Array(admitted)
+        }
+    }
+
+    private struct Waiter {
+        let ticket: UInt64
+        let continuation: CheckedContinuation<Bool, Never>
+    }
+
+    private let places: Int
+    private let state: Mutex<State>
+
+    /// A semaphore of at least one place.
+    public init(_ places: Int = 1) {
+        self.places = max(places, 1)
+        state = Mutex(State(limit: self.places))
+    }
+
+    /// Whether `acquire` would return at once.
+    public var isFree: Bool { state.withLock { $0.taken < $0.limit } }
+
+    /// How many wait.
+    var waiting: Int { state.withLock { $0.waiters.count } }
+
+    /// Waits for a place and takes it. Throws `CancellationError` in a cancelled task: nothing is taken then.
+    public func acquire() async throws(CancellationError) {
+        let ticket = state.withLock { state in
+            state.nextTicket += 1
+            return state.nextTicket
+        }
+        let hasPlace = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let answer = state.withLock { state -> Bool? in
+                    // The handler below has run, or will find it among those who wait.
+                    if Task.isCancelled { return false }
+                    if state.taken < state.limit {
+                        state.taken += 1
+                        return true
+                    }
+                    state.waiters.append(Waiter(ticket: ticket, continuation: continuation))
+                    return nil
+                }
+                if let answer { continuation.resume(returning: answer) }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                state.waiters.firstIndex { $0.ticket == ticket }.map { state.waiters.remove(at: $0) }
+            }
+            waiter?.continuation.resume(returning: false)
+        }
+        guard hasPlace else { throw CancellationError() }
+    }
+
+    /// Gives back what `acquire` took.
+    public func release() { change { $0.taken -= 1 } }
+
+    /// Gives places out one at a time only, or all of them again. Who has one keeps it.
+    public func throttle(_ isThrottled: Bool) { change { $0.limit = isThrottled ? 1 : places } }
+
+    /// Waits for a place and keeps it while `body` runs. Throws `CancellationError`, and what `body` throws.
+    public func withPlace<Result>(_ body: () async throws -> Result) async throws -> Result {
+        try await acquire()
+        defer { release() }
+        return try await body()
+    }
+
+    private func change(_ body: (inout State) -> Void) {
+        let admitted = state.withLock { state in
+            body(&state)
+            return state.admit()
+        }
+        for waiter in admitted { waiter.continuation.resume(returning: true) }
+    }
+}
