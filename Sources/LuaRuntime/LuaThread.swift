@@ -90,7 +90,7 @@ final class LuaThread: Sendable {
     }
 
     /// Whether it was given up.
-    var isAbandoned: Bool { queue.withLock { $0.isAbandoned } }
+    var isAbandoned: Bool { queue.read { $0.isAbandoned } }
 
     /// Gives up on a cancelled strand that has not answered: it alone when it waits for its turn, the thread when it is
     /// stuck in it.

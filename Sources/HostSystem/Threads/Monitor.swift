@@ -29,7 +29,14 @@ public final class Monitor<State>: @unchecked Sendable {
         lock.deallocate()
     }
 
-    /// Reads or changes the value, and wakes whoever waits for it.
+    /// Reads the value.
+    public func read<Result, Failure: Error>(_ body: (State) throws(Failure) -> Result) throws(Failure) -> Result {
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        return try body(state)
+    }
+
+    /// Changes the value, and wakes whoever waits for it.
     public func withLock<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -41,15 +48,12 @@ public final class Monitor<State>: @unchecked Sendable {
         return try body(&state)
     }
 
-    /// Waits until `body` returns something, which it is asked at each change.
+    /// Waits until `body` returns something, which it is asked at each change. It changes the value only when it does.
     public func wait<Result>(_ body: (inout State) -> Result?) -> Result {
         pthread_mutex_lock(lock)
-        defer {
-            pthread_cond_broadcast(change)
-            pthread_mutex_unlock(lock)
-        }
+        defer { pthread_mutex_unlock(lock) }
         while true {
-            if let result = body(&state) { return result }
+            if let result = take(body) { return result }
             pthread_cond_wait(change, lock)
         }
     }
@@ -62,13 +66,17 @@ public final class Monitor<State>: @unchecked Sendable {
         deadline.tv_sec += milliseconds / 1000 + deadline.tv_nsec / 1_000_000_000
         deadline.tv_nsec %= 1_000_000_000
         pthread_mutex_lock(lock)
-        defer {
-            pthread_cond_broadcast(change)
-            pthread_mutex_unlock(lock)
-        }
+        defer { pthread_mutex_unlock(lock) }
         while true {
-            if let result = body(&state) { return result }
-            if pthread_cond_timedwait(change, lock, &deadline) == ETIMEDOUT { return body(&state) }
+            if let result = take(body) { return result }
+            if pthread_cond_timedwait(change, lock, &deadline) == ETIMEDOUT { return take(body) }
         }
+    }
+
+    /// Under the lock.
+    private func take<Result>(_ body: (inout State) -> Result?) -> Result? {
+        let result = body(&state)
+        if result != nil { pthread_cond_broadcast(change) }
+        return result
     }
 }

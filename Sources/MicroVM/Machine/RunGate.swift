@@ -70,17 +70,17 @@ final class RunGate: Sendable {
     /// Asks all vCPUs to leave the guest and waits until they have; not on a vCPU's thread.
     func holdAndWait() {
         hold()
-        let count = runners.withLock { $0.count }
+        let count = runners.read(\.count)
         // A kick may come just before a thread enters the guest; immediate_exit catches most, a repetition the rest.
         while state.wait(milliseconds: 10, { $0.held >= count ? true : nil }) == nil { kickAll() }
     }
 
     /// Whether the vCPUs may run.
-    var isOpen: Bool { state.withLock { $0.command == .run } }
+    var isOpen: Bool { state.read { $0.command == .run } }
 
     /// Lets all vCPUs run.
     func run() {
-        for runner in runners.withLock({ $0 }) { runner.kicker.allow() }
+        for runner in runners.read({ $0 }) { runner.kicker.allow() }
         state.withLock { if $0.command == .hold { $0.command = .run } }
     }
 
@@ -88,11 +88,11 @@ final class RunGate: Sendable {
     func end() {
         state.withLock { $0.command = .end }
         kickAll()
-        for runner in runners.withLock({ $0 }) { runner.thread.join() }
+        for runner in runners.read({ $0 }) { runner.thread.join() }
     }
 
     private func kickAll() {
-        for runner in runners.withLock({ $0 }) {
+        for runner in runners.read({ $0 }) {
             runner.kicker.stop()
             runner.thread.signal(Self.kick)
         }
