@@ -53,16 +53,17 @@ struct MachineProcess {
         orders: [QMPCommand] = [], hasSmallPages: Bool = false
     ) async throws -> MachineProcess {
         let child: ChildProcess
-        let sockets: [StreamSocket]
+        let sockets: Sockets
         do throws(SystemCallError) {
             let configuration = ChildConfiguration(
                 executable: executable, arguments: arguments, environment: environment, workingDirectory: "/",
                 inherited: inherited, hasSmallPages: hasSmallPages, isUnprivileged: true)
-            (child, sockets) = try await spawn(configuration, keys)
+            (child, sockets) =
+                if let keys { try await spawn(configuration, keys: keys) } else { try await spawn(configuration) }
         } catch {
             throw Failure.notStarted(error)
         }
-        let monitor = QMPClient(sockets[0])
+        let monitor = QMPClient(sockets.monitor)
         let answers: [QMPAnswer]
         do {
             answers = try await monitor.handshake(timeout: patience, then: orders)
@@ -79,37 +80,61 @@ struct MachineProcess {
             throw Failure.ended(status: status, lines: child.standardError)
         }
         let commands: any ByteChannel =
-            sockets.count > 3 ? TerminalChannel(screen: sockets[2], keys: sockets[3]) : sockets[2]
+            sockets.keys.map { TerminalChannel(screen: sockets.commands, keys: $0) } ?? sockets.commands
         return MachineProcess(
-            child: child, monitor: monitor, console: sockets[1], commands: commands, answers: answers)
+            child: child, monitor: monitor, console: sockets.console, commands: commands, answers: answers)
     }
 
-    /// The child, and our ends of the monitor, the console, the command channel, and its keys if it has them.
+    /// Our ends.
+    private struct Sockets {
+        let monitor: StreamSocket
+        let console: StreamSocket
+        let commands: StreamSocket
+        /// Where keys are typed that are not typed to `commands`.
+        var keys: StreamSocket?
+    }
+
+    /// The child, which inherits the other ends.
     private static func spawn(
-        _ configuration: ChildConfiguration, _ keysNumber: Int32?
-    ) async throws(SystemCallError) -> (ChildProcess, [StreamSocket]) {
+        _ configuration: ChildConfiguration
+    ) async throws(SystemCallError) -> (ChildProcess, Sockets) {
         let monitor = try DescriptorPair.socketPair()
         let console = try DescriptorPair.socketPair()
         let commands = try DescriptorPair.socketPair()
-        let keys = try DescriptorPair.socketPair()
         var configuration = configuration
         configuration.inherited[Descriptor.monitor] = monitor.second.number
         configuration.inherited[Descriptor.console] = console.second.number
         configuration.inherited[Descriptor.commands] = commands.second.number
-        if let keysNumber { configuration.inherited[keysNumber] = keys.second.number }
         let child = try await ChildProcess.spawn(configuration)
         do throws(SystemCallError) {
-            var sockets = [
-                try StreamSocket(owning: monitor.first), try StreamSocket(owning: console.first),
-                try StreamSocket(owning: commands.first),
-            ]
-            if keysNumber != nil { sockets.append(try StreamSocket(owning: keys.first)) }
-            return (child, sockets)
+            return (
+                child,
+                Sockets(
+                    monitor: try StreamSocket(owning: monitor.first),
+                    console: try StreamSocket(owning: console.first),
+                    commands: try StreamSocket(owning: commands.first))
+            )
         } catch {
             child.kill()
             _ = await child.ended()
             throw error
         }
+    }
+
+    /// The same with a socket more, which the child inherits under this number.
+    private static func spawn(
+        _ configuration: ChildConfiguration, keys number: Int32
+    ) async throws(SystemCallError) -> (ChildProcess, Sockets) {
+        let keys = try DescriptorPair.socketPair()
+        let ours = try StreamSocket(owning: keys.first)
+        let theirs = keys.second
+        var configuration = configuration
+        configuration.inherited[number] = theirs.number
+        var (child, sockets) = try await spawn(configuration)
+        sockets.keys = ours
+        // Not before the child has it.
+        _ = consume theirs
+        return (child, sockets)
     }
 }
 

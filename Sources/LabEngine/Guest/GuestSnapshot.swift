@@ -55,5 +55,9 @@ final class OwnedFolder: Sendable {
 
     init(_ path: String) { self.path = path }
 
-    deinit { try? FileTree.remove(path) }
+    deinit {
+        // Gigabytes, on whatever thread let go of them last.
+        let isOnItsWay = (try? HostThread("vmlab-remove") { [path] in try? FileTree.remove(path) }) != nil
+        if !isOnItsWay { try? FileTree.remove(path) }
+    }
 }

@@ -27,6 +27,8 @@ final class GuestShares: MachineCare {
     private let makeTree: @Sendable (RunJournal) throws -> (ControlGroupTree, Set<String>)
     private let processes: ProcessTable
     private let state = Mutex(State())
+    /// One guest's coming makes the run's group, and those of others wait for that.
+    private let making = AsyncSemaphore()
 
     /// Shares of the guests of a run. `makeTree` makes the run's control group, and tells what its groups can weigh.
     init(
@@ -42,7 +44,7 @@ final class GuestShares: MachineCare {
 
     func started(_ machine: CaredMachine) async {
         let group = machine.guest.group
-        guard let means = means(for: group) else { return }
+        guard let means = await means(for: group) else { return }
         switch means {
         case .groups(let tree, _):
             let name = Self.name(of: machine)
@@ -85,28 +87,35 @@ final class GuestShares: MachineCare {
         if case .groups(let tree, _) = means { tree.close() }
     }
 
-    /// How a machine gets its share; nil while nobody wants one.
-    private func means(for group: GuestGroup) -> Means? {
-        let (means, warning) = state.withLock { state -> (Means?, String?) in
-            if let means = state.means { return (means, nil) }
-            guard isEager || group.cpuWeight != nil || group.ioWeight != nil else { return (nil, nil) }
-            let warning: String?
-            do {
-                let (tree, controllers) = try makeTree(journal)
-                state.means = .groups(tree, controllers)
-                let lacking = ["cpu", "io"].filter { !controllers.contains($0) }
-                warning =
-                    lacking.isEmpty
-                    ? nil
-                    : "no guest can have its `\(lacking[0])Weight`: the \(lacking[0]) controller was not delegated"
-            } catch {
-                state.means = .priorities
-                warning = Self.warning(of: error)
-            }
-            return (state.means, warning)
+    /// How a machine gets its share; nil while nobody wants one, and in a cancelled task.
+    private func means(for group: GuestGroup) async -> Means? {
+        guard isEager || group.cpuWeight != nil || group.ioWeight != nil || isMade else {
+            return nil
         }
-        if let warning { recorder.emit(.note(level: .warning, message: warning)) }
-        return means
+        return try? await making.withPlace {
+            if let means = state.withLock({ $0.means }) { return means }
+            let (means, warning) = await make()
+            state.withLock { $0.means = means }
+            if let warning { recorder.emit(.note(level: .warning, message: warning)) }
+            return means
+        }
+    }
+
+    private var isMade: Bool { state.withLock { $0.means != nil } }
+
+    private func make() async -> (means: Means, warning: String?) {
+        do {
+            let (tree, controllers) = try await HostThread.run("vmlab-shares") { [makeTree, journal] _ in
+                try makeTree(journal)
+            }
+            let lacking = ["cpu", "io"].first { !controllers.contains($0) }
+            return (
+                .groups(tree, controllers),
+                lacking.map { "no guest can have its `\($0)Weight`: the \($0) controller was not delegated" }
+            )
+        } catch {
+            return (.priorities, Self.warning(of: error))
+        }
     }
 
     private static func warning(of error: any Error) -> String {
