@@ -15,7 +15,7 @@ enum CacheFolder {
 
     /// Removes a file or folder and returns the bytes freed; nil when it cannot be removed.
     static func remove(_ path: String) -> UInt64? {
-        let space = FileFacts.space(of: path)
+        let space = FileTree.space(of: path)
         return (try? FileTree.remove(path)) == nil ? nil : space
     }
 

@@ -117,7 +117,7 @@ struct PackageCache: Sendable {
 
     private func isComplete(_ package: DebianPackage) async throws -> Bool {
         let path = "\(directory)/\(package.file)"
-        guard FileFacts(path)?.size == package.size else { return false }
+        guard FileStamp(path)?.size == package.size else { return false }
         return try await FileHash.sha256(of: [path]) == [package.sha256]
     }
 

@@ -62,7 +62,7 @@ struct DeclaredImage {
 
     private func unusable(_ path: String, _ what: String, key: String? = nil) -> Diagnostic? {
         let key = key ?? what
-        guard let facts = FileFacts(path) else {
+        guard let facts = FileStamp(path) else {
             return problem(
                 "the \(what) of the image \"\(declaration.name)\" is not there: \(path)",
                 "relative paths start from the lab file's folder", key: key)
@@ -173,7 +173,7 @@ struct DeclaredImage {
 
     /// What tells one state of a file from another without reading gigabytes.
     private func stamp(_ path: String?) -> String {
-        guard let path, let facts = FileFacts(path) else { return "-" }
+        guard let path, let facts = FileStamp(path) else { return "-" }
         return "\(path) \(facts.size) \(facts.modified)"
     }
 }

@@ -79,12 +79,12 @@ struct ImageBuild: Sendable {
     private func writeManifest(_ packages: [DebianPackage]) async throws {
         let out = "\(scratch)/out"
         let names = try FileTree.names(in: out)
-        guard let kernel = FileFacts("\(out)/kernel"), kernel.size > 0 else {
+        guard let kernel = FileStamp("\(out)/kernel"), kernel.size > 0 else {
             throw Diagnostic(.image, "the recipe of the image \(recipe.name) made no kernel")
         }
         let hashes = try await FileHash.sha256(of: names.map { "\(out)/\($0)" })
         let files = zip(names, hashes).map { name, hash in
-            ImageManifest.File(name: name, size: FileFacts("\(out)/\(name)")?.size ?? 0, sha256: hash)
+            ImageManifest.File(name: name, size: FileStamp("\(out)/\(name)")?.size ?? 0, sha256: hash)
         }
         let manifest = ImageManifest(
             image: recipe.name, key: recipe.key, built: Date(), packages: packages, files: files)

@@ -1,4 +1,5 @@
 import Foundation
+import HostSystem
 
 /// What a built image says about itself, in `manifest.json` beside its files.
 struct ImageManifest: Codable, Sendable {
@@ -22,14 +23,14 @@ struct ImageManifest: Codable, Sendable {
 
     /// Whether every file is there in its full size. Contents are not read: that would cost more than it finds.
     func isIntact(in folder: String) -> Bool {
-        !files.isEmpty && files.allSatisfy { FileFacts("\(folder)/\($0.name)")?.size == $0.size }
+        !files.isEmpty && files.allSatisfy { FileStamp("\(folder)/\($0.name)")?.size == $0.size }
     }
 
     /// What is wrong with the files; nil when nothing is. They are read unless they were `checked` before and have not changed
     /// since, or `again`.
     func damage(in folder: String, checked: CheckedFiles, again: Bool = false) async throws -> String? {
         if files.isEmpty { return "it has no files" }
-        for file in files where FileFacts("\(folder)/\(file.name)")?.size != file.size {
+        for file in files where FileStamp("\(folder)/\(file.name)")?.size != file.size {
             return "\(file.name) is missing or has another length"
         }
         let paths = files.map { "\(folder)/\($0.name)" }

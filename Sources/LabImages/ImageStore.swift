@@ -132,7 +132,7 @@ public struct ImageStore: Sendable {
             let manifest = manifest(of: recipe)
             return ImageEntry(
                 name: recipe.name, os: recipe.os, isBuilt: manifest != nil,
-                size: manifest.map { _ in FileFacts.space(of: folder(of: recipe)) }, built: manifest?.built,
+                size: manifest.map { _ in FileTree.space(of: folder(of: recipe)) }, built: manifest?.built,
                 kernel: manifest?.kernelRelease)
         }
     }

@@ -135,7 +135,7 @@ struct GoldenStoreTests {
             case .memoryWritten: try patch("\(folder)/memory", at: 5 << 20, [8])
             case .memoryShortened: #expect(truncate("\(folder)/memory", 1 << 20) == 0)
             case .memoryPunched:
-                let before = try #require(FileFacts("\(folder)/memory"))
+                let before = try #require(FileStamp("\(folder)/memory"))
                 #expect(truncate("\(folder)/memory", 0) == 0 && truncate("\(folder)/memory", 64 << 20) == 0)
                 let time = timespec(
                     tv_sec: Int(before.modified / 1_000_000_000), tv_nsec: Int(before.modified % 1_000_000_000))
@@ -246,11 +246,11 @@ struct GoldenStoreTests {
     func twoAtOnce() async throws {
         try await withCache { cache in
             let (one, other) = (store(cache), store(cache))
-            let (isBuilding, mayEnd) = (Completion<Bool>(), Completion<Bool>())
+            let (isBuilding, mayEnd) = (Completion<Void>(), Completion<Void>())
             let first = Task {
                 try await one.golden(Self.key) { _, _ in
                 } build: { folder in
-                    isBuilding.fulfil(true)
+                    isBuilding.fulfil()
                     _ = try await mayEnd.wait()
                     try Self.save(folder)
                 }
@@ -261,7 +261,7 @@ struct GoldenStoreTests {
             let steps = Steps()
             let second = try await other.golden(Self.key) { step, fraction in
                 steps.hear(step, fraction)
-                mayEnd.fulfil(true)
+                mayEnd.fulfil()
             } build: { _ in
                 Issue.record("built twice")
             }
@@ -274,17 +274,17 @@ struct GoldenStoreTests {
     func differentShapes() async throws {
         try await withCache { cache in
             let store = store(cache)
-            let meeting = (Completion<Bool>(), Completion<Bool>())
+            let meeting = (Completion<Void>(), Completion<Void>())
             let other = GoldenKey(image: "debian", imageID: "abc", facts: [("memory", "256MiB")])
             async let one = store.golden(Self.key) { _, _ in
             } build: { folder in
-                meeting.0.fulfil(true)
+                meeting.0.fulfil()
                 _ = try await meeting.1.wait()
                 try Self.save(folder)
             }
             async let two = store.golden(other) { _, _ in
             } build: { folder in
-                meeting.1.fulfil(true)
+                meeting.1.fulfil()
                 _ = try await meeting.0.wait()
                 try Self.save(folder)
             }
@@ -297,18 +297,18 @@ struct GoldenStoreTests {
     func failure() async throws {
         try await withCache { cache in
             let store = store(cache)
-            let (isBuilding, mayEnd) = (Completion<Bool>(), Completion<Bool>())
+            let (isBuilding, mayEnd) = (Completion<Void>(), Completion<Void>())
             let first = Task {
                 try await store.golden(Self.key) { _, _ in
                 } build: { folder in
                     try Self.save(folder)
-                    isBuilding.fulfil(true)
+                    isBuilding.fulfil()
                     _ = try await mayEnd.wait()
                     throw Diagnostic(.guest, "it did not boot", remedy: "look at its console")
                 }
             }
             _ = try await isBuilding.wait()
-            let second = try await store.golden(Self.key, progress: { _, _ in mayEnd.fulfil(true) }, build: Self.save)
+            let second = try await store.golden(Self.key, progress: { _, _ in mayEnd.fulfil() }, build: Self.save)
             let problem = await #expect(throws: Diagnostic.self) { try await first.value }
             #expect(problem?.message == "it did not boot")
             #expect(SmallFile.text("\(second.folder)/state") == "state")
@@ -320,19 +320,19 @@ struct GoldenStoreTests {
     func cancellation() async throws {
         try await withCache { cache in
             let store = store(cache)
-            let isBuilding = Completion<Bool>()
+            let isBuilding = Completion<Void>()
             let build = Task {
                 try await store.golden(Self.key) { _, _ in
                 } build: { folder in
                     try Self.save(folder)
-                    isBuilding.fulfil(true)
-                    _ = try await Completion<Bool>().wait()
+                    isBuilding.fulfil()
+                    _ = try await Completion<Void>().wait()
                 }
             }
             _ = try await isBuilding.wait()
-            let isWaiting = Completion<Bool>()
+            let isWaiting = Completion<Void>()
             let wait = Task {
-                try await store.golden(Self.key, progress: { _, _ in isWaiting.fulfil(true) }, build: Self.save)
+                try await store.golden(Self.key, progress: { _, _ in isWaiting.fulfil() }, build: Self.save)
             }
             _ = try await isWaiting.wait()
             wait.cancel()

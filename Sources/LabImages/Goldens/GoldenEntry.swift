@@ -1,4 +1,5 @@
 import Foundation
+import HostSystem
 
 /// One golden in a list.
 public struct GoldenEntry: Sendable {
@@ -22,13 +23,13 @@ public struct GoldenEntry: Sendable {
     /// The golden in a folder; nil when there is none that can be read.
     init?(_ name: String, in folder: String) {
         guard let manifest: GoldenManifest = ManifestFile.read(in: folder),
-            let facts = FileFacts("\(folder)/\(ManifestFile.name)")
+            let facts = FileStamp("\(folder)/\(ManifestFile.name)")
         else { return nil }
         self.name = name
         image = manifest.key.image
         imageID = manifest.key.imageID
         shape = manifest.key.shape
-        size = FileFacts.space(of: folder)
+        size = FileTree.space(of: folder)
         built = manifest.built
         lastUsed = Date(timeIntervalSince1970: Double(facts.modified) / 1e9)
         isWhole = manifest.visibleDamage(in: folder) == nil

@@ -33,7 +33,7 @@ struct GoldenManifest: Codable, Sendable {
         let names = try FileTree.names(in: folder)
         try await Self.flush(names.map { "\(folder)/\($0)" } + [folder])
         for name in names {
-            guard let facts = FileFacts("\(folder)/\(name)") else { continue }
+            guard let facts = FileStamp("\(folder)/\(name)") else { continue }
             files.append(File(name: name, size: facts.size, sha256: ""))
         }
         let hashes = try await hashes(in: folder)
@@ -44,7 +44,7 @@ struct GoldenManifest: Codable, Sendable {
     func visibleDamage(in folder: String) -> String? {
         if files.isEmpty { return "it has no files" }
         for file in files {
-            guard let facts = FileFacts("\(folder)/\(file.name)") else { return "\(file.name) is missing" }
+            guard let facts = FileStamp("\(folder)/\(file.name)") else { return "\(file.name) is missing" }
             if facts.size != file.size { return "\(file.name) has another length" }
         }
         return nil

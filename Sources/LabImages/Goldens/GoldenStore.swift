@@ -127,7 +127,7 @@ public struct GoldenStore: Sendable {
     private func seal(_ scratch: String, _ key: GoldenKey) async throws {
         for name in try FileTree.names(in: scratch) {
             let path = "\(scratch)/\(name)"
-            guard FileFacts(path)?.isFile == true else {
+            guard FileStamp(path)?.isFile == true else {
                 try FileTree.remove(path)
                 continue
             }

@@ -64,7 +64,7 @@ public final class KernelCache: Sendable {
     /// Throws a `Diagnostic` when the kernel is damaged so that it could not boot by itself either, and `CancellationError`.
     /// What the host lacks is no error: then the kernel unpacks itself in the guest.
     public func bootable(_ kernel: String) async throws -> Outcome {
-        guard let facts = FileFacts(kernel), facts.isFile,
+        guard let facts = FileStamp(kernel), facts.isFile,
             let start = try? SmallFile.bytes(kernel, limit: KernelPayload.headerSize)
         else { return .asItIs(reason: "cannot be read") }
         guard KernelPayload.isCompressedKernel(start) else { return .asItIs(reason: "is no bzImage") }
@@ -178,7 +178,7 @@ public final class KernelCache: Sendable {
         guard result.status.isSuccess else {
             throw Self.damaged(kernel, "is damaged: its \(payload.format) payload does not unpack", by: result)
         }
-        let size = FileFacts(path)?.size ?? 0
+        let size = FileStamp(path)?.size ?? 0
         guard size == payload.unpackedSize else {
             let reason = "is damaged: it unpacks to \(size) bytes instead of \(payload.unpackedSize)"
             throw Self.damaged(kernel, reason)
@@ -189,7 +189,7 @@ public final class KernelCache: Sendable {
 
     /// Whether it is there in full. The rest of its contents is not read: that would cost more than it finds.
     private func isIntact(_ path: String, _ payload: KernelPayload) -> Bool {
-        guard FileFacts(path)?.size == UInt64(payload.unpackedSize),
+        guard FileStamp(path)?.size == UInt64(payload.unpackedSize),
             let start = try? SmallFile.bytes(path, limit: UnpackedKernel.headerSize)
         else { return false }
         return UnpackedKernel.isBootable(start)
@@ -224,7 +224,7 @@ public final class KernelCache: Sendable {
     private func unusedKernels() -> [String] {
         let latest = Int64(Date().timeIntervalSince1970 * 1e9) - Self.grace.components.seconds * 1_000_000_000
         let used = ((try? FileTree.names(in: folder)) ?? []).compactMap { name in
-            FileFacts("\(folder)/\(name)").map { (name, $0.modified) }
+            FileStamp("\(folder)/\(name)").map { (name, $0.modified) }
         }
         return used.filter { $0.1 < latest }.sorted { $0.1 < $1.1 }.map(\.0)
     }

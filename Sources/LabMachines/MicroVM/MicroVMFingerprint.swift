@@ -1,4 +1,3 @@
-import Glibc
 import HostSystem
 
 /// What the states of built-in machines can only be restored with: the program, whose every build may lay them out in its own
@@ -6,10 +5,8 @@ import HostSystem
 enum MicroVMFingerprint {
     /// Nil when the program is not there.
     static func of(_ executable: String, on host: HostFacts = HostFacts()) -> String? {
-        var status = stat()
-        guard stat(executable, &status) == 0 else { return nil }
-        let built = "\(status.st_size) bytes of \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
-        return ["\(MicroVMProgram.name): \(built)", "kernel: \(host.kernelRelease)", "processor: \(host.processor)"]
+        guard let stamp = FileStamp(executable) else { return nil }
+        return ["\(MicroVMProgram.name): \(stamp)", "kernel: \(host.kernelRelease)", "processor: \(host.processor)"]
             .joined(separator: "\n")
     }
 }
