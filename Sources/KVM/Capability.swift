@@ -28,16 +28,10 @@ public struct Capability: RawRepresentable, Sendable, Hashable {
     public static let coalescedMMIO = Capability(rawValue: UInt(KVM_CAP_COALESCED_MMIO))
     /// The same for I/O ports.
     public static let coalescedPIO = Capability(rawValue: UInt(KVM_CAP_COALESCED_PIO))
-    /// Telling a guest that it was paused; without it a guest's watchdog may complain.
-    public static let clockControl = Capability(rawValue: UInt(KVM_CAP_KVMCLOCK_CTRL))
     /// Where KVM keeps what Intel's real mode needs; needless elsewhere.
     public static let taskStateAddress = Capability(rawValue: UInt(KVM_CAP_SET_TSS_ADDR))
     /// Where KVM keeps the page table of Intel's real mode; needless elsewhere.
     public static let identityMapAddress = Capability(rawValue: UInt(KVM_CAP_SET_IDENTITY_MAP_ADDR))
-    /// Most vCPUs of a machine.
-    public static let mostVCPUs = Capability(rawValue: UInt(KVM_CAP_MAX_VCPUS))
-    /// Memory slots of a machine.
-    public static let memorySlots = Capability(rawValue: UInt(KVM_CAP_NR_MEMSLOTS))
 }
 
 extension Capability: CustomStringConvertible {

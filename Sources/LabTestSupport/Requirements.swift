@@ -16,11 +16,4 @@ extension Trait where Self == ConditionTrait {
             if case .unavailable = KVMProbe.run() { false } else { true }
         }
     }
-
-    /// The test runs stock kernels on `/dev/kvm`, which must run kernel-mode code on the processor.
-    public static var requiresHardwareKVM: Self {
-        .enabled("this host's /dev/kvm is not hardware virtualization") {
-            if case .hardware = KVMProbe.run() { true } else { false }
-        }
-    }
 }

@@ -50,7 +50,7 @@ public enum MachineLayout {
     /// Registers of virtio device number 0; the next follow, a page each.
     public static let virtioStart: UInt64 = 0xd000_0000
     /// Bytes of address space of one virtio device.
-    public static let virtioSize: UInt64 = 0x1000
+    public static let virtioSize = VirtioMMIOTransport.size
     /// The IOAPIC that KVM emulates.
     public static let ioapic: UInt64 = 0xfec0_0000
     /// Local APICs.
@@ -73,15 +73,15 @@ public enum MachineLayout {
     /// pvpanic: the guest says that its kernel panicked.
     public static let panicPort: UInt64 = 0x505
     /// ACPI sleep control, sleep status, reset and event status registers (hardware-reduced ACPI), one byte each.
-    public static let powerPorts: Range<UInt64> = 0x600..<0x604
+    public static let powerPorts: Range<UInt64> = 0x600..<(0x600 + PowerRegisters.Offset.count)
     /// Sleep control: bits 2 to 4 are the state's `SLP_TYP`, bit 5 enters it (ACPI 6.4, 4.8.3.7).
-    public static let sleepControl: UInt64 = 0x600
+    public static let sleepControl = powerPorts.lowerBound + PowerRegisters.Offset.sleepControl
     /// Sleep status: reads as 0, for no state that is entered is left again.
-    public static let sleepStatus: UInt64 = 0x601
+    public static let sleepStatus = powerPorts.lowerBound + PowerRegisters.Offset.sleepStatus
     /// The reset register that the FADT names (ACPI 6.4, 4.8.3.6).
-    public static let reset: UInt64 = 0x602
+    public static let reset = powerPorts.lowerBound + PowerRegisters.Offset.reset
     /// Which events the generic event device has: bit 0 is the power button. Reading clears.
-    public static let eventStatus: UInt64 = 0x603
+    public static let eventStatus = powerPorts.lowerBound + PowerRegisters.Offset.eventStatus
 
     // MARK: Interrupts (GSIs of the IOAPIC, all edge-triggered)
 

@@ -17,8 +17,22 @@ public final class KeyboardController: BusDevice {
 }
 
 /// The registers of hardware-reduced ACPI (ACPI 6.4, 4.8.3.7 and 4.8.3.6) and the status of its generic event device, a
-/// byte each at `MachineLayout.powerPorts`.
+/// byte each.
 public final class PowerRegisters: BusDevice {
+    /// Where the registers are, in bytes from the first.
+    public enum Offset {
+        /// Enters a sleep state.
+        public static let sleepControl: UInt64 = 0
+        /// What sleep state was left.
+        public static let sleepStatus: UInt64 = 1
+        /// Resets the machine.
+        public static let reset: UInt64 = 2
+        /// Which events there are.
+        public static let eventStatus: UInt64 = 3
+        /// How many there are.
+        public static let count: UInt64 = 4
+    }
+
     /// What DSDT and FADT say of these registers.
     public enum Value {
         /// `SLP_TYP` of the state in which a machine is off.
@@ -57,7 +71,7 @@ public final class PowerRegisters: BusDevice {
 
     /// The event status, which reading clears; 0 from all others.
     public func read(at offset: UInt64, width: Int) -> UInt64 {
-        guard MachineLayout.powerPorts.lowerBound &+ offset == MachineLayout.eventStatus else { return 0 }
+        guard offset == Offset.eventStatus else { return 0 }
         return events.withLock { events in
             defer { events = 0 }
             return UInt64(events)
@@ -66,10 +80,10 @@ public final class PowerRegisters: BusDevice {
 
     /// Sleep control and reset act on the value's low byte; other registers and values are ignored.
     public func write(_ value: UInt64, at offset: UInt64, width: Int) {
-        switch MachineLayout.powerPorts.lowerBound &+ offset {
-        case MachineLayout.sleepControl:
+        switch offset {
+        case Offset.sleepControl:
             if value & Self.sleepEnable != 0, value >> 2 & 7 == UInt64(Value.softOff) { onPowerOff() }
-        case MachineLayout.reset:
+        case Offset.reset:
             if value & 0xff == UInt64(Value.reset) { onReset() }
         default: break
         }

@@ -91,7 +91,7 @@ struct QMPServerTests {
                 server.emit(.powerButton)
                 server.emit(.reset(.guestReset))
                 server.emit(.reset(.systemReset))
-                server.emit(.guestPanicked(.run))
+                server.emit(.guestPanicked)
                 server.emit(.shutdown(.guestShutdown))
                 server.emit(.shutdown(.quit))
             }

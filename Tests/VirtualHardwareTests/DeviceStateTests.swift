@@ -90,7 +90,7 @@ struct DeviceStateTests {
         let copy = PowerRegisters(interrupt: line, onPowerOff: {}, onReset: {})
         try restore(copy, try saved(power))
         #expect(line.take() == 1)
-        let offset = MachineLayout.eventStatus - MachineLayout.powerPorts.lowerBound
+        let offset = PowerRegisters.Offset.eventStatus
         #expect(copy.read(at: offset, width: 1) == 1)
         expectTornRefused(copy, try saved(power))
     }

@@ -172,20 +172,6 @@ struct TransportTests {
         #expect(try old.usedIndex() == 0)
     }
 
-    @Test("A stopped device does nothing whatever the driver does")
-    func stopped() throws {
-        let device = EchoDevice()
-        let driver = try ScriptedDriver(device)
-        try driver.start()
-        driver.transport.stop()
-        driver.transport.stop()
-        try driver.start()
-        #expect(driver.status == [])
-        try driver.post([driver.readable([1])])
-        #expect(try driver.queues[0].usedIndex() == 0)
-        #expect(device.events.filter { $0.hasPrefix("activate") }.count == 1)
-    }
-
     @Test("Many processors at once do no harm")
     func manyThreads() async throws {
         let driver = try ScriptedDriver(EchoDevice(queueSizes: [16, 16]))

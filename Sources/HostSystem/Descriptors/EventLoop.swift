@@ -24,15 +24,14 @@ public final class EventLoop: Sendable {
 
     private static let wakeToken: UInt64 = 0
 
-    private let name: StaticString
     private let epoll: OwnedDescriptor
-    private let wake: OwnedDescriptor
+    private let wake: EventDescriptor
     private let state = Mutex(State())
 
     private static let started = make("vmlab-events")
     private static let spawning = make("vmlab-spawn")
 
-    private static func make(_ name: StaticString) -> Result<EventLoop, SystemCallError> {
+    private static func make(_ name: String) -> Result<EventLoop, SystemCallError> {
         do throws(SystemCallError) {
             return .success(try EventLoop(name))
         } catch {
@@ -51,35 +50,20 @@ public final class EventLoop: Sendable {
         get throws(SystemCallError) { try spawning.get() }
     }
 
-    private init(_ name: StaticString) throws(SystemCallError) {
-        self.name = name
+    private init(_ name: String) throws(SystemCallError) {
         epoll = OwnedDescriptor(owning: try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
-        let flags = Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)
-        wake = OwnedDescriptor(owning: try systemCall("eventfd") { eventfd(0, flags) })
+        wake = try EventDescriptor()
         try control(EPOLL_CTL_ADD, wake.number, Self.wakeToken, EPOLLIN.rawValue)
-        try start()
-    }
-
-    private func start() throws(SystemCallError) {
         var all = sigset_t()
         var before = sigset_t()
         sigfillset(&all)
         // The thread inherits an all-blocked mask: signals are for the threads that expect them.
         pthread_sigmask(SIG_SETMASK, &all, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        var thread = pthread_t()
-        let error = pthread_create(
-            &thread, nil,
-            { argument in
-                if let argument { Unmanaged<EventLoop>.fromOpaque(argument).takeRetainedValue().run() }
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
-        guard error == 0 else { throw SystemCallError("pthread_create", errno: error) }
-        pthread_detach(thread)
+        _ = try HostThread(name, stack: 1 << 20) { self.run() }
     }
 
     private func run() {
-        name.withUTF8Buffer { vmlab_name_thread(UnsafeRawPointer($0.baseAddress)?.assumingMemoryBound(to: CChar.self)) }
         forEachReady(epoll.number, while: { true }) { event in
             if event.data.u64 == Self.wakeToken {
                 runJobs()
@@ -90,8 +74,7 @@ public final class EventLoop: Sendable {
     }
 
     private func runJobs() {
-        var count: UInt64 = 0
-        _ = Glibc.read(wake.number, &count, MemoryLayout<UInt64>.size)
+        wake.drain()
         let jobs = state.withLock { state in
             defer { state.jobs = [] }
             return state.jobs
@@ -144,8 +127,7 @@ public final class EventLoop: Sendable {
     public func run<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
         await withCheckedContinuation { continuation in
             state.withLock { $0.jobs.append { continuation.resume(returning: body()) } }
-            var one: UInt64 = 1
-            _ = Glibc.write(wake.number, &one, MemoryLayout<UInt64>.size)
+            wake.signal()
         }
     }
 

@@ -84,7 +84,8 @@ public final class Reactor: Sendable {
             try? control(EPOLL_CTL_DEL, entry.number, 0, [])
             return entry
         }
-        _ = entry
+        // Not before the lock is open: what its handler holds may go with it, and unwatch others.
+        withExtendedLifetime(entry) {}
     }
 
     /// Runs `job` on the loop's thread, soon and in order. May be called on any thread.

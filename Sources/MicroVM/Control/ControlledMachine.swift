@@ -6,8 +6,6 @@ public enum RunState: String, Sendable, Hashable {
     case paused
     /// The guest has powered itself off.
     case shutdown
-    /// The guest said that its kernel panicked, and is held.
-    case guestPanicked = "guest-panicked"
     /// The machine was written down with its memory in the snapshot's own file, and stands still for good.
     case saved = "postmigrate"
     /// A processor met an error that it cannot go on from.
@@ -60,7 +58,6 @@ public enum ControlEvent: Sendable, Hashable {
     public enum Cause: String, Sendable, Hashable {
         case guestShutdown = "guest-shutdown"
         case guestReset = "guest-reset"
-        case guestPanic = "guest-panic"
         case quit = "host-qmp-quit"
         case systemReset = "host-qmp-system-reset"
         case signal = "host-signal"
@@ -71,7 +68,7 @@ public enum ControlEvent: Sendable, Hashable {
         /// Whether the guest brought it about.
         public var isGuest: Bool {
             switch self {
-            case .guestShutdown, .guestReset, .guestPanic: true
+            case .guestShutdown, .guestReset: true
             case .quit, .systemReset, .signal, .userInterface, .hostError: false
             }
         }
@@ -85,13 +82,6 @@ public enum ControlEvent: Sendable, Hashable {
         case pause
     }
 
-    /// What a panic makes of the machine.
-    public enum PanicAction: String, Sendable, Hashable {
-        /// It runs on, for the guest's last words.
-        case run
-        case pause, poweroff
-    }
-
     /// The machine goes off.
     case shutdown(Cause)
     /// The machine was reset.
@@ -102,6 +92,6 @@ public enum ControlEvent: Sendable, Hashable {
     case resumed
     /// The power button was pressed.
     case powerButton
-    /// The guest's kernel panicked.
-    case guestPanicked(PanicAction)
+    /// The guest's kernel panicked. It runs on, for its last words.
+    case guestPanicked
 }

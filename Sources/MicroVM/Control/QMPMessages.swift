@@ -38,7 +38,7 @@ enum QMPMessage {
             case .stopped: ("STOP", nil)
             case .resumed: ("RESUME", nil)
             case .powerButton: ("POWERDOWN", nil)
-            case .guestPanicked(let action): ("GUEST_PANICKED", ["action": .string(action.rawValue)])
+            case .guestPanicked: ("GUEST_PANICKED", ["action": "run"])
             }
         return ["timestamp": timestamp, "event": .string(name), "data": data]
     }

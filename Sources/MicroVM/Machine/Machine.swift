@@ -8,7 +8,7 @@ import VirtualHardware
 /// One guest's machine: memory, processors, interrupt controllers, and whatever devices were put on its buses.
 ///
 /// It is built held, runs after `run()`, and is released with its last reference after `end()`. All functions are for one
-/// thread, the reactor's; what the guest does is told to `onEvent`, on that thread too.
+/// thread, the reactor's, unless they say otherwise; what the guest does is told to `onEvent` on a processor's thread.
 public final class Machine: Sendable {
     /// RAM.
     public let memory: GuestMemory

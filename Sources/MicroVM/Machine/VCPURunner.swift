@@ -51,7 +51,10 @@ final class VCPURunner: @unchecked Sendable {
     }
 
     /// Lets others look at and change the vCPU, while it is held.
-    func withVCPU<Result>(_ body: (borrowing VCPU) throws -> Result) rethrows -> Result { try body(vcpu) }
+    func withVCPU<Result>(_ body: (borrowing VCPU) throws -> Result) rethrows -> Result {
+        assert(!gate.isOpen, "the vCPU may be running")
+        return try body(vcpu)
+    }
 
     /// Back to power-on, while it is held.
     func reset() throws { try powerOn.restore(to: vcpu) }

@@ -7,7 +7,9 @@ import VirtualHardware
 
 /// One guest from its start to its end: what the program vmlab-vmm does, on the thread that calls `run`.
 public final class GuestProcess: @unchecked Sendable {
-    // Unchecked: after `init` everything runs on the reactor's thread, but for what the devices' callbacks pass on to it.
+    // Unchecked: after `init` everything runs on the reactor's thread, but for the devices' callbacks, which run on the
+    // processors' too. Those read `machine`, set once before they can be called, and ask it for what may be asked on any
+    // thread; all else they pass on to the reactor.
 
     private let reactor: Reactor
     private let configuration: VMConfiguration
@@ -230,7 +232,7 @@ public final class GuestProcess: @unchecked Sendable {
             restart(.guestReset)
         case .panicked:
             hasPanicked = true
-            monitor.emit(.guestPanicked(.run))
+            monitor.emit(.guestPanicked)
         case .failed(let reason):
             fail(reason)
         }

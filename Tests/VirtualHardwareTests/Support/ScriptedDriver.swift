@@ -38,7 +38,7 @@ final class ScriptedDriver {
     /// Everything up to DRIVER_OK, with these features and all queues of at most so many entries.
     func start(_ features: VirtioFeatures = [.version1, .eventIndex], queueSize: UInt16 = 8) throws {
         negotiate(features)
-        for number in 0..<transport.queueCount { try setUp(number, size: queueSize) }
+        for number in transport.device.queueSizes.indices { try setUp(number, size: queueSize) }
         add(.driverOK)
     }
 

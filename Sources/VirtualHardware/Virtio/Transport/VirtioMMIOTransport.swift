@@ -5,7 +5,7 @@ import Synchronization
 /// Any vCPU thread may use the registers. A driver that breaks the rules gets a device that needs a reset, never a trap.
 public final class VirtioMMIOTransport: BusDevice {
     /// Bytes of registers.
-    public static let size: UInt64 = MachineLayout.virtioSize
+    public static let size: UInt64 = 0x1000
     /// Where a driver writes a queue's number to tell of new buffers: the place for KVM's ioeventfds, 4 bytes wide.
     public static let notifyOffset: UInt64 = VirtioRegister.queueNotify.rawValue
     /// "virt".
@@ -17,7 +17,6 @@ public final class VirtioMMIOTransport: BusDevice {
         var registers: VirtioRegisterFile
         /// The driver that the device serves.
         var driver: VirtioDriver?
-        var isStopped = false
     }
 
     /// The device behind the registers.
@@ -39,9 +38,6 @@ public final class VirtioMMIOTransport: BusDevice {
 
     deinit { device.reset() }
 
-    /// How many queues can be notified: numbers from 0.
-    public var queueCount: Int { device.queueSizes.count }
-
     /// The driver made buffers available in this queue: what an ioeventfd's handler calls. Any number, any thread; does not
     /// block.
     public func notify(queue: Int) { device.notify(queue: queue) }
@@ -49,15 +45,6 @@ public final class VirtioMMIOTransport: BusDevice {
     /// Puts the device back to how it was before any driver, as a reset of the machine does and a driver can too. On return it
     /// touches no guest memory; that waits for disk transfers under way.
     public func reset() { state.withLock { reset(&$0) } }
-
-    /// Takes the device away from the guest for good. On return it touches no guest memory and interrupts nobody. Safe to
-    /// repeat.
-    public func stop() {
-        state.withLock { state in
-            reset(&state)
-            state.isStopped = true
-        }
-    }
 
     private func reset(_ state: inout State) {
         device.reset()
@@ -130,7 +117,6 @@ public final class VirtioMMIOTransport: BusDevice {
 
     private func writeStatus(_ value: UInt32) {
         state.withLock { state in
-            guard !state.isStopped else { return }
             switch state.registers.setStatus(value) {
             case .none: break
             case .reset: reset(&state)
