@@ -12,9 +12,6 @@ public struct LabFile: Sendable {
     /// What is allowed but probably not meant, in reading order.
     public var warnings: [Diagnostic]
 
-    /// The images that vmlab brings along.
-    public static let standardCatalog: Set<String> = ["debian", "wine", "probe"]
-
     /// Decodes and checks a lab. Relative host paths start from `directory`; `settings` (`--set`) change the text's
     /// tree before it is decoded; `catalog` has the names of images that need no declaration; `access` is what of the host's
     /// files the lab may name besides those at or below its folder.
@@ -25,7 +22,7 @@ public struct LabFile: Sendable {
     /// - Throws: every error found, with the warnings, in reading order.
     public static func parse(
         _ source: SourceFile, directory: String, settings: [(key: String, value: String)] = [],
-        catalog: Set<String> = standardCatalog, access: HostAccess = .everything,
+        catalog: Set<String>, access: HostAccess = .everything,
         checking: (Lab) -> [Diagnostic] = { _ in [] }
     ) throws(DiagnosticList) -> LabFile {
         let decoding = Decoding()
@@ -53,7 +50,7 @@ public struct LabFile: Sendable {
     ///
     /// - Throws: as `parse`.
     public static func fleet(
-        _ root: YAMLNode, source: SourceFile, directory: String, catalog: Set<String> = standardCatalog,
+        _ root: YAMLNode, source: SourceFile, directory: String, catalog: Set<String>,
         access: HostAccess = .everything, checking: (Lab) -> [Diagnostic] = { _ in [] }
     ) throws(DiagnosticList) -> Lab {
         let paths = HostPaths(directory: directory, access: access)
@@ -87,7 +84,7 @@ public struct LabFile: Sendable {
     ///
     /// - Throws: also when the file cannot be read or is not UTF-8.
     public static func load(
-        path: String, settings: [(key: String, value: String)] = [], catalog: Set<String> = standardCatalog,
+        path: String, settings: [(key: String, value: String)] = [], catalog: Set<String>,
         access: HostAccess = .everything, checking: (Lab) -> [Diagnostic] = { _ in [] }
     ) throws(DiagnosticList) -> LabFile {
         let source: SourceFile

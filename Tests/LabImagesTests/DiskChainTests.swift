@@ -240,7 +240,7 @@ struct DiskChainTests {
             try Data(lab.utf8).write(to: URL(fileURLWithPath: file))
             var problems: [Diagnostic] = []
             _ = try LabFile.load(
-                path: file,
+                path: file, catalog: Set(ImageCatalog.names),
                 checking: { lab in
                     problems = ImageCatalog.facts(of: lab).problems
                     return []

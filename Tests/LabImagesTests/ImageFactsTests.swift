@@ -39,7 +39,6 @@ struct ImageFactsTests {
         }
         #expect(used == Set(names))
         #expect(ImageCatalog.names == ["debian", "wine", "probe"])
-        #expect(LabFile.standardCatalog.isSuperset(of: ImageCatalog.names))
     }
 
     @Test("an apt line gives package, version, file, size and hash; other text gives nothing")

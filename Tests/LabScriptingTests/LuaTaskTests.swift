@@ -115,7 +115,8 @@ private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabT
               - {name: good, lua: "return 1"}
               - {name: chunk, run: 'true', expect: {lua: 'local x = exit return x == 0'}}
             """
-        let file = try LabFile.parse(SourceFile(path: "lab.yaml", text: text), directory: "/")
+        let file = try LabFile.parse(
+            SourceFile(path: "lab.yaml", text: text), directory: "/", catalog: ["debian"])
         let problems = DiagnosticList(LuaCheck.problems(in: try #require(file.labs.first))).sorted
         #expect(
             problems.map { "\($0.span?.start.line ?? 0):\($0.span?.start.column ?? 0): \($0.message)" } == [

@@ -1,10 +1,27 @@
 import Diagnostics
+import HostSystem
 import Testing
 
 @testable import LabSpec
 
 /// The folder of fixtures beside this file.
 let fixtures = #filePath.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/Fixtures"
+
+extension LabFile {
+    private static let images: Set<String> = ["debian", "wine", "probe"]
+
+    /// Decodes and checks a lab that may name vmlab's own images.
+    static func parse(
+        _ source: SourceFile, directory: String, settings: [(key: String, value: String)] = [],
+        access: HostAccess = .everything, checking: (Lab) -> [Diagnostic] = { _ in [] }
+    ) throws(DiagnosticList) -> LabFile {
+        try parse(
+            source, directory: directory, settings: settings, catalog: images, access: access, checking: checking)
+    }
+
+    /// Reads such a lab.
+    static func load(path: String) throws(DiagnosticList) -> LabFile { try load(path: path, catalog: images) }
+}
 
 /// The lab of a text, with the fixtures' folder as its own.
 func lab(_ text: String, _ settings: [(key: String, value: String)] = []) throws(DiagnosticList) -> Lab {
