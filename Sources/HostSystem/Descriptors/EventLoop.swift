@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import Synchronization
 
@@ -8,24 +7,28 @@ import Synchronization
 /// `PR_SET_PDEATHSIG` when the *thread* that made the child ends, so children are made on such a thread (`spawner`) and
 /// never on Swift's pool.
 public final class EventLoop: Sendable {
+    private typealias Waiter = (id: UInt64, continuation: CheckedContinuation<Bool, Never>)
+
     private struct Entry {
-        let number: Int32
-        var reader: (id: UInt64, continuation: CheckedContinuation<Bool, Never>)?
-        var writer: (id: UInt64, continuation: CheckedContinuation<Bool, Never>)?
-        /// Called on the loop's thread at each readiness to read; such an entry has no waiters.
-        var handler: (@Sendable () -> Void)?
+        let watch: Reactor.Watch
+        var reader: Waiter?
+        var writer: Waiter?
+
+        /// Level-triggered and told once: each change looks at the descriptor again, so no readiness is ever missed.
+        var interest: Reactor.Interest {
+            var interest = Reactor.Interest.once
+            if reader != nil { interest.formUnion(.readable) }
+            if writer != nil { interest.formUnion(.writable) }
+            return interest
+        }
     }
 
     private struct State {
         var entries: [UInt64: Entry] = [:]
         var next: UInt64 = 1
-        var jobs: [@Sendable () -> Void] = []
     }
 
-    private static let wakeToken: UInt64 = 0
-
-    private let epoll: OwnedDescriptor
-    private let wake: EventDescriptor
+    private let reactor: Reactor
     private let state = Mutex(State())
 
     private static let started = make("vmlab-events")
@@ -51,83 +54,20 @@ public final class EventLoop: Sendable {
     }
 
     private init(_ name: String) throws(SystemCallError) {
-        epoll = OwnedDescriptor(owning: try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
-        wake = try EventDescriptor()
-        try control(EPOLL_CTL_ADD, wake.number, Self.wakeToken, EPOLLIN.rawValue)
+        reactor = try Reactor()
         var all = sigset_t()
         var before = sigset_t()
         sigfillset(&all)
         // The thread inherits an all-blocked mask: signals are for the threads that expect them.
         pthread_sigmask(SIG_SETMASK, &all, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        _ = try HostThread(name, stack: 1 << 20) { self.run() }
-    }
-
-    private func run() {
-        forEachReady(epoll.number, while: { true }) { event in
-            if event.data.u64 == Self.wakeToken {
-                runJobs()
-            } else {
-                dispatch(event.data.u64, event.events)
-            }
-        }
-    }
-
-    private func runJobs() {
-        wake.drain()
-        let jobs = state.withLock { state in
-            defer { state.jobs = [] }
-            return state.jobs
-        }
-        for job in jobs { job() }
-    }
-
-    private func dispatch(_ token: UInt64, _ events: UInt32) {
-        let trouble = EPOLLHUP.rawValue | EPOLLERR.rawValue
-        let forReader = events & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue | trouble) != 0
-        let forWriter = events & (EPOLLOUT.rawValue | trouble) != 0
-        var resumed: [CheckedContinuation<Bool, Never>] = []
-        let handler = state.withLock { state -> (@Sendable () -> Void)? in
-            guard var entry = state.entries[token] else { return nil }
-            if let handler = entry.handler { return handler }
-            if forReader, let reader = entry.reader {
-                resumed.append(reader.continuation)
-                entry.reader = nil
-            }
-            if forWriter, let writer = entry.writer {
-                resumed.append(writer.continuation)
-                entry.writer = nil
-            }
-            state.entries[token] = entry
-            // One shot: the kernel has disarmed it, so arm it again for whoever still waits.
-            if entry.reader != nil || entry.writer != nil { arm(token, entry) }
-            return nil
-        }
-        handler?()
-        for continuation in resumed { continuation.resume(returning: true) }
-    }
-
-    /// Level-triggered and one-shot: arming looks at the descriptor again, so no readiness is ever missed.
-    private func arm(_ token: UInt64, _ entry: Entry) {
-        var interest = EPOLLONESHOT.rawValue
-        if entry.reader != nil { interest |= EPOLLIN.rawValue | EPOLLRDHUP.rawValue }
-        if entry.writer != nil { interest |= EPOLLOUT.rawValue }
-        // The entry is in the table, so its descriptor is registered and this cannot fail.
-        try? control(EPOLL_CTL_MOD, entry.number, token, interest)
-    }
-
-    private func control(
-        _ operation: Int32, _ number: Int32, _ token: UInt64, _ interest: UInt32
-    ) throws(SystemCallError) {
-        var event = epoll_event(events: interest, data: epoll_data_t(u64: token))
-        try systemCall("epoll_ctl") { epoll_ctl(epoll.number, operation, number, &event) }
+        _ = try HostThread(name, stack: 1 << 20) { [reactor] in reactor.run() }
     }
 
     /// Runs `body` on the loop's thread. It must not block.
     public func run<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
         await withCheckedContinuation { continuation in
-            state.withLock { $0.jobs.append { continuation.resume(returning: body()) } }
-            wake.signal()
+            reactor.perform { continuation.resume(returning: body()) }
         }
     }
 
@@ -135,28 +75,45 @@ public final class EventLoop: Sendable {
     func register(_ number: Int32, handler: (@Sendable () -> Void)?) throws(SystemCallError) -> UInt64 {
         let token = state.withLock { state in
             defer { state.next += 1 }
-            state.entries[state.next] = Entry(number: number, handler: handler)
             return state.next
         }
-        do {
-            try control(
-                EPOLL_CTL_ADD, number, token, handler == nil ? EPOLLONESHOT.rawValue : EPOLLIN.rawValue)
-        } catch {
-            state.withLock { _ = $0.entries.removeValue(forKey: token) }
-            throw error
-        }
+        let watch =
+            if let handler {
+                try reactor.watch(number) { _ in handler() }
+            } else {
+                try reactor.watch(number, for: .once) { self.dispatch(token, $0) }
+            }
+        state.withLock { $0.entries[token] = Entry(watch: watch) }
         return token
+    }
+
+    /// Wakes whoever waits for what a descriptor is ready for.
+    private func dispatch(_ token: UInt64, _ ready: Reactor.Interest) {
+        let woken = state.withLock { state -> [Waiter] in
+            guard var entry = state.entries[token] else { return [] }
+            var woken: [Waiter] = []
+            if !ready.isDisjoint(with: [.readable, .hungUp]), let reader = entry.reader {
+                woken.append(reader)
+                entry.reader = nil
+            }
+            if !ready.isDisjoint(with: [.writable, .hungUp]), let writer = entry.writer {
+                woken.append(writer)
+                entry.writer = nil
+            }
+            state.entries[token] = entry
+            // It was told once: again for whoever still waits.
+            if entry.interest != .once { reactor.update(entry.watch, to: entry.interest) }
+            return woken
+        }
+        for waiter in woken { waiter.continuation.resume(returning: true) }
     }
 
     /// Forgets a descriptor that is still open; whoever waits for it wakes. Safe to repeat.
     func remove(_ token: UInt64) {
-        let entry = state.withLock { state -> Entry? in
-            guard let entry = state.entries.removeValue(forKey: token) else { return nil }
-            try? control(EPOLL_CTL_DEL, entry.number, 0, 0)
-            return entry
-        }
-        entry?.reader?.continuation.resume(returning: true)
-        entry?.writer?.continuation.resume(returning: true)
+        guard let entry = state.withLock({ $0.entries.removeValue(forKey: token) }) else { return }
+        reactor.unwatch(entry.watch)
+        entry.reader?.continuation.resume(returning: true)
+        entry.writer?.continuation.resume(returning: true)
     }
 
     enum Direction { case read, write }
@@ -182,7 +139,7 @@ public final class EventLoop: Sendable {
                         entry.writer = (id, continuation)
                     }
                     state.entries[token] = entry
-                    arm(token, entry)
+                    reactor.update(entry.watch, to: entry.interest)
                     return nil
                 }
                 if let answer { continuation.resume(returning: answer) }

@@ -15,6 +15,8 @@ public final class Reactor: Sendable {
         public static let readable = Interest(rawValue: EPOLLIN.rawValue)
         /// A write will not wait.
         public static let writable = Interest(rawValue: EPOLLOUT.rawValue)
+        /// Tells of one event, then of nothing until `update`.
+        public static let once = Interest(rawValue: EPOLLONESHOT.rawValue)
         /// The other side is gone, or the descriptor has an error. Always reported, never asked for.
         public static let hungUp = Interest(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
     }
