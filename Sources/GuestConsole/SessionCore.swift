@@ -53,7 +53,7 @@ final class SessionCore: Sendable {
     ) async throws(ConsoleError) -> SessionState.Answer {
         if Task.isCancelled { throw .cancelled }
         if deadline <= .now { throw .deadline }
-        let number = guarded.withLock { guarded in
+        let (number, search) = guarded.withLock { guarded in
             guarded.number += 1
             guarded.lastHeard = .now
             guarded.lastStep = .now
@@ -64,8 +64,9 @@ final class SessionCore: Sendable {
                     typing.yield(Typing(bytes: keys, generation: guarded.generation))
                 }
             }
-            return guarded.number
+            return (guarded.number, actions.search)
         }
+        if let search { perform(search, during: number) }
         let timer = Task { await self.watch(number, deadline: deadline, silence: silence, patience: patience) }
         defer { timer.cancel() }
         let ending = await withTaskCancellationHandler {
@@ -178,19 +179,29 @@ final class SessionCore: Sendable {
         channel.close()
     }
 
+    private func perform(_ search: SessionState.LoginSearch, during number: Int? = nil) {
+        var search = search
+        let step = search.run()
+        perform(during: number) { $0.finish(search, step) }
+    }
+
     /// Has an event change the state and does what is then to be done; one of a wait only while that lasts.
     private func perform(during number: Int? = nil, _ event: (inout SessionState) -> SessionState.Actions) {
-        typealias Ended = (waiter: CheckedContinuation<SessionState.Ending, Never>?, ending: SessionState.Ending?)
-        let (waiter, ending) = guarded.withLock { guarded -> Ended in
-            if let number, guarded.number != number { return (nil, nil) }
+        typealias Ended = (
+            waiter: CheckedContinuation<SessionState.Ending, Never>?, ending: SessionState.Ending?,
+            search: SessionState.LoginSearch?
+        )
+        let (waiter, ending, search) = guarded.withLock { guarded -> Ended in
+            if let number, guarded.number != number { return (nil, nil, nil) }
             let revision = guarded.state.revision
             let actions = event(&guarded.state)
             guarded.lastHeard = .now
             if number != nil || guarded.state.revision != revision { guarded.lastStep = .now }
             if actions.dropsTyping { guarded.generation += 1 }
             for keys in actions.typing { typing.yield(Typing(bytes: keys, generation: guarded.generation)) }
-            return (actions.ending.map { guarded.end(with: $0) } ?? nil, actions.ending)
+            return (actions.ending.map { guarded.end(with: $0) } ?? nil, actions.ending, actions.search)
         }
         if let ending { waiter?.resume(returning: ending) }
+        if let search { perform(search, during: number) }
     }
 }

@@ -54,11 +54,27 @@ struct SessionState {
         var dropsTyping = false
         /// How the current wait ended, if it did.
         var ending: Ending?
+        /// What is then to be searched for, and finished with.
+        var search: LoginSearch?
+    }
+
+    /// A search of what the guest said for what is to be answered. It may take milliseconds, so it is done on a copy, where
+    /// nobody waits for it.
+    struct LoginSearch: Sendable {
+        fileprivate var login: Login
+        /// Whether the guest has said nothing more for a while.
+        fileprivate let isStalled: Bool
+        /// `loginChanges` when the copy was made.
+        fileprivate let changes: Int
+
+        /// Searches, and says what is to be done.
+        mutating func run() -> Login.Step? { isStalled ? login.stalled() : login.react() }
     }
 
     private let dialect: Dialect
     private var greeting: StreamSearch?
-    private var login: Login
+    private var login: Login { didSet { loginChanges += 1 } }
+    private var loginChanges = 0
     private(set) var wait: Wait?
     private(set) var frame: Frame?
     /// The guest has greeted, and nobody has opened it since.
@@ -99,7 +115,7 @@ struct SessionState {
         if hasGreeted { return Actions(ending: becomeReady()) }
         wait = .ready
         login.restart()
-        return react()
+        return search()
     }
 
     /// Begins to wait for the answer to a probe.
@@ -206,7 +222,7 @@ struct SessionState {
         if !isSetUp { login.hear(bytes) }
         switch wait {
         case .ready:
-            return react()
+            return search()
         case .probe(var search):
             if search.take(bytes) != nil { return end(with: .success(Answer())) }
             wait = .probe(search)
@@ -218,7 +234,19 @@ struct SessionState {
     /// The guest has said nothing more for a while, but for its kernel's log.
     mutating func stalled() -> Actions {
         guard case .ready = wait else { return Actions() }
-        return perform(login.stalled())
+        return search(isStalled: true)
+    }
+
+    private func search(isStalled: Bool = false) -> Actions {
+        Actions(search: LoginSearch(login: login, isStalled: isStalled, changes: loginChanges))
+    }
+
+    /// Does what a search came to, unless its wait is over or the login was changed meanwhile: then whoever did that searches
+    /// anew.
+    mutating func finish(_ search: LoginSearch, _ step: Login.Step?) -> Actions {
+        guard case .ready = wait, search.changes == loginChanges else { return Actions() }
+        login = search.login
+        return perform(step)
     }
 
     /// Counts what the guest said on its way to the shell, but for its kernel's log.
@@ -226,8 +254,6 @@ struct SessionState {
 
     /// See `Login.progress`.
     var progress: String? { login.progress }
-
-    private mutating func react() -> Actions { perform(login.react()) }
 
     private mutating func perform(_ step: Login.Step?) -> Actions {
         switch step {
