@@ -19,7 +19,8 @@ public enum FileTree {
         }
     }
 
-    /// Removes a file, socket, link or whole folder; links are not followed. No error when nothing is there.
+    /// Removes a file, socket, link or whole folder; links are not followed. No error when nothing is there, nor
+    /// when somebody else removes it meanwhile.
     ///
     /// Throws what stopped it; what could be removed is gone then.
     public static func remove(_ path: String) throws(SystemCallError) {
@@ -33,7 +34,14 @@ public enum FileTree {
             return
         }
         var failure: SystemCallError?
-        for name in try names(in: path) {
+        let names: [String]
+        do throws(SystemCallError) {
+            names = try self.names(in: path)
+        } catch {
+            if error.errno == ENOENT { return }
+            throw error
+        }
+        for name in names {
             do throws(SystemCallError) { try remove(path + "/" + name) } catch { failure = failure ?? error }
         }
         if let failure { throw failure }
