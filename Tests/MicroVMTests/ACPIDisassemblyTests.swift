@@ -2,7 +2,8 @@ import Glibc
 import HostSystem
 import LabTestSupport
 import Testing
-import VirtualHardware
+
+@testable import MicroVM
 
 @Suite("ACPI tables as others read them")
 struct ACPIDisassemblyTests {

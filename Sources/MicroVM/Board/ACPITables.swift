@@ -1,10 +1,12 @@
+import VirtualHardware
+
 /// What ACPI tells the guest of its machine (ACPI 6.4): hardware-reduced, without a single PC relic that costs boot time.
-public struct ACPITables: Sendable {
+struct ACPITables: Sendable {
     /// The tables, for `MachineLayout.acpiTables`; the root pointer comes first.
-    public let bytes: [UInt8]
+    let bytes: [UInt8]
 
     /// The tables of a machine with so many processors and virtio devices.
-    public init(cpus: Int, virtioDevices: Int) {
+    init(cpus: Int, virtioDevices: Int) {
         var area = Area()
         let description = area.add(Self.description(virtioDevices: virtioDevices))
         let fixed = area.add(Self.fixed(description: description))

@@ -1,98 +1,100 @@
+import VirtualHardware
+
 /// Where everything of the guest's machine is: every guest-physical address, I/O port and interrupt in one place.
 ///
 /// Below 1 MiB lies what the boot protocol and ACPI want there; RAM ends at 3 GiB and goes on at 4 GiB; the registers of
 /// devices and interrupt controllers lie in between.
-public enum MachineLayout {
+enum MachineLayout {
     // MARK: Boot data, all below 640 KiB, read once by the guest's first instructions
 
     /// Global descriptor table of the 64-bit entry (Linux boot protocol: `__BOOT_CS` is 0x10, `__BOOT_DS` 0x18).
-    public static let descriptorTable: UInt64 = 0x500
+    static let descriptorTable: UInt64 = 0x500
     /// An empty interrupt descriptor table.
-    public static let interruptTable: UInt64 = 0x520
+    static let interruptTable: UInt64 = 0x520
     /// `hvm_start_info` of the PVH entry, with its module and memory map tables behind it.
-    public static let startInfo: UInt64 = 0x6000
+    static let startInfo: UInt64 = 0x6000
     /// `boot_params`, the zero page of the Linux boot protocol.
-    public static let zeroPage: UInt64 = 0x7000
+    static let zeroPage: UInt64 = 0x7000
     /// Where the first stack begins, growing down.
-    public static let stackTop: UInt64 = 0x8ff0
+    static let stackTop: UInt64 = 0x8ff0
     /// Identity page tables of the 64-bit entry: PML4, one page directory pointer table, four page directories.
-    public static let pageTables: UInt64 = 0x9000
+    static let pageTables: UInt64 = 0x9000
     /// Kernel command line, NUL-terminated.
-    public static let commandLine: UInt64 = 0x20000
+    static let commandLine: UInt64 = 0x20000
     /// The longest command line with its NUL, in bytes (`cmdline_size` of x86 Linux is 2047).
-    public static let commandLineLimit: UInt64 = 2048
+    static let commandLineLimit: UInt64 = 2048
     /// The first address that a PC's firmware keeps for itself (the extended BIOS data area).
-    public static let lowMemoryEnd: UInt64 = 0x9fc00
+    static let lowMemoryEnd: UInt64 = 0x9fc00
 
     /// ACPI's root pointer, where kernels that were not told look for it too, and all tables behind it.
-    public static let acpiTables: Range<UInt64> = 0xe0000..<0x100000
+    static let acpiTables: Range<UInt64> = 0xe0000..<0x100000
 
     // MARK: RAM
 
     /// Where kernels go, and where RAM begins again after the hole of a PC.
-    public static let highMemoryStart: UInt64 = 0x10_0000
+    static let highMemoryStart: UInt64 = 0x10_0000
     /// Where RAM makes way for devices.
-    public static let holeStart: UInt64 = 0xc000_0000
+    static let holeStart: UInt64 = 0xc000_0000
     /// Where it goes on.
-    public static let holeEnd: UInt64 = 0x1_0000_0000
+    static let holeEnd: UInt64 = 0x1_0000_0000
     /// Least RAM of a machine, in bytes.
-    public static let leastMemory: UInt64 = 32 << 20
+    static let leastMemory: UInt64 = 32 << 20
     /// Most RAM of a machine, in bytes.
-    public static let mostMemory: UInt64 = 1 << 40
+    static let mostMemory: UInt64 = 1 << 40
 
     /// The ranges of RAM of a machine with so many bytes of it.
-    public static func memoryRanges(size: UInt64) -> [Range<UInt64>] {
+    static func memoryRanges(size: UInt64) -> [Range<UInt64>] {
         size <= holeStart ? [0..<size] : [0..<holeStart, holeEnd..<(holeEnd + (size - holeStart))]
     }
 
     // MARK: Memory-mapped registers
 
     /// Registers of virtio device number 0; the next follow, a page each.
-    public static let virtioStart: UInt64 = 0xd000_0000
+    static let virtioStart: UInt64 = 0xd000_0000
     /// Bytes of address space of one virtio device.
-    public static let virtioSize = VirtioMMIOTransport.size
+    static let virtioSize = VirtioMMIOTransport.size
     /// The IOAPIC that KVM emulates.
-    public static let ioapic: UInt64 = 0xfec0_0000
+    static let ioapic: UInt64 = 0xfec0_0000
     /// Local APICs.
-    public static let localAPIC: UInt64 = 0xfee0_0000
+    static let localAPIC: UInt64 = 0xfee0_0000
     /// Three pages that KVM needs on Intel processors for real mode, out of the guest's way.
-    public static let taskStateSegment: UInt64 = 0xfffb_d000
+    static let taskStateSegment: UInt64 = 0xfffb_d000
     /// One page that KVM needs there likewise.
-    public static let identityMap: UInt64 = 0xfffb_c000
+    static let identityMap: UInt64 = 0xfffb_c000
 
     // MARK: I/O ports
 
     /// COM1, the kernel's console.
-    public static let com1: Range<UInt64> = 0x3f8..<0x400
+    static let com1: Range<UInt64> = 0x3f8..<0x400
     /// COM2, the command channel.
-    public static let com2: Range<UInt64> = 0x2f8..<0x300
+    static let com2: Range<UInt64> = 0x2f8..<0x300
     /// The keyboard controller's data and command ports; only its reset line is here.
-    public static let keyboardController: Range<UInt64> = 0x60..<0x65
+    static let keyboardController: Range<UInt64> = 0x60..<0x65
     /// Bochs's debug console: what is written here is a mark in the guest's life, with the host's time.
-    public static let debugPort: UInt64 = 0x402
+    static let debugPort: UInt64 = 0x402
     /// pvpanic: the guest says that its kernel panicked.
-    public static let panicPort: UInt64 = 0x505
+    static let panicPort: UInt64 = 0x505
     /// ACPI sleep control, sleep status, reset and event status registers (hardware-reduced ACPI), one byte each.
-    public static let powerPorts: Range<UInt64> = 0x600..<(0x600 + PowerRegisters.Offset.count)
+    static let powerPorts: Range<UInt64> = 0x600..<(0x600 + PowerRegisters.Offset.count)
     /// Sleep control: bits 2 to 4 are the state's `SLP_TYP`, bit 5 enters it (ACPI 6.4, 4.8.3.7).
-    public static let sleepControl = powerPorts.lowerBound + PowerRegisters.Offset.sleepControl
+    static let sleepControl = powerPorts.lowerBound + PowerRegisters.Offset.sleepControl
     /// Sleep status: reads as 0, for no state that is entered is left again.
-    public static let sleepStatus = powerPorts.lowerBound + PowerRegisters.Offset.sleepStatus
+    static let sleepStatus = powerPorts.lowerBound + PowerRegisters.Offset.sleepStatus
     /// The reset register that the FADT names (ACPI 6.4, 4.8.3.6).
-    public static let reset = powerPorts.lowerBound + PowerRegisters.Offset.reset
+    static let reset = powerPorts.lowerBound + PowerRegisters.Offset.reset
     /// Which events the generic event device has: bit 0 is the power button. Reading clears.
-    public static let eventStatus = powerPorts.lowerBound + PowerRegisters.Offset.eventStatus
+    static let eventStatus = powerPorts.lowerBound + PowerRegisters.Offset.eventStatus
 
     // MARK: Interrupts (GSIs of the IOAPIC, all edge-triggered)
 
     /// COM1's, as on every PC.
-    public static let com1Interrupt: UInt32 = 4
+    static let com1Interrupt: UInt32 = 4
     /// COM2's, as on every PC.
-    public static let com2Interrupt: UInt32 = 3
+    static let com2Interrupt: UInt32 = 3
     /// The generic event device (ACPI 6.4, 5.6.9).
-    public static let eventInterrupt: UInt32 = 5
+    static let eventInterrupt: UInt32 = 5
     /// The interrupt of virtio device number 0; the next follow.
-    public static let virtioInterrupt: UInt32 = 6
+    static let virtioInterrupt: UInt32 = 6
     /// Virtio devices that find an interrupt: the IOAPIC has 24.
-    public static let mostVirtioDevices = 18
+    static let mostVirtioDevices = 18
 }

@@ -1,7 +1,8 @@
 import Testing
-import VirtualHardware
 
-@Suite("ACPI and power") struct ACPITests {
+@testable import MicroVM
+
+@Suite("ACPI tables") struct ACPITests {
     @Test("Every table's length and checksum are right", arguments: [1, 2, 64], [0, 18])
     func checksums(cpus: Int, devices: Int) throws {
         let bytes = ACPITables(cpus: cpus, virtioDevices: devices).bytes
@@ -22,19 +23,5 @@ import VirtualHardware
             return start + length <= bytes.count ? Array(bytes[start..<(start + length)]) : nil
         }
         return nil
-    }
-
-    @Test("Registers of power take any offset and value")
-    func power() {
-        let line = CountingLine()
-        let registers = PowerRegisters(interrupt: line, onPowerOff: {}, onReset: {})
-        for offset in [0, 3, 4, UInt64.max] {
-            registers.write(.max, at: offset, width: 8)
-            _ = registers.read(at: offset, width: 8)
-        }
-        registers.pressPowerButton()
-        #expect(line.take() == 1)
-        #expect(registers.read(at: 3, width: 1) == 1)
-        #expect(registers.read(at: 3, width: 1) == 0)
     }
 }
