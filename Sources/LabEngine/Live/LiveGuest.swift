@@ -1,5 +1,4 @@
 import Diagnostics
-import Glibc
 import GuestConsole
 import HostSystem
 import LabResults
@@ -20,11 +19,11 @@ public final class LiveGuest: Sendable {
     private let earlierTroubles = Mutex<[GuestTrouble]>([])
     /// Set when there is no session any more: the guest was to go back to a snapshot and did not come back.
     private let hasFailed = Completion<GuestLoss>()
-    private let networks: LabNetworks
+    let networks: LabNetworks
     /// The run's folder for temporary files.
-    private let directory: String
+    let directory: String
     /// The names in the guest's `/etc/hosts`.
-    private let knownHosts: Mutex<HostNames>
+    let knownHosts: Mutex<HostNames>
     /// By the names of the networks that it has joined.
     private let addresses: [String: String]
     /// One operation at a time.
@@ -125,62 +124,6 @@ public final class LiveGuest: Sendable {
             throw GuestTimeout(
                 what: "the console\(note) did not say /\(pattern.text)/", limit: patience * limits.factor)
         }
-    }
-
-    // MARK: Files
-
-    /// Copies a host file or folder into the guest, as far as `access` lets its paths lead. Throws a `Diagnostic` that names
-    /// both, and as `run`.
-    public func put(_ copy: FileCopy, with access: HostAccess, timeout: Duration? = nil) async throws {
-        try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
-            try await session.files.put(copy, with: access, deadline: deadline)
-        }
-    }
-
-    /// Copies a guest file or folder, or all that match a pattern, into a host folder. Throws a `Diagnostic`, of category `guest` when there is no such
-    /// file, and as `run`.
-    public func get(
-        _ collection: FileCollection, into folder: HostFolder, timeout: Duration? = nil
-    ) async throws -> CollectedFiles {
-        try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
-            try await session.files.get(collection, into: folder, deadline: deadline)
-        }
-    }
-
-    /// A guest file's content. Throws as `get`; a `Diagnostic` for a folder, and for a file beyond `limit` bytes.
-    public func read(_ path: String, limit: Int, timeout: Duration? = nil) async throws -> [UInt8] {
-        let patience = timeout ?? limits.timeouts.task
-        let small = try await operate(patience, "the copy") { [session] deadline in
-            try await session.files.read(small: path, deadline: deadline)
-        }
-        if let small { return small }
-        return try await withTemporaryFolder { folder in
-            let collection = FileCollection(path, limit: ByteCount(UInt64(limit)))
-            let files = try await get(collection, into: try HostFolder(folder), timeout: timeout)
-            return try SmallFile.bytes("\(folder)/\(files.names.first ?? "")", limit: limit)
-        }
-    }
-
-    /// Makes a guest file with this content. Throws as `put`.
-    public func write(_ bytes: [UInt8], to path: String, timeout: Duration? = nil) async throws {
-        if bytes.count <= FileExchange.smallLimit {
-            return try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
-                try await session.files.write(small: bytes, to: path, deadline: deadline)
-            }
-        }
-        try await withTemporaryFolder { folder in
-            let file = "\(folder)/content"
-            let descriptor = try OwnedDescriptor.open(file, O_WRONLY | O_CREAT | O_EXCL)
-            try writeAll(descriptor.number, bytes[...])
-            try await put(FileCopy(host: file, guest: path), with: .everything, timeout: timeout)
-        }
-    }
-
-    private func withTemporaryFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
-        let folder = "\(directory)/copy-\(UInt64.random(in: .min ... .max))"
-        try FileTree.makeFolder(folder, mode: 0o700)
-        defer { try? FileTree.remove(folder) }
-        return try await body(folder)
     }
 
     // MARK: The machine
@@ -417,7 +360,7 @@ public final class LiveGuest: Sendable {
         Diagnostic(.guest, "\(name) is powered off", remedy: "`start` boots it again")
     }
 
-    private func operate<Result: Sendable>(
+    func operate<Result: Sendable>(
         _ patience: Duration, _ what: String,
         _ body: @escaping @Sendable (ContinuousClock.Instant) async throws -> Result
     ) async throws -> Result {
@@ -451,58 +394,4 @@ public final class LiveGuest: Sendable {
         }
         try await updateHosts()
     }
-
-    /// Tells the guest of peers that have come, and of those that are gone.
-    private func updateHosts() async throws {
-        let known = knownHosts.withLock { $0 }
-        guard known.generation != networks.generation else { return }
-        let hosts = networks.hosts(of: number)
-        let (former, present) = (Set(known.lines), Set(hosts.lines))
-        let script = NetworkScript.names(
-            adding: hosts.lines.filter { !former.contains($0) }, removing: known.lines.filter { !present.contains($0) }
-        ).joined(separator: "\n")
-        if !script.isEmpty {
-            _ = try await session.whileAlive { [session, limits] in
-                let deadline = limits.deadline(in: limits.timeouts.task)
-                return try await session.commands.plumb(GuestCommand(script), deadline: deadline)
-            }
-        }
-        knownHosts.withLock { $0 = hosts }
-    }
-}
-
-/// How long a script's operations may take.
-public struct LiveLimits: Sendable {
-    /// The lab's timeouts; `task` is that of an operation which has none of its own.
-    public var timeouts: Timeouts
-    /// What multiplies each of them.
-    public var factor: Double
-
-    /// Limits as given.
-    public init(timeouts: Timeouts = Timeouts(), factor: Double = 1) {
-        self.timeouts = timeouts
-        self.factor = factor
-    }
-
-    /// The moment this much time from now, stretched.
-    public func deadline(in time: Duration) -> ContinuousClock.Instant { ContinuousClock.now + time * factor }
-
-    var silence: Duration? { timeouts.silence.map { $0 * factor } }
-}
-
-/// Something in a guest took too long; the guest can still be used.
-public struct GuestTimeout: Error, Sendable, Hashable, CustomStringConvertible {
-    /// What did not happen, a sentence without its end.
-    public var what: String
-    /// The limit.
-    public var limit: Duration
-
-    /// A timeout as given.
-    public init(what: String, limit: Duration) {
-        self.what = what
-        self.limit = limit
-    }
-
-    /// Both in a sentence.
-    public var description: String { "\(what) within \(inWords(limit))" }
 }

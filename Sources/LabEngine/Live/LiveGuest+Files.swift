@@ -1,0 +1,61 @@
+import Diagnostics
+import Glibc
+import HostSystem
+import LabSpec
+
+// Files between the host and a running guest.
+extension LiveGuest {
+    /// Copies a host file or folder into the guest, as far as `access` lets its paths lead. Throws a `Diagnostic` that names
+    /// both, and as `run`.
+    public func put(_ copy: FileCopy, with access: HostAccess, timeout: Duration? = nil) async throws {
+        try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
+            try await session.files.put(copy, with: access, deadline: deadline)
+        }
+    }
+
+    /// Copies a guest file or folder, or all that match a pattern, into a host folder. Throws a `Diagnostic`, of category `guest` when there is no such
+    /// file, and as `run`.
+    public func get(
+        _ collection: FileCollection, into folder: HostFolder, timeout: Duration? = nil
+    ) async throws -> CollectedFiles {
+        try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
+            try await session.files.get(collection, into: folder, deadline: deadline)
+        }
+    }
+
+    /// A guest file's content. Throws as `get`; a `Diagnostic` for a folder, and for a file beyond `limit` bytes.
+    public func read(_ path: String, limit: Int, timeout: Duration? = nil) async throws -> [UInt8] {
+        let patience = timeout ?? limits.timeouts.task
+        let small = try await operate(patience, "the copy") { [session] deadline in
+            try await session.files.read(small: path, deadline: deadline)
+        }
+        if let small { return small }
+        return try await withTemporaryFolder { folder in
+            let collection = FileCollection(path, limit: ByteCount(UInt64(limit)))
+            let files = try await get(collection, into: try HostFolder(folder), timeout: timeout)
+            return try SmallFile.bytes("\(folder)/\(files.names.first ?? "")", limit: limit)
+        }
+    }
+
+    /// Makes a guest file with this content. Throws as `put`.
+    public func write(_ bytes: [UInt8], to path: String, timeout: Duration? = nil) async throws {
+        if bytes.count <= FileExchange.smallLimit {
+            return try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
+                try await session.files.write(small: bytes, to: path, deadline: deadline)
+            }
+        }
+        try await withTemporaryFolder { folder in
+            let file = "\(folder)/content"
+            let descriptor = try OwnedDescriptor.open(file, O_WRONLY | O_CREAT | O_EXCL)
+            try writeAll(descriptor.number, bytes[...])
+            try await put(FileCopy(host: file, guest: path), with: .everything, timeout: timeout)
+        }
+    }
+
+    private func withTemporaryFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+        let folder = "\(directory)/copy-\(UInt64.random(in: .min ... .max))"
+        try FileTree.makeFolder(folder, mode: 0o700)
+        defer { try? FileTree.remove(folder) }
+        return try await body(folder)
+    }
+}

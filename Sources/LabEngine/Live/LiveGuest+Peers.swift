@@ -1,0 +1,21 @@
+import GuestConsole
+
+extension LiveGuest {
+    /// Tells the guest of peers that have come, and of those that are gone.
+    func updateHosts() async throws {
+        let known = knownHosts.withLock { $0 }
+        guard known.generation != networks.generation else { return }
+        let hosts = networks.hosts(of: number)
+        let (former, present) = (Set(known.lines), Set(hosts.lines))
+        let script = NetworkScript.names(
+            adding: hosts.lines.filter { !former.contains($0) }, removing: known.lines.filter { !present.contains($0) }
+        ).joined(separator: "\n")
+        if !script.isEmpty {
+            _ = try await session.whileAlive { [session, limits] in
+                let deadline = limits.deadline(in: limits.timeouts.task)
+                return try await session.commands.plumb(GuestCommand(script), deadline: deadline)
+            }
+        }
+        knownHosts.withLock { $0 = hosts }
+    }
+}
