@@ -27,6 +27,7 @@ func tests(of name: String, _ more: [Target.Dependency] = [], exclude: [String] 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 // What `vmlab --log-level` shows. The monitor and what it links are free of it.
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let inMemoryLogging: Target.Dependency = .product(name: "InMemoryLogging", package: "swift-log")
 
 let package = Package(
     name: "vmlab",
@@ -58,24 +59,26 @@ let package = Package(
         library("YAMLTree", ["CYAML", "Diagnostics"]),
         library("JSON", []),
         library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"], exclude: ["README.md"]),
-        library("GuestConsole", ["Patterns", "Diagnostics"]),
+        library("GuestConsole", ["Patterns", "Diagnostics", logging]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
         library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Diagnostics"]),
         library("LabSpec", ["YAMLTree", "Patterns", "JSON", "HostSystem", "Diagnostics"]),
         library("LabResults", ["JSON", "HostSystem", "Diagnostics"]),
         library("LabLogging", ["LabResults", "HostSystem", "Diagnostics", logging]),
-        library("LabEngine", ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics"]),
         library(
-            "LabImages", ["LabSpec", "HostSystem", "Diagnostics"], resources: [.embedInCode("Recipes")]),
+            "LabEngine",
+            ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics", logging]),
+        library(
+            "LabImages", ["LabSpec", "HostSystem", "Diagnostics", logging], resources: [.embedInCode("Recipes")]),
         library(
             "LabMachines",
-            ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSON", "Diagnostics"]),
+            ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSON", "Diagnostics", logging]),
         library(
             "LabScripting",
             [
                 "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "Patterns", "GuestConsole",
-                "HostSystem", "Diagnostics",
+                "HostSystem", "Diagnostics", logging,
             ]),
         library(
             "LabCommands",
@@ -89,7 +92,12 @@ let package = Package(
             // A process for each guest: without the shared libraries it starts sooner and has fewer pages of its own.
             linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
 
-        library("LabTestSupport", ["LabEngine", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics"]),
+        library(
+            "LabTestSupport",
+            [
+                "LabEngine", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics", logging,
+                inMemoryLogging,
+            ]),
 
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"], swiftSettings: strict),
         tests(of: "HostSystem", ["LabTestSupport", "CLinux"]),

@@ -1,3 +1,5 @@
+import Diagnostics
+import Logging
 import Synchronization
 
 /// A guest's shell on the far end of a byte channel: runs commands one at a time, with exact output and status.
@@ -8,15 +10,18 @@ public final class CommandSession: Sendable {
     private let core: SessionCore
     private let dialect: Dialect
     private let tasks: [Task<Void, Never>]
+    private let log: Logger
     /// What `open` has set in the shell of tasks.
     private let variables = Mutex<[(name: String, value: String)]>([])
 
     /// A session on `channel`; nothing is typed before `open`.
     ///
-    /// `transcript` is given every byte that the guest says, as it comes.
+    /// `transcript` is given every byte that the guest says, as it comes. What goes on is logged to `log`.
     public init(
-        channel: any ByteChannel, dialect: Dialect, transcript: (@Sendable (ArraySlice<UInt8>) -> Void)? = nil
+        channel: any ByteChannel, dialect: Dialect, log: Logger = Logger(label: "vmlab.console"),
+        transcript: (@Sendable (ArraySlice<UInt8>) -> Void)? = nil
     ) {
+        self.log = log
         let (typing, continuation) = AsyncStream.makeStream(of: SessionCore.Typing.self)
         let core = SessionCore(dialect: dialect, channel: channel, typing: continuation)
         self.core = core
@@ -49,7 +54,10 @@ public final class CommandSession: Sendable {
         let waiting = headStart ? dialect.headStart : nil
         self.variables.withLock { $0 = variables }
         while true {
-            if !atShell { _ = try await core.wait(deadline: deadline, patience: patience) { $0.awaitReady() } }
+            if !atShell {
+                _ = try await core.wait(deadline: deadline, patience: patience) { $0.awaitReady() }
+                log.debug("the guest greeted", metadata: ["dialect": "\(dialect.name)"])
+            }
             let nonce = Nonce()
             do {
                 let setting = variables.isEmpty ? [] : dialect.setting?(variables) ?? []
@@ -59,8 +67,10 @@ public final class CommandSession: Sendable {
                     $0.finishSetup()
                     if waiting != nil { $0.haveHeadStart(variables) }
                 }
+                log.debug("the session is open", metadata: ["atShell": "\(atShell)", "headStart": "\(headStart)"])
                 return
             } catch .greetedAgain where !atShell {
+                log.debug("the guest greeted again while its shell was set up")
                 // The shell was replaced while it was being set up.
             }
         }
@@ -85,12 +95,16 @@ public final class CommandSession: Sendable {
 
     /// Says that the guest is about to reboot: the next `open` waits for a greeting that comes after this.
     public func expectReboot() {
+        log.debug("a reboot is expected")
         core.update { $0.forgetGreeting() }
     }
 
     /// Says that the guest has had its machine reset: what runs throws `greetedAgain`, and the next `open` waits for a greeting
     /// that comes after this.
-    public func machineWasReset() { core.machineWasReset() }
+    public func machineWasReset() {
+        log.debug("the machine was reset")
+        core.machineWasReset()
+    }
 
     /// Runs a command in the guest's shell and returns when it has ended.
     ///
@@ -102,6 +116,15 @@ public final class CommandSession: Sendable {
     public func run(
         _ command: GuestCommand, deadline: ContinuousClock.Instant, silence: Duration? = nil,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
+    ) async throws(ConsoleError) -> CommandResult {
+        try await logged("command", command) { () async throws(ConsoleError) in
+            try await runLogged(command, deadline, silence, output)
+        }
+    }
+
+    private func runLogged(
+        _ command: GuestCommand, _ deadline: ContinuousClock.Instant, _ silence: Duration?,
+        _ output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
     ) async throws(ConsoleError) -> CommandResult {
         let input = command.input
         input?.attach { [weak core] in core?.typeInput() }
@@ -132,7 +155,30 @@ public final class CommandSession: Sendable {
         }
         if isCopy { core.setCopying(true) }
         defer { if isCopy { core.setCopying(false) } }
-        return try await perform(exchanges(command), deadline: deadline, silence: silence, output: output)
+        return try await logged("control command", command) { () async throws(ConsoleError) in
+            try await perform(exchanges(command), deadline: deadline, silence: silence, output: output)
+        }
+    }
+
+    /// Runs `body`, which runs the command, and logs how it goes. What the command is, which may hold secrets, only at `trace`.
+    private func logged(
+        _ what: String, _ command: GuestCommand, _ body: () async throws(ConsoleError) -> CommandResult
+    ) async throws(ConsoleError) -> CommandResult {
+        log.debug("\(what) begins", metadata: ["length": "\(command.script.utf8.count)"])
+        log.trace("\(what): \(command.script)")
+        let begun = ContinuousClock.now
+        do throws(ConsoleError) {
+            let result = try await body()
+            log.debug(
+                "\(what) ended",
+                metadata: [
+                    "exit": "\(result.exit)", "bytes": "\(result.bytes)", "ms": "\(begun.millisecondsAgo)",
+                ])
+            return result
+        } catch {
+            log.debug("\(what) has no end", metadata: ["why": "\(error)", "ms": "\(begun.millisecondsAgo)"])
+            throw error
+        }
     }
 
     private func perform(
@@ -166,6 +212,8 @@ public final class CommandSession: Sendable {
     /// end then can only be ended with its guest.
     public func interrupt(grace: Duration, step: Duration = .seconds(3)) async -> Bool {
         let start = ContinuousClock.now
+        defer { log.debug("interrupting took", metadata: ["ms": "\(start.millisecondsAgo)"]) }
+        log.debug("the command is interrupted", metadata: ["grace": "\(grace)"])
         do {
             // Typed any sooner it would reach the resident shell, which ignores it.
             _ = try await core.wait(deadline: start + grace) { $0.awaitAbandoned(begin: true) }

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import HostSystem
 import LabSpec
+import Logging
 
 /// One line of `vmlab images list`.
 public struct ImageEntry: Sendable {
@@ -59,8 +60,21 @@ public struct ImageStore: Sendable {
     /// stops and `CancellationError` is thrown. Otherwise throws a `Diagnostic`.
     public func image(named name: String, progress: @escaping ImageProgress) async throws -> BootableImage {
         guard let recipe = catalog[name] else { throw catalog.unknown(name) }
-        if let image = try await existing(recipe, progress) { return image }
-        return try await build(recipe, progress)
+        let log = Logger(label: "vmlab.images")
+        let begun = ContinuousClock.now
+        let image: BootableImage
+        if let known = try await existing(recipe, progress) {
+            image = known
+            log.debug("image is there", metadata: ["image": "\(name)", "ms": "\(begun.millisecondsAgo)"])
+        } else {
+            log.debug("image is built", metadata: ["image": "\(name)", "folder": "\(folder(of: recipe))"])
+            image = try await build(recipe) { step, fraction in
+                log.debug("building", metadata: ["image": "\(name)", "step": "\(step)"])
+                progress(step, fraction)
+            }
+            log.debug("image is ready", metadata: ["image": "\(name)", "ms": "\(begun.millisecondsAgo)"])
+        }
+        return image
     }
 
     private func existing(_ recipe: Recipe, _ progress: ImageProgress) async throws -> BootableImage? {

@@ -2,6 +2,7 @@ import Diagnostics
 import HostSystem
 import LabEngine
 import LabSpec
+import Logging
 
 /// Picks the backend of each guest group: what the lab or the command line says, else the best that this host can do.
 public struct BackendSelection: Sendable {
@@ -48,7 +49,11 @@ public struct BackendSelection: Sendable {
     ///
     /// Throws what this host lacks, or why the guests cannot run on the backend they ask for, with the remedy.
     public func backend(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> any MachineBackend {
-        try choice(for: group, of: image, obstacle: MicroVMObstacle(group, of: image)).backend
+        let choice = try choice(for: group, of: image, obstacle: MicroVMObstacle(group, of: image))
+        Logger(label: "vmlab.machines").debug(
+            "backend chosen",
+            metadata: ["group": "\(group.name)", "backend": "\(choice.backend.name)", "why": "\(choice.reason)"])
+        return choice.backend
     }
 
     /// The backend of a guest of an image that asks for nothing in particular. Throws what this host lacks.

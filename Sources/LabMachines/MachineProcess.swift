@@ -2,6 +2,7 @@ import Diagnostics
 import Glibc
 import GuestConsole
 import HostSystem
+import Logging
 
 /// The process of one machine with its connections: monitor, console, command channel.
 ///
@@ -27,6 +28,7 @@ struct MachineProcess {
     }
 
     let child: ChildProcess
+    let log: Logger
     let monitor: QMPClient
     let console: any ByteChannel
     let commands: any ByteChannel
@@ -49,9 +51,10 @@ struct MachineProcess {
     /// child inherits one more socket under that number: what is written to the command channel goes there, and the answers
     /// come from `commands`. Its monitor is told `orders` before anything else. With `hasSmallPages` it takes less memory. Throws `Failure` or `CancellationError`; nothing is left of the process then.
     static func start(
-        _ executable: String, _ arguments: [String], inherited: [Int32: Int32] = [:], keys: Int32? = nil,
-        orders: [QMPCommand] = [], hasSmallPages: Bool = false
+        _ executable: String, _ arguments: [String], log: Logger, inherited: [Int32: Int32] = [:],
+        keys: Int32? = nil, orders: [QMPCommand] = [], hasSmallPages: Bool = false
     ) async throws -> MachineProcess {
+        let begun = ContinuousClock.now
         let child: ChildProcess
         let sockets: Sockets
         do throws(SystemCallError) {
@@ -63,7 +66,11 @@ struct MachineProcess {
         } catch {
             throw Failure.notStarted(error)
         }
-        let monitor = QMPClient(sockets.monitor)
+        log.debug(
+            "process started",
+            metadata: ["program": "\(executable)", "pid": "\(child.processID)", "ms": "\(begun.millisecondsAgo)"])
+        log.trace("command line: \(arguments.joined(separator: " "))")
+        let monitor = QMPClient(sockets.monitor, log: log)
         let answers: [QMPAnswer]
         do {
             answers = try await monitor.handshake(timeout: patience, then: orders)
@@ -74,6 +81,7 @@ struct MachineProcess {
             }
             child.kill()
             let status = await child.ended()
+            log.debug("process is no machine", metadata: ["status": "\(status)", "said": "\(child.standardError)"])
             monitor.close()
             if error is CancellationError { throw error }
             if case QMPError.silent = error { throw Failure.silent(lines: child.standardError) }
@@ -82,7 +90,7 @@ struct MachineProcess {
         let commands: any ByteChannel =
             sockets.keys.map { TerminalChannel(screen: sockets.commands, keys: $0) } ?? sockets.commands
         return MachineProcess(
-            child: child, monitor: monitor, console: sockets.console, commands: commands, answers: answers)
+            child: child, log: log, monitor: monitor, console: sockets.console, commands: commands, answers: answers)
     }
 
     /// Our ends.

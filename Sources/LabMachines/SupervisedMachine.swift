@@ -3,6 +3,7 @@ import GuestConsole
 import HostSystem
 import JSON
 import LabEngine
+import Logging
 import Synchronization
 
 /// A guest in a process of its own that is driven by QMP: QEMU or vmlab-vmm.
@@ -13,6 +14,7 @@ final class SupervisedMachine: Machine {
     var processID: Int32 { child.processID }
 
     private let child: ChildProcess
+    private let log: Logger
     let monitor: QMPClient
     /// What the machine made on disk.
     private let files: [String]
@@ -30,6 +32,7 @@ final class SupervisedMachine: Machine {
         isRestoring: Bool = false
     ) {
         child = process.child
+        log = process.log
         monitor = process.monitor
         console = process.console
         commands = process.commands
@@ -157,12 +160,18 @@ final class SupervisedMachine: Machine {
 
     /// The ladder: ask, then kill, then remove what it left. What the guest said last stays readable on its channels.
     private func tearDown() async {
+        let begun = ContinuousClock.now
         if child.exitStatus == nil {
             _ = try? await monitor.execute("quit", timeout: .milliseconds(300))
             _ = try? await withDeadline(.now + .milliseconds(300)) { [child] in try await child.wait() }
             child.kill()
             _ = await child.ended()
         }
+        log.debug(
+            "process ended",
+            metadata: [
+                "status": "\(child.exitStatus.map { "\($0)" } ?? "unknown")", "ms": "\(begun.millisecondsAgo)",
+            ])
         monitor.close()
         for file in files { try? FileTree.remove(file) }
     }

@@ -5,6 +5,7 @@ import HostSystem
 import LabEngine
 import LabResults
 import LabSpec
+import Logging
 import LuaRuntime
 import Patterns
 import Synchronization
@@ -67,6 +68,11 @@ final class ScriptScope: Sendable {
             place: call.location?.description)
         scope.output.append(Array("\(guest.map { "\($0.name): " } ?? "")\(call.name) \(text)\n".utf8))
         scope.recorder.emit(.stepStarted(id))
+        var log = Logger(label: "vmlab.scripting")
+        log[metadataKey: "guest"] = guest.map { "\($0.name)" }
+        log[metadataKey: "step"] = "\(number)"
+        log.debug("\(call.name) begins", metadata: ["place": "\(id.place ?? "")"])
+        log.trace("\(call.name): \(text)")
         scope.activity.begin(id)
         let notes = StepNotes(copy: scope.output)
         var result = StepResult(id: id, outcome: .passed, started: scope.recorder.clock.elapsed)
@@ -77,6 +83,9 @@ final class ScriptScope: Sendable {
             result.exit = notes.exit
             result.outputTail = notes.tail
             scope.recorder.emit(.stepFinished(result))
+            log.debug(
+                "\(call.name) ended",
+                metadata: ["outcome": "\(result.outcome)", "ms": "\((result.duration * 10_000).rounded() / 10)"])
         }
         do {
             let value = try await body(notes)

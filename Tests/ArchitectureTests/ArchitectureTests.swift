@@ -16,7 +16,7 @@ private let withoutFoundation: Set<String> = [
 
 /// The layers of the package are the dependencies that Package.swift declares. SwiftPM lets a target import any module that another
 /// one has brought along, even one that happens to be built before it; these tests do not.
-@Suite("The layers of the package", .timeLimit(.minutes(2)))
+@Suite("The layers of the package", .serialized, .timeLimit(.minutes(2)))
 struct LayerTests {
     @Test("each target imports only what it declares")
     func imports() throws {
@@ -41,6 +41,20 @@ struct LayerTests {
             }
         }
         #expect(withoutFoundation.isSubset(of: package.targets.map(\.name)))
+    }
+
+    @Test("the monitor and what it links use no package but ours")
+    func monitor() throws {
+        let package = try Package.described()
+        var linked: Set = ["vmlab-vmm"]
+        while true {
+            let targets = package.targets.filter { linked.contains($0.name) }
+            let all = targets.reduce(into: linked) { $0.formUnion($1.dependencies) }
+            if all == linked { break }
+            linked = all
+        }
+        #expect(linked.contains("VirtualHardware"))
+        #expect(linked.isSubset(of: package.targets.map(\.name)), "\(linked)")
     }
 
     private static func imports(in file: URL) throws -> [String] {

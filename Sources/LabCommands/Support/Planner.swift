@@ -7,6 +7,7 @@ import LabMachines
 import LabResults
 import LabScripting
 import LabSpec
+import Logging
 
 /// Plans labs for this host: its memory, its backends, the images as far as they are known without building them.
 struct Planner {
@@ -24,6 +25,8 @@ struct Planner {
         let backends = BackendSelection(override: host.backend)
         let budget = budget
         let settings = try options.parsedSettings()
+        Logger(label: "vmlab.commands").debug(
+            "memory that guests may take", metadata: ["limit": "\(budget.limit)", "why": "\(budget.explanation)"])
         var jobs: [RunJob] = []
         var problems: [Diagnostic] = []
         for (number, file) in options.files.enumerated() {

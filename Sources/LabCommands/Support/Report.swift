@@ -2,6 +2,7 @@ import Diagnostics
 import Glibc
 import HostSystem
 import LabResults
+import Logging
 
 /// What a verb says to people: errors to standard error, answers to standard output.
 enum Report {
@@ -32,6 +33,7 @@ enum Report {
     /// Ends the process. An answer that could not be written is no success; a reader that went away is none of our
     /// business.
     static func end(_ status: ExitStatus) -> Never {
+        Logger(label: "vmlab.commands").debug("vmlab ends", metadata: ["status": "\(status.rawValue)"])
         Log.finish()
         let problems = output.problems
         for problem in problems { errors(DiagnosticList([Diagnostic(.host, problem)])) }

@@ -3,6 +3,7 @@ import GuestConsole
 import HostSystem
 import LabResults
 import LabSpec
+import Logging
 import Synchronization
 
 /// The goldens of one run: each shape of guest is booted once, saved at its ready point, and cloned from then on.
@@ -32,6 +33,7 @@ final class Goldens: Sendable {
     private let recorder: RunRecorder
     private let journal: RunJournal
     private let places = Mutex<[String: Place]>([:])
+    private let log = Logger(label: "vmlab.engine")
 
     /// Goldens in `store`, which is asked once for each shape. Their machines are written down in `journal`.
     init(in store: any GoldenStoring, limits: LiveLimits, recorder: RunRecorder, journal: RunJournal) {
@@ -102,18 +104,27 @@ final class Goldens: Sendable {
     }
 
     private func find(_ golden: Golden, _ shape: GoldenShape, _ number: Int) async throws -> Found {
+        let begun = ContinuousClock.now
         do {
             let folder = try await store.golden(shape) { [recorder] news in
                 recorder.emit(.imageProgress(image: shape.image, step: news, fraction: nil))
-            } make: { [recorder, journal, limits] folder in
+            } make: { [recorder, journal, limits, log] folder in
                 recorder.emit(.imageProgress(image: shape.image, step: "making its golden snapshot", fraction: nil))
+                log.debug("golden is made", metadata: Self.metadata(shape))
                 try await golden.make(
                     in: folder, workingIn: "\(journal.directory)/golden\(number)", journal: journal,
                     deadline: limits.deadline(in: limits.timeouts.boot))
                 recorder.emit(.imageProgress(image: shape.image, step: "ready", fraction: 1))
             }
+            log.debug(
+                "golden is there",
+                metadata: Self.metadata(shape).merging([
+                    "folder": "\(folder.path)", "ms": "\(begun.millisecondsAgo)",
+                ]) { $1 })
             return .snapshot(try golden.snapshot(in: folder))
         } catch  where !Task.isCancelled {
+            log.debug(
+                "no golden", metadata: Self.metadata(shape).merging(["why": "\(sentence(of: error))"]) { $1 })
             let problem = Diagnostic(
                 .guest, "no golden snapshot of the image \(shape.image) could be made",
                 remedy: (error as? Diagnostic)?.remedy, cause: sentence(of: error),
@@ -121,5 +132,9 @@ final class Goldens: Sendable {
             recorder.emit(.note(level: .warning, message: sentence(of: problem)))
             return .nothing(problem)
         }
+    }
+
+    private static func metadata(_ shape: GoldenShape) -> Logger.Metadata {
+        ["image": "\(shape.image)", "shape": "\(shape.facts.map { "\($0.name)=\($0.value)" }.joined(separator: " "))"]
     }
 }

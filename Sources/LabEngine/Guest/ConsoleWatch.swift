@@ -1,6 +1,7 @@
 import GuestConsole
 import HostSystem
 import LabResults
+import Logging
 import Synchronization
 
 /// Records a guest's kernel console and watches it for trouble, and for the guest's end.
@@ -63,15 +64,17 @@ final class ConsoleWatch: Sendable {
     private let log: @Sendable (ArraySlice<UInt8>) -> Void
     private let onNote: @Sendable (String) -> Void
     private let pulse: GuestPulse
+    private let logger: Logger
 
     /// `log` gets every byte, `onNote` what is worth telling and not fatal. `pulse` says whether a panic is to be believed.
     init(
         log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void,
-        pulse: GuestPulse
+        pulse: GuestPulse, logger: Logger
     ) {
         self.log = log
         self.onNote = onNote
         self.pulse = pulse
+        self.logger = logger
     }
 
     /// What the console said last, as text.
@@ -107,11 +110,16 @@ final class ConsoleWatch: Sendable {
     func append(_ bytes: ArraySlice<UInt8>) {
         log(bytes)
         said.append(bytes)
-        hear(
-            state.withLock { state in
-                state.boot?.receive(bytes)
-                return state.detect { lines, line in lines.receive(bytes, line: line) }
-            })
+        let (reports, before, stage) = state.withLock { state in
+            let before = state.boot?.stage
+            state.boot?.receive(bytes)
+            return (state.detect { lines, line in lines.receive(bytes, line: line) }, before, state.boot?.stage)
+        }
+        if let stage, stage != before {
+            logger.debug(
+                before == .silent ? "first output on its console" : "its boot goes on", metadata: ["stage": "\(stage)"])
+        }
+        hear(reports)
     }
 
     /// The console has ended.

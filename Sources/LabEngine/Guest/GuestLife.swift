@@ -3,6 +3,7 @@ import GuestConsole
 import HostSystem
 import LabResults
 import LabSpec
+import Logging
 import Synchronization
 
 /// One guest's machines, one after the other: it boots, goes on from a snapshot, goes back to one, as often as it is asked to.
@@ -16,6 +17,7 @@ final class GuestLife: Sendable {
     /// Whether it has a disk for copying files.
     private let hasExchange: Bool
     private let onLoss: @Sendable () async -> Void
+    private let log: Logger
 
     /// One machine.
     private final class Incarnation: Sendable {
@@ -87,6 +89,7 @@ final class GuestLife: Sendable {
         self.host = host
         self.hasExchange = hasExchange
         self.onLoss = onLoss
+        log = Logger(label: "vmlab.engine", guest: guest.guest.name)
         (requests, requesting) = AsyncStream.makeStream()
     }
 
@@ -152,6 +155,7 @@ final class GuestLife: Sendable {
         do {
             return try await attempt(golden)
         } catch  where !Task.isCancelled {
+            log.debug("the golden did not work", metadata: ["why": "\(sentence(of: error))"])
             // Whatever it is, the golden is not worth keeping: a new one is made for the next who asks, or now.
             await host.goldens?.distrust(golden, because: sentence(of: error))
             host.recorder.emit(
@@ -180,6 +184,12 @@ final class GuestLife: Sendable {
         let name = guest.guest.name
         host.recorder.emit(
             .guestBooting(guest: name, backend: guest.backend.name, boot: snapshot == nil ? .cold : .clone))
+        log.debug(
+            next.isSpare ? "takes the prepared machine" : snapshot == nil ? "boots cold" : "starts from a snapshot",
+            metadata: [
+                "backend": "\(guest.backend.name)", "image": "\(image.name)", "memory": "\(guest.memory)",
+                "cpus": "\(guest.group.cpus)",
+            ])
         do {
             let session = try await next.begun.wait().get()
             if next.isSpare {
@@ -195,8 +205,11 @@ final class GuestLife: Sendable {
             }
             host.recorder.emit(
                 .guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
+            log.debug("ready", metadata: ["ms": "\(started.millisecondsAgo)"])
             return session
         } catch {
+            log.debug(
+                "not ready", metadata: ["ms": "\(started.millisecondsAgo)", "why": "\(sentence(of: error))"])
             // Nobody can have a use for a machine that is half-way there.
             next.dismiss(.lost(GuestLoss(of: error)))
             throw error
@@ -234,7 +247,10 @@ final class GuestLife: Sendable {
             return (state.spare, old)
         }
         old?.dismiss(.ended)
-        if let new { start(new) }
+        if let new {
+            log.debug("another machine is prepared to take its place")
+            start(new)
+        }
     }
 
     private func start(_ incarnation: Incarnation) {

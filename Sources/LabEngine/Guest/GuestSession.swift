@@ -3,6 +3,7 @@ import GuestConsole
 import HostSystem
 import LabResults
 import LabSpec
+import Logging
 import Synchronization
 
 /// A guest that is up: its machine, its command channel, its consoles' records, and the news of its loss.
@@ -15,6 +16,8 @@ final class GuestSession: Sendable {
     let files: FileExchange
     /// Set when the guest can no longer be used.
     let loss: Completion<GuestLoss>
+
+    private let log: Logger
 
     let console: ConsoleWatch
     private let isConsoleShared: Bool
@@ -47,10 +50,11 @@ final class GuestSession: Sendable {
     private init(
         guest: RunPlan.PlannedGuest, cared: CaredMachine, care: [any MachineCare], image: BootableImage,
         machine: any Machine, configuration: MachineConfiguration, setup: String?, console: ConsoleWatch,
-        pulse: GuestPulse,
+        pulse: GuestPulse, logger: Logger,
         note: @escaping @Sendable (String) -> Void
     ) {
         self.guest = guest
+        log = logger
         self.cared = cared
         self.care = care
         self.machine = machine
@@ -66,6 +70,7 @@ final class GuestSession: Sendable {
         isConsoleShared = shared
         commands = CommandSession(
             channel: shared ? machine.console : machine.commands, dialect: Dialect.of(image.console),
+            log: Logger(label: "vmlab.console", guest: guest.guest.name),
             transcript: { bytes in
                 if shared {
                     console.append(bytes)
@@ -94,7 +99,10 @@ final class GuestSession: Sendable {
         onNote: @escaping @Sendable (String) -> Void, onLoss: @escaping @Sendable () async -> Void,
         body: @Sendable (GuestSession) async -> Result
     ) async throws -> Result {
+        let logger = Logger(label: "vmlab.engine", guest: guest.guest.name)
+        let begun = ContinuousClock.now
         let machine = try await guest.backend.start(configuration)
+        logger.debug("machine runs", metadata: ["pid": "\(machine.processID)", "ms": "\(begun.millisecondsAgo)"])
         // A machine that cannot be written down still dies with us.
         try? journal.record(
             .child(
@@ -105,10 +113,13 @@ final class GuestSession: Sendable {
         let session = GuestSession(
             guest: guest, cared: cared, care: care, image: image, machine: machine,
             configuration: configuration, setup: setup,
-            console: ConsoleWatch(log: log, onNote: onNote, pulse: pulse), pulse: pulse, note: onNote)
+            console: ConsoleWatch(log: log, onNote: onNote, pulse: pulse, logger: logger), pulse: pulse,
+            logger: logger, note: onNote)
         if isSpare { await OutOfMemoryOrder().started(cared) } else { await session.enroll() }
         let herald = Task {
-            if (try? await session.loss.wait()) != nil { await onLoss() }
+            guard let loss = try? await session.loss.wait() else { return }
+            logger.debug("gone", metadata: ["why": "\(loss.message)"])
+            await onLoss()
         }
         defer { herald.cancel() }
         return await withTaskGroup(of: Void.self) { watchers in
@@ -119,7 +130,9 @@ final class GuestSession: Sendable {
             }
             let result = await body(session)
             session.commands.close()
+            let ending = ContinuousClock.now
             await machine.end()
+            logger.debug("machine ended", metadata: ["ms": "\(ending.millisecondsAgo)"])
             for one in care { await one.ended(cared) }
             // The watchers end with what they watch, so that a console is recorded to its last byte.
             return result
@@ -146,6 +159,7 @@ final class GuestSession: Sendable {
         do {
             try await whileAlive { [commands] in try await commands.open(patience: patience.stall, deadline: deadline) }
             console.endBoot()
+            log.debug("its shell is ready")
             // What a lab may read was judged when it was read.
             try await modules.load(deadline: deadline) {
                 try await files.put($0, with: .everything, deadline: deadline)
@@ -212,7 +226,9 @@ final class GuestSession: Sendable {
                 try await commands.open(
                     atShell: true, headStart: headStart, setting: identity.variables, deadline: deadline)
             }
+            log.debug("went on from its snapshot")
             try await identify(identity, deadline, failure: "the guest could not be given an identity of its own")
+            log.debug("has an identity of its own")
             onReady()
         } catch let error as ConsoleError where !Task.isCancelled {
             throw lose("the guest did not go on from its snapshot: \(sentence(of: error))")
@@ -410,6 +426,7 @@ final class GuestSession: Sendable {
 
     private func watchMachine() async {
         for await event in machine.events {
+            log.debug("machine event", metadata: ["event": "\(event)"])
             switch event {
             case .shutdown:
                 machineWasShutDown()

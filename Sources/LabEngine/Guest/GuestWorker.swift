@@ -3,6 +3,7 @@ import GuestConsole
 import HostSystem
 import LabResults
 import LabSpec
+import Logging
 
 /// One guest's life in a run: wait for work and for room, boot, take runs, make room or stay until the lab is done.
 struct GuestWorker: Sendable {
@@ -25,6 +26,7 @@ struct GuestWorker: Sendable {
 
     /// Returns when this guest has nothing left to do, or the run is cancelled.
     func work() async {
+        let log = Logger(label: "vmlab.engine", guest: name)
         var parked: GuestSnapshot?
         while !Task.isCancelled {
             if hasTasks {
@@ -34,10 +36,10 @@ struct GuestWorker: Sendable {
             if let obstacle = run.admission.obstacle(to: claim) {
                 run.recorder.emit(.guestQueued(guest: name, reason: obstacle.words))
             }
-            guard await run.admission.acquire(claim) else { return }
+            guard await run.admission.acquire(claim, log: log) else { return }
             let end = await isStillWanted() ? await live(from: parked) : hasTasks ? .again(from: parked) : .finished
             // In this order: room is asked for only where what has been given back is not enough.
-            run.admission.release(claim)
+            run.admission.release(claim, log: log)
             await run.scheduler.depart(number)
             switch end {
             case .again(let snapshot) where hasTasks: parked = snapshot
@@ -200,6 +202,9 @@ struct GuestWorker: Sendable {
         let id = TaskID(task: task.name, guest: name, index: next.index, repetitions: task.repetitions)
         let begun = run.recorder.clock.elapsed
         run.recorder.emit(.taskStarted(id, attempt: next.attempt))
+        let log = Logger(label: "vmlab.engine", guest: name)
+        log.debug(
+            "task begins", metadata: ["task": "\(id.task)", "index": "\(id.index)", "attempt": "\(next.attempt)"])
         await guest.enter()
         var result: TaskResult
         if let loss = await reset(guest, for: task) {
@@ -213,6 +218,12 @@ struct GuestWorker: Sendable {
         guest.leave()
         result.started = begun
         result.duration = run.recorder.clock.elapsed - begun
+        log.debug(
+            "task ended",
+            metadata: [
+                "task": "\(id.task)", "index": "\(id.index)", "outcome": "\(result.outcome)",
+                "ms": "\((result.duration * 10_000).rounded() / 10)",
+            ])
         if task.retries >= next.attempt, task.retryOn.covers(result.outcome), !Task.isCancelled {
             let message = "attempt \(next.attempt) \(result.outcome): \(result.message ?? "")"
             let kept = run.tasks.results.keep(result)

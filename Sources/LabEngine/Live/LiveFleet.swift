@@ -2,6 +2,7 @@ import Diagnostics
 import HostSystem
 import LabResults
 import LabSpec
+import Logging
 import Synchronization
 
 /// Guests that are booted as a script asks for them. All of them are gone when `run` returns, however it does.
@@ -286,7 +287,8 @@ public final class LiveFleet: Sendable {
             recorder.emit(.guestQueued(guest: name, reason: obstacle.words))
         }
         let patience = request.patience
-        guard await hasRoom(request) else {
+        let log = Logger(label: "vmlab.engine", guest: name)
+        guard await hasRoom(request, log) else {
             fail(
                 request,
                 GuestLoss(
@@ -298,7 +300,7 @@ public final class LiveFleet: Sendable {
                     consoleTail: []))
             return nil
         }
-        defer { admission.release(guest.cost) }
+        defer { admission.release(Claim(guest.cost), log: log) }
         guard let place = await BootPlace(in: boots) else {
             fail(request, CancellationError())
             return nil
@@ -311,11 +313,11 @@ public final class LiveFleet: Sendable {
     }
 
     /// Takes room for a guest within its patience, and while it is wanted. False when there is none; then none is taken.
-    private func hasRoom(_ request: Request) async -> Bool {
+    private func hasRoom(_ request: Request, _ log: Logger) async -> Bool {
         let taken = Completion<Void>()
         _ = try? await request.isUnwanted.cancelling {
             try await withDeadline(.now + request.patience) {
-                if await self.admission.acquire(request.planned.cost) { taken.fulfil() }
+                if await self.admission.acquire(Claim(request.planned.cost), log: log) { taken.fulfil() }
             }
         }
         return taken.current != nil

@@ -1,6 +1,7 @@
 import HostSystem
 import LabResults
 import LabSpec
+import Logging
 import Synchronization
 
 /// Measures what guests hold and what the host has left, and tells admission: what overcommit stands on.
@@ -16,6 +17,8 @@ final class MemoryWatch: MachineCare {
     private static let pauseWhenShort = 4
     /// A guest that holds so small a part more than before does not grow.
     private static let steadyShare: UInt64 = 32
+
+    private let log = Logger(label: "vmlab.engine")
 
     private struct Machine {
         let number: Int
@@ -96,6 +99,12 @@ final class MemoryWatch: MachineCare {
             admission.measure(number, holds: sum.held, isUp: sum.isUp)
         }
         let host = meter.host()
+        log.trace(
+            "memory of the host",
+            metadata: [
+                "available": "\(ByteCount(host.available))", "pressure": "\(host.pressure?.some ?? 0)",
+                "level": "\(admission.level)",
+            ])
         if let news = admission.see(host) { tell(host, news.level, reserve: news.reserve) }
     }
 
@@ -113,6 +122,7 @@ final class MemoryWatch: MachineCare {
     }
 
     private func tell(_ host: HostMemory, _ level: MemoryLevel, reserve: ByteCount) {
+        log.debug("memory is \(level)", metadata: ["available": "\(ByteCount(host.available))"])
         boots.throttle(level > .ample)
         guard level > .ample else {
             return recorder.emit(.note(level: .info, message: "memory pressure is over: starting guests again"))

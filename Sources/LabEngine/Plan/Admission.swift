@@ -201,6 +201,9 @@ final class Admission: Sendable {
     /// A guest that still had something to do was sent away to come back later.
     func noteParked() { state.withLock { $0.summary.parked += 1 } }
 
+    /// Who holds how much, and how many more guests may run.
+    var figures: (ledger: MemoryLedger, seats: Int) { state.withLock { ($0.ledger, $0.seats) } }
+
     /// How it went so far.
     var summary: AdmissionSummary { state.withLock { $0.summary } }
 }

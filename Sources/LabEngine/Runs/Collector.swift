@@ -1,5 +1,6 @@
 import Glibc
 import HostSystem
+import Logging
 
 /// Removes what killed runs left behind: `vmlab gc`.
 public enum Collector {
@@ -34,6 +35,13 @@ public enum Collector {
             isStillThere(file.number), let bytes = try? SmallFile.bytes(journal), let record = RunRecord(bytes),
             !record.isRunnerAlive
         else { return nil }
+        let log = Logger(label: "vmlab.engine")
+        log.debug(
+            "a run whose runner is gone",
+            metadata: [
+                "run": "\(record.head.run)", "lab": "\(record.head.lab)", "runner": "\(record.head.processID)",
+                "resources": "\(record.resources.count)",
+            ])
         var report = Report(run: record.head.run, lab: record.head.lab)
         for case .child(let guest, let processID, let startTime, let program) in record.resources
         where record.head.bootID == RunRecord.bootID {
@@ -54,6 +62,12 @@ public enum Collector {
             try? FileTree.remove(String(journal[..<slash]))
         }
         _ = consume file
+        log.debug(
+            "what it left is removed",
+            metadata: [
+                "run": "\(report.run)", "killed": "\(report.killed)", "removed": "\(report.removed)",
+                "failures": "\(report.failures)",
+            ])
         return report
     }
 

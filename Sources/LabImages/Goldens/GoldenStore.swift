@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import HostSystem
 import LabSpec
+import Logging
 
 /// Goldens on this host: machines saved at their ready point, from which others start in no time. Each is made when it is first
 /// asked for, then kept until it is not used any more.
@@ -62,9 +63,13 @@ public struct GoldenStore: Sendable {
         switch try await find(key) {
         case .whole(let golden): return golden
         case .absent: break
-        case .damaged(let reason): progress("its golden is damaged (\(reason)) and made again", nil)
+        case .damaged(let reason):
+            log.debug("golden is damaged", metadata: ["golden": "\(key.name)", "why": "\(reason)"])
+            progress("its golden is damaged (\(reason)) and made again", nil)
         }
+        let begun = ContinuousClock.now
         let golden = try await make(key, build)
+        log.debug("golden was made", metadata: ["golden": "\(key.name)", "ms": "\(begun.millisecondsAgo)"])
         trim(keeping: key.name)
         return golden
     }
@@ -183,6 +188,8 @@ public struct GoldenStore: Sendable {
         CheckedFiles(cacheDirectory: directory, name: Self.prefix + name)
     }
 
+    private var log: Logger { Logger(label: "vmlab.images") }
+
     // MARK: Paths
 
     var goldens: String { "\(directory)/goldens" }
@@ -200,6 +207,7 @@ public struct GoldenStore: Sendable {
     /// Removes a golden, which is gone in one step. Call with its lock held.
     @discardableResult
     func setAside(_ name: String) throws(SystemCallError) -> UInt64 {
+        log.debug("golden is removed", metadata: ["golden": "\(name)"])
         let aside = aside(name)
         _ = removeLeftovers(name)
         try systemCall("rename", folder(name)) { rename(folder(name), aside) }

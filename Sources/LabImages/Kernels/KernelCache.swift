@@ -2,6 +2,7 @@ import Diagnostics
 import Foundation
 import Glibc
 import HostSystem
+import Logging
 import Synchronization
 
 /// Unpacked kernels on this host: each guest that boots a `bzImage` would spend its own time on unpacking it (seconds, for an
@@ -150,7 +151,10 @@ public final class KernelCache: Sendable {
         removeUnfinished()
         let new = "\(path).new"
         defer { try? FileTree.remove(new) }
+        let begun = ContinuousClock.now
         try await unpack(payload, of: file, programs, to: new, from: kernel)
+        Logger(label: "vmlab.images").debug(
+            "kernel was unpacked", metadata: ["kernel": "\(kernel)", "ms": "\(begun.millisecondsAgo)"])
         guard UnpackedKernel.isBootable(try SmallFile.bytes(new, limit: UnpackedKernel.headerSize)) else {
             return .asItIs(reason: "has a payload that is no ELF kernel of 64 bits")
         }

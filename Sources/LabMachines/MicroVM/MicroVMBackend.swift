@@ -4,6 +4,7 @@ import JSON
 import LabEngine
 import LabImages
 import LabSpec
+import Logging
 
 /// Machines in vmlab's own monitor, `vmlab-vmm`, on `/dev/kvm`: guests with a kernel of their own.
 public struct MicroVMBackend: MachineBackend {
@@ -93,7 +94,8 @@ public struct MicroVMBackend: MachineBackend {
             let file = try OwnedDescriptor.memoryFile("vmlab-vmm.json", holding: text)
             let number = MachineProcess.Descriptor.firstFree
             let process = try await MachineProcess.start(
-                executable, ["--config-fd", "\(number)"], inherited: [number: file.number])
+                executable, ["--config-fd", "\(number)"],
+                log: Logger(label: "vmlab.machines", guest: configuration.name), inherited: [number: file.number])
             return SupervisedMachine(
                 process, files: files, saver: MicroVMSaver(configuration, disks: disks))
         } catch let error as SystemCallError {

@@ -3,6 +3,7 @@ import HostSystem
 import LabEngine
 import LabImages
 import LabSpec
+import Logging
 
 /// Machines in QEMU: any guest, on any host.
 public struct QEMUBackend: MachineBackend {
@@ -120,6 +121,7 @@ public struct QEMUBackend: MachineBackend {
             let memory = QEMUMemory(of: configuration)
             let process = try await MachineProcess.start(
                 executable, commandLine.arguments(for: configuration, drives: drives),
+                log: Logger(label: "vmlab.machines", guest: configuration.name),
                 inherited: state.map { [QEMUCommandLine.savedState: $0.descriptor] } ?? [:],
                 keys: QEMUCommandLine.hasKeys(configuration) ? QEMUCommandLine.keys : nil,
                 orders: state == nil

@@ -1,5 +1,7 @@
+import Diagnostics
 import HostSystem
 import JSON
+import Logging
 import Synchronization
 
 /// Why a QMP command has no answer.
@@ -41,13 +43,21 @@ final class QMPClient: Sendable {
     /// Finishes with the connection. One consumer.
     let events: AsyncStream<QMPEvent>
 
+    /// A command whose answer is yet to come.
+    private struct Pending {
+        let name: String
+        let sent = ContinuousClock.now
+        let answer: Completion<Result<JSONValue, QMPError>>
+    }
+
     private struct State {
-        var pending: [Int64: Completion<Result<JSONValue, QMPError>>] = [:]
+        var pending: [Int64: Pending] = [:]
         var next: Int64 = 1
         var failure: QMPError?
     }
 
     private let socket: StreamSocket
+    private let log: Logger
     private let state = Mutex(State())
     private let greeting = Completion<Result<JSONValue, QMPError>>()
     private let eventSink: AsyncStream<QMPEvent>.Continuation
@@ -60,9 +70,10 @@ final class QMPClient: Sendable {
         case descriptor(Int32, sent: Completion<Bool>)
     }
 
-    /// Takes over a connection; call `handshake` next.
-    init(_ socket: StreamSocket) {
+    /// Takes over a connection; call `handshake` next. What is said on it is logged to `log`.
+    init(_ socket: StreamSocket, log: Logger = Logger(label: "vmlab.machines")) {
         self.socket = socket
+        self.log = log
         (events, eventSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(10_000))
         let (lines, outgoing) = AsyncStream<Outgoing>.makeStream()
         self.outgoing = outgoing
@@ -136,10 +147,14 @@ final class QMPClient: Sendable {
                 return nil
             }
             defer { state.next += 1 }
-            state.pending[state.next] = answer
+            state.pending[state.next] = Pending(name: command.name, answer: answer)
             return state.next
         }
-        if let id { outgoing.yield(.line(Array((command.message(id: id).line + "\n").utf8))) }
+        if let id {
+            let line = command.message(id: id).line
+            log.trace("QMP > \(line)")
+            outgoing.yield(.line(Array((line + "\n").utf8)))
+        }
         return QMPAnswer(command: command.name, answer: answer)
     }
 
@@ -160,24 +175,34 @@ final class QMPClient: Sendable {
         guard let message = try? JSONValue(parsing: line) else {
             throw QMPError.malformed("a line that is not JSON: \(String(decoding: line.prefix(80), as: UTF8.self))")
         }
+        log.trace("QMP < \(String(decoding: line.filter { $0 != 13 }, as: UTF8.self))")
         if message["QMP"] != nil {
+            log.debug("QMP greeting")
             greeting.fulfil(.success(message))
         } else if let name = message["event"]?.stringValue {
             let seconds = message["timestamp"]?["seconds"]?.integerValue ?? 0
             let microseconds = message["timestamp"]?["microseconds"]?.integerValue ?? 0
+            log.debug("QMP event", metadata: ["event": "\(name)"])
             eventSink.yield(
                 QMPEvent(
                     name: name, data: message["data"] ?? .null, time: seconds &* 1_000_000 &+ microseconds))
         } else if let id = message["id"]?.integerValue {
-            let answer = state.withLock { $0.pending.removeValue(forKey: id) }
-            if let error = message["error"] {
-                answer?.fulfil(
+            guard let command = state.withLock({ $0.pending.removeValue(forKey: id) }) else { return }
+            let error = message["error"]
+            log.debug(
+                "QMP command",
+                metadata: [
+                    "command": "\(command.name)", "ms": "\(command.sent.millisecondsAgo)",
+                    "outcome": "\(error?["desc"]?.stringValue ?? "done")",
+                ])
+            if let error {
+                command.answer.fulfil(
                     .failure(
                         .refused(
                             command: "", class: error["class"]?.stringValue ?? "GenericError",
                             description: error["desc"]?.stringValue ?? "no reason given")))
             } else {
-                answer?.fulfil(.success(message["return"] ?? .null))
+                command.answer.fulfil(.success(message["return"] ?? .null))
             }
         } else if let description = message["error"]?["desc"]?.stringValue {
             throw QMPError.malformed("the machine did not understand us: \(description)")
@@ -186,13 +211,13 @@ final class QMPClient: Sendable {
 
     private func fail(_ reason: QMPError) {
         socket.close()
-        let pending = state.withLock { state -> [Completion<Result<JSONValue, QMPError>>] in
+        let pending = state.withLock { state -> [Pending] in
             if state.failure == nil { state.failure = reason }
             defer { state.pending = [:] }
             return Array(state.pending.values)
         }
         greeting.fulfil(.failure(reason))
-        for answer in pending { answer.fulfil(.failure(reason)) }
+        for command in pending { command.answer.fulfil(.failure(reason)) }
         eventSink.finish()
         outgoing.finish()
     }

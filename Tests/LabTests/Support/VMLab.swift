@@ -82,10 +82,10 @@ struct VMLab: Sendable {
     }
 
     /// Starts `vmlab` with arguments. `wrapper` is a command line that is given the one of vmlab as its last words; its standard
-    /// output is what a `RunningCommand` tells of, unless it goes elsewhere.
+    /// output and error are what a `RunningCommand` tells of, unless they go elsewhere.
     func start(
         _ arguments: [String], environment changes: [String: String?] = [:], wrapper: [String] = [],
-        standardOutput: ChildConfiguration.Output? = nil
+        standardOutput: ChildConfiguration.Output? = nil, standardError: ChildConfiguration.Output? = nil
     ) async throws -> RunningCommand {
         let executable = try #require(Self.executable)
         var words = wrapper + [executable] + arguments
@@ -97,7 +97,7 @@ struct VMLab: Sendable {
             ChildConfiguration(
                 executable: program, arguments: words,
                 environment: variables, workingDirectory: path, standardOutput: standardOutput ?? .file(name + ".out"),
-                standardError: .file(name + ".err")))
+                standardError: standardError ?? .file(name + ".err")))
         return RunningCommand(vmlab: self, child: child, files: name, started: .now)
     }
 }

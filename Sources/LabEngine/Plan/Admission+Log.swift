@@ -1,0 +1,32 @@
+import Diagnostics
+import LabSpec
+import Logging
+
+extension Admission {
+    /// Waits as `acquire` until there is room for a guest, and logs who waits and why, and who is let in.
+    func acquire(_ claim: Claim, log: Logger) async -> Bool {
+        if let obstacle = obstacle(to: claim) {
+            log.debug("\(obstacle.words)", metadata: figures(of: claim))
+        }
+        let begun = ContinuousClock.now
+        let isIn = await acquire(claim)
+        log.debug(
+            isIn ? "let in" : "not wanted any more while it waited for room",
+            metadata: figures(of: claim).merging(["ms": "\(begun.millisecondsAgo)"]) { $1 })
+        return isIn
+    }
+
+    /// Gives back what `acquire` took, and logs it.
+    func release(_ claim: Claim, log: Logger) {
+        release(claim)
+        log.debug("its room is free", metadata: figures(of: claim))
+    }
+
+    private func figures(of claim: Claim) -> Logger.Metadata {
+        let (ledger, seats) = figures
+        return [
+            "claim": "\(ByteCount(ledger.cost(of: claim)))", "taken": "\(ByteCount(ledger.charged))",
+            "limit": "\(ByteCount(ledger.limit))", "guests": "\(ledger.count)", "freeSeats": "\(seats)",
+        ]
+    }
+}
