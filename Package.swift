@@ -10,9 +10,11 @@ let strict: [SwiftSetting] = [
 
 /// A library target of ours: one folder under Sources/, the strict settings, its imports in full.
 func library(
-    _ name: String, _ imports: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+    _ name: String, _ imports: [Target.Dependency], resources: [Resource] = []
 ) -> Target {
-    .target(name: name, dependencies: imports, exclude: exclude, resources: resources, swiftSettings: strict)
+    .target(
+        name: name, dependencies: imports, exclude: ["README.md"], resources: resources, swiftSettings: strict
+    )
 }
 
 /// The fast tests of one target; they boot nothing.
@@ -44,21 +46,21 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
-        .target(name: "CLuaShims", dependencies: ["CLua"]),
+        .target(name: "CLuaShims", dependencies: ["CLua"], exclude: ["README.md"]),
         // Regular expressions: bounded in memory, stopped from outside, resumed as more text comes.
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         // The prompt of `vmlab repl`: editing, history, completion.
         .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
-        .target(name: "CLineEditor", dependencies: ["CEdit"]),
-        .target(name: "CLinux"),
-        .target(name: "CKVM"),
+        .target(name: "CLineEditor", dependencies: ["CEdit"], exclude: ["README.md"]),
+        .target(name: "CLinux", exclude: ["README.md"]),
+        .target(name: "CKVM", exclude: ["README.md"]),
 
         library("Diagnostics", []),
         library("HostSystem", ["CLinux", "Diagnostics"]),
         library("Patterns", ["CPCRE2", "HostSystem"]),
         library("YAMLTree", ["CYAML", "Diagnostics"]),
         library("JSON", []),
-        library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"], exclude: ["README.md"]),
+        library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"]),
         library("GuestConsole", ["Patterns", "Diagnostics", logging]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
@@ -86,7 +88,8 @@ let package = Package(
                 "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabLogging", "LabResults",
                 "LabSpec", "GuestConsole", "HostSystem", "Diagnostics", argumentParser, logging,
             ]),
-        .executableTarget(name: "vmlab", dependencies: ["LabCommands"], swiftSettings: strict),
+        .executableTarget(
+            name: "vmlab", dependencies: ["LabCommands"], exclude: ["README.md"], swiftSettings: strict),
         .executableTarget(
             name: "vmlab-vmm", dependencies: ["MicroVM"], exclude: ["README.md"], swiftSettings: strict,
             // A process for each guest: without the shared libraries it starts sooner and has fewer pages of its own.

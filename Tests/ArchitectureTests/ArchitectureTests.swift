@@ -43,6 +43,36 @@ struct LayerTests {
         #expect(withoutFoundation.isSubset(of: package.targets.map(\.name)))
     }
 
+    @Test("each target's README names what the target imports")
+    func readmes() throws {
+        let package = try Package.described()
+        for target in package.targets where target.type != "test" {
+            let path = package.root.appendingPathComponent("Sources/\(target.name)/README.md")
+            let text = try String(contentsOf: path, encoding: .utf8)
+            let names = target.dependencies.sorted().map { "`\($0)`" }.joined(separator: ", ")
+            let line = "Imports: \(names.isEmpty ? "nothing" : names)."
+            #expect(
+                text.split(separator: "\n").contains { $0 == line }, "Sources/\(target.name)/README.md lacks: \(line)")
+        }
+    }
+
+    @Test("what the documents link to is there")
+    func links() throws {
+        let root = try Package.described().root
+        let files = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
+        for case let file as URL in files {
+            if [".build", ".git", "results"].contains(file.lastPathComponent) { files.skipDescendants() }
+            guard file.pathExtension == "md" else { continue }
+            let text = try String(contentsOf: file, encoding: .utf8)
+            for part in text.components(separatedBy: "](").dropFirst() {
+                let link = String(part.prefix { $0 != ")" && $0 != "#" })
+                guard !link.isEmpty, !link.contains(":"), !link.contains("\n") else { continue }
+                let target = file.deletingLastPathComponent().appendingPathComponent(link)
+                #expect(FileManager.default.fileExists(atPath: target.path), "\(file.path) links to \(link)")
+            }
+        }
+    }
+
     @Test("the monitor and what it links use no package but ours")
     func monitor() throws {
         let package = try Package.described()
