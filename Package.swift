@@ -56,37 +56,43 @@ let package = Package(
         .target(name: "CKVM", exclude: ["README.md"]),
 
         library("Diagnostics", []),
+        library("Quantities", ["Diagnostics"]),
         library("HostSystem", ["CLinux", "Diagnostics"]),
         library("Patterns", ["CPCRE2", "HostSystem"]),
         library("YAMLTree", ["CYAML", "Diagnostics"]),
         library("JSON", []),
-        library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"]),
+        library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Quantities", "Diagnostics"]),
         library("GuestConsole", ["Patterns", "Diagnostics", logging]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
-        library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Diagnostics"]),
-        library("LabSpec", ["YAMLTree", "Patterns", "JSON", "HostSystem", "Diagnostics"]),
-        library("LabResults", ["JSON", "HostSystem", "Diagnostics"]),
-        library("LabLogging", ["LabResults", "HostSystem", "Diagnostics", logging]),
+        library(
+            "MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Quantities", "Diagnostics"]),
+        library("LabSpec", ["YAMLTree", "Patterns", "JSON", "HostSystem", "Quantities", "Diagnostics"]),
+        library("LabResults", ["JSON", "HostSystem", "Quantities", "Diagnostics"]),
+        library("LabLogging", ["LabResults", "HostSystem", "Quantities", "Diagnostics", logging]),
         library(
             "LabEngine",
-            ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Diagnostics", logging]),
+            ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Quantities", "Diagnostics", logging]),
         library(
-            "LabImages", ["LabSpec", "HostSystem", "Diagnostics", logging], resources: [.embedInCode("Recipes")]),
+            "LabImages", ["LabSpec", "HostSystem", "Quantities", "Diagnostics", logging],
+            resources: [.embedInCode("Recipes")]),
         library(
             "LabMachines",
-            ["LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSON", "Diagnostics", logging]),
+            [
+                "LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSON", "Quantities", "Diagnostics",
+                logging,
+            ]),
         library(
             "LabScripting",
             [
                 "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "Patterns", "GuestConsole",
-                "HostSystem", "Diagnostics", logging,
+                "HostSystem", "Quantities", "Diagnostics", logging,
             ]),
         library(
             "LabCommands",
             [
                 "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabLogging", "LabResults",
-                "LabSpec", "GuestConsole", "HostSystem", "Diagnostics", argumentParser, logging,
+                "LabSpec", "GuestConsole", "HostSystem", "Quantities", "Diagnostics", argumentParser, logging,
             ]),
         .executableTarget(
             name: "vmlab", dependencies: ["LabCommands"], exclude: ["README.md"], swiftSettings: strict),
@@ -98,11 +104,13 @@ let package = Package(
         library(
             "LabTestSupport",
             [
-                "LabEngine", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Diagnostics", logging,
+                "LabEngine", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Quantities", "Diagnostics",
+                logging,
                 inMemoryLogging,
             ]),
 
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"], swiftSettings: strict),
+        tests(of: "Quantities"),
         tests(of: "HostSystem", ["LabTestSupport", "CLinux"]),
         tests(of: "Patterns", ["HostSystem"]),
         tests(of: "YAMLTree"),
@@ -113,16 +121,16 @@ let package = Package(
             of: "MicroVM", ["JSON", "CKVM", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
             exclude: ["Clients"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
-        tests(of: "LabSpec", ["YAMLTree", "HostSystem"], exclude: ["Fixtures"]),
-        tests(of: "LabResults", ["HostSystem"], exclude: ["Fixtures"]),
+        tests(of: "LabSpec", ["YAMLTree", "HostSystem", "Quantities"], exclude: ["Fixtures"]),
+        tests(of: "LabResults", ["HostSystem", "Quantities"], exclude: ["Fixtures"]),
         tests(of: "LabLogging", ["LabResults", "HostSystem", logging]),
         tests(
             of: "LabEngine",
-            ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem"]),
+            ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Quantities"]),
         tests(
             of: "LabScripting",
             ["LabTestSupport", "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "GuestConsole", "HostSystem"]),
-        tests(of: "LabImages", ["LabTestSupport", "LabSpec", "HostSystem"]),
+        tests(of: "LabImages", ["LabTestSupport", "LabSpec", "HostSystem", "Quantities"]),
         // The probe guest's interpreters, whose sources are among the recipes; the folder has links to them.
         .testTarget(
             name: "ProbeTests", dependencies: ["GuestConsole", "LabTestSupport"], swiftSettings: strict),
@@ -130,7 +138,7 @@ let package = Package(
             of: "LabMachines",
             [
                 "MicroVM", "JSON", "LabEngine", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
-                "HostSystem",
+                "HostSystem", "Quantities",
             ]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         .testTarget(

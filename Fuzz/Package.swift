@@ -23,18 +23,20 @@ let package = Package(
     targets: [
         ours("CLinux", []),
         ours("Diagnostics", []),
+        ours("Quantities", ["Diagnostics"]),
         ours("HostSystem", ["CLinux", "Diagnostics"]),
         ours("VirtualHardware", ["HostSystem", "CLinux"]),
         .target(name: "FuzzSupport", path: "Support"),
 
         .systemLibrary(name: "CLua", path: "Sources/CLua", pkgConfig: "lua5.4"),
         ours("CLuaShims", ["CLua"]),
-        ours("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Diagnostics"]),
+        ours("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Quantities", "Diagnostics"]),
 
         ours("JSON", []),
         ours("CKVM", []),
         ours("KVM", ["HostSystem", "CKVM"]),
-        ours("MicroVM", ["KVM", "CKVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Diagnostics"]),
+        ours(
+            "MicroVM", ["KVM", "CKVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Quantities", "Diagnostics"]),
 
         fuzz("boot", ["MicroVM", "VirtualHardware", "HostSystem"]),
         fuzz("lua", ["LuaRuntime"]),

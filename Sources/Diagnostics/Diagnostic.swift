@@ -50,6 +50,12 @@ public struct Diagnostic: Error, Sendable, Hashable {
         self.notes = notes
     }
 
+    /// On one line: what went wrong, and the cause.
+    public var line: String { message + (cause.map { ": \($0)" } ?? "") }
+
+    /// The same, and the remedy.
+    public var lineWithRemedy: String { line + (remedy.map { " (\($0))" } ?? "") }
+
     /// The same, said of this place.
     public func placed(at span: SourceSpan?) -> Diagnostic {
         var placed = self

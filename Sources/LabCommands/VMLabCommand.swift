@@ -3,6 +3,7 @@ import Diagnostics
 import HostSystem
 import LabResults
 import LabSpec
+import Quantities
 
 /// The `vmlab` command: composes the verbs.
 public struct VMLabCommand: AsyncParsableCommand {

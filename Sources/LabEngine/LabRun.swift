@@ -3,6 +3,7 @@ import GuestConsole
 import HostSystem
 import LabResults
 import LabSpec
+import Quantities
 import Synchronization
 
 /// One run of one lab: admission, boots, tasks, teardown.

@@ -1,6 +1,7 @@
 import Diagnostics
 import GuestConsole
 import LabSpec
+import Quantities
 
 /// Makes machines: the seam between the engine and whatever virtualizes (QEMU, the built-in monitor, a test's script).
 public protocol MachineBackend: Sendable {

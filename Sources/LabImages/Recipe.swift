@@ -1,4 +1,5 @@
 import LabSpec
+import Quantities
 
 /// How one image of the catalog is made: a shell script with a header, and the files it uses.
 ///

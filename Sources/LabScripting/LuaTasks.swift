@@ -4,6 +4,7 @@ import LabEngine
 import LabResults
 import LabSpec
 import LuaRuntime
+import Quantities
 
 /// Runs the `lua:` tasks of a lab, and the predicates of `expect: {lua: …}`.
 public struct LuaTasks: TaskScripting {
@@ -58,7 +59,7 @@ public struct LuaTasks: TaskScripting {
                 throw CancellationError()
             }
             throw ScriptFailure(
-                outcome: .timeout, message: "did not end within \(inWords(task.timeout)): it was in \(step)")
+                outcome: .timeout, message: "did not end within \(task.timeout.notation): it was in \(step)")
         } catch {
             let verdict = Verdict(of: error)
             throw ScriptFailure(

@@ -2,6 +2,7 @@ import Diagnostics
 import LabSpec
 import LuaRuntime
 import Patterns
+import Quantities
 
 /// The table of named options that is a call's last argument: each is asked for once, and what nobody asked for is an
 /// error.

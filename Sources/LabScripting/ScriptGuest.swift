@@ -5,6 +5,7 @@ import LabEngine
 import LabResults
 import LabSpec
 import LuaRuntime
+import Quantities
 import Synchronization
 
 /// A guest as scripts hold it.

@@ -1,5 +1,6 @@
 import Diagnostics
 import Patterns
+import Quantities
 import YAMLTree
 
 /// The lab language's way of writing single values, for other languages that take them.
@@ -12,12 +13,12 @@ public enum Notation {
 
     /// A duration such as `90s`, `5m` or `1h30m`.
     public static func duration(_ text: String) throws(Refusal) -> Duration {
-        do throws(Quantities.Refusal) { return try Quantities.duration(text) } catch { throw Refusal(error) }
+        do throws(Quantity.Refusal) { return try Quantity.duration(text) } catch { throw Refusal(error) }
     }
 
     /// A size such as `512MiB`.
     public static func size(_ text: String) throws(Refusal) -> ByteCount {
-        do throws(Quantities.Refusal) { return try Quantities.size(text) } catch { throw Refusal(error) }
+        do throws(Quantity.Refusal) { return try Quantity.size(text) } catch { throw Refusal(error) }
     }
 
     /// A regular expression.
@@ -40,7 +41,7 @@ public enum Notation {
 }
 
 extension Notation.Refusal {
-    fileprivate init(_ refusal: Quantities.Refusal) {
+    fileprivate init(_ refusal: Quantity.Refusal) {
         description = refusal.message + (refusal.remedy.map { " (\($0))" } ?? "")
     }
 }

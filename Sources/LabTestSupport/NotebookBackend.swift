@@ -3,6 +3,7 @@ import GuestConsole
 import HostSystem
 import LabEngine
 import LabSpec
+import Quantities
 import Synchronization
 
 /// Makes `NotebookMachine`s, which can be saved and restored, and counts them.

@@ -2,6 +2,7 @@ import Diagnostics
 import HostSystem
 import LabEngine
 import LabSpec
+import Quantities
 import Synchronization
 
 /// Makes `ShellMachine`s and counts them.

@@ -1,5 +1,6 @@
 import CLua
 import CLuaShims
+import Quantities
 
 /// A Swift error as a value of Lua's.
 final class ErrorBox: Sendable {
@@ -93,9 +94,7 @@ extension Interpreter {
     }
 
     private var memoryMessage: String {
-        let limit = thread.limits.memory
-        let size = limit % (1 << 20) == 0 ? "\(limit >> 20) MiB" : "\(limit) bytes"
-        return "not enough memory: the script's limit is \(size)"
+        "not enough memory: the script's limit is \(ByteCount(UInt64(thread.limits.memory)))"
     }
 
     /// Parts `file:line: message`, where Lua shortens long names of files.

@@ -8,7 +8,7 @@ private let toolchain: Set<String> = [
 
 /// Targets that must start fast and stay small.
 private let withoutFoundation: Set<String> = [
-    "Diagnostics", "HostSystem", "Patterns", "YAMLTree", "JSON", "LuaRuntime", "GuestConsole", "KVM",
+    "Diagnostics", "Quantities", "JSON", "HostSystem", "Patterns", "YAMLTree", "LuaRuntime", "GuestConsole", "KVM",
     "VirtualHardware",
     "MicroVM",
     "vmlab-vmm",

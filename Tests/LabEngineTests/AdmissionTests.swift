@@ -1,5 +1,6 @@
 import HostSystem
 import LabSpec
+import Quantities
 import Synchronization
 import Testing
 

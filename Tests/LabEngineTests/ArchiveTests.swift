@@ -3,6 +3,7 @@ import Glibc
 import HostSystem
 import LabSpec
 import LabTestSupport
+import Quantities
 import Testing
 
 @testable import LabEngine

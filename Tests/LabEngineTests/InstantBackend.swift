@@ -2,6 +2,7 @@ import GuestConsole
 import LabEngine
 import LabSpec
 import LabTestSupport
+import Quantities
 
 /// A backend whose guests end every command at once: what is left is the engine's own cost.
 struct InstantBackend: MachineBackend {

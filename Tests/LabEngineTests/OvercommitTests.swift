@@ -2,6 +2,7 @@ import HostSystem
 import LabResults
 import LabSpec
 import LabTestSupport
+import Quantities
 import Synchronization
 import Testing
 

@@ -1,6 +1,7 @@
 import Diagnostics
 import LabSpec
 import LabTestSupport
+import Quantities
 import Testing
 
 @testable import LabEngine

@@ -1,5 +1,6 @@
 import LabResults
 import LabSpec
+import Quantities
 import Testing
 
 @testable import LabEngine

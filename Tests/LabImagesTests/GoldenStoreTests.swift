@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import HostSystem
 import LabSpec
+import Quantities
 import Synchronization
 import Testing
 

@@ -2,6 +2,7 @@ import Diagnostics
 import HostSystem
 import LabEngine
 import LabSpec
+import Quantities
 import Testing
 
 import struct MicroVM.VMConfiguration

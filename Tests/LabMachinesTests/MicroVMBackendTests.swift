@@ -7,6 +7,7 @@ import LabEngine
 import LabImages
 import LabSpec
 import LabTestSupport
+import Quantities
 import Testing
 
 import struct MicroVM.VMConfiguration

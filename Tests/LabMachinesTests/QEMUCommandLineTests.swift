@@ -1,6 +1,7 @@
 import LabEngine
 import LabImages
 import LabSpec
+import Quantities
 import Testing
 
 @testable import LabMachines

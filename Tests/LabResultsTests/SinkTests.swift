@@ -295,7 +295,7 @@ import Testing
         for (_, event) in script() { recorder.emit(event) }
         recorder.finish()
         #expect(recorder.problems.count == 3)
-        #expect(recorder.problems[0].contains("No space left on device; free some space"))
+        #expect(recorder.problems[0].contains("No space left on device (free some space"))
     }
 
     @Test func aReaderThatGoesAwayIsNoProblem() {

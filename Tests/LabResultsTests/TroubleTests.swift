@@ -65,6 +65,6 @@ struct TroubleTests {
         let lines = narrator.tell(
             RecordedEvent(sequence: 1, elapsed: 1, time: 0, event: .taskFinished(Self.result(.failed))))
         #expect(lines.contains { $0.contains("RIP: 0010:foo") })
-        #expect(lines.first?.contains("of 191 MiB of output the first 64 MiB are kept") == true)
+        #expect(lines.first?.contains("of 190.7MiB of output the first 64MiB are kept") == true)
     }
 }

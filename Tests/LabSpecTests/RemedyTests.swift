@@ -1,4 +1,5 @@
 import Diagnostics
+import Quantities
 import Testing
 
 @testable import LabSpec

@@ -170,7 +170,7 @@ struct ErrorTests {
             "local f = load('return ' .. ('{'):rep(150) .. ('}'):rep(150)) local t = {} for i = 1, 1e9 do t[i] = f() end",
         ] {
             let error = try await failure(of: source, in: state)
-            #expect(error.message == "not enough memory: the script's limit is 8 MiB", "\(source): \(error)")
+            #expect(error.message == "not enough memory: the script's limit is 8MiB", "\(source): \(error)")
             #expect(try await state.run("collectgarbage() return pcall(string.rep, 'x', 1 << 40)").first == false)
         }
         #expect(try await state.memoryInUse() < 8 << 20)

@@ -5,6 +5,7 @@ import LabEngine
 import LabImages
 import LabResults
 import LabSpec
+import Quantities
 
 /// A folder that runs write to, as `doctor` looks at it: by writing to it, for what its mode says is not all.
 struct HostFolder {

@@ -3,6 +3,7 @@ import Diagnostics
 import Glibc
 import HostSystem
 import LabSpec
+import Quantities
 
 /// Options of every verb that reads lab files.
 struct LabOptions: ParsableArguments {

@@ -8,6 +8,7 @@ import LabResults
 import LabScripting
 import LabSpec
 import Logging
+import Quantities
 
 /// Plans labs for this host: its memory, its backends, the images as far as they are known without building them.
 struct Planner {

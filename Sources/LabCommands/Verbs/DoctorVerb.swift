@@ -7,6 +7,7 @@ import LabImages
 import LabMachines
 import LabResults
 import LabSpec
+import Quantities
 
 struct DoctorVerb: LoggingCommand {
     static let configuration = CommandConfiguration(

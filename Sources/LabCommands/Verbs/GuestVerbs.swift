@@ -6,6 +6,7 @@ import LabEngine
 import LabImages
 import LabResults
 import LabSpec
+import Quantities
 
 struct PsVerb: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -5,6 +5,7 @@ import HostSystem
 import LabImages
 import LabResults
 import LabSpec
+import Quantities
 
 struct ImagesVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -61,14 +62,7 @@ struct ImagesVerb: AsyncParsableCommand {
             ["  golden", "", "failed \(ago(failure.failed))", "-", "\(failure.key.shape): \(failure.reason)"]
         }
 
-        /// `5 s ago`, `3 h ago`: one unit is enough to tell what is old.
-        private func ago(_ date: Date) -> String {
-            let seconds = max(0, Date().timeIntervalSince(date))
-            for (unit, length) in [("d", 86_400.0), ("h", 3_600), ("min", 60)] where seconds >= length {
-                return "\(Int((seconds / length).rounded(.down))) \(unit) ago"
-            }
-            return "\(Int(seconds)) s ago"
-        }
+        private func ago(_ date: Date) -> String { Duration.seconds(Date().timeIntervalSince(date)).roughly + " ago" }
     }
 
     struct Build: LoggingCommand {

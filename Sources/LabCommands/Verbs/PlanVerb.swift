@@ -3,6 +3,7 @@ import Diagnostics
 import Foundation
 import LabEngine
 import LabSpec
+import Quantities
 
 struct PlanVerb: LoggingCommand {
     static let configuration = CommandConfiguration(

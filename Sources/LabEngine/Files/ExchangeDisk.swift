@@ -1,6 +1,7 @@
 import Glibc
 import HostSystem
 import LabSpec
+import Quantities
 
 /// A disk that only carries tar streams between the host and one guest: a sparse raw file that the guest sees as a virtio
 /// disk. Only one side uses it at a time.

@@ -4,6 +4,7 @@ import HostSystem
 import LabResults
 import LabSpec
 import Logging
+import Quantities
 import Synchronization
 
 /// The goldens of one run: each shape of guest is booted once, saved at its ready point, and cloned from then on.

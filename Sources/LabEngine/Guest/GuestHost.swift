@@ -2,6 +2,7 @@ import Diagnostics
 import HostSystem
 import LabResults
 import LabSpec
+import Quantities
 
 /// What every guest of a run is brought up with: the run's records and its networks.
 struct GuestHost: Sendable {

@@ -169,7 +169,7 @@ final class GuestSession: Sendable {
             if let setup { try await setUp(setup, deadline) }
             onReady()
         } catch let problem as Diagnostic {
-            throw lose(sentenceWithRemedy(of: problem), isGuestsDoing: true)
+            throw lose(problem.lineWithRemedy, isGuestsDoing: true)
         } catch is DeadlineExceeded {
             throw lose(message(of: .deadline))
         } catch let error as ConsoleError where !Task.isCancelled {

@@ -4,6 +4,7 @@ import HostSystem
 import LabResults
 import LabSpec
 import Patterns
+import Quantities
 import Synchronization
 
 /// A command whose input a script types, and whose output it waits on: a login, a menu, a debugger.

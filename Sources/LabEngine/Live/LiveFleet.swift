@@ -3,6 +3,7 @@ import HostSystem
 import LabResults
 import LabSpec
 import Logging
+import Quantities
 import Synchronization
 
 /// Guests that are booted as a script asks for them. All of them are gone when `run` returns, however it does.
@@ -294,7 +295,7 @@ public final class LiveFleet: Sendable {
                 GuestLoss(
                     outcome: .error,
                     message: patience > Self.departure
-                        ? "\(name) needs \(guest.cost), but that much memory was not free within \(inWords(patience))"
+                        ? "\(name) needs \(guest.cost), but that much memory was not free within \(patience.notation)"
                         : "\(name) needs \(guest.cost), but \(means.memory) may be used and the guests that run leave no "
                             + "room: end one of them first, for nothing else in the script goes on that could",
                     consoleTail: []))

@@ -4,6 +4,7 @@ import HostSystem
 import LabResults
 import LabSpec
 import Patterns
+import Quantities
 import Synchronization
 
 /// A running guest as a script drives it: any task may ask anything of it at any time, and it does one thing after the
@@ -149,7 +150,7 @@ public final class LiveGuest: Sendable {
                 try await session.powerOff(deadline: limits.deadline(in: patience))
             } catch ConsoleError.deadline {
                 session.note(
-                    "its power was cut, for it did not power itself off within \(inWords(patience * limits.factor)); what "
+                    "its power was cut, for it did not power itself off within \((patience * limits.factor).notation); what "
                         + "it had not written to its disks is lost")
                 try await session.machine.pause()
             }

@@ -1,5 +1,6 @@
 import HostSystem
 import LabSpec
+import Quantities
 
 /// What a guest asks room for.
 struct Claim: Sendable, Hashable {

@@ -2,6 +2,7 @@ import HostSystem
 import LabResults
 import LabSpec
 import Logging
+import Quantities
 import Synchronization
 
 /// Measures what guests hold and what the host has left, and tells admission: what overcommit stands on.

@@ -1,5 +1,6 @@
 import LabResults
 import LabSpec
+import Quantities
 import Synchronization
 
 /// Lets guests in as far as the budget goes, first come, first served; what does not fit waits for what leaves.

@@ -2,6 +2,7 @@ import Diagnostics
 import GuestConsole
 import LabResults
 import LabSpec
+import Quantities
 
 /// What would run where: every guest with its image, memory and backend, and every run of every task.
 public struct RunPlan: Sendable {

@@ -1,6 +1,7 @@
 import HostSystem
 import LabResults
 import LabSpec
+import Quantities
 
 /// The schedule shared by all guests: hands out runs, lets free guests wait, makes idle guests leave their memory to
 /// others, and tells when the lab is done.

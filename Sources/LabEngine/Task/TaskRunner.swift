@@ -5,6 +5,7 @@ import HostSystem
 import LabResults
 import LabSpec
 import Patterns
+import Quantities
 
 /// Carries one task through on one guest: files in, the command, the verdict, files out, the reboot.
 struct TaskRunner: Sendable {
@@ -172,7 +173,7 @@ struct TaskRunner: Sendable {
                 result.consoleTail = loss.consoleTail
                 return
             } catch let problem as Diagnostic {
-                result.note(problem.category == .guest ? .failed : .error, sentenceWithRemedy(of: problem))
+                result.note(problem.category == .guest ? .failed : .error, problem.lineWithRemedy)
             } catch ConsoleError.deadline where !Task.isCancelled {
                 result.note(.timeout, "\(collection.path) could not be collected before the task's time was up")
                 guard await recover(guest, after: task) == .atPrompt else { return }
@@ -228,7 +229,7 @@ struct TaskRunner: Sendable {
             try? await guest.session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
         case let problem as Diagnostic:
             result.outcome = .error
-            result.message = sentenceWithRemedy(of: problem)
+            result.message = problem.lineWithRemedy
         default:
             result.outcome = .error
             result.message = sentence(of: error)
@@ -238,13 +239,13 @@ struct TaskRunner: Sendable {
 
     private func timeoutMessage(_ error: any Error, _ task: LabTask) -> String {
         if case ConsoleError.silence = error {
-            return "printed nothing for \(inWords((lab.timeouts.silence ?? .zero) * timeFactor))"
+            return "printed nothing for \(((lab.timeouts.silence ?? .zero) * timeFactor).notation)"
         }
-        return "did not end within \(inWords((task.timeout ?? lab.timeouts.task) * timeFactor))"
+        return "did not end within \(((task.timeout ?? lab.timeouts.task) * timeFactor).notation)"
     }
 
     private func verdict(of end: EarlyEnd, on task: LabTask) -> (Outcome, String) {
-        if task.condition == .always { return (.timeout, "did not end within the grace time of \(inWords(end.grace))") }
+        if task.condition == .always { return (.timeout, "did not end within the grace time of \(end.grace.notation)") }
         return end.cause == .interrupted ? (.skipped, "interrupted") : (.timeout, end.reason)
     }
 

@@ -4,6 +4,7 @@ import Glibc
 import HostSystem
 import LabSpec
 import Logging
+import Quantities
 
 /// Goldens on this host: machines saved at their ready point, from which others start in no time. Each is made when it is first
 /// asked for, then kept until it is not used any more.

@@ -5,6 +5,7 @@ import LabEngine
 import LabImages
 import LabSpec
 import Logging
+import Quantities
 
 /// Machines in vmlab's own monitor, `vmlab-vmm`, on `/dev/kvm`: guests with a kernel of their own.
 public struct MicroVMBackend: MachineBackend {

@@ -1,6 +1,7 @@
 import Diagnostics
 import LabEngine
 import LabSpec
+import Quantities
 
 /// What a guest asks for and the built-in machine does not have. QEMU has all of it.
 struct MicroVMObstacle: Sendable, Hashable {

@@ -1,4 +1,5 @@
 import LabSpec
+import Quantities
 
 /// What one QEMU costs the host beyond its guest's RAM.
 ///

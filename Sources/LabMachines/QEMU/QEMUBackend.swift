@@ -4,6 +4,7 @@ import LabEngine
 import LabImages
 import LabSpec
 import Logging
+import Quantities
 
 /// Machines in QEMU: any guest, on any host.
 public struct QEMUBackend: MachineBackend {

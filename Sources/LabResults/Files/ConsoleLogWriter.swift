@@ -1,4 +1,5 @@
 import Diagnostics
+import Quantities
 import Synchronization
 
 /// Records a guest's kernel console: every line with the host's time in front, the guest's bytes as they came, escape

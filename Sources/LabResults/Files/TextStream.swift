@@ -39,6 +39,6 @@ public final class TextStream: Sendable {
     /// What went wrong, in words. Does not wait for a write that goes on.
     public var problems: [String] {
         guard case .some(.some(let failure)) = file.withLockIfAvailable({ $0.failure }) else { return [] }
-        return [failure.sentence]
+        return [failure.lineWithRemedy]
     }
 }

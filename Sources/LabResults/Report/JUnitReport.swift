@@ -1,3 +1,5 @@
+import Quantities
+
 /// A run as JUnit XML, in the dialect that Jenkins and Surefire share (junit-10): one suite per run, one case per task
 /// and guest. A wrong result or a passed deadline is a `failure`; a guest's death or panic is an `error`.
 public enum JUnitReport {

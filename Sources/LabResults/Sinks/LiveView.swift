@@ -1,3 +1,6 @@
+import Diagnostics
+import Quantities
+
 /// What a run is doing now, as the few lines at the bottom of a terminal.
 struct LiveView {
     private enum Activity {

@@ -80,7 +80,7 @@ public final class ReportSink: RunSink {
             do throws(Diagnostic) {
                 try file.write(state.builder)
             } catch {
-                state.problems.append(error.sentence)
+                state.problems.append(error.lineWithRemedy)
             }
         }
     }

@@ -1,18 +1,6 @@
 import Diagnostics
 import Glibc
-
-/// A number with so many decimals, rounded; `-` for what is not a number.
-public func fixed(_ value: Double, _ decimals: Int) -> String {
-    var scale = 1.0
-    for _ in 0..<decimals { scale *= 10 }
-    let scaled = (abs(value) * scale).rounded()
-    guard scaled < 9e18 else { return "-" }
-    let digits = String(Int64(scaled))
-    let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.count)) + digits
-    let sign = value < 0 && scaled > 0 ? "-" : ""
-    guard decimals > 0 else { return sign + padded }
-    return "\(sign)\(padded.dropLast(decimals)).\(padded.suffix(decimals))"
-}
+import Quantities
 
 /// The text with blanks in front of it up to the width.
 func pad(_ text: String, _ width: Int) -> String {
@@ -22,29 +10,6 @@ func pad(_ text: String, _ width: Int) -> String {
 /// The text with blanks after it up to the width.
 func padEnd(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - displayWidth(text)))
-}
-
-/// A duration for people: `0.12 s`, `12.3 s`, `1m 05s`, `2h 03m`.
-func durationText(_ seconds: Double) -> String {
-    guard seconds.isFinite, seconds < 1e9 else { return "-" }
-    if seconds < 9.995 { return fixed(max(0, seconds), 2) + " s" }
-    if seconds < 59.95 { return fixed(seconds, 1) + " s" }
-    let whole = Int(seconds.rounded())
-    if whole < 3600 { return "\(whole / 60)m \(pad2(whole % 60))s" }
-    return "\(whole / 3600)h \(pad2(whole / 60 % 60))m"
-}
-
-/// A size for people: `512 MiB`, `5 GiB`, `1.5 GiB`.
-func sizeText(_ bytes: UInt64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
-    var value = Double(bytes)
-    var unit = 0
-    while value >= 1024, unit < units.count - 1 {
-        value /= 1024
-        unit += 1
-    }
-    let text = fixed(value, value < 10 ? 1 : 0)
-    return "\(text.hasSuffix(".0") ? String(text.dropLast(2)) : text) \(units[unit])"
 }
 
 /// `1 guest`, `3 guests`.
@@ -91,10 +56,3 @@ private func dateText(_ date: tm) -> String {
 }
 
 private func pad2(_ number: some BinaryInteger) -> String { number < 10 ? "0\(number)" : "\(number)" }
-
-extension Diagnostic {
-    /// The diagnostic on one line: what, why, remedy.
-    var sentence: String {
-        message + (cause.map { ": \($0)" } ?? "") + (remedy.map { "; \($0)" } ?? "")
-    }
-}

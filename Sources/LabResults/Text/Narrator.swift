@@ -1,3 +1,5 @@
+import Quantities
+
 /// Tells a run's events to people as lines. The terminal, plain and quiet sinks differ only in how much they want to
 /// hear and where the lines go.
 struct Narrator {
@@ -102,7 +104,7 @@ struct Narrator {
     private func told(_ summary: AdmissionSummary) -> [StyledLine] {
         guard detail != .failures, summary.mode != "strict", summary.heldBack + summary.parked > 0 else { return [] }
         var text =
-            "at most \(counted(summary.peakGuests, "guest")) at a time, reckoned at \(sizeText(summary.peakMemory))"
+            "at most \(counted(summary.peakGuests, "guest")) at a time, reckoned at \(ByteCount(summary.peakMemory))"
         if summary.heldBack > 0 { text += "; \(counted(summary.heldBack, "guest")) waited for room" }
         if summary.parked > 0 { text += "; \(counted(summary.parked, "guest")) made room for others" }
         if !summary.reasons.isEmpty { text += " (\(summary.reasons.joined(separator: "; ")))" }
@@ -114,7 +116,7 @@ struct Narrator {
         if let cell = description.cell { line.add(" [\(style.safe(cell))]") }
         line.add(": \(counted(description.guests.count, "guest")), \(counted(description.tasks.count, "task run"))")
         let host = description.host
-        line.add(" (\(style.safe(host.name)), \(counted(host.cores, "core")), \(sizeText(host.memory)))", .faint)
+        line.add(" (\(style.safe(host.name)), \(counted(host.cores, "core")), \(ByteCount(host.memory)))", .faint)
         return line
     }
 
@@ -141,7 +143,8 @@ struct Narrator {
         if result.outputDropped > 0 {
             let kept = result.outputBytes - result.outputDropped
             line.add(
-                " (of \(sizeText(UInt64(result.outputBytes))) of output the first \(sizeText(UInt64(kept))) are kept)")
+                " (of \(ByteCount(UInt64(result.outputBytes))) of output the first \(ByteCount(UInt64(kept))) are kept)"
+            )
         }
         guard isBad, detailsLeft > 0 else { return [line] }
         detailsLeft -= 1

@@ -1,3 +1,6 @@
+import Diagnostics
+import Quantities
+
 /// What a person wants to know of a run at its end, in little memory: a row per task name, and the first failures.
 struct RunTally {
     /// All runs of one task.

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// How text for people may look.
 public struct TextStyle: Sendable, Hashable {
     /// Whether colours are wanted.

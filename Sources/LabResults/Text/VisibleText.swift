@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// Text of a guest made harmless for a terminal: escape sequences are left out, other control characters and direction
 /// overrides and noncharacters become `replacement`, tabs become blanks. One line: line ends become blanks too.
 func visible(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> String {
@@ -83,11 +85,6 @@ private enum EscapeSequence {
     }
 }
 
-/// How many terminal columns a visible text takes: 2 for East Asian wide characters and emoji, 0 for combining marks.
-func displayWidth(_ text: some StringProtocol) -> Int {
-    text.utf8.allSatisfy { $0 < 0x80 } ? text.utf8.count : text.unicodeScalars.reduce(0) { $0 + displayWidth($1) }
-}
-
 /// As many leading characters as fit the columns.
 func truncated(_ text: String, to columns: Int, ellipsis: String = "") -> String {
     guard displayWidth(text) > columns else { return text }
@@ -95,7 +92,7 @@ func truncated(_ text: String, to columns: Int, ellipsis: String = "") -> String
     var room = columns - displayWidth(mark)
     var kept = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
-        room -= displayWidth(scalar)
+        room -= scalar.displayWidth
         guard room >= 0 else { break }
         kept.append(scalar)
     }
@@ -143,20 +140,5 @@ extension String {
         var text = self[...]
         while text.last == " " { text.removeLast() }
         return text
-    }
-}
-
-private func displayWidth(_ scalar: Unicode.Scalar) -> Int {
-    switch scalar.value {
-    case 0x20..<0x7F: return 1
-    case 0x200B...0x200D, 0x2060, 0xFE00...0xFE0F, 0xFEFF: return 0
-    case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F,
-        0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1F64F, 0x1F680...0x1F6FF, 0x1F900...0x1F9FF, 0x20000...0x3FFFD:
-        return 2
-    default:
-        switch scalar.properties.generalCategory {
-        case .nonspacingMark, .enclosingMark, .format: return 0
-        default: return 1
-        }
     }
 }

@@ -1,5 +1,6 @@
 import Diagnostics
 import JSON
+import Quantities
 import YAMLTree
 
 /// Schema of a value that a matrix will fill in.
@@ -153,10 +154,10 @@ extension Form where Value == Duration {
     /// A span of time such as `90s` or `1h30m`, at most a year.
     static let duration = scalar(
         "a duration such as `90s`, `5m` or `1h30m`",
-        schema: ["type": "string", "pattern": .string(Quantities.durationPattern)]
+        schema: ["type": "string", "pattern": .string(Quantity.durationPattern)]
     ) { scalar, node, decoding in
-        do throws(Quantities.Refusal) {
-            return try Quantities.duration(scalar.text)
+        do throws(Quantity.Refusal) {
+            return try Quantity.duration(scalar.text)
         } catch {
             decoding.error("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
             return nil
@@ -168,10 +169,10 @@ extension Form where Value == ByteCount {
     /// An amount such as `512MiB`, at least `minimum`; messages propose `usual` or more.
     static func size(atLeast minimum: ByteCount, usual: ByteCount = ByteCount(1)) -> Form {
         scalar(
-            "a size such as `512MiB` or `5GiB`", schema: ["type": "string", "pattern": .string(Quantities.sizePattern)]
+            "a size such as `512MiB` or `5GiB`", schema: ["type": "string", "pattern": .string(Quantity.sizePattern)]
         ) { scalar, node, decoding in
-            do throws(Quantities.Refusal) {
-                return try Quantities.size(scalar.text, atLeast: minimum, usual: usual)
+            do throws(Quantity.Refusal) {
+                return try Quantity.size(scalar.text, atLeast: minimum, usual: usual)
             } catch {
                 decoding.error("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
                 return nil

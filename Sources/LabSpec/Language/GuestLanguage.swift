@@ -1,4 +1,5 @@
 import Diagnostics
+import Quantities
 
 /// What a guest group, or `defaults:`, says.
 struct GuestDraft: Draft {

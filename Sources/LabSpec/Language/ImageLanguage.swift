@@ -1,5 +1,6 @@
 import Diagnostics
 import Patterns
+import Quantities
 
 /// What an entry of `images:` says.
 struct ImageDraft: Draft {

@@ -1,4 +1,5 @@
 import Diagnostics
+import Quantities
 
 /// What a lab file says.
 struct LabDraft: Draft {

@@ -1,5 +1,6 @@
 import Diagnostics
 import Patterns
+import Quantities
 import YAMLTree
 
 /// What an entry of `tasks:` says.

@@ -1,4 +1,5 @@
 import Diagnostics
+import Quantities
 
 /// A group of equal guests, one entry of `guests:`.
 public struct GuestGroup: Sendable, Hashable {

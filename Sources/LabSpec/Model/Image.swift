@@ -1,5 +1,6 @@
 import Diagnostics
 import Patterns
+import Quantities
 
 /// The kind of system in a guest.
 public enum GuestOS: String, Sendable, Hashable, CaseIterable {

@@ -1,5 +1,6 @@
 import Diagnostics
 import HostSystem
+import Quantities
 
 /// A lab as values: one cell of its matrix, defaults applied, every name resolved.
 ///

@@ -1,5 +1,6 @@
 import Diagnostics
 import Patterns
+import Quantities
 
 /// One entry of `tasks:`.
 public struct LabTask: Sendable {

@@ -30,8 +30,8 @@ struct CommandLineOption: Sendable {
         machine("--append", "WORDS", "kernel command line, such as \"console=ttyS0\"") { $0.cmdline = $1 },
         machine("--memory", "SIZE", "RAM, such as 512MiB or 2G; 256MiB by default") {
             (configuration, text) throws(CommandLineProblem) in
-            guard let bytes = ByteSize.parse(text) else {
-                throw CommandLineProblem("is not a size", remedy: ByteSize.remedy)
+            guard let bytes = VMConfiguration.bytes(text) else {
+                throw CommandLineProblem("is not a size", remedy: VMConfiguration.sizeRemedy)
             }
             configuration.memory = bytes
         },

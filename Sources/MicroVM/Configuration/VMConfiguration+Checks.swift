@@ -1,4 +1,5 @@
 import Diagnostics
+import Quantities
 import VirtualHardware
 
 extension VMConfiguration {
@@ -69,8 +70,8 @@ private struct Checks {
     mutating func memory(_ bytes: UInt64) {
         let range = VMConfiguration.memoryRange
         if !range.contains(bytes) {
-            let bounds = "\(ByteSize.text(range.lowerBound)) and \(ByteSize.text(range.upperBound))"
-            add("memory", "\(ByteSize.text(bytes)) is not between \(bounds)")
+            let bounds = "\(ByteCount(range.lowerBound)) and \(ByteCount(range.upperBound))"
+            add("memory", "\(bytes) bytes is not between \(bounds)")
         } else if bytes % 4096 != 0 {
             add("memory", "\(bytes) is not a multiple of 4096 bytes")
         }

@@ -1,5 +1,6 @@
 import Diagnostics
 import JSON
+import Quantities
 
 extension VMConfiguration {
     /// Reads a configuration from JSON; README.md of vmlab-vmm describes it. What is left out has the values that `init` gives.
@@ -61,6 +62,14 @@ extension VMConfiguration {
             "debugLog": debugLog.map { ["fd": .integer(Int64($0))] },
         ]
     }
+}
+
+extension VMConfiguration {
+    /// How to write a size.
+    static let sizeRemedy = "write it as `256MiB`, `1GiB` or `1G`"
+
+    /// A size as text: a number with a unit, or of bytes. Nil for anything else.
+    static func bytes(_ text: String) -> UInt64? { UInt64(text) ?? ByteCount(parsing: text)?.bytes }
 }
 
 extension VMConfiguration.Endpoint {
@@ -129,10 +138,11 @@ extension JSONFields {
         case .integer(let bytes):
             if let bytes = UInt64(exactly: bytes) { return bytes }
         case .string(let text):
-            if let bytes = ByteSize.parse(text) { return bytes }
+            if let bytes = VMConfiguration.bytes(text) { return bytes }
         default: break
         }
-        problems.add(place(of: "memory"), "expected a size", remedy: "\(ByteSize.remedy), or as a number of bytes")
+        let remedy = "\(VMConfiguration.sizeRemedy), or as a number of bytes"
+        problems.add(place(of: "memory"), "expected a size", remedy: remedy)
         return nil
     }
 

@@ -3,6 +3,7 @@ import CLinux
 import Glibc
 import HostSystem
 import KVM
+import Quantities
 import VirtualHardware
 
 extension Machine {
@@ -124,7 +125,7 @@ extension MachineSnapshot {
     /// Throws when a machine of this shape cannot go on from it.
     func check(processors count: Int, memory size: UInt64) throws(SnapshotError) {
         guard memory == size else {
-            throw SnapshotError("it has \(ByteSize.text(memory)) of memory, this machine \(ByteSize.text(size))")
+            throw SnapshotError("it has \(ByteCount(memory)) of memory, this machine \(ByteCount(size))")
         }
         guard processors.count == count else {
             throw SnapshotError("it has \(processors.count) processors, this machine \(count)")

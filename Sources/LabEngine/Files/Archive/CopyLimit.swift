@@ -1,4 +1,5 @@
 import LabSpec
+import Quantities
 
 /// What one copy out of a guest may come to on the host.
 struct CopyLimit: Sendable, Hashable {

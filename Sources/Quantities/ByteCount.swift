@@ -29,13 +29,13 @@ public struct ByteCount: Sendable, Hashable, Comparable, CustomStringConvertible
         return ByteCount(overflow ? .max : sum)
     }
 
-    /// The largest unit that divides it with at most one decimal: `5GiB`, `1.5GiB`, `512MiB`, `300B`.
+    /// In the largest unit that is not larger, with at most one decimal, rounded down: `5GiB`, `1.5GiB`, `512MiB`, `300B`.
     public var description: String {
         for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
             let size = UInt64(1) << UInt64(shift)
             guard bytes >= size else { continue }
             let whole = bytes / size
-            let tenths = (bytes % size) / (size / 10 + 1)
+            let tenths = (bytes % size) * 10 / size
             return tenths == 0 ? "\(whole)\(unit)" : "\(whole).\(tenths)\(unit)"
         }
         return "\(bytes)B"

@@ -1,17 +1,21 @@
+// Quantities: amounts of bytes and of time, read and written one way everywhere.
+
 import Diagnostics
 
 /// Durations and sizes as people write them.
-enum Quantities {
+public enum Quantity {
     /// Why a text is not a quantity: the end of a sentence that begins with what it was for, and the remedy.
-    struct Refusal: Error {
-        var message: String
-        var remedy: String?
+    public struct Refusal: Error, Sendable, Hashable {
+        /// The end of a sentence that begins with what the quantity is for.
+        public var message: String
+        /// What to write instead.
+        public var remedy: String?
     }
 
     /// What the schema asks of a duration.
-    static let durationPattern = "^([0-9]+(ms|s|m|h|d))+$"
+    public static let durationPattern = "^([0-9]+(ms|s|m|h|d))+$"
     /// What the schema asks of a size.
-    static let sizePattern = "^[0-9]+(\\.[0-9]+)?([KMGTkmgt]([iI][bB])?|[bB])$"
+    public static let sizePattern = "^[0-9]+(\\.[0-9]+)?([KMGTkmgt]([iI][bB])?|[bB])$"
 
     /// The longest duration taken: a year, in milliseconds.
     private static let longest = 365 * 86_400_000
@@ -22,7 +26,7 @@ enum Quantities {
     private static let sizeExamples = "write it as `512MiB` or `5GiB`"
 
     /// `90s`, `5m`, `1h30m`, `500ms`: whole numbers with units, larger units first, more than nothing.
-    static func duration(_ text: String) throws(Refusal) -> Duration {
+    public static func duration(_ text: String) throws(Refusal) -> Duration {
         let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)]
         let refusal = Refusal(message: "must be a duration, not \(text.quoted())", remedy: durationExamples)
         let tooLong = Refusal(
@@ -66,7 +70,7 @@ enum Quantities {
     }
 
     /// The same, at least `minimum`. Remedies name no size below `usual`.
-    static func size(_ text: String, atLeast minimum: ByteCount, usual: ByteCount) throws(Refusal) -> ByteCount {
+    public static func size(_ text: String, atLeast minimum: ByteCount, usual: ByteCount) throws(Refusal) -> ByteCount {
         let size = try size(text, usual: max(minimum, usual))
         guard size >= minimum else {
             throw Refusal(
@@ -77,7 +81,7 @@ enum Quantities {
 
     /// `512MiB`, `5GiB`, `512M`, `5G`, `1.5GiB`, `300B`: powers of 1024. Of nothing the unit does not matter. Remedies name no
     /// size below `usual`.
-    static func size(_ text: String, usual: ByteCount = ByteCount(1)) throws(Refusal) -> ByteCount {
+    public static func size(_ text: String, usual: ByteCount = ByteCount(1)) throws(Refusal) -> ByteCount {
         func isTaken(_ other: String) -> Bool { (try? size(other)).map { $0 >= usual } ?? false }
         let tooLarge = Refusal(message: "is larger than 1024TiB: \(text.quoted())", remedy: sizeExamples)
         let digits = text.prefix { ("0"..."9").contains($0) || $0 == "." }
@@ -119,7 +123,7 @@ enum Quantities {
 extension ByteCount {
     /// Reads the notation of lab files: `512MiB`, `5G`. Nil for anything else.
     public init?(parsing text: String) {
-        guard let size = try? Quantities.size(text) else { return nil }
+        guard let size = try? Quantity.size(text) else { return nil }
         self = size
     }
 }
