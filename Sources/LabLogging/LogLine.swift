@@ -1,7 +1,7 @@
-import Quantities
 import Diagnostics
 import LabResults
 import Logging
+import Quantities
 
 /// How a log record looks: seconds since the program's start, level, label, message, and metadata as `key=value`.
 enum LogLine {
