@@ -173,7 +173,9 @@ struct TestLab: Sendable {
                 status: status, events: sink.events, census: backend.census, results: results,
                 duration: ContinuousClock.now - begun)
             check(ended, against: plan)
-            #expect(try FileTree.names(in: journal.directory) == [], "files are left")
+            // A snapshot's folder is removed on a thread of its own.
+            let areGone = try await eventually { try FileTree.names(in: journal.directory) == [] }
+            #expect(areGone, "files are left: \((try? FileTree.names(in: journal.directory)) ?? [])")
             if let notebooks = other as? NotebookBackend { #expect(notebooks.live == 0, "machines are left") }
             try Self.inspect?(ended)
             return ended
