@@ -2,6 +2,7 @@ import Diagnostics
 import Glibc
 import HostSystem
 import LabSpec
+import Quantities
 
 // Files between the host and a running guest.
 extension LiveGuest {

@@ -1,4 +1,5 @@
 import LabSpec
+import Quantities
 
 /// How long a script's operations may take.
 public struct LiveLimits: Sendable {
@@ -33,5 +34,5 @@ public struct GuestTimeout: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Both in a sentence.
-    public var description: String { "\(what) within \(inWords(limit))" }
+    public var description: String { "\(what) within \(limit.notation)" }
 }
