@@ -1,6 +1,7 @@
 import Diagnostics
 import LabSpec
 import Logging
+import Quantities
 
 extension Admission {
     /// Waits as `acquire` until there is room for a guest, and logs who waits and why, and who is let in.
