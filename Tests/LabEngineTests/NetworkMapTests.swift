@@ -15,6 +15,12 @@ import Testing
         #expect(try map.add(NetworkSpec(name: "lan", nat: true)))
         #expect(try !map.add(NetworkSpec(name: "lan")))
         #expect(map.networks.map(\.nat) == [true])
+        // Who only joins it takes it as it is; what it does not have is not left out in silence.
+        #expect(try !map.add(NetworkSpec(name: "lan", nat: true)))
+        let error = #expect(throws: Diagnostic.self) {
+            try map.add(NetworkSpec(name: "lan", nat: true, host: [80]))
+        }
+        #expect(error?.message == "the network `lan` is there already, and does not reach all of this")
         for number in 1..<NetworkMap.networkLimit { #expect(try map.add(NetworkSpec(name: "n\(number)"))) }
         #expect(throws: Diagnostic.self) { try map.add(NetworkSpec(name: "one more")) }
     }

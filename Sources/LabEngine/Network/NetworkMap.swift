@@ -34,9 +34,18 @@ struct NetworkMap {
     /// Counts the changes.
     private(set) var generation = 0
 
-    /// Makes a network; false when there is one of this name. Throws a `Diagnostic` when there are too many.
+    /// Makes a network; false when there is one of this name. Throws a `Diagnostic` when there are too many, and when that one
+    /// does not reach what this is to reach.
     mutating func add(_ network: NetworkSpec) throws(Diagnostic) -> Bool {
-        if networks.contains(where: { $0.name == network.name }) { return false }
+        if let present = networks.first(where: { $0.name == network.name }) {
+            guard !network.nat || present.nat && network.host.isSubset(of: present.host) else {
+                throw Diagnostic(
+                    .specification,
+                    "the network \(network.name.quoted()) is there already, and does not reach all of this",
+                    remedy: "make it with `nat`, and `host` if need be, before the first guest joins it")
+            }
+            return false
+        }
         guard networks.count < Self.networkLimit else {
             throw Diagnostic(.specification, "the lab has more than \(Self.networkLimit) networks")
         }
