@@ -1,16 +1,11 @@
 import Diagnostics
+import FoundationEssentials
 import Glibc
 import HostSystem
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// A run's results directory and its layout:
 ///
-///     results.json  events.jsonl  junit.xml  report.html
+///     results.json  events.jsonl  junit.xml
 ///     guests/<guest>/console.log
 ///     tasks/<task>/<guest>/output          artifacts/ beside it; of the last attempt
 ///     tasks/<task>/<guest>/attempt-1/…     the same of an attempt that was tried again
@@ -96,8 +91,6 @@ public final class RunDirectory: Sendable {
     public static let events = "events.jsonl"
     /// One testcase per task and guest.
     public static let junit = "junit.xml"
-    /// The page for people.
-    public static let report = "report.html"
 
     /// A guest's kernel console.
     public static func consoleLog(_ guest: String) -> String { "guests/\(safeFileName(guest))/console.log" }
@@ -171,7 +164,7 @@ public final class RunDirectory: Sendable {
                 remedy: "name a new or an empty directory with --out, so that nothing of yours is written over")
         }
         let directory = try RunDirectory(path: path, lock: try acquire(path))
-        let ours: Set = [results, events, junit, report, "guests", "tasks"]
+        let ours: Set = [results, events, junit, "guests", "tasks"]
         for entry in entries where ours.contains(entry) || System.exists("\(path)/\(entry)/\(marker)") {
             do {
                 try FileManager.default.removeItem(atPath: "\(path)/\(entry)")

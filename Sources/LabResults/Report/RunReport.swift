@@ -1,10 +1,5 @@
 import Diagnostics
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
+import FoundationEssentials
 
 /// A whole run as `results.json` holds it, and as every report is made from it.
 public struct RunReport: Sendable, Hashable, Codable {
