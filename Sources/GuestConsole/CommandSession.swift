@@ -43,15 +43,15 @@ public final class CommandSession: Sendable {
     /// Waits until the guest's shell is ready and sets it up. Again after a reboot.
     ///
     /// With `atShell` the shell is known to wait for a command already (a guest restored from a snapshot), and no
-    /// greeting is waited for: one that comes is another shell's, and throws `greetedAgain`. With `headStart`, a command waits
+    /// greeting is waited for: one that comes is another shell's, and throws `greetedAgain`. With `prewarmed`, a command waits
     /// in it. `variables` are set in the session's shell of tasks, where the dialect knows how. A guest that says nothing more
     /// for `patience` has stalled: it is nudged, or, where it said why, given up with `bootTrouble`. Else throws `deadline`,
     /// `cancelled` or `channelClosed`.
     public func open(
-        atShell: Bool = false, headStart: Bool = false, setting variables: [(name: String, value: String)] = [],
+        atShell: Bool = false, prewarmed: Bool = false, setting variables: [(name: String, value: String)] = [],
         patience: Duration = .seconds(3), deadline: ContinuousClock.Instant
     ) async throws(ConsoleError) {
-        let waiting = headStart ? dialect.headStart : nil
+        let waiting = prewarmed ? dialect.prewarmed : nil
         self.variables.withLock { $0 = variables }
         while true {
             if !atShell {
@@ -67,7 +67,7 @@ public final class CommandSession: Sendable {
                     $0.finishSetup()
                     if waiting != nil { $0.haveHeadStart(variables) }
                 }
-                log.debug("the session is open", metadata: ["atShell": "\(atShell)", "headStart": "\(headStart)"])
+                log.debug("the session is open", metadata: ["atShell": "\(atShell)", "prewarmed": "\(prewarmed)"])
                 return
             } catch .greetedAgain where !atShell {
                 log.debug("the guest greeted again while its shell was set up")
@@ -80,13 +80,13 @@ public final class CommandSession: Sendable {
     public var progress: String? { core.progress }
 
     /// Whether a command waits in the guest's shell for the next `run`.
-    public var hasHeadStart: Bool { core.headStart != nil }
+    public var isPrewarmed: Bool { core.prewarmed != nil }
 
     /// Has a command wait in the guest's shell for the next `run`, where the dialect knows how. For a guest that is about to
-    /// be saved: those that go on from there are opened with `headStart`. Throws as `run`.
-    public func giveHeadStart(deadline: ContinuousClock.Instant) async throws(ConsoleError) {
-        guard let headStart = dialect.headStart, !hasHeadStart else { return }
-        let result = try await perform(headStart.exchanges(), deadline: deadline, silence: nil) { _ in }
+    /// be saved: those that go on from there are opened with `prewarmed`. Throws as `run`.
+    public func prewarm(deadline: ContinuousClock.Instant) async throws(ConsoleError) {
+        guard let prewarmed = dialect.prewarmed, !isPrewarmed else { return }
+        let result = try await perform(prewarmed.exchanges(), deadline: deadline, silence: nil) { _ in }
         guard result.exit == 0 else {
             throw .protocolViolation("the guest could not have a command wait (status \(result.exit))")
         }
@@ -128,8 +128,8 @@ public final class CommandSession: Sendable {
     ) async throws(ConsoleError) -> CommandResult {
         let input = command.input
         input?.attach { [weak core] in core?.typeInput() }
-        if let variables = core.headStart, let headStart = dialect.headStart {
-            let exchanges = try headStart.command(command, variables)
+        if let variables = core.prewarmed, let prewarmed = dialect.prewarmed {
+            let exchanges = try prewarmed.command(command, variables)
             return try await perform(exchanges, input: input, deadline: deadline, silence: silence, output: output)
         }
         while true {
@@ -142,15 +142,15 @@ public final class CommandSession: Sendable {
         }
     }
 
-    /// As `run`, in the guest's plumbing shell, which is a POSIX shell on every guest that has one.
+    /// As `run`, in the guest's control shell, which is a POSIX shell on every guest that has one.
     ///
     /// It is the one of `run` where the guest is Linux. A copy of files goes as Base64 in both directions, and is left out of
     /// the transcript. Throws `unsupported` where there is none.
-    public func plumb(
+    public func control(
         _ command: GuestCommand, isCopy: Bool = false, deadline: ContinuousClock.Instant, silence: Duration? = nil,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
     ) async throws(ConsoleError) -> CommandResult {
-        guard let exchanges = dialect.plumbing else {
+        guard let exchanges = dialect.controlShell else {
             throw .unsupported("a guest that speaks `\(dialect.name)` has no control shell")
         }
         if isCopy { core.setCopying(true) }

@@ -28,18 +28,18 @@ public struct Dialect: Sendable {
     /// The status of an exchange before the command's own that says: the shell was replaced for this command and will greet. Nil
     /// where that does not happen.
     public var renewed: Int32?
-    /// As `exchanges`, in the guest's plumbing shell; nil where there is none.
-    public var plumbing: (@Sendable (GuestCommand) throws(ConsoleError) -> [Exchange])?
+    /// As `exchanges`, in the guest's control shell; nil where there is none.
+    public var controlShell: (@Sendable (GuestCommand) throws(ConsoleError) -> [Exchange])?
     /// What to type to set variables of the session's own shell, which its programs inherit: plain names and values. Prints
     /// nothing. Nil where it is not needed.
     public var setting: (@Sendable ([(name: String, value: String)]) -> [UInt8])?
     /// How the next command can be started before it is known; nil where a command starts at once anyway.
-    public var headStart: HeadStart?
+    public var prewarmed: PrewarmedShell?
 }
 
 /// How a shell in which commands take long to start can have one waiting: for guests that are about to be saved, so that those
 /// that go on from there only have to let it go.
-public struct HeadStart: Sendable {
+public struct PrewarmedShell: Sendable {
     /// What has a command wait. The shell can do nothing else until that has run.
     public var exchanges: @Sendable () -> [Exchange]
     /// As a dialect's setup and probe, where a command waits.
@@ -63,7 +63,7 @@ public struct Exchange: Sendable {
     /// Whether the exit status follows the end, up to a line feed: decimal, or hexadecimal with `0x`.
     public var hasStatus: Bool
     /// Whether it lets the command go that waits.
-    public var usesHeadStart = false
+    public var usesPrewarmed = false
 
     /// An exchange as given.
     public init(text: [UInt8], begin: [UInt8], end: [UInt8], isOutput: Bool = true, hasStatus: Bool = true) {

@@ -50,7 +50,7 @@ struct Login {
     mutating func forget() { dialogue = ConsoleDialogue() }
 
     /// Takes what the guest said next.
-    mutating func hear(_ bytes: ArraySlice<UInt8>) {
+    mutating func receive(_ bytes: ArraySlice<UInt8>) {
         guard !reactions.isEmpty else { return }
         let before = revision
         dialogue.receive(bytes)

@@ -15,7 +15,7 @@ final class SessionCore: Sendable {
         var ending: SessionState.Ending?
         var waiter: CheckedContinuation<SessionState.Ending, Never>?
         /// When the guest last said anything, or was last told something.
-        var lastHeard = ContinuousClock.now
+        var lastReceived = ContinuousClock.now
         /// When the guest last came a step further on its way to the shell, or was found to stand still.
         var lastStep = ContinuousClock.now
         /// Raised when the shell is replaced: what is queued for the old one is not typed.
@@ -55,7 +55,7 @@ final class SessionCore: Sendable {
         if deadline <= .now { throw .deadline }
         let (number, search) = guarded.withLock { guarded in
             guarded.number += 1
-            guarded.lastHeard = .now
+            guarded.lastReceived = .now
             guarded.lastStep = .now
             let actions = begin(&guarded.state)
             guarded.ending = actions.ending
@@ -89,8 +89,8 @@ final class SessionCore: Sendable {
         _ number: Int, deadline: ContinuousClock.Instant, silence: Duration?, patience: Duration?
     ) async {
         while !Task.isCancelled {
-            let (heard, step) = guarded.withLock { ($0.lastHeard, $0.lastStep) }
-            let quiet = silence.map { heard + $0 } ?? deadline
+            let (received, step) = guarded.withLock { ($0.lastReceived, $0.lastStep) }
+            let quiet = silence.map { received + $0 } ?? deadline
             let stall = patience.map { step + $0 } ?? deadline
             let end = min(deadline, quiet)
             if end <= .now {
@@ -117,7 +117,7 @@ final class SessionCore: Sendable {
     }
 
     /// The variables to be set once the command has run that waits; nil when none does.
-    var headStart: [(name: String, value: String)]? { guarded.withLock { $0.state.headStart } }
+    var prewarmed: [(name: String, value: String)]? { guarded.withLock { $0.state.prewarmed } }
 
     /// Whether the shell is being replaced.
     var isRenewing: Bool { guarded.withLock { $0.state.isRenewing } }
@@ -195,7 +195,7 @@ final class SessionCore: Sendable {
             if let number, guarded.number != number { return (nil, nil, nil) }
             let revision = guarded.state.revision
             let actions = event(&guarded.state)
-            guarded.lastHeard = .now
+            guarded.lastReceived = .now
             if number != nil || guarded.state.revision != revision { guarded.lastStep = .now }
             if actions.dropsTyping { guarded.generation += 1 }
             for keys in actions.typing { typing.yield(Typing(bytes: keys, generation: guarded.generation)) }

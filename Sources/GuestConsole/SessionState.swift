@@ -88,7 +88,7 @@ struct SessionState {
     /// The shell knows the dialect's setup.
     private(set) var isSetUp = false
     /// A command waits; the session's variables are to be set once it has run.
-    private(set) var headStart: [(name: String, value: String)]?
+    private(set) var prewarmed: [(name: String, value: String)]?
     private(set) var closed: ConsoleError?
 
     init(dialect: Dialect) {
@@ -111,7 +111,7 @@ struct SessionState {
         isSetUp = false
         isRebooting = false
         isRenewing = false
-        headStart = nil
+        prewarmed = nil
         if hasGreeted { return Actions(ending: becomeReady()) }
         wait = .ready
         login.restart()
@@ -130,7 +130,7 @@ struct SessionState {
         of exchange: Exchange, input: CommandInput?, output: (@Sendable (ArraySlice<UInt8>) -> Void)?
     ) -> Actions {
         if let obstacle { return Actions(ending: .failure(obstacle)) }
-        if exchange.usesHeadStart { headStart = nil }
+        if exchange.usesPrewarmed { prewarmed = nil }
         hasRestarted = false
         frame = Frame(
             scanner: FrameScanner(exchange), input: input, isCommand: exchange.isOutput, output: output,
@@ -175,13 +175,13 @@ struct SessionState {
     mutating func finishSetup() { isSetUp = true }
 
     /// A command waits in the shell.
-    mutating func haveHeadStart(_ variables: [(name: String, value: String)] = []) { headStart = variables }
+    mutating func haveHeadStart(_ variables: [(name: String, value: String)] = []) { prewarmed = variables }
 
     /// A reboot is wanted: earlier greetings do not count for the next `awaitReady`.
     mutating func forgetGreeting() {
         hasGreeted = false
         isSetUp = false
-        headStart = nil
+        prewarmed = nil
         frame = nil
         login.forget()
     }
@@ -200,7 +200,7 @@ struct SessionState {
         return actions
     }
 
-    /// Ends the current wait from outside. What is in flight stays so, heard by nobody.
+    /// Ends the current wait from outside. What is in flight stays so, received by nobody.
     mutating func giveUp() {
         wait = nil
         frame?.endOutput()
@@ -219,7 +219,7 @@ struct SessionState {
         let greeted = lastGreeting(in: bytes)
         if frame != nil { return receiveAnswer(bytes, greeted: greeted) }
         if greeted != nil { return restarted() }
-        if !isSetUp { login.hear(bytes) }
+        if !isSetUp { login.receive(bytes) }
         switch wait {
         case .ready:
             return search()
@@ -316,7 +316,7 @@ struct SessionState {
         hasRestarted = true
         hasGreeted = true
         isSetUp = false
-        headStart = nil
+        prewarmed = nil
         switch wait {
         case nil: return Actions(dropsTyping: true)
         case .ready: return end(with: becomeReady())

@@ -77,7 +77,7 @@ public struct LabRun: Sendable {
         // The scheduler asks admission whether guests wait; admission pokes the scheduler when one begins to.
         let poke = Completion<Scheduler>()
         let admission = Admission(
-            memory: plan.budget.limit, seats: plan.seats, mode: plan.lab.admission,
+            memory: plan.budget.limit, slots: plan.slots, mode: plan.lab.admission,
             onWaiting: { Task { await poke.current?.makeRoom() } })
         let scheduler = Scheduler(
             schedule: schedule, worth: { admission.worth(of: $0) ?? plan.guests[$0].cost }, isRoomy: plan.batches <= 1,
@@ -122,7 +122,8 @@ public struct LabRun: Sendable {
         let context = Context(
             plan: plan,
             host: GuestHost(
-                care: [OutOfMemoryOrder(), shares] + (isWatched ? [watch] : []), recorder: recorder, results: results,
+                observers: [OutOfMemoryOrder(), shares] + (isWatched ? [watch] : []), recorder: recorder,
+                results: results,
                 journal: journal, networks: networks,
                 goldens: goldens.map {
                     Goldens(in: $0, limits: tasks.limits, recorder: recorder, journal: journal)

@@ -56,7 +56,7 @@ public struct ImageStore: Sendable {
 
     /// The image of that name, built first when it is not there or damaged. No network is used when it is there.
     ///
-    /// One process builds at a time, others wait for it; `progress` hears of both. When the task is cancelled the build
+    /// One process builds at a time, others wait for it; `progress` is told of both. When the task is cancelled the build
     /// stops and `CancellationError` is thrown. Otherwise throws a `Diagnostic`.
     public func image(named name: String, progress: @escaping ImageProgress) async throws -> BootableImage {
         guard let recipe = catalog[name] else { throw catalog.unknown(name) }

@@ -11,7 +11,7 @@ public struct ImageSupply: Sendable {
     }
 
     /// The images that the lab's groups name, ready to boot, by name. What the catalog must build is built one after the
-    /// other, each once; `progress` hears the image's name, the step, and how much of it is done when that is known.
+    /// other, each once; `progress` gets the image's name, the step, and how much of it is done when that is known.
     ///
     /// Throws a `DiagnosticList` with every problem of the declared images, before anything is built; else the first
     /// `Diagnostic` of a build, or `CancellationError`.

@@ -40,7 +40,7 @@ final class SupervisedMachine: Machine {
         self.saver = saver
         let migration = MigrationWatch()
         self.migration = migration
-        // Before anything of it can be heard.
+        // Before anything of it can arrive.
         if isRestoring { migration.begin() }
         let (events, sink) = AsyncStream<MachineEvent>.makeStream()
         self.events = events
@@ -53,11 +53,11 @@ final class SupervisedMachine: Machine {
                     lastReset = event.time
                     if earlier != .min && event.time &- earlier < resetWindow { continue }
                 }
-                if event.name == "MIGRATION" { migration.hear(event.data["status"]?.stringValue ?? "") }
+                if event.name == "MIGRATION" { migration.receive(event.data["status"]?.stringValue ?? "") }
                 if event.name == "RESUME" { migration.hearResumption() }
                 if let event = await Self.machineEvent(event, monitor) { sink.yield(event) }
             }
-            migration.hear("closed")
+            migration.receive("closed")
             let status = await child.ended()
             sink.yield(.exited(status: status.description, standardError: child.standardError))
             sink.finish()

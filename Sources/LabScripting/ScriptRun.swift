@@ -46,7 +46,7 @@ public struct ScriptRun: Sendable {
         @Sendable (_ path: String, _ settings: [(key: String, value: String)]) async throws -> RunReport
 
     private let script: Script
-    private let means: LiveFleet.Means
+    private let resources: LiveFleet.Resources
     private let options: Options
     private let recorder: RunRecorder
     private let results: RunDirectory
@@ -56,11 +56,12 @@ public struct ScriptRun: Sendable {
     /// A run of `script`. The recorder must have been told `runStarted`; it is told everything up to and including
     /// `runFinished`. The caller ends `journal` afterwards.
     public init(
-        _ script: Script, means: LiveFleet.Means, options: Options, recorder: RunRecorder, results: RunDirectory,
+        _ script: Script, resources: LiveFleet.Resources, options: Options, recorder: RunRecorder,
+        results: RunDirectory,
         journal: RunJournal, runLab: LabRunner? = nil
     ) {
         self.script = script
-        self.means = means
+        self.resources = resources
         self.options = options
         self.recorder = recorder
         self.results = results
@@ -100,7 +101,7 @@ public struct ScriptRun: Sendable {
 
     private func run(_ scope: ScriptScope, onSubtest: @escaping @Sendable (TaskResult) -> Void) async throws {
         let fleet = LiveFleet(
-            means: means, limits: options.limits, recorder: recorder, results: results, journal: journal)
+            resources: resources, limits: options.limits, recorder: recorder, results: results, journal: journal)
         let world = ScriptWorld(
             fleet: fleet, recorder: recorder, results: results, source: script.text, folder: script.folder,
             isTrusted: options.isTrusted, access: options.access.adding(script.folder).adding(results.path),

@@ -38,12 +38,12 @@ public final class ScriptSession: Sendable {
     /// Boots a lab's guests, if there is a lab, and runs `body` with a session in which they are globals by their names, and
     /// `lab.guests`. All guests are gone when this returns.
     public static func run(
-        _ lab: Lab?, means: LiveFleet.Means, options: ScriptRun.Options, recorder: RunRecorder,
+        _ lab: Lab?, resources: LiveFleet.Resources, options: ScriptRun.Options, recorder: RunRecorder,
         results: RunDirectory, journal: RunJournal, print: @escaping @Sendable (String) -> Void,
         body: @escaping @Sendable (ScriptSession) async throws -> Void
     ) async throws {
         let fleet = LiveFleet(
-            means: means, limits: options.limits, recorder: recorder, results: results, journal: journal)
+            resources: resources, limits: options.limits, recorder: recorder, results: results, journal: journal)
         let folder = lab?.directory ?? "."
         let world = ScriptWorld(
             fleet: fleet, recorder: recorder, results: results, source: SourceFile(path: "input", text: ""),

@@ -34,7 +34,7 @@ public final class NotebookBackend: MachineBackend {
     }
 
     /// What becomes of one start.
-    public enum Fate: Sendable {
+    public enum Behaviour: Sendable {
         /// It greets at once, or goes on.
         case comesUp
         /// It does so once this is fulfilled.
@@ -68,14 +68,14 @@ public final class NotebookBackend: MachineBackend {
     /// `notebook`.
     public let name = "notebook"
     private let fingerprint: String?
-    private let plan: @Sendable (Start) -> Fate
+    private let plan: @Sendable (Start) -> Behaviour
     private let saving: @Sendable (String) -> Saving
     private let state = Mutex(State())
 
     /// A backend whose machines have a fingerprint, or cannot be saved where it is nil. `plan` says what becomes of each
     /// start, `saving` of the attempts to save a guest.
     public init(
-        fingerprint: String? = "paper", plan: @escaping @Sendable (Start) -> Fate = { _ in .comesUp },
+        fingerprint: String? = "paper", plan: @escaping @Sendable (Start) -> Behaviour = { _ in .comesUp },
         saving: @escaping @Sendable (_ guest: String) -> Saving = { _ in .works }
     ) {
         self.fingerprint = fingerprint
@@ -112,8 +112,8 @@ public final class NotebookBackend: MachineBackend {
             state.starts.append(start)
             return start
         }
-        let fate = plan(start)
-        if case .fails(let problem) = fate { throw problem }
+        let behaviour = plan(start)
+        if case .fails(let problem) = behaviour { throw problem }
         let machine = try NotebookMachine(configuration, saving: saving) { [self] in
             state.withLock { $0.live -= 1 }
         }
@@ -121,8 +121,8 @@ public final class NotebookBackend: MachineBackend {
             state.live += 1
             state.machines[configuration.name] = machine
         }
-        if case .staysSilent = fate {} else { machine.kernel.say("[    0.000000] Linux version notebook\n") }
-        switch fate {
+        if case .staysSilent = behaviour {} else { machine.kernel.say("[    0.000000] Linux version notebook\n") }
+        switch behaviour {
         case .comesUp: machine.comeUp()
         case .comesUpAfter(let moment):
             // Ends with the test, which fulfils it.

@@ -73,7 +73,7 @@ public final class NotebookMachine: Machine {
             state.notes = Array(lines[2...])
         }
         self.state = Mutex(state)
-        port.listener.withLock { $0 = { [weak self] bytes in self?.hear(bytes) } }
+        port.listener.withLock { $0 = { [weak self] bytes in self?.receive(bytes) } }
     }
 
     /// What is in the notebook.
@@ -86,7 +86,7 @@ public final class NotebookMachine: Machine {
     func comeUp(anew: Bool = false) {
         state.withLock { $0.isUp = true }
         if anew || configuration.restoring == nil { port.say("\nVMLAB READY sh\n") }
-        hear([])
+        receive([])
     }
 
     /// The guest dies.
@@ -135,7 +135,7 @@ public final class NotebookMachine: Machine {
     /// Hears what was typed meanwhile.
     public func resume() async throws {
         state.withLock { $0.isPaused = false }
-        hear([])
+        receive([])
     }
 
     /// Writes the notebook to a file, or fails as planned.
@@ -172,7 +172,7 @@ public final class NotebookMachine: Machine {
 
     // MARK: The shell
 
-    private func hear(_ bytes: [UInt8]) {
+    private func receive(_ bytes: [UInt8]) {
         let (answer, isDead) = state.withLock { state -> (String, Bool) in
             // A signal, which only a command that waits heeds.
             state.typed += state.waiting == nil ? bytes.filter { $0 != 3 } : bytes

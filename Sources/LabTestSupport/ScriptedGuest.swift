@@ -33,20 +33,20 @@ public final class ScriptedGuest: ByteChannel {
     public func say(_ text: String) { say(Array(text.utf8)) }
 
     /// What the host types next, up to and with `text`. Throws when the host closes the channel before.
-    public func hear(until text: String) async throws -> String {
-        var heard = ""
-        while !heard.contains(text) {
+    public func receive(until text: String) async throws -> String {
+        var received = ""
+        while !received.contains(text) {
             let bytes = try await toGuest.next()
-            if bytes.isEmpty { throw HungUp(heard: heard) }
-            heard += String(decoding: bytes, as: UTF8.self)
+            if bytes.isEmpty { throw HungUp(received: received) }
+            received += String(decoding: bytes, as: UTF8.self)
         }
-        return heard
+        return received
     }
 
     /// The channel closed while the guest listened.
     public struct HungUp: Error {
         /// What was typed last.
-        public var heard: String
+        public var received: String
     }
 }
 

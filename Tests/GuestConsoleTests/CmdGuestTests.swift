@@ -69,10 +69,10 @@ struct CmdGuestTests {
         }
     }
 
-    @Test func plumbing() async throws {
+    @Test func controlShell() async throws {
         try await withGuest { session in
             let output = Output()
-            let result = try await session.plumb(
+            let result = try await session.control(
                 GuestCommand("cat /proc/1/comm\ncat <<'E'\na\nE\nprintf \"$A\"; exit 4", environment: [("A", "x\ny")]),
                 deadline: .after(.seconds(10))
             ) { output.append($0) }

@@ -16,17 +16,17 @@ struct UEFITests {
         let session = CommandSession(channel: guest, dialect: .uefi)
         guest.say("UEFI Interactive Shell v2.2\r\n\u{1b}[1m\u{1b}[33m\u{1b}[40mShell> \u{1b}[0m\u{1b}[37m\u{1b}[40m")
         let opening = Task { try await session.open(deadline: .after(.seconds(40))) }
-        let probe = try await guest.hear(until: "\r")
+        let probe = try await guest.receive(until: "\r")
         guest.say(Self.answer(probe, probe.dropFirst(5).filter { $0 != "^" } + "\n"))
         try await opening.value
         let running = Task { try await session.run("ver\n\nno-such\n", [("A", "b c")]) }
-        #expect(try await guest.hear(until: "\r") == "set -v A \"b c\"\r")
+        #expect(try await guest.receive(until: "\r") == "set -v A \"b c\"\r")
         guest.say(Self.answer("set -v A \"b c\"\r", ""))
-        #expect(try await guest.hear(until: "\r") == "ver\r")
+        #expect(try await guest.receive(until: "\r") == "ver\r")
         guest.say(Self.answer("ver\r", "UEFI v2.70\r\n"))
-        #expect(try await guest.hear(until: "\r") == "no-such\r")
+        #expect(try await guest.receive(until: "\r") == "no-such\r")
         guest.say(Self.answer("no-such\r", "'no-such' is not recognized\r\n"))
-        #expect(try await guest.hear(until: "\r") == "echo %lasterror%\r")
+        #expect(try await guest.receive(until: "\r") == "echo %lasterror%\r")
         guest.say(Self.answer("echo %lasterror%\r", "0xE\r\n"))
         let (exit, output) = try await running.value
         #expect(exit == 14)
@@ -67,17 +67,17 @@ struct SACTests {
             ("Domain  : ", "\r"), ("Password: ", "secret\r"),
         ] as [(String, String?)] {
             guest.say(said)
-            if let typed { #expect(try await guest.hear(until: "\r") == typed) }
+            if let typed { #expect(try await guest.receive(until: "\r") == typed) }
         }
         guest.say("\u{1b}[2JMicrosoft Windows [Version 10.0.20348]\r\n\r\nC:\\Windows\\system32>")
-        let probe = try await guest.hear(until: "\r")
+        let probe = try await guest.receive(until: "\r")
         guest.say(probe + "\n" + probe.dropFirst(5).filter { $0 != "^" } + "\nC:\\Windows\\system32>")
         try await opening.value
 
         let running = Task { try await session.run("ver\nexit /b 7") }
         var last = ""
         for _ in 0..<3 {
-            let typed = try await guest.hear(until: "\r")
+            let typed = try await guest.receive(until: "\r")
             last = typed
             let nonce = typed.split(separator: "^-")[0].suffix(32)
             // The echo holds the nonce, but not the markers.

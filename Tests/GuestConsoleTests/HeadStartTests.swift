@@ -13,7 +13,7 @@ final class HeadStartTests: Sendable {
     init() { session = CommandSession(channel: guest, dialect: .cmd) }
 
     /// What was typed next, up to and with `text`.
-    private func hear(until text: String) async throws -> String {
+    private func receive(until text: String) async throws -> String {
         while true {
             let found: String? = typed.withLock { typed in
                 guard let range = typed.utf8Range(of: text) else { return nil }
@@ -21,7 +21,7 @@ final class HeadStartTests: Sendable {
                 return String(decoding: typed.utf8.prefix(range.upperBound), as: UTF8.self)
             }
             if let found { return found }
-            let more = try await guest.hear(until: "\n")
+            let more = try await guest.receive(until: "\n")
             typed.withLock { $0 += more }
         }
     }
@@ -29,27 +29,27 @@ final class HeadStartTests: Sendable {
     /// Opens the session of a guest restored with a waiting command.
     private func open(setting variables: [(name: String, value: String)] = []) async throws {
         async let opened: Void = session.open(
-            atShell: true, headStart: true, setting: variables, deadline: .after(.seconds(30)))
-        let typed = try await hear(until: "printf %s%s ")
+            atShell: true, prewarmed: true, setting: variables, deadline: .after(.seconds(30)))
+        let typed = try await receive(until: "printf %s%s ")
         // cmd.exe would take any line for the one that it waits for.
         #expect(typed.split(separator: "\n").allSatisfy { $0.hasPrefix("\u{10}") })
-        guest.say(try await hear(until: "\n").split(separator: " ").joined().filter { $0 != "\n" })
+        guest.say(try await receive(until: "\n").split(separator: " ").joined().filter { $0 != "\n" })
         try await opened
-        #expect(session.hasHeadStart)
+        #expect(session.isPrewarmed)
     }
 
-    /// Says that the plumbing shell has written a file, and returns what was typed for that.
+    /// Says that the control shell has written a file, and returns what was typed for that.
     private func answerWriting() async throws -> String {
-        let typed = try await hear(until: ">lab/task.bat;a ")
-        let nonce = try await hear(until: "\n").dropLast()
+        let typed = try await receive(until: ">lab/task.bat;a ")
+        let nonce = try await receive(until: "\n").dropLast()
         guest.say("\u{1e}\(nonce)-0\n")
         return typed
     }
 
     /// Answers whether programs of earlier commands hold the session's pipe.
     private func answerLook(_ status: Int32 = 0) async throws {
-        _ = try await hear(until: "\u{10}r;a ")
-        guest.say("\u{1e}\(try await hear(until: "\n").dropLast())-\(status)\n")
+        _ = try await receive(until: "\u{10}r;a ")
+        guest.say("\u{1e}\(try await receive(until: "\n").dropLast())-\(status)\n")
     }
 
     private func nonce(_ line: String) -> String { String(line.filter { $0.isHexDigit }) }
@@ -59,20 +59,20 @@ final class HeadStartTests: Sendable {
         async let first = session.run("echo hi", [("A", "1")])
         let batch = try await answerWriting()
         #expect(batch.contains("set \"COMPUTERNAME=WEB1\"\r\n\u{10}set \"B=2\"\r\n\u{10}set \"A=1\"\r\n\u{10}echo hi"))
-        let begin = nonce(try await hear(until: "+\n"))
-        #expect(try await hear(until: "\n") == "echo \u{1e}\(begin)^-%ERRORLEVEL%\n")
+        let begin = nonce(try await receive(until: "+\n"))
+        #expect(try await receive(until: "\n") == "echo \u{1e}\(begin)^-%ERRORLEVEL%\n")
         // For whatever the session starts after it.
-        #expect(try await hear(until: "\n") == "set \"COMPUTERNAME=WEB1\"&set \"B=2\"\n")
+        #expect(try await receive(until: "\n") == "set \"COMPUTERNAME=WEB1\"&set \"B=2\"\n")
         guest.say("\u{1e}\(begin)+\r\nhi\r\n\u{1e}\(begin)--5\r\n")
         let (exit, output) = try await first
         #expect(exit == -5 && output == Array("hi\r\n".utf8))
-        #expect(!session.hasHeadStart)
+        #expect(!session.isPrewarmed)
 
         async let second = session.run("ver")
         try await answerLook()
         #expect(try await !answerWriting().contains("COMPUTERNAME"))
-        let next = nonce(String(try await hear(until: "^+\n").dropFirst("echo ".count)))
-        #expect(try await hear(until: "\n") == "cmd /c C:\\lab\\task.bat <NUL 2>&1\n")
+        let next = nonce(String(try await receive(until: "^+\n").dropFirst("echo ".count)))
+        #expect(try await receive(until: "\n") == "cmd /c C:\\lab\\task.bat <NUL 2>&1\n")
         guest.say("\u{1e}\(next)+\r\n\u{1e}\(next)-0\r\n")
         #expect(try await second.exit == 0)
     }
@@ -81,17 +81,17 @@ final class HeadStartTests: Sendable {
         try await open()
         async let result = session.run(GuestCommand("set /p X=", input: CommandInput()), deadline: .after(.seconds(30)))
         #expect(try await answerWriting().contains("'@echo off\r\n"))
-        let waiting = nonce(try await hear(until: "+\n"))
+        let waiting = nonce(try await receive(until: "+\n"))
         guest.say("\u{1e}\(waiting)+\r\n\u{1e}\(waiting)-0\r\n")
         try await answerLook()
         #expect(try await answerWriting().contains("set /p X="))
         // A file, for of lines that are typed the command would read the last.
-        _ = try await hear(until: "printf %s 'echo ")
-        let begin = nonce(try await hear(until: "^+\r\n"))
-        #expect(try await hear(until: "\n") == "\u{10}cmd /c C:\\lab\\task.bat 2>&1\r\n")
-        _ = try await hear(until: ">lab/input.bat&&__j=1;a ")
-        guest.say("\u{1e}\(try await hear(until: "\n").dropLast())-0\n")
-        #expect(try await hear(until: "\n") == "C:\\lab\\input.bat\n")
+        _ = try await receive(until: "printf %s 'echo ")
+        let begin = nonce(try await receive(until: "^+\r\n"))
+        #expect(try await receive(until: "\n") == "\u{10}cmd /c C:\\lab\\task.bat 2>&1\r\n")
+        _ = try await receive(until: ">lab/input.bat&&__j=1;a ")
+        guest.say("\u{1e}\(try await receive(until: "\n").dropLast())-0\n")
+        #expect(try await receive(until: "\n") == "C:\\lab\\input.bat\n")
         guest.say("\u{1e}\(begin)+\r\n\u{1e}\(begin)-4\r\n")
         #expect(try await result.exit == 4)
     }
@@ -106,7 +106,7 @@ final class HeadStartTests: Sendable {
         try await open()
         async let result = session.run("goto %X%")
         _ = try await answerWriting()
-        let begin = nonce(try await hear(until: "+\n"))
+        let begin = nonce(try await receive(until: "+\n"))
         guest.say("\u{1e}\(begin)+\r\n\(said)\u{1e}\(begin)-0\r\n")
         #expect(try await result.exit == status)
     }
@@ -123,8 +123,8 @@ final class HeadStartTests: Sendable {
         #expect(try await answerSetup().contains("set \"COMPUTERNAME=WEB1\"\n"))
         try await answerLook()
         _ = try await answerWriting()
-        _ = try await hear(until: "echo ")
-        let begin = nonce(try await hear(until: "^+\n"))
+        _ = try await receive(until: "echo ")
+        let begin = nonce(try await receive(until: "^+\n"))
         guest.say("\u{1e}\(begin)+\r\nhi\r\n\u{1e}\(begin)-0\r\n")
         let (exit, output) = try await result
         #expect(exit == 0 && output == Array("hi\r\n".utf8))
@@ -137,21 +137,21 @@ final class HeadStartTests: Sendable {
         try await answerSetup()
         try await opened
         let first = Task { try await session.run("echo hi") }
-        let asked = try await hear(until: "\u{10}r;a ") + hear(until: "\n")
+        let asked = try await receive(until: "\u{10}r;a ") + receive(until: "\n")
         first.cancel()
         await #expect(throws: ConsoleError.cancelled) { try await first.value }
         async let isFree = session.interrupt(grace: .seconds(30))
         guest.say("\u{1e}\(asked.split(separator: " ").last?.dropLast() ?? "")-75\n")
         guest.say("C:\\>\nVMLAB READY cmd\n")
         try await answerSetup()
-        _ = try await hear(until: "vmlab-kill KILL;a ")
-        guest.say("\u{1e}\(try await hear(until: "\n").dropLast())-0\n")
+        _ = try await receive(until: "vmlab-kill KILL;a ")
+        guest.say("\u{1e}\(try await receive(until: "\n").dropLast())-0\n")
         #expect(await isFree)
         async let second = session.run("echo hi")
         try await answerLook()
         _ = try await answerWriting()
-        _ = try await hear(until: "echo ")
-        let begin = nonce(try await hear(until: "^+\n"))
+        _ = try await receive(until: "echo ")
+        let begin = nonce(try await receive(until: "^+\n"))
         guest.say("\u{1e}\(begin)+\r\nhi\r\n\u{1e}\(begin)-0\r\n")
         #expect(try await second.exit == 0)
     }
@@ -159,17 +159,17 @@ final class HeadStartTests: Sendable {
     /// Answers the probe behind cmd.exe's setup, and returns what was typed before it.
     @discardableResult
     private func answerSetup() async throws -> String {
-        let typed = try await hear(until: "@echo off\n")
-        let rest = try await hear(until: "^")
+        let typed = try await receive(until: "@echo off\n")
+        let rest = try await receive(until: "^")
         let half = nonce(String(rest.suffix(17)))
-        guest.say(half + nonce(try await hear(until: "\n")))
+        guest.say(half + nonce(try await receive(until: "\n")))
         return typed + rest
     }
 
     @Test func aNewShellHasNone() async throws {
         try await open()
         guest.say("\nVMLAB READY cmd\n")
-        #expect(try await eventually { !session.hasHeadStart })
+        #expect(try await eventually { !session.isPrewarmed })
         let error = await #expect(throws: ConsoleError.self) { try await session.run("ver") }
         #expect(error == .greetedAgain)
     }

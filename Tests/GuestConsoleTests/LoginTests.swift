@@ -52,9 +52,9 @@ struct LoginTests {
         let session = CommandSession(channel: guest, dialect: .sh(user: "root", password: "wrong"))
         let opening = Task { try await session.open(deadline: .after(.seconds(60))) }
         guest.say("host login: ")
-        #expect(try await guest.hear(until: "\n") == "root\n")
+        #expect(try await guest.receive(until: "\n") == "root\n")
         guest.say("root\r\nPassword: ")
-        #expect(try await guest.hear(until: "\n") == "wrong\n")
+        #expect(try await guest.receive(until: "\n") == "wrong\n")
         guest.say("\r\nLogin incorrect\r\nhost login: ")
         let error = await #expect(throws: ConsoleError.self) { try await opening.value }
         #expect(error?.diagnostic.message.contains("refused the login") == true)
@@ -66,13 +66,13 @@ struct LoginTests {
         let opening = Task { try await session.open(patience: .milliseconds(200), deadline: .after(.seconds(60))) }
         for _ in 0..<3 {
             guest.say("host login: ")
-            #expect(try await guest.hear(until: "\n") == "root\n")
+            #expect(try await guest.receive(until: "\n") == "root\n")
             guest.say("root\r\nPassword: ")
-            #expect(try await guest.hear(until: "\n") == "wrong\n")
+            #expect(try await guest.receive(until: "\n") == "wrong\n")
         }
         guest.say("host login: ")
         // Once more, as the last answer may have been lost.
-        #expect(try await guest.hear(until: "\n") == "root\n")
+        #expect(try await guest.receive(until: "\n") == "root\n")
         guest.say("root\r\nhost login: ")
         let error = await #expect(throws: ConsoleError.self) { try await opening.value }
         #expect(error?.diagnostic.message.contains("again and again") == true)

@@ -24,17 +24,17 @@ private struct Play: Sendable {
 
     func answerSetup() async throws {
         // … "printf %s%s 0123456789abcdef 0123456789abcdef\n": the shell joins what the line keeps apart.
-        var heard = ""
-        while heard.split(separator: "printf %s%s ").count < 2 || !heard.hasSuffix("\n") {
-            heard += try await guest.hear(until: "\n")
+        var received = ""
+        while received.split(separator: "printf %s%s ").count < 2 || !received.hasSuffix("\n") {
+            received += try await guest.receive(until: "\n")
         }
-        let halves = try #require(heard.split(separator: "printf %s%s ").last).split(separator: " ")
+        let halves = try #require(received.split(separator: "printf %s%s ").last).split(separator: " ")
         guest.say(halves.joined().filter { $0 != "\n" })
     }
 
     /// Hears `v NONCE 'script'`, or `b NONCE;(program);a NONCE`, and returns the nonce.
     func hearCommand() async throws -> String {
-        let line = try await guest.hear(until: "\n")
+        let line = try await guest.receive(until: "\n")
         let words = line.split(separator: " ")
         #expect(words.first == "v" || words.first == "b")
         return String(words[1].prefix(32))
@@ -46,7 +46,7 @@ struct SessionTests {
     @Test func aCommandIsOneLineAndItsOutputTheBytesBetweenTheMarkers() async throws {
         let play = try await Play.opened()
         async let result = play.session.run("echo 'it''s'\nuname", [("A", "1")])
-        let line = try await play.guest.hear(until: "export A=1;'\n")
+        let line = try await play.guest.receive(until: "export A=1;'\n")
         let nonce = String(line.split(separator: " ")[1])
         #expect(line == "v \(nonce) 'echo '\\''it'\\'''\\''s'\\''\nuname' 'export A=1;'\n")
         #expect(nonce.count == 32)
@@ -67,9 +67,9 @@ struct SessionTests {
             let answer = Array("noise\u{1e}\(nonce.prefix(8))+\(output)\u{1e}\(nonce)--7\r\n".utf8)
             play.guest.say(Array(answer.prefix(cut)))
             if cut < answer.count { play.guest.say(Array(answer.dropFirst(cut))) }
-            let (exit, heard) = try await result
+            let (exit, received) = try await result
             #expect(exit == -7)
-            #expect(String(decoding: heard, as: UTF8.self) == output)
+            #expect(String(decoding: received, as: UTF8.self) == output)
             cut += 1
             if cut > answer.count { break }
         }
@@ -170,10 +170,10 @@ struct SessionTests {
         // Ctrl-C waits until the command runs: typed sooner it would be lost.
         async let freed = play.session.interrupt(grace: .seconds(60))
         play.guest.say("\u{1e}\(nonce.prefix(8))+")
-        #expect(try await play.guest.hear(until: "\u{3}") == "\u{3}")
+        #expect(try await play.guest.receive(until: "\u{3}") == "\u{3}")
         play.guest.say("^C\u{1e}\(nonce)-130\n")
         // What it left in the background is killed.
-        let last = try await play.guest.hear(until: "\n")
+        let last = try await play.guest.receive(until: "\n")
         #expect(last.hasPrefix("k;a "))
         play.guest.say("\u{1e}\(last.dropFirst(4).prefix(32))-0\n")
         #expect(await freed)
@@ -200,7 +200,7 @@ struct SessionTests {
         let nonce = try await play.hearCommand()
         play.guest.say("\u{1e}\(nonce.prefix(8))+a\nVMLAB READY sh\nb")
         // The session asks who is there; the command goes on, ends, and only then does the shell answer.
-        let probe = try await play.guest.hear(until: "printf %s%s ")
+        let probe = try await play.guest.receive(until: "printf %s%s ")
         #expect(probe.hasPrefix("\n"))
         play.guest.say("c\u{1e}\(nonce)-0\n")
         let (exit, output) = try await result
@@ -252,7 +252,7 @@ struct SessionTests {
         let nonce = try await play.hearCommand()
         play.guest.say("\u{1e}\(nonce.prefix(8))+\nVMLAB READY sh\n")
         // The session asks who it was that greeted.
-        _ = try await play.guest.hear(until: "printf %s%s ")
+        _ = try await play.guest.receive(until: "printf %s%s ")
         play.session.machineWasReset()
         await #expect(throws: ConsoleError.greetedAgain) { _ = try await running.value }
         async let setUp: Void = play.answerSetup()
@@ -263,7 +263,7 @@ struct SessionTests {
     @Test func aGreetingWhereTheShellShouldGoOnIsANewShell() async throws {
         let play = Play()
         let opening = Task { try await play.session.open(atShell: true, deadline: .after(.seconds(60))) }
-        _ = try await play.guest.hear(until: "printf %s%s ")
+        _ = try await play.guest.receive(until: "printf %s%s ")
         play.guest.say("[boot] noise\n\nVMLAB READY sh\n")
         await #expect(throws: ConsoleError.greetedAgain) { try await opening.value }
     }

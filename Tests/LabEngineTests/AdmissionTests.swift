@@ -10,7 +10,7 @@ import Testing
 struct AdmissionTests {
     @Test("never lets in more than the budget, and everybody in the end", .timeLimit(.minutes(1)))
     func budget() async {
-        let admission = Admission(memory: ByteCount(10), seats: 100)
+        let admission = Admission(memory: ByteCount(10), slots: 100)
         let used = Usage()
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<200 {
@@ -32,11 +32,11 @@ struct AdmissionTests {
     @Test("a cancelled waiter takes nothing and lets the next one in", .timeLimit(.minutes(1)))
     func cancellation() async throws {
         let waiting = Completion<Void>()
-        let admission = Admission(memory: ByteCount(1), seats: 1, onWaiting: { waiting.fulfil() })
+        let admission = Admission(memory: ByteCount(1), slots: 1, onWaiting: { waiting.fulfil() })
         #expect(await admission.acquire(ByteCount(1)))
         let waiter = Task { await admission.acquire(ByteCount(1)) }
         _ = try await waiting.wait()
-        #expect(admission.shortage == Admission.Shortage(memory: 1, seats: 1))
+        #expect(admission.shortage == Admission.Shortage(memory: 1, slots: 1))
         waiter.cancel()
         #expect(await waiter.value == false)
         admission.release(ByteCount(1))
@@ -44,10 +44,10 @@ struct AdmissionTests {
     }
 
     @Test("the number of guests is bounded too")
-    func seats() async {
-        let admission = Admission(memory: ByteCount(100), seats: 1)
+    func slots() async {
+        let admission = Admission(memory: ByteCount(100), slots: 1)
         #expect(await admission.acquire(ByteCount(1)))
-        #expect(admission.obstacle(to: Claim(ByteCount(1))) == .seats)
+        #expect(admission.obstacle(to: Claim(ByteCount(1))) == .slots)
         admission.release(ByteCount(1))
         #expect(admission.obstacle(to: Claim(ByteCount(1))) == nil)
     }

@@ -54,7 +54,7 @@ struct CostTests {
         let names = (1...1000).map { "g-\($0)" }
         var lab = TestLab(
             groups: [group("g", count: 1000)], tasks: (1...10).map { task("t\($0)", on: names) })
-        lab.seats = 100
+        lab.slots = 100
         let run = try await lab.run(on: InstantBackend())
         #expect(run.status == .passed)
         print("10000 runs over 1000 instant guests, 100 at a time: \(run.duration / 10_000) per run")

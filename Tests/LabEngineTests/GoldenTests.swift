@@ -86,7 +86,7 @@ struct GoldenTests {
 
     @Test("a golden that does not work is thrown away with a warning, and the guest boots", arguments: 0..<4)
     func useless(_ how: Int) async throws {
-        let fates: [NotebookBackend.Fate] = [.fails(Self.trouble), .dies, .staysSilent, .beginsAnew]
+        let fates: [NotebookBackend.Behaviour] = [.fails(Self.trouble), .dies, .staysSilent, .beginsAnew]
         try await withShelf { shelf in
             let notebooks = NotebookBackend { $0.kind == .restored ? fates[how] : .comesUp }
             var lab = lab(shelf, count: 1)

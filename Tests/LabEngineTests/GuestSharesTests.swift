@@ -13,7 +13,7 @@ struct GuestSharesTests {
 
     private func withShares(
         _ groups: [GuestGroup], eager: Bool = true, files: FakeControlGroups?,
-        _ body: (GuestShares, [CaredMachine], RecordingSink, RunJournal) async throws -> Void
+        _ body: (GuestShares, [RunningMachine], RecordingSink, RunJournal) async throws -> Void
     ) async throws {
         try await withTemporaryFolder { folder in
             let folders = RunFolders(journals: folder + "/journals", temporary: folder + "/run")
@@ -37,7 +37,7 @@ struct GuestSharesTests {
             }
             let plan = try TestLab(groups: groups).plan()
             let machines = plan.guests.enumerated().map { number, guest in
-                CaredMachine(number: number, guest: guest, processID: pid_t(4_000_000 + number))
+                RunningMachine(number: number, guest: guest, processID: pid_t(4_000_000 + number))
             }
             try await body(shares, machines, sink, journal)
         }
@@ -94,7 +94,7 @@ struct GuestSharesTests {
         let files = FakeControlGroups(folder: Self.own, controllers: ["cpu", "io"], processes: [getpid()])
         try await withShares([weighted("a", cpu: 200)], files: files) { shares, machines, sink, journal in
             let first = machines[0]
-            let second = CaredMachine(number: 0, guest: first.guest, processID: 77)
+            let second = RunningMachine(number: 0, guest: first.guest, processID: 77)
             for machine in [first, second] {
                 await shares.started(machine)
                 files.begin(machine.processID, in: "\(Self.own)/vmlab-\(journal.id)/guest-a")

@@ -176,9 +176,9 @@ struct MemoryWatchTests {
             recorder: RunRecorder(sinks: [sink]))
     }
 
-    private func machine(_ number: Int, processID: Int32? = nil) throws -> CaredMachine {
+    private func machine(_ number: Int, processID: Int32? = nil) throws -> RunningMachine {
         let plan = try TestLab(groups: [group("g", count: 9)]).plan()
-        return CaredMachine(number: number, guest: plan.guests[number], processID: processID ?? Int32(100 + number))
+        return RunningMachine(number: number, guest: plan.guests[number], processID: processID ?? Int32(100 + number))
     }
 
     private var notes: [String] {
@@ -189,7 +189,7 @@ struct MemoryWatchTests {
     func admits() async throws {
         let waiting = Completion<Void>()
         let admission = Admission(
-            memory: .mebibytes(700), seats: 9, mode: .overcommit, onWaiting: { waiting.fulfil() })
+            memory: .mebibytes(700), slots: 9, mode: .overcommit, onWaiting: { waiting.fulfil() })
         let watch = watch(admission)
         for number in 0..<2 {
             #expect(await admission.acquire(claim(number)))
@@ -212,7 +212,7 @@ struct MemoryWatchTests {
     func holds() async throws {
         let waiting = Completion<Void>()
         let admission = Admission(
-            memory: .gibibytes(100), seats: 9, mode: .overcommit, onWaiting: { waiting.fulfil() })
+            memory: .gibibytes(100), slots: 9, mode: .overcommit, onWaiting: { waiting.fulfil() })
         let boots = AsyncSemaphore(4)
         let watch = watch(admission, boots: boots)
         watch.tick()
@@ -224,7 +224,7 @@ struct MemoryWatchTests {
         #expect(admission.obstacle(to: claim(1))?.words.contains("900MiB left, and 1GiB are kept free") == true)
         let second = Task { await admission.acquire(claim(1)) }
         _ = try await waiting.wait()
-        #expect(admission.shortage == Admission.Shortage(memory: 1, seats: 0))
+        #expect(admission.shortage == Admission.Shortage(memory: 1, slots: 0))
         #expect(
             notes == [
                 "memory is short: 900MiB are left, and 1GiB are kept free; tasks of this host waited for memory 12 % of "
@@ -240,7 +240,7 @@ struct MemoryWatchTests {
 
     @Test("idle guests are read ever more rarely, growing ones and those that come up at every tick")
     func samples() async throws {
-        let admission = Admission(memory: .gibibytes(100), seats: 9, mode: .overcommit)
+        let admission = Admission(memory: .gibibytes(100), slots: 9, mode: .overcommit)
         let watch = watch(admission)
         for number in 0..<3 {
             #expect(await admission.acquire(claim(number)))
@@ -281,7 +281,7 @@ struct MemoryWatchTests {
                 tasks: [task("first", on: ["d"]), task("then", on: ["a", "b", "c"], needs: ["first"])], guests: guests),
             worth: { _ in .mebibytes(100) }, isRoomy: true,
             shortage: {
-                short.withLock { $0 } ? Admission.Shortage(memory: 150 << 20, seats: 0, isPressing: true) : nil
+                short.withLock { $0 } ? Admission.Shortage(memory: 150 << 20, slots: 0, isPressing: true) : nil
             },
             onAbandoned: { _ in },
             onParked: { guest, isPressing in if isPressing { parked.withLock { $0.append(guest) } } })

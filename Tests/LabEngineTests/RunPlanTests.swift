@@ -38,16 +38,16 @@ struct RunPlanTests {
         #expect(found.contains("task t: two of its targets name the guest peer-1"))
     }
 
-    @Test("batches by memory and by seats")
+    @Test("batches by memory and by slots")
     func batches() throws {
         var lab = TestLab(
             groups: [group("g", count: 10, memory: .gibibytes(4))], limit: .gibibytes(20),
             backend: ShellBackend(overhead: .gibibytes(1)))
         #expect(try lab.plan().batches == 3)
-        lab.seats = 2
+        lab.slots = 2
         #expect(try lab.plan().batches == 5)
         lab.limit = .gibibytes(100)
-        lab.seats = nil
+        lab.slots = nil
         #expect(try lab.plan().batches == 1)
         lab.groups = []
         #expect(try lab.plan().batches == 0)

@@ -124,7 +124,7 @@ struct ScheduleTests {
     func makeRoom() async {
         let scheduler = Scheduler(
             schedule: Schedule(tasks: [task("a", [.every(["h"])])], guests: ["g", "h"]),
-            worth: { _ in ByteCount(1) }, shortage: { Admission.Shortage(memory: 1, seats: 0) },
+            worth: { _ in ByteCount(1) }, shortage: { Admission.Shortage(memory: 1, slots: 0) },
             onAbandoned: { _ in })
         _ = await scheduler.arrive(0)
         if case .makeRoom(early: false) = await scheduler.next(for: 0) {} else { Issue.record("it was not told") }

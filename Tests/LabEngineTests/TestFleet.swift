@@ -46,8 +46,8 @@ struct TestFleet {
                 in: RunFolders(journals: folder + "/journals", temporary: folder + "/run"))
             defer { journal.end() }
             let backend = ShellBackend()
-            let means = LiveFleet.Means(
-                memory: memory, seats: 100, boots: 4,
+            let resources = LiveFleet.Resources(
+                memory: memory, slots: 100, boots: 4,
                 plan: { lab in
                     var test = TestLab(groups: lab.groups, backend: backend)
                     test.networks = lab.networks
@@ -55,7 +55,7 @@ struct TestFleet {
                 },
                 images: { _ in ["debian": TestLab().image] }, goldens: goldens)
             let fleet = LiveFleet(
-                means: means, limits: LiveLimits(timeouts: timeouts), recorder: RunRecorder(sinks: [sink]),
+                resources: resources, limits: LiveLimits(timeouts: timeouts), recorder: RunRecorder(sinks: [sink]),
                 results: try RunDirectory.create(lab: "test", out: folder + "/results"), journal: journal)
             let test = TestFleet(fleet: fleet, sink: sink, backend: backend, notebooks: notebooks, folder: folder)
             defer {

@@ -107,7 +107,7 @@ struct TestLab: Sendable {
     var tasks: [LabTask] = []
     var timeouts = Timeouts(boot: .seconds(60), task: .seconds(60))
     var limit = ByteCount.gibibytes(100)
-    var seats: Int?
+    var slots: Int?
     var boots = 4
     var stopOnFailure = false
     var backend = ShellBackend()
@@ -133,7 +133,7 @@ struct TestLab: Sendable {
         let backend: any MachineBackend = other ?? backend
         return try RunPlan.make(
             lab: lab, images: ["debian": facts], budget: MemoryBudget(limit: limit, explanation: "a test"),
-            seats: seats,
+            slots: slots,
             backend: { _, _ throws(Diagnostic) in backend })
     }
 

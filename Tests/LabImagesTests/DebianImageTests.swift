@@ -14,9 +14,9 @@ struct DebianImageTests {
             let first = try await store.image(named: "debian") { _, _ in }
             try await store.remove("debian")
             let steps = Steps()
-            let second = try await store.image(named: "debian", progress: steps.hear)
+            let second = try await store.image(named: "debian", progress: steps.receive)
             #expect(first.id == second.id)
-            #expect(!steps.heard.contains { $0.hasPrefix("downloading") })
+            #expect(!steps.received.contains { $0.hasPrefix("downloading") })
             #expect(store.list()[0].kernel?.contains("-cloud-amd64") == true)
             let kernel = try SmallFile.bytes(try #require(second.kernel), limit: 4)
             #expect(kernel == [0x7f, 0x45, 0x4c, 0x46])

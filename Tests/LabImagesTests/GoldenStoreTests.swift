@@ -159,8 +159,10 @@ struct GoldenStoreTests {
             try accident.happen(in: folder)
             #expect(hasNoGolden(try await store.existing(Self.key)))
             let steps = Steps()
-            let again = try await store.golden(Self.key, progress: steps.hear, build: Self.save)
-            #expect(steps.heard.count == 1 && steps.heard[0].hasPrefix("its golden is damaged ("), "\(steps.heard)")
+            let again = try await store.golden(Self.key, progress: steps.receive, build: Self.save)
+            #expect(
+                steps.received.count == 1 && steps.received[0].hasPrefix("its golden is damaged ("), "\(steps.received)"
+            )
             #expect(SmallFile.text("\(again.folder)/state") == "state")
             #expect(!hasNoGolden(try await store.existing(Self.key)))
             #expect(cache.names("build").isEmpty)
@@ -261,13 +263,13 @@ struct GoldenStoreTests {
             #expect(hasNoGolden(try await other.existing(Self.key)))
             let steps = Steps()
             let second = try await other.golden(Self.key) { step, fraction in
-                steps.hear(step, fraction)
+                steps.receive(step, fraction)
                 mayEnd.fulfil()
             } build: { _ in
                 Issue.record("built twice")
             }
             #expect(try await first.value.folder == second.folder)
-            #expect(steps.heard == ["waiting for process \(getpid()), which is making its golden"])
+            #expect(steps.received == ["waiting for process \(getpid()), which is making its golden"])
         }
     }
 

@@ -15,11 +15,11 @@ struct ImageStoreTests {
         try await withCache { cache in
             let store = cache.store(Self.recipe("echo built >> $VMLAB_LOG; echo kernel > $VMLAB_OUT/kernel", cache))
             let steps = Steps()
-            let first = try await store.image(named: "fake", progress: steps.hear)
+            let first = try await store.image(named: "fake", progress: steps.receive)
             let second = try await store.image(named: "fake") { step, _ in Issue.record("unexpected step \(step)") }
             #expect(first == second)
             #expect(cache.log == "built\n")
-            #expect(steps.heard.last == "ready")
+            #expect(steps.received.last == "ready")
             #expect(first.cmdline == "console=ttyS0 a=b:c")
             #expect(first.defaultMemory == .mebibytes(320))
             #expect(first.minimumMemory == .mebibytes(96))
@@ -112,9 +112,9 @@ struct ImageStoreTests {
             let first = Task { try await store.image(named: "fake") { _, _ in } }
             try await cache.waitForLog("built\n")
             let steps = Steps()
-            let second = try await store.image(named: "fake", progress: steps.hear)
+            let second = try await store.image(named: "fake", progress: steps.receive)
             #expect(try await first.value == second)
-            #expect(steps.heard == ["waiting for process \(getpid()), which is building it"])
+            #expect(steps.received == ["waiting for process \(getpid()), which is building it"])
             #expect(cache.log == "built\n")
         }
     }
@@ -193,8 +193,8 @@ struct ImageStoreTests {
             _ = try await store.image(named: "fake") { _, _ in Issue.record("built again") }
             #expect(try await verify() == ["the contents of kernel have changed"])
             let steps = Steps()
-            _ = try await store.image(named: "fake", progress: steps.hear)
-            #expect(steps.heard.first == "it is damaged (the contents of kernel have changed) and built again")
+            _ = try await store.image(named: "fake", progress: steps.receive)
+            #expect(steps.received.first == "it is damaged (the contents of kernel have changed) and built again")
             #expect(SmallFile.text(kernel) == "kernel\n")
             #expect(try await verify() == [nil])
         }
@@ -211,8 +211,8 @@ struct ImageStoreTests {
             #expect(
                 pwrite(file.number, "K", 1, 0) == 1 && futimens(file.number, [status.st_atim, status.st_mtim]) == 0)
             let steps = Steps()
-            let again = try await store.image(named: "fake", progress: steps.hear)
-            #expect(steps.heard.first?.contains("the contents of kernel have changed") == true)
+            let again = try await store.image(named: "fake", progress: steps.receive)
+            #expect(steps.received.first?.contains("the contents of kernel have changed") == true)
             #expect(SmallFile.text(try #require(again.kernel)) == "kernel\n" && cache.log == "built\nbuilt\n")
         }
     }
@@ -259,8 +259,8 @@ struct ImageStoreTests {
 /// What a build said.
 final class Steps: Sendable {
     private let steps = Mutex<[String]>([])
-    var hear: ImageProgress { { step, _ in self.steps.withLock { $0.append(step) } } }
-    var heard: [String] { steps.withLock { $0 } }
+    var receive: ImageProgress { { step, _ in self.steps.withLock { $0.append(step) } } }
+    var received: [String] { steps.withLock { $0 } }
 }
 
 /// A cache in a folder of its own.

@@ -18,12 +18,12 @@ private struct Server {
     func say(_ text: String) async throws { try await socket.write(Array((text + "\r\n").utf8)) }
 
     /// The next command; clients send one line at a time.
-    func hear() async throws -> JSONValue { try JSONValue(parsing: try await socket.read()) }
+    func receive() async throws -> JSONValue { try JSONValue(parsing: try await socket.read()) }
 
     /// Greets and accepts the capabilities.
     func greet() async throws {
         try await say(#"{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}}, "capabilities": ["oob"]}}"#)
-        let command = try await hear()
+        let command = try await receive()
         #expect(command["execute"] == "qmp_capabilities")
         try await say(#"{"return": {}, "id": \#(command["id"]?.integerValue ?? 0)}"#)
     }
@@ -43,9 +43,9 @@ struct QMPClientTests {
     func answers() async throws {
         let (client, server) = try await shaken()
         let status = Task { try await client.execute("query-status") }
-        let first = try await server.hear()
+        let first = try await server.receive()
         let version = Task { try await client.execute("query-version", ["full": true]) }
-        let second = try await server.hear()
+        let second = try await server.receive()
         #expect(first["execute"] == "query-status")
         #expect(second["arguments"]?["full"] == true)
         try await server.say(#"{"return": {"major": 7}, "id": \#(second["id"]?.integerValue ?? 0)}"#)
@@ -66,9 +66,9 @@ struct QMPClientTests {
         let (client, server) = try Server.connected()
         let commands = [QMPCommand("migrate-incoming", ["uri": "fd:7"]), QMPCommand("cont")]
         let handshake = Task { try await client.handshake(timeout: .seconds(20), then: commands) }
-        var heard: [UInt8] = []
-        while heard.filter({ $0 == UInt8(ascii: "\n") }).count < 3 { heard += try await server.socket.read() }
-        let lines = try heard.split(separator: UInt8(ascii: "\n")).map { try JSONValue(parsing: Array($0)) }
+        var received: [UInt8] = []
+        while received.filter({ $0 == UInt8(ascii: "\n") }).count < 3 { received += try await server.socket.read() }
+        let lines = try received.split(separator: UInt8(ascii: "\n")).map { try JSONValue(parsing: Array($0)) }
         #expect(lines.map { $0["execute"]?.stringValue } == ["qmp_capabilities", "migrate-incoming", "cont"])
         try await server.say(#"{"QMP": {}}"#)
         for line in lines.dropLast() {
@@ -84,7 +84,7 @@ struct QMPClientTests {
     func refusal() async throws {
         let (client, server) = try await shaken()
         let answer = Task { try await client.execute("no-such") }
-        let command = try await server.hear()
+        let command = try await server.receive()
         try await server.say(
             #"{"id": \#(command["id"]?.integerValue ?? 0), "error": {"class": "CommandNotFound", "desc": "not found"}}"#
         )
@@ -96,7 +96,7 @@ struct QMPClientTests {
     func closed() async throws {
         let (client, server) = try await shaken()
         let first = Task { try await client.execute("stop") }
-        _ = try await server.hear()
+        _ = try await server.receive()
         server.socket.close()
         await #expect(throws: QMPError.closed) { try await first.value }
         await #expect(throws: QMPError.closed) { try await client.execute("cont") }
@@ -108,10 +108,10 @@ struct QMPClientTests {
         await #expect(throws: QMPError.silent(command: "stop")) {
             try await client.execute("stop", timeout: .milliseconds(20))
         }
-        let stop = try await server.hear()
+        let stop = try await server.receive()
         try await server.say(#"{"return": {}, "id": \#(stop["id"]?.integerValue ?? 0)}"#)
         let next = Task { try await client.execute("cont") }
-        let command = try await server.hear()
+        let command = try await server.receive()
         try await server.say(#"{"return": {"n": 1}, "id": \#(command["id"]?.integerValue ?? 0)}"#)
         #expect(try await next.value["n"] == 1)
         let (mute, server2) = try Server.connected()
@@ -125,7 +125,7 @@ struct QMPClientTests {
     func malformed(line: String) async throws {
         let (client, server) = try await shaken()
         let answer = Task { try await client.execute("stop") }
-        _ = try await server.hear()
+        _ = try await server.receive()
         try await server.say(line)
         let error = await #expect(throws: QMPError.self) { try await answer.value }
         guard case .malformed = error else {
@@ -138,7 +138,7 @@ struct QMPClientTests {
     func endlessLine() async throws {
         let (client, server) = try await shaken()
         let answer = Task { try await client.execute("stop") }
-        _ = try await server.hear()
+        _ = try await server.receive()
         let chunk = [UInt8](repeating: 0x20, count: 1 << 20)
         do {
             for _ in 0..<8 { try await server.socket.write(chunk) }
@@ -155,7 +155,7 @@ struct QMPClientTests {
     func cancelled() async throws {
         let (client, server) = try await shaken()
         let running = Task { try await client.execute("stop", timeout: .seconds(50)) }
-        _ = try await server.hear()
+        _ = try await server.receive()
         running.cancel()
         await #expect(throws: CancellationError.self) { try await running.value }
     }

@@ -267,7 +267,7 @@ import Testing
         let out = Collected()
         play([PlainSink(out.stream)], events)
         let lines = out.text.split(separator: "\n")
-        #expect(lines.count < 1000 + Narrator.detailedFailures * (Narrator.outputLines + 2) + 70)
+        #expect(lines.count < 1000 + EventFormatter.detailedFailures * (EventFormatter.outputLines + 2) + 70)
         // Compared outside the macro: a failure must not print a thousand lines.
         let hasCut = lines.contains("  ... and 950 more")
         let hasRow = lines.contains("shard  0/1000  failed     0.00 s")

@@ -252,9 +252,9 @@ struct FakeTerminal {
 
     @Test("N25: what a script says in several lines is shown in several lines")
     func severalLines() {
-        var narrator = Narrator(.results, style: .plain, directory: nil)
+        var formatter = EventFormatter(.results, style: .plain, directory: nil)
         let event = RunEvent.note(level: .info, message: "one\n  two\u{1B}[31m\nthree")
-        let lines = narrator.tell(RecordedEvent(sequence: 1, elapsed: 0, time: 0, event: event))
+        let lines = formatter.tell(RecordedEvent(sequence: 1, elapsed: 0, time: 0, event: event))
         #expect(lines == ["one", "  two", "three"])
     }
 

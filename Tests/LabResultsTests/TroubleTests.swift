@@ -61,8 +61,8 @@ struct TroubleTests {
 
     @Test("A4, S17: people see the trace, and how much was kept")
     func told() {
-        var narrator = Narrator(.results, style: .plain, directory: nil)
-        let lines = narrator.tell(
+        var formatter = EventFormatter(.results, style: .plain, directory: nil)
+        let lines = formatter.tell(
             RecordedEvent(sequence: 1, elapsed: 1, time: 0, event: .taskFinished(Self.result(.failed))))
         #expect(lines.contains { $0.contains("RIP: 0010:foo") })
         #expect(lines.first?.contains("of 190.7MiB of output the first 64MiB are kept") == true)

@@ -23,7 +23,7 @@ private func answers(
         let backend = ShellBackend()
         let answers = Mutex<[ScriptSession.Answer]>([])
         try await ScriptSession.run(
-            groups.isEmpty ? nil : lab, means: .shells(backend), options: ScriptRun.Options(catalog: ["debian"]),
+            groups.isEmpty ? nil : lab, resources: .shells(backend), options: ScriptRun.Options(catalog: ["debian"]),
             recorder: RunRecorder(sinks: []),
             results: try RunDirectory.create(lab: "test", out: folder + "/results"), journal: journal, print: { _ in }
         ) { session in

@@ -63,7 +63,7 @@ struct TestScript {
                         host: HostDescription(name: "h", kernel: "k", cores: 1, memory: 1), version: "0")))
             let limits = LiveLimits(timeouts: Timeouts(boot: .seconds(60), task: .seconds(60)))
             let run = ScriptRun(
-                script, means: .shells(backend),
+                script, resources: .shells(backend),
                 options: ScriptRun.Options(
                     arguments: arguments, variables: ["COLOUR": "red"], isTrusted: isTrusted, limits: limits,
                     catalog: ["debian"]),
@@ -84,11 +84,11 @@ struct TestScript {
     }
 }
 
-extension LiveFleet.Means {
+extension LiveFleet.Resources {
     /// What boots shells as guests of the image `debian`.
-    static func shells(_ backend: ShellBackend) -> LiveFleet.Means {
-        LiveFleet.Means(
-            memory: .gibibytes(10), seats: 100, boots: 8,
+    static func shells(_ backend: ShellBackend) -> LiveFleet.Resources {
+        LiveFleet.Resources(
+            memory: .gibibytes(10), slots: 100, boots: 8,
             plan: { lab in
                 try RunPlan.make(
                     lab: lab,

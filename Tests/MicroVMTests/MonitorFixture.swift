@@ -46,7 +46,7 @@ struct MonitorClient {
     func say(_ text: String) async throws { try await socket.write(Array(text.utf8)) }
 
     /// The next line; nil at the end of the stream.
-    func hear() async throws -> JSONValue? {
+    func receive() async throws -> JSONValue? {
         try await withDeadline(.now + .seconds(20)) {
             while true {
                 let line = lines.bytes.withLock { bytes -> [UInt8]? in
@@ -65,12 +65,12 @@ struct MonitorClient {
     /// Sends one command and hears the next line.
     func ask(_ command: String, id: Int = 1) async throws -> JSONValue? {
         try await say(#"{"execute": "\#(command)", "id": \#(id)}"#)
-        return try await hear()
+        return try await receive()
     }
 
     /// Hears the greeting and negotiates.
     func negotiate() async throws {
-        _ = try await hear()
+        _ = try await receive()
         _ = try await ask("qmp_capabilities")
     }
 }

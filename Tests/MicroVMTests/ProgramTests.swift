@@ -113,7 +113,7 @@ struct ProgramTests {
 
     /// The next event of that name; others are passed over.
     private func event(_ name: String, _ client: MonitorClient) async throws -> JSONValue? {
-        while let message = try await client.hear() {
+        while let message = try await client.receive() {
             if message["event"]?.stringValue == name { return message["data"] ?? .null }
         }
         return nil
@@ -149,7 +149,7 @@ struct ProgramTests {
             try await monitor.negotiate()
             #expect(try await read(com1, until: "hello\n") == "hello\n")
             try await monitor.say(#"{"execute": "snapshot-save", "arguments": {"path": "\#(path)"}}"#)
-            #expect(try await monitor.hear() == ["return": [:]])
+            #expect(try await monitor.receive() == ["return": [:]])
             try await com1.write(Array("abc".utf8))
             #expect(try await read(com1, until: "abc") == "abc")
         }
@@ -190,7 +190,7 @@ struct ProgramTests {
             try await monitor.say(#"{"execute": "stop"}"#)
             #expect(try await event("STOP", monitor) == .null)
             try await com1.write(Array("abc".utf8))
-            _ = try await monitor.hear()
+            _ = try await monitor.receive()
             #expect(try await monitor.ask("query-status")?["return"]?["status"] == "paused")
             try await monitor.say(#"{"execute": "cont"}"#)
             #expect(try await event("RESUME", monitor) == .null)

@@ -20,23 +20,23 @@ struct QMPServerTests {
             try await reactor.on { try server.start(machine) }
             try await body(client, server, machine, reactor)
             try await reactor.on { server.finish() }
-            while try await client.hear() != nil {}
+            while try await client.receive() != nil {}
         }
     }
 
     @Test("Greets, negotiates, and knows nothing before that")
     func negotiation() async throws {
         try await withServer { client, _, _, _ in
-            let greeting = try await client.hear()
+            let greeting = try await client.receive()
             #expect(greeting?["QMP"]?["capabilities"] == [])
             #expect(greeting?["QMP"]?["version"]?["package"]?.stringValue == "vmlab-vmm \(MonitorVersion.text)")
             let early = try await client.ask("query-status", id: 7)
             #expect(early?["error"]?["class"] == "CommandNotFound")
             #expect(early?["id"] == 7)
             try await client.say(#"{"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}}"#)
-            #expect(try await client.hear()?["error"]?["class"] == "GenericError")
+            #expect(try await client.receive()?["error"]?["class"] == "GenericError")
             try await client.say(#"{"execute": "qmp_capabilities", "arguments": {"enable": []}, "id": {"x": [1]}}"#)
-            #expect(try await client.hear() == ["return": [:], "id": ["x": [1]]])
+            #expect(try await client.receive() == ["return": [:], "id": ["x": [1]]])
             let again = try await client.ask("qmp_capabilities")
             #expect(again?["error"]?["class"] == "CommandNotFound")
         }
@@ -75,12 +75,12 @@ struct QMPServerTests {
                 #expect(try await client.ask(command) == ["return": [:], "id": 1])
             }
             try await client.say(#"{"execute": "snapshot-save", "arguments": {"path": "/a/b"}}"#)
-            #expect(try await client.hear() == ["return": [:]])
+            #expect(try await client.receive() == ["return": [:]])
             try await client.say(#"{"execute": "set-action", "arguments": {"shutdown": "pause"}}"#)
-            #expect(try await client.hear() == ["return": [:]])
+            #expect(try await client.receive() == ["return": [:]])
             try await client.say(#"{"execute": "set-action", "arguments": {"shutdown": "burn"}}"#)
             #expect(
-                try await client.hear()?["error"]?["desc"]?.stringValue
+                try await client.receive()?["error"]?["desc"]?.stringValue
                     == "Parameter 'shutdown' does not accept value 'burn'")
             // `quit` is answered before it is done.
             let calls = ["stop", "resume", "reset", "powerButton", "quit", "save /a/b", "shutdown pause"]
@@ -103,7 +103,7 @@ struct QMPServerTests {
                 ("SHUTDOWN", ["guest": false, "reason": "host-qmp-quit"]),
             ]
             for (name, data) in expected {
-                let event = try await client.hear()
+                let event = try await client.receive()
                 #expect(event?["event"]?.stringValue == name)
                 #expect(event?["data"] == data)
                 #expect((event?["timestamp"]?["seconds"]?.integerValue ?? 0) > 1_600_000_000)
@@ -117,9 +117,9 @@ struct QMPServerTests {
         try await withServer(FakeMachine(slow: true)) { client, _, machine, reactor in
             try await client.negotiate()
             try await client.say(#"{"execute": "stop", "id": "slow"}{"execute": "query-name", "id": "quick"}"#)
-            #expect(try await client.hear()?["id"] == "quick")
+            #expect(try await client.receive()?["id"] == "quick")
             try await reactor.on { machine.finishStop() }
-            #expect(try await client.hear() == ["return": [:], "id": "slow"])
+            #expect(try await client.receive() == ["return": [:], "id": "slow"])
         }
     }
 
@@ -150,7 +150,7 @@ struct QMPServerTests {
         try await withServer { client, _, machine, _ in
             try await client.negotiate()
             try await client.say(text)
-            #expect(try await client.hear()?["error"] == ["class": .string(kind), "desc": .string(description)])
+            #expect(try await client.receive()?["error"] == ["class": .string(kind), "desc": .string(description)])
             #expect(try await client.ask("query-name")?["return"] == ["name": "fake"])
             #expect(machine.calls.isEmpty)
         }
@@ -161,8 +161,8 @@ struct QMPServerTests {
         try await withServer { client, _, _, _ in
             try await client.negotiate()
             try await client.say("{\"execute\": \"" + String(repeating: "x", count: QMPServer.messageLimit))
-            #expect(try await client.hear()?["error"]?["class"] == "GenericError")
-            #expect(try await client.hear() == nil)
+            #expect(try await client.receive()?["error"]?["class"] == "GenericError")
+            #expect(try await client.receive() == nil)
         }
     }
 
@@ -173,9 +173,9 @@ struct QMPServerTests {
             try await reactor.on {
                 for _ in 0..<100_000 { server.emit(.stopped) }
             }
-            var heard = 0
-            while try await client.hear() != nil { heard += 1 }
-            #expect((1..<100_000).contains(heard))
+            var received = 0
+            while try await client.receive() != nil { received += 1 }
+            #expect((1..<100_000).contains(received))
         }
     }
 
@@ -189,7 +189,7 @@ struct QMPServerTests {
                     try await client.say(String(repeating: #"{"execute": "query-status"}"#, count: 100))
                 }
             }()
-            for _ in 0..<count { #expect(try await client.hear()?["return"]?["running"] == true) }
+            for _ in 0..<count { #expect(try await client.receive()?["return"]?["running"] == true) }
             try await asking
         }
     }
@@ -206,13 +206,13 @@ struct QMPServerTests {
                 let second = MonitorClient(try StreamSocket.connect(to: path))
                 try await first.negotiate()
                 try await first.say(#"{"execute": "stop"}{"execute": "query-name"}"#)
-                #expect(try await first.hear()?["return"]?["name"] == "fake")
+                #expect(try await first.receive()?["return"]?["name"] == "fake")
                 first.socket.close()
                 try await second.negotiate()
                 try await reactor.on { machine.finishStop() }
                 #expect(try await second.ask("query-name")?["return"]?["name"] == "fake")
                 try await reactor.on { server.finish() }
-                #expect(try await second.hear() == nil)
+                #expect(try await second.receive() == nil)
                 #expect(try FileTree.names(in: folder).isEmpty)
             }
         }

@@ -23,9 +23,9 @@ struct StreamTests {
                     for number in 0..<1000 { port.send([UInt8(truncatingIfNeeded: number)]) }
                 }
                 let client = try StreamSocket.connect(to: path)
-                var heard: [UInt8] = []
-                while heard.count < 100 { heard += try await client.read() }
-                #expect(heard == (900..<1000).map { UInt8(truncatingIfNeeded: $0) })
+                var received: [UInt8] = []
+                while received.count < 100 { received += try await client.read() }
+                #expect(received == (900..<1000).map { UInt8(truncatingIfNeeded: $0) })
                 try await client.write(Array("abc".utf8))
                 #expect(try await client.read() == Array("cba".utf8))
                 try await reactor.on { port.close() }
@@ -67,16 +67,16 @@ struct StreamTests {
             let pair = try DescriptorPair.socketPair()
             let number = pair.second.release()
             let port = try StreamPort(.descriptor(number), history: 0, reactor: reactor)
-            let heard = Completion<Void>()
+            let received = Completion<Void>()
             var handlers = StreamPort.Handlers()
-            handlers.received = { _ in heard.fulfil() }
+            handlers.received = { _ in received.fulfil() }
             let noted = handlers
             try await reactor.on { try port.start(noted) }
             let end = pair.first.release()
             #expect(write(end, "x", 1) == 1)
             shutdown(end, Int32(SHUT_WR))
             let client = try StreamSocket(owning: OwnedDescriptor(owning: end))
-            try await withDeadline(.now + .seconds(20)) { try await heard.wait() }
+            try await withDeadline(.now + .seconds(20)) { try await received.wait() }
             try await reactor.on { port.send(Array("answer".utf8)) }
             #expect(try await client.read() == Array("answer".utf8))
             try await reactor.on { port.close() }
@@ -98,14 +98,14 @@ struct StreamTests {
             let started = ContinuousClock.now
             try await reactor.on { port.finish(milliseconds: 20) }
             #expect(ContinuousClock.now - started < .seconds(10))
-            async let heard = {
+            async let received = {
                 var count = 0
                 while count < 1 << 20 { count += try await client.read().count }
                 return count
             }()
             try await reactor.on { port.finish(milliseconds: 10_000) }
             #expect(port.queued == 0)
-            #expect(try await heard == 1 << 20)
+            #expect(try await received == 1 << 20)
             try await reactor.on { port.close() }
         }
     }
@@ -141,13 +141,13 @@ struct StreamTests {
 struct SignalTests {
     @Test("A signal is an event of the reactor")
     func signals() async throws {
-        let heard = Completion<Int32>()
+        let received = Completion<Int32>()
         let reactor = try Reactor()
         // A signal that nobody here uses; the thread that is sent it is the one that listens.
         let ended = Completion<Void>()
         Thread.detachNewThread {
             let port = try? SignalPort([SIGWINCH], reactor: reactor) { number in
-                heard.fulfil(number)
+                received.fulfil(number)
                 reactor.stop()
             }
             pthread_kill(pthread_self(), SIGWINCH)
@@ -155,7 +155,7 @@ struct SignalTests {
             withExtendedLifetime(port) {}
             ended.fulfil()
         }
-        #expect(try await withDeadline(.now + .seconds(20)) { try await heard.wait() } == SIGWINCH)
+        #expect(try await withDeadline(.now + .seconds(20)) { try await received.wait() } == SIGWINCH)
         await ended.value()
     }
 }

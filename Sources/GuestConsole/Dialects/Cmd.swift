@@ -1,7 +1,7 @@
 extension Dialect {
     /// cmd.exe behind the relay of vmlab's `wine` image: its own lines, and DLE lines for a POSIX shell beside it.
     ///
-    /// A command is a batch file, written by the plumbing shell and run by a cmd.exe of its own. The resident one's
+    /// A command is a batch file, written by the control shell and run by a cmd.exe of its own. The resident one's
     /// `%ERRORLEVEL%` is the whole status, 32 bits.
     public static let cmd = Dialect(
         name: "cmd",
@@ -15,12 +15,12 @@ extension Dialect {
         complaints: BatchLabels.complaints,
         interrupts: [[3], [3], CmdShell.plumbed(Array("vmlab-kill KILL\n".utf8))],
         cleanUp: CmdShell.cleanUp, renewed: CmdShell.renewed,
-        plumbing: { command throws(ConsoleError) in
+        controlShell: { command throws(ConsoleError) in
             try POSIXShell.exchanges(command).map { CmdShell.plumbed($0) }
         },
         setting: CmdShell.setting,
-        headStart: HeadStart(
-            exchanges: { CmdShell.headStart() },
+        prewarmed: PrewarmedShell(
+            exchanges: { CmdShell.prewarmed() },
             opening: { CmdShell.plumbingSetup + CmdShell.plumbed(POSIXShell.probe($0)) },
             command: { command, variables throws(ConsoleError) in try CmdShell.release(command, variables) }))
 }
@@ -62,7 +62,7 @@ enum CmdShell {
         + "for __p;do case \" $__v \" in *\" $__p \"*);;*)__n=1;;esac;done;__v=\"$*\";"
         + "[ ! $__n ]||{ vmlab-kill session;return \(renewed);};}"
 
-    /// The plumbing shell's status when it has had the session's cmd.exe replaced.
+    /// The control shell's status when it has had the session's cmd.exe replaced.
     static let renewed: Int32 = 75
 
     private static func renewal() -> Exchange {
@@ -84,7 +84,7 @@ enum CmdShell {
 
     /// Starts the cmd.exe of the next command, which waits for a line of the session's, its begin marker. To start it takes
     /// half a second in emulation, of which a fresh clone of this guest is then spared all but a tenth.
-    static func headStart() -> [Exchange] {
+    static func prewarmed() -> [Exchange] {
         let nonce = Nonce()
         let batch = """
             @echo \u{1e}\(nonce)^-0\r
@@ -116,7 +116,7 @@ enum CmdShell {
         var run = Exchange(
             text: text + (variables.isEmpty ? [] : setting(variables)), begin: Array("\u{1e}\(nonce)+\r\n".utf8),
             end: Array("\u{1e}\(nonce)-".utf8), isOutput: rest.isEmpty)
-        run.usesHeadStart = true
+        run.usesPrewarmed = true
         return POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(plumbed) + [run] + rest
     }
 
@@ -148,7 +148,7 @@ enum CmdShell {
         return result + Array(BatchLabels.missing(in: command.script).utf8)
     }
 
-    /// The same for the plumbing shell: every line of it begins with DLE.
+    /// The same for the control shell: every line of it begins with DLE.
     static func plumbed(_ exchange: Exchange) -> Exchange {
         var result = exchange
         result.text = plumbed(exchange.text)

@@ -7,7 +7,7 @@ extension Dialect {
         probe: POSIXShell.probe,
         exchanges: { command throws(ConsoleError) in try POSIXShell.exchanges(command) },
         interrupts: [[3], [3], [POSIXSession.forceKey]], cleanUp: POSIXShell.cleanUp,
-        plumbing: { command throws(ConsoleError) in try POSIXShell.exchanges(command) })
+        controlShell: { command throws(ConsoleError) in try POSIXShell.exchanges(command) })
 
     /// A POSIX shell behind a login prompt or none, on any Linux guest: `prompt` is a regular expression for its prompt.
     /// `reactions` answer what the guest asks before, such as menus. `sharesConsole` tells of a port that the kernel's log goes to.

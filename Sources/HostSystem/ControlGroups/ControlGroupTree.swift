@@ -10,7 +10,7 @@ public final class ControlGroupTree: Sendable {
     private let refuge: String?
     private let willMake: @Sendable (String) throws -> Void
 
-    /// Makes the group `name`. `willMake` hears of each group before it is made.
+    /// Makes the group `name`. `willMake` is told of each group before it is made.
     ///
     /// Throws a `SystemCallError`, or what `willMake` throws; then all is as it was.
     public init(

@@ -94,7 +94,7 @@ struct JobRunner: Sendable {
             access: grants.access, limits: LiveLimits(factor: timeFactor), catalog: Set(ImageCatalog.names),
             interruption: interruption)
         return await ScriptRun(
-            script, means: planner.means(recorder), options: options, recorder: recorder, results: directory,
+            script, resources: planner.resources(recorder), options: options, recorder: recorder, results: directory,
             journal: journal,
             runLab: { path, settings in try await run(lab: path, settings, in: directory) }
         ).run()

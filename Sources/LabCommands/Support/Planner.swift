@@ -62,11 +62,11 @@ struct Planner {
     }
 
     /// What the guests of a script boot with. Their images' progress is told to `recorder`.
-    func means(_ recorder: RunRecorder) -> LiveFleet.Means {
+    func resources(_ recorder: RunRecorder) -> LiveFleet.Resources {
         let backends = BackendSelection(override: host.backend)
         let budget = budget
-        return LiveFleet.Means(
-            memory: budget.limit, seats: host.jobs ?? Int(Int16.max), boots: boots,
+        return LiveFleet.Resources(
+            memory: budget.limit, slots: host.jobs ?? Int(Int16.max), boots: boots,
             plan: { lab in try plan(lab, budget, backends).get() },
             images: { lab in
                 try await ImageSupply().images(for: lab) { image, step, fraction in
@@ -83,7 +83,7 @@ struct Planner {
         lab.groups.removeAll { lab.images[$0.image] == nil && !ImageCatalog.names.contains($0.image) }
         let (images, problems) = ImageCatalog.facts(of: lab)
         do throws(DiagnosticList) {
-            let plan = try RunPlan.make(lab: lab, images: images, budget: budget, seats: host.jobs) {
+            let plan = try RunPlan.make(lab: lab, images: images, budget: budget, slots: host.jobs) {
                 group, image throws(Diagnostic) in try backends.backend(for: group, of: image)
             }
             return problems.isEmpty ? .success(plan) : .failure(DiagnosticList(problems))

@@ -55,7 +55,7 @@ struct ReplVerb: LoggingCommand {
         let signals = try SignalWatcher.signals()
         let session = Task {
             try await ScriptSession.run(
-                lab, means: planner.means(recorder), options: options, recorder: recorder, results: directory,
+                lab, resources: planner.resources(recorder), options: options, recorder: recorder, results: directory,
                 journal: journal, print: { Report.line($0) }
             ) { try await conversation.hold($0) }
         }

@@ -64,7 +64,7 @@ struct FileExchange: Sendable {
                 try await TreePacker.pack(copy, as: guest, with: access, keepsHoles: true, into: descriptor)
             }
             if packed.hasHoles {
-                let answer = try await session.plumb(GuestCommand(GuestScript.knowsHoles), deadline: deadline)
+                let answer = try await session.control(GuestCommand(GuestScript.knowsHoles), deadline: deadline)
                 if answer.exit != 0 {
                     packed = try await withDeadline(deadline) {
                         try await TreePacker.pack(copy, as: guest, with: access, keepsHoles: false, into: descriptor)
@@ -114,7 +114,7 @@ struct FileExchange: Sendable {
     ) async throws -> [String]? {
         let listing = Mutex<[UInt8]>([])
         let script = GuestScript.list(path, in: pattern.folder, depth: pattern.depth)
-        let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
+        let result = try await session.control(GuestCommand(script), deadline: deadline) { bytes in
             listing.withLock { if $0.count <= Self.listingLimit { $0 += bytes } }
         }
         if result.exit == GuestScript.isPath { return nil }
@@ -159,7 +159,8 @@ struct FileExchange: Sendable {
         let archive = try await onHost(failure, in: TemporaryFile.folder) { try BoundedArchive(limit: room) }
         let decoder = Mutex(Base64Lines())
         let script = find + GuestScript.pack + (sharesConsole ? GuestScript.packAsText : GuestScript.packAsBytes)
-        let result = try await session.plumb(GuestCommand(script), isCopy: sharesConsole, deadline: deadline) { bytes in
+        let result = try await session.control(GuestCommand(script), isCopy: sharesConsole, deadline: deadline) {
+            bytes in
             archive.append(sharesConsole ? decoder.withLock { $0.receive(bytes) }[...] : bytes)
         }
         _ = try judgePacking(result, said: "", failure: failure)
@@ -192,7 +193,7 @@ struct FileExchange: Sendable {
             \(GuestScript.refuseFolder)\(GuestScript.refuseSpecial)exec head -c \(Self.smallLimit + 1) < "$p"
             """
         let content = Mutex<[UInt8]>([])
-        let result = try await session.plumb(GuestCommand(script), deadline: deadline) { bytes in
+        let result = try await session.control(GuestCommand(script), deadline: deadline) { bytes in
             content.withLock { if $0.count <= Self.smallLimit { $0 += bytes } }
         }
         let bytes = content.withLock { $0 }
@@ -260,7 +261,7 @@ struct FileExchange: Sendable {
         _ script: String, isCopy: Bool = false, deadline: ContinuousClock.Instant
     ) async throws -> (CommandResult, String) {
         let said = Mutex<[UInt8]>([])
-        let result = try await session.plumb(GuestCommand(script), isCopy: isCopy, deadline: deadline) { bytes in
+        let result = try await session.control(GuestCommand(script), isCopy: isCopy, deadline: deadline) { bytes in
             said.withLock { if $0.count < 4096 { $0 += bytes } }
         }
         return (result, said.withLock { String(decoding: $0, as: UTF8.self) })

@@ -70,7 +70,8 @@ struct Golden: Sendable {
     ) async -> Result<SavedMachine, any Error> {
         do {
             try await session.becomeReady(deadline: deadline)
-            try await session.rehearse(CloneIdentity(again: planned.guest.name, os: planned.os), deadline: deadline)
+            try await session.prepareForClones(
+                CloneIdentity(again: planned.guest.name, os: planned.os), deadline: deadline)
             return .success(
                 try await withDeadline(deadline) { [machine = session.machine] in
                     try await machine.save(to: folder)
@@ -95,7 +96,7 @@ struct Golden: Sendable {
     func snapshot(in folder: any GoldenFolder) throws -> GuestSnapshot {
         GuestSnapshot(
             of: planned, try GoldenRecord.machine(in: folder.path), image: image, cards: cards.indices.map(Self.mac),
-            hasHeadStart: Dialect.of(image.console).headStart != nil, files: folder)
+            isPrewarmed: Dialect.of(image.console).prewarmed != nil, files: folder)
     }
 
     private var cmdline: String { GuestHost.cmdline(of: planned, image) }

@@ -1,7 +1,7 @@
 /// Keeps golden snapshots on this host from run to run: each is made once, by whoever needs it first.
 public protocol GoldenStoring: Sendable {
     /// The golden of a shape. Where there is none, or it is damaged, `make` puts its files into the empty folder that it is
-    /// given; one process does so at a time, and the others wait for it. `progress` hears of waiting and of repairs.
+    /// given; one process does so at a time, and the others wait for it. `progress` is told of waiting and of repairs.
     ///
     /// Throws what `make` throws, a `Diagnostic` when nothing can be kept, `CancellationError`.
     func golden(

@@ -44,7 +44,7 @@ struct CloneIdentity: Sendable {
         return [("COMPUTERNAME", name), ("USERDOMAIN", name), ("LOGONSERVER", "\\\\\(name)")]
     }
 
-    /// A line for the plumbing shell itself, which starts no process where the programs wait. Its status is 127 where the
+    /// A line for the control shell itself, which starts no process where the programs wait. Its status is 127 where the
     /// guest has none.
     var line: String {
         var lines = [Self.ask("identity", "vmlab-identity", words.joined(separator: " "))]
@@ -63,7 +63,7 @@ struct CloneIdentity: Sendable {
             + "[ \"$p\" = ok ]||{ echo \"$p\";false;};else \(program) \(words);fi"
     }
 
-    /// A line for the plumbing shell of a guest that stood still for a while: it sets the clock.
+    /// A line for the control shell of a guest that stood still for a while: it sets the clock.
     static var clock: String {
         let time = now
         let seconds = time.prefix { $0 != "." }

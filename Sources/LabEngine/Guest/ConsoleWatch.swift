@@ -119,16 +119,16 @@ final class ConsoleWatch: Sendable {
             logger.debug(
                 before == .silent ? "first output on its console" : "its boot goes on", metadata: ["stage": "\(stage)"])
         }
-        hear(reports)
+        receive(reports)
     }
 
     /// The console has ended.
     func finish() {
         said.end()
-        hear(state.withLock { $0.detect({ lines, line in lines.finish(line: line) }, isLast: true) })
+        receive(state.withLock { $0.detect({ lines, line in lines.finish(line: line) }, isLast: true) })
     }
 
-    private func hear(_ reports: [PanicDetector.Report]) {
+    private func receive(_ reports: [PanicDetector.Report]) {
         for report in reports {
             if report.isFatal {
                 judge(report)

@@ -7,7 +7,7 @@ import Quantities
 /// What every guest of a run is brought up with: the run's records and its networks.
 struct GuestHost: Sendable {
     /// Who looks after the machines.
-    var care: [any MachineCare] = [OutOfMemoryOrder()]
+    var observers: [any MachineObserver] = [OutOfMemoryOrder()]
     let recorder: RunRecorder
     let results: RunDirectory
     let journal: RunJournal
@@ -43,7 +43,8 @@ struct GuestHost: Sendable {
         }
         return try await networks.withOutside(of: number, in: directory, journal: journal, onNote: onNote) {
             try await GuestSession.withGuest(
-                guest, number: number, isSpare: isSpare, care: care, image: image, configuration: configuration,
+                guest, number: number, isSpare: isSpare, observers: observers, image: image,
+                configuration: configuration,
                 journal: journal,
                 // A freestanding guest has no addresses: its commands send frames.
                 setup: image.isFreestanding ? nil : networks.setup(of: number),

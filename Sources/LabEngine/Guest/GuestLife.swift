@@ -20,7 +20,7 @@ final class GuestLife: Sendable {
     private let log: Logger
 
     /// One machine.
-    private final class Incarnation: Sendable {
+    private final class Instance: Sendable {
         /// What it goes on from; nil for one that boots.
         let snapshot: GuestSnapshot?
         /// By when it must stand ready, if it is a spare: one that is prepared and then stands still until it is wanted.
@@ -35,7 +35,7 @@ final class GuestLife: Sendable {
         let isOver = Completion<Void>()
         /// Set when it is gone.
         let isGone = Completion<Void>()
-        let fate = Completion<Fate>()
+        let ending = Completion<Ending>()
 
         /// Set when a spare stands ready, or cannot.
         let prepared = Completion<Result<Void, any Error>>()
@@ -53,31 +53,31 @@ final class GuestLife: Sendable {
         var isSpare: Bool { spareDeadline != nil }
 
         /// Has it end, now or as soon as it begins.
-        func dismiss(_ fate: Fate) {
-            self.fate.fulfil(fate)
-            if case .replaced = fate, case .success(let session) = begun.current { session.loss.fulfil(isReplaced) }
+        func dismiss(_ ending: Ending) {
+            self.ending.fulfil(ending)
+            if case .replaced = ending, case .success(let session) = begun.current { session.loss.fulfil(isReplaced) }
             isOver.fulfil()
         }
     }
 
     /// What became of a machine.
-    private enum Fate: Sendable {
+    private enum Ending: Sendable {
         case lost(GuestLoss)
-        case replaced(Incarnation)
+        case replaced(Instance)
         case ended
     }
 
     private struct State {
-        var current: Incarnation?
+        var current: Instance?
         /// One that is to take the current one's place.
-        var spare: Incarnation?
+        var spare: Instance?
         /// How many there have been.
         var count = 0
     }
 
     private let state = Mutex(State())
-    private let requests: AsyncStream<Incarnation>
-    private let requesting: AsyncStream<Incarnation>.Continuation
+    private let requests: AsyncStream<Instance>
+    private let requesting: AsyncStream<Instance>.Continuation
 
     private init(
         _ number: Int, _ guest: RunPlan.PlannedGuest, _ image: BootableImage, _ host: GuestHost, hasExchange: Bool,
@@ -113,32 +113,32 @@ final class GuestLife: Sendable {
         }
     }
 
-    private func run(_ incarnation: Incarnation) async {
-        defer { incarnation.isGone.fulfil() }
+    private func run(_ instance: Instance) async {
+        defer { instance.isGone.fulfil() }
         do {
-            if incarnation.isOver.current != nil { throw Self.hasEnded }
+            if instance.isOver.current != nil { throw Self.hasEnded }
             try await host.withGuest(
-                number, guest, image: image, hasExchange: hasExchange, in: incarnation.directory,
-                snapshot: incarnation.snapshot, isSpare: incarnation.isSpare,
-                onLoss: { [onLoss] in if self.isCurrent(incarnation) { await onLoss() } }
+                number, guest, image: image, hasExchange: hasExchange, in: instance.directory,
+                snapshot: instance.snapshot, isSpare: instance.isSpare,
+                onLoss: { [onLoss] in if self.isCurrent(instance) { await onLoss() } }
             ) { session in
-                incarnation.begun.fulfil(.success(session))
+                instance.begun.fulfil(.success(session))
                 await withTaskGroup(of: Void.self) { group in
-                    if let snapshot = incarnation.snapshot, let deadline = incarnation.spareDeadline {
+                    if let snapshot = instance.snapshot, let deadline = instance.spareDeadline {
                         group.addTask {
-                            incarnation.prepared.fulfil(await self.prepare(session, snapshot, deadline))
+                            instance.prepared.fulfil(await self.prepare(session, snapshot, deadline))
                         }
                     }
                     group.addTask {
-                        if let loss = try? await session.loss.wait() { incarnation.fate.fulfil(.lost(loss)) }
+                        if let loss = try? await session.loss.wait() { instance.ending.fulfil(.lost(loss)) }
                     }
-                    _ = try? await incarnation.isOver.wait()
+                    _ = try? await instance.isOver.wait()
                     group.cancelAll()
                 }
             }
         } catch {
-            incarnation.begun.fulfil(.failure(error))
-            incarnation.fate.fulfil(.lost(GuestLoss(of: error)))
+            instance.begun.fulfil(.failure(error))
+            instance.ending.fulfil(.lost(GuestLoss(of: error)))
         }
     }
 
@@ -194,11 +194,11 @@ final class GuestLife: Sendable {
             let session = try await next.begun.wait().get()
             if next.isSpare {
                 _ = try await withDeadline(deadline) { try await next.prepared.wait().get() }
-                await session.enroll()
+                await session.register()
                 try await session.wake(deadline: deadline)
                 try host.networks.plug(number, in: next.directory)
             } else if let snapshot {
-                try await revive(session, snapshot, deadline)
+                try await resume(session, snapshot, deadline)
                 try host.networks.plug(number, in: next.directory)
             } else {
                 try await session.becomeReady(deadline: deadline)
@@ -216,11 +216,11 @@ final class GuestLife: Sendable {
         }
     }
 
-    private func revive(
+    private func resume(
         _ session: GuestSession, _ snapshot: GuestSnapshot, _ deadline: ContinuousClock.Instant
     ) async throws {
         let identity = CloneIdentity(guest.guest.name, number: number, from: snapshot, on: host.networks)
-        try await session.revive(identity, headStart: snapshot.hasHeadStart, deadline: deadline)
+        try await session.resume(identity, prewarmed: snapshot.isPrewarmed, deadline: deadline)
     }
 
     /// Makes a spare the guest in all but the time, warms it up and has it stand still.
@@ -228,7 +228,7 @@ final class GuestLife: Sendable {
         _ session: GuestSession, _ snapshot: GuestSnapshot, _ deadline: ContinuousClock.Instant
     ) async -> Result<Void, any Error> {
         do {
-            try await revive(session, snapshot, deadline)
+            try await resume(session, snapshot, deadline)
             try await session.warmUp(deadline: deadline)
             try await session.machine.pause()
             return .success(())
@@ -240,8 +240,8 @@ final class GuestLife: Sendable {
     /// Has a machine start at the snapshot, prepared by `deadline` for the next `begin` with it: that will have little to wait
     /// for.
     func prepareSpare(_ snapshot: GuestSnapshot, deadline: ContinuousClock.Instant) {
-        let (new, old) = state.withLock { state -> (Incarnation?, Incarnation?) in
-            if let spare = state.spare, spare.snapshot === snapshot, spare.fate.current == nil { return (nil, nil) }
+        let (new, old) = state.withLock { state -> (Instance?, Instance?) in
+            if let spare = state.spare, spare.snapshot === snapshot, spare.ending.current == nil { return (nil, nil) }
             let old = state.spare
             state.spare = makeIncarnation(snapshot, spareDeadline: deadline, &state)
             return (state.spare, old)
@@ -253,11 +253,11 @@ final class GuestLife: Sendable {
         }
     }
 
-    private func start(_ incarnation: Incarnation) {
-        if case .enqueued = requesting.yield(incarnation) { return }
-        // There will be no more machines, and who waits for this one must hear of it.
-        incarnation.begun.fulfil(.failure(Self.hasEnded))
-        incarnation.isGone.fulfil()
+    private func start(_ instance: Instance) {
+        if case .enqueued = requesting.yield(instance) { return }
+        // There will be no more machines, and who waits for this one must be told.
+        instance.begun.fulfil(.failure(Self.hasEnded))
+        instance.isGone.fulfil()
     }
 
     /// For who asks for a machine when there will be no more.
@@ -273,11 +273,11 @@ final class GuestLife: Sendable {
 
     /// Waits until the guest is lost without anybody's will.
     func lost() async throws -> GuestLoss {
-        guard var incarnation = state.withLock({ $0.current }) else { throw CancellationError() }
+        guard var instance = state.withLock({ $0.current }) else { throw CancellationError() }
         while true {
-            switch try await incarnation.fate.wait() {
+            switch try await instance.ending.wait() {
             case .lost(let loss): return loss
-            case .replaced(let next): incarnation = next
+            case .replaced(let next): instance = next
             case .ended: throw CancellationError()
             }
         }
@@ -286,14 +286,14 @@ final class GuestLife: Sendable {
     /// The names in the guest's `/etc/hosts` when it has come up.
     var hosts: HostNames { state.withLock { $0.current?.hosts } ?? HostNames() }
 
-    private func isCurrent(_ incarnation: Incarnation) -> Bool { state.withLock { $0.current === incarnation } }
+    private func isCurrent(_ instance: Instance) -> Bool { state.withLock { $0.current === instance } }
 
     /// Puts a machine that goes on from the snapshot, or boots, in the place of the one that is there, which goes.
-    private func advance(to snapshot: GuestSnapshot?) -> Incarnation {
+    private func advance(to snapshot: GuestSnapshot?) -> Instance {
         let (next, former, isNew) = state.withLock { state in
             let former = state.current
             // A spare that has died meanwhile is none.
-            let spare = state.spare.flatMap { $0.snapshot === snapshot && $0.fate.current == nil ? $0 : nil }
+            let spare = state.spare.flatMap { $0.snapshot === snapshot && $0.ending.current == nil ? $0 : nil }
             if spare != nil { state.spare = nil }
             let next = spare ?? makeIncarnation(snapshot, &state)
             state.current = next
@@ -306,16 +306,16 @@ final class GuestLife: Sendable {
 
     private func makeIncarnation(
         _ snapshot: GuestSnapshot?, spareDeadline: ContinuousClock.Instant? = nil, _ state: inout State
-    ) -> Incarnation {
+    ) -> Instance {
         state.count += 1
-        return Incarnation(
+        return Instance(
             snapshot, spareDeadline: spareDeadline, in: "\(host.journal.directory)/\(number).\(state.count)",
             hosts: host.networks.hosts(of: number))
     }
 
     /// Tells all machines to go.
     @discardableResult
-    private func dismissAll() -> [Incarnation] {
+    private func dismissAll() -> [Instance] {
         let all = state.withLock { state in
             defer { (state.current, state.spare) = (nil, nil) }
             return [state.current, state.spare].compactMap { $0 }

@@ -57,7 +57,7 @@ extension GuestSession {
     /// Runs a command in the shell for the host's own errands, or in the only one there is.
     private func ask(_ command: String, _ deadline: ContinuousClock.Instant) async throws -> (Int32, String) {
         do {
-            return try await plumb(GuestCommand(command), deadline)
+            return try await control(GuestCommand(command), deadline)
         } catch ConsoleError.unsupported {
             let result = try await whileAlive { [commands] in
                 try await commands.run(GuestCommand(command), deadline: deadline)
@@ -89,7 +89,7 @@ extension GuestSession {
 
     private func askToPowerOff(_ deadline: ContinuousClock.Instant) async throws {
         guard let command = shutdown.powerOff else { return try await machine.powerDown() }
-        _ = try await plumb(GuestCommand(command), deadline)
+        _ = try await control(GuestCommand(command), deadline)
     }
 
     /// Powers on a guest that is off, and waits for its ready point. Throws as `becomeReady`, also when the machine cannot.

@@ -17,18 +17,18 @@ final class GuestSession: Sendable {
     /// Set when the guest can no longer be used.
     let loss: Completion<GuestLoss>
 
-    private let log: Logger
+    let log: Logger
 
     let console: ConsoleWatch
     private let isConsoleShared: Bool
-    /// What its plumbing shell runs at each ready point.
+    /// What its control shell runs at each ready point.
     private let setup: String?
     /// How the guest goes down by itself.
     let shutdown: ShutdownCommands
     /// Whether it says by itself that it is ready, after each boot.
     let announces: Bool
     /// Whether its clock can be set from within.
-    private let hasClock: Bool
+    let hasClock: Bool
     /// What its kernel is given at each ready point.
     private let modules: KernelModules
     /// Whether its kernel was told to use the serial port; nil for a guest that boots from its disk.
@@ -44,26 +44,26 @@ final class GuestSession: Sendable {
     private let wantedResets = Mutex(0)
     /// Tells what is worth telling and not fatal.
     let note: @Sendable (String) -> Void
-    private let care: [any MachineCare]
-    private let cared: CaredMachine
+    private let observers: [any MachineObserver]
+    private let observed: RunningMachine
 
     private init(
-        guest: RunPlan.PlannedGuest, cared: CaredMachine, care: [any MachineCare], image: BootableImage,
+        guest: RunPlan.PlannedGuest, observed: RunningMachine, observers: [any MachineObserver], image: BootableImage,
         machine: any Machine, configuration: MachineConfiguration, setup: String?, console: ConsoleWatch,
         pulse: GuestPulse, logger: Logger,
         note: @escaping @Sendable (String) -> Void
     ) {
         self.guest = guest
         log = logger
-        self.cared = cared
-        self.care = care
+        self.observed = observed
+        self.observers = observers
         self.machine = machine
         self.setup = setup
         self.console = console
         self.note = note
         shutdown = image.shutdown
         announces = image.console.announces
-        hasClock = !image.isFreestanding && Dialect.of(image.console).plumbing != nil
+        hasClock = !image.isFreestanding && Dialect.of(image.console).controlShell != nil
         loss = console.loss
         // Where commands share the kernel's port, the command channel is what there is to record and to watch.
         let shared = image.console.ports == 1
@@ -87,13 +87,13 @@ final class GuestSession: Sendable {
 
     /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.
     ///
-    /// `setup` is run by the guest's plumbing shell at each of its ready points. `care` looks after the machine, as that of
-    /// guest `number`; a machine that is no guest of a run has none, and that of a spare begins with `enroll`.
+    /// `setup` is run by the guest's control shell at each of its ready points. `observers` look after the machine, as that of
+    /// guest `number`; a machine that is no guest of a run has none, and that of a spare begins with `register`.
     ///
     /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
     static func withGuest<Result: Sendable>(
         _ guest: RunPlan.PlannedGuest, number: Int? = nil, isSpare: Bool = false,
-        care: [any MachineCare] = [OutOfMemoryOrder()], image: BootableImage,
+        observers: [any MachineObserver] = [OutOfMemoryOrder()], image: BootableImage,
         configuration: MachineConfiguration, journal: RunJournal, setup: String? = nil,
         log: @escaping @Sendable (ArraySlice<UInt8>) -> Void,
         onNote: @escaping @Sendable (String) -> Void, onLoss: @escaping @Sendable () async -> Void,
@@ -108,20 +108,20 @@ final class GuestSession: Sendable {
             .child(
                 guest: guest.guest.name, processID: machine.processID,
                 startTime: ProcessTable().startTime(of: machine.processID) ?? 0, program: configuration.name))
-        let cared = CaredMachine(number: number, guest: guest, processID: machine.processID)
+        let observed = RunningMachine(number: number, guest: guest, processID: machine.processID)
         let pulse = GuestPulse(machine)
         let session = GuestSession(
-            guest: guest, cared: cared, care: care, image: image, machine: machine,
+            guest: guest, observed: observed, observers: observers, image: image, machine: machine,
             configuration: configuration, setup: setup,
             console: ConsoleWatch(log: log, onNote: onNote, pulse: pulse, logger: logger), pulse: pulse,
             logger: logger, note: onNote)
-        if isSpare { await OutOfMemoryOrder().started(cared) } else { await session.enroll() }
-        let herald = Task {
+        if isSpare { await OutOfMemoryOrder().started(observed) } else { await session.register() }
+        let lossNotice = Task {
             guard let loss = try? await session.loss.wait() else { return }
             logger.debug("gone", metadata: ["why": "\(loss.message)"])
             await onLoss()
         }
-        defer { herald.cancel() }
+        defer { lossNotice.cancel() }
         return await withTaskGroup(of: Void.self) { watchers in
             watchers.addTask { await session.watchMachine() }
             watchers.addTask {
@@ -133,21 +133,21 @@ final class GuestSession: Sendable {
             let ending = ContinuousClock.now
             await machine.end()
             logger.debug("machine ended", metadata: ["ms": "\(ending.millisecondsAgo)"])
-            for one in care { await one.ended(cared) }
+            for one in observers { await one.ended(observed) }
             // The watchers end with what they watch, so that a console is recorded to its last byte.
             return result
         }
     }
 
     /// The machine is the guest's from now on, for those who look after it.
-    func enroll() async {
+    func register() async {
         // A test's machine may be none of its own.
-        guard cared.processID > 0 else { return }
-        for one in care { await one.started(cared) }
+        guard observed.processID > 0 else { return }
+        for one in observers { await one.started(observed) }
     }
 
-    private func onReady() {
-        for one in care { one.ready(cared) }
+    func onReady() {
+        for one in observers { one.ready(observed) }
     }
 
     /// Waits for the ready point. Throws a `GuestLoss` when the guest dies first, is not ready at the deadline or cannot be
@@ -164,7 +164,7 @@ final class GuestSession: Sendable {
             try await modules.load(deadline: deadline) {
                 try await files.put($0, with: .everything, deadline: deadline)
             } run: {
-                try await plumb($0, deadline)
+                try await control($0, deadline)
             }
             if let setup { try await setUp(setup, deadline) }
             onReady()
@@ -216,86 +216,11 @@ final class GuestSession: Sendable {
         }
     }
 
-    /// Takes over a guest that was restored from a snapshot, which waits for a command, and gives it an identity of its own.
-    /// Throws as `becomeReady`.
-    ///
-    /// `headStart` says that a command of its tasks' shell waits.
-    func revive(_ identity: CloneIdentity, headStart: Bool, deadline: ContinuousClock.Instant) async throws {
-        do {
-            try await whileAlive { [commands] in
-                try await commands.open(
-                    atShell: true, headStart: headStart, setting: identity.variables, deadline: deadline)
-            }
-            log.debug("went on from its snapshot")
-            try await identify(identity, deadline, failure: "the guest could not be given an identity of its own")
-            log.debug("has an identity of its own")
-            onReady()
-        } catch let error as ConsoleError where !Task.isCancelled {
-            throw lose("the guest did not go on from its snapshot: \(sentence(of: error))")
-        }
-    }
-
-    /// Gives a guest that is about to be saved its own identity again, runs a command in the shell of tasks and has the next
-    /// one wait, so that its clones find in memory, and half done, what they will need first. Throws as `becomeReady`.
-    func rehearse(_ identity: CloneIdentity, deadline: ContinuousClock.Instant) async throws {
-        do {
-            // The second time as in a clone, where what the first one started waits.
-            for _ in 0..<2 { try await identify(identity, deadline, failure: "the guest could not be made a golden") }
-            try await whileAlive { [commands] in
-                _ = try await commands.run(GuestCommand("echo"), deadline: deadline)
-                try await commands.giveHeadStart(deadline: deadline)
-            }
-        } catch let error as ConsoleError where !Task.isCancelled {
-            throw lose("the guest could not be made a golden: \(sentence(of: error))")
-        }
-    }
-
-    /// Runs a command in the shell of tasks, whose first process costs an emulated clone most, unless its first command waits
-    /// already. Throws as `CommandSession.run`.
-    func warmUp(deadline: ContinuousClock.Instant) async throws {
-        if commands.hasHeadStart { return }
-        try await whileAlive { [commands] in _ = try await commands.run(GuestCommand("true"), deadline: deadline) }
-    }
-
-    /// Lets a guest go on that stood still, with the present time. Throws as `becomeReady`.
-    func wake(deadline: ContinuousClock.Instant) async throws {
-        do {
-            try await machine.resume()
-            try await setClock(deadline: deadline)
-            onReady()
-        } catch  where !Task.isCancelled {
-            throw loss.current ?? lose("the guest did not go on after it stood still: \(sentence(of: error))")
-        }
-    }
-
-    /// Gives a guest the present time after it stood still, unless it has no clock that can be set. Throws a `Diagnostic` when
-    /// it does not take it, and as `CommandSession.run`.
-    func setClock(deadline: ContinuousClock.Instant) async throws {
-        guard hasClock else { return }
-        let (status, said) = try await plumb(GuestCommand(CloneIdentity.clock, inSession: true), deadline)
-        if status != 0 {
-            throw Diagnostic(
-                .guest, "the clock could not be set after the guest stood still",
-                cause: said.split(whereSeparator: \.isNewline).joined(separator: "; "))
-        }
-    }
-
-    private func identify(
-        _ identity: CloneIdentity, _ deadline: ContinuousClock.Instant, failure: String
-    ) async throws {
-        let (status, said) = try await plumb(GuestCommand(identity.line, inSession: true), deadline)
-        if status == 127 {
-            try await setUp(identity.script, deadline, failure: failure)
-        } else if status != 0 {
-            throw lose("\(failure): \(said)", isGuestsDoing: true)
-        }
-    }
-
-    private func setUp(
+    func setUp(
         _ script: String, _ deadline: ContinuousClock.Instant,
         failure: String = "the guest's network could not be set up"
     ) async throws {
-        let (status, said) = try await plumb(GuestCommand(script), deadline)
+        let (status, said) = try await control(GuestCommand(script), deadline)
         if status != 0 {
             throw lose(
                 "\(failure): \(said.split(whereSeparator: \.isNewline).joined(separator: "; "))", isGuestsDoing: true)
@@ -303,12 +228,12 @@ final class GuestSession: Sendable {
     }
 
     /// A command's status and all that it said.
-    func plumb(
+    func control(
         _ command: GuestCommand, _ deadline: ContinuousClock.Instant
     ) async throws -> (status: Int32, said: String) {
         let said = Mutex("")
         let result = try await whileAlive { [commands] in
-            try await commands.plumb(command, deadline: deadline) { bytes in
+            try await commands.control(command, deadline: deadline) { bytes in
                 said.withLock { $0 += String(decoding: bytes, as: UTF8.self) }
             }
         }

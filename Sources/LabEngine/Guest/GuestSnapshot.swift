@@ -13,20 +13,20 @@ public final class GuestSnapshot: Sendable {
     /// The names that were in its `/etc/hosts`.
     let knownHosts: [String]
     /// Whether a command waits in its shell of tasks.
-    let hasHeadStart: Bool
+    let isPrewarmed: Bool
     /// What keeps the files while it lives.
     let files: any Sendable
 
     init(
         of planned: RunPlan.PlannedGuest, _ machine: SavedMachine, image: BootableImage, cards: [String],
-        knownHosts: [String] = [], hasHeadStart: Bool = false, files: any Sendable
+        knownHosts: [String] = [], isPrewarmed: Bool = false, files: any Sendable
     ) {
         self.planned = planned
         self.machine = machine
         self.image = image
         self.cards = cards
         self.knownHosts = knownHosts
-        self.hasHeadStart = hasHeadStart
+        self.isPrewarmed = isPrewarmed
         self.files = files
     }
 

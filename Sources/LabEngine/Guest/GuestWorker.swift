@@ -104,7 +104,7 @@ struct GuestWorker: Sendable {
             if let loss = live.loss {
                 // One that was on its way back to a snapshot is lost by the end of the run alone.
                 let isOver = Task.isCancelled || loss.outcome == .skipped
-                return isOver ? end("interrupted", .finished) : await bury(loss, hasRun: hasRun)
+                return isOver ? end("interrupted", .finished) : await handleLoss(loss, hasRun: hasRun)
             }
         }
     }
@@ -163,7 +163,7 @@ struct GuestWorker: Sendable {
 
     /// A guest that was up is lost. One that had a run since it came up is replaced by a fresh one for what does not rest on
     /// what it held: so there are no more of them than runs.
-    private func bury(_ loss: GuestLoss, hasRun: Bool) async -> End {
+    private func handleLoss(_ loss: GuestLoss, hasRun: Bool) async -> End {
         run.recorder.emit(.guestEnded(guest: name, orderly: false, reason: loss.message))
         if await run.scheduler.hasRetry(for: number) { return .again(from: nil) }
         if hasRun, await run.scheduler.replace(number, reason: "\(name): \(loss.message)") {

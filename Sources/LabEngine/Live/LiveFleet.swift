@@ -9,11 +9,11 @@ import Synchronization
 /// Guests that are booted as a script asks for them. All of them are gone when `run` returns, however it does.
 public final class LiveFleet: Sendable {
     /// What a fleet has to boot with.
-    public struct Means: Sendable {
+    public struct Resources: Sendable {
         /// Memory that all guests together may take.
         public var memory: ByteCount
         /// How many guests may run at a time.
-        public var seats: Int
+        public var slots: Int
         /// How many guests may boot at the same time.
         public var boots: Int
         /// Plans a lab whose guests are to be booted. Throws a `DiagnosticList`.
@@ -23,14 +23,14 @@ public final class LiveFleet: Sendable {
         /// Keeps what guests are cloned from; nil boots every guest.
         public var goldens: (any GoldenStoring)?
 
-        /// Means as given.
+        /// Resources as given.
         public init(
-            memory: ByteCount, seats: Int, boots: Int, plan: @escaping @Sendable (Lab) throws -> RunPlan,
+            memory: ByteCount, slots: Int, boots: Int, plan: @escaping @Sendable (Lab) throws -> RunPlan,
             images: @escaping @Sendable (Lab) async throws -> [String: BootableImage],
             goldens: (any GoldenStoring)? = nil
         ) {
             self.memory = memory
-            self.seats = seats
+            self.slots = slots
             self.boots = boots
             self.plan = plan
             self.images = images
@@ -71,7 +71,7 @@ public final class LiveFleet: Sendable {
         var requests = 0
     }
 
-    private let means: Means
+    private let resources: Resources
     private let limits: LiveLimits
     private let host: GuestHost
     private let shares: GuestShares
@@ -87,17 +87,17 @@ public final class LiveFleet: Sendable {
 
     /// A fleet without guests. Their machines and folders are written down in `journal`, which the caller ends afterwards.
     public init(
-        means: Means, limits: LiveLimits, recorder: RunRecorder, results: RunDirectory, journal: RunJournal
+        resources: Resources, limits: LiveLimits, recorder: RunRecorder, results: RunDirectory, journal: RunJournal
     ) {
-        self.means = means
+        self.resources = resources
         self.limits = limits
         shares = GuestShares(journal: journal, recorder: recorder)
         host = GuestHost(
-            care: [OutOfMemoryOrder(), shares], recorder: recorder, results: results, journal: journal,
+            observers: [OutOfMemoryOrder(), shares], recorder: recorder, results: results, journal: journal,
             networks: LabNetworks(in: journal.directory),
-            goldens: means.goldens.map { Goldens(in: $0, limits: limits, recorder: recorder, journal: journal) })
-        admission = Admission(memory: means.memory, seats: means.seats)
-        boots = AsyncSemaphore(means.boots)
+            goldens: resources.goldens.map { Goldens(in: $0, limits: limits, recorder: recorder, journal: journal) })
+        admission = Admission(memory: resources.memory, slots: resources.slots)
+        boots = AsyncSemaphore(resources.boots)
         (requests, requesting) = AsyncStream.makeStream()
     }
 
@@ -171,9 +171,9 @@ public final class LiveFleet: Sendable {
     /// Throws a `DiagnosticList` when they cannot be, a `GuestLoss` when one of them does not come up: the others are ended
     /// then.
     public func boot(_ lab: Lab, as reservation: Reservation? = nil) async throws -> [LiveGuest] {
-        let plan = try means.plan(lab)
+        let plan = try resources.plan(lab)
         try take(plan.guests.map(\.guest.name).filter { reservation?.guests.contains($0) != true })
-        let images = try await means.images(lab)
+        let images = try await resources.images(lab)
         for network in lab.networks { try addNetwork(network) }
         return try await start(
             plan.guests.map { guest in
@@ -230,9 +230,10 @@ public final class LiveFleet: Sendable {
     /// Throws a `Diagnostic` for guests that can never be up at the same time.
     private func start(_ wanted: [Wanted]) async throws -> [LiveGuest] {
         let cost = wanted.reduce(ByteCount(0)) { $0 + $1.guest.cost }
-        guard cost <= means.memory, wanted.count <= means.seats else {
+        guard cost <= resources.memory, wanted.count <= resources.slots else {
             let limit =
-                cost > means.memory ? "only \(means.memory) may be used" : "only \(means.seats) may run at a time"
+                cost > resources.memory
+                ? "only \(resources.memory) may be used" : "only \(resources.slots) may run at a time"
             throw Diagnostic(
                 .specification, "\(wanted.count) guests that are to be up at once need \(cost), but \(limit)",
                 remedy: "boot fewer at a time, lower their `memory`, or give the run more with --memory and --jobs")
@@ -296,7 +297,7 @@ public final class LiveFleet: Sendable {
                     outcome: .error,
                     message: patience > Self.departure
                         ? "\(name) needs \(guest.cost), but that much memory was not free within \(patience.notation)"
-                        : "\(name) needs \(guest.cost), but \(means.memory) may be used and the guests that run leave no "
+                        : "\(name) needs \(guest.cost), but \(resources.memory) may be used and the guests that run leave no "
                             + "room: end one of them first, for nothing else in the script goes on that could",
                     consoleTail: []))
             return nil

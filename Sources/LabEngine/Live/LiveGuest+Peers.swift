@@ -13,7 +13,7 @@ extension LiveGuest {
         if !script.isEmpty {
             _ = try await session.whileAlive { [session, limits] in
                 let deadline = limits.deadline(in: limits.timeouts.task)
-                return try await session.commands.plumb(GuestCommand(script), deadline: deadline)
+                return try await session.commands.control(GuestCommand(script), deadline: deadline)
             }
         }
         knownHosts.withLock { $0 = hosts }

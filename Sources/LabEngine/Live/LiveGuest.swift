@@ -40,7 +40,7 @@ public final class LiveGuest: Sendable {
     /// Whether it stood still and has not been given the present time since.
     private let hasOldTime = Mutex(false)
     /// A command was left behind when its waiter was cancelled: it must be ended before the next.
-    private let isLittered = Mutex(false)
+    private let hasLeftoverCommand = Mutex(false)
     /// Set when the script is done with the guest, with the reason that is told.
     let wantedEnd = Completion<String>()
     /// Set when the guest's machine is gone; nil for a guest whose end is not the script's to wait for, as it comes after
@@ -175,7 +175,7 @@ public final class LiveGuest: Sendable {
         recorder.emit(.guestBooting(guest: name, backend: planned.backend.name, boot: .cold))
         try await session.start(deadline: limits.deadline(in: patience))
         isPoweredOff.withLock { $0 = false }
-        isLittered.withLock { $0 = false }
+        hasLeftoverCommand.withLock { $0 = false }
         hasOldTime.withLock { $0 = false }
         knownHosts.withLock { $0 = life.hosts }
         recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
@@ -222,13 +222,13 @@ public final class LiveGuest: Sendable {
             try FileTree.makeFolder(folder, mode: 0o700)
             do {
                 // What is restored from here runs its first command the sooner, and so does this guest.
-                try await session.commands.giveHeadStart(deadline: deadline)
+                try await session.commands.prewarm(deadline: deadline)
                 let saved = try await withDeadline(deadline) { [session] in try await session.machine.save(to: folder) }
                 // It stood still meanwhile.
                 try await setClock()
                 return GuestSnapshot(
                     of: planned, saved, image: life.image, cards: networks.cardAddresses(of: number),
-                    knownHosts: knownHosts.withLock { $0.lines }, hasHeadStart: session.commands.hasHeadStart,
+                    knownHosts: knownHosts.withLock { $0.lines }, isPrewarmed: session.commands.isPrewarmed,
                     files: OwnedFolder(folder))
             } catch {
                 try? FileTree.remove(folder)
@@ -281,7 +281,7 @@ public final class LiveGuest: Sendable {
             hasFailed.fulfil(loss)
             throw Task.isCancelled ? CancellationError() : loss
         }
-        isLittered.withLock { $0 = false }
+        hasLeftoverCommand.withLock { $0 = false }
         isResting.withLock { $0 = false }
         knownHosts.withLock { $0 = life.hosts }
     }
@@ -380,7 +380,7 @@ public final class LiveGuest: Sendable {
                 try await session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
                 throw ConsoleError.greetedAgain
             } catch  where Task.isCancelled {
-                isLittered.withLock { $0 = true }
+                hasLeftoverCommand.withLock { $0 = true }
                 throw CancellationError()
             }
         }
@@ -388,9 +388,9 @@ public final class LiveGuest: Sendable {
 
     /// Before an operation: ends what a cancelled one left, and tells the guest of what has changed around it.
     private func tidy() async throws {
-        if isLittered.withLock({ $0 }) {
+        if hasLeftoverCommand.withLock({ $0 }) {
             await endCommand("a cancelled command")
-            isLittered.withLock { $0 = false }
+            hasLeftoverCommand.withLock { $0 = false }
             if let loss { throw loss }
         }
         try await updateHosts()

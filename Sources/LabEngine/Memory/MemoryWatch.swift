@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// The host is read at every tick. A guest is read at every tick while it comes up or grows, then ever more rarely: a
 /// thousand idle guests cost a reading of a small file every few milliseconds.
-final class MemoryWatch: MachineCare {
+final class MemoryWatch: MachineObserver {
     /// Between two readings of the host. Memory that is filled at a gigabyte a second has not used up the reserve of a host
     /// of 24 GiB in between.
     static let interval = Duration.milliseconds(500)
@@ -56,12 +56,12 @@ final class MemoryWatch: MachineCare {
         self.recorder = recorder
     }
 
-    func started(_ machine: CaredMachine) async {
+    func started(_ machine: RunningMachine) async {
         guard let number = machine.number else { return }
         state.withLock { $0.machines[machine.processID] = Machine(number: number, nextTick: $0.tick) }
     }
 
-    func ready(_ machine: CaredMachine) {
+    func ready(_ machine: RunningMachine) {
         state.withLock { state in
             state.machines[machine.processID]?.isUp = true
             state.machines[machine.processID]?.pause = 1
@@ -69,7 +69,7 @@ final class MemoryWatch: MachineCare {
         }
     }
 
-    func ended(_ machine: CaredMachine) async {
+    func ended(_ machine: RunningMachine) async {
         state.withLock { $0.machines[machine.processID] = nil }
     }
 

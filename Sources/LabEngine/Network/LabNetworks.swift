@@ -144,7 +144,7 @@ final class LabNetworks: Sendable {
         return map.hosts(of: guest)
     }
 
-    /// What the guest's plumbing shell runs at the ready point: addresses, and the names of all peers. Nil without cards.
+    /// What the guest's control shell runs at the ready point: addresses, and the names of all peers. Nil without cards.
     func setup(of guest: Int) -> String? {
         let map = state.withLock { $0.map }
         let cards = map.cards(of: guest)

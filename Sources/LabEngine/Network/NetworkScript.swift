@@ -49,7 +49,7 @@ enum NetworkScript {
         #"card() { find $1 && address $d $2; }"#,
     ]
 
-    /// What a clone's plumbing shell runs to have its own cards' addresses and not those of the guest that it was.
+    /// What a clone's control shell runs to have its own cards' addresses and not those of the guest that it was.
     static func readdressing(_ changes: [LabNetworks.CardChange]) -> [String] {
         guard !changes.isEmpty else { return [] }
         let lines = [

@@ -24,10 +24,10 @@ extension Admission {
     }
 
     private func figures(of claim: Claim) -> Logger.Metadata {
-        let (ledger, seats) = figures
+        let (ledger, slots) = figures
         return [
             "claim": "\(ByteCount(ledger.cost(of: claim)))", "taken": "\(ByteCount(ledger.charged))",
-            "limit": "\(ByteCount(ledger.limit))", "guests": "\(ledger.count)", "freeSeats": "\(seats)",
+            "limit": "\(ByteCount(ledger.limit))", "guests": "\(ledger.count)", "freeSlots": "\(slots)",
         ]
     }
 }

@@ -15,20 +15,20 @@ final class Admission: Sendable {
 
     private struct State {
         var ledger: MemoryLedger
-        var seats: Int
+        var slots: Int
         var waiters: [Waiter] = []
         var nextTicket = 0
         var cancelled: Set<Int> = []
         var summary: AdmissionSummary
 
         func obstacle(to claim: Claim) -> Obstacle? {
-            if seats <= 0 { return .seats }
+            if slots <= 0 { return .slots }
             return ledger.obstacle(to: claim).map { .memory($0) }
         }
 
         mutating func admit(_ claim: Claim) {
             ledger.take(claim)
-            seats -= 1
+            slots -= 1
             summary.peakGuests = max(summary.peakGuests, ledger.count)
             summary.peakMemory = max(summary.peakMemory, ledger.charged)
         }
@@ -39,7 +39,7 @@ final class Admission: Sendable {
         /// Others came first.
         case queue
         /// As many guests run as may at a time.
-        case seats
+        case slots
         /// Memory.
         case memory(MemoryLedger.Obstacle)
     }
@@ -47,13 +47,13 @@ final class Admission: Sendable {
     private let state: Mutex<State>
     private let onWaiting: @Sendable () -> Void
 
-    /// A budget of `memory` and at most `seats` guests at a time. `onWaiting` hears that somebody began to wait.
+    /// A budget of `memory` and at most `slots` guests at a time. `onWaiting` is called when somebody began to wait.
     init(
-        memory: ByteCount, seats: Int, mode: AdmissionMode = .strict, onWaiting: @escaping @Sendable () -> Void = {}
+        memory: ByteCount, slots: Int, mode: AdmissionMode = .strict, onWaiting: @escaping @Sendable () -> Void = {}
     ) {
         state = Mutex(
             State(
-                ledger: MemoryLedger(mode: mode, limit: memory), seats: seats,
+                ledger: MemoryLedger(mode: mode, limit: memory), slots: slots,
                 summary: AdmissionSummary(mode: mode.rawValue)))
         self.onWaiting = onWaiting
     }
@@ -63,17 +63,17 @@ final class Admission: Sendable {
         /// Bytes.
         var memory: UInt64
         /// Guests too many, 0 or 1.
-        var seats: Int
+        var slots: Int
         /// Whether the host itself is short, so that what idle guests hold counts for less than that they go.
         var isPressing = false
 
         /// Whether anything is still lacking.
-        var isShort: Bool { memory > 0 || seats > 0 }
+        var isShort: Bool { memory > 0 || slots > 0 }
 
         /// A guest of this cost will leave.
         mutating func cover(_ cost: ByteCount) {
             memory -= min(memory, cost.bytes)
-            seats = max(0, seats - 1)
+            slots = max(0, slots - 1)
         }
     }
 
@@ -82,7 +82,7 @@ final class Admission: Sendable {
         state.withLock { state in
             let wantedBack = state.ledger.wantedBack
             guard let first = state.waiters.first else {
-                return wantedBack > 0 ? Shortage(memory: wantedBack, seats: 0, isPressing: true) : nil
+                return wantedBack > 0 ? Shortage(memory: wantedBack, slots: 0, isPressing: true) : nil
             }
             let memory: UInt64 =
                 switch state.ledger.obstacle(to: first.claim) {
@@ -90,7 +90,7 @@ final class Admission: Sendable {
                 case .pressure: max(wantedBack, 1)
                 case nil: 0
                 }
-            return Shortage(memory: memory, seats: state.seats > 0 ? 0 : 1, isPressing: wantedBack > 0)
+            return Shortage(memory: memory, slots: state.slots > 0 ? 0 : 1, isPressing: wantedBack > 0)
         }
     }
 
@@ -102,7 +102,7 @@ final class Admission: Sendable {
     /// Whether so many guests of this cost in all would be let in at once.
     func fits(_ cost: ByteCount, guests: Int) -> Bool {
         state.withLock { state in
-            state.waiters.isEmpty && state.seats >= guests && state.ledger.obstacle(to: Claim(cost)) == nil
+            state.waiters.isEmpty && state.slots >= guests && state.ledger.obstacle(to: Claim(cost)) == nil
         }
     }
 
@@ -150,7 +150,7 @@ final class Admission: Sendable {
     func release(_ claim: Claim) {
         state.withLock { state in
             state.ledger.give(claim)
-            state.seats += 1
+            state.slots += 1
         }
         admitWaiters()
     }
@@ -203,7 +203,7 @@ final class Admission: Sendable {
     func noteParked() { state.withLock { $0.summary.parked += 1 } }
 
     /// Who holds how much, and how many more guests may run.
-    var figures: (ledger: MemoryLedger, seats: Int) { state.withLock { ($0.ledger, $0.seats) } }
+    var figures: (ledger: MemoryLedger, slots: Int) { state.withLock { ($0.ledger, $0.slots) } }
 
     /// How it went so far.
     var summary: AdmissionSummary { state.withLock { $0.summary } }
@@ -214,7 +214,7 @@ extension Admission.Obstacle {
     fileprivate var kind: String {
         switch self {
         case .queue: "earlier guests are waiting"
-        case .seats: "as many guests ran as may at a time"
+        case .slots: "as many guests ran as may at a time"
         case .memory(.room): "the memory that may be used was taken"
         case .memory(.pressure): "the host was short of memory"
         }
@@ -224,7 +224,7 @@ extension Admission.Obstacle {
     var words: String {
         switch self {
         case .queue: "waits for room: earlier guests are waiting"
-        case .seats: "waits for one of the places for guests"
+        case .slots: "waits for one of the places for guests"
         case .memory(.room(_, let cost)): "waits for room (\(ByteCount(cost)))"
         case .memory(.pressure(let host, let reserve)):
             host.available < reserve

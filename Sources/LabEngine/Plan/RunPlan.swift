@@ -45,7 +45,7 @@ public struct RunPlan: Sendable {
     /// How much memory the fleet may take at a time.
     public let budget: MemoryBudget
     /// How many guests may run at a time.
-    public let seats: Int
+    public let slots: Int
 
     /// Plans a lab.
     ///
@@ -54,7 +54,7 @@ public struct RunPlan: Sendable {
     /// budget, networked guests that must be up together and do not fit, whatever `backend` throws. Under overcommit a guest
     /// is too large only when its image's minimum is, and peers when what they are reckoned at is.
     public static func make(
-        lab: Lab, images: [String: ImageFacts], budget: MemoryBudget, seats: Int? = nil,
+        lab: Lab, images: [String: ImageFacts], budget: MemoryBudget, slots: Int? = nil,
         backend: (GuestGroup, ImageFacts) throws(Diagnostic) -> any MachineBackend
     ) throws(DiagnosticList) -> RunPlan {
         var problems: [Diagnostic] = []
@@ -103,7 +103,7 @@ public struct RunPlan: Sendable {
         problems += unsupported(lab)
         problems += shellsOfOthers(lab, guests: guests)
         guard problems.isEmpty else { throw DiagnosticList(problems) }
-        return RunPlan(lab: lab, guests: guests, budget: budget, seats: max(1, seats ?? guests.count))
+        return RunPlan(lab: lab, guests: guests, budget: budget, slots: max(1, slots ?? guests.count))
     }
 
     /// The cost of the whole fleet.
@@ -122,7 +122,7 @@ public struct RunPlan: Sendable {
         var count = 0
         for guest in guests {
             let cost = guest.reckoned(admission)
-            if count > 0, used + cost > budget.limit || count >= seats {
+            if count > 0, used + cost > budget.limit || count >= slots {
                 sizes.append(count)
                 used = ByteCount(0)
                 count = 0

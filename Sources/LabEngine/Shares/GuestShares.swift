@@ -8,14 +8,14 @@ import Synchronization
 ///
 /// Nothing is made before a guest comes that wants a share. From then on every machine has a group, so that those that ask
 /// for nothing weigh 100 each.
-final class GuestShares: MachineCare {
-    private enum Means {
+final class GuestShares: MachineObserver {
+    private enum Placement {
         case groups(ControlGroupTree, Set<String>)
         case priorities
     }
 
     private struct State {
-        var means: Means?
+        var placement: Placement?
         /// Machines in each guest's group.
         var members: [String: Set<Int32>] = [:]
     }
@@ -42,10 +42,10 @@ final class GuestShares: MachineCare {
         isEager = groups.contains { $0.cpuWeight != nil || $0.ioWeight != nil }
     }
 
-    func started(_ machine: CaredMachine) async {
+    func started(_ machine: RunningMachine) async {
         let group = machine.guest.group
-        guard let means = await means(for: group) else { return }
-        switch means {
+        guard let placement = await placement(for: group) else { return }
+        switch placement {
         case .groups(let tree, _):
             let name = Self.name(of: machine)
             state.withLock { _ = $0.members[name, default: []].insert(machine.processID) }
@@ -64,9 +64,9 @@ final class GuestShares: MachineCare {
         }
     }
 
-    func ended(_ machine: CaredMachine) async {
+    func ended(_ machine: RunningMachine) async {
         let tree = state.withLock { state -> ControlGroupTree? in
-            guard case .groups(let tree, _) = state.means else { return nil }
+            guard case .groups(let tree, _) = state.placement else { return nil }
             let name = Self.name(of: machine)
             // A machine that was never the guest's ends too: one that was made in advance.
             guard state.members[name]?.remove(machine.processID) != nil, state.members[name]?.isEmpty == true else {
@@ -80,30 +80,30 @@ final class GuestShares: MachineCare {
 
     /// Removes what was made. To be called when no machine is left.
     func close() {
-        let means = state.withLock { state in
-            defer { state.means = nil }
-            return state.means
+        let placement = state.withLock { state in
+            defer { state.placement = nil }
+            return state.placement
         }
-        if case .groups(let tree, _) = means { tree.close() }
+        if case .groups(let tree, _) = placement { tree.close() }
     }
 
     /// How a machine gets its share; nil while nobody wants one, and in a cancelled task.
-    private func means(for group: GuestGroup) async -> Means? {
+    private func placement(for group: GuestGroup) async -> Placement? {
         guard isEager || group.cpuWeight != nil || group.ioWeight != nil || isMade else {
             return nil
         }
         return try? await making.withPlace {
-            if let means = state.withLock({ $0.means }) { return means }
-            let (means, warning) = await make()
-            state.withLock { $0.means = means }
+            if let placement = state.withLock({ $0.placement }) { return placement }
+            let (placement, warning) = await make()
+            state.withLock { $0.placement = placement }
             if let warning { recorder.emit(.note(level: .warning, message: warning)) }
-            return means
+            return placement
         }
     }
 
-    private var isMade: Bool { state.withLock { $0.means != nil } }
+    private var isMade: Bool { state.withLock { $0.placement != nil } }
 
-    private func make() async -> (means: Means, warning: String?) {
+    private func make() async -> (placement: Placement, warning: String?) {
         do {
             let (tree, controllers) = try await HostThread.run("vmlab-shares") { [makeTree, journal] _ in
                 try makeTree(journal)
@@ -126,7 +126,7 @@ final class GuestShares: MachineCare {
     }
 
     /// A guest may be called as a file of its group is.
-    private static func name(of machine: CaredMachine) -> String { "guest-\(machine.guest.guest.name)" }
+    private static func name(of machine: RunningMachine) -> String { "guest-\(machine.guest.guest.name)" }
 
     /// The group of a run in this process's own.
     static func delegated(_ journal: RunJournal) throws -> (ControlGroupTree, Set<String>) {

@@ -7,7 +7,7 @@ extension Expectation {
 
     /// Why the command did not meet the expectation, one line; nil when it did. `output` is the file of what it printed, all of
     /// which is searched. Throws as `Pattern.withSearchThread`.
-    func disappointment(
+    func mismatch(
         exit status: Int32, output path: String, deadline: ContinuousClock.Instant
     ) async throws -> String? {
         if !exit.contains(status) {

@@ -126,8 +126,8 @@ struct TaskRunner: Sendable {
         }
         // A command that ended in time is judged, however late it was.
         let judged = max(deadline, ContinuousClock.now + Self.judgementTime)
-        let disappointment = try await ending.bound(cleaningUp: task.condition == .always) { () -> String? in
-            if let found = try await task.expect.disappointment(exit: exit, output: path, deadline: judged) {
+        let mismatch = try await ending.bound(cleaningUp: task.condition == .always) { () -> String? in
+            if let found = try await task.expect.mismatch(exit: exit, output: path, deadline: judged) {
                 return found
             }
             guard let predicate = task.expect.predicate else { return nil }
@@ -136,9 +136,9 @@ struct TaskRunner: Sendable {
                 try await scripted().judge(predicate, exit: exit, output: bytes, in: context)
             }
         }
-        if let disappointment {
+        if let mismatch {
             result.outcome = .failed
-            result.message = disappointment
+            result.message = mismatch
         }
         return hasRebooted
     }

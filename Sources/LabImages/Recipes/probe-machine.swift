@@ -65,7 +65,7 @@ final class Machine: ProbeMachine {
         for index in networks.indices {
             while let frame = networks[index].receive() {
                 hadSomething = true
-                if let message = ProbeMessage(frame: frame) { hear(message) }
+                if let message = ProbeMessage(frame: frame) { receive(message) }
             }
         }
         return hadSomething
@@ -128,7 +128,7 @@ final class Machine: ProbeMachine {
     }
 
     /// Answers a ping, keeps what a command may wait for.
-    private func hear(_ message: ProbeMessage) {
+    private func receive(_ message: ProbeMessage) {
         if message.kind != .text, message.text != name { return }
         if message.kind == .ping {
             _ = send(ProbeMessage(.pong, from: name, message.sender))

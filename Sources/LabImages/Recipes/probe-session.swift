@@ -6,7 +6,7 @@ final class Session<Machine: ProbeMachine> {
     private let machine: Machine
     private let language: Shell<Machine>.Language
     private var main: Shell<Machine>
-    private var plumbing: Shell<Machine>
+    private var controlShell: Shell<Machine>
     private var statement = StatementReader()
     /// A line for cmd.exe, or one that began with DLE.
     private var line: Text = []
@@ -18,7 +18,7 @@ final class Session<Machine: ProbeMachine> {
         self.language = language
         let files = ProbeFiles()
         main = Shell(machine, files, language)
-        plumbing = Shell(machine, files, .sh)
+        controlShell = Shell(machine, files, .sh)
     }
 
     /// Says that the shell is ready.
@@ -34,7 +34,7 @@ final class Session<Machine: ProbeMachine> {
         }
         if isPlumbing {
             isPlumbing = byte != 10
-            if let statement = statement.take(byte) { run(statement, plumbing) }
+            if let statement = statement.take(byte) { run(statement, controlShell) }
         } else if byte == 10 || byte == 13 {
             let isSecond = byte == 10 && wasReturn
             wasReturn = byte == 13
@@ -58,7 +58,7 @@ final class Session<Machine: ProbeMachine> {
     private func restart() {
         let files = ProbeFiles()
         main = Shell(machine, files, language)
-        plumbing = Shell(machine, files, .sh)
+        controlShell = Shell(machine, files, .sh)
         greet()
     }
 }

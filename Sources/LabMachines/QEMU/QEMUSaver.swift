@@ -189,7 +189,7 @@ final class MigrationWatch: Sendable {
     var isResumed: Bool { state.withLock { $0.isResumed } }
 
     /// It has got this far; `closed` when nothing more will be heard.
-    func hear(_ status: String) {
+    func receive(_ status: String) {
         guard ["completed", "failed", "cancelled", "closed"].contains(status) else { return }
         let end = state.withLock { state in
             if status == "closed" { state.isClosed = true }

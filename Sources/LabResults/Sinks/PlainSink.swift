@@ -3,7 +3,7 @@ import Synchronization
 /// Tells a run as plain lines, one per event worth telling: for logs, pipes and CI.
 public final class PlainSink: RunSink {
     private let stream: TextStream
-    private let narrator: Mutex<Narrator>
+    private let formatter: Mutex<EventFormatter>
     private let columns: @Sendable () -> Int
 
     /// A sink that writes to the stream; `directory` is where the results are, as the user should see it. Lines are broken
@@ -14,23 +14,23 @@ public final class PlainSink: RunSink {
     ) {
         self.stream = stream
         self.columns = columns
-        narrator = Mutex(Narrator(.everything, style: style, directory: directory))
+        formatter = Mutex(EventFormatter(.everything, style: style, directory: directory))
     }
 
     /// A sink that tells only failures, warnings and the last word.
     public static func quiet(_ stream: TextStream, style: TextStyle = .plain, directory: String? = nil) -> PlainSink {
-        PlainSink(stream, narrator: Narrator(.failures, style: style, directory: directory))
+        PlainSink(stream, formatter: EventFormatter(.failures, style: style, directory: directory))
     }
 
-    private init(_ stream: TextStream, narrator: consuming Narrator) {
+    private init(_ stream: TextStream, formatter: consuming EventFormatter) {
         self.stream = stream
         columns = { .max }
-        self.narrator = Mutex(narrator)
+        self.formatter = Mutex(formatter)
     }
 
     /// Writes the event's lines.
     public func receive(_ recorded: RecordedEvent) {
-        let lines = narrator.withLock { $0.tell(recorded, columns: columns()) }
+        let lines = formatter.withLock { $0.tell(recorded, columns: columns()) }
         if !lines.isEmpty { stream.write(lines.joined(separator: "\n") + "\n") }
     }
 

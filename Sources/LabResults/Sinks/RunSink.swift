@@ -1,4 +1,4 @@
-/// Something that hears a run's events: a terminal, a file, a test.
+/// Something that receives a run's events: a terminal, a file, a test.
 public protocol RunSink: Sendable {
     /// One event; called in order, never by two threads at once. It must not block for long and cannot fail: a sink that
     /// loses its file keeps the first error for `problems`.

@@ -43,7 +43,7 @@ public final class TerminalSink: RunSink {
     private let timer = Mutex<(any DispatchSourceTimer)?>(nil)
 
     private struct State {
-        var narrator: Narrator
+        var formatter: EventFormatter
         var live = LiveView()
         /// Lines that wait for the next frame.
         var scroll: [String] = []
@@ -65,7 +65,7 @@ public final class TerminalSink: RunSink {
         self.size = size
         self.clock = clock
         self.style = style
-        state = Mutex(State(narrator: Narrator(.results, style: style, directory: directory)))
+        state = Mutex(State(formatter: EventFormatter(.results, style: style, directory: directory)))
         guard ticks else { return }
         timer.withLock { timer in
             let source = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "vmlab.terminal"))
@@ -87,7 +87,7 @@ public final class TerminalSink: RunSink {
             state.live.receive(recorded)
             state.eventTime = recorded.elapsed
             state.receivedTime = clock.elapsed
-            state.scroll += state.narrator.tell(recorded, columns: columns)
+            state.scroll += state.formatter.tell(recorded, columns: columns)
         }
         if case .runFinished = recorded.event { finish() }
     }
@@ -124,7 +124,7 @@ public final class TerminalSink: RunSink {
         let now = state.eventTime + (clock.elapsed - state.receivedTime)
         let live =
             isLast
-            ? [] : state.live.lines(tally: state.narrator.tally, now: now, style: style, size: size)
+            ? [] : state.live.lines(tally: state.formatter.tally, now: now, style: style, size: size)
         var frame = ""
         // A terminal that became narrower has broken the old lines into several.
         let rows = state.shown.reduce(0) { $0 + max(1, ($1 + size.columns - 1) / size.columns) }

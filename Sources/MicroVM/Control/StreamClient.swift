@@ -146,7 +146,7 @@ final class StreamClient: Sendable {
 
     private func outputIsReady(_ ready: Reactor.Interest) {
         guard !ready.isDisjoint(with: .hungUp) else { return flush() }
-        // What it said before it went is still heard.
+        // What it said before it went still arrives.
         while takeInput() {}
         if !state.withLock({ $0.isClosed }) { handlers.gone() }
     }

@@ -24,21 +24,21 @@ struct SnapshotGuestTests {
         try await withTemporaryFolder { folder in
             let path = "\(folder)/resume"
             try await TestGuest.run("resume", processors: processors, snapshots: folder) { guest in
-                _ = try await guest.hear(until: "ready\n")
+                _ = try await guest.receive(until: "ready\n")
                 try await guest.type("xyz")
-                #expect(try await guest.hear(until: "cC") == "aAbBcC")
+                #expect(try await guest.receive(until: "cC") == "aAbBcC")
                 try await guest.listen()
                 #expect(try await guest.save(to: path) == [:])
                 #expect(try await guest.status() == "running")
                 try await guest.type("x\u{4}")
-                #expect(try await guest.hear(until: "done\n") == "dD\nresume: done\n")
+                #expect(try await guest.receive(until: "done\n") == "dD\nresume: done\n")
                 #expect(try await guest.ended() == .poweredOff)
             }
             let before = try contents(path)
             for _ in 0..<2 {
                 try await TestGuest.run("resume", processors: processors, restore: path) { guest in
                     try await guest.type("xx\u{4}")
-                    #expect(try await guest.hear(until: "done\n") == "dDeE\nresume: done\n")
+                    #expect(try await guest.receive(until: "done\n") == "dDeE\nresume: done\n")
                     #expect(try await guest.ended() == .poweredOff)
                 }
             }
@@ -52,15 +52,15 @@ struct SnapshotGuestTests {
         try await withTemporaryFolder { folder in
             let path = "\(folder)/timer"
             try await TestGuest.run("resume", snapshots: folder) { guest in
-                _ = try await guest.hear(until: "ready\n")
+                _ = try await guest.receive(until: "ready\n")
                 try await guest.listen()
                 try await guest.type("t")
-                _ = try await guest.hear(until: "aA")
+                _ = try await guest.receive(until: "aA")
                 #expect(try await guest.save(to: path) == [:])
-                _ = try await guest.hear(until: "tick\n")
+                _ = try await guest.receive(until: "tick\n")
             }
             try await TestGuest.run("resume", restore: path) { guest in
-                let said = try await guest.hear(until: "tick\n")
+                let said = try await guest.receive(until: "tick\n")
                 #expect(said == "tick\n")
             }
         }
@@ -71,9 +71,9 @@ struct SnapshotGuestTests {
         try await withTemporaryFolder { folder in
             let (first, second) = ("\(folder)/first", "\(folder)/second")
             try await TestGuest.run("resume", snapshots: folder) { guest in
-                _ = try await guest.hear(until: "ready\n")
+                _ = try await guest.receive(until: "ready\n")
                 try await guest.type("x")
-                _ = try await guest.hear(until: "aA")
+                _ = try await guest.receive(until: "aA")
                 try await guest.listen()
                 _ = try await guest.ask("stop")
                 #expect(try await guest.save(to: first) == [:])
@@ -81,18 +81,18 @@ struct SnapshotGuestTests {
             }
             try await TestGuest.run("resume", snapshots: folder, restore: first) { guest in
                 try await guest.type("x")
-                #expect(try await guest.hear(until: "B") == "bB")
+                #expect(try await guest.receive(until: "B") == "bB")
                 try await guest.listen()
                 #expect(try await guest.save(to: second) == [:])
             }
             try await TestGuest.run("resume", restore: second) { guest in
                 try await guest.type("x")
-                #expect(try await guest.hear(until: "C") == "cC")
+                #expect(try await guest.receive(until: "C") == "cC")
                 try await guest.listen()
                 _ = try await guest.ask("system_reset")
-                #expect(try await guest.hear(until: "ready\n") == "resume: ready\n")
+                #expect(try await guest.receive(until: "ready\n") == "resume: ready\n")
                 try await guest.type("x")
-                #expect(try await guest.hear(until: "A") == "aA")
+                #expect(try await guest.receive(until: "A") == "aA")
             }
         }
     }
@@ -106,18 +106,18 @@ struct SnapshotGuestTests {
             #expect(write(file.number, sectors, sectors.count) == sectors.count)
             let disks = [VMConfiguration.Disk(path: image, readOnly: true)]
             try await TestGuest.run("sectors", disks: disks, snapshots: folder) { guest in
-                _ = try await guest.hear(until: "ready\n")
+                _ = try await guest.receive(until: "ready\n")
                 try await guest.type("01234")
-                #expect(try await guest.hear(until: "E") == "ABCDE")
+                #expect(try await guest.receive(until: "E") == "ABCDE")
                 try await guest.listen()
                 #expect(try await guest.save(to: path) == [:])
                 try await guest.type("5")
-                #expect(try await guest.hear(until: "F") == "F")
+                #expect(try await guest.receive(until: "F") == "F")
             }
             for _ in 0..<2 {
                 try await TestGuest.run("sectors", disks: disks, restore: path) { guest in
                     try await guest.type("765\u{4}")
-                    #expect(try await guest.hear(until: "done\n") == "HGF\nsectors: done\n")
+                    #expect(try await guest.receive(until: "done\n") == "HGF\nsectors: done\n")
                 }
             }
         }
@@ -128,7 +128,7 @@ struct SnapshotGuestTests {
         try await withTemporaryFolder { folder in
             let path = "\(folder)/resume"
             try await TestGuest.run("resume", snapshots: folder) { guest in
-                _ = try await guest.hear(until: "ready\n")
+                _ = try await guest.receive(until: "ready\n")
                 try await guest.listen()
                 #expect(try await guest.save(to: path) == [:])
                 // There is one already; others may be using it.

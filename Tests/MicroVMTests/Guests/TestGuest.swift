@@ -32,8 +32,8 @@ final class TestGuest: Sendable {
     private let monitor: MonitorClient
     private let end = Completion<Result<MicroVM.ExitStatus, any Error>>()
     private let isListening = Atomic(false)
-    /// Read from the console and not yet returned by `hear`.
-    private let heard = Mutex("")
+    /// Read from the console and not yet returned by `receive`.
+    private let received = Mutex("")
 
     /// Starts it. Throws what of the host stands against that; what is wrong with the guest `ended` throws.
     private init(_ configuration: VMConfiguration) async throws {
@@ -75,28 +75,28 @@ final class TestGuest: Sendable {
     // MARK: Its console
 
     /// What it says until `text`, that included and what was returned before not.
-    func hear(until text: String) async throws -> String {
+    func receive(until text: String) async throws -> String {
         do {
             return try await withDeadline(.now + Self.patience) { [self] in
                 while true {
                     if let said = take(until: text) { return said }
                     let more = try await console.read()
-                    if more.isEmpty { throw Silence(wanted: text, said: heard.withLock { $0 }) }
-                    heard.withLock { $0 += String(decoding: more, as: UTF8.self) }
+                    if more.isEmpty { throw Silence(wanted: text, said: received.withLock { $0 }) }
+                    received.withLock { $0 += String(decoding: more, as: UTF8.self) }
                 }
             }
         } catch is DeadlineExceeded {
-            throw Silence(wanted: text, said: heard.withLock { $0 })
+            throw Silence(wanted: text, said: received.withLock { $0 })
         }
     }
 
     private func take(until text: String) -> String? {
-        heard.withLock { heard in
-            let (all, wanted) = (Array(heard.utf8), Array(text.utf8))
+        received.withLock { received in
+            let (all, wanted) = (Array(received.utf8), Array(text.utf8))
             guard
                 let start = all.indices.first(where: { all[$0...].starts(with: wanted) })
             else { return nil }
-            heard = String(decoding: all[(start + wanted.count)...], as: UTF8.self)
+            received = String(decoding: all[(start + wanted.count)...], as: UTF8.self)
             return String(decoding: all[..<(start + wanted.count)], as: UTF8.self)
         }
     }
@@ -114,7 +114,7 @@ final class TestGuest: Sendable {
 
     /// The data of the next event of that name; others are passed over, answers too.
     func event(_ name: String) async throws -> JSONValue {
-        while let message = try await monitor.hear() {
+        while let message = try await monitor.receive() {
             if message["event"]?.stringValue == name { return message["data"] ?? .null }
         }
         throw Silence(wanted: name, said: "")
@@ -133,7 +133,7 @@ final class TestGuest: Sendable {
     }
 
     private func answer(to command: String) async throws -> JSONValue {
-        while let message = try await monitor.hear() {
+        while let message = try await monitor.receive() {
             if let answer = message["return"] ?? message["error"] { return answer }
         }
         throw Silence(wanted: command, said: "")

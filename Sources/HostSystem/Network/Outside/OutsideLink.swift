@@ -28,7 +28,7 @@ public final class OutsideLink: Sendable {
     private let relay = Completion<Task<Void, Never>>()
 
     /// Opens the way of the card `mac` whose process receives at `card` and sends to `path`, which must not exist, and runs
-    /// `body`. `started` hears of passt's process, `ended` of its end while it was still needed, with its last words.
+    /// `body`. `started` is told of passt's process, `ended` of its end while it was still needed, with its last words.
     ///
     /// Throws a `Diagnostic` when the host has no passt or does not let it work, and what `body` throws. However it ends,
     /// nothing is left.

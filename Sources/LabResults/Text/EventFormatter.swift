@@ -2,7 +2,7 @@ import Quantities
 
 /// Tells a run's events to people as lines. The terminal, plain and quiet sinks differ only in how much they want to
 /// hear and where the lines go.
-struct Narrator {
+struct EventFormatter {
     /// How much is told.
     enum Detail {
         /// Failures, warnings and the last word.
@@ -26,7 +26,7 @@ struct Narrator {
     /// The results directory, as the user should see it.
     let directory: String?
     private(set) var tally = RunTally()
-    private var detailsLeft = Narrator.detailedFailures
+    private var detailsLeft = EventFormatter.detailedFailures
     private var steps: [String: String] = [:]
     /// Guests whose failure was told; their end is no further news.
     private var failedGuests: Set<String> = []
