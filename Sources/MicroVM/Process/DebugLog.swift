@@ -69,11 +69,17 @@ final class DebugLog: Sendable {
     func write() {
         writer.withLock { writer in
             guard !writer.isBroken else { return }
-            if writer.queue.count < Self.byteLimit { writer.queue.append(takeLines()) }
-            switch writer.queue.write(to: file.number) {
-            case .success(let isDone): setWaiting(!isDone, &writer)
-            case .failure: giveUp(&writer)
-            }
+            var hasRoom: Bool
+            repeat {
+                hasRoom = writer.queue.count < Self.byteLimit
+                if hasRoom { writer.queue.append(takeLines()) }
+                switch writer.queue.write(to: file.number) {
+                // Marks that found no room have it now, and nobody else comes for them.
+                case .success(true): setWaiting(false, &writer)
+                case .success(false): return setWaiting(true, &writer)
+                case .failure: return giveUp(&writer)
+                }
+            } while !hasRoom
         }
     }
 
