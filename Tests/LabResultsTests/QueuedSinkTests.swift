@@ -46,9 +46,9 @@ struct QueuedSinkTests {
         for number in 1...100 { recorder.emit(note(number)) }
         slow.allow(100)
         recorder.finish()
-        // The first may have left the queue before the others came.
+        // As many as may wait, or fewer, may have left the queue before the others came.
         let lost = 100 - slow.taken.count
-        #expect((89...90).contains(lost) && slow.taken == slow.taken.sorted() && slow.isFinished)
+        #expect((80...90).contains(lost) && slow.taken == slow.taken.sorted() && slow.isFinished)
         #expect(queue.problems == ["standard output was too slow: \(lost) events are not written to it", "its own"])
     }
 
