@@ -8,7 +8,7 @@ import PackageDescription
 
 /// A target of ours, built with the fuzzer's instrumentation. Sources is a link: SwiftPM takes no path out of a package.
 func ours(_ name: String, _ imports: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: imports, path: "Sources/\(name)")
+    .target(name: name, dependencies: imports, path: "Sources/\(name)", exclude: ["README.md"])
 }
 
 /// A fuzz target; libFuzzer brings the `main`.

@@ -208,8 +208,8 @@ public final class CommandSession: Sendable {
     /// Stops a command that was given up, and kills what it has left in the background. True when the shell is free for the
     /// next one within `grace`.
     ///
-    /// Types Ctrl-C, or whatever the dialect has, in rising order of force, the next one after `step`. False leaves the session busy: what does not even
-    /// end then can only be ended with its guest.
+    /// Types Ctrl-C, or whatever the dialect has, in rising order of force, the next one after `step`. False leaves the session
+    /// busy: what does not even end then can only be ended with its guest.
     public func interrupt(grace: Duration, step: Duration = .seconds(3)) async -> Bool {
         let start = ContinuousClock.now
         defer { log.debug("interrupting took", metadata: ["ms": "\(start.millisecondsAgo)"]) }

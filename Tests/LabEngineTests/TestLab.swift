@@ -110,6 +110,8 @@ struct TestLab: Sendable {
     var slots: Int?
     var boots = 4
     var stopOnFailure = false
+    /// What multiplies every timeout.
+    var timeFactor = 1.0
     var backend = ShellBackend()
     var admission = AdmissionMode.strict
     var failOn = TroubleKind.grave
@@ -157,7 +159,7 @@ struct TestLab: Sendable {
             let run = LabRun(
                 plan: plan, images: ["debian": image],
                 options: LabRun.Options(
-                    stopOnFailure: stopOnFailure, boots: boots, meter: meter, interruption: interruption),
+                    timeFactor: timeFactor, stopOnFailure: stopOnFailure, boots: boots, meter: meter, interruption: interruption),
                 recorder: recorder,
                 results: results, journal: journal, goldens: goldens)
             let begun = ContinuousClock.now

@@ -11,14 +11,15 @@ enum Recovery {
 }
 
 extension LiveGuest {
-    /// How long a command may take to go.
+    /// How long a command may take to go, before the limits' factor.
     static let grace = Duration.seconds(10)
 
     /// Ends the command that runs, `what` in messages: asks it to go, then kills all that it has started. A guest that does not
     /// come back to its prompt even so is made anew, which costs those who come after it what was in it, but not the guest.
     @discardableResult
-    func endCommand(_ what: String, within grace: Duration = grace) async -> Recovery {
+    func endCommand(_ what: String) async -> Recovery {
         guard loss == nil, !Task.isCancelled else { return .lost }
+        let grace = Self.grace * limits.factor
         let isBack = try? await session.whileAlive { [session] in await session.commands.interrupt(grace: grace) }
         if isBack == true { return .atPrompt }
         guard loss == nil, !Task.isCancelled else { return .lost }
