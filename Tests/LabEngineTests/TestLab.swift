@@ -159,7 +159,8 @@ struct TestLab: Sendable {
             let run = LabRun(
                 plan: plan, images: ["debian": image],
                 options: LabRun.Options(
-                    timeFactor: timeFactor, stopOnFailure: stopOnFailure, boots: boots, meter: meter, interruption: interruption),
+                    timeFactor: timeFactor, stopOnFailure: stopOnFailure, boots: boots, meter: meter,
+                    interruption: interruption),
                 recorder: recorder,
                 results: results, journal: journal, goldens: goldens)
             let begun = ContinuousClock.now
