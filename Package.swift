@@ -91,7 +91,8 @@ let package = Package(
         library(
             "LabCommands",
             [
-                "CLineEditor", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabLogging", "LabResults",
+                "CLineEditor", "CLinux", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabLogging",
+                "LabResults",
                 "LabSpec", "GuestConsole", "HostSystem", "Quantities", "Diagnostics", argumentParser, logging,
             ]),
         .executableTarget(

@@ -53,6 +53,13 @@ void line_editor_end(void) { rl_callback_handler_remove(); }
 
 void line_editor_remember(const char *line) { add_history(line); }
 
+void line_editor_open(void) {
+    // Libedit learns the terminal's own characters when a prompt begins, and only while the terminal gives lines.
+    rl_callback_handler_install("", take);
+    rl_parse_and_bind("setty -x -icanon -echo");
+    rl_callback_handler_remove();
+}
+
 bool line_editor_load(const char *path) {
     using_history();
     return read_history(path) == 0;

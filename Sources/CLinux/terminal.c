@@ -21,14 +21,10 @@ static void crashed(int number) {
     raise(number);
 }
 
-int vmlab_terminal_raw(int file) {
+int vmlab_terminal_keep(int file) {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
     static int is_prepared = 0;
     if (tcgetattr(file, &found) != 0) return -1;
-    struct termios raw = found;
-    cfmakeraw(&raw);
-    // The monitor's own messages still begin new lines at the left.
-    raw.c_oflag |= OPOST;
     if (!is_prepared) {
         is_prepared = 1;
         atexit(vmlab_terminal_restore);
@@ -36,5 +32,14 @@ int vmlab_terminal_raw(int file) {
         for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) sigaction(crashes[i], &action, NULL);
     }
     terminal = file;
+    return 0;
+}
+
+int vmlab_terminal_raw(int file) {
+    if (vmlab_terminal_keep(file) != 0) return -1;
+    struct termios raw = found;
+    cfmakeraw(&raw);
+    // The monitor's own messages still begin new lines at the left.
+    raw.c_oflag |= OPOST;
     return tcsetattr(file, TCSANOW, &raw);
 }

@@ -102,20 +102,28 @@ extension GuestTests {
                 try vmlab.write(
                     "lab.yaml",
                     "lab: talk\nguests: {web: {image: debian, memory: 128MiB}}\ntasks: [{name: t, run: 'true'}]\n")
-                try #require(mkfifo("\(vmlab.path)/keys", 0o600) == 0)
-                let keys = try OwnedDescriptor.open("\(vmlab.path)/keys", O_RDWR)
-                // A terminal of its own, as `script` gives it.
+                var (main, other): (Int32, Int32) = (-1, -1)
+                try systemCall("openpty") { openpty(&main, &other, nil, nil, nil) }
+                let keys = OwnedDescriptor(owning: main)
+                let terminal = OwnedDescriptor(owning: other)
+                try keys.setNonBlocking()
+                var shown = ""
+                func look() {
+                    var bytes = [UInt8](repeating: 0, count: 1 << 16)
+                    // A terminal's "\r\n" is one character to Swift.
+                    let count = max(0, read(keys.number, &bytes, bytes.count))
+                    shown += String(decoding: bytes[..<count].filter { $0 != 13 }, as: UTF8.self)
+                }
+                // Its own terminal, whose Ctrl-C is its own.
                 let run = try await vmlab.start(
-                    ["repl", "lab.yaml", "--out", "out"],
-                    wrapper: [
-                        try #require(Tool.find("sh")), "-c", "exec script -qefc \"$*\" /dev/null < keys", "sh",
-                    ])
+                    ["repl", "lab.yaml", "--out", "out"], wrapper: ["setsid", "--ctty", "--wait"],
+                    standardInput: .descriptor(terminal.number), standardOutput: .descriptor(terminal.number),
+                    standardError: .descriptor(terminal.number))
                 func type(_ text: String) { _ = write(keys.number, text, text.utf8.count) }
                 func said(_ text: String, times: Int = 1) async throws {
                     _ = try await run.wait(for: text) {
-                        // A terminal's "\r\n" is one character to Swift.
-                        let screen = (SmallFile.text(run.files + ".out") ?? "").replacing("\r\n", with: "\n")
-                        return screen.ranges(of: text).count >= times ? true : nil
+                        look()
+                        return shown.ranges(of: text).count >= times ? true : nil
                     }
                 }
                 try await said("> ")
@@ -131,8 +139,17 @@ extension GuestTests {
                 try await said("interrupted")
                 type("web:succeed('echo $((1000 + 234))')\n")
                 try await said("\"1234\"")
+                // Typed ahead, when there is no prompt.
+                type("web:succeed('sleep 0.3')\n")
+                _ = try await run.wait(for: "the third step") {
+                    vmlab.events("out").count { $0.event == "stepStarted" } == 3 ? true : nil
+                }
                 type("\u{4}")
-                #expect(try await run.ended(within: .seconds(60)).status == 0)
+                let ended = try await run.ended(within: .seconds(60))
+                #expect(ended.status == 0, "\(ended.everything)\n\(shown)")
+                var left = termios()
+                try systemCall("tcgetattr") { tcgetattr(terminal.number, &left) }
+                #expect(left.c_lflag & tcflag_t(ICANON | ECHO) == tcflag_t(ICANON | ECHO), "not as it was found")
             }
         }
 

@@ -87,8 +87,10 @@ void vmlab_name_thread(const char *name);     // the calling thread, at most 15 
 int vmlab_watch_signal(int number, int descriptor);
 int vmlab_unwatch_signal(int number);
 
-// Sets a terminal to raw mode and restores it: by the second function, at exit, and from the handlers of the signals of a
-// crash, where only async-signal-safe code may run. The first returns -1 and sets errno when `file` is no terminal.
+// Keeps a terminal's settings, and sets it to raw mode, too, until they are restored: by the third function, at exit, and from the
+// handlers of the signals of a crash, where only async-signal-safe code may run. The first two return -1 and set errno when
+// `file` is no terminal.
+int vmlab_terminal_keep(int file);
 int vmlab_terminal_raw(int file);
 void vmlab_terminal_restore(void);
 

@@ -1,4 +1,5 @@
 import CLineEditor
+import CLinux
 import Glibc
 import HostSystem
 import Synchronization
@@ -29,12 +30,22 @@ final class LineEditor: Sendable {
     private let isOver = Mutex(false)
     private let pending = Mutex<[UInt8]>([])
 
-    /// An editor whose history is kept in a file. `complete` gives a word's continuations; it may block.
-    init(history: String, complete: @escaping @Sendable (String) -> [String]) throws(SystemCallError) {
+    /// An editor whose history is kept in a file. From now on the terminal keeps what is typed for the next prompt, and shows it
+    /// there; its settings are restored when nobody holds this, and when the process ends.
+    init(history: String) throws(SystemCallError) {
         self.history = history
         wake = try EventDescriptor()
+        guard isTerminal else { return }
+        vmlab_terminal_keep(0)
+        line_editor_open()
+        _ = line_editor_load(history)
+    }
+
+    deinit { if isTerminal { vmlab_terminal_restore() } }
+
+    /// `complete` gives a word's continuations from now on; it may block.
+    func completes(_ complete: @escaping @Sendable (String) -> [String]) {
         Self.shared.withLock { $0.complete = complete }
-        if isTerminal { _ = line_editor_load(history) }
     }
 
     /// Makes this and every later `read` answer `end`. From any thread.

@@ -51,7 +51,7 @@ struct ReplVerb: LoggingCommand {
         let options = ScriptRun.Options(
             variables: grants.variables, isTrusted: grants.trust, access: grants.access,
             catalog: Set(ImageCatalog.names))
-        let conversation = Conversation()
+        let conversation = try Conversation()
         let signals = try SignalWatcher.signals()
         let session = Task {
             try await ScriptSession.run(
@@ -93,36 +93,41 @@ struct ReplVerb: LoggingCommand {
 /// What a person and a session say to each other.
 private final class Conversation: Sendable {
     private struct State {
-        var editor: LineEditor?
+        /// Whether lines are read: not yet while the guests boot.
+        var hasBegun = false
         var input: Task<ScriptSession.Answer, Never>?
         var isOver = false
     }
 
     private let state = Mutex(State())
+    private let editor: LineEditor
+
+    init() throws(SystemCallError) {
+        let folder = Environment["XDG_STATE_HOME"] ?? "\(Environment["HOME"] ?? "/tmp")/.local/state"
+        editor = try LineEditor(history: "\(folder)/vmlab/history")
+    }
 
     /// Ends what an input runs, or drops the line that is being typed; false when there is neither.
     func interrupt() -> Bool {
-        let (input, editor) = state.withLock { ($0.input, $0.editor) }
-        guard let input else { return editor?.drop() ?? false }
+        let (input, hasBegun) = state.withLock { ($0.input, $0.hasBegun) }
+        guard let input else { return hasBegun && editor.drop() }
         input.cancel()
         return true
     }
 
     /// Ends the conversation.
     func end() {
-        let (input, editor) = state.withLock { state in
+        let input = state.withLock { state in
             state.isOver = true
-            return (state.input, state.editor)
+            return state.input
         }
         input?.cancel()
-        editor?.end()
+        editor.end()
     }
 
     /// Reads and answers until the end of input.
     func hold(_ session: ScriptSession) async throws {
-        let history =
-            "\(Environment["XDG_STATE_HOME"] ?? "\(Environment["HOME"] ?? "/tmp")/.local/state")/vmlab/history"
-        let editor = try LineEditor(history: history) { word in
+        editor.completes { word in
             // On the editor's own thread, which has nothing else to do.
             let words = Mutex<[String]>([])
             let done = DispatchSemaphore(value: 0)
@@ -134,7 +139,7 @@ private final class Conversation: Sendable {
             _ = done.wait(timeout: .now() + 2)
             return words.withLock { $0 }
         }
-        state.withLock { $0.editor = editor }
+        state.withLock { $0.hasBegun = true }
         if isatty(0) == 1 {
             let guests = session.guests
             Report.line(
@@ -144,7 +149,7 @@ private final class Conversation: Sendable {
         var text = ""
         while !state.withLock({ $0.isOver }) {
             let line: String
-            switch await read(editor, text.isEmpty ? "> " : ">> ") {
+            switch await read(text.isEmpty ? "> " : ">> ") {
             case .line(let typed): line = typed
             case .dropped:
                 text = ""
@@ -172,7 +177,7 @@ private final class Conversation: Sendable {
         }
     }
 
-    private func read(_ editor: LineEditor, _ prompt: String) async -> TypedLine {
-        (try? await HostThread.run("vmlab-editor") { _ in editor.read(prompt) }) ?? .end
+    private func read(_ prompt: String) async -> TypedLine {
+        (try? await HostThread.run("vmlab-editor") { [editor] _ in editor.read(prompt) }) ?? .end
     }
 }

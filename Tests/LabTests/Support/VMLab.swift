@@ -85,7 +85,8 @@ struct VMLab: Sendable {
     /// output and error are what a `RunningCommand` tells of, unless they go elsewhere.
     func start(
         _ arguments: [String], environment changes: [String: String?] = [:], wrapper: [String] = [],
-        standardOutput: ChildConfiguration.Output? = nil, standardError: ChildConfiguration.Output? = nil
+        standardInput: ChildConfiguration.Input = .null, standardOutput: ChildConfiguration.Output? = nil,
+        standardError: ChildConfiguration.Output? = nil
     ) async throws -> RunningCommand {
         let executable = try #require(Self.executable)
         var words = wrapper + [executable] + arguments
@@ -96,7 +97,8 @@ struct VMLab: Sendable {
         let child = try await ChildProcess.spawn(
             ChildConfiguration(
                 executable: program, arguments: words,
-                environment: variables, workingDirectory: path, standardOutput: standardOutput ?? .file(name + ".out"),
+                environment: variables, workingDirectory: path, standardInput: standardInput,
+                standardOutput: standardOutput ?? .file(name + ".out"),
                 standardError: standardError ?? .file(name + ".err")))
         return RunningCommand(vmlab: self, child: child, files: name, started: .now)
     }
