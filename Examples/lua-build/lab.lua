@@ -1,4 +1,4 @@
--- A build on Linux and its test on the Windows-like guest: the product travels by way of the results.
+-- Build on Linux, test on the Windows-like guest: the build product is collected into the results and copied in from there.
 local vmlab = require "vmlab"
 local linux, windows
 vmlab.parallel(

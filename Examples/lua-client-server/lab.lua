@@ -1,4 +1,4 @@
--- A server and a client on a network of their own. Both boot at once; the client waits for the server's port.
+-- A server and a client on a private network. Both boot at once; the client waits for the server's port.
 local vmlab = require "vmlab"
 local guests = vmlab.fleet {
   networks = { "lan" },

@@ -1,4 +1,4 @@
--- Prepare one guest, then clone it: each clone has what the original has in memory, and an identity of its own.
+-- Prepare one guest, then clone it: each clone has the original's memory and disks, and an identity of its own.
 local vmlab = require "vmlab"
 local web = vmlab.boot { image = "debian", name = "web", memory = "128MiB", networks = { "lan" }, disks = { "64MiB" } }
 
@@ -16,18 +16,18 @@ vmlab.each(fleet, function(guest)
   guest:succeed("pidof sleep")
   vmlab.equals(guest:succeed("head -n 1 /dev/disk/by-id/disk0"), "on the disk")
   vmlab.equals(guest:succeed("hostname"), guest.name)
-  -- Each its own: nothing here may have been seen on another guest.
+  -- Identities are unique: none of these values may occur on two guests.
   for _, command in ipairs { "hostname", "cat /etc/machine-id", "cat /proc/sys/kernel/random/uuid", "cat /sys/class/net/*/address | sort -u | tail -n 1" } do
     local answer = guest:succeed(command)
     vmlab.equals(seen[command .. answer], nil, command .. " of " .. guest.name)
     seen[command .. answer] = guest.name
   end
-  -- What one writes, no other sees.
+  -- What one guest writes, no other sees.
   guest:write("/srv/own", guest.name)
   guest:succeed("hostname | dd of=/dev/disk/by-id/disk0 bs=512 seek=1 conv=sync,fsync 2> /dev/null")
 end)
 
--- They are peers on the network of the original, by name.
+-- They are on the original's network and find each other by name.
 vmlab.each(clones, function(guest)
   vmlab.equals(guest:read("/srv/own"), guest.name)
   vmlab.equals(guest:succeed("dd if=/dev/disk/by-id/disk0 bs=512 skip=1 count=1 2> /dev/null | head -n 1"), guest.name)
@@ -36,13 +36,13 @@ vmlab.each(clones, function(guest)
 end)
 clones[1]:succeed("ping -c 1 -W 10 " .. clones[5].name)
 
--- A snapshot is for later: here before something that cannot be undone.
+-- A snapshot keeps a state for later, here before something that cannot be undone.
 local before = web:snapshot()
 web:succeed("rm /srv/data")
 local again = before:clone()
 vmlab.equals(again:read("/srv/data"), "prepared once")
 
--- Or the guest goes back to it itself: what it did since is lost, who it is stays.
+-- The guest itself can return to it: its later work is lost, its identity stays.
 web:restore(before)
 vmlab.equals(web:read("/srv/data"), "prepared once")
 vmlab.equals(web:succeed("hostname"), "web")

@@ -1,4 +1,4 @@
--- A guest panics, which the script expects; its console is there afterwards, and another guest takes its place.
+-- The script makes a guest panic and expects it to; its console can still be read, and another guest takes its place.
 local vmlab = require "vmlab"
 local first = vmlab.boot { image = "debian", name = "first", memory = "256MiB" }
 first:succeed("echo precious > /root/data && sync")

@@ -1,4 +1,4 @@
--- A program that asks: the script waits for each question and types the answer, as a person would.
+-- An interactive program: the script waits for each prompt and types the answer, as a person would.
 local vmlab = require "vmlab"
 local guest = vmlab.boot { image = "debian", name = "terminal", memory = "256MiB" }
 guest:put("login.sh", "/root/login.sh")
@@ -13,7 +13,7 @@ local result = guest:interact("sh /root/login.sh", function(terminal)
   terminal:send("ada\n")
   terminal:expect("[Pp]assword: ")
   terminal:send("lovelace\n")
-  -- With what stands behind the name: it may come in pieces.
+  -- The \s after the name matters: output arrives in pieces, and (\w+) alone may match half of it.
   local _, user = terminal:expect([[Welcome, (\w+)\s]])
   vmlab.equals(user, "ada")
   terminal:expect([[\$ $]])

@@ -1,4 +1,4 @@
--- Each combination of block size and reserve is a subtest with a result of its own; a failed one stops no other.
+-- Each combination of block size and reserve is a subtest with its own result; one that fails does not stop the others.
 local vmlab = require "vmlab"
 local guest = vmlab.boot { image = "debian", name = "disks", memory = "256MiB", disks = { "64MiB" } }
 local disk = "/dev/disk/by-id/disk0"

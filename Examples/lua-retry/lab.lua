@@ -1,4 +1,4 @@
--- A service that comes up only at the third try, and a wait for a file that comes late.
+-- A service that comes up only at the third attempt, and a wait for a file that appears late.
 local vmlab = require "vmlab"
 local guest = vmlab.boot { image = "debian", name = "flaky", memory = "256MiB" }
 

@@ -1,4 +1,4 @@
--- A smoke test of a kernel: does it boot, does it know its time, its memory, its processors?
+-- A smoke test of a kernel: does it boot, and see its processors and its memory, without complaints in its log?
 local vmlab = require "vmlab"
 local guest = vmlab.boot { image = "debian", name = "kernel", cpus = 2, memory = "512MiB" }
 
