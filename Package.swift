@@ -61,12 +61,14 @@ let package = Package(
         library("Patterns", ["CPCRE2", "HostSystem"]),
         library("YAMLTree", ["CYAML", "Diagnostics"]),
         library("JSON", []),
+        library("QMP", ["JSON"]),
         library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Quantities", "Diagnostics"]),
         library("GuestConsole", ["Patterns", "Diagnostics", logging]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
         library(
-            "MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Quantities", "Diagnostics"]),
+            "MicroVM",
+            ["CKVM", "KVM", "VirtualHardware", "HostSystem", "QMP", "JSON", "CLinux", "Quantities", "Diagnostics"]),
         library("LabSpec", ["YAMLTree", "Patterns", "JSON", "HostSystem", "Quantities", "Diagnostics"]),
         library("LabResults", ["JSON", "HostSystem", "Quantities", "Diagnostics"]),
         library("LabLogging", ["LabResults", "HostSystem", "Quantities", "Diagnostics", logging]),
@@ -79,8 +81,8 @@ let package = Package(
         library(
             "LabMachines",
             [
-                "LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "JSON", "Quantities", "Diagnostics",
-                logging,
+                "LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "QMP", "JSON", "Quantities",
+                "Diagnostics", logging,
             ]),
         library(
             "LabScripting",
@@ -116,10 +118,11 @@ let package = Package(
         tests(of: "Patterns", ["HostSystem"]),
         tests(of: "YAMLTree"),
         tests(of: "JSON"),
+        tests(of: "QMP", ["JSON"]),
         tests(of: "LuaRuntime"),
         tests(of: "VirtualHardware", ["HostSystem", "LabTestSupport", "CLinux"]),
         tests(
-            of: "MicroVM", ["JSON", "CKVM", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
+            of: "MicroVM", ["QMP", "JSON", "CKVM", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
             exclude: ["Clients"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree", "HostSystem", "Quantities"], exclude: ["Fixtures"]),
@@ -138,7 +141,7 @@ let package = Package(
         tests(
             of: "LabMachines",
             [
-                "MicroVM", "JSON", "LabEngine", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
+                "MicroVM", "QMP", "JSON", "LabEngine", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
                 "HostSystem", "Quantities",
             ]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

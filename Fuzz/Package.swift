@@ -33,10 +33,12 @@ let package = Package(
         ours("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Quantities", "Diagnostics"]),
 
         ours("JSON", []),
+        ours("QMP", ["JSON"]),
         ours("CKVM", []),
         ours("KVM", ["HostSystem", "CKVM"]),
         ours(
-            "MicroVM", ["KVM", "CKVM", "VirtualHardware", "HostSystem", "JSON", "CLinux", "Quantities", "Diagnostics"]),
+            "MicroVM",
+            ["KVM", "CKVM", "VirtualHardware", "HostSystem", "QMP", "JSON", "CLinux", "Quantities", "Diagnostics"]),
 
         fuzz("boot", ["MicroVM", "VirtualHardware", "HostSystem"]),
         fuzz("lua", ["LuaRuntime"]),

@@ -3,6 +3,7 @@ import Glibc
 import GuestConsole
 import HostSystem
 import Logging
+import QMP
 
 /// The process of one machine with its connections: monitor, console, command channel.
 ///

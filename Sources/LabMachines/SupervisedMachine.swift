@@ -4,6 +4,7 @@ import HostSystem
 import JSON
 import LabEngine
 import Logging
+import QMP
 import Synchronization
 
 /// A guest in a process of its own that is driven by QMP: QEMU or vmlab-vmm.
@@ -48,13 +49,13 @@ final class SupervisedMachine: Machine {
         Task.detached { [child, monitor] in
             var lastReset = Int64.min
             for await event in monitor.events {
-                if event.name == "RESET" {
+                if event.name == .reset {
                     let earlier = lastReset
                     lastReset = event.time
                     if earlier != .min && event.time &- earlier < resetWindow { continue }
                 }
                 if event.name == "MIGRATION" { migration.receive(event.data["status"]?.stringValue ?? "") }
-                if event.name == "RESUME" { migration.hearResumption() }
+                if event.name == .resume { migration.hearResumption() }
                 if let event = await Self.machineEvent(event, monitor) { sink.yield(event) }
             }
             migration.receive("closed")
@@ -66,19 +67,18 @@ final class SupervisedMachine: Machine {
 
     private static func machineEvent(_ event: QMPEvent, _ monitor: QMPClient) async -> MachineEvent? {
         switch event.name {
-        case "SHUTDOWN":
+        case .shutdown:
             // What we asked for by `quit` is not the guest's doing.
-            return event.data["guest"] == .bool(true) ? .shutdown : nil
-        case "RESET":
+            return event.isByGuest ? .shutdown : nil
+        case .reset:
             return .reset
-        case "GUEST_PANICKED":
+        case .guestPanicked:
             return .panicked("the guest reported a kernel panic")
-        case "STOP":
+        case .stop:
             // By our own pause, or because it cannot go on.
-            let status = try? await monitor.execute("query-status")
-            switch status?["status"]?.stringValue {
-            case "internal-error": return .panicked("the virtual processor met an error it cannot go on from")
-            case "io-error": return .panicked("the machine stopped on an I/O error of the host")
+            switch try? await monitor.status() {
+            case .internalError: return .panicked("the virtual processor met an error it cannot go on from")
+            case .ioError: return .panicked("the machine stopped on an I/O error of the host")
             default: return nil
             }
         default:
@@ -86,15 +86,15 @@ final class SupervisedMachine: Machine {
         }
     }
 
-    func powerDown() async throws { try await command("system_powerdown") }
-    func reset() async throws { try await command("system_reset") }
-    func pause() async throws { try await command("stop") }
-    func resume() async throws { try await command("cont") }
-    func stayWhenOff() async throws { try await command("set-action", ["shutdown": "pause"]) }
+    func powerDown() async throws { try await command(.powerButton) }
+    func reset() async throws { try await command(.reset) }
+    func pause() async throws { try await command(.stop) }
+    func resume() async throws { try await command(.resume) }
+    func stayWhenOff() async throws { try await setAction(.pause) }
 
     func powerOn() async throws {
-        try await command("set-action", ["shutdown": "poweroff"])
-        try await command("system_reset")
+        try await setAction(.poweroff)
+        try await command(.reset)
         // QEMU answers before it resets, and refuses to go on until then. Each question waits for its main loop.
         let deadline = ContinuousClock.now + .seconds(60)
         while try await isOff() {
@@ -102,12 +102,16 @@ final class SupervisedMachine: Machine {
                 throw Diagnostic(.host, "the machine did not power on", cause: "no reset within a minute")
             }
         }
-        try await command("cont")
+        try await command(.resume)
+    }
+
+    private func setAction(_ action: ShutdownAction) async throws {
+        try await command(.setAction, [QMPCommand.Argument.shutdown: .string(action.rawValue)])
     }
 
     private func isOff() async throws -> Bool {
         do {
-            return try await monitor.execute("query-status")["status"]?.stringValue == "shutdown"
+            return try await monitor.status() == .shutdown
         } catch let error as QMPError {
             throw Diagnostic(.guest, "the machine does not answer", cause: error.description)
         }
@@ -135,11 +139,11 @@ final class SupervisedMachine: Machine {
         }
     }
 
-    private func command(_ name: String, _ arguments: JSONValue? = nil) async throws {
+    private func command(_ name: QMPCommand.Name, _ arguments: JSONObject = [:]) async throws {
         do {
             try await monitor.execute(name, arguments)
         } catch let error as QMPError {
-            throw Diagnostic(.guest, "the machine did not do \(name)", cause: error.description)
+            throw Diagnostic(.guest, "the machine did not do \(name.rawValue)", cause: error.description)
         }
     }
 
@@ -162,7 +166,7 @@ final class SupervisedMachine: Machine {
     private func tearDown() async {
         let begun = ContinuousClock.now
         if child.exitStatus == nil {
-            _ = try? await monitor.execute("quit", timeout: .milliseconds(300))
+            _ = try? await monitor.execute(.quit, timeout: .milliseconds(300))
             _ = try? await withDeadline(.now + .milliseconds(300)) { [child] in try await child.wait() }
             child.kill()
             _ = await child.ended()

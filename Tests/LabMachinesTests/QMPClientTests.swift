@@ -1,6 +1,7 @@
 import HostSystem
 import JSON
 import LabTestSupport
+import QMP
 import Testing
 
 @testable import LabMachines
@@ -58,13 +59,13 @@ struct QMPClientTests {
         server.socket.close()
         var events: [QMPEvent] = []
         for await event in client.events { events.append(event) }
-        #expect(events == [QMPEvent(name: "RESET", data: ["guest": true], time: 2_000_005)])
+        #expect(events == [QMPEvent(.reset, ["guest": true], time: 2_000_005)])
     }
 
     @Test("Orders are on their way before the machine listens, in their order")
     func orders() async throws {
         let (client, server) = try Server.connected()
-        let commands = [QMPCommand("migrate-incoming", ["uri": "fd:7"]), QMPCommand("cont")]
+        let commands = [QMPCommand("migrate-incoming", ["uri": "fd:7"]), QMPCommand(.resume)]
         let handshake = Task { try await client.handshake(timeout: .seconds(20), then: commands) }
         var received: [UInt8] = []
         while received.filter({ $0 == UInt8(ascii: "\n") }).count < 3 { received += try await server.socket.read() }
@@ -88,7 +89,8 @@ struct QMPClientTests {
         try await server.say(
             #"{"id": \#(command["id"]?.integerValue ?? 0), "error": {"class": "CommandNotFound", "desc": "not found"}}"#
         )
-        let expected = QMPError.refused(command: "no-such", class: "CommandNotFound", description: "not found")
+        let expected = QMPError.refused(
+            command: "no-such", QMPRefusal("not found", .commandNotFound, id: command["id"]))
         await #expect(throws: expected) { try await answer.value }
     }
 
@@ -134,12 +136,12 @@ struct QMPClientTests {
         }
     }
 
-    @Test("A line without end is not kept without end")
+    @Test("A message without end is not kept without end")
     func endlessLine() async throws {
         let (client, server) = try await shaken()
         let answer = Task { try await client.execute("stop") }
         _ = try await server.receive()
-        let chunk = [UInt8](repeating: 0x20, count: 1 << 20)
+        let chunk = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20)
         do {
             for _ in 0..<8 { try await server.socket.write(chunk) }
         } catch {}

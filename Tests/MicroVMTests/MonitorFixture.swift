@@ -1,6 +1,7 @@
 import Foundation
 import HostSystem
 import JSON
+import QMP
 import Synchronization
 
 @testable import MicroVM
@@ -136,7 +137,7 @@ final class FakeMachine: ControlledMachine {
         completion(.success(()))
     }
 
-    func setShutdownAction(_ action: ControlEvent.ShutdownAction) { note("shutdown \(action)") }
+    func setShutdownAction(_ action: ShutdownAction) { note("shutdown \(action)") }
     func powerButton() { note("powerButton") }
     func quit() { note("quit") }
 }

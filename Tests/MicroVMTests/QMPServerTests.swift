@@ -1,6 +1,7 @@
 import HostSystem
 import JSON
 import LabTestSupport
+import QMP
 import Testing
 
 @testable import MicroVM
@@ -86,12 +87,12 @@ struct QMPServerTests {
             let calls = ["stop", "resume", "reset", "powerButton", "quit", "save /a/b", "shutdown pause"]
             #expect(try await eventually { machine.calls == calls })
             try await reactor.on {
-                server.emit(.stopped)
-                server.emit(.resumed)
-                server.emit(.powerButton)
+                server.emit(QMPEvent(.stop))
+                server.emit(QMPEvent(.resume))
+                server.emit(QMPEvent(.powerdown))
                 server.emit(.reset(.guestReset))
                 server.emit(.reset(.systemReset))
-                server.emit(.guestPanicked)
+                server.emit(QMPEvent(.guestPanicked, ["action": "run"]))
                 server.emit(.shutdown(.guestShutdown))
                 server.emit(.shutdown(.quit))
             }
@@ -171,7 +172,7 @@ struct QMPServerTests {
         try await withServer { client, server, _, reactor in
             try await client.negotiate()
             try await reactor.on {
-                for _ in 0..<100_000 { server.emit(.stopped) }
+                for _ in 0..<100_000 { server.emit(QMPEvent(.stop)) }
             }
             var received = 0
             while try await client.receive() != nil { received += 1 }

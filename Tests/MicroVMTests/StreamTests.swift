@@ -110,22 +110,6 @@ struct StreamTests {
         }
     }
 
-    @Test(
-        "Messages are cut where their brackets close, however the bytes come",
-        arguments: [1, 2, 3, 7, 1000])
-    func messages(chunk: Int) {
-        let text = Array("{\"a\": \"}\\\"]\"} [1,{}]\r\n\n what is this \n{\n}}]\n".utf8)
-        var splitter = MessageSplitter(limit: 20)
-        var pieces: [MessageSplitter.Piece] = []
-        for start in stride(from: 0, to: text.count, by: chunk) {
-            pieces += splitter.take(Array(text[start..<min(start + chunk, text.count)]))
-        }
-        let wanted = ["{\"a\": \"}\\\"]\"}", "[1,{}]", "what is this \n", "{\n}", "}", "]"]
-        #expect(pieces == wanted.map { .message(Array($0.utf8)) })
-        var small = MessageSplitter(limit: 4)
-        #expect(small.take(Array("[1] [1,2] [3]".utf8)) == [.message(Array("[1]".utf8)), .tooLong])
-    }
-
     @Test("Ctrl-A and a key are for the monitor, also when they come one by one")
     func keys() {
         var keys = TerminalKeys()

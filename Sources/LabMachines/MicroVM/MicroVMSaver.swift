@@ -1,8 +1,8 @@
 import Diagnostics
 import Glibc
 import HostSystem
-import JSON
 import LabEngine
+import QMP
 
 /// Keeps a vmlab-vmm's machine in files, which it writes itself but for the disks that are files of the machine's own.
 ///
@@ -55,20 +55,20 @@ struct MicroVMSaver: MachineSaver {
     private func saveAndGoOn(
         _ monitor: QMPClient, _ saved: SavedMachine, to folder: String
     ) async throws -> SavedMachine {
-        let wasRunning = try await monitor.execute("query-status")["running"] == .bool(true)
+        let wasRunning = try await monitor.status() == .running
         var saved = saved
         do {
             // Also for the disks, which are of the same moment.
-            if wasRunning { try await monitor.execute("stop") }
+            if wasRunning { try await monitor.execute(.stop) }
             try await write(monitor, to: Self.state(in: directory))
             try await moveState(to: folder)
             saved.disks = try await keepDisks(in: folder)
-            if wasRunning { try await monitor.execute("cont") }
+            if wasRunning { try await monitor.execute(.resume) }
             return saved
         } catch {
             // Also in a cancelled task. A machine that still writes answers when it is done.
             await Task.detached {
-                if wasRunning { _ = try? await monitor.execute("cont", timeout: Self.patience) }
+                if wasRunning { _ = try? await monitor.execute(.resume, timeout: Self.patience) }
                 for name in (try? stateFiles()) ?? [] { try? FileTree.remove("\(directory)/\(name)") }
             }.value
             throw error
@@ -76,7 +76,8 @@ struct MicroVMSaver: MachineSaver {
     }
 
     private func write(_ monitor: QMPClient, to path: String) async throws {
-        try await monitor.execute("snapshot-save", ["path": .string(path)], timeout: Self.patience)
+        try await monitor.execute(
+            .saveSnapshot, [QMPCommand.Argument.path: .string(path)], timeout: Self.patience)
     }
 
     private func stateFiles() throws(SystemCallError) -> [String] {

@@ -3,6 +3,7 @@ import Glibc
 import HostSystem
 import JSON
 import LabEngine
+import QMP
 import Synchronization
 
 /// Keeps a QEMU's memory, devices and disks in files, and lets another one go on from there, by what QEMU calls migration.
@@ -56,9 +57,9 @@ struct QEMUSaver: Sendable {
     private func saveAndGoOn(
         _ monitor: QMPClient, _ migration: MigrationWatch, to folder: String
     ) async throws -> SavedMachine {
-        let wasRunning = try await monitor.execute("query-status")["running"] == .bool(true)
+        let wasRunning = try await monitor.status() == .running
         do {
-            if wasRunning { try await monitor.execute("stop") }
+            if wasRunning { try await monitor.execute(.stop) }
             var saved = SavedMachine(state: "\(folder)/state")
             try await writeState(monitor, migration, to: saved.state, withMemory: true)
             saved.disks = try await copyDisks(to: folder)
@@ -81,11 +82,11 @@ struct QEMUSaver: Sendable {
     /// state of its own, in which it refuses to go on. Each question waits for the lock that QEMU holds for the last steps.
     private func goOn(_ monitor: QMPClient, _ wasRunning: Bool) async throws {
         let deadline = ContinuousClock.now + .seconds(60)
-        while try await monitor.execute("query-status")["status"]?.stringValue == "finish-migrate" {
+        while try await monitor.status() == .finishMigrate {
             guard ContinuousClock.now < deadline else { throw QMPError.silent(command: "migrate") }
         }
-        try await monitor.execute("cont")
-        if !wasRunning { try await monitor.execute("stop") }
+        try await monitor.execute(.resume)
+        if !wasRunning { try await monitor.execute(.stop) }
     }
 
     /// Writes the state into a new file.
@@ -128,7 +129,7 @@ struct QEMUSaver: Sendable {
         for answer in answers { try await answer.value(timeout: patience) }
         try await expectCompletion(monitor, migration)
         // A state that was saved from a running machine runs; this is for those that stood still.
-        if !migration.isResumed { try await monitor.execute("cont") }
+        if !migration.isResumed { try await monitor.execute(.resume) }
     }
 
     /// Makes a migration's progress events, and says whether memory that is in a file of its own goes with it.
@@ -156,8 +157,7 @@ struct QEMUSaver: Sendable {
         case "closed": throw QMPError.closed
         default:
             let report = try? await monitor.execute("query-migrate")
-            throw QMPError.refused(
-                command: "migrate", class: "GenericError", description: report?["error-desc"]?.stringValue ?? end)
+            throw QMPError.refused(command: "migrate", QMPRefusal(report?["error-desc"]?.stringValue ?? end))
         }
     }
 }

@@ -2,50 +2,43 @@ import Diagnostics
 import HostSystem
 import JSON
 import Logging
+import QMP
 import Synchronization
 
 /// Why a QMP command has no answer.
 enum QMPError: Error, Hashable, CustomStringConvertible {
     /// The machine refused it, in its words.
-    case refused(command: String, class: String, description: String)
+    case refused(command: QMPCommand.Name, QMPRefusal)
     /// The connection ended before the answer: the machine is gone.
     case closed
     /// No answer in time.
-    case silent(command: String)
+    case silent(command: QMPCommand.Name)
     /// What came is not QMP.
     case malformed(String)
 
     var description: String {
         switch self {
-        case .refused(let command, _, let description): "QMP \(command): \(description)"
+        case .refused(let command, let refusal): "QMP \(command.rawValue): \(refusal.message)"
         case .closed: "the QMP connection ended"
-        case .silent(let command): "QMP \(command): no answer in time"
+        case .silent(let command): "QMP \(command.rawValue): no answer in time"
         case .malformed(let reason): "QMP: \(reason)"
         }
     }
-}
-
-/// An event of the QEMU Machine Protocol.
-struct QMPEvent: Sendable, Hashable {
-    var name: String
-    var data: JSONValue
-    /// When it happened, in microseconds of the machine's clock.
-    var time: Int64 = 0
 }
 
 /// Speaks the QEMU Machine Protocol over one connection: commands answered by id, events as a stream.
 ///
 /// Every wait ends: with the answer, the connection's end, the command's deadline or cancellation.
 final class QMPClient: Sendable {
-    /// The longest line taken, in bytes; QEMU's own are a few thousand.
-    static let lineLimit = 4 << 20
+    /// The longest message taken, in bytes; QEMU's own have a few thousand.
+    static let messageLimit = 4 << 20
 
     /// Finishes with the connection. One consumer.
     let events: AsyncStream<QMPEvent>
 
     /// A command whose answer is yet to come.
     private struct Pending {
-        let name: String
+        let name: QMPCommand.Name
         let sent = ContinuousClock.now
         let answer: Completion<Result<JSONValue, QMPError>>
     }
@@ -59,7 +52,7 @@ final class QMPClient: Sendable {
     private let socket: StreamSocket
     private let log: Logger
     private let state = Mutex(State())
-    private let greeting = Completion<Result<JSONValue, QMPError>>()
+    private let greeting = Completion<Result<Void, QMPError>>()
     private let eventSink: AsyncStream<QMPEvent>.Continuation
     private let outgoing: AsyncStream<Outgoing>.Continuation
 
@@ -96,10 +89,14 @@ final class QMPClient: Sendable {
             for await case .descriptor(_, let sent) in lines { sent.fulfil(false) }
         }
         Task.detached { [weak self] in
-            var reader = LineReader(limit: Self.lineLimit)
+            var splitter = MessageSplitter(limit: Self.messageLimit)
             var reason = QMPError.closed
             do {
-                while let line = try await reader.next(from: socket) { try self?.take(line) }
+                while true {
+                    let bytes = try await socket.read()
+                    if bytes.isEmpty { break }
+                    for piece in splitter.take(bytes) { try self?.take(piece) }
+                }
             } catch let error as QMPError {
                 reason = error
             } catch {}
@@ -117,7 +114,7 @@ final class QMPClient: Sendable {
     func handshake(timeout: Duration, then commands: [QMPCommand] = []) async throws -> [QMPAnswer] {
         let deadline = ContinuousClock.now + timeout
         let greeting = greeting
-        let negotiation = send(QMPCommand("qmp_capabilities"))
+        let negotiation = send(QMPCommand(.negotiate))
         let answers = commands.map(send)
         do {
             _ = try await withDeadline(deadline) { try await greeting.wait() }.get()
@@ -133,10 +130,13 @@ final class QMPClient: Sendable {
     /// Throws `QMPError`, and `CancellationError` at once when the task is cancelled; the command may run all the same.
     @discardableResult
     func execute(
-        _ command: String, _ arguments: JSONValue? = nil, timeout: Duration = .seconds(10)
+        _ command: QMPCommand.Name, _ arguments: JSONObject = [:], timeout: Duration = .seconds(10)
     ) async throws -> JSONValue {
         try await send(QMPCommand(command, arguments)).value(timeout: timeout)
     }
+
+    /// What the machine is doing; nil for a state that nobody here asks about. Throws as `execute`.
+    func status() async throws -> RunState? { RunState(answer: try await execute(.queryStatus)) }
 
     /// Sends a command without waiting for its answer. Commands run in the order in which they were sent.
     func send(_ command: QMPCommand) -> QMPAnswer {
@@ -151,7 +151,9 @@ final class QMPClient: Sendable {
             return state.next
         }
         if let id {
-            let line = command.message(id: id).line
+            var command = command
+            command.id = .integer(id)
+            let line = command.json.line
             log.trace("QMP > \(line)")
             outgoing.yield(.line(Array((line + "\n").utf8)))
         }
@@ -171,42 +173,45 @@ final class QMPClient: Sendable {
     /// Ends the connection; everyone who waits gets `closed`. Safe to repeat.
     func close() { fail(.closed) }
 
-    private func take(_ line: [UInt8]) throws {
-        guard let message = try? JSONValue(parsing: line) else {
-            throw QMPError.malformed("a line that is not JSON: \(String(decoding: line.prefix(80), as: UTF8.self))")
+    private func take(_ piece: MessageSplitter.Piece) throws {
+        guard case .message(let bytes) = piece else {
+            throw QMPError.malformed("a message of more than \(Self.messageLimit) bytes")
         }
-        log.trace("QMP < \(String(decoding: line.filter { $0 != 13 }, as: UTF8.self))")
-        if message["QMP"] != nil {
+        guard let json = try? JSONValue(parsing: bytes) else {
+            throw QMPError.malformed("a line that is not JSON: \(String(decoding: bytes.prefix(80), as: UTF8.self))")
+        }
+        log.trace("QMP < \(String(decoding: bytes, as: UTF8.self))")
+        switch QMPMessage(json) {
+        case .greeting:
             log.debug("QMP greeting")
-            greeting.fulfil(.success(message))
-        } else if let name = message["event"]?.stringValue {
-            let seconds = message["timestamp"]?["seconds"]?.integerValue ?? 0
-            let microseconds = message["timestamp"]?["microseconds"]?.integerValue ?? 0
-            log.debug("QMP event", metadata: ["event": "\(name)"])
-            eventSink.yield(
-                QMPEvent(
-                    name: name, data: message["data"] ?? .null, time: seconds &* 1_000_000 &+ microseconds))
-        } else if let id = message["id"]?.integerValue {
-            guard let command = state.withLock({ $0.pending.removeValue(forKey: id) }) else { return }
-            let error = message["error"]
-            log.debug(
-                "QMP command",
-                metadata: [
-                    "command": "\(command.name)", "ms": "\(command.sent.millisecondsAgo)",
-                    "outcome": "\(error?["desc"]?.stringValue ?? "done")",
-                ])
-            if let error {
-                command.answer.fulfil(
-                    .failure(
-                        .refused(
-                            command: "", class: error["class"]?.stringValue ?? "GenericError",
-                            description: error["desc"]?.stringValue ?? "no reason given")))
-            } else {
-                command.answer.fulfil(.success(message["return"] ?? .null))
+            greeting.fulfil(.success(()))
+        case .event(let event):
+            log.debug("QMP event", metadata: ["event": "\(event.name.rawValue)"])
+            eventSink.yield(event)
+        case .answer(let value, let id): answer(id, "done") { _ in .success(value) }
+        case .refusal(let refusal):
+            guard refusal.id != nil else {
+                throw QMPError.malformed("the machine did not understand us: \(refusal.message)")
             }
-        } else if let description = message["error"]?["desc"]?.stringValue {
-            throw QMPError.malformed("the machine did not understand us: \(description)")
+            answer(refusal.id, refusal.message) { .failure(.refused(command: $0, refusal)) }
+        case nil: break
         }
+    }
+
+    /// Gives a command's answer to who waits for it, if anybody does.
+    private func answer(
+        _ id: JSONValue?, _ outcome: String, _ result: (QMPCommand.Name) -> Result<JSONValue, QMPError>
+    ) {
+        guard let id = id?.integerValue, let command = state.withLock({ $0.pending.removeValue(forKey: id) }) else {
+            return
+        }
+        log.debug(
+            "QMP command",
+            metadata: [
+                "command": "\(command.name.rawValue)", "ms": "\(command.sent.millisecondsAgo)",
+                "outcome": "\(outcome)",
+            ])
+        command.answer.fulfil(result(command.name))
     }
 
     private func fail(_ reason: QMPError) {
@@ -220,33 +225,5 @@ final class QMPClient: Sendable {
         for command in pending { command.answer.fulfil(.failure(reason)) }
         eventSink.finish()
         outgoing.finish()
-    }
-}
-
-/// Cuts a socket's bytes into lines.
-private struct LineReader {
-    let limit: Int
-    private var buffer: [UInt8] = []
-    /// How much of the buffer is known to hold no line end.
-    private var searched = 0
-
-    init(limit: Int) { self.limit = limit }
-
-    /// The next line without its end; nil at the end of the stream.
-    mutating func next(from socket: StreamSocket) async throws -> [UInt8]? {
-        while true {
-            if let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
-                let line = Array(buffer[..<end])
-                buffer.removeSubrange(...end)
-                searched = 0
-                if line.allSatisfy({ $0 == 0x20 || $0 == 0x0d || $0 == 0x09 }) { continue }
-                return line
-            }
-            searched = buffer.count
-            guard buffer.count <= limit else { throw QMPError.malformed("a line of more than \(limit) bytes") }
-            let bytes = try await socket.read()
-            if bytes.isEmpty { return nil }
-            buffer += bytes
-        }
     }
 }

@@ -1,16 +1,4 @@
-/// What a machine is doing, in QMP's words.
-public enum RunState: String, Sendable, Hashable {
-    /// The processors run, or halt waiting for an interrupt.
-    case running
-    /// The processors are held, by `stop` or before the first `cont`.
-    case paused
-    /// The guest has powered itself off.
-    case shutdown
-    /// The machine was written down with its memory in the snapshot's own file, and stands still for good.
-    case saved = "postmigrate"
-    /// A processor met an error that it cannot go on from.
-    case internalError = "internal-error"
-}
+import QMP
 
 /// A machine as its monitor drives it. Everything is called on the reactor's thread.
 ///
@@ -33,7 +21,7 @@ public protocol ControlledMachine: AnyObject, Sendable {
     /// if they ran, unless the snapshot has their memory itself.
     func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion)
     /// Says what becomes of the machine when its guest powers itself off.
-    func setShutdownAction(_ action: ControlEvent.ShutdownAction)
+    func setShutdownAction(_ action: ShutdownAction)
     /// Presses the power button. What the guest makes of it is the guest's affair.
     func powerButton()
     /// Ends the machine soon. The answer to the client is sent first; the process ends with status 0.
@@ -50,48 +38,4 @@ public struct ControlFailure: Error, Sendable, Hashable {
 
     /// A failure in words.
     public init(_ message: String) { self.message = message }
-}
-
-/// What happens to a machine, as QMP clients hear it.
-public enum ControlEvent: Sendable, Hashable {
-    /// Why it went off or was reset, in QMP's words.
-    public enum Cause: String, Sendable, Hashable {
-        case guestShutdown = "guest-shutdown"
-        case guestReset = "guest-reset"
-        case quit = "host-qmp-quit"
-        case systemReset = "host-qmp-system-reset"
-        case signal = "host-signal"
-        /// Ctrl-A x on the terminal.
-        case userInterface = "host-ui"
-        case hostError = "host-error"
-
-        /// Whether the guest brought it about.
-        public var isGuest: Bool {
-            switch self {
-            case .guestShutdown, .guestReset: true
-            case .quit, .systemReset, .signal, .userInterface, .hostError: false
-            }
-        }
-    }
-
-    /// What becomes of a machine whose guest powers itself off.
-    public enum ShutdownAction: String, Sendable, Hashable {
-        /// It ends. What holds until something else is said.
-        case poweroff
-        /// It stays with its disks, held; a reset and `cont` power it on.
-        case pause
-    }
-
-    /// The machine goes off.
-    case shutdown(Cause)
-    /// The machine was reset.
-    case reset(Cause)
-    /// The processors are held.
-    case stopped
-    /// The processors run again.
-    case resumed
-    /// The power button was pressed.
-    case powerButton
-    /// The guest's kernel panicked. It runs on, for its last words.
-    case guestPanicked
 }

@@ -1,5 +1,6 @@
 import HostSystem
 import JSON
+import QMP
 import Synchronization
 
 /// The machine's monitor: a subset of the QEMU Machine Protocol, which vmlab's engine speaks and people's QMP tools do.
@@ -47,8 +48,8 @@ public final class QMPServer: Sendable {
     }
 
     /// Tells the client, if there is one that has negotiated, what happens.
-    public func emit(_ event: ControlEvent) {
-        if state.withLock({ $0.session.isNegotiated }) { say(QMPMessage.event(event)) }
+    public func emit(_ event: QMPEvent) {
+        if state.withLock({ $0.session.isNegotiated }) { say(.event(event)) }
     }
 
     /// Writes what is left to say, waiting at most so long for a client to take it: before the process ends.
@@ -62,7 +63,7 @@ public final class QMPServer: Sendable {
             state.number &+= 1
             state.session = Session()
         }
-        say(QMPMessage.greeting)
+        say(.greeting(version: MonitorVersion.answer))
     }
 
     private func received(_ bytes: [UInt8]) {
@@ -70,7 +71,7 @@ public final class QMPServer: Sendable {
             switch piece {
             case .message(let bytes): serve(bytes)
             case .tooLong:
-                say(QMPMessage.error(.generic, "a message has more than \(Self.messageLimit) bytes", id: nil))
+                say(.refusal(QMPRefusal("a message has more than \(Self.messageLimit) bytes")))
                 port.disconnect()
             }
         }
@@ -78,30 +79,30 @@ public final class QMPServer: Sendable {
 
     private func serve(_ bytes: [UInt8]) {
         do throws(QMPRefusal) {
-            let request = try QMPRequest(parsing: bytes)
+            let request = try QMPCommand(parsing: bytes)
             let (number, isNegotiated, machine) = state.withLock {
                 ($0.number, $0.session.isNegotiated, $0.machine)
             }
             guard isNegotiated else { return try negotiate(request) }
-            guard let command = QMPCommand.named(request.command) else { throw Self.unknown(request) }
+            guard let command = MonitorCommand.named(request.name) else { throw Self.unknown(request) }
             let arguments = try command.arguments(of: request)
             guard let machine else { throw QMPRefusal("the machine has ended", id: request.id) }
             command.run(machine, arguments) { [weak self] in self?.answer(request, of: number, $0) }
         } catch {
-            say(QMPMessage.error(error.kind, error.description, id: error.id))
+            say(.refusal(error))
         }
     }
 
-    private static func unknown(_ request: QMPRequest) -> QMPRefusal {
+    private static func unknown(_ request: QMPCommand) -> QMPRefusal {
         let description =
-            request.command == "qmp_capabilities"
+            request.name == .negotiate
             ? "Capabilities negotiation is already complete, command ignored"
-            : "The command \(request.command) has not been found"
+            : "The command \(request.name.rawValue) has not been found"
         return QMPRefusal(description, .commandNotFound, id: request.id)
     }
 
-    private func negotiate(_ request: QMPRequest) throws(QMPRefusal) {
-        guard request.command == "qmp_capabilities" else {
+    private func negotiate(_ request: QMPCommand) throws(QMPRefusal) {
+        guard request.name == .negotiate else {
             throw QMPRefusal(
                 "Expecting capabilities negotiation with 'qmp_capabilities'", .commandNotFound, id: request.id)
         }
@@ -111,20 +112,20 @@ public final class QMPServer: Sendable {
             }
         }
         state.withLock { $0.session.isNegotiated = true }
-        say(QMPMessage.answer([:], id: request.id))
+        say(.answer([:], id: request.id))
     }
 
-    private func answer(_ request: QMPRequest, of number: UInt64, _ result: Result<JSONValue, ControlFailure>) {
+    private func answer(_ request: QMPCommand, of number: UInt64, _ result: Result<JSONValue, ControlFailure>) {
         guard state.withLock({ $0.number == number }) else { return }
         switch result {
-        case .success(let value): say(QMPMessage.answer(value, id: request.id))
-        case .failure(let failure): say(QMPMessage.error(.generic, failure.message, id: request.id))
+        case .success(let value): say(.answer(value, id: request.id))
+        case .failure(let failure): say(.refusal(QMPRefusal(failure.message, id: request.id)))
         }
     }
 
-    private func say(_ message: JSONValue) {
+    private func say(_ message: QMPMessage) {
         guard port.isConnected else { return }
-        port.send(Array((message.line + "\r\n").utf8))
+        port.send(Array((message.json.line + "\r\n").utf8))
         let queued = port.queued
         if queued > Self.outputLimit {
             port.disconnect()

@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import HostSystem
 import KVM
+import QMP
 import Synchronization
 import VirtualHardware
 
@@ -27,7 +28,7 @@ public final class GuestProcess: @unchecked Sendable {
     private var end: ExitStatus?
     private var state = RunState.paused
     private var hasPanicked = false
-    private var shutdownAction = ControlEvent.ShutdownAction.poweroff
+    private var shutdownAction = ShutdownAction.poweroff
 
     /// Makes the machine; it runs when `run` is called. Throws what of the host or of the guest's files stands against it.
     public init(_ configuration: VMConfiguration) throws {
@@ -212,7 +213,7 @@ public final class GuestProcess: @unchecked Sendable {
                 accepts: configuration.isListening, connects: cables.contains { $0.isConnecting }))
     }
 
-    private func finish(_ status: ExitStatus, _ cause: ControlEvent.Cause) {
+    private func finish(_ status: ExitStatus, _ cause: QMPEvent.Cause) {
         guard end == nil else { return }
         end = status
         state = .shutdown
@@ -232,7 +233,7 @@ public final class GuestProcess: @unchecked Sendable {
             restart(.guestReset)
         case .panicked:
             hasPanicked = true
-            monitor.emit(.guestPanicked)
+            monitor.emit(QMPEvent(.guestPanicked, ["action": "run"]))
         case .failed(let reason):
             fail(reason)
         }
@@ -243,11 +244,11 @@ public final class GuestProcess: @unchecked Sendable {
         machine?.hold()
         state = .shutdown
         monitor.emit(.shutdown(.guestShutdown))
-        monitor.emit(.stopped)
+        monitor.emit(QMPEvent(.stop))
     }
 
     /// Back to power-on, and on if it ran.
-    private func restart(_ cause: ControlEvent.Cause) {
+    private func restart(_ cause: QMPEvent.Cause) {
         do {
             try machine?.reset()
             hasPanicked = false
@@ -263,7 +264,7 @@ public final class GuestProcess: @unchecked Sendable {
         let line = Array("vmlab-vmm: \(configuration.name): \(reason)\n".utf8)
         _ = write(2, line, line.count)
         state = .internalError
-        monitor.emit(.stopped)
+        monitor.emit(QMPEvent(.stop))
         if configuration.monitor == .none { finish(.guestFailed, .hostError) }
     }
 }
@@ -281,7 +282,7 @@ extension GuestProcess: ControlledMachine {
         if state == .running {
             machine?.hold()
             state = .paused
-            monitor.emit(.stopped)
+            monitor.emit(QMPEvent(.stop))
         }
         completion(.success(()))
     }
@@ -296,7 +297,7 @@ extension GuestProcess: ControlledMachine {
             machine?.noteClockWasStopped()
             machine?.run()
             state = .running
-            monitor.emit(.resumed)
+            monitor.emit(QMPEvent(.resume))
         }
         completion(.success(()))
     }
@@ -339,7 +340,7 @@ extension GuestProcess: ControlledMachine {
             result = .failure(ControlFailure("the machine cannot be saved: \(error)"))
         }
         if golden != nil {
-            if state == .running { monitor.emit(.stopped) }
+            if state == .running { monitor.emit(QMPEvent(.stop)) }
             state = .saved
         } else if state == .running {
             machine.noteClockWasStopped()
@@ -349,12 +350,12 @@ extension GuestProcess: ControlledMachine {
     }
 
     /// Has the machine end or stay when its guest powers itself off from now on.
-    public func setShutdownAction(_ action: ControlEvent.ShutdownAction) { shutdownAction = action }
+    public func setShutdownAction(_ action: ShutdownAction) { shutdownAction = action }
 
     /// Presses the guest's power button, which it may ignore.
     public func powerButton() {
         power?.pressPowerButton()
-        monitor.emit(.powerButton)
+        monitor.emit(QMPEvent(.powerdown))
     }
 
     /// Ends the machine now, like pulling its plug.

@@ -1,25 +1,10 @@
 import HostSystem
 import JSON
-
-/// A command of the QEMU Machine Protocol.
-struct QMPCommand: Sendable, Hashable {
-    var name: String
-    var arguments: JSONValue?
-
-    init(_ name: String, _ arguments: JSONValue? = nil) {
-        self.name = name
-        self.arguments = arguments
-    }
-
-    /// The command as it is sent.
-    func message(id: Int64) -> JSONValue {
-        ["execute": .string(name), "id": .integer(id), "arguments": arguments]
-    }
-}
+import QMP
 
 /// The answer to a command that was sent, once it comes.
 struct QMPAnswer: Sendable {
-    let command: String
+    let command: QMPCommand.Name
     let answer: Completion<Result<JSONValue, QMPError>>
 
     /// Waits for it.
@@ -31,8 +16,6 @@ struct QMPAnswer: Sendable {
             return try await withDeadline(.now + timeout) { try await answer.wait() }.get()
         } catch is DeadlineExceeded {
             throw QMPError.silent(command: command)
-        } catch QMPError.refused(_, let kind, let description) {
-            throw QMPError.refused(command: command, class: kind, description: description)
         }
     }
 }

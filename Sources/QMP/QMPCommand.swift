@@ -1,0 +1,91 @@
+import JSON
+
+/// What a client asks of a machine.
+public struct QMPCommand: Sendable, Hashable {
+    /// A command's name. Those that vmlab gives to both programs have a constant here; each program knows more.
+    public struct Name: RawRepresentable, Sendable, Hashable, ExpressibleByStringLiteral {
+        /// The name in QMP.
+        public let rawValue: String
+
+        /// Any name.
+        public init(rawValue: String) { self.rawValue = rawValue }
+        /// Any name.
+        public init(stringLiteral value: String) { rawValue = value }
+
+        /// Ends the negotiation that a connection begins with.
+        public static let negotiate: Name = "qmp_capabilities"
+        /// Asks for the machine's `RunState`.
+        public static let queryStatus: Name = "query-status"
+        /// Holds the processors.
+        public static let stop: Name = "stop"
+        /// Lets the processors run.
+        public static let resume: Name = "cont"
+        /// Back to power-on.
+        public static let reset: Name = "system_reset"
+        /// Presses the power button.
+        public static let powerButton: Name = "system_powerdown"
+        /// Says, as `shutdown`, which `ShutdownAction` there is to be.
+        public static let setAction: Name = "set-action"
+        /// Saves a machine of vmlab-vmm under `path`.
+        public static let saveSnapshot: Name = "snapshot-save"
+        /// Ends the machine.
+        public static let quit: Name = "quit"
+    }
+
+    /// The names of arguments that both sides know.
+    public enum Argument {
+        /// Of `setAction`.
+        public static let shutdown = "shutdown"
+        /// Of `saveSnapshot`.
+        public static let path = "path"
+    }
+
+    /// What it is called.
+    public var name: Name
+    /// Its arguments.
+    public var arguments: JSONObject
+    /// What the answer is known by.
+    public var id: JSONValue?
+
+    /// A command as given.
+    public init(_ name: Name, _ arguments: JSONObject = [:], id: JSONValue? = nil) {
+        self.name = name
+        self.arguments = arguments
+        self.id = id
+    }
+
+    /// The command as it is sent.
+    public var json: JSONValue {
+        [
+            "execute": .string(name.rawValue), "id": id,
+            "arguments": arguments.isEmpty ? nil : .object(arguments),
+        ]
+    }
+
+    /// Reads a message. Throws what is wrong with it, in QEMU's words, and the id if there is one.
+    public init(parsing bytes: [UInt8]) throws(QMPRefusal) {
+        let value: JSONValue
+        do throws(JSONSyntaxError) {
+            value = try JSONValue(parsing: bytes)
+        } catch {
+            throw QMPRefusal("JSON parse error, \(error)")
+        }
+        guard case .object(let members) = value else { throw QMPRefusal("QMP input must be a JSON object") }
+        id = members["id"]
+        for key in members.keys.sorted() where !["execute", "arguments", "id"].contains(key) {
+            throw QMPRefusal("QMP input member '\(key)' is unexpected", id: id)
+        }
+        guard let execute = members["execute"] else {
+            throw QMPRefusal("QMP input lacks member 'execute'", id: id)
+        }
+        guard let name = execute.stringValue else {
+            throw QMPRefusal("QMP input member 'execute' must be a string", id: id)
+        }
+        self.name = Name(rawValue: name)
+        switch members["arguments"] {
+        case nil: arguments = [:]
+        case .object(let arguments): self.arguments = arguments
+        default: throw QMPRefusal("QMP input member 'arguments' must be an object", id: id)
+        }
+    }
+}

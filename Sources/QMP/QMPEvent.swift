@@ -1,0 +1,94 @@
+import Glibc
+import JSON
+
+/// Something that happened to a machine, whoever caused it.
+public struct QMPEvent: Sendable, Hashable {
+    /// An event's name. Those of both programs have a constant here; QEMU tells of more.
+    public struct Name: RawRepresentable, Sendable, Hashable, ExpressibleByStringLiteral {
+        /// The name in QMP.
+        public let rawValue: String
+
+        /// Any name.
+        public init(rawValue: String) { self.rawValue = rawValue }
+        /// Any name.
+        public init(stringLiteral value: String) { rawValue = value }
+
+        /// The machine goes off.
+        public static let shutdown: Name = "SHUTDOWN"
+        /// The machine was reset.
+        public static let reset: Name = "RESET"
+        /// The processors are held.
+        public static let stop: Name = "STOP"
+        /// The processors run again.
+        public static let resume: Name = "RESUME"
+        /// The power button was pressed.
+        public static let powerdown: Name = "POWERDOWN"
+        /// The guest's kernel panicked.
+        public static let guestPanicked: Name = "GUEST_PANICKED"
+    }
+
+    /// Why a machine went off or was reset.
+    public enum Cause: String, Sendable, Hashable {
+        case guestShutdown = "guest-shutdown"
+        case guestReset = "guest-reset"
+        case quit = "host-qmp-quit"
+        case systemReset = "host-qmp-system-reset"
+        case signal = "host-signal"
+        /// Ctrl-A x on the terminal.
+        case userInterface = "host-ui"
+        case hostError = "host-error"
+    }
+
+    /// What happened.
+    public var name: Name
+    /// More about it.
+    public var data: JSONObject
+    /// When it happened, in microseconds of the machine's clock since 1970.
+    public var time: Int64
+
+    /// An event as given; one of now, if nothing else is said.
+    public init(_ name: Name, _ data: JSONObject = [:], time: Int64 = QMPEvent.now) {
+        self.name = name
+        self.data = data
+        self.time = time
+    }
+
+    /// The machine goes off.
+    public static func shutdown(_ cause: Cause) -> QMPEvent { QMPEvent(.shutdown, data(cause)) }
+
+    /// The machine was reset.
+    public static func reset(_ cause: Cause) -> QMPEvent { QMPEvent(.reset, data(cause)) }
+
+    /// Whether the guest brought it about that its machine goes off or was reset.
+    public var isByGuest: Bool { data["guest"] == true }
+
+    private static func data(_ cause: Cause) -> JSONObject {
+        let isByGuest = cause == .guestShutdown || cause == .guestReset
+        return ["guest": .bool(isByGuest), "reason": .string(cause.rawValue)]
+    }
+
+    /// This host's clock.
+    public static var now: Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
+    }
+}
+
+extension QMPEvent {
+    init?(_ json: JSONValue) {
+        guard let name = json["event"]?.stringValue else { return nil }
+        let seconds = json["timestamp"]?["seconds"]?.integerValue ?? 0
+        let microseconds = json["timestamp"]?["microseconds"]?.integerValue ?? 0
+        self.init(
+            Name(rawValue: name), json["data"]?.objectValue ?? [:], time: seconds &* 1_000_000 &+ microseconds)
+    }
+
+    var json: JSONValue {
+        let (seconds, microseconds) = time.quotientAndRemainder(dividingBy: 1_000_000)
+        return [
+            "timestamp": ["seconds": .integer(seconds), "microseconds": .integer(microseconds)],
+            "event": .string(name.rawValue), "data": data.isEmpty ? nil : .object(data),
+        ]
+    }
+}

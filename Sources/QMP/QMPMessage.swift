@@ -1,0 +1,66 @@
+import JSON
+
+/// What a machine says on its monitor.
+public enum QMPMessage: Sendable, Hashable {
+    /// The first message of a connection: which program speaks, by its answer to `query-version`.
+    case greeting(version: JSONValue)
+    /// Something happened to the machine.
+    case event(QMPEvent)
+    /// What a command returned, with the command's id.
+    case answer(JSONValue, id: JSONValue?)
+    /// A command was not done.
+    case refusal(QMPRefusal)
+
+    /// Reads a message; nil for an object that is none.
+    public init?(_ json: JSONValue) {
+        let id = json["id"]
+        if let greeting = json["QMP"] {
+            self = .greeting(version: greeting["version"] ?? .null)
+        } else if let event = QMPEvent(json) {
+            self = .event(event)
+        } else if let error = json["error"] {
+            let kind = error["class"]?.stringValue.flatMap(QMPRefusal.Kind.init) ?? .generic
+            self = .refusal(QMPRefusal(error["desc"]?.stringValue ?? "no reason given", kind, id: id))
+        } else if let value = json["return"] {
+            self = .answer(value, id: id)
+        } else {
+            return nil
+        }
+    }
+
+    /// The message as it is sent.
+    public var json: JSONValue {
+        switch self {
+        case .greeting(let version): ["QMP": ["version": version, "capabilities": []]]
+        case .event(let event): event.json
+        case .answer(let value, let id): ["return": value, "id": id]
+        case .refusal(let refusal):
+            ["error": ["class": .string(refusal.kind.rawValue), "desc": .string(refusal.message)], "id": refusal.id]
+        }
+    }
+}
+
+/// Why a command was not done.
+public struct QMPRefusal: Error, Sendable, Hashable {
+    /// The classes of errors that clients tell apart.
+    public enum Kind: String, Sendable, Hashable {
+        /// There is no such command, or not at this time.
+        case commandNotFound = "CommandNotFound"
+        /// Anything else.
+        case generic = "GenericError"
+    }
+
+    /// What kind of error it is.
+    public var kind: Kind
+    /// A sentence for the client.
+    public var message: String
+    /// The command's id, if it has one.
+    public var id: JSONValue?
+
+    /// A refusal as given.
+    public init(_ message: String, _ kind: Kind = .generic, id: JSONValue? = nil) {
+        self.kind = kind
+        self.message = message
+        self.id = id
+    }
+}
