@@ -61,7 +61,7 @@ let package = Package(
         library("Patterns", ["CPCRE2", "HostSystem"]),
         library("YAMLTree", ["CYAML", "Diagnostics"]),
         library("JSON", []),
-        library("QMP", ["JSON"]),
+        library("QMP", ["JSON", "Quantities", "Diagnostics"]),
         library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Quantities", "Diagnostics"]),
         library("GuestConsole", ["Patterns", "Diagnostics", logging]),
         library("KVM", ["CKVM", "HostSystem"]),
@@ -141,7 +141,7 @@ let package = Package(
         tests(
             of: "LabMachines",
             [
-                "MicroVM", "QMP", "JSON", "LabEngine", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
+                "QMP", "JSON", "LabEngine", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
                 "HostSystem", "Quantities",
             ]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

@@ -33,14 +33,14 @@ let package = Package(
         ours("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Quantities", "Diagnostics"]),
 
         ours("JSON", []),
-        ours("QMP", ["JSON"]),
+        ours("QMP", ["JSON", "Quantities", "Diagnostics"]),
         ours("CKVM", []),
         ours("KVM", ["HostSystem", "CKVM"]),
         ours(
             "MicroVM",
             ["KVM", "CKVM", "VirtualHardware", "HostSystem", "QMP", "JSON", "CLinux", "Quantities", "Diagnostics"]),
 
-        fuzz("boot", ["MicroVM", "VirtualHardware", "HostSystem"]),
+        fuzz("boot", ["MicroVM", "QMP", "VirtualHardware", "HostSystem"]),
         fuzz("lua", ["LuaRuntime"]),
         fuzz("uart", ["VirtualHardware"]),
         fuzz("virtqueue", ["VirtualHardware", "HostSystem"]),

@@ -5,8 +5,6 @@ import LabSpec
 import Quantities
 import Testing
 
-import struct MicroVM.VMConfiguration
-
 @testable import LabMachines
 
 @Suite("Which backend runs a guest")
@@ -89,8 +87,6 @@ struct BackendSelectionTests {
 
     @Test("The limits are the machine's own")
     func limits() {
-        #expect(VMConfiguration.cpuRange.upperBound == MicroVMObstacle.mostProcessors)
-        #expect(VMConfiguration.memoryRange.lowerBound == MicroVMObstacle.leastMemory.bytes)
         #expect(
             MicroVMObstacle(
                 group(cpus: 16, memory: .mebibytes(32), networks: ["inside"]), of: facts()) == nil)

@@ -2,15 +2,13 @@ import Diagnostics
 import Glibc
 import GuestConsole
 import HostSystem
-import JSON
 import LabEngine
 import LabImages
 import LabSpec
 import LabTestSupport
+import QMP
 import Quantities
 import Testing
-
-import struct MicroVM.VMConfiguration
 
 @testable import LabMachines
 
@@ -94,7 +92,7 @@ struct MicroVMBackendTests {
         // What is written to or removed afterwards is the machine's own.
         #expect(disks.flatMap(\.made).allSatisfy { $0.hasPrefix("/run/m/") && $0 != "/run/m/exchange" })
         #expect(
-            try VMConfiguration(MicroVMConfiguration.json(wanted, disks))
+            VMConfiguration(wanted, disks)
                 == VMConfiguration(
                     name: "lin-1", kernel: "/k/kernel", initrd: "/k/initrd",
                     cmdline: "console=ttyS0 vmlab.guest=lin-1", memory: (100 << 20) + 4096, cpus: 2,
@@ -111,7 +109,7 @@ struct MicroVMBackendTests {
     func clones() throws {
         var golden = configuration(in: "/run/m")
         golden.goldenFolder = "/g"
-        #expect(MicroVMConfiguration.json(golden, [])["golden"] == "/g/state")
+        #expect(VMConfiguration(golden, []).golden == "/g/state")
         var clone = configuration(in: "/run/c")
         clone.image.disks = [ImageDisk(path: "/k/root.raw", format: .raw, serial: "vmlab-root", readOnly: false)]
         clone.disks = [.scratch(size: .gibibytes(2)), .file(path: "/u/x.qcow2"), .file(path: "/u/y.raw")]
@@ -129,7 +127,7 @@ struct MicroVMBackendTests {
                 MicroVMDisk(path: "/g/disk2", serial: "disk1", overlay: "/run/c/overlay2", keeping: .shared),
                 MicroVMDisk(path: "/u/y.raw", serial: "disk2", overlay: "/run/c/overlay3"),
             ])
-        #expect(try VMConfiguration(MicroVMConfiguration.json(clone, disks)).restore == "/g/state")
+        #expect(VMConfiguration(clone, disks).restore == "/g/state")
         let backend = MicroVMBackend(executable: "/bin/sh")
         #expect(backend.fingerprint(of: clone) == backend.fingerprint(of: golden))
         #expect(backend.fingerprint(of: clone) != MicroVMBackend(executable: "/bin/ls").fingerprint(of: clone))
@@ -145,7 +143,7 @@ struct MicroVMBackendTests {
             #expect(try FileTree.names(in: folder) == ["fake-vmm", "scratch0"])
             let told = try await read(machine.console, until: "}\n")
             let disks = MicroVMDisk.all(of: wanted, chainOf: namedChain)
-            #expect(try JSONValue(parsing: told) == MicroVMConfiguration.json(wanted, disks))
+            #expect(try VMConfiguration(json: told.utf8) == VMConfiguration(wanted, disks))
             try await machine.commands.write(Array("abc".utf8))
             #expect(try await read(machine.commands, until: "abc") == "abc")
             try await machine.reset()

@@ -2,6 +2,7 @@ import Diagnostics
 import Glibc
 import HostSystem
 import LabTestSupport
+import QMP
 import Testing
 
 @testable import MicroVM

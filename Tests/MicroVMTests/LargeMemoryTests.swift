@@ -1,6 +1,7 @@
 import Glibc
 import HostSystem
 import LabTestSupport
+import QMP
 import Testing
 import VirtualHardware
 
@@ -14,11 +15,11 @@ struct LargeMemoryTests {
     @Test(
         "RAM beyond 3 GiB goes on at 4 GiB",
         arguments: [
-            (MachineLayout.leastMemory, [0..<MachineLayout.leastMemory]),
+            (VMConfiguration.memoryRange.lowerBound, [0..<VMConfiguration.memoryRange.lowerBound]),
             (3 * gibibyte - 4096, [0..<(3 * gibibyte - 4096)]), (3 * gibibyte, [0..<(3 * gibibyte)]),
             (3 * gibibyte + 4096, [0..<(3 * gibibyte), (4 * gibibyte)..<(4 * gibibyte + 4096)]),
             (8 * gibibyte, [0..<(3 * gibibyte), (4 * gibibyte)..<(9 * gibibyte)]),
-            (MachineLayout.mostMemory, [0..<(3 * gibibyte), (4 * gibibyte)..<(1025 * gibibyte)]),
+            (VMConfiguration.memoryRange.upperBound, [0..<(3 * gibibyte), (4 * gibibyte)..<(1025 * gibibyte)]),
         ] as [(UInt64, [Range<UInt64>])])
     func ranges(_ size: UInt64, _ wanted: [Range<UInt64>]) {
         let ranges = MachineLayout.memoryRanges(size: size)
@@ -26,7 +27,7 @@ struct LargeMemoryTests {
         #expect(ranges.reduce(0) { $0 + UInt64($1.count) } == size)
     }
 
-    @Test("no device lies in RAM", arguments: [3 * gibibyte, 8 * gibibyte, MachineLayout.mostMemory])
+    @Test("no device lies in RAM", arguments: [3 * gibibyte, 8 * gibibyte, VMConfiguration.memoryRange.upperBound])
     func devices(_ size: UInt64) {
         let virtioEnd =
             MachineLayout.virtioStart + UInt64(MachineLayout.mostVirtioDevices) * MachineLayout.virtioSize

@@ -84,7 +84,7 @@ final class FakeMachine: ControlledMachine {
         /// While set, `stop` is answered by `finishStop`.
         var waiting: ControlCompletion?
         var isSlow = false
-        var failure: ControlFailure?
+        var failure: QMPRefusal?
     }
 
     private let state = Mutex(State())
@@ -93,7 +93,7 @@ final class FakeMachine: ControlledMachine {
     var status: RunState { state.withLock { $0.status } }
     var calls: [String] { state.withLock { $0.calls } }
 
-    init(slow: Bool = false, failure: ControlFailure? = nil) {
+    init(slow: Bool = false, failure: QMPRefusal? = nil) {
         state.withLock { ($0.isSlow, $0.failure) = (slow, failure) }
     }
 

@@ -3,6 +3,7 @@ import Glibc
 import HostSystem
 import JSON
 import LabTestSupport
+import QMP
 import Testing
 
 @testable import MicroVM

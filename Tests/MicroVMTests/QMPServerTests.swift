@@ -126,7 +126,7 @@ struct QMPServerTests {
 
     @Test("What the machine refuses is an error in its words")
     func failure() async throws {
-        let machine = FakeMachine(failure: ControlFailure("a processor cannot go on"))
+        let machine = FakeMachine(failure: QMPRefusal("a processor cannot go on"))
         try await withServer(machine) { client, _, _, _ in
             try await client.negotiate()
             let answer = try await client.ask("cont")

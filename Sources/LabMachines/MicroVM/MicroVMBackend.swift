@@ -1,10 +1,10 @@
 import Diagnostics
 import HostSystem
-import JSON
 import LabEngine
 import LabImages
 import LabSpec
 import Logging
+import QMP
 import Quantities
 
 /// Machines in vmlab's own monitor, `vmlab-vmm`, on `/dev/kvm`: guests with a kernel of their own.
@@ -91,7 +91,7 @@ public struct MicroVMBackend: MachineBackend {
     ) async throws -> SupervisedMachine {
         let what = "cannot start the guest \(configuration.name)"
         do {
-            let text = Array(MicroVMConfiguration.json(configuration, disks).line.utf8)
+            let text = Array(VMConfiguration(configuration, disks).json.line.utf8)
             let file = try OwnedDescriptor.memoryFile("vmlab-vmm.json", holding: text)
             let number = MachineProcess.Descriptor.firstFree
             let process = try await MachineProcess.start(

@@ -2,6 +2,7 @@ import HostSystem
 import LabEngine
 import LabImages
 import LabSpec
+import QMP
 
 /// One disk of a built-in machine, and what must be made before it starts.
 struct MicroVMDisk: Sendable, Hashable {
@@ -85,6 +86,11 @@ struct MicroVMDisk: Sendable, Hashable {
             disks.append(MicroVMDisk(path: exchange, serial: "vmlab-xchg"))
         }
         return disks
+    }
+
+    /// What vmlab-vmm is told of it.
+    var configuration: VMConfiguration.Disk {
+        VMConfiguration.Disk(path: path, serial: serial, readOnly: isReadOnly, overlay: overlay)
     }
 
     /// Files that were made for the machine and go with it.

@@ -1,6 +1,7 @@
 import Diagnostics
 import LabEngine
 import LabSpec
+import QMP
 import Quantities
 
 /// What a guest asks for and the built-in machine does not have. QEMU has all of it.
@@ -8,10 +9,8 @@ struct MicroVMObstacle: Sendable, Hashable {
     /// What it is, as a sentence goes on that begins with "the built-in backend".
     let reason: String
 
-    /// Most vCPUs of a machine.
-    static let mostProcessors = 16
-    /// Least RAM of a machine.
-    static let leastMemory = ByteCount.mebibytes(32)
+    private static let mostProcessors = VMConfiguration.cpuRange.upperBound
+    private static let leastMemory = ByteCount(VMConfiguration.memoryRange.lowerBound)
 
     private static let firmware = "boots kernels, not firmware or disks"
 

@@ -37,10 +37,6 @@ enum MachineLayout {
     static let holeStart: UInt64 = 0xc000_0000
     /// Where it goes on.
     static let holeEnd: UInt64 = 0x1_0000_0000
-    /// Least RAM of a machine, in bytes.
-    static let leastMemory: UInt64 = 32 << 20
-    /// Most RAM of a machine, in bytes.
-    static let mostMemory: UInt64 = 1 << 40
 
     /// The ranges of RAM of a machine with so many bytes of it.
     static func memoryRanges(size: UInt64) -> [Range<UInt64>] {

@@ -1,4 +1,5 @@
 import Diagnostics
+import QMP
 
 /// One option of `vmlab-vmm`.
 ///

@@ -1,4 +1,5 @@
 import Diagnostics
+import QMP
 
 /// A value made of words between commas, such as `path,serial=root,readonly`. A comma within a word is written twice.
 struct OptionWords {

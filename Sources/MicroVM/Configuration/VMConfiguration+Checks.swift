@@ -1,10 +1,14 @@
 import Diagnostics
+import QMP
 import Quantities
 import VirtualHardware
 
 extension VMConfiguration {
+    /// How many disks and cards there may be together: the entropy device takes a place too.
+    static let deviceLimit = MachineLayout.mostVirtioDevices - 1
+
     /// Everything that is wrong with the values themselves; looks at no file.
-    public func problems() -> [Diagnostic] {
+    func problems() -> [Diagnostic] {
         var checks = Checks()
         checks.text(name, "name")
         checks.path(kernel, "kernel")

@@ -1,6 +1,7 @@
 import Diagnostics
 import Glibc
 import HostSystem
+import QMP
 
 /// What a command line of `vmlab-vmm` asks for.
 public enum VMMCommand: Sendable, Hashable {
@@ -26,26 +27,25 @@ public enum VMMCommand: Sendable, Hashable {
         guard said.count < 2 else {
             throw list("\(said[0]) and \(said[1]) do not go together", remedy: "put the whole machine in one place")
         }
+        let configuration = try configuration(of: draft)
+        let problems = configuration.problems()
+        guard problems.isEmpty else { throw DiagnosticList(problems) }
+        return .run(configuration)
+    }
+
+    private static func configuration(of draft: CommandLineDraft) throws(DiagnosticList) -> VMConfiguration {
         if let file = draft.configurationFile {
-            return .run(
-                try VMConfiguration(
-                    json: try read { () throws(SystemCallError) in
-                        try SmallFile.bytes(file, limit: configurationLimit)
-                    }))
+            return try VMConfiguration(
+                json: try read { () throws(SystemCallError) in try SmallFile.bytes(file, limit: configurationLimit) })
         }
         if let number = draft.configurationDescriptor {
-            return .run(
-                try VMConfiguration(
-                    json: try read { () throws(SystemCallError) in
-                        try bytes(of: OwnedDescriptor(owning: number))
-                    }))
+            return try VMConfiguration(
+                json: try read { () throws(SystemCallError) in try bytes(of: OwnedDescriptor(owning: number)) })
         }
         guard !draft.configuration.kernel.isEmpty else {
             throw list("there is nothing to boot", remedy: "give it --kernel or --config; --help tells more")
         }
-        let problems = draft.configuration.problems()
-        guard problems.isEmpty else { throw DiagnosticList(problems) }
-        return .run(draft.configuration)
+        return draft.configuration
     }
 
     private static func draft(of arguments: [String]) throws(DiagnosticList) -> CommandLineDraft {

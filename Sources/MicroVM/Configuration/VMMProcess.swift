@@ -1,6 +1,7 @@
 import Diagnostics
 import Glibc
 import HostSystem
+import QMP
 
 /// The life of a `vmlab-vmm` process around its machine.
 public enum VMMProcess {

@@ -29,13 +29,4 @@ public protocol ControlledMachine: AnyObject, Sendable {
 }
 
 /// Called once, on the reactor's thread, when a command's work is done; at once or later. A failure is told to the client.
-public typealias ControlCompletion = @Sendable (Result<Void, ControlFailure>) -> Void
-
-/// Why a machine did not do as it was told.
-public struct ControlFailure: Error, Sendable, Hashable {
-    /// A sentence for the client.
-    public let message: String
-
-    /// A failure in words.
-    public init(_ message: String) { self.message = message }
-}
+public typealias ControlCompletion = @Sendable (Result<Void, QMPRefusal>) -> Void

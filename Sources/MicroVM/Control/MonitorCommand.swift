@@ -3,7 +3,7 @@ import QMP
 
 /// One command that the monitor knows.
 struct MonitorCommand: Sendable {
-    typealias Answer = @Sendable (Result<JSONValue, ControlFailure>) -> Void
+    typealias Answer = @Sendable (Result<JSONValue, QMPRefusal>) -> Void
 
     let name: QMPCommand.Name
     /// Its arguments, all of them strings that must be there.
@@ -31,7 +31,7 @@ struct MonitorCommand: Sendable {
         MonitorCommand(name: .setAction, parameters: [QMPCommand.Argument.shutdown]) { machine, arguments, answer in
             guard let action = ShutdownAction(rawValue: arguments[0]) else {
                 let refusal = "Parameter 'shutdown' does not accept value '\(arguments[0])'"
-                return answer(.failure(ControlFailure(refusal)))
+                return answer(.failure(QMPRefusal(refusal)))
             }
             machine.setShutdownAction(action)
             answer(.success([:]))

@@ -115,11 +115,11 @@ public final class QMPServer: Sendable {
         say(.answer([:], id: request.id))
     }
 
-    private func answer(_ request: QMPCommand, of number: UInt64, _ result: Result<JSONValue, ControlFailure>) {
+    private func answer(_ request: QMPCommand, of number: UInt64, _ result: Result<JSONValue, QMPRefusal>) {
         guard state.withLock({ $0.number == number }) else { return }
         switch result {
         case .success(let value): say(.answer(value, id: request.id))
-        case .failure(let failure): say(.refusal(QMPRefusal(failure.message, id: request.id)))
+        case .failure(let refusal): say(.refusal(QMPRefusal(refusal.message, refusal.kind, id: request.id)))
         }
     }
 

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import HostSystem
+import QMP
 import Synchronization
 
 /// The host's end of a byte stream of the machine (a serial port, the monitor), at whatever `Endpoint` it is: one client

@@ -290,7 +290,7 @@ extension GuestProcess: ControlledMachine {
     /// Lets held processors run again. Fails after an error that only a reset cures, and when the guest is off.
     public func resume(_ completion: @escaping ControlCompletion) {
         guard state != .internalError, state != .shutdown else {
-            return completion(.failure(ControlFailure("Resetting the Virtual Machine is required")))
+            return completion(.failure(QMPRefusal("Resetting the Virtual Machine is required")))
         }
         guard state != .saved else { return completion(.failure(Self.isOthers)) }
         if state == .paused {
@@ -311,7 +311,7 @@ extension GuestProcess: ControlledMachine {
         completion(.success(()))
     }
 
-    private static let isOthers = ControlFailure("the machine was saved and its memory now belongs to the snapshot")
+    private static let isOthers = QMPRefusal("the machine was saved and its memory now belongs to the snapshot")
 
     /// Whether the configuration lets the machine be written down there.
     private func mayWrite(_ path: String) -> Bool {
@@ -324,20 +324,20 @@ extension GuestProcess: ControlledMachine {
     /// Writes the machine down where the configuration lets it be.
     public func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion) {
         guard mayWrite(path) else {
-            return completion(.failure(ControlFailure("a snapshot's path is a file in the folder `snapshots`")))
+            return completion(.failure(QMPRefusal("a snapshot's path is a file in the folder `snapshots`")))
         }
         // One that has just switched itself off is held, too, but not by us.
         guard let machine, state == .paused || state == .running && machine.isRunning, !hasPanicked else {
-            return completion(.failure(ControlFailure("the machine is neither running nor paused")))
+            return completion(.failure(QMPRefusal("the machine is neither running nor paused")))
         }
         let files = SnapshotFiles(path: path)
         let golden = golden?.files == files ? golden : nil
-        let result: Result<Void, ControlFailure>
+        let result: Result<Void, QMPRefusal>
         do {
             try machine.save(to: files, overlays: overlays, golden: golden)
             result = .success(())
         } catch {
-            result = .failure(ControlFailure("the machine cannot be saved: \(error)"))
+            result = .failure(QMPRefusal("the machine cannot be saved: \(error)"))
         }
         if golden != nil {
             if state == .running { monitor.emit(QMPEvent(.stop)) }

@@ -1,4 +1,5 @@
 import HostSystem
+import QMP
 import Synchronization
 import VirtualHardware
 

@@ -1,6 +1,7 @@
 import Glibc
 import HostSystem
 import LabTestSupport
+import QMP
 import Testing
 import VirtualHardware
 

@@ -2,6 +2,7 @@ import Glibc
 import HostSystem
 import JSON
 import LabTestSupport
+import QMP
 import Synchronization
 import Testing
 

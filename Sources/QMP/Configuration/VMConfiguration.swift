@@ -1,5 +1,3 @@
-import VirtualHardware
-
 /// What a machine is made of: the one input of `vmlab-vmm`, as JSON or from its command line.
 public struct VMConfiguration: Sendable, Hashable {
     /// Where one end of a byte stream of the machine is on the host.
@@ -93,15 +91,13 @@ public struct VMConfiguration: Sendable, Hashable {
     /// RAM when nobody says how much.
     public static let usualMemory: UInt64 = 256 << 20
     /// How much RAM a machine can have, in bytes: 32 MiB to 1 TiB.
-    public static let memoryRange = MachineLayout.leastMemory...MachineLayout.mostMemory
+    public static let memoryRange = UInt64(32 << 20)...(1 << 40)
     /// How many vCPUs a machine can have.
     public static let cpuRange = 1...16
     /// How long a disk's serial may be, in bytes (virtio 1.2, 5.2.6).
     public static let serialLimit = 20
-    /// How many disks and cards there may be together: the entropy device takes a place too.
-    public static let deviceLimit = MachineLayout.mostVirtioDevices - 1
 
-    /// A machine as given; nothing is checked until `problems()`.
+    /// A machine as given; nothing is checked: that is vmlab-vmm's business.
     public init(
         name: String = "vm", kernel: String, initrd: String? = nil, cmdline: String = "", memory: UInt64 = usualMemory,
         cpus: Int = 1, com1: Endpoint = .none, com2: Endpoint = .none, monitor: Endpoint = .none, disks: [Disk] = [],
@@ -124,20 +120,5 @@ public struct VMConfiguration: Sendable, Hashable {
         self.golden = golden
         self.restore = restore
         self.sandbox = sandbox
-    }
-
-    /// Sockets that the machine makes at a path and removes in the end.
-    var socketPaths: [String] {
-        let ports = networks.compactMap { card -> String? in
-            if case .sockets(let local, _) = card.link { local } else { nil }
-        }
-        return servedPaths + ports
-    }
-
-    /// Whether clients come to it by sockets.
-    var isListening: Bool { !servedPaths.isEmpty }
-
-    private var servedPaths: [String] {
-        [com1, com2, monitor].compactMap { endpoint in if case .socket(let path) = endpoint { path } else { nil } }
     }
 }

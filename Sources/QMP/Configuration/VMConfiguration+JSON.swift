@@ -5,7 +5,7 @@ import Quantities
 extension VMConfiguration {
     /// Reads a configuration from JSON; README.md of vmlab-vmm describes it. What is left out has the values that `init` gives.
     ///
-    /// Throws every mistake at once, each with the path of its key; a mistake of JSON itself with line and column.
+    /// Throws every mistake of form at once, each with the path of its key; a mistake of JSON itself with line and column.
     public init(json bytes: some Sequence<UInt8>) throws(DiagnosticList) {
         let value: JSONValue
         do throws(JSONSyntaxError) {
@@ -45,9 +45,7 @@ extension VMConfiguration {
         golden = fields.text("golden")
         restore = fields.text("restore")
         sandbox = fields.truth("sandbox", usual: true)
-        // Values are looked at only when all of them are what was written.
-        let all = problems.all.isEmpty ? self.problems() : problems.all
-        guard all.isEmpty else { throw DiagnosticList(all) }
+        guard problems.all.isEmpty else { throw DiagnosticList(problems.all) }
     }
 
     /// The configuration as JSON that `init` reads back.
@@ -66,10 +64,10 @@ extension VMConfiguration {
 
 extension VMConfiguration {
     /// How to write a size.
-    static let sizeRemedy = "write it as `256MiB`, `1GiB` or `1G`"
+    public static let sizeRemedy = "write it as `256MiB`, `1GiB` or `1G`"
 
     /// A size as text: a number with a unit, or of bytes. Nil for anything else.
-    static func bytes(_ text: String) -> UInt64? { UInt64(text) ?? ByteCount(parsing: text)?.bytes }
+    public static func bytes(_ text: String) -> UInt64? { UInt64(text) ?? ByteCount(parsing: text)?.bytes }
 }
 
 extension VMConfiguration.Endpoint {
