@@ -9,7 +9,7 @@ VMLAB := .build/release/vmlab
 PYTHON := $(CURDIR)/.build/python/bin/python3
 
 # Debian packages: libraries to build with, programs to run and build images with, and what the tests look on with.
-PACKAGES := liblua5.4-dev libyaml-dev libedit-dev libpcre2-dev pkg-config \
+PACKAGES := liblua5.4-dev libyaml-dev libedit-dev libpcre2-dev nettle-dev pkg-config \
 	qemu-system-x86 qemu-utils cpio lz4 zstd xz-utils gzip util-linux squashfs-tools gcc libc6-dev binutils \
 	busybox-static passt libxml2-utils acpica-tools python3 python3-venv
 

@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import Hashing
 import HostSystem
 
 /// A package as apt would download it now.
@@ -118,30 +119,12 @@ struct PackageCache: Sendable {
     private func isComplete(_ package: DebianPackage) async throws -> Bool {
         let path = "\(directory)/\(package.file)"
         guard FileStamp(path)?.size == package.size else { return false }
-        return try await FileHash.sha256(of: [path]) == [package.sha256]
+        return try await FileHash.sha256(of: path) == package.sha256
     }
 
     /// apt's messages are read, so they come in English.
     private static var environment: [String: String] {
         Environment.all.merging(["LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"]) { $1 }
-    }
-}
-
-/// Hashes of large files, by the host's `sha256sum`.
-enum FileHash {
-    /// In hexadecimal, in the order of the paths. Throws a `Diagnostic` when one cannot be read.
-    static func sha256(of paths: [String]) async throws -> [String] {
-        let result = try await Tool.run("sha256sum", ["--zero", "--"] + paths, package: "coreutils")
-        try result.checked("cannot read the files of an image", category: .image)
-        return result.text.split(separator: "\0").map { String($0.prefix(64)) }
-    }
-
-    /// In hexadecimal. Throws a `Diagnostic` or a `SystemCallError` when it cannot be found out.
-    static func sha256(of bytes: [UInt8]) async throws -> String {
-        let file = try OwnedDescriptor.memoryFile("contents", holding: bytes)
-        let result = try await Tool.run(
-            "sha256sum", package: "coreutils", standardInput: .descriptor(file.number))
-        return String(try result.checked("cannot hash \(bytes.count) bytes").text.prefix(64))
     }
 }
 

@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import Hashing
 import HostSystem
 import LabSpec
 

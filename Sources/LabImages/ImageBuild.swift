@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Hashing
 import HostSystem
 
 /// Hears how a build gets on: what it does now, and how much of that is done (0 to 1) when that is known. May be called
@@ -43,7 +44,6 @@ struct ImageBuild: Sendable {
     private func checkTools() throws {
         var tools = recipe.tools
         tools["bash"] = "bash"
-        tools["sha256sum"] = "coreutils"
         if !recipe.packages.isEmpty { (tools["apt-get"], tools["apt-cache"]) = ("apt", "apt") }
         do {
             try Tool.require(tools)
@@ -78,13 +78,14 @@ struct ImageBuild: Sendable {
 
     private func writeManifest(_ packages: [DebianPackage]) async throws {
         let out = "\(scratch)/out"
-        let names = try FileTree.names(in: out)
         guard let kernel = FileStamp("\(out)/kernel"), kernel.size > 0 else {
             throw Diagnostic(.image, "the recipe of the image \(recipe.name) made no kernel")
         }
-        let hashes = try await FileHash.sha256(of: names.map { "\(out)/\($0)" })
-        let files = zip(names, hashes).map { name, hash in
-            ImageManifest.File(name: name, size: FileStamp("\(out)/\(name)")?.size ?? 0, sha256: hash)
+        var files: [ImageManifest.File] = []
+        for name in try FileTree.names(in: out) {
+            let path = "\(out)/\(name)"
+            let hash = try await FileHash.sha256(of: path)
+            files.append(ImageManifest.File(name: name, size: FileStamp(path)?.size ?? 0, sha256: hash))
         }
         let manifest = ImageManifest(
             image: recipe.name, key: recipe.key, built: Date(), packages: packages, files: files)

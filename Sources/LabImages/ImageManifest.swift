@@ -1,4 +1,5 @@
 import Foundation
+import Hashing
 import HostSystem
 
 /// What a built image says about itself, in `manifest.json` beside its files.
@@ -33,11 +34,11 @@ struct ImageManifest: Codable, Sendable {
         for file in files where FileStamp("\(folder)/\(file.name)")?.size != file.size {
             return "\(file.name) is missing or has another length"
         }
-        let paths = files.map { "\(folder)/\($0.name)" }
-        return try await checked.damage(of: paths, again: again) {
-            let hashes = try await FileHash.sha256(of: paths)
-            let changed = zip(files, hashes).first { $0.sha256 != $1 }
-            return changed.map { "the contents of \($0.0.name) have changed" }
+        return try await checked.damage(of: files.map { "\(folder)/\($0.name)" }, again: again) {
+            for file in files where try await FileHash.sha256(of: "\(folder)/\(file.name)") != file.sha256 {
+                return "the contents of \(file.name) have changed"
+            }
+            return nil
         }
     }
 

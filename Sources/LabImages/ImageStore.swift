@@ -94,7 +94,11 @@ public struct ImageStore: Sendable {
         guard let manifest: ImageManifest = ManifestFile.read(in: folder) else {
             return (nil, "its manifest is missing or damaged")
         }
-        return (manifest, try await manifest.damage(in: folder, checked: checked(recipe), again: again))
+        do {
+            return (manifest, try await manifest.damage(in: folder, checked: checked(recipe), again: again))
+        } catch let error as SystemCallError {
+            throw error.diagnostic("cannot read the image \(recipe.name)")
+        }
     }
 
     private func checked(_ recipe: Recipe) -> CheckedFiles {

@@ -222,29 +222,6 @@ struct GoldenStoreTests {
         }
     }
 
-    @Test("the hash of a sparse file is that of what it reads as, wherever its holes are")
-    func sparseHash() async throws {
-        try await withCache { cache in
-            let (holes, zeros, other) = ("\(cache.directory)/h", "\(cache.directory)/z", "\(cache.directory)/o")
-            for path in [holes, zeros, other] {
-                try FileTree.makeSparseFile(path, size: 3_000_001)
-                try Self.patch(path, at: 1_000_000, Array("in the middle".utf8))
-                try Self.patch(path, at: 3_000_000, [1])
-            }
-            try Self.patch(zeros, at: 2_000_000, [UInt8](repeating: 0, count: 500_000))
-            try Self.patch(other, at: 2_000_000, [1])
-            let hash = try await FileHash.sha256(ofSparse: holes)
-            #expect(hash.count == 64)
-            #expect(try await FileHash.sha256(ofSparse: zeros) == hash)
-            #expect(try await FileHash.sha256(ofSparse: other) != hash)
-            try FileTree.makeSparseFile("\(cache.directory)/e", size: 0)
-            try FileTree.makeSparseFile("\(cache.directory)/f", size: 1 << 40)
-            let empty = try await FileHash.sha256(ofSparse: "\(cache.directory)/e")
-            #expect(try await FileHash.sha256(ofSparse: "\(cache.directory)/f") != empty)
-            await #expect(throws: SystemCallError.self) { try await FileHash.sha256(ofSparse: "/nonexistent") }
-        }
-    }
-
     @Test("a second builder waits for the first, says for whom, and uses its golden")
     func twoAtOnce() async throws {
         try await withCache { cache in

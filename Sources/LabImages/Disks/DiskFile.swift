@@ -1,5 +1,6 @@
 import Glibc
 import HostSystem
+import LabSpec
 
 /// A disk file that is open for a look at its headers.
 struct DiskFile: ~Copyable {
@@ -47,5 +48,21 @@ struct DiskFile: ~Copyable {
     func littleEndian(at offset: UInt64, _ count: Int) -> UInt64? {
         let bytes = bytes(at: offset, count)
         return bytes.count == count ? bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } : nil
+    }
+}
+
+extension ImageDisk.Format {
+    /// How large a guest sees a disk file of this format, in bytes; a raw one's last sector is a whole one. Throws what the
+    /// kernel says, and `EINVAL` for a damaged file or a format whose header is not read here.
+    public func virtualSize(of path: String) throws(SystemCallError) -> UInt64 {
+        let file = try DiskFile(path)
+        let sector: UInt64 = 512
+        switch self {
+        case .raw, .iso: return file.size / sector * sector + (file.size % sector == 0 ? 0 : sector)
+        case .qcow2:
+            if let header = QCow2Header(file) { return header.size }
+        case .vmdk, .vdi, .vhd, .vhdx, .qed, .parallels: break
+        }
+        throw SystemCallError("read", errno: EINVAL, path)
     }
 }

@@ -38,43 +38,10 @@ struct DiskReferences: Sendable, Hashable {
 
     private static let damaged = Obstacle(reason: "has a damaged header")
 
-    /// The words are those of QEMU's docs/interop/qcow2.txt.
     private static func qcow2(_ file: borrowing DiskFile) throws(Obstacle) -> DiskReferences {
-        let longestName: UInt64 = 1023
-        guard let version = file.bigEndian(at: 4, 4), let offset = file.bigEndian(at: 8, 8),
-            let length = file.bigEndian(at: 16, 4), let encryption = file.bigEndian(at: 32, 4),
-            [2, 3].contains(version), length <= longestName
-        else { throw damaged }
-        if encryption != 0 { throw Obstacle(reason: "is encrypted") }
-        let isThird = version == 3
-        let hasDataFile = isThird && (file.bigEndian(at: 72, 8) ?? 0) & 4 != 0
-        var references = DiskReferences()
-        if offset != 0, length != 0 {
-            let name = file.bytes(at: offset, Int(length))
-            guard name.count == Int(length), !name.contains(0) else { throw damaged }
-            references.backing = String(decoding: name, as: UTF8.self)
-        }
-        let extensions = extensions(file, from: isThird ? file.bigEndian(at: 100, 4) ?? 104 : 72)
-        references.backingDriver = extensions[0xe279_2aca]
-        if hasDataFile {
-            guard let data = extensions[0x4441_5441] else { throw damaged }
-            references.data = data
-        }
-        return references
-    }
-
-    /// The header's extensions that are text, by their numbers.
-    private static func extensions(_ file: borrowing DiskFile, from start: UInt64) -> [UInt64: String] {
-        var found: [UInt64: String] = [:]
-        var place = start
-        // They end with number 0, and in the first cluster, of at most 2 MiB.
-        while place < 2 << 20, let number = file.bigEndian(at: place, 4), number != 0,
-            let length = file.bigEndian(at: place + 4, 4), length < 4096
-        {
-            found[number] = String(decoding: file.bytes(at: place + 8, Int(length)), as: UTF8.self)
-            place += 8 + (length + 7) / 8 * 8
-        }
-        return found
+        guard let header = QCow2Header(file) else { throw damaged }
+        if header.isEncrypted { throw Obstacle(reason: "is encrypted") }
+        return DiskReferences(backing: header.backing, backingDriver: header.backingDriver, data: header.data)
     }
 
     /// A file that has all of its disk says its capacity, and that it has no parent.

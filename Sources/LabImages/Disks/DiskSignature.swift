@@ -43,8 +43,8 @@ struct DiskSignature: Sendable {
     /// All that are known, in the order in which they are looked for.
     static let all: [DiskSignature] = [
         // Version 1 of it has another layout.
-        .init("qcow", [], .start(0), [0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 1], .converted(driver: "qcow")),
-        .init("qcow2", ["qcow2"], .start(0), [0x51, 0x46, 0x49, 0xfb], .attached(.qcow2)),
+        .init("qcow", [], .start(0), QCow2Header.magic + [0, 0, 0, 1], .converted(driver: "qcow")),
+        .init("qcow2", ["qcow2"], .start(0), QCow2Header.magic, .attached(.qcow2)),
         .init("VMDK", [], .start(0), "KDMV", .attached(.vmdk)),
         .init("VMDK of an ESX host", [], .start(0), "COWD", .converted(driver: "vmdk")),
         .init("VMDK description", [], .start(0), "# Disk DescriptorFile", .converted(driver: "vmdk")),

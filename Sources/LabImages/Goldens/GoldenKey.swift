@@ -1,3 +1,5 @@
+import Hashing
+
 /// What a golden's contents depend on. Any change makes another golden.
 public struct GoldenKey: Sendable, Hashable, Codable {
     /// One thing that they depend on, such as the memory of the guest.

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Hashing
 import HostSystem
 
 /// What a golden says about itself, in `manifest.json` beside its files.
@@ -14,8 +15,12 @@ struct GoldenManifest: Codable, Sendable {
         /// The hash of its bytes; of a large file see `FileHash.sha256(ofSparse:)`.
         var sha256: String
 
-        /// Whether its hash is that of its bytes as they are.
-        var isSmall: Bool { size <= 4 << 20 }
+        /// The hash of its bytes as they are now; `size` is its own.
+        func hash(in folder: String) async throws -> String {
+            let path = "\(folder)/\(name)"
+            return size <= 4 << 20
+                ? try await FileHash.sha256(of: path) : try await FileHash.sha256(ofSparse: path)
+        }
     }
 
     /// What it depends on.
@@ -36,8 +41,7 @@ struct GoldenManifest: Codable, Sendable {
             guard let facts = FileStamp("\(folder)/\(name)") else { continue }
             files.append(File(name: name, size: facts.size, sha256: ""))
         }
-        let hashes = try await hashes(in: folder)
-        for index in files.indices { files[index].sha256 = hashes[files[index].name] ?? "" }
+        for index in files.indices { files[index].sha256 = try await files[index].hash(in: folder) }
     }
 
     /// What is wrong with the files in a folder, as far as their facts tell; nil when nothing is.
@@ -55,27 +59,15 @@ struct GoldenManifest: Codable, Sendable {
     func damage(in folder: String, checked: CheckedFiles, again: Bool = false) async throws -> String? {
         if let damage = visibleDamage(in: folder) { return damage }
         return try await checked.damage(of: paths(in: folder), again: again) {
-            let hashes = try await hashes(in: folder)
-            return files.first { hashes[$0.name] != $0.sha256 }.map { "the contents of \($0.name) have changed" }
+            for file in files where try await file.hash(in: folder) != file.sha256 {
+                return "the contents of \(file.name) have changed"
+            }
+            return nil
         }
     }
 
     /// Where the files are.
     func paths(in folder: String) -> [String] { files.map { "\(folder)/\($0.name)" } }
-
-    /// By file name.
-    private func hashes(in folder: String) async throws -> [String: String] {
-        let small = files.filter(\.isSmall).map(\.name)
-        var hashes: [String: String] = [:]
-        if !small.isEmpty {
-            hashes = Dictionary(
-                uniqueKeysWithValues: zip(small, try await FileHash.sha256(of: small.map { "\(folder)/\($0)" })))
-        }
-        for file in files where !file.isSmall {
-            hashes[file.name] = try await FileHash.sha256(ofSparse: "\(folder)/\(file.name)")
-        }
-        return hashes
-    }
 
     /// Has the host write out what it keeps in memory, which takes its time: on a thread of its own.
     private static func flush(_ paths: [String]) async throws {

@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Glibc
+import Hashing
 import HostSystem
 import Logging
 import Synchronization

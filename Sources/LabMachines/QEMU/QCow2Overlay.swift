@@ -1,6 +1,7 @@
 import Diagnostics
 import Glibc
 import HostSystem
+import LabImages
 import LabSpec
 
 /// An empty qcow2 image over another file, as `qemu-img create -b` makes it, without a process for it.
@@ -29,7 +30,7 @@ struct QCow2Overlay: Sendable, Hashable {
         self.base = base
         self.format = format
         do throws(SystemCallError) {
-            size = if let known { known } else { try Self.virtualSize(of: base, format) }
+            size = if let known { known } else { try format.virtualSize(of: base) }
         } catch {
             throw error.diagnostic(Self.what(base))
         }
@@ -86,14 +87,14 @@ struct QCow2Overlay: Sendable, Hashable {
         var extensions = Bytes()
         // The base's format, so that QEMU need not guess it from what a guest may have written there.
         let name = Array(format.driver.utf8)
-        extensions.append(0xe279_2aca, 4)
+        extensions.append(QCow2Header.backingFormat, 4)
         extensions.append(UInt64(name.count), 4)
         extensions.append(name, paddedTo: 8)
         // The end of the extensions.
         extensions.append(0, 8)
 
         var header = Bytes()
-        header.append(0x5146_49fb, 4)
+        header.append(QCow2Header.magic, paddedTo: 4)
         header.append(3, 4)
         header.append(headerLength + UInt64(extensions.bytes.count), 8)
         header.append(UInt64(base.utf8.count), 4)
@@ -111,27 +112,6 @@ struct QCow2Overlay: Sendable, Hashable {
         header.append(4, 4)
         header.append(headerLength, 4)
         return header.bytes + extensions.bytes + Array(base.utf8)
-    }
-
-    /// How large a guest sees a disk: whole sectors.
-    private static func virtualSize(of path: String, _ format: ImageDisk.Format) throws(SystemCallError) -> UInt64 {
-        let file = try OwnedDescriptor.open(path, O_RDONLY)
-        let number = file.number
-        let sector: UInt64 = 512
-        switch format {
-        case .raw, .iso:
-            let end = try systemCall("lseek", path) { lseek(number, 0, SEEK_END) }
-            let bytes = UInt64(clamping: end)
-            return bytes / sector * sector + (bytes % sector == 0 ? 0 : sector)
-        case .qcow2:
-            var header = [UInt8](repeating: 0, count: 32)
-            let count = try systemCall("read", path) { pread(number, &header, header.count, 0) }
-            guard count == header.count, header[..<4] == [0x51, 0x46, 0x49, 0xfb] else {
-                throw SystemCallError("read", errno: EINVAL, path)
-            }
-            return header[24...].reduce(0) { $0 << 8 | UInt64($1) }
-        case .vmdk, .vdi, .vhd, .vhdx, .qed, .parallels: throw SystemCallError("read", errno: EINVAL, path)
-        }
     }
 }
 

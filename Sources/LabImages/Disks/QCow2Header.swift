@@ -1,0 +1,58 @@
+import LabSpec
+
+/// What the header of a qcow2 file says. The words are those of QEMU's docs/interop/qcow2.txt.
+public struct QCow2Header: Sendable, Hashable {
+    /// What a file begins with, of either of the two formats that go by the name.
+    public static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xfb]
+    /// The number of the extension that names the backing file's format.
+    public static let backingFormat: UInt64 = 0xe279_2aca
+    /// The number of the extension that names the file with the data.
+    private static let externalData: UInt64 = 0x4441_5441
+    private static let longestName: UInt64 = 1023
+
+    /// What the guest sees, in bytes.
+    let size: UInt64
+    let isEncrypted: Bool
+    /// The file that is read where this one has nothing, as it is written there.
+    let backing: String?
+    /// The name of QEMU's driver for that; nil when the header does not say.
+    let backingDriver: String?
+    /// The file that has this one's data.
+    let data: String?
+
+    /// Reads the header; nil when it is damaged.
+    init?(_ file: borrowing DiskFile) {
+        guard file.bytes(at: 0, 4) == Self.magic, let version = file.bigEndian(at: 4, 4), [2, 3].contains(version),
+            let name = file.bigEndian(at: 8, 8), let length = file.bigEndian(at: 16, 4), length <= Self.longestName,
+            let size = file.bigEndian(at: 24, 8), let encryption = file.bigEndian(at: 32, 4)
+        else { return nil }
+        self.size = size
+        isEncrypted = encryption != 0
+        if name != 0, length != 0 {
+            let bytes = file.bytes(at: name, Int(length))
+            guard bytes.count == Int(length), !bytes.contains(0) else { return nil }
+            backing = String(decoding: bytes, as: UTF8.self)
+        } else {
+            backing = nil
+        }
+        let extensions = Self.extensions(file, from: version == 3 ? file.bigEndian(at: 100, 4) ?? 104 : 72)
+        backingDriver = extensions[Self.backingFormat]
+        let hasDataFile = version == 3 && (file.bigEndian(at: 72, 8) ?? 0) & 4 != 0
+        data = hasDataFile ? extensions[Self.externalData] : nil
+        if hasDataFile, data == nil { return nil }
+    }
+
+    /// The header's extensions that are text, by their numbers.
+    private static func extensions(_ file: borrowing DiskFile, from start: UInt64) -> [UInt64: String] {
+        var found: [UInt64: String] = [:]
+        var place = start
+        // They end with number 0, and in the first cluster, of at most 2 MiB.
+        while place < 2 << 20, let number = file.bigEndian(at: place, 4), number != 0,
+            let length = file.bigEndian(at: place + 4, 4), length < 4096
+        {
+            found[number] = String(decoding: file.bytes(at: place + 8, Int(length)), as: UTF8.self)
+            place += 8 + (length + 7) / 8 * 8
+        }
+        return found
+    }
+}
