@@ -19,46 +19,27 @@ final class SupervisedMachine: Machine {
     let monitor: QMPClient
     /// What the machine made on disk.
     private let files: [String]
-    /// How the process keeps its state; nil when it cannot.
-    private let saver: (any MachineSaver)?
-    /// How the migration that is on its way ends.
-    private let migration: MigrationWatch
+    private let dialect: any MachineDialect
     private let isEnding = Mutex(false)
     private let ended = Completion<Void>()
 
-    /// Takes over a process that runs, and the files that go with it. A reset within `resetWindow` microseconds of another
-    /// is part of it. `isRestoring` tells of one that waits for its state.
-    init(
-        _ process: MachineProcess, files: [String], saver: (any MachineSaver)? = nil, resetWindow: Int64 = 0,
-        isRestoring: Bool = false
-    ) {
+    /// Takes over a process that runs, and the files that go with it.
+    init(_ process: MachineProcess, files: [String], dialect: any MachineDialect) {
         child = process.child
         log = process.log
         monitor = process.monitor
         console = process.console
         commands = process.commands
         self.files = files
-        self.saver = saver
-        let migration = MigrationWatch()
-        self.migration = migration
-        // Before anything of it can arrive.
-        if isRestoring { migration.begin() }
+        self.dialect = dialect
         let (events, sink) = AsyncStream<MachineEvent>.makeStream()
         self.events = events
         // Ends with the process, so it needs nobody to cancel it.
         Task.detached { [child, monitor] in
-            var lastReset = Int64.min
-            for await event in monitor.events {
-                if event.name == .reset {
-                    let earlier = lastReset
-                    lastReset = event.time
-                    if earlier != .min && event.time &- earlier < resetWindow { continue }
-                }
-                if event.name == "MIGRATION" { migration.receive(event.data["status"]?.stringValue ?? "") }
-                if event.name == .resume { migration.hearResumption() }
+            for await event in monitor.events where dialect.receive(event) {
                 if let event = await Self.machineEvent(event, monitor) { sink.yield(event) }
             }
-            migration.receive("closed")
+            dialect.close()
             let status = await child.ended()
             sink.yield(.exited(status: status.description, standardError: child.standardError))
             sink.finish()
@@ -118,25 +99,7 @@ final class SupervisedMachine: Machine {
     }
 
     func save(to folder: String) async throws -> SavedMachine {
-        guard let saver else {
-            throw Diagnostic(
-                .host, "this machine's backend cannot save its state", remedy: "use `backend: qemu` for this guest")
-        }
-        return try await saver.save(monitor, migration, to: folder)
-    }
-
-    /// Waits until a machine that was told to goes on from a saved state; `answers` are those to its `QEMUSaver.orders`.
-    /// Throws a `Diagnostic`; the machine is of no use then.
-    func becomeRestored(_ answers: [QMPAnswer]) async throws {
-        do {
-            try await QEMUSaver.restore(monitor, migration, answers)
-        } catch let error as QMPError {
-            // It says why on standard error and then ends; what comes first here is a matter of chance.
-            _ = try? await withDeadline(.now + .seconds(2)) { [child] in try await child.wait() }
-            throw Diagnostic(
-                .host, "the saved guest could not be restored", cause: error.description,
-                notes: child.standardError.suffix(8))
-        }
+        try await dialect.save(monitor, to: folder)
     }
 
     private func command(_ name: QMPCommand.Name, _ arguments: JSONObject = [:]) async throws {

@@ -98,7 +98,7 @@ public struct MicroVMBackend: MachineBackend {
                 executable, ["--config-fd", "\(number)"],
                 log: Logger(label: "vmlab.machines", guest: configuration.name), inherited: [number: file.number])
             return SupervisedMachine(
-                process, files: files, saver: MicroVMSaver(configuration, disks: disks))
+                process, files: files, dialect: MicroVMSaver(configuration, disks: disks))
         } catch let error as SystemCallError {
             throw error.diagnostic(what)
         } catch MachineProcess.Failure.notStarted(let error) {

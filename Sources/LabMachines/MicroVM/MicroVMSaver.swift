@@ -8,7 +8,7 @@ import QMP
 ///
 /// In the folder, `state` is the snapshot, `state.memory` its memory, `state.disk0` and so on what the guest has written to
 /// overlays, which vmlab-vmm looks for beside the state; `disk0` and so on are the machine's own disks.
-struct MicroVMSaver: MachineSaver {
+struct MicroVMSaver: MachineDialect {
     /// How long a machine may take to write its memory down.
     private static let patience = Duration.seconds(300)
 
@@ -30,7 +30,7 @@ struct MicroVMSaver: MachineSaver {
     }
 
     /// See `Machine.save`.
-    func save(_ monitor: QMPClient, _ migration: MigrationWatch, to folder: String) async throws -> SavedMachine {
+    func save(_ monitor: QMPClient, to folder: String) async throws -> SavedMachine {
         do {
             let saved = SavedMachine(state: Self.state(in: folder), memory: Self.memory(in: folder))
             if folder == golden { return try await saveForGood(monitor, saved, to: folder) }

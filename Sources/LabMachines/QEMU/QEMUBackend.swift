@@ -29,10 +29,6 @@ public struct QEMUBackend: MachineBackend {
 
     let commandLine: QEMUCommandLine
 
-    /// A reset is one event: SeaBIOS, when it finds itself restarted warm, resets the machine once more by itself, 35 ms
-    /// later on an idle host. No system boots and resets again within this many microseconds.
-    private static let resetWindow: Int64 = 1_000_000
-
     /// Finds QEMU and chooses the accelerator. Its version is asked for only when a guest does not start: that takes as
     /// long as the rest of vmlab's own start.
     ///
@@ -131,12 +127,13 @@ public struct QEMUBackend: MachineBackend {
                         from: "fd:\(QEMUCommandLine.savedState)", withMemory: memory.file == nil),
                 // Its RAM has none anyway; elsewhere 3 of 31 MiB are spared without them, with no loss that could be measured.
                 hasSmallPages: state != nil && memory.file != nil)
-            let machine = SupervisedMachine(
-                process, files: files, saver: QEMUSaver(drives: drives, memory: memory),
-                resetWindow: Self.resetWindow, isRestoring: state != nil)
+            let saver = QEMUSaver(drives: drives, memory: memory)
+            // Before anything of it is heard.
+            if state != nil { saver.migration.begin() }
+            let machine = SupervisedMachine(process, files: files, dialect: QEMUDialect(saver))
             if state != nil {
                 do {
-                    try await machine.becomeRestored(process.answers)
+                    try await saver.restore(process)
                 } catch {
                     await machine.end()
                     throw error

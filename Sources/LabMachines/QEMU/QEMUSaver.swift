@@ -4,7 +4,6 @@ import HostSystem
 import JSON
 import LabEngine
 import QMP
-import Synchronization
 
 /// Keeps a QEMU's memory, devices and disks in files, and lets another one go on from there, by what QEMU calls migration.
 struct QEMUSaver: Sendable {
@@ -14,6 +13,8 @@ struct QEMUSaver: Sendable {
     /// The files that the guest writes to, by their places.
     private let disks: [Int: SavedMachine.Disk]
     private let memory: QEMUMemory
+    /// How the migration that is on its way ends.
+    let migration = MigrationWatch()
 
     /// For a machine with these disks and this RAM.
     init(drives: [QEMUDrive], memory: QEMUMemory) {
@@ -25,12 +26,12 @@ struct QEMUSaver: Sendable {
     }
 
     /// See `Machine.save`.
-    func save(_ monitor: QMPClient, _ migration: MigrationWatch, to folder: String) async throws -> SavedMachine {
+    func save(_ monitor: QMPClient, to folder: String) async throws -> SavedMachine {
         do {
             if case .kept(let file) = memory, file.hasPrefix("\(folder)/") {
-                return try await saveForGood(monitor, migration, memory: file, to: folder)
+                return try await saveForGood(monitor, memory: file, to: folder)
             }
-            return try await saveAndGoOn(monitor, migration, to: folder)
+            return try await saveAndGoOn(monitor, to: folder)
         } catch let error as QMPError {
             throw Diagnostic(.host, "the guest's state could not be saved", cause: error.description)
         } catch let error as SystemCallError {
@@ -42,10 +43,10 @@ struct QEMUSaver: Sendable {
     ///
     /// It is not stopped first: then the state tells that it ran, and who is restored from it goes on by itself.
     private func saveForGood(
-        _ monitor: QMPClient, _ migration: MigrationWatch, memory: String, to folder: String
+        _ monitor: QMPClient, memory: String, to folder: String
     ) async throws -> SavedMachine {
         var saved = SavedMachine(state: "\(folder)/state", memory: memory)
-        try await writeState(monitor, migration, to: saved.state, withMemory: false)
+        try await writeState(monitor, to: saved.state, withMemory: false)
         saved.disks = try await copyDisks(to: folder)
         // What the guest has had and cleared is as good as what it never had. Where the file system has no holes, or the
         // host no such tool, the file is larger, no more.
@@ -55,13 +56,13 @@ struct QEMUSaver: Sendable {
     }
 
     private func saveAndGoOn(
-        _ monitor: QMPClient, _ migration: MigrationWatch, to folder: String
+        _ monitor: QMPClient, to folder: String
     ) async throws -> SavedMachine {
         let wasRunning = try await monitor.status() == .running
         do {
             if wasRunning { try await monitor.execute(.stop) }
             var saved = SavedMachine(state: "\(folder)/state")
-            try await writeState(monitor, migration, to: saved.state, withMemory: true)
+            try await writeState(monitor, to: saved.state, withMemory: true)
             saved.disks = try await copyDisks(to: folder)
             try await goOn(monitor, wasRunning)
             return saved
@@ -91,7 +92,7 @@ struct QEMUSaver: Sendable {
 
     /// Writes the state into a new file.
     private func writeState(
-        _ monitor: QMPClient, _ migration: MigrationWatch, to path: String, withMemory: Bool
+        _ monitor: QMPClient, to path: String, withMemory: Bool
     ) async throws {
         let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
         let prepared = monitor.send(Self.capabilities(withMemory: withMemory))
@@ -101,7 +102,7 @@ struct QEMUSaver: Sendable {
         try await monitor.give(file, as: "state")
         migration.begin()
         try await monitor.execute("migrate", ["uri": "fd:state"])
-        try await Self.expectCompletion(monitor, migration)
+        try await expectCompletion(monitor)
     }
 
     /// Copies the disks once the state is written: what QEMU held back of them has been written by then.
@@ -124,12 +125,21 @@ struct QEMUSaver: Sendable {
         [capabilities(withMemory: withMemory), QMPCommand("migrate-incoming", ["uri": .string(source)])]
     }
 
-    /// Waits until a QEMU goes on that was given these orders. Throws `QMPError`.
-    static func restore(_ monitor: QMPClient, _ migration: MigrationWatch, _ answers: [QMPAnswer]) async throws {
-        for answer in answers { try await answer.value(timeout: patience) }
-        try await expectCompletion(monitor, migration)
-        // A state that was saved from a running machine runs; this is for those that stood still.
-        if !migration.isResumed { try await monitor.execute(.resume) }
+    /// Waits until a QEMU goes on that was given these orders; `migration` has begun. Throws a `Diagnostic`; the process is of
+    /// no use then.
+    func restore(_ process: MachineProcess) async throws {
+        do {
+            for answer in process.answers { try await answer.value(timeout: Self.patience) }
+            try await expectCompletion(process.monitor)
+            // A state that was saved from a running machine runs; this is for those that stood still.
+            if !migration.isResumed { try await process.monitor.execute(.resume) }
+        } catch let error as QMPError {
+            // It says why on standard error and then ends; what comes first here is a matter of chance.
+            _ = try? await withDeadline(.now + .seconds(2)) { try await process.child.wait() }
+            throw Diagnostic(
+                .host, "the saved guest could not be restored", cause: error.description,
+                notes: process.child.standardError.suffix(8))
+        }
     }
 
     /// Makes a migration's progress events, and says whether memory that is in a file of its own goes with it.
@@ -145,63 +155,20 @@ struct QEMUSaver: Sendable {
             ])
     }
 
-    private static func expectCompletion(_ monitor: QMPClient, _ migration: MigrationWatch) async throws {
-        let end: String
+    private func expectCompletion(_ monitor: QMPClient) async throws {
+        let end: MigrationWatch.End
         do {
-            end = try await migration.end(within: patience)
+            end = try await migration.end(within: Self.patience)
         } catch is DeadlineExceeded {
             throw QMPError.silent(command: "migrate")
         }
         switch end {
-        case "completed": return
-        case "closed": throw QMPError.closed
-        default:
+        case .completed: return
+        case .closed: throw QMPError.closed
+        case .failed, .cancelled:
             let report = try? await monitor.execute("query-migrate")
-            throw QMPError.refused(command: "migrate", QMPRefusal(report?["error-desc"]?.stringValue ?? end))
+            throw QMPError.refused(command: "migrate", QMPRefusal(report?["error-desc"]?.stringValue ?? end.rawValue))
         }
-    }
-}
-
-/// Hears how migrations end, one at a time.
-final class MigrationWatch: Sendable {
-    private struct State {
-        var isClosed = false
-        var isResumed = false
-        var end: Completion<String>?
-    }
-
-    private let state = Mutex(State())
-
-    /// A migration begins.
-    func begin() {
-        state.withLock { state in
-            let end = Completion<String>()
-            if state.isClosed { end.fulfil("closed") }
-            state.end = end
-            state.isResumed = false
-        }
-    }
-
-    /// The machine goes on, since the last migration began.
-    func hearResumption() { state.withLock { $0.isResumed = true } }
-
-    /// Whether the machine went on since the last migration began.
-    var isResumed: Bool { state.withLock { $0.isResumed } }
-
-    /// It has got this far; `closed` when nothing more will be heard.
-    func receive(_ status: String) {
-        guard ["completed", "failed", "cancelled", "closed"].contains(status) else { return }
-        let end = state.withLock { state in
-            if status == "closed" { state.isClosed = true }
-            return state.end
-        }
-        end?.fulfil(status)
-    }
-
-    /// How the last one that began ended; `completed` when none did. Throws `DeadlineExceeded` and `CancellationError`.
-    func end(within patience: Duration) async throws -> String {
-        guard let end = state.withLock({ $0.end }) else { return "completed" }
-        return try await withDeadline(.now + patience) { try await end.wait() }
     }
 }
 

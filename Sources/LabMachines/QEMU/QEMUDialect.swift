@@ -1,0 +1,31 @@
+import LabEngine
+import QMP
+import Synchronization
+
+/// QEMU keeps a machine's state by migrations, of which its events tell, and tells of a reset twice.
+final class QEMUDialect: MachineDialect {
+    /// A reset is one event: SeaBIOS, when it finds itself restarted warm, resets the machine once more by itself, 35 ms
+    /// later on an idle host. No system boots and resets again within this many microseconds.
+    private static let resetWindow: Int64 = 1_000_000
+
+    private let saver: QEMUSaver
+    private let lastReset = Mutex<Int64?>(nil)
+
+    /// For the machine of this saver.
+    init(_ saver: QEMUSaver) { self.saver = saver }
+
+    func save(_ monitor: QMPClient, to folder: String) async throws -> SavedMachine {
+        try await saver.save(monitor, to: folder)
+    }
+
+    func receive(_ event: QMPEvent) -> Bool {
+        saver.migration.receive(event)
+        guard event.name == .reset else { return true }
+        return lastReset.withLock { last in
+            defer { last = event.time }
+            return last.map { event.time &- $0 >= Self.resetWindow } ?? true
+        }
+    }
+
+    func close() { saver.migration.close() }
+}
