@@ -62,8 +62,7 @@ struct MachineProcess {
             let configuration = ChildConfiguration(
                 executable: executable, arguments: arguments, environment: environment, workingDirectory: "/",
                 inherited: inherited, hasSmallPages: hasSmallPages, isUnprivileged: true)
-            (child, sockets) =
-                if let keys { try await spawn(configuration, keys: keys) } else { try await spawn(configuration) }
+            (child, sockets) = try await spawn(configuration, keys: keys)
         } catch {
             throw Failure.notStarted(error)
         }
@@ -103,47 +102,35 @@ struct MachineProcess {
         var keys: StreamSocket?
     }
 
-    /// The child, which inherits the other ends.
+    /// The child, which inherits the other ends; with `number`, of a socket more for keys, under this one.
     private static func spawn(
-        _ configuration: ChildConfiguration
+        _ configuration: ChildConfiguration, keys number: Int32?
     ) async throws(SystemCallError) -> (ChildProcess, Sockets) {
         let monitor = try DescriptorPair.socketPair()
         let console = try DescriptorPair.socketPair()
         let commands = try DescriptorPair.socketPair()
+        var keys: DescriptorPair?
         var configuration = configuration
         configuration.inherited[Descriptor.monitor] = monitor.second.number
         configuration.inherited[Descriptor.console] = console.second.number
         configuration.inherited[Descriptor.commands] = commands.second.number
+        if let number {
+            let pair = try DescriptorPair.socketPair()
+            configuration.inherited[number] = pair.second.number
+            keys = consume pair
+        }
         let child = try await ChildProcess.spawn(configuration)
         do throws(SystemCallError) {
-            return (
-                child,
-                Sockets(
-                    monitor: try StreamSocket(owning: monitor.first),
-                    console: try StreamSocket(owning: console.first),
-                    commands: try StreamSocket(owning: commands.first))
-            )
+            var sockets = Sockets(
+                monitor: try StreamSocket(owning: monitor.first), console: try StreamSocket(owning: console.first),
+                commands: try StreamSocket(owning: commands.first))
+            if let pair = consume keys { sockets.keys = try StreamSocket(owning: pair.first) }
+            return (child, sockets)
         } catch {
             child.kill()
             _ = await child.ended()
             throw error
         }
-    }
-
-    /// The same with a socket more, which the child inherits under this number.
-    private static func spawn(
-        _ configuration: ChildConfiguration, keys number: Int32
-    ) async throws(SystemCallError) -> (ChildProcess, Sockets) {
-        let keys = try DescriptorPair.socketPair()
-        let ours = try StreamSocket(owning: keys.first)
-        let theirs = keys.second
-        var configuration = configuration
-        configuration.inherited[number] = theirs.number
-        var (child, sockets) = try await spawn(configuration)
-        sockets.keys = ours
-        // Not before the child has it.
-        _ = consume theirs
-        return (child, sockets)
     }
 }
 

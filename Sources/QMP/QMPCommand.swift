@@ -62,30 +62,24 @@ public struct QMPCommand: Sendable, Hashable {
         ]
     }
 
-    /// Reads a message. Throws what is wrong with it, in QEMU's words, and the id if there is one.
-    public init(parsing bytes: [UInt8]) throws(QMPRefusal) {
-        let value: JSONValue
-        do throws(JSONSyntaxError) {
-            value = try JSONValue(parsing: bytes)
-        } catch {
-            throw QMPRefusal("JSON parse error, \(error)")
-        }
-        guard case .object(let members) = value else { throw QMPRefusal("QMP input must be a JSON object") }
+    /// Reads a message. Throws what is wrong with it, in QEMU's words.
+    public init(_ json: JSONValue) throws(QMPRefusal) {
+        guard case .object(let members) = json else { throw QMPRefusal("QMP input must be a JSON object") }
         id = members["id"]
         for key in members.keys.sorted() where !["execute", "arguments", "id"].contains(key) {
-            throw QMPRefusal("QMP input member '\(key)' is unexpected", id: id)
+            throw QMPRefusal("QMP input member '\(key)' is unexpected")
         }
         guard let execute = members["execute"] else {
-            throw QMPRefusal("QMP input lacks member 'execute'", id: id)
+            throw QMPRefusal("QMP input lacks member 'execute'")
         }
         guard let name = execute.stringValue else {
-            throw QMPRefusal("QMP input member 'execute' must be a string", id: id)
+            throw QMPRefusal("QMP input member 'execute' must be a string")
         }
         self.name = Name(rawValue: name)
         switch members["arguments"] {
         case nil: arguments = [:]
         case .object(let arguments): self.arguments = arguments
-        default: throw QMPRefusal("QMP input member 'arguments' must be an object", id: id)
+        default: throw QMPRefusal("QMP input member 'arguments' must be an object")
         }
     }
 }

@@ -8,8 +8,8 @@ public enum QMPMessage: Sendable, Hashable {
     case event(QMPEvent)
     /// What a command returned, with the command's id.
     case answer(JSONValue, id: JSONValue?)
-    /// A command was not done.
-    case refusal(QMPRefusal)
+    /// Why a command was not done, with its id.
+    case refusal(QMPRefusal, id: JSONValue?)
 
     /// Reads a message; nil for an object that is none.
     public init?(_ json: JSONValue) {
@@ -20,7 +20,7 @@ public enum QMPMessage: Sendable, Hashable {
             self = .event(event)
         } else if let error = json["error"] {
             let kind = error["class"]?.stringValue.flatMap(QMPRefusal.Kind.init) ?? .generic
-            self = .refusal(QMPRefusal(error["desc"]?.stringValue ?? "no reason given", kind, id: id))
+            self = .refusal(QMPRefusal(error["desc"]?.stringValue ?? "no reason given", kind), id: id)
         } else if let value = json["return"] {
             self = .answer(value, id: id)
         } else {
@@ -34,8 +34,8 @@ public enum QMPMessage: Sendable, Hashable {
         case .greeting(let version): ["QMP": ["version": version, "capabilities": []]]
         case .event(let event): event.json
         case .answer(let value, let id): ["return": value, "id": id]
-        case .refusal(let refusal):
-            ["error": ["class": .string(refusal.kind.rawValue), "desc": .string(refusal.message)], "id": refusal.id]
+        case .refusal(let refusal, let id):
+            ["error": ["class": .string(refusal.kind.rawValue), "desc": .string(refusal.message)], "id": id]
         }
     }
 }
@@ -54,13 +54,10 @@ public struct QMPRefusal: Error, Sendable, Hashable {
     public var kind: Kind
     /// A sentence for the client.
     public var message: String
-    /// The command's id, if it has one.
-    public var id: JSONValue?
 
     /// A refusal as given.
-    public init(_ message: String, _ kind: Kind = .generic, id: JSONValue? = nil) {
+    public init(_ message: String, _ kind: Kind = .generic) {
         self.kind = kind
         self.message = message
-        self.id = id
     }
 }

@@ -90,7 +90,7 @@ struct QMPClientTests {
             #"{"id": \#(command["id"]?.integerValue ?? 0), "error": {"class": "CommandNotFound", "desc": "not found"}}"#
         )
         let expected = QMPError.refused(
-            command: "no-such", QMPRefusal("not found", .commandNotFound, id: command["id"]))
+            command: "no-such", QMPRefusal("not found", .commandNotFound))
         await #expect(throws: expected) { try await answer.value }
     }
 

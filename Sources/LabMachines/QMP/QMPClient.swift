@@ -189,11 +189,9 @@ final class QMPClient: Sendable {
             log.debug("QMP event", metadata: ["event": "\(event.name.rawValue)"])
             eventSink.yield(event)
         case .answer(let value, let id): answer(id, "done") { _ in .success(value) }
-        case .refusal(let refusal):
-            guard refusal.id != nil else {
-                throw QMPError.malformed("the machine did not understand us: \(refusal.message)")
-            }
-            answer(refusal.id, refusal.message) { .failure(.refused(command: $0, refusal)) }
+        case .refusal(let refusal, nil):
+            throw QMPError.malformed("the machine did not understand us: \(refusal.message)")
+        case .refusal(let refusal, let id): answer(id, refusal.message) { .failure(.refused(command: $0, refusal)) }
         case nil: break
         }
     }

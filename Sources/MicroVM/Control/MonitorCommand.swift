@@ -57,15 +57,15 @@ struct MonitorCommand: Sendable {
     /// A command's arguments in order. Throws what is wrong with them, in QEMU's words.
     func arguments(of request: QMPCommand) throws(QMPRefusal) -> [String] {
         if let key = request.arguments.keys.filter({ !parameters.contains($0) }).min() {
-            throw QMPRefusal("Parameter '\(key)' is unexpected", id: request.id)
+            throw QMPRefusal("Parameter '\(key)' is unexpected")
         }
         var arguments: [String] = []
         for key in parameters {
             guard let value = request.arguments[key] else {
-                throw QMPRefusal("Parameter '\(key)' is missing", id: request.id)
+                throw QMPRefusal("Parameter '\(key)' is missing")
             }
             guard let text = value.stringValue else {
-                throw QMPRefusal("Invalid parameter type for '\(key)', expected: string", id: request.id)
+                throw QMPRefusal("Invalid parameter type for '\(key)', expected: string")
             }
             arguments.append(text)
         }

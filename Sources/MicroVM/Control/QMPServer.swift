@@ -71,25 +71,36 @@ public final class QMPServer: Sendable {
             switch piece {
             case .message(let bytes): serve(bytes)
             case .tooLong:
-                say(.refusal(QMPRefusal("a message has more than \(Self.messageLimit) bytes")))
+                say(.refusal(QMPRefusal("a message has more than \(Self.messageLimit) bytes"), id: nil))
                 port.disconnect()
             }
         }
     }
 
     private func serve(_ bytes: [UInt8]) {
+        var id: JSONValue?
         do throws(QMPRefusal) {
-            let request = try QMPCommand(parsing: bytes)
+            let json = try Self.json(bytes)
+            id = json["id"]
+            let request = try QMPCommand(json)
             let (number, isNegotiated, machine) = state.withLock {
                 ($0.number, $0.session.isNegotiated, $0.machine)
             }
             guard isNegotiated else { return try negotiate(request) }
             guard let command = MonitorCommand.named(request.name) else { throw Self.unknown(request) }
             let arguments = try command.arguments(of: request)
-            guard let machine else { throw QMPRefusal("the machine has ended", id: request.id) }
-            command.run(machine, arguments) { [weak self] in self?.answer(request, of: number, $0) }
+            guard let machine else { throw QMPRefusal("the machine has ended") }
+            command.run(machine, arguments) { [weak self] in self?.answer(request.id, of: number, $0) }
         } catch {
-            say(.refusal(error))
+            say(.refusal(error, id: id))
+        }
+    }
+
+    private static func json(_ bytes: [UInt8]) throws(QMPRefusal) -> JSONValue {
+        do throws(JSONSyntaxError) {
+            return try JSONValue(parsing: bytes)
+        } catch {
+            throw QMPRefusal("JSON parse error, \(error)")
         }
     }
 
@@ -98,28 +109,28 @@ public final class QMPServer: Sendable {
             request.name == .negotiate
             ? "Capabilities negotiation is already complete, command ignored"
             : "The command \(request.name.rawValue) has not been found"
-        return QMPRefusal(description, .commandNotFound, id: request.id)
+        return QMPRefusal(description, .commandNotFound)
     }
 
     private func negotiate(_ request: QMPCommand) throws(QMPRefusal) {
         guard request.name == .negotiate else {
             throw QMPRefusal(
-                "Expecting capabilities negotiation with 'qmp_capabilities'", .commandNotFound, id: request.id)
+                "Expecting capabilities negotiation with 'qmp_capabilities'", .commandNotFound)
         }
         for argument in request.arguments.members {
             guard argument.key == "enable", argument.value == [] else {
-                throw QMPRefusal("no capability can be enabled: there is none", id: request.id)
+                throw QMPRefusal("no capability can be enabled: there is none")
             }
         }
         state.withLock { $0.session.isNegotiated = true }
         say(.answer([:], id: request.id))
     }
 
-    private func answer(_ request: QMPCommand, of number: UInt64, _ result: Result<JSONValue, QMPRefusal>) {
+    private func answer(_ id: JSONValue?, of number: UInt64, _ result: Result<JSONValue, QMPRefusal>) {
         guard state.withLock({ $0.number == number }) else { return }
         switch result {
-        case .success(let value): say(.answer(value, id: request.id))
-        case .failure(let refusal): say(.refusal(QMPRefusal(refusal.message, refusal.kind, id: request.id)))
+        case .success(let value): say(.answer(value, id: id))
+        case .failure(let refusal): say(.refusal(refusal, id: id))
         }
     }
 
