@@ -14,7 +14,7 @@ public enum FileHash {
             var offset = 0
             while true {
                 try flag.check()
-                let piece = try file.read(upTo: window, at: offset)
+                let piece = try file.read(upTo: window, at: offset, path)
                 if piece.isEmpty { return }
                 hash.update(piece)
                 offset += piece.count
@@ -31,15 +31,14 @@ public enum FileHash {
     /// after its offset. Where the file system keeps zeros, as a hole or written out, makes no difference.
     public static func sha256(ofSparse path: String) async throws -> String {
         try await hash(path) { file, hash, flag in
-            let number = file.number
-            let size = Int(try systemCall("lseek", path) { lseek(number, 0, SEEK_END) })
+            let size = Int(try file.status(path).st_size)
             hash.update(Array("\(size)\n".utf8))
             var offset = 0
             for data in file.data(in: size) {
                 offset = max(offset, data.lowerBound / window * window)
                 while offset < data.upperBound {
                     try flag.check()
-                    add(try file.read(upTo: window, at: offset), at: offset, to: &hash)
+                    add(try file.read(upTo: window, at: offset, path), at: offset, to: &hash)
                     offset += window
                 }
             }
@@ -68,19 +67,11 @@ public enum FileHash {
         var start = 0
         for place in stride(from: 0, to: bytes.count, by: page) {
             let end = min(place + page, bytes.count)
-            if isZeros(bytes[place..<end]) {
+            if bytes[place..<end].isZeros {
                 add(start..<place)
                 start = end
             }
         }
         add(start..<bytes.count)
-    }
-
-    /// Whether all are zeros: the first is, and each is what the one before it is.
-    private static func isZeros(_ bytes: ArraySlice<UInt8>) -> Bool {
-        bytes.withUnsafeBytes { buffer in
-            guard let start = buffer.baseAddress, buffer.first == 0 else { return bytes.isEmpty }
-            return memcmp(start, start + 1, buffer.count - 1) == 0
-        }
     }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import HostSystem
 
 /// What the stores in the cache's folder have in common.
@@ -21,25 +20,7 @@ enum CacheFolder {
 
     /// Puts a finished folder in its place in one step. What is there goes to `aside` first.
     static func publish(_ built: String, as folder: String, aside: String) throws(SystemCallError) {
-        if rename(folder, aside) != 0 && errno != ENOENT { throw SystemCallError("rename", folder) }
-        if rename(built, folder) != 0 { throw SystemCallError("rename", folder) }
-    }
-}
-
-extension OwnedDescriptor {
-    /// Takes an advisory lock, `LOCK_EX` or `LOCK_SH`, if it is free. It goes with the descriptor.
-    borrowing func tryLock(_ kind: Int32, _ path: String) throws(SystemCallError) -> Bool {
-        guard flock(number, kind | LOCK_NB) != 0 else { return true }
-        guard errno == EWOULDBLOCK else { throw SystemCallError("flock", path) }
-        return false
-    }
-
-    /// Whether this file is the one at `path`: another may have been put there, or it may have been removed, between opening
-    /// and locking it.
-    borrowing func isStill(at path: String) -> Bool {
-        var own = stat()
-        var there = stat()
-        return fstat(number, &own) == 0 && stat(path, &there) == 0 && own.st_ino == there.st_ino
-            && own.st_dev == there.st_dev
+        if FileTree.exists(folder) { try FileTree.move(folder, to: aside) }
+        try FileTree.move(built, to: folder)
     }
 }

@@ -28,10 +28,8 @@ struct CheckedFiles {
     }
 
     private static func stamp(_ path: String) -> String {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return "-" }
-        let times = [status.st_mtim, status.st_ctim].map { "\($0.tv_sec).\($0.tv_nsec)" }
-        return ([path, "\(status.st_size)"] + times + ["\(status.st_dev)", "\(status.st_ino)"]).joined(separator: " ")
+        guard let facts = FileStamp(path) else { return "-" }
+        return "\(path) \(facts) \(facts.changed) \(facts.device)"
     }
 
     /// What `reading` files finds wrong with them, which is noted; nil when nothing is. They are not read when they were found
@@ -52,20 +50,11 @@ struct CheckedFiles {
 
     /// Notes that files that had these stamps were found right. In a cache that we may only read they are read each time.
     func note(_ stamps: Stamps) {
-        let scratch = "\(path).\(getpid())"
-        guard (try? FileTree.makeFolder(Self.folder(of: path))) != nil,
-            let file = try? OwnedDescriptor.open(scratch, O_WRONLY | O_CREAT | O_TRUNC)
-        else { return }
-        let bytes = Array(Self.text(stamps).utf8)
-        let isWritten = write(file.number, bytes, bytes.count) == bytes.count
-        if !isWritten || rename(scratch, path) != 0 { unlink(scratch) }
+        try? FileTree.makeFolder(FilePath.folder(of: path))
+        try? SmallFile.replace(path, with: Array(Self.text(stamps).utf8), mode: 0o600)
     }
 
     private static func text(_ stamps: Stamps) -> String {
         stamps.lines.map { $0.split(separator: "\n").joined() + "\n" }.joined()
-    }
-
-    private static func folder(of path: String) -> String {
-        String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
     }
 }

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Glibc
 import Hashing
 import HostSystem
 
@@ -32,8 +33,8 @@ struct ImageBuild: Sendable {
         let fetched = recipe.packages.isEmpty ? [] : try await packages.fetch(recipe.packages, progress: progress)
         // The script sees its own packages and no others.
         for package in fetched {
-            try FileManager.default.createSymbolicLink(
-                atPath: "\(scratch)/debs/\(package.file)", withDestinationPath: "\(packages.directory)/\(package.file)")
+            let link = "\(scratch)/debs/\(package.file)"
+            try systemCall("symlink", link) { symlink("\(packages.directory)/\(package.file)", link) }
         }
         try await runScript()
         try await writeManifest(fetched)
@@ -93,11 +94,10 @@ struct ImageBuild: Sendable {
     }
 
     private func write(_ bytes: [UInt8], to path: String) throws {
-        do {
-            try Data(bytes).write(to: URL(fileURLWithPath: path))
+        do throws(SystemCallError) {
+            try SmallFile.replace(path, with: bytes)
         } catch {
-            throw BuildFailure.fullDisk(near: scratch)
-                ?? Diagnostic(.image, "cannot write \(path)", cause: error.localizedDescription)
+            throw BuildFailure.fullDisk(near: scratch) ?? error.diagnostic("cannot write \(path)")
         }
     }
 }

@@ -18,6 +18,6 @@ enum ManifestFile {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         encoder.dateEncodingStrategy = .iso8601
-        try encoder.encode(manifest).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
+        try SmallFile.replace("\(folder)/\(name)", with: Array(try encoder.encode(manifest)))
     }
 }

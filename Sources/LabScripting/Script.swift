@@ -1,4 +1,5 @@
 import Diagnostics
+import HostSystem
 import LabResults
 import LabSpec
 import LuaRuntime

@@ -95,10 +95,9 @@ public struct LabFile: Sendable {
         } catch {
             throw DiagnosticList([error])
         }
-        let folder = path.lastIndex(of: "/").map { path[..<$0] } ?? "."
-        let directory = folder.isEmpty ? "/" : String(folder)
         return try parse(
-            source, directory: directory, settings: settings, catalog: catalog, access: access, checking: checking)
+            source, directory: FilePath.folder(of: path), settings: settings, catalog: catalog, access: access,
+            checking: checking)
     }
 
     private static func empty(_ source: SourceFile) -> Diagnostic {

@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import HostSystem
 
 /// The folder whose files `require` finds.
 struct ModuleFolder: Sendable {
@@ -32,46 +33,29 @@ struct ModuleFolder: Sendable {
     }
 
     private func read(_ path: String, _ name: String) throws(LuaCallError) -> [UInt8] {
-        guard let real = Self.realPath(path), let root = Self.realPath(self.path) else {
+        guard let real = FilePath.real(path), let root = FilePath.real(self.path) else {
             throw LuaCallError("module '\(name)' not found: there is no file \(path.quoted())")
         }
         guard real.hasPrefix(root == "/" ? root : root + "/") else {
             throw LuaCallError("module '\(name)' not found: \(path.quoted()) leads out of the script's folder")
         }
-        // Not blocking: a FIFO would wait for its writer.
-        let descriptor = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
-        guard descriptor >= 0 else {
-            throw LuaCallError("module '\(name)' cannot be read: \(String(cString: strerror(errno)))")
+        let file: OwnedDescriptor
+        do throws(SystemCallError) {
+            // Not blocking: a FIFO would wait for its writer.
+            file = try OwnedDescriptor.open(real, O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
+        } catch {
+            throw LuaCallError("module '\(name)' cannot be read: \(error.reason)")
         }
-        defer { Glibc.close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        guard let status = try? file.status(), status.st_mode & S_IFMT == S_IFREG else {
             throw LuaCallError("module '\(name)' not found: \(path.quoted()) is no file")
         }
         guard status.st_size <= Self.maximumSize else {
             throw LuaCallError("module '\(name)' is larger than \(Self.maximumSize >> 20) MiB")
         }
-        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-        var filled = 0
-        while filled < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { buffer in
-                Glibc.read(descriptor, buffer.baseAddress?.advanced(by: filled), buffer.count - filled)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else {
-                throw LuaCallError("module '\(name)' cannot be read: \(String(cString: strerror(errno)))")
-            }
-            if count == 0 { break }
-            filled += count
+        do throws(SystemCallError) {
+            return TextFile.withoutByteOrderMark(try file.readAll(limit: Self.maximumSize))
+        } catch {
+            throw LuaCallError("module '\(name)' cannot be read: \(error.reason)")
         }
-        bytes.removeLast(bytes.count - filled)
-        let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
-        return bytes.starts(with: byteOrderMark) ? Array(bytes.dropFirst(byteOrderMark.count)) : bytes
-    }
-
-    private static func realPath(_ path: String) -> String? {
-        guard let real = realpath(path, nil) else { return nil }
-        defer { free(real) }
-        return String(cString: real)
     }
 }

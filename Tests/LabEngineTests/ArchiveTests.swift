@@ -46,11 +46,11 @@ struct ArchiveTests {
         _ archive: [UInt8], limit: CopyLimit = .standard, _ inspect: (String, [String]) throws -> Void
     ) async throws {
         try await withTemporaryFolder { base in
-            let file = try TemporaryFile()
-            try writeAll(file.descriptor, archive[...])
+            let file = try OwnedDescriptor.temporaryFile()
+            try writeAll(file.number, archive[...])
             try file.rewind()
             try FileTree.makeFolder(base + "/out")
-            let notes = try await TarUnpacker.unpack(file.descriptor, into: try HostFolder(base + "/out"), limit: limit)
+            let notes = try await TarUnpacker.unpack(file.number, into: try HostFolder(base + "/out"), limit: limit)
             try inspect(base + "/out", notes)
             #expect(try FileTree.names(in: base) == ["out"])
         }

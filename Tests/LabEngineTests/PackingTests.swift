@@ -16,13 +16,13 @@ struct PackingTests {
         _ host: String, as guest: String, into root: String, by program: [String] = ["tar", "-xf", "-"],
         links: LinkCopy = .keep, keepsHoles: Bool = true
     ) async throws {
-        let archive = try TemporaryFile()
+        let archive = try OwnedDescriptor.temporaryFile()
         _ = try await TreePacker.pack(
             FileCopy(host: host, guest: guest, links: links), as: guest, with: .everything, keepsHoles: keepsHoles,
-            into: archive.descriptor)
+            into: archive.number)
         try archive.rewind()
         try await Tool.run(
-            program[0], Array(program[1...]), workingDirectory: root, standardInput: .descriptor(archive.descriptor)
+            program[0], Array(program[1...]), workingDirectory: root, standardInput: .descriptor(archive.number)
         ).checked("\(program) could not unpack")
     }
 
@@ -107,11 +107,11 @@ struct PackingTests {
 
     @Test("a missing source is named")
     func badPaths() async throws {
-        let archive = try TemporaryFile()
+        let archive = try OwnedDescriptor.temporaryFile()
         let error = await #expect(throws: Diagnostic.self) {
             _ = try await TreePacker.pack(
                 FileCopy(host: "/no/such/file", guest: "/x"), as: "/x", with: .everything, keepsHoles: true,
-                into: archive.descriptor)
+                into: archive.number)
         }
         #expect(error?.message.contains("/no/such/file") == true)
     }
@@ -178,12 +178,12 @@ struct PackingTests {
             try write("secret", to: base + "/secret")
             symlink("../secret", base + "/lab/link")
             symlink("../../secret", base + "/lab/sub/link")
-            let archive = try TemporaryFile()
+            let archive = try OwnedDescriptor.temporaryFile()
             let access = HostAccess(to: [base + "/lab"])
             func pack(_ path: String, _ links: LinkCopy, _ access: HostAccess) async throws {
                 _ = try await TreePacker.pack(
                     FileCopy(host: path, guest: "/x", links: links), as: "/x", with: access, keepsHoles: true,
-                    into: archive.descriptor)
+                    into: archive.number)
             }
             for path in ["/secret", "/lab/link", "/lab/../secret"] {
                 let error = await #expect(throws: Diagnostic.self) { try await pack(base + path, .keep, access) }

@@ -1,5 +1,7 @@
 import Diagnostics
 import Foundation
+import Glibc
+import HostSystem
 import Quantities
 import Testing
 
@@ -38,6 +40,9 @@ import Testing
                 let cell = try first.part("fs=ext4")
                 #expect(cell.path == "\(out)/fs=ext4")
                 try first.outputWriter(TaskID(task: "t", guest: "g")).close()
+                // A guest's file, whose name need not be UTF-8.
+                let artifacts = try first.artifacts(TaskID(task: "t", guest: "g"))
+                _ = try artifacts.open(RelativePath(names: [[0xff, 0x61]]), O_WRONLY | O_CREAT)
                 try Data("keep".utf8).write(to: URL(filePath: "\(out)/notes.txt"))
                 let refusal = #expect(throws: Diagnostic.self) { try RunDirectory.create(lab: "l", out: out) }
                 #expect(refusal?.message.contains("another run") == true)

@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Glibc
+import HostSystem
 import Testing
 
 @testable import LabSpec

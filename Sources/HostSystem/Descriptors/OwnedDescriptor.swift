@@ -27,6 +27,14 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
         number = -1
     }
 
+    /// Closes it now, and throws what the file system says only then: that of a network may have lost a write. Safe to repeat.
+    public mutating func finish(_ subject: String? = nil) throws(SystemCallError) {
+        guard number >= 0 else { return }
+        let result = Glibc.close(number)
+        number = -1
+        guard result == 0 || errno == EINTR else { throw SystemCallError("close", subject) }
+    }
+
     /// Hands the descriptor over to a caller who will close it.
     public consuming func release() -> Int32 {
         let released = number

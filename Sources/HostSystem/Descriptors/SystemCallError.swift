@@ -19,9 +19,11 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
 
     /// `open /x: No such file or directory`.
     public var description: String {
-        let reason = strerror(errno).map { String(cString: $0) } ?? "errno \(errno)"
-        return subject.map { "\(call) \($0): \(reason)" } ?? "\(call): \(reason)"
+        subject.map { "\(call) \($0): \(reason)" } ?? "\(call): \(reason)"
     }
+
+    /// `No such file or directory`.
+    public var reason: String { strerror(errno).map { String(cString: $0) } ?? "errno \(errno)" }
 
     /// The error as a user reads it, with the remedy where there is a usual one.
     ///

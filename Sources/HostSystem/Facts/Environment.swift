@@ -8,6 +8,9 @@ public enum Environment {
         return value
     }
 
+    /// Where files without a name are: `$TMPDIR` or `/tmp`.
+    public static var temporaryFolder: String { self["TMPDIR"] ?? "/tmp" }
+
     /// All of them.
     public static var all: [String: String] {
         var result: [String: String] = [:]

@@ -10,13 +10,13 @@ public struct HostAccess: Sendable, Hashable {
     public static let everything = HostAccess(roots: nil)
 
     /// What lies at or below these paths; one that does not exist opens nothing.
-    public init(to paths: [String]) { self.init(roots: paths.compactMap(Self.realPath)) }
+    public init(to paths: [String]) { self.init(roots: paths.compactMap(FilePath.real)) }
 
     private init(roots: [String]?) { self.roots = roots }
 
     /// The same, and what lies at or below another path.
     public func adding(_ path: String) -> HostAccess {
-        HostAccess(roots: roots.map { $0 + (Self.realPath(path).map { [$0] } ?? []) })
+        HostAccess(roots: roots.map { $0 + (FilePath.real(path).map { [$0] } ?? []) })
     }
 
     /// Why a path cannot be had.
@@ -32,7 +32,7 @@ public struct HostAccess: Sendable, Hashable {
     /// The path, without links, of what a path leads to. A path that leads out is refused whether or not something is there.
     public func real(_ path: String) throws(Refusal) -> String {
         if path.utf8.contains(0) { throw .hasNUL }
-        if let real = Self.realPath(path) {
+        if let real = FilePath.real(path) {
             guard isOpen(real) else { throw .outside(real) }
             return real
         }
@@ -41,7 +41,7 @@ public struct HostAccess: Sendable, Hashable {
         var above = path[...]
         while let slash = above.dropLast().lastIndex(of: "/") {
             above = slash == above.startIndex ? above[...slash] : above[..<slash]
-            guard let real = Self.realPath(String(above)) else { continue }
+            guard let real = FilePath.real(String(above)) else { continue }
             guard isOpen(real) else { throw .outside(real + path.dropFirst(real == "/" ? 1 : above.count)) }
             break
         }
@@ -51,12 +51,6 @@ public struct HostAccess: Sendable, Hashable {
     private func isOpen(_ real: String) -> Bool {
         guard let roots else { return true }
         return roots.contains { real == $0 || $0 == "/" || real.hasPrefix($0 + "/") }
-    }
-
-    private static func realPath(_ path: String) -> String? {
-        guard let real = realpath(path, nil) else { return nil }
-        defer { free(real) }
-        return String(validatingCString: real)
     }
 }
 
@@ -83,7 +77,8 @@ extension HostAccess.Refusal {
                 .specification, "\(name) lies outside of what may be read here", remedy: Self.remedy(real),
                 cause: real == path ? nil : "it leads to \(real.quoted(limit: 200))")
         case .unreachable(let error):
-            return Diagnostic(.specification, "\(name) cannot be read", cause: String(cString: strerror(error)))
+            let reason = SystemCallError("open", errno: error).reason
+            return Diagnostic(.specification, "\(name) cannot be read", cause: reason)
         }
     }
 }

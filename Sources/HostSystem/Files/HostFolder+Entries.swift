@@ -15,12 +15,7 @@ extension HostFolder {
     }
 
     /// The folder's own facts.
-    public func status() throws(SystemCallError) -> stat {
-        var status = stat()
-        let number = descriptor.number
-        try systemCall("stat", path) { fstat(number, &status) }
-        return status
-    }
+    public func status() throws(SystemCallError) -> stat { try descriptor.status(path) }
 
     /// What a symbolic link says.
     public func linkTarget(_ path: RelativePath) throws(SystemCallError) -> [UInt8] {

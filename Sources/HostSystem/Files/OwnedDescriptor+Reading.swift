@@ -1,12 +1,47 @@
 import Glibc
 
 extension OwnedDescriptor {
-    /// Bytes of the file from an offset on, at most `count`; none at its end.
-    public borrowing func read(upTo count: Int, at offset: Int) throws(SystemCallError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
+    /// What the kernel knows of the file; `subject` is for messages, as in all that follows.
+    public borrowing func status(_ subject: String? = nil) throws(SystemCallError) -> stat {
+        var status = stat()
         let number = number
-        let got = try systemCall("read") { pread(number, &bytes, count, off_t(offset)) }
-        bytes.removeLast(count - got)
+        try systemCall("fstat", subject) { fstat(number, &status) }
+        return status
+    }
+
+    /// Bytes of the file from an offset on, at most `count`; none at its end.
+    public borrowing func read(
+        upTo count: Int, at offset: Int, _ subject: String? = nil
+    ) throws(SystemCallError) -> [UInt8] {
+        let number = number
+        return try Self.piece(count, subject) { pread(number, $0, count, off_t(offset)) }
+    }
+
+    /// The bytes from where it stands up to its end, at most `limit` of them.
+    public borrowing func readAll(limit: Int = .max, _ subject: String? = nil) throws(SystemCallError) -> [UInt8] {
+        let number = number
+        var result: [UInt8] = []
+        while result.count < limit {
+            let count = min(1 << 16, limit - result.count)
+            let piece = try Self.piece(count, subject) { Glibc.read(number, $0, count) }
+            if piece.isEmpty { break }
+            result += piece
+        }
+        return result
+    }
+
+    private static func piece(
+        _ most: Int, _ subject: String?, _ read: (UnsafeMutablePointer<UInt8>?) -> Int
+    ) throws(SystemCallError) -> [UInt8] {
+        var failure: SystemCallError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: most) { buffer, count in
+            do throws(SystemCallError) {
+                count = try systemCall("read", subject) { read(buffer.baseAddress) }
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
         return bytes
     }
 
@@ -29,4 +64,14 @@ extension OwnedDescriptor {
     // Of lseek(2), which the Glibc module hides.
     private static let seekData: Int32 = 3
     private static let seekHole: Int32 = 4
+}
+
+extension ArraySlice<UInt8> {
+    /// Whether there are bytes and all are zeros: the first is, and each is what the one before it is.
+    public var isZeros: Bool {
+        withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress, bytes.first == 0 else { return false }
+            return memcmp(start, start + 1, bytes.count - 1) == 0
+        }
+    }
 }

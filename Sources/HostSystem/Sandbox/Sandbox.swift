@@ -36,8 +36,7 @@ public enum Sandbox {
             owning: try systemCall("landlock_create_ruleset") { vmlab_landlock_rules(handled.rawValue, tcp) })
         for place in places {
             let descriptor = try OwnedDescriptor.open(place.path, 0o10000000)  // O_PATH
-            var status = stat()
-            try systemCall("fstat", place.path) { fstat(descriptor.number, &status) }
+            let status = try descriptor.status(place.path)
             var rights: FileRights = place.isWritable ? [.reading, .writing] : .reading
             // A right over folders is refused for a file.
             if status.st_mode & S_IFMT != S_IFDIR { rights.formIntersection(.ofFiles) }

@@ -68,7 +68,7 @@ struct HostFolder {
             withExtendedLifetime(file) {}
         }
         let block = [UInt8](repeating: 0, count: 4096)
-        try systemCall("write", path) { Glibc.write(file.number, block, block.count) }
+        try writeAll(file.number, block[...], at: nil, path)
     }
 
     /// The folder, or the nearest above it that is there.

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Diagnostics
-import Glibc
 import HostSystem
 import LabSpec
 import Quantities
@@ -56,8 +55,8 @@ struct GrantOptions: ParsableArguments {
     var trust = false
 
     func validate() throws {
-        for path in allow where Self.real(path) == nil {
-            throw ValidationError("--allow \(path): \(String(cString: strerror(errno)))")
+        for path in allow where FilePath.real(path) == nil {
+            throw ValidationError("--allow \(path): \(SystemCallError("realpath").reason)")
         }
         if let name = env.first(where: { $0.isEmpty || $0.contains("=") }) {
             throw ValidationError("--env \(name): expected the name of a variable, without a value")
@@ -69,12 +68,6 @@ struct GrantOptions: ParsableArguments {
 
     /// The variables that scripts see.
     var variables: [String: String] { trust ? Environment.all : Environment.all.filter { env.contains($0.key) } }
-
-    private static func real(_ path: String) -> String? {
-        guard let real = realpath(path, nil) else { return nil }
-        defer { free(real) }
-        return String(cString: real)
-    }
 }
 
 /// Options about where guests run.

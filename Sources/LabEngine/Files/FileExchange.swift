@@ -44,7 +44,7 @@ struct FileExchange: Sendable {
                 """
             if try await inGuestByDisk(script, deadline: deadline, failure: failure) { return }
         }
-        let archive = try await onHost(failure, in: TemporaryFile.folder) { try BoundedArchive(limit: .max) }
+        let archive = try await onHost(failure, in: Environment.temporaryFolder) { try BoundedArchive(limit: .max) }
         _ = try await pack(copy, with: access, into: archive.descriptor, failure, deadline)
         let text = Data(try archive.bytes()).base64EncodedString(
             options: [.lineLength76Characters, .endLineWithLineFeed])
@@ -59,7 +59,9 @@ struct FileExchange: Sendable {
         _ deadline: ContinuousClock.Instant
     ) async throws -> Int {
         let guest = try linuxPath(copy.guest)
-        return try await onHost(failure, in: disk ?? TemporaryFile.folder, needing: { FileTree.space(of: copy.host) }) {
+        return try await onHost(
+            failure, in: disk ?? Environment.temporaryFolder, needing: { FileTree.space(of: copy.host) }
+        ) {
             var packed = try await withDeadline(deadline) {
                 try await TreePacker.pack(copy, as: guest, with: access, keepsHoles: true, into: descriptor)
             }
@@ -156,7 +158,7 @@ struct FileExchange: Sendable {
             }
             isDiskUnseen.fulfil()
         }
-        let archive = try await onHost(failure, in: TemporaryFile.folder) { try BoundedArchive(limit: room) }
+        let archive = try await onHost(failure, in: Environment.temporaryFolder) { try BoundedArchive(limit: room) }
         let decoder = Mutex(Base64Lines())
         let script = find + GuestScript.pack + (sharesConsole ? GuestScript.packAsText : GuestScript.packAsBytes)
         let result = try await session.control(GuestCommand(script), isCopy: sharesConsole, deadline: deadline) {
@@ -164,7 +166,7 @@ struct FileExchange: Sendable {
             archive.append(sharesConsole ? decoder.withLock { $0.receive(bytes) }[...] : bytes)
         }
         _ = try judgePacking(result, said: "", failure: failure)
-        guard try await onHost(failure, in: TemporaryFile.folder, { try archive.finish() }) else {
+        guard try await onHost(failure, in: Environment.temporaryFolder, { try archive.finish() }) else {
             throw limit.bytesExceeded.diagnostic(failure)
         }
         return try await take(name, from: archive.descriptor, into: folder, limit, failure, deadline)

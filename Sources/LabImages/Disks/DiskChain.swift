@@ -168,7 +168,7 @@ private struct DiskLook {
                 "the disk \(path) lies over \(name.quoted()), which is no file of this host",
                 remedy: conversion(by: nil))
         }
-        return name.hasPrefix("/") ? name : path[...(path.lastIndex(of: "/") ?? path.startIndex)] + name
+        return name.hasPrefix("/") ? name : "\(FilePath.folder(of: path))/\(name)"
     }
 
     private func checkReach(_ path: String) throws(Diagnostic) {

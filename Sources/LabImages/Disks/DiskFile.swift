@@ -10,12 +10,10 @@ struct DiskFile: ~Copyable {
     /// Opens it; a FIFO is not waited for. Throws what the kernel says, `EISDIR` for what is neither a file nor a disk.
     init(_ path: String) throws(SystemCallError) {
         let file = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
-        let number = file.number
-        var status = stat()
-        try systemCall("fstat", path) { fstat(number, &status) }
-        guard [S_IFREG, S_IFBLK].contains(status.st_mode & S_IFMT) else {
+        guard [S_IFREG, S_IFBLK].contains(try file.status(path).st_mode & S_IFMT) else {
             throw SystemCallError("open", errno: EISDIR, path)
         }
+        let number = file.number
         size = UInt64(clamping: try systemCall("lseek", path) { lseek(number, 0, SEEK_END) })
         descriptor = file
     }
@@ -31,11 +29,7 @@ struct DiskFile: ~Copyable {
     /// So many bytes, or as many of them as there are; none where the file cannot be read.
     func bytes(at offset: UInt64, _ count: Int) -> [UInt8] {
         guard offset < size else { return [] }
-        let number = descriptor.number
-        return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            let result = try? systemCall("pread") { pread(number, buffer.baseAddress, count, off_t(offset)) }
-            filled = max(result ?? 0, 0)
-        }
+        return (try? descriptor.read(upTo: count, at: Int(offset))) ?? []
     }
 
     /// A number of so many bytes with the highest first; nil where there are not as many.

@@ -71,21 +71,11 @@ struct GoldenManifest: Codable, Sendable {
 
     /// Has the host write out what it keeps in memory, which takes its time: on a thread of its own.
     private static func flush(_ paths: [String]) async throws {
-        let done = Completion<Result<Void, SystemCallError>>()
-        let thread = try HostThread("flush") {
-            do throws(SystemCallError) {
-                for path in paths {
-                    let file = try OwnedDescriptor.open(path, O_RDONLY)
-                    let number = file.number
-                    try systemCall("fsync", path) { fsync(number) }
-                }
-                done.fulfil(.success(()))
-            } catch {
-                done.fulfil(.failure(error))
+        try await HostThread.run("flush") { flag in
+            for path in paths {
+                try flag.check()
+                try OwnedDescriptor.open(path, O_RDONLY).flush(path)
             }
         }
-        let result = await done.value()
-        thread.join()
-        try result.get()
     }
 }

@@ -211,7 +211,7 @@ public struct GoldenStore: Sendable {
         log.debug("golden is removed", metadata: ["golden": "\(name)"])
         let aside = aside(name)
         _ = removeLeftovers(name)
-        try systemCall("rename", folder(name)) { rename(folder(name), aside) }
+        try FileTree.move(folder(name), to: aside)
         return CacheFolder.remove(aside) ?? 0
     }
 

@@ -159,7 +159,7 @@ public final class KernelCache: Sendable {
         guard UnpackedKernel.isBootable(try SmallFile.bytes(new, limit: UnpackedKernel.headerSize)) else {
             return .asItIs(reason: "has a payload that is no ELF kernel of 64 bits")
         }
-        try systemCall("rename", path) { rename(new, path) }
+        try FileTree.move(new, to: path)
         removeOldest()
         return .unpacked(path)
     }

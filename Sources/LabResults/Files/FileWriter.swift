@@ -16,12 +16,13 @@ struct FileWriter: ~Copyable {
     }
 
     private let target: Target
-    private var descriptor: Int32 = -1
+    /// The file, once it is open.
+    private var file = OwnedDescriptor(owning: -1)
     private var buffer: [UInt8] = []
     private var isClosed = false
     private let capacity: Int
     /// Why bytes were lost, if any were.
-    private(set) var failure: Diagnostic?
+    private(set) var error: SystemCallError?
 
     init(_ target: Target, capacity: Int = 64 * 1024) {
         self.target = target
@@ -30,79 +31,80 @@ struct FileWriter: ~Copyable {
 
     /// Takes bytes; they are written out when the buffer is full or at `flush`.
     mutating func append(_ bytes: some Sequence<UInt8>) {
-        guard failure == nil, !isClosed else { return }
+        guard error == nil, !isClosed else { return }
         buffer.append(contentsOf: bytes)
         if buffer.count >= capacity { flush() }
     }
 
     /// Writes out what is buffered; makes the file even if that is nothing.
     mutating func flush() {
-        guard failure == nil, !isClosed, open() else { return }
-        guard !buffer.isEmpty else { return }
-        if let code = System.write(buffer, to: descriptor) { fail(code) }
-        buffer.removeAll(keepingCapacity: true)
+        guard error == nil, !isClosed else { return }
+        do throws(SystemCallError) {
+            try writeAll(try descriptor(), buffer[...])
+            buffer.removeAll(keepingCapacity: true)
+        } catch {
+            fail(error)
+        }
     }
 
     /// Writes out what is buffered and closes. Later bytes are dropped.
     mutating func close() {
         flush()
-        guard !isClosed else { return }
         isClosed = true
         buffer = []
-        // Network file systems report a lost write only here.
-        if ownsDescriptor, descriptor >= 0 {
-            if Glibc.close(descriptor) != 0, errno != EINTR { fail(errno) }
-            descriptor = -1
+        do throws(SystemCallError) { try file.finish() } catch { fail(error) }
+    }
+
+    /// Replaces a file in one step by what `body` puts, piece by piece: a reader sees the old or the new content, never half of
+    /// it.
+    static func replace(_ path: String, _ body: (_ put: ([UInt8]) -> Void) -> Void) throws(Diagnostic) {
+        try onDisk("cannot write \(path)") { () throws(SystemCallError) in
+            try FileTree.replace(path) { (draft) throws(SystemCallError) in
+                var writer = FileWriter(.file(draft, append: false))
+                body { writer.append($0) }
+                writer.close()
+                if let error = writer.error { throw error }
+            }
         }
     }
 
-    deinit {
-        if ownsDescriptor, descriptor >= 0 { _ = Glibc.close(descriptor) }
-    }
-
-    private var ownsDescriptor: Bool {
-        if case .descriptor = target { false } else { true }
-    }
-
-    private mutating func open() -> Bool {
-        guard descriptor < 0 else { return true }
+    /// The descriptor to write to; a file is opened first.
+    private mutating func descriptor() throws(SystemCallError) -> Int32 {
+        if file.isOpen { return file.number }
         switch target {
-        case .descriptor(let given):
-            descriptor = given
+        case .descriptor(let given): return given
         case .file(let path, let append):
-            let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC)
-            descriptor = Glibc.open(path, flags, 0o666)
-            if descriptor < 0, errno == ENOENT {
-                if let error = System.makeFolders(System.parent(of: path)) {
-                    failure = error
-                    return false
-                }
-                descriptor = Glibc.open(path, flags, 0o666)
-            }
-            if descriptor < 0 { fail(errno) }
-        case .beneath(let root, let path, let append):
-            let flags = O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC)
+            let flags = Self.flags(append)
             do throws(SystemCallError) {
-                descriptor = try root.makeFolder(path.parent).open(path.last, flags).release()
+                file = try OwnedDescriptor.open(path, flags, mode: 0o666)
             } catch {
-                fail(error.errno)
+                guard error.errno == ENOENT else { throw error }
+                try FileTree.makeFolder(FilePath.folder(of: path), mode: 0o777)
+                file = try OwnedDescriptor.open(path, flags, mode: 0o666)
             }
+        case .beneath(let root, let path, let append):
+            file = try root.makeFolder(path.parent).open(path.last, Self.flags(append))
         }
-        return descriptor >= 0
+        return file.number
     }
 
-    private mutating func fail(_ code: Int32) {
-        guard failure == nil else { return }
-        switch target {
-        case .beneath(let root, let path, _):
-            failure = System.diagnostic("cannot write \(root.path)/\(path)", code)
-        case .file(let path, _): failure = System.diagnostic("cannot write \(path)", code)
+    private static func flags(_ append: Bool) -> Int32 { O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC) }
+
+    private mutating func fail(_ error: SystemCallError) {
+        buffer = []
         // A reader that has seen enough (`vmlab run … | head -1`) is no failure, as with other tools.
-        case .descriptor where code == EPIPE: isClosed = true
+        if case .descriptor = target, error.errno == EPIPE { isClosed = true } else { self.error = self.error ?? error }
+    }
+
+    /// Why bytes were lost, as a user reads it; nil when none were.
+    var failure: Diagnostic? {
+        guard let error else { return nil }
+        switch target {
+        case .beneath(let root, let path, _): return error.ofResults("cannot write \(root.subject(path))")
+        case .file(let path, _): return error.ofResults("cannot write \(path)")
         case .descriptor(let number):
             let name = number == 1 ? "standard output" : number == 2 ? "standard error" : "descriptor \(number)"
-            failure = Diagnostic(.host, "cannot write to \(name)", cause: String(cString: strerror(code)))
+            return Diagnostic(.host, "cannot write to \(name)", cause: error.reason)
         }
-        buffer = []
     }
 }

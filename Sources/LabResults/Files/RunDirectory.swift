@@ -1,5 +1,4 @@
 import Diagnostics
-import FoundationEssentials
 import Glibc
 import HostSystem
 
@@ -17,8 +16,8 @@ import HostSystem
 public final class RunDirectory: Sendable {
     /// The directory's path, relative if it was given so.
     public let path: String
-    /// Holds the lock on the marker file; -1 for a part, whose parent holds it.
-    private let lock: Int32
+    /// Holds the lock on the marker file; closed for a part, whose parent holds it.
+    private let lock: OwnedDescriptor
     private let parent: RunDirectory?
     /// What tasks and guests leave is written by way of it: nothing outside the directory is ever opened for writing.
     private let root: HostFolder
@@ -26,26 +25,18 @@ public final class RunDirectory: Sendable {
     /// The file that tells a results directory from any other, so that only such a one is ever written over.
     private static let marker = ".vmlab-results"
 
-    private init(path: String, lock: Int32) throws(Diagnostic) {
+    private init(locking path: String) throws(Diagnostic) {
         self.path = path
-        self.lock = lock
+        lock = try Self.acquire(path)
         parent = nil
-        do throws(SystemCallError) {
-            root = try HostFolder(path)
-        } catch {
-            throw System.diagnostic("cannot open the folder \(path)", error.errno)
-        }
+        root = try onDisk("cannot open the folder \(path)") { () throws(SystemCallError) in try HostFolder(path) }
     }
 
     private init(part name: String, of parent: RunDirectory) throws(Diagnostic) {
         path = parent.absolute(name)
-        lock = -1
+        lock = OwnedDescriptor(owning: -1)
         self.parent = parent
         root = try parent.folder(RelativePath(names: [Array(name.utf8)]))
-    }
-
-    deinit {
-        if lock >= 0 { close(lock) }
     }
 
     /// Makes `<root>/<lab>-<time>/`, or with `out` that very directory. Two runs in one second get two directories. `out`
@@ -55,16 +46,17 @@ public final class RunDirectory: Sendable {
         lab: String, under root: String = "results", out: String? = nil, time: Double = RunClock().wall
     ) throws(Diagnostic) -> RunDirectory {
         if let out { return try reuse(out) }
-        if let error = System.makeFolders(root) { throw error }
+        try makeFolder(root)
         let base = "\(root)/\(safeFileName(lab))-\(folderTimestamp(time))"
         for attempt in 1...1000 {
             let path = attempt == 1 ? base : "\(base)-\(attempt)"
             if mkdir(path, 0o777) == 0 {
-                let directory = try RunDirectory(path: path, lock: try acquire(path))
+                let directory = try RunDirectory(locking: path)
                 directory.becomeLatest(in: root)
                 return directory
             }
-            guard errno == EEXIST else { throw System.diagnostic("cannot make the folder \(path)", errno) }
+            let error = SystemCallError("mkdir", path)
+            guard error.errno == EEXIST else { throw error.ofResults("cannot make the folder \(path)") }
         }
         throw Diagnostic(
             .host, "there are already a thousand results named \(base)", remedy: "choose a place with --out DIR")
@@ -73,12 +65,12 @@ public final class RunDirectory: Sendable {
     /// The directory of one of several runs that share this one: a file's, a cell's of its matrix.
     public func part(_ name: String) throws(Diagnostic) -> RunDirectory {
         let part = try RunDirectory(part: safeFileName(name), of: self)
-        if let error = System.replace("\(part.path)/\(Self.marker)", with: []) { throw error }
+        try FileWriter.replace("\(part.path)/\(Self.marker)") { _ in }
         return part
     }
 
     /// Whether it is still there: results that somebody removed or moved while they were written are lost.
-    public var isThere: Bool { System.exists(absolute(Self.marker)) }
+    public var isThere: Bool { FileTree.exists(absolute(Self.marker)) }
 
     // MARK: Layout
 
@@ -111,7 +103,7 @@ public final class RunDirectory: Sendable {
     public func keep(_ attempt: TaskResult) -> TaskResult {
         let folder = Self.folder(attempt.id)
         let kept = "\(folder)/attempt-\(attempt.attempts)"
-        guard System.makeFolders(absolute(kept)) == nil else { return attempt }
+        guard (try? Self.makeFolder(absolute(kept))) != nil else { return attempt }
         var result = attempt
         if let output = attempt.outputPath, rename(absolute(output), absolute("\(kept)/output")) == 0 {
             result.outputPath = "\(kept)/output"
@@ -144,59 +136,60 @@ public final class RunDirectory: Sendable {
     }
 
     private func folder(_ path: RelativePath) throws(Diagnostic) -> HostFolder {
-        do throws(SystemCallError) {
-            return try root.makeFolder(path)
-        } catch {
-            throw System.diagnostic("cannot make the folder \(absolute("\(path)"))", error.errno)
+        try onDisk("cannot make the folder \(absolute("\(path)"))") { () throws(SystemCallError) in
+            try root.makeFolder(path)
         }
     }
 
     // MARK: Making
 
     private static func reuse(_ path: String) throws(Diagnostic) -> RunDirectory {
-        if let error = System.makeFolders(path) { throw error }
-        guard let entries = try? FileManager.default.contentsOfDirectory(atPath: path) else {
-            throw Diagnostic(.host, "cannot read \(path)", remedy: "choose another place with --out DIR")
-        }
+        try makeFolder(path)
+        let entries = try onDisk("cannot read \(path)") { () throws(SystemCallError) in try FileTree.names(in: path) }
         guard entries.isEmpty || entries.contains(marker) else {
             throw Diagnostic(
                 .specification, "\(path) is not empty and holds no results of vmlab",
                 remedy: "name a new or an empty directory with --out, so that nothing of yours is written over")
         }
-        let directory = try RunDirectory(path: path, lock: try acquire(path))
+        let directory = try RunDirectory(locking: path)
         let ours: Set = [results, events, junit, "guests", "tasks"]
-        for entry in entries where ours.contains(entry) || System.exists("\(path)/\(entry)/\(marker)") {
-            do {
-                try FileManager.default.removeItem(atPath: "\(path)/\(entry)")
+        for entry in entries where ours.contains(entry) || FileTree.exists("\(path)/\(entry)/\(marker)") {
+            do throws(SystemCallError) {
+                try directory.root.remove(RelativePath(names: [Array(entry.utf8)]))
             } catch {
                 throw Diagnostic(
                     .host, "cannot remove the earlier results in \(path)/\(entry)",
-                    remedy: "remove them, or choose another place with --out DIR", cause: "\(error)")
+                    remedy: "remove them, or choose another place with --out DIR", cause: error.description)
             }
         }
         return directory
     }
 
-    private static func acquire(_ path: String) throws(Diagnostic) -> Int32 {
+    private static func makeFolder(_ path: String) throws(Diagnostic) {
+        try onDisk("cannot make the folder \(path)") { () throws(SystemCallError) in
+            try FileTree.makeFolder(path, mode: 0o777)
+        }
+    }
+
+    private static func acquire(_ path: String) throws(Diagnostic) -> OwnedDescriptor {
         let file = "\(path)/\(marker)"
-        let descriptor = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw System.diagnostic("cannot write \(file)", errno) }
+        let lock = try onDisk("cannot write \(file)") { () throws(SystemCallError) in
+            try OwnedDescriptor.open(file, O_WRONLY | O_CREAT, mode: 0o666)
+        }
         // A file system without locks is no reason to refuse; only a lock that somebody holds is.
-        if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
-            close(descriptor)
+        if (try? lock.tryLock(LOCK_EX, file)) == false {
             throw Diagnostic(
                 .specification, "another run is writing to \(path)",
                 remedy: "wait for it to end, or give this run its own --out DIR")
         }
-        return descriptor
+        return lock
     }
 
     /// Points `<root>/latest` here in one step. A convenience: failing is nobody's problem.
     private func becomeLatest(in root: String) {
-        let draft = "\(root)/.latest.\(getpid())"
-        unlink(draft)
         let name = path.split(separator: "/").last.map(String.init) ?? path
-        guard symlink(name, draft) == 0 else { return }
-        if rename(draft, "\(root)/latest") != 0 { unlink(draft) }
+        try? FileTree.replace("\(root)/latest") { (draft) throws(SystemCallError) in
+            try systemCall("symlink", draft) { symlink(name, draft) }
+        }
     }
 }

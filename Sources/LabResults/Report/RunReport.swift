@@ -1,5 +1,6 @@
 import Diagnostics
 import FoundationEssentials
+import HostSystem
 
 /// A whole run as `results.json` holds it, and as every report is made from it.
 public struct RunReport: Sendable, Hashable, Codable {
@@ -250,13 +251,13 @@ public enum ResultsFile {
         do {
             data = try Data(contentsOf: URL(filePath: path))
         } catch {
-            if !System.exists(path), let report = EventLog.report("\(directory)/\(RunDirectory.events)") {
+            if !FileTree.exists(path), let report = EventLog.report("\(directory)/\(RunDirectory.events)") {
                 return report
             }
             throw Diagnostic(
                 .specification, "\(directory) holds no results",
                 remedy: "name a directory that `vmlab run` has written",
-                cause: System.exists(path) ? "cannot read \(path)" : "there is no \(path)")
+                cause: FileTree.exists(path) ? "cannot read \(path)" : "there is no \(path)")
         }
         let decoder = JSONDecoder()
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(

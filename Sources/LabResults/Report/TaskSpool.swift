@@ -1,6 +1,6 @@
 import Diagnostics
 import Foundation
-import Glibc
+import HostSystem
 
 /// Reports of tasks that have ended, by their places. They lie in a file without a name, of which memory holds only where each
 /// is: a run may have a million of them.
@@ -11,10 +11,8 @@ final class TaskSpool {
         var outcome: Outcome
     }
 
-    /// `O_TMPFILE`, which is a macro that Swift does not see: a file without a name in a folder.
-    private static let temporary: Int32 = 0o20_000_000 | O_DIRECTORY
-
-    private var descriptor: Int32 = -1
+    /// Closed where the reports are in memory.
+    private let file: OwnedDescriptor
     private var end = 0
     private var places: [Int: Place] = [:]
     /// Those that no file took.
@@ -24,14 +22,14 @@ final class TaskSpool {
 
     /// A spool with a file in `folder`; without one, or where none can be made, in memory.
     init(in folder: String? = nil) {
+        if let folder {
+            file = (try? OwnedDescriptor.temporaryFile(in: folder)) ?? OwnedDescriptor(owning: -1)
+        } else {
+            file = OwnedDescriptor(owning: -1)
+        }
         encoder.nonConformingFloatEncodingStrategy = RunReport.floats
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        if let folder { descriptor = open(folder, Self.temporary | O_RDWR | O_CLOEXEC, 0o600) }
-    }
-
-    deinit {
-        if descriptor >= 0 { close(descriptor) }
     }
 
     /// How the task at a place ended; nil when none has.
@@ -39,7 +37,9 @@ final class TaskSpool {
 
     /// Keeps a report, in the place of an earlier one.
     func keep(_ report: TaskReport, at place: Int) {
-        guard descriptor >= 0, let bytes = try? encoder.encode(report), write(bytes) else {
+        guard file.isOpen, let bytes = try? Array(encoder.encode(report)),
+            (try? writeAll(file.number, bytes[...], at: end)) != nil
+        else {
             kept[place] = report
             return
         }
@@ -51,13 +51,9 @@ final class TaskSpool {
     /// The report at a place; nil when there is none.
     func report(at place: Int) -> TaskReport? {
         if let report = kept[place] { return report }
-        guard let found = places[place] else { return nil }
-        var bytes = [UInt8](repeating: 0, count: found.count)
-        guard pread(descriptor, &bytes, found.count, off_t(found.offset)) == found.count else { return nil }
+        guard let found = places[place], let bytes = try? file.read(upTo: found.count, at: found.offset) else {
+            return nil
+        }
         return try? decoder.decode(TaskReport.self, from: Data(bytes))
-    }
-
-    private func write(_ bytes: Data) -> Bool {
-        bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(end)) == $0.count }
     }
 }

@@ -1,4 +1,5 @@
 import Diagnostics
+import HostSystem
 import Synchronization
 
 /// Keeps the report of a run and writes it as files: `results.json`, `junit.xml`. They are written when the run ends and
@@ -23,14 +24,14 @@ public final class ReportSink: RunSink {
         func write(_ builder: borrowing RunReportBuilder) throws(Diagnostic) {
             let head = builder.head
             var problem: Diagnostic?
-            let failure = System.replace(path) { put in
+            try FileWriter.replace(path) { put in
                 switch kind {
                 case .resultsJSON:
                     do throws(Diagnostic) { try head.writeJSON(builder.tasks, to: put) } catch { problem = error }
                 case .junit: JUnitReport.write(head, builder.tasks) { put(Array($0.utf8)) }
                 }
             }
-            if let problem = problem ?? failure { throw problem }
+            if let problem { throw problem }
         }
     }
 
@@ -46,7 +47,7 @@ public final class ReportSink: RunSink {
     /// A sink that writes these files.
     public init(_ files: [File]) {
         self.files = files
-        state = Mutex(State(builder: RunReportBuilder(spoolingIn: files.first.map { System.parent(of: $0.path) })))
+        state = Mutex(State(builder: RunReportBuilder(spoolingIn: files.first.map { FilePath.folder(of: $0.path) })))
     }
 
     /// Takes in the event.

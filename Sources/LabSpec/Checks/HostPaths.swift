@@ -23,7 +23,7 @@ final class HostPaths {
 
     /// Paths that start from a folder. What lies at or below it is open, besides what `access` opens.
     init(directory: String, access: HostAccess) {
-        self.directory = Self.withoutDots(Self.absolute(directory))
+        self.directory = Self.withoutDots(FilePath.absolute(directory))
         self.access = access.adding(self.directory)
     }
 
@@ -70,7 +70,8 @@ final class HostPaths {
                 "\(what) \(path.value.quoted()) cannot be read", remedy: "check its permissions", at: path.span)
         case (.trouble(let code), _):
             decoding.error(
-                "\(what) \(path.value.quoted()) cannot be read", cause: String(cString: strerror(code)), at: path.span)
+                "\(what) \(path.value.quoted()) cannot be read", cause: SystemCallError("open", errno: code).reason,
+                at: path.span)
         }
         return false
     }
@@ -108,13 +109,5 @@ final class HostPaths {
             if case .unreachable = error { return nil }
             return error
         }
-    }
-
-    /// `path` from the root, for a path relative to the working folder.
-    static func absolute(_ path: String) -> String {
-        guard !path.hasPrefix("/"), let working = getcwd(nil, 0) else { return path }
-        defer { free(working) }
-        let folder = String(cString: working)
-        return path.isEmpty || path == "." ? folder : folder + "/" + path
     }
 }

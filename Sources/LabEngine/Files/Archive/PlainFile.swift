@@ -32,7 +32,7 @@ final class PlainFile {
         var (rest, place) = (bytes, offset)
         while !rest.isEmpty {
             let piece = rest.prefix(Self.stretch)
-            if !Self.isZeros(piece) { try writeAll(piece, at: place) }
+            if !piece.isZeros { try writeAll(descriptor.number, piece, at: place, "\(path)") }
             (rest, place) = (rest.dropFirst(piece.count), place + piece.count)
         }
         length = max(length, place)
@@ -43,24 +43,5 @@ final class PlainFile {
         let (number, length) = (descriptor.number, length)
         try systemCall("ftruncate", "\(path)") { ftruncate(number, length) }
         descriptor.setModified(modified)
-    }
-
-    private static func isZeros(_ bytes: ArraySlice<UInt8>) -> Bool {
-        bytes.withUnsafeBytes { buffer in
-            guard let start = buffer.baseAddress, buffer.first == 0 else { return false }
-            return memcmp(start, start + 1, buffer.count - 1) == 0
-        }
-    }
-
-    private func writeAll(_ bytes: ArraySlice<UInt8>, at offset: Int) throws(SystemCallError) {
-        let number = descriptor.number
-        var done = 0
-        while done < bytes.count {
-            done += try systemCall("write", "\(path)") {
-                bytes.withUnsafeBytes { buffer in
-                    pwrite(number, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
-                }
-            }
-        }
     }
 }

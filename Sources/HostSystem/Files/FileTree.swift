@@ -1,6 +1,6 @@
 import Glibc
 
-/// Makes and removes folders.
+/// Makes, replaces and removes what lies at paths.
 public enum FileTree {
     /// Makes a folder and those above it that are missing, each with `mode`. No error when it is there already.
     public static func makeFolder(_ path: String, mode: mode_t = 0o755) throws(SystemCallError) {
@@ -16,6 +16,32 @@ public enum FileTree {
             try makeFolder(String(path[..<slash]), mode: mode)
             if mkdir(path, mode) != 0 && errno != EEXIST { throw SystemCallError("mkdir", path) }
         default: throw SystemCallError("mkdir", path)
+        }
+    }
+
+    /// Whether anything lies at a path, be it a broken link.
+    public static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
+
+    /// Puts what lies at a path in the place of another, in one step.
+    public static func move(_ path: String, to place: String) throws(SystemCallError) {
+        try systemCall("rename", place) { rename(path, place) }
+    }
+
+    /// Makes a file or link, or replaces the one that is there in one step, by what `make` leaves at the path that it is given:
+    /// whoever looks meanwhile finds the old or the new one. Nothing is left of the new one when that throws.
+    public static func replace(
+        _ path: String, by make: (_ draft: String) throws(SystemCallError) -> Void
+    ) throws(SystemCallError) {
+        let draft = "\(path).\(getpid()).tmp"
+        do throws(SystemCallError) {
+            try make(draft)
+            try move(draft, to: path)
+        } catch {
+            unlink(draft)
+            throw error
         }
     }
 

@@ -1,13 +1,12 @@
 import Glibc
-import HostSystem
 
 /// An advisory lock on a file, held until its owner goes or the process ends, however it ends.
-struct FileLock: ~Copyable {
+public struct FileLock: ~Copyable {
     private let file: OwnedDescriptor
 
     /// Takes the lock, making the file when it is missing. When another holds it, calls `busy` once with that process's
     /// id, if it is known, and waits; a cancelled wait throws `CancellationError` at once.
-    static func acquire(_ path: String, busy: (pid_t?) -> Void = { _ in }) async throws -> FileLock {
+    public static func acquire(_ path: String, busy: (pid_t?) -> Void = { _ in }) async throws -> FileLock {
         if let lock = try tryAcquire(path) { return lock }
         busy(SmallFile.text(path).flatMap { pid_t($0) })
         while true {
@@ -39,7 +38,7 @@ struct FileLock: ~Copyable {
     }
 
     /// Takes the lock if nobody has it; nil when somebody has.
-    static func tryAcquire(_ path: String) throws(SystemCallError) -> FileLock? {
+    public static func tryAcquire(_ path: String) throws(SystemCallError) -> FileLock? {
         while true {
             let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
             guard try file.tryLock(LOCK_EX, path) else { return nil }
@@ -48,12 +47,12 @@ struct FileLock: ~Copyable {
     }
 
     /// Lets the lock go. Written out where it is held, because its owner would otherwise go after its last use.
-    borrowing func release() {
+    public borrowing func release() {
         _ = flock(file.number, LOCK_UN)
     }
 
     /// Lets the lock go for good: what it was about is gone. Those who wait for it find out and take a new one.
-    borrowing func release(removing path: String) {
+    public borrowing func release(removing path: String) {
         unlink(path)
         release()
     }
@@ -62,7 +61,23 @@ struct FileLock: ~Copyable {
     private init(signing file: consuming OwnedDescriptor) {
         let id = Array(String(getpid()).utf8)
         _ = ftruncate(file.number, 0)
-        _ = pwrite(file.number, id, id.count, 0)
+        try? writeAll(file.number, id[...], at: 0)
         self.file = file
+    }
+}
+
+extension OwnedDescriptor {
+    /// Takes an advisory lock, `LOCK_EX` or `LOCK_SH`, if it is free. It goes with the descriptor.
+    public borrowing func tryLock(_ kind: Int32, _ path: String) throws(SystemCallError) -> Bool {
+        guard flock(number, kind | LOCK_NB) != 0 else { return true }
+        guard errno == EWOULDBLOCK else { throw SystemCallError("flock", path) }
+        return false
+    }
+
+    /// Whether this file is the one at `path`: another may have been put there, or it may have been removed, between opening
+    /// and locking it.
+    public borrowing func isStill(at path: String) -> Bool {
+        guard let own = try? status(), let there = FileStamp(path) else { return false }
+        return own.st_ino == there.inode && own.st_dev == there.device
     }
 }

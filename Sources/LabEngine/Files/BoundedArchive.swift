@@ -2,51 +2,10 @@ import Glibc
 import HostSystem
 import Synchronization
 
-/// A file without a name, gone with its owner.
-struct TemporaryFile: ~Copyable {
-    private let file: OwnedDescriptor
-
-    /// Where such files are.
-    static var folder: String { Environment["TMPDIR"] ?? "/tmp" }
-
-    init() throws(SystemCallError) {
-        let folder = Self.folder
-        do throws(SystemCallError) {
-            file = try OwnedDescriptor.open(folder, O_RDWR | __O_TMPFILE)
-        } catch {
-            // Not every file system can (some overlays): then one with a name, for a moment.
-            let path = "\(folder)/vmlab-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-            file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
-            unlink(path)
-        }
-    }
-
-    /// Valid while the value lives.
-    var descriptor: Int32 { file.number }
-
-    /// Goes back to the beginning.
-    func rewind() throws(SystemCallError) {
-        guard lseek(file.number, 0, SEEK_SET) == 0 else { throw SystemCallError("lseek") }
-    }
-}
-
-/// Writes all of the bytes to a blocking descriptor.
-func writeAll(_ descriptor: Int32, _ bytes: ArraySlice<UInt8>) throws(SystemCallError) {
-    var rest = bytes
-    while !rest.isEmpty {
-        let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-        if count < 0 {
-            if errno == EINTR { continue }
-            throw SystemCallError("write")
-        }
-        rest = rest.dropFirst(count)
-    }
-}
-
 /// An archive that comes over a guest's console, kept as far as it may go.
 final class BoundedArchive: Sendable {
     private struct State: ~Copyable {
-        var file: TemporaryFile
+        var file: OwnedDescriptor
         var room: UInt64
         var isWhole = true
         var trouble: SystemCallError?
@@ -58,8 +17,8 @@ final class BoundedArchive: Sendable {
 
     /// An empty one that may have so many bytes.
     init(limit: UInt64) throws(SystemCallError) {
-        let file = try TemporaryFile()
-        descriptor = file.descriptor
+        let file = try OwnedDescriptor.temporaryFile()
+        descriptor = file.number
         state = Mutex(State(file: file, room: limit))
     }
 
@@ -72,7 +31,7 @@ final class BoundedArchive: Sendable {
             }
             state.room -= UInt64(bytes.count)
             do throws(SystemCallError) {
-                try writeAll(state.file.descriptor, bytes)
+                try writeAll(state.file.number, bytes)
             } catch {
                 (state.isWhole, state.trouble) = (false, error)
             }

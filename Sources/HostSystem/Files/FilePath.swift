@@ -1,0 +1,28 @@
+import Glibc
+
+/// Paths of the host.
+public enum FilePath {
+    /// The folder that a path's last name is in; `.` for a bare name.
+    public static func folder(of path: String) -> String {
+        var trimmed = path[...]
+        while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
+        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+        let folder = trimmed[..<slash]
+        return folder.isEmpty ? "/" : String(folder)
+    }
+
+    /// The path, without links, of what a path leads to; nil when that is nothing, with the reason in errno.
+    public static func real(_ path: String) -> String? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        return String(validatingCString: real)
+    }
+
+    /// The path from the root, for one relative to the working folder.
+    public static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let working = getcwd(nil, 0) else { return path }
+        defer { free(working) }
+        let folder = String(cString: working)
+        return path.isEmpty || path == "." ? folder : folder + "/" + path
+    }
+}

@@ -1,0 +1,71 @@
+import CLinux
+import Glibc
+
+/// Writes all of the bytes to a descriptor, at an offset of the file or where it stands. One that does not block, as somebody may
+/// have made a terminal or a pipe, is waited for like any other.
+public func writeAll(
+    _ descriptor: Int32, _ bytes: ArraySlice<UInt8>, at offset: Int? = nil, _ subject: String? = nil
+) throws(SystemCallError) {
+    var done = 0
+    while done < bytes.count {
+        do throws(SystemCallError) {
+            let count = try systemCall("write", subject) {
+                bytes.withUnsafeBytes { buffer in
+                    let start = buffer.baseAddress.map { $0 + done }
+                    guard let offset else { return write(descriptor, start, buffer.count - done) }
+                    return pwrite(descriptor, start, buffer.count - done, off_t(offset + done))
+                }
+            }
+            guard count > 0 else { throw SystemCallError("write", errno: EIO, subject) }
+            done += count
+        } catch {
+            guard error.errno == EAGAIN else { throw error }
+            var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            poll(&ready, 1, -1)
+        }
+    }
+}
+
+extension OwnedDescriptor {
+    /// Has the file written out to its disk, which takes its time.
+    public borrowing func flush(_ subject: String? = nil) throws(SystemCallError) {
+        let number = number
+        try systemCall("fsync", subject) { fsync(number) }
+    }
+
+    /// Gives back the space of the file's first `length` bytes, which then read as zeros. A file system that cannot do so
+    /// keeps them as they are: nothing is reported.
+    public borrowing func punchHole(length: UInt64) {
+        _ = vmlab_punch_hole(number, 0, Int64(clamping: length))
+    }
+
+    /// Goes back to the beginning of the file.
+    public borrowing func rewind() throws(SystemCallError) {
+        let number = number
+        try systemCall("lseek") { lseek(number, 0, SEEK_SET) }
+    }
+
+    /// An empty file without a name on the file system of a folder, gone with its owner.
+    public static func temporaryFile(
+        in folder: String = Environment.temporaryFolder
+    ) throws(SystemCallError) -> OwnedDescriptor {
+        do throws(SystemCallError) {
+            return try open(folder, O_RDWR | __O_TMPFILE)
+        } catch {
+            // Not every file system can (some overlays): then one with a name, for a moment.
+            let path = "\(folder)/vmlab-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+            let file = try open(path, O_RDWR | O_CREAT | O_EXCL)
+            unlink(path)
+            return file
+        }
+    }
+
+    /// A file in memory without a name that holds `bytes`, to be read from its beginning: for handing a child more than fits a
+    /// pipe. `name` is for people who look at `/proc`.
+    public static func memoryFile(_ name: String, holding bytes: [UInt8]) throws(SystemCallError) -> OwnedDescriptor {
+        let file = OwnedDescriptor(owning: try systemCall("memfd_create") { vmlab_memory_file(name) })
+        // Which leaves it at its beginning.
+        try writeAll(file.number, bytes[...], at: 0, name)
+        return file
+    }
+}
