@@ -22,6 +22,19 @@ import Testing
         }
     }
 
+    @Test("a tree with names that are not UTF-8 is removed, and nothing that its links lead to")
+    func removedWhateverItsNames() async throws {
+        try await withTemporaryFolder { folder in
+            try FileTree.makeFolder("\(folder)/kept")
+            let root = try HostFolder(folder).makeFolder(RelativePath("root"))
+            let strange = try root.makeFolder(RelativePath(names: [[0xff, 0x61]]))
+            _ = try strange.open(RelativePath(names: [[0xfe]]), O_WRONLY | O_CREAT)
+            try root.makeLink(RelativePath("link"), to: Array("../kept".utf8))
+            try FileTree.remove("\(folder)/root")
+            #expect(try FileTree.names(in: folder) == ["kept"])
+        }
+    }
+
     @Test("a file is replaced whole or not at all, and nothing is left beside it")
     func replaced() async throws {
         try await withTemporaryFolder { folder in

@@ -59,19 +59,13 @@ public enum FileTree {
             if unlink(path) != 0 && errno != ENOENT { throw SystemCallError("unlink", path) }
             return
         }
-        var failure: SystemCallError?
-        let names: [String]
         do throws(SystemCallError) {
-            names = try self.names(in: path)
+            // By names of any bytes: guests' need not be UTF-8.
+            try HostFolder(path).removeContents()
+            try systemCall("rmdir", path) { rmdir(path) }
         } catch {
-            if error.errno == ENOENT { return }
-            throw error
+            if error.errno != ENOENT { throw error }
         }
-        for name in names {
-            do throws(SystemCallError) { try remove(path + "/" + name) } catch { failure = failure ?? error }
-        }
-        if let failure { throw failure }
-        if rmdir(path) != 0 && errno != ENOENT { throw SystemCallError("rmdir", path) }
     }
 
     /// The names in a folder, sorted, without `.` and `..`.

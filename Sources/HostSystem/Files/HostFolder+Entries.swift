@@ -77,19 +77,28 @@ extension HostFolder {
         }
     }
 
-    /// Removes a file, link or whole folder; links are not followed. No error when nothing is there.
+    /// Removes a file, socket, link or whole folder; links are not followed. No error when nothing is there, nor when somebody
+    /// else removes it meanwhile.
+    ///
+    /// Throws what stopped it; what could be removed is gone then.
     public func remove(_ path: RelativePath) throws(SystemCallError) {
         guard let status = try status(path) else { return }
         let isFolder = status.st_mode & S_IFMT == S_IFDIR
-        if isFolder {
-            let folder = try folder(path)
-            for name in try folder.names() { try folder.remove(RelativePath(names: [name])) }
-        }
         do throws(SystemCallError) {
+            if isFolder { try folder(path).removeContents() }
             try atParent(of: path, "unlink") { unlinkat($0, $1, isFolder ? AT_REMOVEDIR : 0) }
         } catch {
             if error.errno != ENOENT { throw error }
         }
+    }
+
+    /// Removes all that is in the folder, as `remove` does.
+    func removeContents() throws(SystemCallError) {
+        var failure: SystemCallError?
+        for name in try names() {
+            do throws(SystemCallError) { try remove(RelativePath(names: [name])) } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
     }
 
     /// Calls `body` with the folder that a path's last name is in, and that name.
