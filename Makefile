@@ -32,7 +32,7 @@ guests: deps ## builds the freestanding test guests in .build/guests
 # Unit tests first: a few at a time, since all at once would wait for each other's turn past their deadlines; those that use up
 # processors, count threads or look at the process's memory are alone. Then the inputs of real use, and then the tests that boot
 # guests, one at a time, with the nested lab beside them. `Tests/repeat` does it all again and again on a busy machine.
-ALONE := MicroVMTests|LuaRuntimeTests|CostTests|PatternsTests.BoundTests|finishedTasksAreOnDisk
+ALONE := MicroVMTests|MachineMonitorTests|LuaRuntimeTests|CostTests|PatternsTests.BoundTests|finishedTasksAreOnDisk
 test: export VMLAB_TEST_PYTHON = $(PYTHON)
 test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests

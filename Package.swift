@@ -69,9 +69,10 @@ let package = Package(
         library("GuestConsole", ["Patterns", "Diagnostics", logging]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
+        library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "CLinux", "Quantities"]),
         library(
-            "MicroVM",
-            ["CKVM", "KVM", "VirtualHardware", "HostSystem", "QMP", "JSON", "CLinux", "Quantities", "Diagnostics"]),
+            "MachineMonitor",
+            ["MicroVM", "KVM", "VirtualHardware", "HostSystem", "QMP", "JSON", "CLinux", "Quantities", "Diagnostics"]),
         library("LabSpec", ["YAMLTree", "Patterns", "JSON", "HostSystem", "Quantities", "Diagnostics"]),
         library("LabResults", ["JSON", "HostSystem", "Quantities", "Diagnostics"]),
         library("LabLogging", ["LabResults", "HostSystem", "Quantities", "Diagnostics", logging]),
@@ -103,7 +104,7 @@ let package = Package(
         .executableTarget(
             name: "vmlab", dependencies: ["LabCommands"], exclude: ["README.md"], swiftSettings: strict),
         .executableTarget(
-            name: "vmlab-vmm", dependencies: ["MicroVM"], exclude: ["README.md"], swiftSettings: strict,
+            name: "vmlab-vmm", dependencies: ["MachineMonitor"], exclude: ["README.md"], swiftSettings: strict,
             // A process for each guest: without the shared libraries it starts sooner and has fewer pages of its own.
             linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
 
@@ -125,8 +126,9 @@ let package = Package(
         tests(of: "QMP", ["JSON"]),
         tests(of: "LuaRuntime"),
         tests(of: "VirtualHardware", ["HostSystem", "LabTestSupport", "CLinux"]),
+        tests(of: "MicroVM", ["QMP", "CKVM", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"]),
         tests(
-            of: "MicroVM", ["QMP", "JSON", "CKVM", "KVM", "VirtualHardware", "HostSystem", "LabTestSupport"],
+            of: "MachineMonitor", ["MicroVM", "QMP", "JSON", "VirtualHardware", "HostSystem", "LabTestSupport"],
             exclude: ["Clients"]),
         tests(of: "GuestConsole", ["LabTestSupport"]),
         tests(of: "LabSpec", ["YAMLTree", "HostSystem", "Quantities"], exclude: ["Fixtures"]),

@@ -32,15 +32,11 @@ let package = Package(
         ours("CLuaShims", ["CLua"]),
         ours("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Quantities", "Diagnostics"]),
 
-        ours("JSON", []),
-        ours("QMP", ["JSON", "Quantities", "Diagnostics"]),
         ours("CKVM", []),
         ours("KVM", ["HostSystem", "CKVM"]),
-        ours(
-            "MicroVM",
-            ["KVM", "CKVM", "VirtualHardware", "HostSystem", "QMP", "JSON", "CLinux", "Quantities", "Diagnostics"]),
+        ours("MicroVM", ["KVM", "CKVM", "VirtualHardware", "HostSystem", "CLinux", "Quantities"]),
 
-        fuzz("boot", ["MicroVM", "QMP", "VirtualHardware", "HostSystem"]),
+        fuzz("boot", ["MicroVM", "VirtualHardware", "HostSystem"]),
         fuzz("lua", ["LuaRuntime"]),
         fuzz("uart", ["VirtualHardware"]),
         fuzz("virtqueue", ["VirtualHardware", "HostSystem"]),

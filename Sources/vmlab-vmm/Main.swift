@@ -1,5 +1,5 @@
 import Glibc
-import MicroVM
+import MachineMonitor
 
 @main
 struct VMM {

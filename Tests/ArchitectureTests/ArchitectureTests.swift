@@ -9,7 +9,7 @@ private let toolchain: Set<String> = [
 /// Targets that must start fast and stay small.
 private let withoutFoundation: Set<String> = [
     "Diagnostics", "Quantities", "JSON", "QMP", "HostSystem", "Patterns", "Hashing", "YAMLTree", "LuaRuntime",
-    "GuestConsole", "KVM", "VirtualHardware", "MicroVM", "vmlab-vmm",
+    "GuestConsole", "KVM", "VirtualHardware", "MicroVM", "MachineMonitor", "vmlab-vmm",
 ]
 
 /// The layers of the package are the dependencies that Package.swift declares. SwiftPM lets a target import any module that another

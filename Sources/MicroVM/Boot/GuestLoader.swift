@@ -3,7 +3,7 @@ import HostSystem
 import VirtualHardware
 
 /// Puts a kernel, its initial RAM disk and its command line into guest memory, and says where the first processor begins.
-struct GuestLoader: Sendable {
+public struct GuestLoader: Sendable {
     /// How the first processor starts.
     enum Entry: Sendable, Hashable {
         /// In 64-bit mode with paging on and the zero page in RSI.
@@ -23,7 +23,7 @@ struct GuestLoader: Sendable {
     private let commandLine: [UInt8]
 
     /// Opens the files and reads the kernel's headers. Throws what is wrong with them.
-    init(kernel path: String, initrd: String?, commandLine: String) throws(BootError) {
+    public init(kernel path: String, initrd: String?, commandLine: String) throws(BootError) {
         do throws(SystemCallError) {
             file = try HostFile(path)
             self.initrd = try initrd.map { path throws(SystemCallError) in try HostFile(path) }

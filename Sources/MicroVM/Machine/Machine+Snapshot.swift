@@ -14,7 +14,7 @@ extension Machine {
     /// interrupt controllers' and the devices', and at last the memory, in which nothing changes meanwhile.
     ///
     /// Throws why that cannot be; the machine can go on all the same.
-    func save(to files: SnapshotFiles, overlays: [Int: OverlayStorage], golden: GoldenMemory? = nil) throws {
+    public func save(to files: SnapshotFiles, overlays: [Int: OverlayStorage], golden: GoldenMemory? = nil) throws {
         gate.holdAndWait()
         coalescing?.drain()
         for device in devices { device.pause() }
@@ -50,9 +50,18 @@ extension Machine {
             }, layers: layers)
     }
 
-    /// Takes over the state of another machine, whose memory this one has; before the first `run`.
+    /// Takes over the state of a saved machine, whose memory this one has; before the first `run`.
     ///
-    /// The guest's clock goes on from where it stood. Throws why it does not fit, and what the kernel says.
+    /// The guest's clock goes on from where it stood. Throws why the snapshot is not this machine's.
+    public func restore(_ saved: SavedFiles) throws(SnapshotError) {
+        do {
+            try restore(saved.snapshot)
+        } catch {
+            throw saved.files.refusal(error)
+        }
+    }
+
+    /// The same from a snapshot. Throws why it does not fit, and what the kernel says.
     func restore(_ snapshot: MachineSnapshot) throws {
         try check(snapshot)
         for (runner, state) in zip(runners, snapshot.processors) { try runner.withVCPU { try $0.setState(state) } }

@@ -37,7 +37,7 @@ public final class Machine: Sendable {
 
     /// A machine as at power-on with the loader's kernel in memory; without `boots`, one whose memory is a snapshot's, for
     /// `restore`.
-    init(
+    public init(
         _ assembly: consuming MachineAssembly, loader: GuestLoader, boots: Bool = true,
         onEvent: @escaping @Sendable (MachineEvent) -> Void
     ) throws {
@@ -88,10 +88,10 @@ public final class Machine: Sendable {
     public func run() { gate.run() }
 
     /// Whether nothing has asked the processors to hold, the guest neither.
-    var isRunning: Bool { gate.isOpen }
+    public var isRunning: Bool { gate.isOpen }
 
     /// Asks the processors to hold; may be called on any thread, a processor's too.
-    func holdSoon() { gate.hold() }
+    public func holdSoon() { gate.hold() }
 
     /// Holds the processors; returns when all are held.
     public func hold() { gate.holdAndWait() }
@@ -103,7 +103,7 @@ public final class Machine: Sendable {
 
     /// Lets the kernel collect bytes for the serial port whose data register is at this I/O port. May be called on a vCPU's
     /// thread, again and again.
-    func coalesceWrites(toPort port: UInt64) {
+    public func coalesceWrites(toPort port: UInt64) {
         let port = UInt16(truncatingIfNeeded: port)
         coalescing?.begin(port) {
             // Where the kernel refuses, the guest leaves for each byte as before.
@@ -113,7 +113,7 @@ public final class Machine: Sendable {
 
     /// Delivers collected bytes that have waited long enough, on the reactor's thread while the machine lives; `isSending` says
     /// whether any port's driver waits for an interrupt to send more.
-    func watchCoalescedWrites(
+    public func watchCoalescedWrites(
         _ reactor: Reactor, isSending: @escaping @Sendable () -> Bool
     ) throws(SystemCallError) {
         guard let coalescing else { return }

@@ -1,19 +1,23 @@
 import Glibc
 import HostSystem
+import VirtualHardware
 
 /// The memory of a machine that will be written down: it is kept in the snapshot's file from the start, so that nothing is
 /// copied then. Once that has happened the machine stands still, as its memory is others' too.
-final class GoldenMemory: Sendable {
+public final class GoldenMemory: Sendable {
     /// The snapshot that it is for.
-    let files: SnapshotFiles
+    public let files: SnapshotFiles
     private let size: UInt64
     private let file: OwnedDescriptor
+
+    /// The memory of the machine, as long as this object lives.
+    public var backing: GuestMemory.Backing { .file(number) }
 
     /// Its descriptor, valid as long as this object lives.
     var number: Int32 { file.number }
 
     /// Makes the file. Throws what the kernel says, `EEXIST` for one that is there.
-    init(_ files: SnapshotFiles, size: UInt64) throws(SystemCallError) {
+    public init(_ files: SnapshotFiles, size: UInt64) throws(SystemCallError) {
         let path = files.memoryPath
         file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
         let number = file.number

@@ -1,7 +1,8 @@
 /// Why a machine cannot be saved, or cannot go on from a snapshot.
-struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
+public struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A sentence.
-    let description: String
+    public let description: String
 
-    init(_ description: String) { self.description = description }
+    /// An error in words.
+    public init(_ description: String) { self.description = description }
 }

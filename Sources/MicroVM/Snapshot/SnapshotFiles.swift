@@ -4,8 +4,12 @@ import VirtualHardware
 
 /// The files of a snapshot: the machine's state at the path that names the snapshot, and beside it its memory and what the
 /// guest has written to each of its overlays.
-struct SnapshotFiles: Sendable, Hashable {
+public struct SnapshotFiles: Sendable, Hashable {
     let path: String
+
+    /// Those of the snapshot at this path.
+    public init(path: String) { self.path = path }
+
     var memoryPath: String { path + ".memory" }
     func layerPath(_ disk: Int) -> String { "\(path).disk\(disk)" }
 
@@ -67,7 +71,7 @@ struct SnapshotFiles: Sendable, Hashable {
     }
 
     /// Reads the state and opens the memory. Throws why they are no snapshot that this program can go on from.
-    func read() throws(SnapshotError) -> SavedFiles {
+    public func read() throws(SnapshotError) -> SavedFiles {
         do throws(SnapshotError) {
             let bytes: [UInt8]
             do throws(SystemCallError) {
@@ -86,20 +90,24 @@ struct SnapshotFiles: Sendable, Hashable {
     }
 
     /// Why a machine cannot go on from this snapshot.
-    func refusal(_ reason: any Error) -> SnapshotError {
+    public func refusal(_ reason: any Error) -> SnapshotError {
         SnapshotError("the snapshot \(path) cannot be restored: \(reason)")
     }
 }
 
 /// A snapshot that was read.
-struct SavedFiles: Sendable {
-    let files: SnapshotFiles
+public struct SavedFiles: Sendable {
+    /// Where it is.
+    public let files: SnapshotFiles
     let snapshot: MachineSnapshot
     let memory: HostFile
 
+    /// The memory of a machine that goes on from it, which leaves the file as it is.
+    public var backing: GuestMemory.Backing { .copy(of: memory.number) }
+
     /// What lies over the base of the machine's disk with this number; nil when the guest had not written to it. Throws why it
     /// cannot be that.
-    func layer(ofDisk disk: Int) throws(SnapshotError) -> OverlayStorage.Layer? {
+    public func layer(ofDisk disk: Int) throws(SnapshotError) -> OverlayStorage.Layer? {
         guard let layer = snapshot.layers.first(where: { $0.disk == UInt64(disk) }) else { return nil }
         let path = files.layerPath(disk)
         do throws(SnapshotError) {

@@ -11,7 +11,7 @@ struct ResetTests {
     func pendingInterrupts() async throws {
         var assembly = try MachineAssembly.make(memory: 32 << 20, processors: 1)
         let lines = [try assembly.interrupt(5), try assembly.interrupt(8)]
-        let loader = try GuestLoader(kernel: TestGuest.folder + "/loop.elf", initrd: nil, commandLine: "")
+        let loader = try GuestLoader(kernel: GuestPrograms.folder + "/loop.elf", initrd: nil, commandLine: "")
         let machine = try Machine(assembly, loader: loader) { _ in }
         defer { machine.end() }
         func pending() throws -> [UInt8] {

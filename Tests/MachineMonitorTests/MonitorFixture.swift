@@ -4,7 +4,7 @@ import JSON
 import QMP
 import Synchronization
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 /// Runs a reactor on a thread of its own while `body` runs.
 func withReactor<Value>(_ body: (Reactor) async throws -> Value) async throws -> Value {

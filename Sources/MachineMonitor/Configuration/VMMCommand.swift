@@ -4,7 +4,7 @@ import HostSystem
 import QMP
 
 /// What a command line of `vmlab-vmm` asks for.
-public enum VMMCommand: Sendable, Hashable {
+enum VMMCommand: Sendable, Hashable {
     /// To run this machine.
     case run(VMConfiguration)
     /// To print this and do nothing.
@@ -16,7 +16,7 @@ public enum VMMCommand: Sendable, Hashable {
     /// Reads a command line without the program's name, and the configuration that it names.
     ///
     /// Throws all mistakes at once, and a configuration that cannot be read.
-    public static func parse(_ arguments: [String]) throws(DiagnosticList) -> VMMCommand {
+    static func parse(_ arguments: [String]) throws(DiagnosticList) -> VMMCommand {
         let draft = try draft(of: arguments)
         if draft.wantsHelp { return .print(CommandLineOption.helpText) }
         if draft.wantsVersion { return .print("vmlab-vmm \(MonitorVersion.text)") }

@@ -2,7 +2,7 @@ import Diagnostics
 import QMP
 import Testing
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 @Suite("What a machine can be")
 struct ConfigurationTests {

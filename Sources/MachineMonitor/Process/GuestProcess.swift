@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import HostSystem
 import KVM
+import MicroVM
 import QMP
 import Synchronization
 import VirtualHardware
@@ -47,7 +48,7 @@ public final class GuestProcess: @unchecked Sendable {
         }
         var assembly = try MachineAssembly.make(
             memory: configuration.memory, processors: configuration.cpus,
-            backing: saved.map { .copy(of: $0.memory.number) } ?? golden.map { .file($0.number) } ?? .memory)
+            backing: saved?.backing ?? golden?.backing ?? .memory)
         try attachSerialPort(
             configuration.com1, MachineLayout.com1, MachineLayout.com1Interrupt, to: &assembly)
         try attachSerialPort(
@@ -61,17 +62,9 @@ public final class GuestProcess: @unchecked Sendable {
             guard let self else { return }
             reactor.perform { [weak self] in self?.handle(event) }
         }
-        if let saved { try restore(saved) }
+        if let saved { try machine?.restore(saved) }
         let ports = ports
         try machine?.watchCoalescedWrites(reactor) { ports.contains { $0.sendsByInterrupt } }
-    }
-
-    private func restore(_ saved: SavedFiles) throws {
-        do {
-            try machine?.restore(saved.snapshot)
-        } catch {
-            throw saved.files.refusal(error)
-        }
     }
 
     // MARK: Devices
@@ -271,14 +264,14 @@ public final class GuestProcess: @unchecked Sendable {
 
 extension GuestProcess: ControlledMachine {
     /// The guest's name, as configured.
-    public var name: String { configuration.name }
+    var name: String { configuration.name }
     /// What the machine does now.
-    public var status: RunState { state }
+    var status: RunState { state }
     /// The host's thread of each processor; none before the machine is made.
-    public var threadIDs: [Int32] { machine?.threadIDs ?? [] }
+    var threadIDs: [Int32] { machine?.threadIDs ?? [] }
 
     /// Holds the processors; answers when all are held. No effect when it does not run.
-    public func stop(_ completion: @escaping ControlCompletion) {
+    func stop(_ completion: @escaping ControlCompletion) {
         if state == .running {
             machine?.hold()
             state = .paused
@@ -288,7 +281,7 @@ extension GuestProcess: ControlledMachine {
     }
 
     /// Lets held processors run again. Fails after an error that only a reset cures, and when the guest is off.
-    public func resume(_ completion: @escaping ControlCompletion) {
+    func resume(_ completion: @escaping ControlCompletion) {
         guard state != .internalError, state != .shutdown else {
             return completion(.failure(QMPRefusal("Resetting the Virtual Machine is required")))
         }
@@ -303,7 +296,7 @@ extension GuestProcess: ControlledMachine {
     }
 
     /// Back to power-on; a machine that ran runs on from there, one that was held or off stays held.
-    public func reset(_ completion: @escaping ControlCompletion) {
+    func reset(_ completion: @escaping ControlCompletion) {
         guard state != .saved else { return completion(.failure(Self.isOthers)) }
         if state == .internalError { state = .running }
         if state == .shutdown { state = .paused }
@@ -322,7 +315,7 @@ extension GuestProcess: ControlledMachine {
     }
 
     /// Writes the machine down where the configuration lets it be.
-    public func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion) {
+    func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion) {
         guard mayWrite(path) else {
             return completion(.failure(QMPRefusal("a snapshot's path is a file in the folder `snapshots`")))
         }
@@ -350,14 +343,14 @@ extension GuestProcess: ControlledMachine {
     }
 
     /// Has the machine end or stay when its guest powers itself off from now on.
-    public func setShutdownAction(_ action: ShutdownAction) { shutdownAction = action }
+    func setShutdownAction(_ action: ShutdownAction) { shutdownAction = action }
 
     /// Presses the guest's power button, which it may ignore.
-    public func powerButton() {
+    func powerButton() {
         power?.pressPowerButton()
         monitor.emit(QMPEvent(.powerdown))
     }
 
     /// Ends the machine now, like pulling its plug.
-    public func quit() { finish(.poweredOff, .quit) }
+    func quit() { finish(.poweredOff, .quit) }
 }

@@ -4,7 +4,7 @@ import JSON
 import LabTestSupport
 import Testing
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 /// Freestanding guests of Tests/Guests, a few milliseconds each; every one says what went wrong in it as `failed: …`.
 ///

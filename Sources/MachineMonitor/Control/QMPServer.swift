@@ -7,7 +7,7 @@ import Synchronization
 /// README.md of vmlab-vmm describes the subset.
 ///
 /// Everything happens on the reactor's thread, and nothing blocks it: a client who does not read what it is told is let go.
-public final class QMPServer: Sendable {
+final class QMPServer: Sendable {
     /// The longest message taken from a client, in bytes.
     static let messageLimit = 64 << 10
     /// The most that waits for a client to read it, in bytes.
@@ -32,12 +32,12 @@ public final class QMPServer: Sendable {
     private let state = Mutex(State())
 
     /// A monitor at an endpoint; `.none` hears and says nothing. Throws what `StreamPort` throws.
-    public init(_ endpoint: VMConfiguration.Endpoint, reactor: Reactor) throws(SystemCallError) {
+    init(_ endpoint: VMConfiguration.Endpoint, reactor: Reactor) throws(SystemCallError) {
         port = try StreamPort(endpoint, history: 0, reactor: reactor)
     }
 
     /// Greets clients and serves them. The machine is held weakly.
-    public func start(_ machine: any ControlledMachine) throws(SystemCallError) {
+    func start(_ machine: any ControlledMachine) throws(SystemCallError) {
         state.withLock { $0.machine = machine }
         var handlers = StreamPort.Handlers()
         handlers.connected = { [weak self] in self?.connected() }
@@ -48,12 +48,12 @@ public final class QMPServer: Sendable {
     }
 
     /// Tells the client, if there is one that has negotiated, what happens.
-    public func emit(_ event: QMPEvent) {
+    func emit(_ event: QMPEvent) {
         if state.withLock({ $0.session.isNegotiated }) { say(.event(event)) }
     }
 
     /// Writes what is left to say, waiting at most so long for a client to take it: before the process ends.
-    public func finish(milliseconds: Int = 200) {
+    func finish(milliseconds: Int = 200) {
         port.finish(milliseconds: milliseconds)
         port.close()
     }

@@ -9,22 +9,22 @@ import Synchronization
 ///
 /// All functions are for the reactor's thread, and the handlers are called there. What is sent while nobody is connected is
 /// history: its end is kept for the next client.
-public final class StreamPort: Sendable {
+final class StreamPort: Sendable {
     /// What happens at the port. A handler may call the port's functions.
-    public struct Handlers: Sendable {
+    struct Handlers: Sendable {
         /// A client is there. What is sent from now on comes behind the history.
-        public var connected: @Sendable () -> Void = {}
+        var connected: @Sendable () -> Void = {}
         /// Bytes came in.
-        public var received: @Sendable ([UInt8]) -> Void = { _ in }
+        var received: @Sendable ([UInt8]) -> Void = { _ in }
         /// All that was sent has been written.
-        public var drained: @Sendable () -> Void = {}
+        var drained: @Sendable () -> Void = {}
         /// The client is gone, or was let go.
-        public var disconnected: @Sendable () -> Void = {}
+        var disconnected: @Sendable () -> Void = {}
         /// Ctrl-A x was typed on the terminal.
-        public var quit: @Sendable () -> Void = {}
+        var quit: @Sendable () -> Void = {}
 
         /// Handlers that do nothing.
-        public init() {}
+        init() {}
     }
 
     private final class Listener: Sendable {
@@ -55,7 +55,7 @@ public final class StreamPort: Sendable {
     /// `history` is how many bytes are kept for a client who is not there yet.
     ///
     /// Throws what the kernel says, such as `EADDRINUSE` when somebody listens at the socket's path.
-    public init(_ endpoint: VMConfiguration.Endpoint, history: Int, reactor: Reactor) throws(SystemCallError) {
+    init(_ endpoint: VMConfiguration.Endpoint, history: Int, reactor: Reactor) throws(SystemCallError) {
         _ = Self.brokenPipesAreErrors
         self.endpoint = endpoint
         self.reactor = reactor
@@ -78,7 +78,7 @@ public final class StreamPort: Sendable {
     }
 
     /// Begins: takes over an inherited descriptor, connects the terminal, or waits for clients.
-    public func start(_ handlers: Handlers) throws(SystemCallError) {
+    func start(_ handlers: Handlers) throws(SystemCallError) {
         state.withLock { $0.handlers = handlers }
         switch endpoint {
         case .none: break
@@ -140,7 +140,7 @@ public final class StreamPort: Sendable {
     }
 
     /// Lets the client go. A socket that listens waits for the next one.
-    public func disconnect() {
+    func disconnect() {
         let (client, handlers) = state.withLock { state in
             defer { state.client = nil }
             return (state.client, state.handlers)
@@ -152,7 +152,7 @@ public final class StreamPort: Sendable {
     }
 
     /// Lets the client go, stops listening, and restores the terminal; calls no handler any more. Safe to repeat.
-    public func close() {
+    func close() {
         let (client, watch, listener) = state.withLock { state in
             defer { (state.client, state.listener, state.listenerWatch) = (nil, nil, nil) }
             return (state.client, state.listenerWatch, state.listener)
@@ -166,7 +166,7 @@ public final class StreamPort: Sendable {
     // MARK: Bytes
 
     /// Takes no more input, so that the client waits, or takes it again.
-    public func pauseInput(_ isPaused: Bool) {
+    func pauseInput(_ isPaused: Bool) {
         let client = state.withLock { state in
             state.isPaused = isPaused
             return state.client
@@ -183,13 +183,13 @@ public final class StreamPort: Sendable {
     }
 
     /// Whether anybody is connected.
-    public var isConnected: Bool { state.withLock { $0.client != nil } }
+    var isConnected: Bool { state.withLock { $0.client != nil } }
 
     /// Bytes that were sent and that the client has not taken yet. The sender decides how many are too many.
-    public var queued: Int { state.withLock { $0.client }?.queued ?? 0 }
+    var queued: Int { state.withLock { $0.client }?.queued ?? 0 }
 
     /// Sends bytes, at once as far as the client takes them.
-    public func send(_ bytes: [UInt8]) {
+    func send(_ bytes: [UInt8]) {
         let client = state.withLock { state in
             if state.client == nil { state.history.append(bytes, keepingLast: historyLimit) }
             return state.client
@@ -198,7 +198,7 @@ public final class StreamPort: Sendable {
     }
 
     /// Writes what is left, waiting at most so long for a slow client: for a machine's last words, when the reactor has ended.
-    public func finish(milliseconds: Int) {
+    func finish(milliseconds: Int) {
         state.withLock { $0.client }?.finish(by: .now + .milliseconds(milliseconds))
     }
 }

@@ -1,4 +1,5 @@
 import Diagnostics
+import MicroVM
 import QMP
 import Quantities
 import VirtualHardware

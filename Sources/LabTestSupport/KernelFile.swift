@@ -1,9 +1,9 @@
 import HostSystem
 
 /// Makes kernel files, sound ones and damaged ones.
-enum KernelFile {
+public enum KernelFile {
     /// An ELF file for x86-64 whose segments are (physical address, content, bytes in memory) and which may have a PVH note.
-    static func elf(
+    public static func elf(
         entry: UInt64, segments: [(address: UInt64, content: [UInt8], size: UInt64)], startInfoEntry: UInt32? = nil
     ) -> [UInt8] {
         let headers = segments.count + (startInfoEntry == nil ? 0 : 1)
@@ -32,7 +32,7 @@ enum KernelFile {
     }
 
     /// A bzImage with this much code behind one sector of setup.
-    static func compressed(code: [UInt8], preferred: UInt64 = 0x100_0000, memory: UInt32 = 1 << 20) -> [UInt8] {
+    public static func compressed(code: [UInt8], preferred: UInt64 = 0x100_0000, memory: UInt32 = 1 << 20) -> [UInt8] {
         var file = [UInt8](repeating: 0, count: 1024)
         func put(_ offset: Int, _ value: [UInt8]) { file.replaceSubrange(offset..<(offset + value.count), with: value) }
         put(0x1f1, [1])
@@ -47,7 +47,7 @@ enum KernelFile {
     }
 
     /// A number as little-endian bytes.
-    static func bytes<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) -> [UInt8] {
+    public static func bytes<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) -> [UInt8] {
         withUnsafeBytes(of: value.littleEndian, Array.init)
     }
 }

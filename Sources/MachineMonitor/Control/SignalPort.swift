@@ -4,9 +4,9 @@ import HostSystem
 
 /// Signals of this process as events of its reactor, so that a machine ends in order when it is asked to: nothing happens in
 /// a signal handler.
-public final class SignalPort: Sendable {
+final class SignalPort: Sendable {
     /// Those that ask a program to end.
-    public static let ending = [SIGINT, SIGTERM, SIGHUP]
+    static let ending = [SIGINT, SIGTERM, SIGHUP]
 
     private let descriptor: OwnedDescriptor
     private let reactor: Reactor
@@ -15,7 +15,7 @@ public final class SignalPort: Sendable {
     /// Hears of these signals on the reactor's thread from now on; a signal that was ignored (by nohup) stays so.
     ///
     /// They are blocked in the calling thread and the threads it makes later: call this before there are others.
-    public init(
+    init(
         _ numbers: [Int32] = ending, reactor: Reactor, _ handler: @escaping @Sendable (Int32) -> Void
     ) throws(SystemCallError) {
         var set = sigset_t()

@@ -5,7 +5,7 @@ import LabTestSupport
 import QMP
 import Testing
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 @Suite("The command line of vmlab-vmm")
 struct CommandLineTests {

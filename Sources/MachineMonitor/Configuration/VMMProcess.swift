@@ -1,6 +1,7 @@
 import Diagnostics
 import Glibc
 import HostSystem
+import MicroVM
 import QMP
 
 /// The life of a `vmlab-vmm` process around its machine.
@@ -37,7 +38,7 @@ public enum VMMProcess {
     }
 
     /// Says something on standard error, a line by itself.
-    public static func complain(_ text: String) {
+    static func complain(_ text: String) {
         let line = Array("vmlab-vmm: \(text)\n".utf8)
         _ = write(2, line, line.count)
     }

@@ -3,7 +3,7 @@ import QMP
 /// A machine as its monitor drives it. Everything is called on the reactor's thread.
 ///
 /// The machine tells of what happens to it by `QMPServer.emit`, whoever caused it: also of what a command here did.
-public protocol ControlledMachine: AnyObject, Sendable {
+protocol ControlledMachine: AnyObject, Sendable {
     /// The name it was given.
     var name: String { get }
     /// What it is doing now.
@@ -29,4 +29,4 @@ public protocol ControlledMachine: AnyObject, Sendable {
 }
 
 /// Called once, on the reactor's thread, when a command's work is done; at once or later. A failure is told to the client.
-public typealias ControlCompletion = @Sendable (Result<Void, QMPRefusal>) -> Void
+typealias ControlCompletion = @Sendable (Result<Void, QMPRefusal>) -> Void

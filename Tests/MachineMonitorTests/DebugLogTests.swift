@@ -3,7 +3,7 @@ import HostSystem
 import LabTestSupport
 import Testing
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 @Suite("The debug port's log", .timeLimit(.minutes(1)))
 struct DebugLogTests {

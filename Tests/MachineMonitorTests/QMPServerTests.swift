@@ -4,7 +4,7 @@ import LabTestSupport
 import QMP
 import Testing
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 @Suite("QMP server", .timeLimit(.minutes(1)))
 struct QMPServerTests {

@@ -6,7 +6,7 @@ import LabTestSupport
 import QMP
 import Testing
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 /// The program itself, with a freestanding guest on this host's `/dev/kvm`, whatever kind that is.
 @Suite("vmlab-vmm", .requiresKVM, .serialized, .timeLimit(.minutes(2)))
@@ -365,7 +365,7 @@ struct ProgramTests {
                 try await Tool.run(
                     program,
                     [
-                        "--kernel", "\(TestGuest.folder)/hostile.elf", "--memory", "32MiB", "--disk",
+                        "--kernel", "\(GuestPrograms.folder)/hostile.elf", "--memory", "32MiB", "--disk",
                         "\(folder)/disk",
                     ], package: "vmlab")
             }

@@ -1,19 +1,17 @@
 import Glibc
 import HostSystem
 import LabTestSupport
+import MicroVM
 import QMP
 import Testing
 import VirtualHardware
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 /// Freestanding guests that are written down and go on elsewhere.
 @Suite("Snapshots of guests", .serialized, .requiresKVM, .requiresGuests, .timeLimit(.minutes(2)))
 struct SnapshotGuestTests {
-    private func bytes(_ path: String) throws -> [UInt8] {
-        let file = try HostFile(path)
-        return try file.bytes(at: 0, count: Int(file.size))
-    }
+    private func bytes(_ path: String) throws -> [UInt8] { try SmallFile.bytes(path, limit: 64 << 20) }
 
     /// Both files, to see that nobody changes them.
     private func contents(_ path: String) throws -> [[UInt8]] { [try bytes(path), try bytes(path + ".memory")] }

@@ -6,7 +6,7 @@ import QMP
 import Synchronization
 import Testing
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 /// A guest of Tests/Guests that runs in this process, on this host's `/dev/kvm`, the way `vmlab-vmm` runs one.
 final class TestGuest: Sendable {
@@ -19,19 +19,9 @@ final class TestGuest: Sendable {
 
     private static let patience = Duration.seconds(30)
 
-    /// Where `make guests` puts them, with the links of a part package followed.
-    static let folder: String = {
-        let checkout = #filePath.split(separator: "/").dropLast(4).map { "/\($0)" }.joined()
-        let tests = realpath("\(checkout)/Tests", nil).map { path in
-            defer { free(path) }
-            return String(cString: path)
-        }
-        return "\(tests ?? checkout + "/Tests")/../.build/guests"
-    }()
-
     private let console: StreamSocket
     private let monitor: MonitorClient
-    private let end = Completion<Result<MicroVM.ExitStatus, any Error>>()
+    private let end = Completion<Result<MachineMonitor.ExitStatus, any Error>>()
     private let isListening = Atomic(false)
     /// Read from the console and not yet returned by `receive`.
     private let received = Mutex("")
@@ -61,7 +51,8 @@ final class TestGuest: Sendable {
     ) async throws {
         let guest = try await TestGuest(
             VMConfiguration(
-                name: name, kernel: "\(folder)/\(name).elf", memory: memory, cpus: processors, disks: disks,
+                name: name, kernel: "\(GuestPrograms.folder)/\(name).elf", memory: memory, cpus: processors,
+                disks: disks,
                 networks: networks, snapshots: snapshots, restore: restore))
         let result: Result<Void, any Error>
         do { result = .success(try await body(guest)) } catch { result = .failure(error) }
@@ -144,16 +135,7 @@ final class TestGuest: Sendable {
     func status() async throws -> String? { try await ask("query-status")["status"]?.stringValue }
 
     /// How it ended, when it has.
-    func ended() async throws -> MicroVM.ExitStatus {
+    func ended() async throws -> MachineMonitor.ExitStatus {
         try await withDeadline(.now + Self.patience) { [end] in try await end.wait() }.get()
-    }
-}
-
-extension Trait where Self == ConditionTrait {
-    /// The test runs guests of Tests/Guests on `/dev/kvm`.
-    static var requiresGuests: Self {
-        .enabled("the test guests are not built: `make guests`") {
-            access(TestGuest.folder + "/echo.elf", R_OK) == 0
-        }
     }
 }

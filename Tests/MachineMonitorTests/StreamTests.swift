@@ -5,7 +5,7 @@ import LabTestSupport
 import Synchronization
 import Testing
 
-@testable import MicroVM
+@testable import MachineMonitor
 
 @Suite("Byte streams of a machine", .timeLimit(.minutes(1)))
 struct StreamTests {

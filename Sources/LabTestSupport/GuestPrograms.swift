@@ -1,0 +1,24 @@
+import Glibc
+import Testing
+
+/// The freestanding guests of Tests/Guests.
+public enum GuestPrograms {
+    /// Where `make guests` puts them, with the links of a part package followed.
+    public static let folder: String = {
+        let checkout = #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
+        let tests = realpath("\(checkout)/Tests", nil).map { path in
+            defer { free(path) }
+            return String(cString: path)
+        }
+        return "\(tests ?? checkout + "/Tests")/../.build/guests"
+    }()
+}
+
+extension Trait where Self == ConditionTrait {
+    /// The test runs guests of Tests/Guests on `/dev/kvm`.
+    public static var requiresGuests: Self {
+        .enabled("the test guests are not built: `make guests`") {
+            access(GuestPrograms.folder + "/echo.elf", R_OK) == 0
+        }
+    }
+}
