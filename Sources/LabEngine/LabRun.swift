@@ -70,41 +70,14 @@ public struct LabRun: Sendable {
     /// and tasks that run always are run where their guests are up, all within the lab's grace time. A cancelled task tears
     /// everything down at once. Both give `interrupted`.
     public func run() async -> ExitStatus {
-        let tally = Tally()
         let recorder = recorder
         let plan = plan
-        let schedule = Schedule(tasks: plan.lab.tasks, guests: plan.guests.map(\.guest.name))
-        // The scheduler asks admission whether guests wait; admission pokes the scheduler when one begins to.
-        let poke = Completion<Scheduler>()
-        let admission = Admission(
-            memory: plan.budget.limit, slots: plan.slots, mode: plan.lab.admission,
-            onWaiting: { Task { await poke.current?.makeRoom() } })
+        let report = RunReport(plan, recorder)
+        let admission = Admission(memory: plan.budget.limit, slots: plan.slots, mode: plan.lab.admission)
         let scheduler = Scheduler(
-            schedule: schedule, worth: { admission.worth(of: $0) ?? plan.guests[$0].cost }, isRoomy: plan.batches <= 1,
-            shortage: { admission.shortage },
-            onAbandoned: { gone in
-                let task = plan.lab.tasks[gone.run.task]
-                let guest = gone.run.pinned.map { plan.guests[$0].guest.name }
-                var result = TaskResult(
-                    id: TaskID(task: task.name, guest: guest, index: gone.run.index, repetitions: task.repetitions),
-                    outcome: gone.outcome, started: recorder.clock.elapsed, attempts: gone.run.attempt - 1,
-                    message: gone.reason)
-                if let last = gone.run.before?.results.last {
-                    result = last
-                    result.message = gone.reason
-                    result.earlier = gone.run.before?.results.dropLast() ?? []
-                }
-                tally.count(result.outcome)
-                recorder.emit(.taskFinished(result))
-            },
-            onParked: { guest, isPressing in
-                admission.noteParked()
-                let reason = isPressing ? "the host is short of memory" : "guests that it waits for need its room"
-                recorder.emit(.guestParked(guest: plan.guests[guest].guest.name, reason: reason))
-            })
-        let boots = AsyncSemaphore(options.boots)
-        let watch = MemoryWatch(meter: options.meter, admission: admission, boots: boots, recorder: recorder)
-        poke.fulfil(scheduler)
+            Dispatch(
+                Schedule(tasks: plan.lab.tasks, guests: plan.guests.map(\.guest.name)), isRoomy: plan.batches <= 1),
+            admission: admission, report: report)
         recorder.emit(.fleetAdmitted(batches: plan.batches, note: admissionNote))
 
         let networks: LabNetworks
@@ -113,23 +86,18 @@ public struct LabRun: Sendable {
         } catch {
             return Self.abandon(plan, because: error, recorder: recorder)
         }
-        defer { networks.close() }
         let tasks = TaskRunner(
             lab: plan.lab, timeFactor: options.timeFactor, ending: Completion(), results: results,
             recorder: recorder, board: GuestBoard(plan.guests.map(\.guest.name)), scripting: scripting)
-        let shares = GuestShares(groups: plan.lab.groups, journal: journal, recorder: recorder)
-        defer { shares.close() }
+        var host = GuestHost(
+            admission, boots: options.boots, limits: tasks.limits, networks: networks, groups: plan.lab.groups,
+            goldens: goldens, recorder: recorder, results: results, journal: journal)
+        defer { host.close() }
+        let watch = MemoryWatch(meter: options.meter, admission: admission, boots: host.boots, recorder: recorder)
+        if isWatched { host.observers.append(watch) }
         let context = Context(
-            plan: plan,
-            host: GuestHost(
-                observers: [OutOfMemoryOrder(), shares] + (isWatched ? [watch] : []), recorder: recorder,
-                results: results,
-                journal: journal, networks: networks,
-                goldens: goldens.map {
-                    Goldens(in: $0, limits: tasks.limits, recorder: recorder, journal: journal)
-                }),
-            timeFactor: options.timeFactor, scheduler: scheduler, admission: admission, boots: boots, tasks: tasks,
-            recorder: recorder, tally: tally, stopOnFailure: options.stopOnFailure)
+            host: host, timeFactor: options.timeFactor, scheduler: scheduler, tasks: tasks, report: report,
+            stopOnFailure: options.stopOnFailure)
 
         await withTaskCancellationHandler {
             await work(context, watch: isWatched ? watch : nil)
@@ -142,9 +110,9 @@ public struct LabRun: Sendable {
         await scheduler.stop(
             reason: tasks.ending.current?.reason ?? (isInterrupted ? Self.interruption : "no guest was left for it"),
             cleaningUp: false)
-        let status = isInterrupted ? ExitStatus.interrupted : tally.status
+        let status = isInterrupted ? ExitStatus.interrupted : report.status
         recorder.emit(.admissionEnded(admission.summary))
-        recorder.emit(.runFinished(RunSummary(status: status, duration: recorder.clock.elapsed, counts: tally.counts)))
+        recorder.emit(.runFinished(RunSummary(status: status, duration: recorder.clock.elapsed, counts: report.counts)))
         return status
     }
 
@@ -182,6 +150,9 @@ public struct LabRun: Sendable {
                     let time = limit * options.timeFactor
                     if (try? await Task.sleep(for: time)) != nil { _ = await context.end(.deadline) }
                 }
+            }
+            group.addTask {
+                for await _ in context.host.admission.waits { await context.scheduler.makeRoom() }
             }
             if let watch {
                 group.addTask { await watch.run { await context.scheduler.makeRoom() } }

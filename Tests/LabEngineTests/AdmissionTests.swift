@@ -31,11 +31,10 @@ struct AdmissionTests {
 
     @Test("a cancelled waiter takes nothing and lets the next one in", .timeLimit(.minutes(1)))
     func cancellation() async throws {
-        let waiting = Completion<Void>()
-        let admission = Admission(memory: ByteCount(1), slots: 1, onWaiting: { waiting.fulfil() })
+        let admission = Admission(memory: ByteCount(1), slots: 1)
         #expect(await admission.acquire(ByteCount(1)))
         let waiter = Task { await admission.acquire(ByteCount(1)) }
-        _ = try await waiting.wait()
+        for await _ in admission.waits { break }
         #expect(admission.shortage == Admission.Shortage(memory: 1, slots: 1))
         waiter.cancel()
         #expect(await waiter.value == false)

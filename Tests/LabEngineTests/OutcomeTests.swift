@@ -107,7 +107,7 @@ struct OutcomeTests {
         let run = try await lab.run()
         let slow = try run.result("slow")
         #expect(slow.outcome == .timeout)
-        #expect(slow.message == "did not end within 3s")
+        #expect(slow.message == "the command did not end within 3s")
         #expect(slow.outputTail == "begun\n")
         #expect(try run.result("next").outcome == .passed)
         #expect(run.status == .deadline)
@@ -124,7 +124,7 @@ struct OutcomeTests {
         let run = try await lab.run()
         #expect(try run.result("talks").outcome == .passed)
         #expect(try run.result("silent").outcome == .timeout)
-        #expect(try run.result("silent").message == "printed nothing for 3s")
+        #expect(try run.result("silent").message == "the command printed nothing for 3s")
         #expect(try run.result("next").outcome == .passed)
         #expect(run.status == .deadline)
     }
@@ -157,7 +157,7 @@ struct OutcomeTests {
         let run = try await lab.run()
         let result = try run.result("deaf")
         #expect(result.outcome == .timeout)
-        #expect(result.message == "did not end within 3s; its files were lost with the guest's state")
+        #expect(result.message == "the command did not end within 3s; its files were lost with the guest's state")
         #expect(try run.result("next").outcome == .passed)
         #expect(
             run.warnings == [

@@ -187,16 +187,15 @@ struct MemoryWatchTests {
 
     @Test("a guest that waits is let in when others turn out to be small")
     func admits() async throws {
-        let waiting = Completion<Void>()
         let admission = Admission(
-            memory: .mebibytes(700), slots: 9, mode: .overcommit, onWaiting: { waiting.fulfil() })
+            memory: .mebibytes(700), slots: 9, mode: .overcommit)
         let watch = watch(admission)
         for number in 0..<2 {
             #expect(await admission.acquire(claim(number)))
             await watch.started(try machine(number))
         }
         let third = Task { await admission.acquire(claim(2)) }
-        _ = try await waiting.wait()
+        for await _ in admission.waits { break }
         #expect(admission.obstacle(to: claim(3)) == .memory(.room(lacking: 200 << 20, of: 300 << 20)))
         for number in 0..<2 {
             meter.set(Int32(100 + number), holds: .mebibytes(40))
@@ -210,9 +209,8 @@ struct MemoryWatchTests {
 
     @Test("while the host is short nobody comes and boots go one at a time; that is told once, and its end")
     func holds() async throws {
-        let waiting = Completion<Void>()
         let admission = Admission(
-            memory: .gibibytes(100), slots: 9, mode: .overcommit, onWaiting: { waiting.fulfil() })
+            memory: .gibibytes(100), slots: 9, mode: .overcommit)
         let boots = AsyncSemaphore(4)
         let watch = watch(admission, boots: boots)
         watch.tick()
@@ -223,7 +221,7 @@ struct MemoryWatchTests {
         #expect(!boots.isFree)
         #expect(admission.obstacle(to: claim(1))?.words.contains("900MiB left, and 1GiB are kept free") == true)
         let second = Task { await admission.acquire(claim(1)) }
-        _ = try await waiting.wait()
+        for await _ in admission.waits { break }
         #expect(admission.shortage == Admission.Shortage(memory: 1, slots: 0))
         #expect(
             notes == [
@@ -259,7 +257,7 @@ struct MemoryWatchTests {
         await watch.started(try machine(0, processID: 200))
         meter.set(200, holds: .mebibytes(400))
         watch.tick()
-        #expect(admission.worth(of: 0) == ByteCount(500 * (1 << 20) / 8 * 9), "an eighth more than it holds")
+        #expect(admission.reclaimable(from: 0) == ByteCount(500 * (1 << 20) / 8 * 9), "an eighth more than it holds")
         await watch.ended(try machine(0))
         let before = meter.reads(of: 100)
         watch.tick()
@@ -271,45 +269,31 @@ struct MemoryWatchTests {
 
     @Test(
         "a host that is short has the newest idle guests leave, though they wait for others and nobody waits for them")
-    func parks() async throws {
-        let parked = Mutex<[Int]>([])
-        let short = Mutex(false)
-        let guests = ["a", "b", "c", "d"]
+    func parks() {
         // All wait for d's.
-        let scheduler = Scheduler(
-            schedule: Schedule(
-                tasks: [task("first", on: ["d"]), task("then", on: ["a", "b", "c"], needs: ["first"])], guests: guests),
-            worth: { _ in .mebibytes(100) }, isRoomy: true,
-            shortage: {
-                short.withLock { $0 } ? Admission.Shortage(memory: 150 << 20, slots: 0, isPressing: true) : nil
-            },
-            onAbandoned: { _ in },
-            onParked: { guest, isPressing in if isPressing { parked.withLock { $0.append(guest) } } })
-        for guest in [0, 2, 1, 3] { _ = await scheduler.arrive(guest) }
-        let orders = (0..<3).map { guest in Task { await scheduler.next(for: guest) } }
-        guard case .run(let run) = await scheduler.next(for: 3) else {
-            Issue.record("d has work")
-            return
+        var dispatch = Dispatch(
+            Schedule(
+                tasks: [task("first", on: ["d"]), task("then", on: ["a", "b", "c"], needs: ["first"])],
+                guests: ["a", "b", "c", "d"]),
+            isRoomy: true)
+        let need = Dispatch.Need(shortage: Admission.Shortage(memory: 150 << 20, slots: 0, isPressing: true)) { _ in
+            .mebibytes(100)
         }
-        #expect(try await eventually { await scheduler.idleCount == 3 })
-        short.withLock { $0 = true }
-        await scheduler.makeRoom()
-        await scheduler.makeRoom()
-        #expect(parked.withLock { $0 } == [1, 2], "the newest first, as many as are needed, each once")
-        short.withLock { $0 = false }
-        for guest in [1, 2] {
-            guard case .makeRoom(early: true) = await orders[guest].value else {
-                Issue.record("it was not told")
-                return
-            }
-            await scheduler.depart(guest)
+        for guest in [0, 2, 1, 3] { _ = dispatch.arrive(guest) }
+        let idle = (0..<3).flatMap { dispatch.next(for: $0) }
+        #expect(idle == [])
+        let first = Schedule.Run(task: 0, index: 1, pinned: 3)
+        expect(dispatch.next(for: 3), [.order(guest: 3, .run(first))])
+        let parked = [1, 2].flatMap { guest -> [Dispatch.Effect] in
+            [.park(guest: guest, isPressing: true), .order(guest: guest, .makeRoom(early: true))]
         }
-        await scheduler.finish(run, outcome: .passed)
-        guard case .run = await orders[0].value else {
-            Issue.record("a has work")
-            return
-        }
-        #expect(await scheduler.waitForWork(1), "it comes back for its work")
+        expect(dispatch.makeRoom(need), parked, "the newest first, as many as are needed")
+        expect(dispatch.makeRoom(need), [], "each once")
+        let departed = [1, 2].flatMap { dispatch.depart($0) }
+        #expect(departed == [])
+        let then = Schedule.Run(task: 1, index: 1, pinned: 0)
+        expect(dispatch.finish(first, success: true), [.order(guest: 0, .run(then))])
+        expect(dispatch.waitForWork(1), [.boot(guest: 1, true)], "it comes back for its work")
     }
 }
 

@@ -121,14 +121,51 @@ struct ScheduleTests {
     }
 
     @Test("an idle guest is told to make room only while others wait for it")
-    func makeRoom() async {
-        let scheduler = Scheduler(
-            schedule: Schedule(tasks: [task("a", [.every(["h"])])], guests: ["g", "h"]),
-            worth: { _ in ByteCount(1) }, shortage: { Admission.Shortage(memory: 1, slots: 0) },
-            onAbandoned: { _ in })
-        _ = await scheduler.arrive(0)
-        if case .makeRoom(early: false) = await scheduler.next(for: 0) {} else { Issue.record("it was not told") }
-        #expect(await !scheduler.waitForWork(0))
-        #expect(await scheduler.waitForWork(1))
+    func makeRoom() {
+        var dispatch = Dispatch(Schedule(tasks: [task("a", [.every(["h"])])], guests: ["g", "h"]))
+        let need = Dispatch.Need(shortage: Admission.Shortage(memory: 1, slots: 0)) { _ in ByteCount(1) }
+        let isNeeded = dispatch.arrive(0)
+        #expect(!isNeeded)
+        expect(dispatch.makeRoom(need), [], "nobody is idle")
+        expect(dispatch.next(for: 0), [])
+        expect(dispatch.makeRoom(need), [.order(guest: 0, .makeRoom(early: false))])
+        expect(dispatch.waitForWork(0), [.boot(guest: 0, false)])
+        expect(dispatch.waitForWork(1), [.boot(guest: 1, true)])
     }
+
+    @Test("a guest that something happened to is told to look: at once when it is idle, else at its next turn")
+    func recall() {
+        var dispatch = Dispatch(Schedule(tasks: [task("a", [.every(["h"])])], guests: ["g", "h"]))
+        for guest in 0..<2 { _ = dispatch.arrive(guest) }
+        expect(dispatch.next(for: 0), [])
+        expect(dispatch.recall(0), [.order(guest: 0, .look)])
+        expect(dispatch.recall(1), [])
+        expect(dispatch.next(for: 1), [.order(guest: 1, .look)])
+        expect(dispatch.next(for: 1), [.order(guest: 1, .run(Schedule.Run(task: 0, index: 1, pinned: 1)))])
+    }
+
+    @Test("a stop gives up what has not begun, and lets idle guests go")
+    func stopGivesUp() {
+        var dispatch = Dispatch(
+            Schedule(
+                tasks: [task("a", [.every(["g"])]), task("b", [.every(["h"])], needs: ["a"])], guests: ["g", "h"]))
+        for guest in 0..<2 { _ = dispatch.arrive(guest) }
+        let run = Schedule.Run(task: 0, index: 1, pinned: 0)
+        expect(dispatch.next(for: 0), [.order(guest: 0, .run(run))])
+        expect(dispatch.next(for: 1), [])
+        let gone = Schedule.Abandoned(
+            run: Schedule.Run(task: 1, index: 1, pinned: 1), outcome: .skipped, reason: "no more")
+        expect(dispatch.stop(reason: "no more", cleaningUp: false), [.abandon(gone)])
+        let again = dispatch.retry(run, before: Schedule.Attempt(outcome: .failed, message: ""))
+        #expect(again == nil)
+        expect(dispatch.finish(run, success: false), [.finish, .order(guest: 1, .finished)])
+    }
+}
+
+/// Expects what a change of a dispatch asks for.
+func expect(
+    _ effects: [Dispatch.Effect], _ wanted: [Dispatch.Effect], _ why: Comment? = nil,
+    at place: SourceLocation = #_sourceLocation
+) {
+    #expect(effects == wanted, why, sourceLocation: place)
 }

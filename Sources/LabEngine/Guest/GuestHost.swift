@@ -4,23 +4,83 @@ import LabResults
 import LabSpec
 import Quantities
 
-/// What every guest of a run is brought up with: the run's records and its networks.
+/// What the guests of a run or of a script are brought up with: room, networks, goldens, the run's records. The one way up for each
+/// of them.
 struct GuestHost: Sendable {
     /// Who looks after the machines.
-    var observers: [any MachineObserver] = [OutOfMemoryOrder()]
+    var observers: [any MachineObserver]
+    let limits: LiveLimits
     let recorder: RunRecorder
     let results: RunDirectory
     let journal: RunJournal
     let networks: LabNetworks
     /// Where clones come from; nil where every guest boots.
-    var goldens: Goldens?
+    let goldens: Goldens?
+    /// Lets guests in.
+    let admission: Admission
+    /// Bounds how many guests boot at the same time.
+    let boots: AsyncSemaphore
+    private let shares: GuestShares
+
+    /// A host without guests, which `close` ends. `groups` are those that are known to come.
+    init(
+        _ admission: Admission, boots: Int, limits: LiveLimits, networks: LabNetworks, groups: [GuestGroup] = [],
+        goldens: (any GoldenStoring)?, recorder: RunRecorder, results: RunDirectory, journal: RunJournal
+    ) {
+        self.admission = admission
+        self.boots = AsyncSemaphore(boots)
+        self.limits = limits
+        self.networks = networks
+        self.recorder = recorder
+        self.results = results
+        self.journal = journal
+        self.goldens = goldens.map { Goldens(in: $0, limits: limits, recorder: recorder, journal: journal) }
+        shares = GuestShares(groups: groups, journal: journal, recorder: recorder)
+        observers = [OutOfMemoryOrder(), shares]
+    }
+
+    /// Ends what is left when all guests are gone.
+    func close() {
+        networks.close()
+        shares.close()
+    }
+
+    /// Brings guest `number` up, for which there is room, once it is its turn to boot: from `snapshot`, or as its group wants. Runs
+    /// `body` with it and returns when its last machine is gone. `boot` is given what brings it up, and may have it otherwise.
+    /// `onLoss` is called each time a machine is lost.
+    ///
+    /// Nil when the task is cancelled before its turn; throws what keeps the guest from coming up.
+    func withGuest<Result: Sendable>(
+        _ number: Int, _ guest: RunPlan.PlannedGuest, image: BootableImage, from snapshot: GuestSnapshot? = nil,
+        hasExchange: Bool = true, isOfFleet: Bool, onLoss: @escaping @Sendable () async -> Void = {},
+        boot: @Sendable (_ start: @escaping @Sendable () async throws -> GuestSession) async throws -> GuestSession = {
+            try await $0()
+        },
+        body: @Sendable (LiveGuest) async -> Result
+    ) async throws -> Result? {
+        try await GuestLife.with(number, guest, image: image, on: self, hasExchange: hasExchange, onLoss: onLoss) {
+            life -> Swift.Result<Result?, any Error> in
+            guard (try? await boots.acquire()) != nil else { return .success(nil) }
+            let session: GuestSession
+            do {
+                defer { boots.release() }
+                session = try await boot {
+                    guard let snapshot else { return try await life.boot(within: limits) }
+                    return try await life.begin(snapshot, deadline: limits.deadline(in: limits.timeouts.boot))
+                }
+            } catch {
+                return .failure(error)
+            }
+            return .success(await body(LiveGuest(session, of: life, limits: limits, isOfFleet: isOfFleet)))
+        }.get()
+    }
 
     /// Starts a machine of guest `number` in a new folder, which is removed after it, with its console recorded, and runs `body`
     /// with it. A spare stands still until it is wanted.
     ///
     /// `hasExchange` gives guests that know one a disk for copying files. One that is restored from a `snapshot` is on its
     /// networks only when it is plugged in. Throws what keeps the machine from starting.
-    func withGuest<Result: Sendable>(
+    func withMachine<Result: Sendable>(
         _ number: Int, _ guest: RunPlan.PlannedGuest, image: BootableImage, hasExchange: Bool,
         in directory: String, snapshot: GuestSnapshot? = nil, isSpare: Bool = false,
         onLoss: @escaping @Sendable () async -> Void = {}, body: @Sendable (GuestSession) async -> Result
@@ -73,21 +133,5 @@ struct GuestHost: Sendable {
     static func cmdline(of guest: RunPlan.PlannedGuest, _ image: BootableImage) -> String {
         [image.cmdline, "vmlab.guest=\(guest.guest.name)", guest.group.cmdline ?? ""].filter { !$0.isEmpty }
             .joined(separator: " ")
-    }
-}
-
-/// One of the places for booting guests, given back once however often it is released.
-final class BootPlace: Sendable {
-    private let gate: AsyncSemaphore
-    private let released = Completion<Void>()
-
-    /// Waits for a place; nil when the task is cancelled first.
-    init?(in gate: AsyncSemaphore) async {
-        guard (try? await gate.acquire()) != nil else { return nil }
-        self.gate = gate
-    }
-
-    func release() {
-        if released.fulfil() { gate.release() }
     }
 }

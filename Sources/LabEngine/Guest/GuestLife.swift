@@ -117,7 +117,7 @@ final class GuestLife: Sendable {
         defer { instance.isGone.fulfil() }
         do {
             if instance.isOver.current != nil { throw Self.hasEnded }
-            try await host.withGuest(
+            try await host.withMachine(
                 number, guest, image: image, hasExchange: hasExchange, in: instance.directory,
                 snapshot: instance.snapshot, isSpare: instance.isSpare,
                 onLoss: { [onLoss] in if self.isCurrent(instance) { await onLoss() } }

@@ -33,13 +33,13 @@ struct GuestWorker: Sendable {
                 guard await run.scheduler.waitForWork(number) else { return }
             }
             let claim = guest.claim(number)
-            if let obstacle = run.admission.obstacle(to: claim) {
+            if let obstacle = run.host.admission.obstacle(to: claim) {
                 run.recorder.emit(.guestQueued(guest: name, reason: obstacle.words))
             }
-            guard await run.admission.acquire(claim, log: log) else { return }
+            guard await run.host.admission.acquire(claim, log: log) else { return }
             let end = await isStillWanted() ? await live(from: parked) : hasTasks ? .again(from: parked) : .finished
             // In this order: room is asked for only where what has been given back is not enough.
-            run.admission.release(claim, log: log)
+            run.host.admission.release(claim, log: log)
             await run.scheduler.depart(number)
             switch end {
             case .again(let snapshot) where hasTasks: parked = snapshot
@@ -56,33 +56,36 @@ struct GuestWorker: Sendable {
         return hasTasks ? hasWork : run.scheduler.stopped.current == nil
     }
 
-    private func live(from parked: GuestSnapshot?) async -> End {
-        guard let place = await BootPlace(in: run.boots) else { return .finished }
-        defer { place.release() }
-        guard await isStillWanted() else { return hasTasks ? .again(from: parked) : .finished }
-        return await GuestLife.with(
-            number, guest, image: image, on: run.host, hasExchange: mayBeCloned || copiesFiles,
-            onLoss: { [scheduler = run.scheduler, number] in await scheduler.recall(number) }
-        ) { life in await live(life, from: parked, place) }
+    /// Why the guest does not come up, though nothing went wrong.
+    private struct Unwanted: Error {
+        let end: End
+        /// Told of a guest that had begun to boot.
+        var reason: String?
     }
 
-    private func live(_ life: GuestLife, from parked: GuestSnapshot?, _ place: BootPlace) async -> End {
-        let session: GuestSession
+    private func live(from parked: GuestSnapshot?) async -> End {
         do {
-            guard let ready = try await boot(life, from: parked) else {
-                let reason =
-                    run.scheduler.stopped.current == nil ? "its tasks were run by other guests" : "the run is stopped"
-                return end(reason, .finished)
-            }
-            session = ready
+            return try await run.host.withGuest(
+                number, guest, image: image, from: parked, hasExchange: mayBeCloned || copiesFiles, isOfFleet: false,
+                onLoss: { [scheduler = run.scheduler, number] in await scheduler.recall(number) },
+                boot: { start in
+                    guard await isStillWanted() else {
+                        throw Unwanted(end: hasTasks ? .again(from: parked) : .finished)
+                    }
+                    return try await whileWanted(start)
+                }
+            ) { guest in await work(guest, isParked: parked != nil) } ?? .finished
+        } catch let unwanted as Unwanted {
+            return unwanted.reason.map { end($0, unwanted.end) } ?? unwanted.end
         } catch {
             if Task.isCancelled { return end("interrupted", .finished) }
             await lose(GuestLoss(of: error))
             return .lost
         }
-        place.release()
-        let live = LiveGuest(session, of: life, limits: run.tasks.limits, isOfFleet: false)
-        if parked != nil { live.use() }
+    }
+
+    private func work(_ live: LiveGuest, isParked: Bool) async -> End {
+        if isParked { live.move(.use) }
         var hasRun = false
         run.tasks.board.arrive(live)
         defer { run.tasks.board.depart(name) }
@@ -111,7 +114,7 @@ struct GuestWorker: Sendable {
 
     /// Waits for the guest's next order. Under overcommit it stands still meanwhile: an emulated guest that does nothing takes
     /// two thousandths of a processor, of which there are not enough for hundreds of them.
-    private func nextOrder(_ guest: LiveGuest) async -> Scheduler.Order {
+    private func nextOrder(_ guest: LiveGuest) async -> Dispatch.Order {
         guard mayRest else { return await run.scheduler.next(for: number) }
         return await withTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -175,26 +178,22 @@ struct GuestWorker: Sendable {
         return .lost
     }
 
-    /// Starts the guest and waits until it is ready. Nil when meanwhile the others have done all its work, or the run is
-    /// stopped.
-    private func boot(_ life: GuestLife, from parked: GuestSnapshot?) async throws -> GuestSession? {
-        let limits = run.tasks.limits
-        return try await withThrowingTaskGroup(of: GuestSession?.self) { group in
-            group.addTask {
-                guard let parked else { return try await life.boot(within: limits) }
-                return try await life.begin(parked, deadline: limits.deadline(in: limits.timeouts.boot))
-            }
-            group.addTask {
+    /// Starts the guest and waits until it is ready. Throws `Unwanted` when meanwhile the others have done all its work, or the
+    /// run is stopped.
+    private func whileWanted(
+        _ start: @escaping @Sendable () async throws -> GuestSession
+    ) async throws -> GuestSession {
+        try await unless(
+            {
                 if hasTasks {
                     _ = try await run.scheduler.finished.wait()
                 } else {
                     _ = try await run.scheduler.stopped.wait()
                 }
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
-        }
+                let reason =
+                    run.scheduler.stopped.current == nil ? "its tasks were run by other guests" : "the run is stopped"
+                return Unwanted(end: .finished, reason: reason)
+            }, start)
     }
 
     private func perform(_ next: Schedule.Run, on guest: LiveGuest) async {
@@ -205,17 +204,7 @@ struct GuestWorker: Sendable {
         let log = Logger(label: "vmlab.engine", guest: name)
         log.debug(
             "task begins", metadata: ["task": "\(id.task)", "index": "\(id.index)", "attempt": "\(next.attempt)"])
-        await guest.enter()
-        var result: TaskResult
-        if let loss = await reset(guest, for: task) {
-            result = TaskResult(id: id, outcome: loss.outcome, attempts: next.attempt, message: loss.message)
-            result.consoleTail = loss.consoleTail
-        } else {
-            guest.use()
-            if willBeReset, run.admission.level == .ample { await guest.prepareRenewal() }
-            result = await run.tasks.attempt(next, of: task, on: guest)
-        }
-        guest.leave()
+        var result = await attempt(next, of: task, id, on: guest)
         result.started = begun
         result.duration = run.recorder.clock.elapsed - begun
         log.debug(
@@ -238,6 +227,26 @@ struct GuestWorker: Sendable {
         result.earlier = next.before?.results ?? []
         await run.finished(result)
         await run.scheduler.finish(next, outcome: result.outcome)
+    }
+
+    /// Runs one attempt on a guest that is fresh where the task wants one. It has the guest to itself, unless it is a script: that
+    /// asks for its guest's attention, and others', as it goes.
+    private func attempt(
+        _ next: Schedule.Run, of task: LabTask, _ id: TaskID, on guest: LiveGuest
+    ) async -> TaskResult {
+        let attempt = { @Sendable () async -> TaskResult in
+            if let loss = await reset(guest, for: task) {
+                var result = TaskResult(id: id, outcome: loss.outcome, attempts: next.attempt, message: loss.message)
+                result.consoleTail = loss.consoleTail
+                return result
+            }
+            guest.move(.use)
+            if willBeReset, run.host.admission.level == .ample { await guest.prepareRenewal() }
+            return await run.tasks.attempt(next, of: task, on: guest)
+        }
+        if case .lua = task.action { return await attempt() }
+        return (try? await guest.exclusive(attempt))
+            ?? TaskResult(id: id, outcome: .skipped, attempts: next.attempt, message: "interrupted")
     }
 
     /// Makes the guest a fresh one for a task that wants one. Returns why it could not be.

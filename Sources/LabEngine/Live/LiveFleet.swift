@@ -74,9 +74,6 @@ public final class LiveFleet: Sendable {
     private let resources: Resources
     private let limits: LiveLimits
     private let host: GuestHost
-    private let shares: GuestShares
-    private let admission: Admission
-    private let boots: AsyncSemaphore
     /// The parts of the script that may boot guests, and end some.
     public let strands = ScriptStrands()
     /// How long what guests that have ended leave may take to be free.
@@ -91,13 +88,10 @@ public final class LiveFleet: Sendable {
     ) {
         self.resources = resources
         self.limits = limits
-        shares = GuestShares(journal: journal, recorder: recorder)
         host = GuestHost(
-            observers: [OutOfMemoryOrder(), shares], recorder: recorder, results: results, journal: journal,
-            networks: LabNetworks(in: journal.directory),
-            goldens: resources.goldens.map { Goldens(in: $0, limits: limits, recorder: recorder, journal: journal) })
-        admission = Admission(memory: resources.memory, slots: resources.slots)
-        boots = AsyncSemaphore(resources.boots)
+            Admission(memory: resources.memory, slots: resources.slots), boots: resources.boots, limits: limits,
+            networks: LabNetworks(in: journal.directory), goldens: resources.goldens, recorder: recorder,
+            results: results, journal: journal)
         (requests, requesting) = AsyncStream.makeStream()
     }
 
@@ -105,10 +99,7 @@ public final class LiveFleet: Sendable {
     public func run<Result: Sendable>(
         _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
-        defer {
-            host.networks.close()
-            shares.close()
-        }
+        defer { host.close() }
         return try await withThrowingTaskGroup(of: Result?.self) { group in
             group.addTask {
                 await withDiscardingTaskGroup { guests in
@@ -123,7 +114,7 @@ public final class LiveFleet: Sendable {
             }
             var result: Result?
             while let next = try await group.next() { result = result ?? next }
-            self.host.recorder.emit(.admissionEnded(self.admission.summary))
+            self.host.recorder.emit(.admissionEnded(self.host.admission.summary))
             guard let result else { throw CancellationError() }
             return result
         }
@@ -239,13 +230,13 @@ public final class LiveFleet: Sendable {
                 remedy: "boot fewer at a time, lower their `memory`, or give the run more with --memory and --jobs")
         }
         let usual = limits.timeouts.boot * limits.factor
-        if !admission.fits(cost, guests: wanted.count) {
+        if !host.admission.fits(cost, guests: wanted.count) {
             // Those that are off keep their room only as long as nobody needs it.
             for guest in guests {
                 await guest.giveUpIfOff("its machine made room for other guests while it was powered off")
             }
         }
-        if admission.fits(cost, guests: wanted.count) { return try await start(wanted, patience: usual) }
+        if host.admission.fits(cost, guests: wanted.count) { return try await start(wanted, patience: usual) }
         return try await strands.waiting { isLast in
             try await start(wanted, patience: isLast ? Self.departure : usual)
         }
@@ -285,7 +276,7 @@ public final class LiveFleet: Sendable {
         let (guest, name) = (request.planned, request.name)
         let recorder = host.recorder
         recorder.emit(.guestDeclared(guest.description))
-        if let obstacle = admission.obstacle(to: Claim(guest.cost)) {
+        if let obstacle = host.admission.obstacle(to: Claim(guest.cost)) {
             recorder.emit(.guestQueued(guest: name, reason: obstacle.words))
         }
         let patience = request.patience
@@ -302,16 +293,20 @@ public final class LiveFleet: Sendable {
                     consoleTail: []))
             return nil
         }
-        defer { admission.release(Claim(guest.cost), log: log) }
-        guard let place = await BootPlace(in: boots) else {
+        defer { host.admission.release(Claim(guest.cost), log: log) }
+        do {
+            let ended = try await host.withGuest(
+                request.number, guest, image: request.wanted.image, from: request.wanted.snapshot, isOfFleet: true
+            ) { guest in
+                await self.serve(guest, request)
+                return guest
+            }
+            if let ended { return ended }
             fail(request, CancellationError())
-            return nil
+        } catch {
+            fail(request, error)
         }
-        defer { place.release() }
-        return await GuestLife.with(request.number, guest, image: request.wanted.image, on: host, hasExchange: true) {
-            life in
-            await self.live(request, life, place)
-        }
+        return nil
     }
 
     /// Takes room for a guest within its patience, and while it is wanted. False when there is none; then none is taken.
@@ -319,45 +314,29 @@ public final class LiveFleet: Sendable {
         let taken = Completion<Void>()
         _ = try? await request.isUnwanted.cancelling {
             try await withDeadline(.now + request.patience) {
-                if await self.admission.acquire(Claim(request.planned.cost), log: log) { taken.fulfil() }
+                if await self.host.admission.acquire(Claim(request.planned.cost), log: log) { taken.fulfil() }
             }
         }
         return taken.current != nil
     }
 
-    private func live(_ request: Request, _ life: GuestLife, _ place: BootPlace) async -> LiveGuest? {
-        let session: GuestSession
-        do {
-            if let snapshot = request.wanted.snapshot {
-                session = try await life.begin(snapshot, deadline: limits.deadline(in: limits.timeouts.boot))
-            } else {
-                session = try await life.boot(within: limits)
-            }
-        } catch {
-            fail(request, error)
-            return nil
-        }
-        place.release()
-        let guest = LiveGuest(session, of: life, limits: limits, isOfFleet: true)
+    /// Lets the script have a guest that is up, until it is done with it, the guest is lost, or all is over.
+    private func serve(_ guest: LiveGuest, _ request: Request) async {
         state.withLock { $0.guests[request.place] = guest }
         request.ready.fulfil(.success(guest))
-        let reason = await end(of: guest, life, request)
+        let reason = await end(of: guest, request)
         state.withLock { $0.guests[request.place] = nil }
-        await life.end()
+        await guest.life.end()
         // Of one that is off that was told.
         if !guest.isOff {
             host.recorder.emit(.guestEnded(guest: guest.name, orderly: reason.isOrderly, reason: reason.text))
         }
         guest.session.loss.fulfil(GuestLoss(outcome: .error, message: reason.text, consoleTail: []))
-        return guest
     }
 
-    /// Waits until the script is done with the guest, the guest is lost, or all is over.
-    private func end(of guest: LiveGuest, _ life: GuestLife, _ request: Request) async -> (
-        isOrderly: Bool, text: String
-    ) {
+    private func end(of guest: LiveGuest, _ request: Request) async -> (isOrderly: Bool, text: String) {
         let loss = try? await withThrowingTaskGroup(of: GuestLoss?.self) { group in
-            group.addTask { try await life.lost() }
+            group.addTask { try await guest.life.lost() }
             group.addTask {
                 _ = try await request.isUnwanted.wait()
                 return nil

@@ -9,7 +9,11 @@ extension LiveGuest {
     /// Copies a host file or folder into the guest, as far as `access` lets its paths lead. Throws a `Diagnostic` that names
     /// both, and as `run`.
     public func put(_ copy: FileCopy, with access: HostAccess, timeout: Duration? = nil) async throws {
-        try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
+        try await put(copy, with: access, within: limits.time(timeout))
+    }
+
+    func put(_ copy: FileCopy, with access: HostAccess, within time: TimeLimit) async throws {
+        try await operate(time, "the copy") { [self] deadline in
             try await session.files.put(copy, with: access, deadline: deadline)
         }
     }
@@ -19,15 +23,20 @@ extension LiveGuest {
     public func get(
         _ collection: FileCollection, into folder: HostFolder, timeout: Duration? = nil
     ) async throws -> CollectedFiles {
-        try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
+        try await get(collection, into: folder, within: limits.time(timeout))
+    }
+
+    func get(_ collection: FileCollection, into folder: HostFolder, within time: TimeLimit) async throws
+        -> CollectedFiles
+    {
+        try await operate(time, "the copy") { [self] deadline in
             try await session.files.get(collection, into: folder, deadline: deadline)
         }
     }
 
     /// A guest file's content. Throws as `get`; a `Diagnostic` for a folder, and for a file beyond `limit` bytes.
     public func read(_ path: String, limit: Int, timeout: Duration? = nil) async throws -> [UInt8] {
-        let patience = timeout ?? limits.timeouts.task
-        let small = try await operate(patience, "the copy") { [session] deadline in
+        let small = try await operate(limits.time(timeout), "the copy") { [self] deadline in
             try await session.files.read(small: path, deadline: deadline)
         }
         if let small { return small }
@@ -41,7 +50,7 @@ extension LiveGuest {
     /// Makes a guest file with this content. Throws as `put`.
     public func write(_ bytes: [UInt8], to path: String, timeout: Duration? = nil) async throws {
         if bytes.count <= FileExchange.smallLimit {
-            return try await operate(timeout ?? limits.timeouts.task, "the copy") { [session] deadline in
+            return try await operate(limits.time(timeout), "the copy") { [self] deadline in
                 try await session.files.write(small: bytes, to: path, deadline: deadline)
             }
         }

@@ -3,7 +3,7 @@ import GuestConsole
 extension LiveGuest {
     /// Tells the guest of peers that have come, and of those that are gone.
     func updateHosts() async throws {
-        let known = knownHosts.withLock { $0 }
+        let known = knownHosts
         guard known.generation != networks.generation else { return }
         let hosts = networks.hosts(of: number)
         let (former, present) = (Set(known.lines), Set(hosts.lines))
@@ -16,6 +16,6 @@ extension LiveGuest {
                 return try await session.commands.control(GuestCommand(script), deadline: deadline)
             }
         }
-        knownHosts.withLock { $0 = hosts }
+        knows(hosts)
     }
 }

@@ -20,12 +20,16 @@ public struct LiveLimits: Sendable {
     var silence: Duration? { timeouts.silence.map { $0 * factor } }
 }
 
-/// Something in a guest took too long; the guest can still be used.
+/// Something in a guest took too long; the guest can still be used, unless it was lost as well.
 public struct GuestTimeout: Error, Sendable, Hashable, CustomStringConvertible {
     /// What did not happen, a sentence without its end.
     public var what: String
     /// The limit.
     public var limit: Duration
+    /// Whether it is a limit of silence.
+    var isSilence = false
+    /// What became of the guest.
+    var recovery = Recovery.atPrompt
 
     /// A timeout as given.
     public init(what: String, limit: Duration) {
@@ -34,5 +38,5 @@ public struct GuestTimeout: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Both in a sentence.
-    public var description: String { "\(what) within \(limit.notation)" }
+    public var description: String { "\(what) \(isSilence ? "for" : "within") \(limit.notation)" }
 }

@@ -158,7 +158,7 @@ struct MemoryLedger {
     }
 
     /// What a guest's departure would give back; nil where guests are not told apart.
-    func worth(of guest: Int) -> UInt64? { entries[guest].map { max($0.held, $0.charge) } }
+    func reclaimable(from guest: Int) -> UInt64? { entries[guest].map { max($0.held, $0.charge) } }
 
     /// A guest was measured. Until it `isUp` it is reckoned at what its group has come to, or at more if it holds more.
     mutating func measure(_ guest: Int, holds held: UInt64, isUp: Bool) {

@@ -45,17 +45,17 @@ final class Admission: Sendable {
     }
 
     private let state: Mutex<State>
-    private let onWaiting: @Sendable () -> Void
+    /// Says that somebody has begun to wait. For one reader.
+    let waits: AsyncStream<Void>
+    private let waiting: AsyncStream<Void>.Continuation
 
-    /// A budget of `memory` and at most `slots` guests at a time. `onWaiting` is called when somebody began to wait.
-    init(
-        memory: ByteCount, slots: Int, mode: AdmissionMode = .strict, onWaiting: @escaping @Sendable () -> Void = {}
-    ) {
+    /// A budget of `memory` and at most `slots` guests at a time.
+    init(memory: ByteCount, slots: Int, mode: AdmissionMode = .strict) {
         state = Mutex(
             State(
                 ledger: MemoryLedger(mode: mode, limit: memory), slots: slots,
                 summary: AdmissionSummary(mode: mode.rawValue)))
-        self.onWaiting = onWaiting
+        (waits, waiting) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     /// What others' departures are to bring.
@@ -128,7 +128,7 @@ final class Admission: Sendable {
                     state.waiters.append(Waiter(ticket: ticket, claim: claim, continuation: continuation))
                     return nil
                 }
-                if let answer { continuation.resume(returning: answer) } else { onWaiting() }
+                if let answer { continuation.resume(returning: answer) } else { waiting.yield() }
             }
         } onCancel: {
             let waiter = state.withLock { state -> Waiter? in
@@ -197,7 +197,9 @@ final class Admission: Sendable {
     var isAwaited: Bool { state.withLock { !$0.waiters.isEmpty } }
 
     /// What a guest's departure would give back; nil where guests are not told apart.
-    func worth(of guest: Int) -> ByteCount? { state.withLock { $0.ledger.worth(of: guest).map { ByteCount($0) } } }
+    func reclaimable(from guest: Int) -> ByteCount? {
+        state.withLock { $0.ledger.reclaimable(from: guest).map { ByteCount($0) } }
+    }
 
     /// A guest that still had something to do was sent away to come back later.
     func noteParked() { state.withLock { $0.summary.parked += 1 } }

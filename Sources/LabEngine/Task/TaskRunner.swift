@@ -28,9 +28,7 @@ struct TaskRunner: Sendable {
     /// Runs one attempt. Never throws: whatever happens is the result's outcome. When the guest is lost on the way, its
     /// session says so afterwards.
     func attempt(_ run: Schedule.Run, of task: LabTask, on guest: LiveGuest) async -> TaskResult {
-        let session = guest.session
-        let id = TaskID(
-            task: task.name, guest: session.guest.guest.name, index: run.index, repetitions: task.repetitions)
+        let id = TaskID(task: task.name, guest: guest.name, index: run.index, repetitions: task.repetitions)
         // What an earlier attempt left would be taken for this one's.
         if run.attempt > 1 { try? FileTree.remove(results.absolute(RunDirectory.artifacts(id))) }
         let limit = task.outputLimit ?? lab.outputLimit
@@ -40,39 +38,32 @@ struct TaskRunner: Sendable {
         var result = TaskResult(id: id, outcome: .passed, attempts: run.attempt)
         result.outputPath = RunDirectory.taskOutput(id)
         let timeout = (task.timeout ?? lab.timeouts.task) * timeFactor
-        let deadline = ContinuousClock.now + timeout
+        let time = TimeLimit(timeout, until: .now + timeout)
         var hasRebooted = false
         do {
             for copy in task.put {
-                try await bound(task, session) {
-                    try await session.files.put(copy, with: lab.access, deadline: deadline)
-                }
+                try await bound(task) { try await guest.put(copy, with: lab.access, within: time) }
             }
             let scriptTask = ScriptTask(
-                lab: lab, id: id, guest: guest, environment: environment(of: task, id, session.guest.group),
-                recorder: recorder, output: output, results: results, timeout: timeout, deadline: deadline,
-                troubles: troubles,
-                failOn: failOn, board: board, ending: ending)
+                lab: lab, id: id, guest: guest, environment: environment(of: task, id, guest.planned.group),
+                recorder: recorder, output: output, results: results, timeout: timeout, deadline: time.deadline,
+                troubles: troubles, failOn: failOn, board: board, ending: ending)
             if case .lua(let source) = task.action {
-                // The script asks for its guest's attention, and others', as it goes.
-                guest.leave()
-                do {
-                    try await ending.bound(cleaningUp: task.condition == .always) {
-                        try await withDeadline(deadline) { try await scripted().run(source, in: scriptTask) }
-                    }
-                } catch {
-                    await guest.enter()
-                    throw error
+                try await bound(task) {
+                    try await withDeadline(time.deadline) { try await scripted().run(source, in: scriptTask) }
                 }
-                await guest.enter()
             } else if let script = try script(of: task.action) {
-                hasRebooted = try await perform(script, task, scriptTask, output, deadline, &result)
+                hasRebooted = try await perform(script, task, scriptTask, output, time, &result)
             }
-            // A script may have had its guest go back to a snapshot.
-            await collect(task, guest, by: deadline, &result)
-            if task.reboot, result.outcome == .passed, !hasRebooted { try await reboot(guest.session, after: task) }
+            await collect(task, guest, by: time, &result)
+            if task.reboot, result.outcome == .passed, !hasRebooted {
+                // One that is yet to be cleaned up comes back first.
+                try await ending.bound(cleaningUp: task.condition == .always || cleansUp(on: guest.name)) {
+                    try await guest.reboot()
+                }
+            }
         } catch {
-            await record(error, of: task, on: guest, by: deadline, in: &result)
+            await record(error, of: task, on: guest, by: time, in: &result)
         }
         troubles.add(await guest.takeTroubles())
         result.judge(troubles.all, failOn: failOn)
@@ -93,26 +84,21 @@ struct TaskRunner: Sendable {
     /// away, which is none of the verdict then.
     private func perform(
         _ script: (text: String, name: String), _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
-        _ deadline: ContinuousClock.Instant, _ result: inout TaskResult
+        _ time: TimeLimit, _ result: inout TaskResult
     ) async throws -> Bool {
-        let session = context.guest.session
+        let guest = context.guest
         let command = GuestCommand(
-            script.text, shell: session.guest.shell(task.shell), name: script.name,
+            script.text, shell: guest.planned.shell(task.shell), name: script.name,
             environment: context.environment.map { ($0.name, $0.value) })
-        let silence = lab.timeouts.silence.map { $0 * timeFactor }
         do {
-            let ended = try await bound(task, session) { [recorder] in
-                try await session.commands.run(command, deadline: deadline, silence: silence) { bytes in
+            let ended = try await bound(task) { [recorder] in
+                try await guest.run(command, of: "task \(task.name)", within: time) { bytes in
                     output.append(bytes)
-                    if let line = output.lastLine { recorder.show(line, of: session.guest.guest.name) }
+                    if let line = output.lastLine { recorder.show(line, of: guest.name) }
                 }
             }
             result.exit = ended.exit
-        } catch ConsoleError.greetedAgain where task.reboot {
-            try await bound(task, session) { [limits] in
-                try await session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
-            }
-        }
+        } catch ConsoleError.greetedAgain where task.reboot {}
         let hasRebooted = result.exit == nil
         let exit = result.exit ?? task.expect.exit.first ?? 0
         try output.close()
@@ -125,8 +111,8 @@ struct TaskRunner: Sendable {
                 remedy: "print less, or raise the task's `output-limit`")
         }
         // A command that ended in time is judged, however late it was.
-        let judged = max(deadline, ContinuousClock.now + Self.judgementTime)
-        let mismatch = try await ending.bound(cleaningUp: task.condition == .always) { () -> String? in
+        let judged = max(time.deadline, ContinuousClock.now + Self.judgementTime)
+        let mismatch = try await bound(task) { () -> String? in
             if let found = try await task.expect.mismatch(exit: exit, output: path, deadline: judged) {
                 return found
             }
@@ -143,28 +129,19 @@ struct TaskRunner: Sendable {
         return hasRebooted
     }
 
-    private func reboot(_ session: GuestSession, after task: LabTask) async throws {
-        // One that is yet to be cleaned up comes back first.
-        let isWanted = task.condition == .always || cleansUp(on: session.guest.guest.name)
-        try await ending.bound(cleaningUp: isWanted) { [timeFactor, lab] in
-            try await session.reboot(
-                patience: GuestSession.downTime * timeFactor, boot: lab.timeouts.boot * timeFactor)
-        }
-    }
-
     /// Collects the task's files; what is missing fails a task that would have passed.
     private func collect(
-        _ task: LabTask, _ guest: LiveGuest, by deadline: ContinuousClock.Instant, _ result: inout TaskResult
+        _ task: LabTask, _ guest: LiveGuest, by time: TimeLimit, _ result: inout TaskResult
     ) async {
-        let session = guest.session
-        guard !task.get.isEmpty, session.loss.current == nil else { return }
-        let time = max(deadline, ContinuousClock.now + Self.collectionTime)
-        let deadline = ending.current.map { min($0.deadline, time) } ?? time
+        guard !task.get.isEmpty, guest.loss == nil else { return }
+        let late = max(time.deadline, ContinuousClock.now + Self.collectionTime)
+        let time = TimeLimit(time.duration, until: ending.current.map { min($0.deadline, late) } ?? late)
         for collection in task.get {
+            let isLate = "\(collection.path) could not be collected before the task's time was up"
             do {
                 let folder = try results.artifacts(result.id)
-                let files = try await session.whileAlive {
-                    try await session.files.get(collection, into: folder, deadline: deadline)
+                let files = try await ending.bound(cleaningUp: true) {
+                    try await guest.get(collection, into: folder, within: time)
                 }
                 result.artifacts += files.names.map { "\(RunDirectory.artifacts(result.id))/\($0)" }
                 for note in files.notes { recorder.emit(.taskNote(result.id, message: note)) }
@@ -174,23 +151,25 @@ struct TaskRunner: Sendable {
                 return
             } catch let problem as Diagnostic {
                 result.note(problem.category == .guest ? .failed : .error, problem.lineWithRemedy)
-            } catch ConsoleError.deadline where !Task.isCancelled {
-                result.note(.timeout, "\(collection.path) could not be collected before the task's time was up")
-                guard await recover(guest, after: task) == .atPrompt else { return }
+            } catch let timeout as GuestTimeout {
+                result.note(.timeout, isLate)
+                if timeout.recovery != .atPrompt { return }
+            } catch is EarlyEnd {
+                result.note(.timeout, isLate)
+                return
             } catch {
                 // No verdict on the task where the run itself was ended.
                 result.note(
                     Task.isCancelled ? .skipped : .error,
                     "\(collection.path) could not be collected: \(sentence(of: error))")
-                guard await recover(guest, after: task) == .atPrompt else { return }
+                return
             }
         }
     }
 
-    /// Turns what ended an attempt early into its outcome, and brings the guest back to its prompt if it can be.
+    /// Turns what ended an attempt early into its outcome, and collects what can be collected still.
     private func record(
-        _ error: any Error, of task: LabTask, on guest: LiveGuest, by deadline: ContinuousClock.Instant,
-        in result: inout TaskResult
+        _ error: any Error, of task: LabTask, on guest: LiveGuest, by time: TimeLimit, in result: inout TaskResult
     ) async {
         switch error {
         case let loss as GuestLoss:
@@ -201,23 +180,27 @@ struct TaskRunner: Sendable {
             result.outcome = failure.outcome
             result.message = failure.message
             result.consoleTail = failure.consoleTail
-            await collect(task, guest, by: deadline, &result)
+            await collect(task, guest, by: time, &result)
         case is DeadlineExceeded:
             result.outcome = .timeout
-            result.message = timeoutMessage(error, task)
-            await collect(task, guest, by: deadline, &result)
+            result.message = "did not end within \(time.duration.notation)"
+            await collect(task, guest, by: time, &result)
+        case let timeout as GuestTimeout:
+            result.outcome = .timeout
+            result.message = "\(timeout)"
+            await collect(task, guest, after: timeout.recovery, by: time, &result)
         case let end as EarlyEnd:
             (result.outcome, result.message) = verdict(of: end, on: task)
             // Where the guest ends now and nothing is collected from it, its command needs no interruption.
-            if isWanted(guest, after: task) { await recoverAndCollect(task, guest, by: deadline, &result) }
-        case ConsoleError.deadline, ConsoleError.silence:
-            result.outcome = .timeout
-            result.message = timeoutMessage(error, task)
-            await recoverAndCollect(task, guest, by: deadline, &result)
+            guard !task.get.isEmpty || cleansUp(on: guest.name) else { break }
+            let recovery = try? await ending.bound(cleaningUp: true) {
+                await guest.endLeftCommand("task \(task.name)")
+            }
+            await collect(task, guest, after: recovery ?? .lost, by: time, &result)
         case let failure as PatternFailure:
             result.outcome = failure.outcome
             result.message = "\(failure)"
-            await collect(task, guest, by: deadline, &result)
+            await collect(task, guest, by: time, &result)
         case is CancellationError, ConsoleError.cancelled:
             result.outcome = .skipped
             result.message = "interrupted"
@@ -225,23 +208,13 @@ struct TaskRunner: Sendable {
             result.outcome = .error
             result.message =
                 "the guest or its shell restarted while the task ran (`reboot: true` is for a task that reboots its guest)"
-            // The guest is there again: what comes after this task can have it.
-            try? await guest.session.becomeReady(deadline: limits.deadline(in: limits.timeouts.boot))
         case let problem as Diagnostic:
             result.outcome = .error
             result.message = problem.lineWithRemedy
         default:
             result.outcome = .error
             result.message = sentence(of: error)
-            await recover(guest, after: task)
         }
-    }
-
-    private func timeoutMessage(_ error: any Error, _ task: LabTask) -> String {
-        if case ConsoleError.silence = error {
-            return "printed nothing for \(((lab.timeouts.silence ?? .zero) * timeFactor).notation)"
-        }
-        return "did not end within \(((task.timeout ?? lab.timeouts.task) * timeFactor).notation)"
     }
 
     private func verdict(of end: EarlyEnd, on task: LabTask) -> (Outcome, String) {
@@ -259,32 +232,19 @@ struct TaskRunner: Sendable {
     /// The limits of what scripts do.
     var limits: LiveLimits { LiveLimits(timeouts: lab.timeouts, factor: timeFactor) }
 
-    /// Runs `body` as long as the guest lives and the run goes on. Throws its `GuestLoss`, or the `EarlyEnd`.
+    /// Runs `body` as long as the run goes on. Throws the `EarlyEnd`.
     private func bound<Result: Sendable>(
-        _ task: LabTask, _ session: GuestSession, _ body: @escaping @Sendable () async throws -> Result
+        _ task: LabTask, _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
-        try await ending.bound(cleaningUp: task.condition == .always) { try await session.whileAlive(body) }
+        try await ending.bound(cleaningUp: task.condition == .always, body)
     }
 
-    /// Whether the guest is to be used after the task, also when the run ends.
-    private func isWanted(_ guest: LiveGuest, after task: LabTask) -> Bool {
-        !task.get.isEmpty || cleansUp(on: guest.name)
-    }
-
-    /// After a timeout the command still runs: it is ended. Where the run ends, so does that with the grace time.
-    @discardableResult
-    private func recover(_ guest: LiveGuest, after task: LabTask) async -> Recovery {
-        let recovery = try? await ending.bound(cleaningUp: isWanted(guest, after: task)) {
-            await guest.endCommand("task \(task.name)")
-        }
-        return recovery ?? .lost
-    }
-
-    private func recoverAndCollect(
-        _ task: LabTask, _ guest: LiveGuest, by deadline: ContinuousClock.Instant, _ result: inout TaskResult
+    /// Collects the task's files from a guest whose command was ended.
+    private func collect(
+        _ task: LabTask, _ guest: LiveGuest, after recovery: Recovery, by time: TimeLimit, _ result: inout TaskResult
     ) async {
-        switch await recover(guest, after: task) {
-        case .atPrompt: await collect(task, guest, by: deadline, &result)
+        switch recovery {
+        case .atPrompt: await collect(task, guest, by: time, &result)
         case .madeAnew where !task.get.isEmpty: result.note(.timeout, "its files were lost with the guest's state")
         case .madeAnew, .lost: break
         }

@@ -1,0 +1,70 @@
+import LabResults
+import LabSpec
+import Synchronization
+
+/// What a run's parts report of its tasks and guests: recorded as it comes, and counted for the run's status.
+final class RunReport: Sendable {
+    private struct State {
+        var counts: [Outcome: Int] = [:]
+        var guestFailed = false
+        var deadlinePassed = false
+    }
+
+    let plan: RunPlan
+    let recorder: RunRecorder
+    private let state = Mutex(State())
+
+    init(_ plan: RunPlan, _ recorder: RunRecorder) {
+        self.plan = plan
+        self.recorder = recorder
+    }
+
+    /// A run of a task has ended.
+    func finished(_ result: TaskResult) {
+        state.withLock { $0.counts[result.outcome, default: 0] += 1 }
+        recorder.emit(.taskFinished(result))
+    }
+
+    /// A run of a task will never start, or not again.
+    func abandoned(_ gone: Schedule.Abandoned) {
+        let task = plan.lab.tasks[gone.run.task]
+        let guest = gone.run.pinned.map { plan.guests[$0].guest.name }
+        var result = TaskResult(
+            id: TaskID(task: task.name, guest: guest, index: gone.run.index, repetitions: task.repetitions),
+            outcome: gone.outcome, started: recorder.clock.elapsed, attempts: gone.run.attempt - 1,
+            message: gone.reason)
+        if let last = gone.run.before?.results.last {
+            result = last
+            result.message = gone.reason
+            result.earlier = gone.run.before?.results.dropLast() ?? []
+        }
+        finished(result)
+    }
+
+    /// A guest is sent away before its time.
+    func parked(_ guest: Int, isPressing: Bool) {
+        let reason = isPressing ? "the host is short of memory" : "guests that it waits for need its room"
+        recorder.emit(.guestParked(guest: plan.guests[guest].guest.name, reason: reason))
+    }
+
+    /// A guest could not be used: infrastructure failed even if it cost no task.
+    func guestFailed() { state.withLock { $0.guestFailed = true } }
+
+    /// The lab's time was up.
+    func deadlinePassed() { state.withLock { $0.deadlinePassed = true } }
+
+    /// How many runs of tasks came to each outcome.
+    var counts: [String: Int] {
+        state.withLock { Dictionary(uniqueKeysWithValues: $0.counts.map { ($0.key.rawValue, $0.value) }) }
+    }
+
+    /// What all of it comes to.
+    var status: ExitStatus {
+        state.withLock { state in
+            var outcomes = Array(state.counts.keys)
+            if state.guestFailed { outcomes.append(.error) }
+            if state.deadlinePassed { outcomes.append(.timeout) }
+            return ExitStatus.gravest(of: outcomes)
+        }
+    }
+}
