@@ -3,15 +3,15 @@ import HostSystem
 import LabSpec
 import LuaRuntime
 
-/// Finds what is no Lua before anything runs.
+/// Finds syntax errors in Lua before anything runs.
 public enum LuaCheck {
-    /// Scripts beyond this are none, in bytes.
+    /// The largest script, in bytes.
     static let limit = 8 << 20
 
-    /// Syntax errors of a lab that are looked for.
+    /// How many syntax errors of a lab are reported.
     private static let most = 100
 
-    /// The syntax errors in a lab's `lua:` and `expect: {lua: …}`, where they stand; of very many the first.
+    /// The syntax errors in a lab's `lua:` and `expect: {lua: …}`, in their places; at most `most`.
     public static func problems(in lab: Lab) -> [Diagnostic] {
         Array(
             lab.tasks.lazy.flatMap { task -> [Diagnostic] in
@@ -30,7 +30,7 @@ public enum LuaCheck {
         guard LuaSyntax.problem(in: Array(lua.text.utf8), name: "") != nil else { return nil }
         if lua.text.allSatisfy({ $0.isLetter || $0.isNumber || "/._-~".contains($0) }) {
             return Diagnostic(
-                .specification, "\(lua.text.quoted()) is no Lua",
+                .specification, "\(lua.text.quoted()) is not valid Lua",
                 remedy: "write Lua, or the path of a file whose name ends in `.lua`", at: lua.span)
         }
         // Once more with the file's lines, which messages name: "to close 'if' at line 12".

@@ -44,7 +44,7 @@ public struct Script: Sendable {
         folder = slash.isEmpty ? "/" : String(slash)
     }
 
-    /// What the run's first event says.
+    /// The run's first event.
     public func description(host: HostDescription, version: String) -> RunDescription {
         RunDescription(
             lab: name, cell: nil, file: path, host: host, guests: [], tasks: [TaskID(task: name, guest: nil)],

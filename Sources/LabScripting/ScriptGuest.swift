@@ -24,7 +24,7 @@ final class ScriptGuest: Sendable {
     func talk(_ call: LuaCall) throws -> Interaction {
         guard let talk = interaction.withLock({ $0 }) else {
             throw LuaCallError(
-                "\(live.name) runs no interactive command: begin one with \(live.name):interact(command)")
+                "\(live.name) has no interactive command: start one with \(live.name):interact(command)")
         }
         return talk
     }
@@ -113,7 +113,7 @@ struct CommandOptions {
     }
 
     static let documentation = """
-        Options: `timeout` (the lab's `task` timeout otherwise), `env` (a table of variables), `cwd` (a folder of the guest), \
-        `shell` (as in a lab file; `sh -e` otherwise, which stops at the first line that fails).
+        `timeout`; `env`, a table of variables; `cwd`, a folder in the guest; `shell`, as in a lab file (`sh -e`, which \
+        stops at the first failing line).
         """
 }

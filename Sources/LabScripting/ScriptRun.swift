@@ -6,9 +6,9 @@ import LabSpec
 import LuaRuntime
 import Synchronization
 
-/// One run of one script: its guests are gone when it returns, and its results are told.
+/// One run of one script: when it returns, its guests have ended and its results are recorded.
 public struct ScriptRun: Sendable {
-    /// What the command line says about a run.
+    /// The options of a run.
     public struct Options: Sendable {
         /// The words given with `--arg`.
         public var arguments: [String]
@@ -53,7 +53,7 @@ public struct ScriptRun: Sendable {
     private let journal: RunJournal
     private let runLab: LabRunner?
 
-    /// A run of `script`. The recorder must have been told `runStarted`; it is told everything up to and including
+    /// A run of `script`. The recorder must have received `runStarted`; it receives everything up to and including
     /// `runFinished`. The caller ends `journal` afterwards.
     public init(
         _ script: Script, resources: LiveFleet.Resources, options: Options, recorder: RunRecorder,
@@ -90,7 +90,7 @@ public struct ScriptRun: Sendable {
         let isInterrupted = Task.isCancelled || options.interruption.current != nil
         if isInterrupted { recorder.emit(.interrupted(reason: LabRun.interruption)) }
         result.complete(scope, failure, in: results)
-        if let error = failure as? LuaError, !error.traceback.isEmpty, !isInterrupted { tell(error) }
+        if let error = failure as? LuaError, !error.traceback.isEmpty, !isInterrupted { report(error) }
         recorder.emit(.taskFinished(result))
         let all = outcomes.withLock { $0 } + [result.outcome]
         let status = isInterrupted ? ExitStatus.interrupted : .gravest(of: all)
@@ -132,7 +132,7 @@ public struct ScriptRun: Sendable {
                         failure = CancellationError()
                         let news =
                             "the script did not end when it was interrupted, "
-                            + "and was given up: it is in a function that does not return"
+                            + "and was abandoned: it is in a function that does not return"
                         recorder.emit(.note(level: .warning, message: news))
                     }
                     let late = await callPostponed(world)
@@ -152,13 +152,13 @@ public struct ScriptRun: Sendable {
         guard world.hasPostponed else { return nil }
         let grace = options.limits.timeouts.grace * options.limits.factor
         recorder.emit(
-            .note(level: .info, message: graceNote("calling what vmlab.defer was given", grace, isFirst: false)))
+            .note(level: .info, message: graceNote("calling the functions of vmlab.defer", grace, isFirst: false)))
         await world.callPostponed(until: .now + grace)
         return nil
     }
 
     /// Shows where a script failed, from the outside in.
-    private func tell(_ error: LuaError) {
+    private func report(_ error: LuaError) {
         let frames = error.traceback.filter { $0.location != nil }
         guard frames.count > 1 else { return }
         let lines = frames.map { "\n    \($0)" }.joined()

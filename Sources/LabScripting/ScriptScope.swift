@@ -135,7 +135,7 @@ extension TaskResult {
     }
 }
 
-/// What a step tells of itself while it runs.
+/// What a step records while it runs.
 final class StepNotes: Sendable {
     private struct State {
         var command: String?
@@ -176,7 +176,7 @@ final class StepNotes: Sendable {
     var tail: String { state.withLock { String(decoding: $0.output.suffix(1024), as: UTF8.self) } }
 }
 
-/// What an error says of a script that it ended.
+/// The outcome of a script that an error ended.
 struct Verdict {
     var outcome: Outcome
     /// One line.

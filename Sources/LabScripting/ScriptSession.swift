@@ -109,7 +109,7 @@ public final class ScriptSession: Sendable {
     private func beginAnew() async -> Answer {
         // In a task of its own: the input's was cancelled.
         let new = await Task { try await make() }.result
-        guard case .success(let state) = new else { return .failure("interrupted; the session cannot go on") }
+        guard case .success(let state) = new else { return .failure("interrupted; the session has ended") }
         current.withLock { $0 = state }
         return .failure("interrupted within a function that could not be stopped: the session's variables are lost")
     }

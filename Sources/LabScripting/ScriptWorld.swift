@@ -132,7 +132,7 @@ final class ScriptWorld: Sendable {
             try FileTree.makeFolder(hostPath(path))
             return try HostFolder(hostPath(path))
         }
-        guard let scope = ScriptScope.current else { throw LuaCallError("no task is there to collect files for") }
+        guard let scope = ScriptScope.current else { throw LuaCallError("there is no task to collect files for") }
         return try scope.results.artifacts(scope.id, in: relative)
     }
 

@@ -38,7 +38,7 @@ struct CommandFailed: Error, CustomStringConvertible {
     let headline: String
     var isTimeout = false
     let output: [UInt8]
-    /// What the guest's kernel console said last.
+    /// The last lines of the guest's kernel console.
     var console: [String] = []
 
     /// Lines of output that are shown with the headline.

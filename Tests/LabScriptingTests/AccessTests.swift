@@ -14,7 +14,7 @@ struct AccessTests {
             local g = vmlab.boot{image = "debian"}
             for _, path in ipairs{"/etc/passwd", "../../etc/passwd", "/proc/self/environ"} do
               local ok, problem = pcall(g.put, g, path, "/tmp/x")
-              assert(not ok and tostring(problem):find("lies outside of what may be read here", 1, true), tostring(problem))
+              assert(not ok and tostring(problem):find("is outside of what may be read here", 1, true), tostring(problem))
               assert(tostring(problem):find("--allow ", 1, true), tostring(problem))
               local place = path:gsub("^[./]*", "/")
               assert(path:find("..", 1, true) or tostring(problem):find("--allow " .. place, 1, true), tostring(problem))

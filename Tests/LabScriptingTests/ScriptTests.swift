@@ -58,7 +58,7 @@ import Testing
             ("vmlab.boot{ image = 'debian' }:succeed('true', { timeout = '1 hour' })", "must be a duration"),
             ("vmlab.boot{ image = 'debian' }:suceed('true')", "succeed"),
             ("vmlab.boot{ image = 'debian' }:succeed()", "bad argument #1 to 'succeed'"),
-            ("vmlab.matches('x', '(')", "is no regular expression"),
+            ("vmlab.matches('x', '(')", "is not a regular expression"),
             ("vmlab.fleet{ gusts = {} }", "did you mean `guests`?"),
             ("vmlab.sleep('soon')", "must be a duration"),
         ])
@@ -308,7 +308,7 @@ import Testing
             #expect(run.main?.outcome == .skipped)
             #expect(run.main?.message == "interrupted")
             let isTold = run.events.contains {
-                if case .note(.warning, let text) = $0 { text.contains("was given up") } else { false }
+                if case .note(.warning, let text) = $0 { text.contains("was abandoned") } else { false }
             }
             #expect(isTold)
         }
@@ -476,5 +476,14 @@ import Testing
         let written = try String(contentsOf: root.appendingPathComponent("Docs/lua.md"), encoding: .utf8)
         #expect(written == APIDocument.markdown(), "run `vmlab schema --lua-reference > Docs/lua.md`")
         #expect(APIDocument.annotations().contains("function guest:succeed(command, options) end"))
+    }
+
+    @Test("each example of the reference is Lua and belongs to a function")
+    func examples() {
+        let written = APIDocument.markdown()
+        for (function, example) in APIDocument.examples {
+            #expect(LuaCheck.problem(in: Array(example.utf8), path: function) == nil)
+            #expect(written.contains("\n### \(function)("), "\(function)")
+        }
     }
 }

@@ -1,12 +1,12 @@
 import LabEngine
 import LuaRuntime
 
-/// All that scripts of labs find: the one source of their functions, of the editors' annotations and of the documentation.
+/// The Lua API of labs: the single source of its functions, of the editors' annotations and of the reference.
 struct API {
     let world: ScriptWorld
     /// The words given with `--arg`.
     var arguments: [String] = []
-    /// `--set` values, which go before the host's environment.
+    /// `--set` values, which take precedence over the host's environment.
     var variables: [String: String] = [:]
     /// Images that need no declaration.
     let catalog: Set<String>
@@ -29,10 +29,10 @@ struct API {
 
     /// The fields of the module that are no functions, for documentation.
     static let values = [
-        LuaParameter("args", "string[]", "The words given with `--arg`."),
+        LuaParameter("args", "string[]", "The values of `--arg`, in order."),
         LuaParameter(
             "env", "table<string, string>",
-            "The variables of vmlab's own environment that `--env NAME` grants, with `--trust` all, and above them what "
-                + "`--set NAME=value` gives."),
+            "Variables by name: those that `--set NAME=value` gives, then those of vmlab's own environment that `--env NAME` "
+                + "(or `--trust`, for all) lets scripts see."),
     ]
 }

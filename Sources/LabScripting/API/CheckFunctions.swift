@@ -15,7 +15,7 @@ enum CheckFunctions {
     /// How long a pattern may be looked for.
     private static let patience = Duration.seconds(10)
 
-    private static let message = LuaParameter("message", "string?", "What it is about, for the failure.")
+    private static let message = LuaParameter("message", "string?", "What is checked; begins the failure's message.")
 
     /// A check as a step, which is called after the message at `place`, else after `subject`.
     private static func check(
@@ -29,7 +29,7 @@ enum CheckFunctions {
     }
 
     private static let equals = LuaNative(
-        "equals", "Checks that two values are equal; tables by their content.",
+        "equals", "Checks that two values are equal. Tables are compared by content.",
         parameters: [LuaParameter("actual", "any"), LuaParameter("expected", "any"), message],
         waiting: { call in
             try await check(call, 3) { call[1] == call[2] ? nil : "\(call[1].shown) is not \(call[2].shown)" }
@@ -45,7 +45,7 @@ enum CheckFunctions {
         })
 
     private static let matches = LuaNative(
-        "matches", "Checks that a regular expression matches somewhere in a text.",
+        "matches", "Checks that a regular expression matches somewhere in a string.",
         parameters: [LuaParameter("text", "string"), LuaParameter("pattern", "string"), message],
         waiting: { call in
             let text = try call.string(1)
@@ -58,7 +58,7 @@ enum CheckFunctions {
         })
 
     private static let contains = LuaNative(
-        "contains", "Checks that a text has another in it, or a list a value.",
+        "contains", "Checks that a string contains another, or that a list contains a value.",
         parameters: [LuaParameter("whole", "string|any[]"), LuaParameter("part", "any"), message],
         waiting: { call in
             let isIn: Bool
@@ -74,7 +74,8 @@ enum CheckFunctions {
     private static let raises = LuaNative(
         "raises", "Checks that a function raises an error.",
         parameters: [
-            LuaParameter("body", "fun()"), LuaParameter("pattern", "string?", "What the error's message matches."),
+            LuaParameter("body", "fun()"),
+            LuaParameter("pattern", "string?", "A regular expression that the error's message must match."),
         ],
         results: [LuaParameter("message", "string", "The error's message.")],
         waiting: { call in

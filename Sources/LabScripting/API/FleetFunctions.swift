@@ -13,16 +13,16 @@ struct FleetFunctions {
 
     private var boot: LuaNative {
         LuaNative(
-            "boot", "Boots a guest, or with `count` as many, all at once, and waits until they are ready.",
+            "boot", "Boots a guest, or `count` guests at once, and waits until they are ready.",
             parameters: [
                 LuaParameter(
                     "guest", "table",
-                    "As a group under `guests:` of a lab file: `image`, `memory`, `cpus`, `count`, `disks`, `networks`, "
-                        + "`backend`, `boot`, `cpuWeight`, `ioWeight`, `cmdline`, `env`, `nested`; and its `name`, else it has its "
-                        + "image's and a number. Networks are made as they are named."
+                    "Its `name`, and the keys of a group under `guests:` of a lab file: `image`, `memory`, `cpus`, `count`, "
+                        + "`disks`, `networks`, `backend`, `boot`, `cpuWeight`, `ioWeight`, `cmdline`, `env`, `nested`. Without a "
+                        + "`name` the guest is called after its image, such as `debian-1`. Networks need no declaration."
                 )
             ],
-            results: [LuaParameter("guest", "guest", "The guest; with `count` a list of them.")],
+            results: [LuaParameter("guest", "guest", "The guest; with `count` a list of guests.")],
             waiting: { call in
                 let table = try call.table(1)
                 let tree = LabTree(call, in: world)
@@ -59,12 +59,12 @@ struct FleetFunctions {
             parameters: [
                 LuaParameter(
                     "fleet", "table",
-                    "`guests`, a table of groups by name; and `defaults`, `images`, `networks`, `timeouts`, `env` if need be."
+                    "`guests`, a table of groups by name; optionally `defaults`, `images`, `networks`, `timeouts` and `env`."
                 )
             ],
             results: [
                 LuaParameter(
-                    "guests", "table<string, guest>", "The guests by name; a group with `count` is a list of them.")
+                    "guests", "table<string, guest>", "The guests by name; for a group with `count` a list of guests.")
             ],
             waiting: { call in
                 let table = try call.table(1)
@@ -79,13 +79,13 @@ struct FleetFunctions {
     private var network: LuaNative {
         LuaNative(
             "network",
-            "Makes a network for guests that are booted later. Networks need this only to reach the outside.",
+            "Declares a network that guests booted later can join. Needed only for networks that reach the outside.",
             parameters: [
-                LuaParameter("name", "string", "The name that guests join by."),
+                LuaParameter("name", "string", "The name to use in `networks`."),
                 LuaParameter(
                     "options", "table?",
-                    "Options: `nat`, whether it reaches the outside through the host; `host`, a list of the ports of the "
-                        + "host's own 127.0.0.1 that guests reach at 10.0.2.2 then."),
+                    "`nat` (false), whether it reaches the outside through the host; `host`, with `nat`, a list of "
+                        + "ports of the host's own 127.0.0.1 that guests reach at 10.0.2.2."),
             ],
             body: { call in
                 let name = try call.string(1)

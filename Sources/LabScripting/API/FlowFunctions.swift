@@ -5,7 +5,7 @@ import LabResults
 import LabSpec
 import LuaRuntime
 
-/// How a script goes on: side by side, again, later, in parts with names.
+/// Control flow of scripts: concurrency, retries, cleanup, subtests.
 struct FlowFunctions {
     let world: ScriptWorld
 
@@ -13,9 +13,10 @@ struct FlowFunctions {
 
     private var parallel: LuaNative {
         LuaNative(
-            "parallel", "Calls functions side by side and waits for all of them. When one fails the others are ended.",
+            "parallel",
+            "Calls functions concurrently and waits for all of them. When one raises an error, the others are ended.",
             parameters: [LuaParameter("...", "fun(): any", "The functions.")],
-            results: [LuaParameter("...", "any", "The first result of each.")],
+            results: [LuaParameter("...", "any", "The first result of each function, in order.")],
             waiting: { call in
                 let functions = try (1...max(call.arguments.count, 1)).map { try call.function($0) }
                 return try await sideBySide(functions.map { ($0, []) }, limit: functions.count)
@@ -24,13 +25,13 @@ struct FlowFunctions {
 
     private var each: LuaNative {
         LuaNative(
-            "each", "Calls a function with each value of a list, side by side, and waits for all of them.",
+            "each", "Calls a function for each value of a list, concurrently, and waits for all calls.",
             parameters: [
                 LuaParameter("list", "any[]", "The values."),
-                LuaParameter("body", "fun(value: any, index: integer): any", "What is done with each."),
-                LuaParameter("options", "table?", "Options: `limit`, how many at a time."),
+                LuaParameter("body", "fun(value: any, index: integer): any", "The function."),
+                LuaParameter("options", "table?", "`limit`, how many calls at a time (all)."),
             ],
-            results: [LuaParameter("results", "any[]", "The first result for each value.")],
+            results: [LuaParameter("results", "any[]", "The first result of each call, in the order of the list.")],
             waiting: { call in
                 let values = try call.table(1).array
                 let body = try call.function(2)
@@ -73,14 +74,14 @@ struct FlowFunctions {
 
     private var subtest: LuaNative {
         LuaNative(
-            "subtest", "A part of the script with a result of its own.",
+            "subtest", "Runs a part of the script that has a result of its own in the reports.",
             parameters: [
-                LuaParameter("name", "string", "What the results call it."),
-                LuaParameter("body", "fun()", "Its steps. An error fails it, and the script too."),
+                LuaParameter("name", "string", "Its name in the results."),
+                LuaParameter("body", "fun()", "Its steps. An error in them fails the subtest and the script."),
                 LuaParameter(
-                    "options", "table?", "Options: `keep_going`, whether the script goes on when it fails."),
+                    "options", "table?", "`keep_going` (false), whether the script continues after a failure."),
             ],
-            results: [LuaParameter("passed", "boolean")],
+            results: [LuaParameter("passed", "boolean", "Whether it passed.")],
             waiting: { call in
                 let name = try call.string(1)
                 let body = try call.function(2)
@@ -98,7 +99,7 @@ struct FlowFunctions {
             _ = try await body.call(arguments)
             return true
         }
-        // At the top of a script of its own the script's name says nothing new.
+        // At the top level of a script, its name would be redundant.
         let isTop = world.fleet != nil && parent.parent == nil
         let id = TaskID(task: isTop ? name : "\(parent.id.task) / \(name)", guest: parent.id.guest)
         let scope = ScriptScope(
@@ -122,10 +123,13 @@ struct FlowFunctions {
 
     private var retry: LuaNative {
         LuaNative(
-            "retry", "Calls a function until it raises no error.",
+            "retry", "Calls a function until it raises no error. The error of the last attempt is raised.",
             parameters: [
-                LuaParameter("body", "fun(attempt: integer): any", "What is tried."),
-                LuaParameter("options", "table?", "Options: `times` (3), and `delay` between two attempts (1 s)."),
+                LuaParameter(
+                    "body", "fun(attempt: integer): any", "The function; it gets the number of the attempt, from 1."),
+                LuaParameter(
+                    "options", "table?",
+                    "`times`, how many attempts at most (3); `delay`, the pause between two (1 s)."),
             ],
             results: [LuaParameter("...", "any", "The function's results.")],
             waiting: { call in
@@ -148,8 +152,9 @@ struct FlowFunctions {
 
     private var postpone: LuaNative {
         LuaNative(
-            "defer", "Keeps a function for the script's end, however it ends. The last one is called first.",
-            parameters: [LuaParameter("body", "fun()", "What is to be done then.")],
+            "defer",
+            "Registers a function to call when the script ends, however it ends. The last one registered is called first.",
+            parameters: [LuaParameter("body", "fun()", "The function.")],
             body: { call in
                 world.postpone(try call.function(1))
                 return []
@@ -158,7 +163,7 @@ struct FlowFunctions {
 
     private var sleep: LuaNative {
         LuaNative(
-            "sleep", "Waits. To wait for something, `guest:wait_until` and `guest:wait_for_console` are better.",
+            "sleep", "Pauses the script. To wait for a condition use `guest:wait_until` or `guest:wait_for_console`.",
             parameters: [LuaParameter("duration", "string|number", "Such as `\"2s\"`, or a number of seconds.")],
             waiting: { call in
                 let duration = try Options.duration(call[1]) { call.badArgument(1, "the duration \($0)") }
@@ -169,8 +174,8 @@ struct FlowFunctions {
 
     private var log: LuaNative {
         LuaNative(
-            "log", "Tells something to who watches the run, and to its results.",
-            parameters: [LuaParameter("...", "any", "Values, which are told side by side.")],
+            "log", "Prints a message in the run's output and records it in the results.",
+            parameters: [LuaParameter("...", "any", "Values, separated by spaces in the message.")],
             body: { call in
                 world.note(call.arguments.map { $0.words ?? $0.shown }.joined(separator: " "))
                 return []
@@ -180,12 +185,12 @@ struct FlowFunctions {
     private var failOn: LuaNative {
         LuaNative(
             "fail_on",
-            "Chooses what a guest's kernel can say on its console that fails the script, or the subtest that it is called in.",
+            "Chooses which kernel reports on a guest's console fail the script, or the subtest that calls it.",
             parameters: [
                 LuaParameter(
                     "kinds", "string[]",
                     "As `fail-on` of a lab file: \(TroubleKind.allCases.map { "`\($0.rawValue)`" }.joined(separator: ", ")). "
-                        + "Without this call all but `warning`, `oom` and `kcsan`.")
+                        + "The default is all but `warning`, `oom` and `kcsan`.")
             ],
             // Not at once: on the state's own thread there is no scope.
             waiting: { call in
@@ -196,7 +201,7 @@ struct FlowFunctions {
                     return kind
                 }
                 guard world.fleet != nil else {
-                    throw LuaCallError("a task of a lab says in the lab file what it fails on: `fail-on: [oops]`")
+                    throw LuaCallError("in a lab's task, set `fail-on: [oops]` in the lab file instead")
                 }
                 ScriptScope.current?.failOn.withLock { $0 = Set(kinds) }
                 return []
@@ -205,17 +210,21 @@ struct FlowFunctions {
 
     private var matrix: LuaNative {
         LuaNative(
-            "matrix", "All combinations of some axes. With a function, each is a subtest.",
+            "matrix",
+            "Makes all combinations of some axes. With a function, runs it as a subtest for each combination.",
             parameters: [
                 LuaParameter(
-                    "axes", "table", "Lists of values by name, and `include` and `exclude`, as `matrix:` of a lab file."
+                    "axes", "table",
+                    "Lists of values by name, with `include` and `exclude` as in `matrix:` of a lab file."
                 ),
-                LuaParameter("body", "fun(cell: table)?", "What is done with each combination."),
-                LuaParameter("options", "table?", "Options: `keep_going` (true)."),
+                LuaParameter("body", "fun(cell: table)?", "The function."),
+                LuaParameter(
+                    "options", "table?",
+                    "`keep_going` (true), whether the script continues after a failed subtest."),
             ],
             results: [
                 LuaParameter(
-                    "cells", "table[]", "The combinations: the values of the axes by name, as they were given.")
+                    "cells", "table[]", "The combinations, each a table of values by axis.")
             ],
             waiting: { call in
                 let axes = try call.table(1)

@@ -13,46 +13,49 @@ extension LuaClass {
         methods: GuestMethods.commands + GuestMethods.console + GuestMethods.files + GuestMethods.machine
             + GuestMethods.snapshots,
         fields: [
-            LuaField("name", "string", "Its name, and its host name.", of: ScriptGuest.self) { .text($0.live.name) },
+            LuaField("name", "string", "Its name, which is also its host name.", of: ScriptGuest.self) {
+                .text($0.live.name)
+            },
             LuaField("os", "string", "`linux` or `windows`.", of: ScriptGuest.self) {
                 .text($0.live.planned.os.rawValue)
             },
             LuaField("group", "string", "The name of its group.", of: ScriptGuest.self) {
                 .text($0.live.planned.group.name)
             },
-            LuaField("image", "string", "The image it booted.", of: ScriptGuest.self) {
+            LuaField("image", "string", "The name of its image.", of: ScriptGuest.self) {
                 .text($0.live.planned.group.image)
             },
-            LuaField("console", "string", "The last 200 lines of its kernel console.", of: ScriptGuest.self) {
+            LuaField("console", "string", "The last 200 lines of its kernel's console.", of: ScriptGuest.self) {
                 .text($0.live.consoleLines.joined(separator: "\n"))
             },
         ],
         describe: { ($0.object as? ScriptGuest).map { "guest \($0.live.name)" } ?? "guest" })
 }
 
-/// What scripts can ask of a guest.
+/// The methods of guests.
 enum GuestMethods {
-    static let command = LuaParameter("command", "string", "One line or many, for the guest's own shell.")
+    static let command = LuaParameter("command", "string", "One or more lines for the guest's shell.")
     static let options = LuaParameter("options", "table?", CommandOptions.documentation)
 
     // MARK: Commands
 
     static let commands = [
         LuaNative(
-            "run", "Runs a command and returns its result, whatever its exit status.",
+            "run", "Runs a command and returns its result, whatever the exit status.",
             parameters: [command, options],
             results: [
                 LuaParameter(
                     "result", "{exit: integer, ok: boolean, output: string, duration: number}",
-                    "Its exit status, whether that is 0, all it printed, and how many seconds it took.")
+                    "The exit status, whether it is 0, everything the command printed, and the seconds it took.")
             ],
             waiting: { call in
                 let (guest, text, options) = try command(of: call)
                 return [try await guest.run(call, text, options).table]
             }),
         LuaNative(
-            "succeed", "Runs a command that must end with exit status 0.", parameters: [command, options],
-            results: [LuaParameter("output", "string", "What it printed, without the line ends at its end.")],
+            "succeed", "Runs a command that must succeed: raises an error unless its exit status is 0.",
+            parameters: [command, options],
+            results: [LuaParameter("output", "string", "What it printed, without trailing line ends.")],
             waiting: { call in
                 let (guest, text, options) = try command(of: call)
                 let answer = try await guest.run(call, text, options) { answer in
@@ -61,9 +64,10 @@ enum GuestMethods {
                 return [answer.trimmed]
             }),
         LuaNative(
-            "fail", "Runs a command that must end with another exit status than 0.", parameters: [command, options],
+            "fail", "Runs a command that must fail: raises an error if its exit status is 0.",
+            parameters: [command, options],
             results: [
-                LuaParameter("output", "string", "What it printed, without the line ends at its end."),
+                LuaParameter("output", "string", "What it printed, without trailing line ends."),
                 LuaParameter("exit", "integer", "Its exit status."),
             ],
             waiting: { call in
@@ -74,15 +78,15 @@ enum GuestMethods {
                 return [answer.trimmed, .integer(Int64(answer.result.exit))]
             }),
         LuaNative(
-            "wait_until", "Runs a command again and again until it ends with exit status 0.",
+            "wait_until", "Runs a command repeatedly until its exit status is 0.",
             parameters: [
                 command,
                 LuaParameter(
                     "options", "table?",
-                    "As for `run`; `timeout` is that of all attempts, `interval` the pause between "
-                        + "two (200 ms)."),
+                    "Those of `run`, where `timeout` covers all attempts; `interval`, the pause between two attempts "
+                        + "(200 ms)."),
             ],
-            results: [LuaParameter("output", "string", "What it printed at last, without the line ends at its end.")],
+            results: [LuaParameter("output", "string", "What the last attempt printed, without trailing line ends.")],
             waiting: { call in try await waitUntil(call) }),
     ]
 
@@ -152,16 +156,17 @@ enum GuestMethods {
 
     private static let pattern = LuaParameter(
         "pattern", "string", "A regular expression, as in `expect:` of a lab file; `^` and `$` match at line ends.")
-    private static let patience = LuaParameter("options", "table?", "Options: `timeout`.")
+    private static let patience = LuaParameter("options", "table?", "`timeout`.")
     private static let match = [
-        LuaParameter("text", "string", "What the pattern met."),
-        LuaParameter("...", "string?", "What its groups met."),
+        LuaParameter("text", "string", "The text that matched."),
+        LuaParameter("...", "string?", "The pattern's capture groups."),
     ]
 
     static let console = [
         LuaNative(
             "wait_for_console",
-            "Waits until the pattern has appeared on the kernel console, since the guest came up or since the last such wait.",
+            "Waits until the kernel's console matches a pattern. The search covers the console since the guest came up, or since the "
+                + "last match of this function.",
             parameters: [pattern, patience], results: match,
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
@@ -178,26 +183,28 @@ enum GuestMethods {
             }),
         LuaNative(
             "interact",
-            "Starts a command whose input is typed by the script. With a function, calls that and waits for the command's end.",
+            "Starts an interactive command whose input the script types. With a function, calls it and then waits until the command "
+                + "ends.",
             parameters: [
                 command,
                 LuaParameter(
                     "talk", "fun(guest: guest)?",
-                    "Types with `guest:send`, ends the input with `guest:eof`, waits with `guest:expect`."),
+                    "Drives the command: waits with `guest:expect`, types with `guest:send`, ends the input with `guest:eof`."
+                ),
                 options,
             ],
             results: [
                 LuaParameter(
                     "result", "{exit: integer, ok: boolean, output: string, duration: number}?",
-                    "As `run`, when there is a function.")
+                    "With a function, the same as from `run`.")
             ],
             waiting: { call in try await interact(call) }),
         LuaNative(
-            "send", "Types to the command that `interact` started.",
+            "send", "Types input for the command that `interact` started.",
             parameters: [
                 LuaParameter(
                     "text", "string",
-                    "What is typed. A line ends with `\\n`, and a program that reads lines gets it then; it has at most 4095 "
+                    "The input. End lines with `\\n`; a program that reads lines sees a line only then. A line has at most 4095 "
                         + "bytes.")
             ],
             waiting: { call in
@@ -211,8 +218,8 @@ enum GuestMethods {
             }),
         LuaNative(
             "eof",
-            "Ends the input of the command that `interact` started, as a person does at a terminal: Ctrl-D, on Windows Ctrl-Z and "
-                + "Enter, which only programs that read text by their C library take.",
+            "Ends the input of the command that `interact` started, as at a terminal: types Ctrl-D, on Windows Ctrl-Z and Enter. There "
+                + "only programs that read text through their C library notice it.",
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let talk = try guest.talk(call)
@@ -221,8 +228,8 @@ enum GuestMethods {
             }),
         LuaNative(
             "expect",
-            "Waits until the command that `interact` started has printed the pattern, behind what was met before. What has come "
-                + "so far counts: `(\\w+)` may meet the half of a word, `(\\w+)\\s` waits for what stands behind it.",
+            "Waits until the output of the command that `interact` started matches a pattern, after the previous match. Output arrives "
+                + "in pieces: `(\\w+)` may match half a word, `(\\w+)\\s` waits for the whole.",
             parameters: [pattern, patience], results: match,
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
@@ -276,6 +283,6 @@ enum GuestMethods {
 }
 
 extension PatternMatch {
-    /// What was met, then what the groups met.
+    /// The matched text, then the capture groups.
     var values: [LuaValue] { [.text(text)] + captures.map { $0.map { .text($0) } ?? .nil } }
 }

@@ -5,25 +5,26 @@ import LabSpec
 import LuaRuntime
 
 extension GuestMethods {
-    private static let path = LuaParameter("path", "string", "A path in the guest, absolute.")
-    private static let patience = LuaParameter("options", "table?", "Options: `timeout`.")
+    private static let path = LuaParameter("path", "string", "An absolute path in the guest.")
+    private static let patience = LuaParameter("options", "table?", "`timeout`.")
 
     // MARK: Files
 
     static let files = [
         LuaNative(
-            "put", "Copies a host file or folder into the guest.",
+            "put", "Copies a file or folder from the host into the guest.",
             parameters: [
                 LuaParameter(
                     "host", "string",
-                    "A path on the host, relative to the script's folder and, without `--trust` or `--allow`, in it. A link is "
-                        + "followed."),
+                    "A path on the host, relative to the script's folder. Outside of that folder it needs `--allow` or "
+                        + "`--trust`. Links are followed."),
                 LuaParameter(
-                    "path", "string", "A path in the guest, absolute; with `/` at its end the copy goes inside."),
+                    "path", "string",
+                    "An absolute path in the guest; with a trailing `/`, the folder that gets the copy."),
                 LuaParameter(
                     "options", "table?",
-                    "Options: `timeout`; `links`, what becomes of links below a folder: `\"keep\"` (links in the guest) or "
-                        + "`\"follow\"` (what they lead to)."),
+                    "`timeout`; `links`, how links inside a folder are copied: `\"keep\"` (the default), as links, or "
+                        + "`\"follow\"`, as what they point to."),
             ],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
@@ -42,16 +43,17 @@ extension GuestMethods {
                 return []
             }),
         LuaNative(
-            "get", "Collects a guest file or folder, or all that match a pattern, into the results.",
+            "get", "Copies a file or folder, or all that match a pattern, from the guest into the results.",
             parameters: [
                 LuaParameter(
-                    "path", "string", "A path in the guest, absolute; its last steps may be a pattern such as `*.log`."),
-                LuaParameter("folder", "string?", "A folder within the collected files, such as `logs/`."),
+                    "path", "string", "An absolute path in the guest; it may end in a pattern, such as `/root/*.log`."),
+                LuaParameter("folder", "string?", "A folder for it in the results, such as `logs/`."),
                 LuaParameter(
-                    "options", "table?", "Options: `timeout`; `limit`, what it may come to (`\"4GiB\"` when left out)."),
+                    "options", "table?", "`timeout`; `limit`, the largest total size (`\"4GiB\"`)."),
             ],
             results: [
-                LuaParameter("file", "string", "Where it is on the host; one more result for each further match.")
+                LuaParameter(
+                    "file", "string", "The path of the copy on the host; for a pattern, one result for each match.")
             ],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
@@ -77,8 +79,8 @@ extension GuestMethods {
                 }
             }),
         LuaNative(
-            "read", "The content of a guest file, at most 64 MiB.", parameters: [path, patience],
-            results: [LuaParameter("content", "string")],
+            "read", "Reads a file of the guest, of at most 64 MiB.", parameters: [path, patience],
+            results: [LuaParameter("content", "string", "Its bytes.")],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let path = try call.guestPath(1)
@@ -89,8 +91,8 @@ extension GuestMethods {
                 }
             }),
         LuaNative(
-            "write", "Makes a guest file.",
-            parameters: [path, LuaParameter("content", "string", "What is in it then."), patience],
+            "write", "Writes a file in the guest, replacing it if it exists.",
+            parameters: [path, LuaParameter("content", "string", "Its bytes."), patience],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let path = try call.guestPath(1)
@@ -114,40 +116,42 @@ extension GuestMethods {
 
     static let machine = [
         LuaNative(
-            "reboot", "Has the guest reboot itself, or resets it, and waits until it is ready.", parameters: [patience],
+            "reboot",
+            "Reboots the guest and waits until it is ready. The guest reboots itself; if it does not within 30 s, it is reset.",
+            parameters: [patience],
             waiting: { call in
                 let timeout = try timeout(call, 1)
                 return try await machine(call) { try await $0.reboot(timeout: timeout) }
             }),
         LuaNative(
             "poweroff",
-            "Has the guest shut itself down, or cuts its power, and waits until it is off. Its disks are kept for `start`, "
-                + "until other guests need its room.",
+            "Shuts the guest down and waits until it is off; cuts its power if it does not comply. Its disks are kept for `start`, until "
+                + "other guests need its memory.",
             parameters: [patience],
             waiting: { call in
                 let timeout = try timeout(call, 1)
                 return try await machine(call) { try await $0.powerOff(timeout: timeout) }
             }),
         LuaNative(
-            "start", "Boots a guest that is powered off, with the disks that it has, and waits until it is ready.",
+            "start", "Boots a guest that is powered off, with its disks, and waits until it is ready.",
             parameters: [patience],
             waiting: { call in
                 let timeout = try timeout(call, 1)
                 return try await machine(call) { try await $0.start(timeout: timeout) }
             }),
         LuaNative(
-            "kill", "Ends the guest at once, as by pulling its plug.",
+            "kill", "Ends the guest at once, like pulling the plug.",
             waiting: { call in try await machine(call) { try await $0.kill() } }),
         LuaNative(
-            "pause", "Stops the guest's processors.",
+            "pause", "Pauses the guest's processors.",
             waiting: { call in try await machine(call) { try await $0.pause() } }),
         LuaNative(
-            "resume", "Lets the guest's processors run again.",
+            "resume", "Resumes the guest's processors.",
             waiting: { call in try await machine(call) { try await $0.resume() } }),
         LuaNative(
-            "address", "The guest's address on a network that it has joined.",
+            "address", "Returns the guest's address on a network that it has joined.",
             parameters: [LuaParameter("network", "string", "The network's name.")],
-            results: [LuaParameter("address", "string", "Such as `10.100.0.1`.")],
+            results: [LuaParameter("address", "string", "An IPv4 address, such as `10.100.0.1`.")],
             body: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let network = try call.string(1)

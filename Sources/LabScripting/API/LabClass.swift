@@ -16,9 +16,9 @@ final class ScriptLab: Sendable {
     /// `vmlab.lab`.
     static func function(_ world: ScriptWorld) -> LuaNative {
         LuaNative(
-            "lab", "A lab file, to be run from the script.",
+            "lab", "Opens a lab file to run from the script.",
             parameters: [LuaParameter("file", "string", "Its path, relative to the script's folder.")],
-            results: [LuaParameter("lab", "lab")],
+            results: [LuaParameter("lab", "lab", "The lab, not yet checked.")],
             body: { call in
                 let file = try call.hostPath(1)
                 if file.lowercased().hasSuffix(".lua") {
@@ -35,18 +35,18 @@ final class ScriptLab: Sendable {
 extension LuaClass {
     /// A lab file.
     static let lab = LuaClass(
-        "lab", "A lab file, to be run from the script.",
+        "lab", "A lab file that the script can run.",
         methods: [
             LuaNative(
-                "run", "Runs the lab to its end, whatever its outcome.",
+                "run", "Runs the lab and returns its results. Failed tasks raise no error.",
                 parameters: [
-                    LuaParameter("options", "table?", "Options: `set`, a table of values to override, as `--set`.")
+                    LuaParameter("options", "table?", "`set`, a table of values to override, as with `--set`.")
                 ],
                 results: [
                     LuaParameter(
                         "results", "{status: string, ok: boolean, duration: number, tasks: table[], guests: table[]}",
-                        "What results.json holds of it: each task has `task`, `guest`, `outcome`, `exit`, `duration`, "
-                            + "`message` and `output`.")
+                        "The results, as in results.json. Each task has `task`, `guest`, `index`, `outcome`, `exit`, "
+                            + "`duration`, `message` and `output`.")
                 ],
                 waiting: { call in
                     let lab = try call.receiver(as: ScriptLab.self)

@@ -1,7 +1,7 @@
 import LabEngine
 import LuaRuntime
 
-/// A guest's state as scripts hold it.
+/// A guest's saved state, as a Lua object.
 final class ScriptSnapshot: Sendable {
     let live: GuestSnapshot
     let world: ScriptWorld
@@ -13,12 +13,13 @@ final class ScriptSnapshot: Sendable {
 }
 
 extension LuaClass {
-    /// A guest's state.
+    /// A guest's saved state.
     static let snapshot = LuaClass(
         "snapshot", "A guest as it was at one moment: its memory, processes and disks.",
         methods: [
             LuaNative(
-                "clone", "Makes guests that go on from the snapshot. They get identities as those of `guest:clone`.",
+                "clone",
+                "Makes guests that continue from the snapshot, with identities of their own as from `guest:clone`.",
                 parameters: [GuestMethods.count], results: [GuestMethods.clones],
                 waiting: { call in
                     let snapshot = try call.receiver(as: ScriptSnapshot.self)
@@ -29,7 +30,7 @@ extension LuaClass {
                 })
         ],
         fields: [
-            LuaField("guest", "string", "The name of the guest that it was taken of.", of: ScriptSnapshot.self) {
+            LuaField("guest", "string", "The name of the guest that it was taken from.", of: ScriptSnapshot.self) {
                 .text($0.live.planned.guest.name)
             }
         ],
@@ -40,15 +41,16 @@ extension LuaClass {
 
 extension GuestMethods {
     static let count = LuaParameter("count", "integer?", "How many, 1 to 10000.")
-    static let clones = LuaParameter("clones", "guest|guest[]", "A list of them; without `count` the one guest.")
-    private static let patience = LuaParameter("options", "table?", "Options: `timeout`, that of saving the guest.")
+    static let clones = LuaParameter("clones", "guest|guest[]", "The guest; with `count` a list of guests.")
+    private static let patience = LuaParameter("options", "table?", "`timeout`, for saving the guest.")
 
     // MARK: Snapshots
 
     static let snapshots = [
         LuaNative(
-            "snapshot", "Keeps the guest as it is now, for clones of it. It goes on afterwards.",
-            parameters: [patience], results: [LuaParameter("snapshot", "snapshot")],
+            "snapshot", "Saves the guest's present state. The guest continues afterwards.",
+            parameters: [patience],
+            results: [LuaParameter("snapshot", "snapshot", "The saved state, to clone or to restore.")],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let timeout = try timeout(call, 1)
@@ -59,8 +61,8 @@ extension GuestMethods {
             }),
         LuaNative(
             "clone",
-            "Makes guests that go on from where this one is now, with its memory, files and processes. Each has its own name "
-                + "(`web-1` …), machine-id, random numbers, time, disks, and address on each network. The original goes on.",
+            "Makes guests that continue from this one's present state, with its memory, files and processes. Each has its own name "
+                + "(`web-1` …), machine-id, random numbers, time, disks, and address on each network. The original continues too.",
             parameters: [count, patience], results: [clones],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
@@ -73,11 +75,11 @@ extension GuestMethods {
             }),
         LuaNative(
             "restore",
-            "Makes the guest what some guest of its shape was when the snapshot was taken, itself most often. It keeps its name "
-                + "and addresses, and gets new random numbers and the present time; what it did since then is lost.",
+            "Returns the guest to the state of a snapshot of itself, or of another guest with the same memory, processors, disks and "
+                + "networks. It keeps its name and addresses, and gets new random numbers and the present time; its own later work is lost.",
             parameters: [
-                LuaParameter("snapshot", "snapshot"),
-                LuaParameter("options", "table?", "Options: `timeout` (the lab's `boot` timeout otherwise)."),
+                LuaParameter("snapshot", "snapshot", "The state to return to."),
+                LuaParameter("options", "table?", "`timeout`."),
             ], results: [],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
