@@ -12,12 +12,12 @@ public struct VMLabCommand: AsyncParsableCommand {
         commandName: "vmlab",
         abstract: "Run labs of Linux and Windows-like virtual machines.",
         discussion: """
-            A lab is a YAML file that declares guests and the tasks to run on them. vmlab boots the fleet on this host, \
-            runs the tasks over the guests' serial consoles, collects the results and tears everything down.
+            A lab is a YAML file or a Lua script that declares guests and the tasks to run on them. vmlab boots the guests \
+            on this host, runs the tasks over their serial consoles, collects the results and tears everything down.
 
               vmlab run Labs/quickstart/lab.yaml     run a lab
-              vmlab validate lab.yaml                find all its mistakes, boot nothing
-              vmlab doctor                           what this host can do
+              vmlab validate lab.yaml                find all mistakes in it, boot nothing
+              vmlab doctor                           check what this host can do
 
             Exit status: 0 all tasks passed, 1 a task failed, 2 the lab or the command line is wrong, 3 a guest or an \
             image failed, 4 a deadline passed, 130 interrupted.

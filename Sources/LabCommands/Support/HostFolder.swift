@@ -32,7 +32,7 @@ struct HostFolder {
                 remedy: "set XDG_STATE_HOME to a folder of your own", isNeeded: true),
             HostFolder(
                 subject: "temporary files", path: run.temporary, little: 1 << 30,
-                remedy: "set TMPDIR to a folder of your own with some GiB free: guests' disks lie there",
+                remedy: "set TMPDIR to a folder of your own with some GiB free: guests' disks are kept there",
                 isNeeded: true,
                 check: { try run.checkTemporary() }),
             HostFolder(

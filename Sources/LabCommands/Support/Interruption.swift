@@ -54,7 +54,8 @@ enum Interruption {
             // What keeps the run from ending may be that nobody reads what it says.
             var terminal = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
             if poll(&terminal, 1, 0) == 1 {
-                Report.error("vmlab did not end within \(limit) after it was interrupted, and ends as it is")
+                Report.error(
+                    "vmlab did not end within \(limit) of being interrupted, and exits without further cleanup")
             }
             Report.end(.interrupted)
         }

@@ -112,7 +112,7 @@ struct JobRunner: Sendable {
         guard let job = jobs.first, let plan = job.plan, jobs.count == 1 else {
             throw Diagnostic(
                 .specification, "\(path) has a matrix of \(jobs.count) cells",
-                remedy: "a script runs labs without one: make the cells with vmlab.matrix and `set`")
+                remedy: "a script can run only labs without a matrix: use vmlab.matrix and `set` instead")
         }
         let place = try directory.part("lab-\(plan.lab.name)-\(UInt32.random(in: 0 ... .max))")
         let report = ReportSink([])

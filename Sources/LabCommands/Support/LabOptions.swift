@@ -6,7 +6,7 @@ import Quantities
 
 /// Options of every verb that reads lab files.
 struct LabOptions: ParsableArguments {
-    @Argument(help: "Lab files, and scripts in Lua.", completion: .file(extensions: ["yaml", "yml", "lua"]))
+    @Argument(help: "Lab files and Lua scripts.", completion: .file(extensions: ["yaml", "yml", "lua"]))
     var files: [String]
 
     /// Files that are scripts, by their ending.
@@ -23,7 +23,8 @@ struct LabOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Run only tasks whose names match this pattern (* and ?), and what they need.", valueName: "pattern"))
+            "Run only tasks whose names match this pattern (* and ?), and the tasks that they need.",
+            valueName: "pattern"))
     var filter: [String] = []
 
     /// `--set` as keys and values.
@@ -42,16 +43,16 @@ struct GrantOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Let labs and scripts read this file, or what is in this folder, besides their own.", valueName: "path"))
+            "Let labs and scripts read this file or folder, besides their own folders.", valueName: "path"))
     var allow: [String] = []
 
     @Option(
         parsing: .singleValue,
-        help: ArgumentHelp("Let scripts see this variable of vmlab's environment in vmlab.env.", valueName: "name"))
+        help: ArgumentHelp("Let scripts see this environment variable, in vmlab.env.", valueName: "name"))
     var env: [String] = []
 
     @Flag(
-        help: "Let labs and scripts read all files, and Lua use all of its library: files, programs, the environment.")
+        help: "Let labs and scripts read all files, and Lua use its whole library: files, programs, the environment.")
     var trust = false
 
     func validate() throws {
@@ -72,13 +73,13 @@ struct GrantOptions: ParsableArguments {
 
 /// Options about where guests run.
 struct HostOptions: ParsableArguments {
-    @Option(help: "Run every guest on this backend: auto, kvm or qemu.")
+    @Option(help: "Run all guests on this backend.")
     var backend: BackendChoice?
 
-    @Option(help: ArgumentHelp("Memory that all guests together may take, such as 8GiB.", valueName: "size"))
+    @Option(help: ArgumentHelp("Limit the memory of all guests together, such as to 8GiB.", valueName: "size"))
     var memory: ByteCount?
 
-    @Option(help: ArgumentHelp("How many guests may run at a time; as many as fit by default.", valueName: "n"))
+    @Option(help: ArgumentHelp("Limit how many guests run at a time; by default as many as fit.", valueName: "n"))
     var jobs: Int?
 
     func validate() throws {

@@ -7,19 +7,19 @@ import LabResults
 import Logging
 import Synchronization
 
-/// What of its work vmlab tells.
+/// The options for the log.
 struct LogOptions: ParsableArguments {
     @Option(
         name: .customLong("log-level"),
         help: ArgumentHelp(
-            "Tell on standard error what happens inside: a level (debug, trace, ...) and label=level, separated by "
-                + "commas. VMLAB_LOG is used otherwise; the README lists the labels.", valueName: "level"))
+            "Log to standard error: a level (debug, trace, ...) and label=level, separated by commas. Replaces "
+                + "VMLAB_LOG; the README lists the labels.", valueName: "level"))
     var level: String?
 }
 
-/// A verb that can be told to log.
+/// A verb that can log.
 protocol LoggingCommand: AsyncParsableCommand {
-    /// How it was told to.
+    /// Its options for the log.
     var log: LogOptions { get }
 }
 

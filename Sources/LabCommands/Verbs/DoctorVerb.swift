@@ -11,8 +11,8 @@ import Quantities
 
 struct DoctorVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Tell what this host can do, and what would make it better.",
-        discussion: "Exit status 3 when labs cannot run here at all.")
+        commandName: "doctor", abstract: "Check what this host can do, and suggest improvements.",
+        discussion: "The exit status is 3 if labs cannot run on this host at all.")
 
     @OptionGroup var log: LogOptions
 
@@ -111,7 +111,7 @@ struct DoctorVerb: LoggingCommand {
 
     private static func processors() -> Finding {
         let count = HostFacts().processorCount
-        return Finding(level: .good, subject: "processors", text: "\(count); so many guests boot at a time")
+        return Finding(level: .good, subject: "processors", text: "\(count); that many guests boot at a time")
     }
 
     private static func shares() -> Finding {
@@ -155,9 +155,9 @@ struct DoctorVerb: LoggingCommand {
         return Finding(
             level: .limited, subject: subject,
             text:
-                "no capabilities; this host does not let this user make namespaces, so guests' processes are in the host's",
+                "no capabilities; this host does not let this user create namespaces, so guests' processes share the host's",
             remedy: "allow user namespaces: `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
-                + "kernel.apparmor_restrict_unprivileged_userns` tells what forbids them")
+                + "kernel.apparmor_restrict_unprivileged_userns` shows what forbids them")
     }
 
     private static func tools() -> [Finding] {
@@ -168,7 +168,7 @@ struct DoctorVerb: LoggingCommand {
                 ["apt-get": "apt", "dpkg-deb": "dpkg"], .limited,
                 "missing; images that are not built yet cannot be built"
             ),
-            (OutsideLink.programs, .limited, "missing; networks with `nat: true` cannot be had"),
+            (OutsideLink.programs, .limited, "missing; networks with `nat: true` do not work"),
             (KernelCache.programs, .limited, "missing; some kernels of your own unpack themselves in each guest"),
         ]
         return uses.flatMap { use in

@@ -10,7 +10,7 @@ import Quantities
 
 struct PsVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ps", abstract: "List your runs that are going on, with their guests.")
+        commandName: "ps", abstract: "List your running labs and their guests.")
 
     func run() throws {
         let runs = RunRegistry.live()
@@ -32,7 +32,7 @@ struct LogsVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs", abstract: "Print a guest's recorded kernel console.",
         discussion: """
-            Of the run that is going on, else of the latest one in this folder's results.
+            From the current run, else from the latest one in ./results.
 
               vmlab logs lin-1
               vmlab logs lin-1 --results results/mixed-2026-11-22-101500
@@ -69,7 +69,7 @@ struct GCVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "gc",
         abstract: "Remove what killed runs left behind: processes, sockets, disks, unfinished goldens.",
-        discussion: "Runs that are going on are left alone. Running it when there is nothing to do is harmless.")
+        discussion: "Does not touch current runs; does nothing if there is nothing to remove.")
 
     @OptionGroup var log: LogOptions
 

@@ -11,10 +11,11 @@ struct ImagesVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "images", abstract: "List, build and remove the catalog's images and their goldens.",
         discussion: """
-            Images are built from Debian's packages, without root, the first time a lab names them, and kept in the cache.
-            So are goldens: guests of one image and shape, saved when they are ready, that others start from as clones. They
-            are made when a lab needs them and go when none has needed them for a week, or when all take more than \
-            \(GoldenStore.usualLimit). One whose guest fails as it comes up is not tried again for a day.
+            Images are built from Debian packages, without root, when a lab first needs them, and kept in a cache.
+
+            So are goldens: guests of one image and shape, saved when they were ready, from which other guests are cloned. \
+            They are made when a lab needs them, and removed when none has needed them for a week or when all of them take more than \
+            \(GoldenStore.usualLimit). A golden that could not be made is not tried again for a day.
 
               vmlab images build debian wine
               vmlab images prune
@@ -24,7 +25,7 @@ struct ImagesVerb: AsyncParsableCommand {
 
     struct List: LoggingCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List the catalog, what is built, and goldens under their image (the default).")
+            abstract: "List images and their goldens (the default).")
 
         @OptionGroup var log: LogOptions
 
@@ -66,7 +67,7 @@ struct ImagesVerb: AsyncParsableCommand {
     }
 
     struct Build: LoggingCommand {
-        static let configuration = CommandConfiguration(abstract: "Build images now; the whole catalog by default.")
+        static let configuration = CommandConfiguration(abstract: "Build images; the whole catalog by default.")
 
         @Argument(help: "Names from the catalog.") var names: [String] = []
         @OptionGroup var log: LogOptions
@@ -82,8 +83,10 @@ struct ImagesVerb: AsyncParsableCommand {
 
     struct Path: LoggingCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print the folder of the build of an image that labs use, with its kernel and its other files.",
-            discussion: "Builds of other recipes may be beside it. When the image is not built, nothing is printed.")
+            abstract: "Print the folder of a built image, which has its kernel and other files.",
+            discussion:
+                "This is the build that labs use; builds of other recipe versions may be beside it. Fails if the image is not built."
+        )
 
         @Argument(help: "A name from the catalog.") var name: String
         @OptionGroup var log: LogOptions
@@ -93,7 +96,7 @@ struct ImagesVerb: AsyncParsableCommand {
 
     struct Verify: LoggingCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Read every byte of built images and goldens, and say what is damaged; status 3 if anything is.")
+            abstract: "Verify the checksums of images and goldens; exits with 3 if anything is damaged.")
 
         @Argument(help: "Names of images; all by default.") var names: [String] = []
         @OptionGroup var log: LogOptions
@@ -116,10 +119,9 @@ struct ImagesVerb: AsyncParsableCommand {
     struct Remove: LoggingCommand {
         static let configuration = CommandConfiguration(
             commandName: "rm",
-            abstract: "Remove built images and their goldens; labs make them again when they need them.",
+            abstract: "Remove images and their goldens; labs make them again when they need them.",
             discussion: """
-                What a running lab uses stays; the status is 3 then. A golden that failed, for which labs boot their guests, is \
-                tried again.
+                What a running lab uses stays, and the exit status is 3. Goldens that could not be made will be tried again.
                 """)
 
         @Argument(help: "Names from the catalog, or of labs' own images.") var names: [String]
@@ -137,13 +139,13 @@ struct ImagesVerb: AsyncParsableCommand {
     struct Prune: LoggingCommand {
         static let configuration = CommandConfiguration(
             abstract:
-                "Remove what no image uses: old builds, broken ones, downloads, unpacked kernels, unused goldens.",
+                "Remove what is no longer used: old and broken builds, downloads, unpacked kernels, goldens.",
             discussion: """
                 A golden goes when its image is gone or has changed, when no lab has used it for a week, or when it is \
                 damaged. What a running lab uses stays.
                 """)
 
-        @Flag(help: "Remove all goldens, also those that were used lately.") var goldens = false
+        @Flag(help: "Remove all goldens, even those used lately.") var goldens = false
         @OptionGroup var log: LogOptions
 
         func run() async throws {

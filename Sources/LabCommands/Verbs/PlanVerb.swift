@@ -9,7 +9,8 @@ struct PlanVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Show what would run where; boot nothing.",
         discussion: """
-            Guests with their resources against the host's, in how many batches they run, tasks in order, matrix cells.
+            Shows the guests with their resources, how many batches they run in on this host, the tasks in order, and the \
+            matrix cells.
 
               vmlab plan lab.yaml
               vmlab plan lab.yaml --json | jq .guests
@@ -26,7 +27,7 @@ struct PlanVerb: LoggingCommand {
     func run() async throws {
         if let script = lab.scripts.first {
             throw Diagnostic(
-                .specification, "\(script) is a script: what it boots shows when it runs",
+                .specification, "\(script) is a script, which has no plan: it boots guests as it runs",
                 remedy: "`vmlab validate` checks its syntax")
         }
         let plans = try await Planner(host: host, access: grants.access).jobs(lab).compactMap(\.plan)

@@ -12,15 +12,16 @@ import Synchronization
 
 struct ReplVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
-        commandName: "repl", abstract: "Boot a lab's guests and talk to them in Lua.",
+        commandName: "repl", abstract: "Boot a lab's guests and drive them from a Lua prompt.",
         discussion: """
-            The guests of the lab are there by their names; its tasks are not run. Without a lab, boot some:
+            The lab's guests are variables with their names; its tasks do not run. Without a lab, boot guests yourself:
 
               vmlab repl lab.yaml
               > web:succeed("uname -a")
               > other = vmlab.boot{ image = "debian" }
 
-            Tab completes. Ctrl-C ends what runs, or clears the line; Ctrl-D ends the session and its guests. Docs/lua.md has all functions.
+            Tab completes. Ctrl-C stops what runs, or clears the line; Ctrl-D ends the session and its guests. Docs/lua.md \
+            describes all functions.
             """)
 
     @Argument(help: "A lab file.", completion: .file(extensions: ["yaml", "yml"])) var lab: String?
@@ -28,7 +29,7 @@ struct ReplVerb: LoggingCommand {
     @OptionGroup var grants: GrantOptions
     @OptionGroup var log: LogOptions
 
-    @Option(help: ArgumentHelp("Write the results there instead of results/<lab>-<time>.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Write the results to this folder instead of results/<lab>-<time>.", valueName: "dir"))
     var out: String?
 
     func run() async throws {
@@ -84,7 +85,7 @@ struct ReplVerb: LoggingCommand {
         guard plans.count == 1 else {
             throw Diagnostic(
                 .specification, "\(file) has a matrix of \(plans.count) cells",
-                remedy: "a session is with one lab: take the `matrix:` out of a copy")
+                remedy: "`repl` needs a lab without one: remove `matrix:` from a copy")
         }
         return plans.first?.lab
     }

@@ -5,15 +5,15 @@ import LabResults
 
 struct ReportVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "report", abstract: "Show a finished run again.",
+        commandName: "report", abstract: "Show the results of a finished run again.",
         discussion: """
               vmlab report results/latest
               vmlab report results/latest --format junit > junit.xml
 
-            Exit status: that of the run.
+            The exit status is that of the run.
             """)
 
-    /// How to show it.
+    /// The output format.
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case terminal, junit
     }
@@ -21,7 +21,7 @@ struct ReportVerb: ParsableCommand {
     @Argument(help: "The results directory of the run, or of one cell of its matrix.", completion: .directory)
     var directory: String
 
-    @Option(help: "How to show it.")
+    @Option(help: "The output format.")
     var format: Format = .terminal
 
     func run() throws {

@@ -10,11 +10,11 @@ struct RunVerb: LoggingCommand {
               vmlab run lab.yaml
               vmlab run lab.yaml --set guests.lin.count=2 --filter 'kernel*'
               vmlab run lab.yaml --out results/today --json | jq .event
-              vmlab run disk.yaml net.yaml smoke.lua --out today      # to today/disk, today/net and today/smoke
+              vmlab run disk.yaml net.yaml smoke.lua --out today   # into today/disk, ...
               vmlab run smoke.lua --arg quick
 
-            Ctrl-C stops the run in order: tasks with `if: always()` clean up, files are collected, guests go, results are \
-            written. Another one, a second later or more, stops it at once: guests are killed, results are written.
+            Ctrl-C ends the run in order: tasks with `if: always()` run, files are collected, guests shut down, results are \
+            written. A second Ctrl-C, at least a second later, ends it at once: guests are killed, results are written.
             """)
 
     /// What happens when a task has failed.
@@ -29,25 +29,28 @@ struct RunVerb: LoggingCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write the results there instead of results/<lab>-<time>; those of several files to a folder each, named "
-                + "after the file (of a lab.yaml: after its folder).", valueName: "dir"))
+            "Write the results to this folder instead of results/<lab>-<time>. Several files get a folder each in it, named "
+                + "after the file; a lab.yaml, after its folder.", valueName: "dir"))
     var out: String?
 
-    @Option(help: ArgumentHelp("Multiply every timeout, for slow hosts.", valueName: "factor"))
+    @Option(help: ArgumentHelp("Multiply all timeouts, for slow hosts.", valueName: "factor"))
     var timeFactor: Double = 1
 
-    @Option(help: "After a failed task: continue with the others, or stop and skip them, other cells and files too.")
+    @Option(
+        help:
+            "After a failed task, continue with the others, or stop and skip them, including other matrix cells and files."
+    )
     var onFailure: FailurePolicy = .continue
 
     @Option(
         name: .customLong("arg"), parsing: .singleValue,
-        help: ArgumentHelp("A word for scripts: one of their `vmlab.args`.", valueName: "word"))
+        help: ArgumentHelp("Add a word to the `vmlab.args` of scripts.", valueName: "word"))
     var words: [String] = []
 
     @Flag(help: "Print events as JSON lines.")
     var json = false
 
-    @Flag(help: "Print failures and the last line only.")
+    @Flag(help: "Print only failures and the last line.")
     var quiet = false
 
     func validate() throws {

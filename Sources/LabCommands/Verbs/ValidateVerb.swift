@@ -5,9 +5,9 @@ import LabSpec
 
 struct ValidateVerb: LoggingCommand {
     static let configuration = CommandConfiguration(
-        commandName: "validate", abstract: "Find all mistakes of lab files; boot nothing.",
+        commandName: "validate", abstract: "Find all mistakes in lab files; boot nothing.",
         discussion: """
-            Prints every mistake with its place and remedy, also fleets that can never fit this host.
+            Prints each mistake with its place and a remedy, and reports fleets that can never fit this host.
 
               vmlab validate lab.yaml
               vmlab validate Labs/*/lab.yaml
@@ -32,9 +32,9 @@ struct ValidateVerb: LoggingCommand {
 
 struct SchemaVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "schema", abstract: "Print the JSON Schema of lab files, or Lua's annotations.",
+        commandName: "schema", abstract: "Print the JSON Schema of lab files, or the Lua annotations, for editors.",
         discussion: """
-            For editors. Save the schema and refer to it with `# yaml-language-server: $schema=vmlab.schema.json`; save the \
+            Save the schema and refer to it with `# yaml-language-server: $schema=vmlab.schema.json`; save the \
             annotations as vmlab.lua in a folder of lua-language-server's `workspace.library`.
             """)
 

@@ -25,7 +25,7 @@ struct GuestDraft: Draft {
             "The image that the guests boot: a name from `images:` or from the catalog, such as `debian` or `wine`."),
         Field(
             "count", \.count, .integer(1...Limits.guests),
-            "How many equal guests: `count: 5` of `lin` is `lin-1` to `lin-5`. Without it there is one guest, `lin`."),
+            "How many guests: with `count: 5` the group `lin` has `lin-1` to `lin-5`, without it one guest `lin`."),
         // How little will do is for the image to say.
         Field(
             "memory", \.memory, .size(atLeast: ByteCount(0), usual: .mebibytes(96)),
@@ -33,33 +33,34 @@ struct GuestDraft: Draft {
         Field("cpus", \.cpus, .integer(1...64), standard: 1, "Virtual processors of each guest."),
         Field(
             "nested", \.nested, .boolean, standard: false,
-            "Whether the guest's processors can run guests of their own: its `/dev/kvm` works, emulated if need be."),
+            "Nested virtualization: the guest has a working `/dev/kvm`, emulated if necessary."),
         Field(
             "disks", \.disks, .list(of: DiskDraft.form.located, allowEmpty: true),
-            "Further disks: a size is an empty disk that goes with the guest, a path is a disk image, never written to."
+            "Additional disks: a size for an empty disk that is deleted with the guest, or a disk image, never written to."
         ),
         Field(
             "networks", \.networks, .list(of: Form.name.located, allowEmpty: true),
             "Networks that each guest joins, by the names under `networks:`, in the order of its network cards."),
         Field(
-            "backend", \.backend, .choice(), standard: "auto", "What runs the guests; `auto` is the best this host has."
+            "backend", \.backend, .choice(), standard: "auto",
+            "What runs the guests; `auto` picks the best on this host."
         ),
         Field(
             "boot", \.boot, .choice(), standard: "auto",
-            "How guests come up: `cold` from power-on, `clone` from a snapshot, `auto` whichever can be had."),
+            "How guests start: `cold` from power-on, `clone` as a clone of a golden, `auto` as a clone where possible."),
         Field(
             "cpuWeight", \.cpuWeight, .integer(1...10000), standard: 100,
-            "Share of the processors against other guests when all want them: 200 gets twice what 100 gets."),
+            "Share of processor time relative to other guests under contention: 200 gets twice as much as 100."),
         Field(
             "ioWeight", \.ioWeight, .integer(1...10000), standard: 100,
-            "Share of the disks' time against other guests when all want it."),
-        Field("cmdline", \.cmdline, .line("kernel command line words"), "Words added to the kernel command line."),
-        Field("env", \.env, .environment, "Environment of every task on these guests."),
-        Field("shell", \.shell, .shell, "The `shell` of tasks on these guests that name none."),
+            "Share of disk time relative to other guests under contention."),
+        Field("cmdline", \.cmdline, .line("kernel command line words"), "Added to the kernel command line."),
+        Field("env", \.env, .environment, "Environment variables of all tasks on these guests."),
+        Field("shell", \.shell, .shell, "The default `shell` of tasks on these guests."),
     ]
 
     static let group = Shape<GuestDraft>(
-        id: "guest", noun: "a guest group", doc: "A group of equal guests.", fields: fields)
+        id: "guest", noun: "a guest group", doc: "A group of identical guests.", fields: fields)
     static let defaults = Shape<GuestDraft>(
         id: "defaults", noun: "`defaults`", doc: "Defaults for all guest groups.", fields: fields)
 
@@ -92,9 +93,9 @@ struct DiskDraft: Draft {
     var format: ImageDisk.Format?
 
     private static let shape = Shape<DiskDraft>(
-        id: "disk", noun: "a disk", doc: "A disk beyond the image's own.",
+        id: "disk", noun: "a disk", doc: "A disk in addition to the image's own.",
         fields: [
-            Field("size", \.size, .size(atLeast: .mebibytes(1)), "An empty disk of this size, gone with the guest."),
+            Field("size", \.size, .size(atLeast: .mebibytes(1)), "An empty disk of this size, deleted with the guest."),
             Field("path", \.path, .filled("a path"), "A disk image on the host; never written to."),
             Field("format", \.format, .choice(), DiskFileDraft.formatHelp),
         ], exclusive: [["size", "path"], ["size", "format"]], atLeastOne: ["size", "path"])

@@ -21,8 +21,8 @@ struct ImageDraft: Draft {
         fields: [
             Field(
                 "from", \.from, Form.name.located,
-                "A catalog image that fills what this one does not say, such as `debian` under a kernel of your own."),
-            Field("os", \.os, .choice(), "The kind of system; taken from `from` when left out."),
+                "A catalog image that supplies what is not set here, such as `debian` for a kernel of your own."),
+            Field("os", \.os, .choice(), "The kind of system; by default that of `from`."),
             Field("kernel", \.kernel, .path, "Linux kernel on the host, bzImage or vmlinux."),
             Field("initrd", \.initrd, .path, "Initial RAM disk on the host."),
             Field(
@@ -32,14 +32,14 @@ struct ImageDraft: Draft {
             Field("disk", \.disk, DiskFileDraft.form, "System disk on the host, a path or a map; never written to."),
             Field(
                 "cmdline", \.cmdline, .line("kernel command line words"),
-                "Kernel command line words; with `from`, added to its own."),
+                "Kernel command line; with `from`, added to its own."),
             Field(
                 "firmware", \.firmware, .path, "Firmware file on the host, such as OVMF for a disk that boots by UEFI."),
             Field(
                 "console", \.console, ConsoleDraft.form, "How commands reach the guest: a dialect, or a map of details."
             ),
             Field(
-                "memory", \.memory, .size(atLeast: .mebibytes(16)), "RAM of guests that do not say, such as `512MiB`."),
+                "memory", \.memory, .size(atLeast: .mebibytes(16)), "Default RAM of guests, such as `512MiB`."),
         ], atLeastOne: ["from", "kernel", "disk", "firmware"])
 }
 
@@ -50,7 +50,7 @@ struct DiskFileDraft: Draft {
     var format: ImageDisk.Format?
 
     static let formatHelp =
-        "How the file is laid out. Left out, its bytes tell; `raw` attaches any file as it is, such as a disk that a guest has filled."
+        "The file's format, detected by default. `raw` attaches any file as it is, such as a disk that a guest has written."
 
     private static let shape = Shape<DiskFileDraft>(
         id: "diskFile", noun: "a disk image", doc: "A disk image on the host.",
@@ -87,16 +87,17 @@ struct ConsoleDraft: Draft {
             Field(
                 "dialect", \.dialect, dialectForm,
                 "The shell's language: `sh`, `cmd` (cmd.exe), `sac` (Windows' EMS console) or `uefi` (the UEFI shell)."),
-            Field("ports", \.ports, .integer(1...2), "1: commands share the kernel's console; 2: they have COM2."),
+            Field("ports", \.ports, .integer(1...2), "1: commands share the kernel's console; 2: they use COM2."),
             Field(
                 "announces", \.announces, .boolean,
-                "Whether the guest says VMLAB READY on COM2, as images of the catalog do; else its prompt is awaited."),
+                "Whether the guest prints VMLAB READY on COM2, as catalog images do; if not, vmlab waits for its prompt."
+            ),
             Field("prompt", \.prompt, .pattern, "A regular expression for the shell's prompt."),
             Field("user", \.user, .filled("a user name"), "User name, for guests that ask."),
             Field("password", \.password, .text("a password"), "Password, for guests that ask."),
             Field(
                 "reactions", \.reactions, .list(of: ReactionDraft.shape.form()),
-                "Answers to what the guest asks before its shell is ready, such as the menu of a boot loader."),
+                "Answers to prompts before the shell is ready, such as a boot loader's menu."),
         ])
 
     static let form: Form<ConsoleDraft> = .byKind(
@@ -116,15 +117,15 @@ struct ReactionDraft: Draft {
     var times: Int?
 
     static let shape = Shape<ReactionDraft>(
-        id: "reaction", noun: "a reaction", doc: "An answer to something that a guest says on its way to its shell.",
+        id: "reaction", noun: "a reaction", doc: "An answer to a prompt before the shell is ready.",
         fields: [
             Field(
                 "expect", \.expect, .pattern, required: "expect: 'Press Enter'",
-                "A regular expression for what it says."),
+                "A regular expression for the prompt."),
             Field(
                 "send", \.send, keys, required: #"send: "\n""#,
-                #"What is typed then, as it is: `"\n"` in double quotes is the Enter key."#),
-            Field("times", \.times, .integer(1...1000), "How many times at most; 1 when left out."),
+                #"What to type, literally: `"\n"` in double quotes is the Enter key."#),
+            Field("times", \.times, .integer(1...1000), "How many times at most; 1 by default."),
         ])
 
     private static let keys = Form<String>.text("what to type").then { text, node, decoding -> String? in
@@ -157,7 +158,7 @@ extension Form where Value == Pattern {
         } catch {
             decoding.error(
                 "\(text.quoted()) is not a regular expression: \(error)",
-                remedy: "Docs/patterns.md has the syntax; `\\` before a character has it stand for itself",
+                remedy: "Docs/patterns.md has the syntax; `\\` before a character matches it literally",
                 at: decoding.place(of: text, in: node.span).from(error.offset, of: text))
             return nil
         }

@@ -23,7 +23,7 @@ struct LabDraft: Draft {
         fields: shape.fields.filter { ["defaults", "images", "networks", "timeouts", "env"].contains($0.name) } + [
             Field(
                 "guests", \.guests, .named(GuestDraft.group.form(), nullAs: { GuestDraft() }),
-                required: "guests = {vm = {image = \"debian\"}}", "Groups of equal guests by name.")
+                required: "guests = {vm = {image = \"debian\"}}", "Groups of identical guests by name.")
         ]
     ).form()
 
@@ -38,7 +38,7 @@ struct LabDraft: Draft {
                 "Defaults for all guest groups."),
             Field(
                 "guests", \.guests, .named(GuestDraft.group.form(), nullAs: { GuestDraft() }),
-                required: "guests: {vm: {image: debian}}", "The fleet: groups of equal guests by name."),
+                required: "guests: {vm: {image: debian}}", "The fleet: groups of identical guests by name."),
             Field("images", \.images, .named(ImageDraft.shape.form()), "Images of your own, by name."),
             Field(
                 "networks", \.networks, NetworkDraft.form,
@@ -49,14 +49,14 @@ struct LabDraft: Draft {
             Field("timeouts", \.timeouts, TimeoutsDraft.shape.form(orNull: true), "How long things may take."),
             Field(
                 "admission", \.admission, .choice(), standard: "strict",
-                "What guests that run at once may come to: `strict`, the sum of their `memory`; `overcommit`, what they "
-                    + "are measured to use, with the host's memory watched."),
+                "How guests are admitted: `strict` by the sum of their `memory`; `overcommit` by what they are measured to "
+                    + "use, while the host's memory is watched."),
             Field("fail-on", \.failOn, .failOn, "\(Form.failOnText) `[]` turns it off."),
             Field(
                 "output-limit", \.outputLimit, .outputLimit, standard: "64MiB",
-                "How much of each task's output is kept. What is beyond is dropped: a task that expects something of its "
-                    + "output is an error then."),
-            Field("env", \.env, .environment, "Environment of every task on every guest."),
+                "How much of each task's output is kept. The rest is dropped, and a task that expects something of its "
+                    + "output is then an error."),
+            Field("env", \.env, .environment, "Environment variables of all tasks."),
             Field(
                 "matrix", \.matrix, Matrix.form,
                 "Axes of values; the lab runs once for each combination, with `${{ matrix.axis }}` filled in."),
@@ -84,7 +84,7 @@ struct NetworkDraft: Draft {
         fields: [
             Field(
                 "nat", \.nat, .boolean, standard: false,
-                "Whether it reaches the outside through the host. Nothing on the host's own 127.0.0.1 is reached."),
+                "Whether guests reach the outside through the host, except services on the host's own 127.0.0.1."),
             Field(
                 "host", \.host, .list(of: Form<Int>.integer(1...65535).map { UInt16(clamping: $0) }, allowEmpty: true),
                 "TCP and UDP ports of the host's own 127.0.0.1 that guests reach at 10.0.2.2, for a network with `nat`."

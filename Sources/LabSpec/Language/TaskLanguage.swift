@@ -38,26 +38,25 @@ struct TaskDraft: Draft {
                     + "Left out: on every guest."),
             Field(
                 "run", \.run, .filled("a command"),
-                "What the guest's own shell runs, one line or a block: `sh -e`, which stops at the first line that fails, or "
-                    + "cmd.exe."),
+                "Commands for the guest's shell: `sh -e`, which stops at the first failing line, or cmd.exe."),
             Field(
                 "script", \.script, .path,
-                "A file on the host that the guest runs: by what its first line names (`#!`), else as `run`."),
+                "A script file on the host, run by the interpreter of its `#!` line, or else like `run`."),
             Field("lua", \.lua, .lua, "Lua, or the path of a `.lua` file."),
             Field("shell", \.shell, .shell, Form.shellDocumentation),
-            Field("expect", \.expect, .expectation, "What makes it pass: exit status 0 unless told otherwise."),
-            Field("timeout", \.timeout, .duration, "How long one attempt may take; `timeouts.task` when left out."),
+            Field("expect", \.expect, .expectation, "What makes it pass; by default exit status 0."),
+            Field("timeout", \.timeout, .duration, "How long one attempt may take; by default `timeouts.task`."),
             Field(
                 "retries", \.retries, RetryDraft.form, standard: 0,
-                "How often to try again after an infrastructure error."),
+                "How often to retry after an infrastructure error."),
             Field(
                 "repeat", \.repeats, .integer(1...Limits.repetitions), standard: 1,
                 "How many times it runs; `VMLAB_INDEX` counts from 1."),
             Field(
                 "needs", \.needs, .listOrOne(of: Form.name.located),
                 "Tasks that must have passed everywhere before this one starts."),
-            Field("if", \.condition, .condition, "`always()`: also when what it needs did not pass."),
-            Field("env", \.env, .environment, "Its environment, over the guest's."),
+            Field("if", \.condition, .condition, "`always()`: run even if a task that it needs did not pass."),
+            Field("env", \.env, .environment, "Environment variables, in addition to the guest's."),
             Field(
                 "put", \.put,
                 .dictionary(of: PutDraft.form, keys: "\\S", example: "{./file: /root/file}") { path, span, decoding in
@@ -65,20 +64,21 @@ struct TaskDraft: Draft {
                     decoding.error("`put` has an empty path", remedy: "name a file or a folder", at: span)
                     return false
                 },
-                "Files and folders copied into the guest before it runs: host path to absolute guest path. A path that is a "
-                    + "link is followed; links below it stay links unless `links: follow` is said."),
+                "Files and folders copied into the guest before it runs: host path to absolute guest path. A link "
+                    + "given as the path is followed; links inside a folder stay links unless `links: follow` is set."),
             Field(
                 "get", \.get, .listOrOne(of: GetDraft.form),
-                "Absolute guest paths, or patterns such as `/root/*.log`, collected after it ran, also when it failed."),
+                "Absolute guest paths, or patterns such as `/root/*.log`, collected after it has run, even if it failed."
+            ),
             Field("reboot", \.reboot, .boolean, standard: false, "Whether the guest is rebooted after it."),
             Field(
                 "reset", \.reset, .choice(), standard: "none",
-                "What each run finds: `snapshot`, the guest as it was when it had just come up; `none`, what the tasks "
-                    + "before left."),
-            Field("fail-on", \.failOn, .failOn, "\(Form.failOnText) The lab's when left out; `[]` turns it off."),
+                "The guest's state for each run: `snapshot`, as when it had just come up; `none`, as earlier tasks left "
+                    + "it."),
+            Field("fail-on", \.failOn, .failOn, "\(Form.failOnText) By default the lab's; `[]` turns it off."),
             Field(
                 "output-limit", \.outputLimit, .outputLimit,
-                "How much of its output is kept; the lab's `output-limit` when left out."),
+                "How much of its output is kept; by default the lab's `output-limit`."),
         ],
         exclusive: [["run", "script", "lua"]], atLeastOne: ["run", "script", "lua", "put", "get", "reboot"])
 }
@@ -94,10 +94,11 @@ struct PutDraft: Draft {
         id: "put", noun: "a copy", doc: "Where a file or folder goes, and how.",
         fields: [
             Field(
-                "to", \.to, path, required: "to: /root/", "An absolute path in the guest; with `/` at its end, inside."),
+                "to", \.to, path, required: "to: /root/",
+                "An absolute path in the guest; with a trailing `/`, the folder that gets the copy."),
             Field(
                 "links", \.links, .choice(), standard: "keep",
-                "Symbolic links below what is copied: `keep` makes them links in the guest, `follow` what they lead to."
+                "How symbolic links inside a folder are copied: `keep` as links, `follow` as what they point to."
             ),
         ])
 
@@ -118,13 +119,13 @@ struct GetDraft: Draft {
 
     private static let pathForm = Form<String>.line("a path in the guest").located
     private static let shape = Shape<GetDraft>(
-        id: "get", noun: "a collection", doc: "What is collected, and how much it may be.",
+        id: "get", noun: "a collection", doc: "What to collect, and its largest size.",
         fields: [
             Field(
                 "path", \.path, pathForm, required: "path: /root/out", "An absolute path in the guest, or a pattern."),
             Field(
                 "limit", \.limit, .size(atLeast: ByteCount(1)), standard: "4GiB",
-                "What its files may come to together, holes included."),
+                "The largest total size of its files, including holes."),
         ])
 
     static let form: Form<GetDraft> = .byKind(
@@ -141,9 +142,8 @@ extension Form where Value == String {
     static let shell = line("a shell such as `bash`, or a program with its arguments")
 
     static let shellDocumentation =
-        "What runs `run` and `script` on a guest with a POSIX shell, instead of `sh -e`: a program with its arguments, `{0}` for "
-        + "the script's file, such as `python3 -u {0}`. `sh` goes on behind a line that fails; `bash` is GitHub's, "
-        + "`bash -eo pipefail`."
+        "The program that runs `run` and `script` on guests with a POSIX shell, instead of `sh -e`; `{0}` is the script's file, "
+        + "such as in `python3 -u {0}`. `sh` continues after a failing line; `bash` means `bash -eo pipefail`."
 }
 
 /// What `retries:` says.
@@ -154,7 +154,7 @@ struct RetryDraft: Draft {
 
     private static let number = Form.integer(0...100)
     private static let shape = Shape<RetryDraft>(
-        id: "retries", noun: "`retries`", doc: "How often and for what a task is tried again.",
+        id: "retries", noun: "`retries`", doc: "How often and when a task is retried.",
         fields: [
             Field("count", \.count, number, required: "count: 1", "How many more attempts."),
             Field("on", \.on, .choice(), standard: "infrastructure", "`any`: also after the task's own failure."),
@@ -185,7 +185,7 @@ private struct ExpectDraft: Draft {
                 "Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends."),
             Field(
                 "lua", \.lua, .lua,
-                "A Lua predicate over `exit` and `output`, such as `#output > 10`, that must come out true."),
+                "A Lua predicate over `exit` and `output`, such as `#output > 10`, that must be true."),
         ], atLeastOne: ["exit", "stdout", "lua"])
 }
 
@@ -234,13 +234,13 @@ extension Form where Value == [TroubleKind] {
     static let failOn: Form = {
         let kind = Form<TroubleKind>.choice()
         return .byKind(
-            "\(kind.noun), or a list of such", scalar: kind.map { [$0] }, sequence: .list(of: kind, allowEmpty: true))
+            "\(kind.noun), or a list of those", scalar: kind.map { [$0] }, sequence: .list(of: kind, allowEmpty: true))
     }()
 
     /// What the key means, but for the defaults.
     static let failOnText =
-        "What a guest's kernel says on its console that fails the task which runs, or the next one. By default all "
-        + "kinds but `warning`, `oom` and `kcsan`."
+        "Kernel reports on a guest's console that fail the running task, or the next one. By default all kinds but "
+        + "`warning`, `oom` and `kcsan`."
 }
 
 extension Form where Value == ByteCount {
