@@ -32,7 +32,7 @@ public final class CommandInput: Sendable {
         state.withLock { $0 = State(isClosed: true) }
     }
 
-    /// Has each new piece told of.
+    /// Registers what is called for each new piece.
     func attach(_ onPiece: @escaping @Sendable () -> Void) {
         state.withLock { if !$0.isClosed { $0.onPiece = onPiece } }
     }
@@ -46,10 +46,10 @@ public final class CommandInput: Sendable {
     }
 
     private func put(_ piece: Piece) {
-        let tell = state.withLock { state in
+        let notify = state.withLock { state in
             if !state.isClosed { state.pieces.append(piece) }
             return state.onPiece
         }
-        tell?()
+        notify?()
     }
 }

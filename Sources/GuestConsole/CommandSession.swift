@@ -16,7 +16,7 @@ public final class CommandSession: Sendable {
 
     /// A session on `channel`; nothing is typed before `open`.
     ///
-    /// `transcript` is given every byte that the guest says, as it comes. What goes on is logged to `log`.
+    /// `transcript` receives every byte of the guest's output as it arrives. The session logs to `log`.
     public init(
         channel: any ByteChannel, dialect: Dialect, log: Logger = Logger(label: "vmlab.console"),
         transcript: (@Sendable (ArraySlice<UInt8>) -> Void)? = nil
@@ -44,8 +44,8 @@ public final class CommandSession: Sendable {
     ///
     /// With `atShell` the shell is known to wait for a command already (a guest restored from a snapshot), and no
     /// greeting is waited for: one that comes is another shell's, and throws `greetedAgain`. With `prewarmed`, a command waits
-    /// in it. `variables` are set in the session's shell of tasks, where the dialect knows how. A guest that says nothing more
-    /// for `patience` has stalled: it is nudged, or, where it said why, given up with `bootTrouble`. Else throws `deadline`,
+    /// in it. `variables` are set in the session's shell of tasks, where the dialect knows how. A guest that is silent
+    /// for `patience` has stalled: it is nudged, or, if its output says why, given up with `bootTrouble`. Else throws `deadline`,
     /// `cancelled` or `channelClosed`.
     public func open(
         atShell: Bool = false, prewarmed: Bool = false, setting variables: [(name: String, value: String)] = [],
@@ -56,7 +56,7 @@ public final class CommandSession: Sendable {
         while true {
             if !atShell {
                 _ = try await core.wait(deadline: deadline, patience: patience) { $0.awaitReady() }
-                log.debug("the guest greeted", metadata: ["dialect": "\(dialect.name)"])
+                log.debug("greeting received", metadata: ["dialect": "\(dialect.name)"])
             }
             let nonce = Nonce()
             do {
@@ -65,9 +65,9 @@ public final class CommandSession: Sendable {
                 _ = try await core.wait(typing: opening, deadline: deadline) { $0.awaitProbe(nonce) }
                 core.update {
                     $0.finishSetup()
-                    if waiting != nil { $0.haveHeadStart(variables) }
+                    if waiting != nil { $0.setPrewarmed(variables) }
                 }
-                log.debug("the session is open", metadata: ["atShell": "\(atShell)", "prewarmed": "\(prewarmed)"])
+                log.debug("session opened", metadata: ["atShell": "\(atShell)", "prewarmed": "\(prewarmed)"])
                 return
             } catch .greetedAgain where !atShell {
                 log.debug("the guest greeted again while its shell was set up")
@@ -88,9 +88,9 @@ public final class CommandSession: Sendable {
         guard let prewarmed = dialect.prewarmed, !isPrewarmed else { return }
         let result = try await perform(prewarmed.exchanges(), deadline: deadline, silence: nil) { _ in }
         guard result.exit == 0 else {
-            throw .protocolViolation("the guest could not have a command wait (status \(result.exit))")
+            throw .protocolViolation("the guest could not start a waiting command (status \(result.exit))")
         }
-        core.update { $0.haveHeadStart() }
+        core.update { $0.setPrewarmed() }
     }
 
     /// Says that the guest is about to reboot: the next `open` waits for a greeting that comes after this.
@@ -109,7 +109,7 @@ public final class CommandSession: Sendable {
     /// Runs a command in the guest's shell and returns when it has ended.
     ///
     /// `output` gets exactly the bytes that the command prints, as they come, and none after this has returned. It must
-    /// be quick and must not use the session. `silence` bounds the time in which the guest says nothing at all.
+    /// be quick and must not use the session. `silence` limits how long the guest may be silent.
     ///
     /// An exit status other than 0 is a result. Throws when there is none; after `deadline`, `silence` and `cancelled`
     /// the command may still run, and the session is `busy` until it has ended or `interrupt` has returned true.
@@ -193,7 +193,7 @@ public final class CommandSession: Sendable {
         for exchange in exchanges {
             if status != 0, status == dialect.renewed { throw .renewed }
             if status != 0 {
-                throw .protocolViolation("the guest could not take the command in (status \(status))")
+                throw .protocolViolation("the guest could not receive the command (status \(status))")
             }
             let answer = try await core.wait(typing: exchange.text, deadline: deadline, silence: silence) {
                 $0.awaitEnd(

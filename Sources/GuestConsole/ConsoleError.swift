@@ -16,7 +16,7 @@ public enum ConsoleError: Error, Sendable, Hashable, CustomStringConvertible {
     case renewed
     /// A command is running, or an earlier one was given up and `interrupt` has not yet brought the shell back.
     case busy
-    /// The guest will not come to its shell: what it says instead.
+    /// The guest's shell does not come up: what its console shows instead.
     case bootTrouble(BootTrouble)
     /// No shell can be given this command; in words.
     case invalidCommand(String)
@@ -61,7 +61,8 @@ public enum ConsoleError: Error, Sendable, Hashable, CustomStringConvertible {
             Diagnostic(.guest, what, remedy: "use another image or console dialect for this task")
         case .protocolViolation(let what):
             Diagnostic(
-                .guest, what, remedy: "check the image's `console:`; the command channel's recording shows what it said"
+                .guest, what,
+                remedy: "check the image's `console:`; the recording of the command channel shows what it sent"
             )
         }
     }

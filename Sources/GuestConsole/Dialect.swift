@@ -1,68 +1,68 @@
-/// How one kind of guest is spoken to: everything that tells one shell from another, as data.
+/// How to drive one kind of shell: everything that differs between shells, as data.
 ///
 /// `CommandSession` is the one interpreter. A new kind of guest is a new value of this type.
 public struct Dialect: Sendable {
     /// Short name, for messages.
     public var name: String
-    /// What the guest prints whenever its shell (re)starts; nil for guests that do not announce themselves.
+    /// What the guest prints whenever its shell starts; nil for guests that do not announce themselves.
     public var greeting: [UInt8]?
-    /// What to answer to what the guest says on the way to its shell; empty when the greeting is all there is.
+    /// Answers to prompts before the shell is ready; empty when there is only the greeting.
     public var reactions: [Reaction] = []
-    /// What brings a prompt back that something else was printed over; empty where nothing is sure to.
+    /// Input that makes the guest print its prompt again; empty where no input does so reliably.
     public var nudge: [UInt8] = []
-    /// Typed once per greeting, before the first command. Idempotent.
+    /// Input after each greeting, before the first command. Idempotent.
     public var setup: [UInt8]
-    /// A line whose answer contains the nonce, though the line itself does not: shows that the shell reads and runs lines.
+    /// A line whose output contains the nonce, though the line itself does not: proves that the shell runs lines.
     public var probe: @Sendable (Nonce) -> [UInt8]
     /// The exchanges that run one command, in order; the last one's status is the command's, and in
-    /// those before it one other than 0 means that the guest could not take the command in.
+    /// those before it one other than 0 means that the guest could not receive the command.
     public var exchanges: @Sendable (GuestCommand) throws(ConsoleError) -> [Exchange]
-    /// What to type to end a command's input, behind an open line or not: as a person does at such a guest's terminal.
+    /// Input that ends a command's standard input, after an unfinished line or not.
     public var endOfInput: @Sendable (_ isBehindOpenLine: Bool) -> [UInt8] = { $0 ? [4, 4] : [4] }
-    /// What the shell says last of a command that failed, though its status says that it did not.
+    /// Last lines of the shell's output that mean failure although the status is 0.
     public var complaints: [[UInt8]] = []
-    /// What to type to stop the running command: tried in order, spread over the grace period; the last ends it by force.
+    /// Input that stops the running command: tried in order, spread over the grace period; the last one kills it.
     public var interrupts: [[UInt8]]
-    /// What kills the processes that an interrupted command has left in the background; nil where there can be none.
+    /// Kills processes that an interrupted command has left in the background; nil where there can be none.
     public var cleanUp: (@Sendable () -> Exchange)?
-    /// The status of an exchange before the command's own that says: the shell was replaced for this command and will greet. Nil
-    /// where that does not happen.
+    /// The status of a preceding exchange which means that the shell was replaced for this command and will greet. Nil where
+    /// that does not happen.
     public var renewed: Int32?
     /// As `exchanges`, in the guest's control shell; nil where there is none.
     public var controlShell: (@Sendable (GuestCommand) throws(ConsoleError) -> [Exchange])?
-    /// What to type to set variables of the session's own shell, which its programs inherit: plain names and values. Prints
-    /// nothing. Nil where it is not needed.
+    /// Input that sets variables of the session's shell, which its programs inherit: plain names and values. Prints nothing.
+    /// Nil where it is not needed.
     public var setting: (@Sendable ([(name: String, value: String)]) -> [UInt8])?
-    /// How the next command can be started before it is known; nil where a command starts at once anyway.
+    /// How to start the next command before it is known; nil where commands start quickly.
     public var prewarmed: PrewarmedShell?
 }
 
-/// How a shell in which commands take long to start can have one waiting: for guests that are about to be saved, so that those
-/// that go on from there only have to let it go.
+/// How a shell whose commands start slowly can have one waiting. Used before a guest is saved, so that its clones only have to
+/// release it.
 public struct PrewarmedShell: Sendable {
-    /// What has a command wait. The shell can do nothing else until that has run.
+    /// Starts a waiting command. The shell can do nothing else until that has run.
     public var exchanges: @Sendable () -> [Exchange]
-    /// As a dialect's setup and probe, where a command waits.
+    /// Replaces the dialect's setup and probe while a command waits.
     public var opening: @Sendable (Nonce) -> [UInt8]
-    /// As a dialect's exchanges, for the command that waits. The variables are set for it, and in the session's shell
-    /// for those that come after it.
+    /// Replaces the dialect's exchanges for the waiting command. The variables are set for it, and in the session's shell for
+    /// later commands.
     public var command:
         @Sendable (GuestCommand, _ variables: [(name: String, value: String)]) throws(ConsoleError) -> [Exchange]
 }
 
-/// One thing said and its framed answer.
+/// Input and its framed output.
 public struct Exchange: Sendable {
-    /// What is typed, the final newline included.
+    /// The input, including the final newline.
     public var text: [UInt8]
-    /// What the guest prints before the output; empty when all of the answer counts.
+    /// What the guest prints before the output; empty if everything is output.
     public var begin: [UInt8]
-    /// What the guest prints behind the output.
+    /// What the guest prints after the output.
     public var end: [UInt8]
-    /// Whether the output is the command's; else it is dropped.
+    /// Whether the output is the command's; otherwise it is dropped.
     public var isOutput: Bool
     /// Whether the exit status follows the end, up to a line feed: decimal, or hexadecimal with `0x`.
     public var hasStatus: Bool
-    /// Whether it lets the command go that waits.
+    /// Whether it releases the waiting command.
     public var usesPrewarmed = false
 
     /// An exchange as given.
@@ -75,14 +75,14 @@ public struct Exchange: Sendable {
     }
 }
 
-/// An answer to something a guest says before its shell is ready.
+/// An answer to a prompt of the guest before its shell is ready.
 public struct Reaction: Sendable, Hashable {
-    /// What it is that the guest asks for.
+    /// What the guest asks for.
     public enum Question: Sendable, Hashable {
         case login, password, shell, other
     }
 
-    /// What to do when the pattern is met.
+    /// What to do when the pattern matches.
     public enum Action: Sendable, Hashable {
         /// Type these bytes.
         case type([UInt8])
@@ -90,13 +90,13 @@ public struct Reaction: Sendable, Hashable {
         case ready
     }
 
-    /// A regular expression, met anywhere in what was said since the last reaction, escape sequences and the kernel's log taken out.
+    /// A regular expression. Matches anywhere in the output since the last reaction, without escape sequences and kernel messages.
     public var pattern: String
     /// What to do then.
     public var action: Action
-    /// How many times at most, so that a refused login does not go round for ever.
+    /// How many times at most, so that a refused login is not repeated forever.
     public var times: Int
-    /// What the guest asks for there.
+    /// What the guest asks for.
     public var question: Question
 
     /// A reaction as given.

@@ -1,4 +1,4 @@
-/// A script for a guest's own shell, run in a process of its own unless it says otherwise: nothing of it stays in the
+/// A script for a guest's own shell, run in a process of its own unless declared otherwise: nothing of it stays in the
 /// session.
 ///
 /// Its standard input is empty (`/dev/null`, `NUL`) unless it takes what is typed; its two outputs are one stream, in the

@@ -1,8 +1,8 @@
 import Patterns
 
-/// Answers what a guest says on its way to a shell: the interpreter of a dialect's reactions.
+/// Answers a guest's prompts until its shell is ready: the interpreter of a dialect's reactions.
 struct Login {
-    /// What is to be done about what the guest said, or does not say.
+    /// What to do next.
     enum Step {
         case type([UInt8])
         /// The shell is ready.
@@ -12,9 +12,9 @@ struct Login {
     }
 
     private let reactions: [Reaction]
-    /// Those of the reactions, in order. One that does not compile was refused where it was declared; here it is never met.
+    /// The patterns of the reactions, in order; nil for one that does not compile, which was refused where it was declared.
     private let patterns: [Pattern?]
-    /// Set when a pattern cannot be looked for in what this guest says.
+    /// Set when a search for a pattern failed.
     private var failure: BootTrouble?
     private let nudge: [UInt8]
     private var dialogue = ConsoleDialogue()
@@ -23,7 +23,7 @@ struct Login {
     private var last: Int?
     /// Whether an answer that may have been lost was given once more.
     private var hasRepeated = false
-    /// How often in a row the guest was found to say nothing more, and after how many times it is to be nudged.
+    /// How often in a row the guest was found silent, and after how many times it is nudged.
     private var stalls = 0
     private var stallsToNudge = Self.usualStalls
     /// Whether a password was asked for before a login, and refused.
@@ -46,10 +46,10 @@ struct Login {
         (stalls, stallsToNudge) = (0, Self.usualStalls)
     }
 
-    /// What was said so far was said by a guest that is no more.
-    mutating func forget() { dialogue = ConsoleDialogue() }
+    /// Discards the output so far: it is from before a reset.
+    mutating func discardOutput() { dialogue = ConsoleDialogue() }
 
-    /// Takes what the guest said next.
+    /// Receives the guest's next output.
     mutating func receive(_ bytes: ArraySlice<UInt8>) {
         guard !reactions.isEmpty else { return }
         let before = revision
@@ -57,20 +57,20 @@ struct Login {
         if revision != before { stalls = 0 }
     }
 
-    /// Counts what the guest said, but for its kernel's log.
+    /// Counts the guest's output, without kernel messages.
     var revision: Int { dialogue.revision }
 
-    /// How far the guest has come, as a clause about it; nil when nothing of it was answered.
+    /// How far the guest has come, as a clause about it; nil before the first answer.
     var progress: String? {
         switch last.map({ reactions[$0].question }) {
         case nil: nil
-        case .login, .password: "its login was answered, and no shell prompt that is known came after it"
-        case .shell: "its prompt was answered, and the shell behind it did not take over"
-        case .other: "a reaction answered it, and no shell prompt that is known came after it"
+        case .login, .password: "its login was answered, but no known shell prompt followed"
+        case .shell: "its prompt was answered, but the shell did not start the session"
+        case .other: "a reaction answered it, but no known shell prompt followed"
         }
     }
 
-    /// What to do about what was said since the last reaction; nil for nothing.
+    /// What to do about the output since the last reaction; nil for nothing.
     mutating func react() -> Step? {
         let text = dialogue.text
         guard !text.isEmpty else { return nil }
@@ -88,7 +88,7 @@ struct Login {
         return next.map { answer($0) }
     }
 
-    /// What to do about a guest that has said nothing more for a while; nil for nothing.
+    /// What to do about a guest that has been silent for a while; nil for nothing.
     mutating func stalled() -> Step? {
         guard !reactions.isEmpty else { return nil }
         let asked = reactions.indices.first { isAsked($0) }
@@ -101,7 +101,7 @@ struct Login {
             }
             if timesLeft[asked] > 0 { return answer(asked) }
             if hasRepeated { return .fail(unanswered(reactions[asked])) }
-            // The guest may have been about to forget what was typed too soon.
+            // The guest may have discarded an answer that was typed too soon.
             hasRepeated = true
             return answer(asked)
         }
@@ -121,15 +121,15 @@ struct Login {
         return .type(nudge)
     }
 
-    /// Whether something was printed behind a prompt.
+    /// Whether something was printed after a prompt.
     private var hidesPrompt: Bool {
         dialogue.text.split(separator: "\n").contains { line in
             patterns.contains { (try? $0?.quicklyMatches(String(line))) == true }
         }
     }
 
-    /// Whether it is a password that is asked for, and no name was given: somebody else's, or an empty one that was typed too
-    /// soon.
+    /// Whether the guest asks for a password before a user name was given: for somebody else's, or after an empty name that was
+    /// typed too soon.
     private func isOutOfOrder(_ index: Int) -> Bool {
         guard reactions[index].question == .password, reactions.contains(where: { $0.question == .login }) else {
             return false
@@ -141,13 +141,12 @@ struct Login {
         do throws(PatternFailure) {
             return try patterns[index]?.quicklyMatches(dialogue.text) ?? false
         } catch {
-            failure = .hopelessPattern(reactions[index].pattern)
+            failure = .slowPattern(reactions[index].pattern)
             return false
         }
     }
 
-    /// Whether the guest asks for the second time what was answered, and has not echoed the answer yet: it asked twice before
-    /// that reached it.
+    /// Whether the guest asks again and has not echoed the first answer yet: it asked twice before the answer reached it.
     private func isBeingAnswered(_ index: Int) -> Bool {
         guard last == index, reactions[index].question == .login, case .type(let keys) = reactions[index].action else {
             return false
@@ -158,7 +157,7 @@ struct Login {
     private mutating func answer(_ index: Int) -> Step {
         timesLeft[index] -= 1
         last = index
-        // What answers takes its time over it.
+        // The guest needs time to process the answer.
         (stalls, stallsToNudge) = (0, Self.usualStalls)
         dialogue.answered()
         return switch reactions[index].action {
@@ -170,7 +169,7 @@ struct Login {
     private func unanswered(_ reaction: Reaction) -> BootTrouble {
         let prompt = dialogue.lastLine
         guard reaction.question == .shell else { return .repeated(String(prompt)) }
-        // Behind the echo of what was typed, and before the prompt.
+        // After the echo of the input, and before the prompt.
         let lines = dialogue.text.split(separator: "\n").filter { !$0.allSatisfy(\.isWhitespace) }
         return .noShell(at: String(prompt), saying: String(lines.dropFirst().dropLast().last ?? ""))
     }

@@ -47,7 +47,7 @@ struct Shebang {
         if words.isEmpty { return nil }
     }
 
-    /// Becomes the interpreter of the file `{0}`, or says that there is none.
+    /// Executes the interpreter of the file `{0}`, or prints that there is none.
     func start(_ name: String) -> String {
         let quoted = words.map { self.quoted($0) }
         let complaint = self.quoted("\(name): this guest has no \(words[0]), which the script's first line names")

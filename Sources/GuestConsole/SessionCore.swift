@@ -14,13 +14,13 @@ final class SessionCore: Sendable {
         var number = 0
         var ending: SessionState.Ending?
         var waiter: CheckedContinuation<SessionState.Ending, Never>?
-        /// When the guest last said anything, or was last told something.
+        /// When anything was last received from or sent to the guest.
         var lastReceived = ContinuousClock.now
         /// When the guest last came a step further on its way to the shell, or was found to stand still.
         var lastStep = ContinuousClock.now
         /// Raised when the shell is replaced: what is queued for the old one is not typed.
         var generation = 0
-        /// What tells a copy in progress from what else the guest says; nil while there is none.
+        /// Recognizes a copy in progress in the guest's output; nil while there is none.
         var copy: CopyText?
 
         /// Notes how the current wait ended; the caller resumes the task returned.
@@ -83,8 +83,8 @@ final class SessionCore: Sendable {
         return try ending.get()
     }
 
-    /// Sleeps until the deadline or the end of the guest's silence, whichever is first, and ends the wait then. On the way there
-    /// it tells a guest that stalls.
+    /// Sleeps until the deadline or the end of the allowed silence, whichever is first, and then ends the wait. Meanwhile it
+    /// reacts to a guest that stalls.
     private func watch(
         _ number: Int, deadline: ContinuousClock.Instant, silence: Duration?, patience: Duration?
     ) async {

@@ -48,26 +48,25 @@ struct SessionState {
 
     /// What is to be done after an event.
     struct Actions {
-        /// To be typed, in order.
+        /// Input to send, in order.
         var typing: [[UInt8]] = []
-        /// Whether what was queued for typing is for a shell that is no more.
+        /// Whether queued input is for a shell that has ended.
         var dropsTyping = false
         /// How the current wait ended, if it did.
         var ending: Ending?
-        /// What is then to be searched for, and finished with.
+        /// A search to run, and then to finish with.
         var search: LoginSearch?
     }
 
-    /// A search of what the guest said for what is to be answered. It may take milliseconds, so it is done on a copy, where
-    /// nobody waits for it.
+    /// A search of the guest's output for prompts to answer. It may take milliseconds, so it is done on a copy, outside of locks.
     struct LoginSearch: Sendable {
         fileprivate var login: Login
-        /// Whether the guest has said nothing more for a while.
+        /// Whether the guest has been silent for a while.
         fileprivate let isStalled: Bool
         /// `loginChanges` when the copy was made.
         fileprivate let changes: Int
 
-        /// Searches, and says what is to be done.
+        /// Searches, and returns what to do.
         mutating func run() -> Login.Step? { isStalled ? login.stalled() : login.react() }
     }
 
@@ -77,15 +76,15 @@ struct SessionState {
     private var loginChanges = 0
     private(set) var wait: Wait?
     private(set) var frame: Frame?
-    /// The guest has greeted, and nobody has opened it since.
+    /// The guest has greeted, and the session was not opened since.
     private(set) var hasGreeted = false
-    /// The machine was reset, and nobody has opened it since.
+    /// The machine was reset, and the session was not opened since.
     private var isRebooting = false
     /// The shell is being replaced for the next command, whether or not somebody still waits for that.
     private(set) var isRenewing = false
-    /// The guest has greeted since the last exchange began: the news of the reset that it came from may be yet to come.
+    /// The guest has greeted since the last exchange began; the report of the reset that caused it may be still to come.
     private var hasRestarted = false
-    /// The shell knows the dialect's setup.
+    /// The shell has run the dialect's setup.
     private(set) var isSetUp = false
     /// A command waits; the session's variables are to be set once it has run.
     private(set) var prewarmed: [(name: String, value: String)]?
@@ -105,7 +104,7 @@ struct SessionState {
         return isSetUp ? nil : .protocolViolation("the session was not opened")
     }
 
-    /// Begins to wait for the shell. What the guest said before counts: a greeting, or a prompt to react to.
+    /// Begins to wait for the shell. Earlier output counts: a greeting, or a prompt to react to.
     mutating func awaitReady() -> Actions {
         if let ending = claim() { return Actions(ending: ending) }
         isSetUp = false
@@ -175,22 +174,22 @@ struct SessionState {
     mutating func finishSetup() { isSetUp = true }
 
     /// A command waits in the shell.
-    mutating func haveHeadStart(_ variables: [(name: String, value: String)] = []) { prewarmed = variables }
+    mutating func setPrewarmed(_ variables: [(name: String, value: String)] = []) { prewarmed = variables }
 
-    /// A reboot is wanted: earlier greetings do not count for the next `awaitReady`.
+    /// A reboot is expected: earlier greetings do not count for the next `awaitReady`.
     mutating func forgetGreeting() {
         hasGreeted = false
         isSetUp = false
         prewarmed = nil
         frame = nil
-        login.forget()
+        login.discardOutput()
     }
 
-    /// The guest has had its machine reset: what it says from now on is its boot, and its shell will be another one.
+    /// The guest's machine was reset: its output from now on is that of its boot, and its shell will be another one.
     mutating func machineWasReset() -> Actions {
         if hasRestarted { return Actions() }
         frame?.endOutput()
-        // A greeting in the output of what ran, about which the shell is being asked, came of this reset: no other comes.
+        // A greeting in the command's output, which is being probed, came from this reset: no other follows.
         if frame?.probe != nil { return restarted() }
         forgetGreeting()
         if case .ready = wait { return Actions() }
@@ -200,13 +199,13 @@ struct SessionState {
         return actions
     }
 
-    /// Ends the current wait from outside. What is in flight stays so, received by nobody.
+    /// Ends the current wait from outside. A command in flight goes on; its output is dropped.
     mutating func giveUp() {
         wait = nil
         frame?.endOutput()
     }
 
-    /// The channel is no more.
+    /// The channel has closed.
     mutating func close(_ error: ConsoleError) -> Actions {
         closed = closed ?? error
         frame?.endOutput()
@@ -214,7 +213,7 @@ struct SessionState {
         return end(with: .failure(closed ?? error))
     }
 
-    /// Takes what the guest said next.
+    /// Receives the guest's next output.
     mutating func receive(_ bytes: ArraySlice<UInt8>) -> Actions {
         let greeted = lastGreeting(in: bytes)
         if frame != nil { return receiveAnswer(bytes, greeted: greeted) }
@@ -231,7 +230,7 @@ struct SessionState {
         }
     }
 
-    /// The guest has said nothing more for a while, but for its kernel's log.
+    /// The guest has been silent for a while, except for kernel messages.
     mutating func stalled() -> Actions {
         guard case .ready = wait else { return Actions() }
         return search(isStalled: true)
@@ -241,15 +240,14 @@ struct SessionState {
         Actions(search: LoginSearch(login: login, isStalled: isStalled, changes: loginChanges))
     }
 
-    /// Does what a search came to, unless its wait is over or the login was changed meanwhile: then whoever did that searches
-    /// anew.
+    /// Applies the result of a search, unless its wait is over or the login has changed meanwhile: that started a new search.
     mutating func finish(_ search: LoginSearch, _ step: Login.Step?) -> Actions {
         guard case .ready = wait, search.changes == loginChanges else { return Actions() }
         login = search.login
         return perform(step)
     }
 
-    /// Counts what the guest said on its way to the shell, but for its kernel's log.
+    /// Counts the guest's output before its shell, without kernel messages.
     var revision: Int { login.revision }
 
     /// See `Login.progress`.
@@ -289,7 +287,7 @@ struct SessionState {
         case .garbled(let text):
             self.frame = nil
             isSetUp = false
-            return end(with: .failure(.protocolViolation("the guest's end marker bears no exit status but `\(text)`")))
+            return end(with: .failure(.protocolViolation("the guest's end marker has `\(text)` for an exit status")))
         case .more:
             // Nothing of ours runs before the begin marker, so a greeting there is a new shell's. Behind it the
             // command itself may print one: a probe's answer before the end marker shows that the shell is new.

@@ -109,7 +109,7 @@ struct DialogueTests {
         ),
         "nosh": (
             #"while :; do printf 'router# '; read -r l; case $l in '') ;; *) echo '% Invalid input detected';; esac; done"#,
-            "no POSIX shell: to `exec sh` it says `% Invalid input detected`", "console.reactions"
+            "not that of a POSIX shell: it answers `exec sh` with `% Invalid input detected`", "console.reactions"
         ),
         "initramfs": (
             #"printf 'ALERT!  /dev/vda1 does not exist.  Dropping to a shell!\n\n(initramfs) '; noise 1; sleep 1000"#,
@@ -148,7 +148,7 @@ struct DialogueTests {
             #"printf 'Please enter passphrase for disk QEMU (root): '; read x"#, "encrypted disk", "reactions"
         ),
         "a login without end": (
-            #"while :; do printf 'box login: '; read x; done"#, "asks again and again: `box login:`", "console:"
+            #"while :; do printf 'box login: '; read x; done"#, "keeps asking `box login:`", "console:"
         ),
     ]
 

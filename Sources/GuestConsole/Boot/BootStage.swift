@@ -1,4 +1,4 @@
-/// How far a guest has come, as its console tells.
+/// How far a guest has come, as its console shows.
 public enum BootStage: Int, Sendable, Hashable, Comparable {
     case silent, firmware, bootLoader, kernel, userland
 
@@ -12,7 +12,7 @@ public enum BootStage: Int, Sendable, Hashable, Comparable {
         case .firmware: "its firmware ran, and nothing after it has used the console"
         case .bootLoader: "its boot loader ran, and nothing after it has used the console"
         case .kernel: "its kernel started, and no program after it has used the console"
-        case .userland: "its programs run, but it has shown no prompt that is known"
+        case .userland: "its programs run, but it has shown no known prompt"
         }
     }
 

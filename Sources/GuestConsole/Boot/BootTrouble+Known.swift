@@ -22,7 +22,7 @@ extension BootTrouble {
         BootTrouble(
             "grub rescue>",
             means: "the boot loader GRUB cannot read its own files and stopped at `grub rescue>`",
-            remedy: "the partition that it was installed for is not on this disk: install GRUB anew, "
+            remedy: "the partition that it was installed for is not on this disk: reinstall GRUB, "
                 + "or boot a `kernel:` and `initrd:` of your own"),
         BootTrouble(
             "grub>", at: .prompt,
@@ -45,7 +45,7 @@ extension BootTrouble {
         // Systems.
         BootTrouble(
             "RUN fsck MANUALLY", "fsck failed. Please repair manually",
-            means: "a file system of the guest is damaged and its check wants a person",
+            means: "a file system of the guest is damaged and its check needs a manual repair",
             remedy: "repair the disk with fsck, or boot a good copy of it"),
         BootTrouble(
             "You are in emergency mode", "Welcome to emergency mode", "You are in rescue mode",
@@ -53,7 +53,7 @@ extension BootTrouble {
             "Enter root password for", "Press Enter for maintenance", "Control-D to continue", "sulogin",
             means: "the guest is in emergency mode: something that its boot depends on has failed",
             remedy: "most often it is a file system in its /etc/fstab that is not there: look for `Failed` and "
-                + "`Dependency failed` in the console's log, and mend the disk (`nofail` in /etc/fstab)"),
+                + "`Dependency failed` in the console's log, and repair the disk (`nofail` in /etc/fstab)"),
     ]
 
     /// What a guest asks and the lab can answer. Asked and unanswered, they are the end of its boot.
@@ -61,7 +61,7 @@ extension BootTrouble {
         BootTrouble(
             "required to change your password", "password has expired", "assword expired", "Password change required",
             "Current password:", "New password:", "new password:", "(current) UNIX password:",
-            means: "the guest wants a new password for its user before it lets anybody in",
+            means: "the guest requires a new password for its user before anyone can log in",
             remedy:
                 "give the user in the image a password that does not expire (`chage -M -1 -d 1 USER`), or answer with "
                 + "`console.reactions`, one entry for each prompt"),
@@ -81,15 +81,15 @@ extension BootTrouble {
             at: .lastLine,
             means: "the guest waits for an answer on its console",
             remedy: #"answer it in the image with `console.reactions: [{expect: 'Press Enter', send: "\n"}]`, "#
-                + "where `expect` is a pattern for what it says"),
+                + "where `expect` is a pattern for what it prints"),
         BootTrouble(
             "login:", "Login:", "Username:", "username:", at: .prompt, asks: .login,
             means: "the guest asks for a login, and the lab names none",
-            remedy: "say `user:` and `password:` in the image's `console:`"),
+            remedy: "set `user:` and `password:` in the image's `console:`"),
         BootTrouble(
             "assword:", at: .prompt, asks: .password,
             means: "the guest asks for a password, and the lab names none",
-            remedy: "say `password:` in the image's `console:`"),
+            remedy: "set `password:` in the image's `console:`"),
     ]
 
     /// Kernel panics that are the end of a boot.
@@ -108,7 +108,7 @@ extension BootTrouble {
         BootTrouble(
             "Attempted to kill init", moment: .inPanic,
             means: "process 1 of the guest ended",
-            remedy: "the console's last lines say why; exit code 0x7f00 is a program that it did not find"),
+            remedy: "the console's last lines say why; exit code 0x7f00 means that it did not find a program"),
         BootTrouble(
             "IO-APIC + timer doesn't work", moment: .inPanic,
             means: "the emulated processor had too little time for its timer's test",
@@ -119,12 +119,12 @@ extension BootTrouble {
             remedy: "give it more `memory:`"),
     ]
 
-    /// How a guest says that a login was refused.
+    /// Messages that a login was refused.
     static let refusals = [
         "Login incorrect", "login incorrect", "Login failed", "Authentication failure", "Access denied",
     ]
 
-    /// How a guest says that nobody can log in yet.
+    /// Messages that nobody can log in yet.
     static let bootingStill = ["System is booting up"]
 
     static let refusedLogin = BootTrouble(
@@ -135,45 +135,46 @@ extension BootTrouble {
         BootTrouble(
             means: "the guest resets over and over: \(count) times in \(time.components.seconds) s",
             remedy:
-                "the console's last lines are what it said before; a kernel that faults before it can say anything does so "
-                + "with `earlyprintk=ttyS0` in `cmdline:`, and too little `memory:` is a usual reason")
+                "the console's last lines may say why. If there are none, add `earlyprintk=ttyS0` to `cmdline:` to see the "
+                + "messages of early boot; too little `memory:` is a common reason")
     }
 
-    /// Not a word was said. `hasSerialWords` is of `BootWatch.check`.
+    /// The console stayed empty. `hasSerialWords` as in `BootWatch.check`.
     static func silence(of time: Duration, hasSerialWords: Bool?) -> BootTrouble {
         let serial = "`console=ttyS0`"
         let remedy =
             switch hasSerialWords {
-            case nil: "have the disk's boot loader and kernel use the serial port: \(serial) in the kernel's words"
-            case false: "add \(serial) to `cmdline:`: the kernel's words name no serial console"
+            case nil: "have the disk's boot loader and kernel use the serial port: \(serial) on the kernel command line"
+            case false: "add \(serial) to `cmdline:`: the kernel command line names no serial console"
             case true:
-                "see that the kernel has a driver for the serial port (CONFIG_SERIAL_8250_CONSOLE); with "
-                    + "`earlyprintk=ttyS0` in `cmdline:` it speaks before any driver does. On a slow host raise `timeouts: boot:`"
+                "check that the kernel has a driver for the serial port (CONFIG_SERIAL_8250_CONSOLE); with "
+                    + "`earlyprintk=ttyS0` in `cmdline:` it prints before any driver is loaded. On a slow host raise `timeouts: boot:`"
             }
         return BootTrouble(
             means: "the guest has printed nothing on its console in \(time.components.seconds) s", remedy: remedy)
     }
 
-    /// The guest asks `question` again, which was answered as often as it may be.
+    /// The guest asks `question` again, which was answered as often as allowed.
     static func repeated(_ question: String) -> BootTrouble {
         BootTrouble(
-            means: "the guest asks again and again: `\(question)`",
+            means: "the guest keeps asking `\(question)`",
             remedy: "check the image's `console:`; its `reactions` answer what a guest asks")
     }
 
-    /// A pattern of the console's takes too long.
-    static func hopelessPattern(_ pattern: String) -> BootTrouble {
+    /// The search for a pattern of the image's `console:` takes too long.
+    static func slowPattern(_ pattern: String) -> BootTrouble {
         BootTrouble(
-            means: "looking for the pattern /\(pattern)/ in what the guest says takes too long",
-            remedy: "write the `prompt:` or `reactions:` of the image's `console:` without repeats within repeats")
+            means: "looking for the pattern /\(pattern)/ in the guest's output takes too long",
+            remedy: "write the `prompt:` or `reactions:` of the image's `console:` without nested repeats")
     }
 
-    /// There is a prompt, but what is behind it does not start `sh`; it answered so.
+    /// There is a prompt, but the program behind it does not start `sh` and gives this answer.
     static func noShell(at prompt: String, saying answer: String) -> BootTrouble {
         BootTrouble(
-            means: "behind the guest's prompt `\(prompt)` is no POSIX shell"
-                + (answer.isEmpty ? "" : ": to `exec sh` it says `\(answer)`"),
+            means: "the guest's prompt `\(prompt)` is not that of a POSIX shell"
+                + (answer.isEmpty ? "" : ": it answers `exec sh` with `\(answer)`"),
             remedy: "have it start one with `console.reactions`, such as "
-                + #"`[{expect: '\#(prompt)$', send: "start shell\n"}]`, or correct `prompt:` if this is none"#)
+                + #"`[{expect: '\#(prompt)$', send: "start shell\n"}]`, or correct `prompt:` if this is not the shell's prompt"#
+        )
     }
 }

@@ -1,10 +1,10 @@
-/// What a guest can say on its console instead of coming up, with what it means and what to do about it: as data.
+/// Console output of a guest that does not come up, with what it means and what to do about it, as data.
 public struct BootTrouble: Sendable, Hashable {
     /// When it is certain.
     public enum Moment: Sendable, Hashable {
-        /// Once the guest says no more: it may yet go on by itself.
+        /// Once the guest is silent: it may yet continue by itself.
         case whenStill
-        /// The kernel panics with these words: it tells of that itself, and only the remedy is wanted.
+        /// The kernel panics with these words: the panic is reported anyway, and only the remedy is added.
         case inPanic
     }
 
@@ -18,7 +18,7 @@ public struct BootTrouble: Sendable, Hashable {
         case prompt
     }
 
-    /// Any of these is said.
+    /// Any of these is printed.
     public var texts: [String]
     /// Where.
     public var place: Place
@@ -46,12 +46,12 @@ public struct BootTrouble: Sendable, Hashable {
     /// What has happened and what to do about it, in one line.
     public var message: String { "\(sentence); remedy: \(remedy)" }
 
-    /// What a kernel's last message means: the first of `panics` that it says.
+    /// What a kernel's last message means: the first of `panics` that it contains.
     public static func explaining(panic message: String) -> BootTrouble? {
         panics.first { trouble in trouble.texts.contains { message.contains($0) } }
     }
 
-    /// The first of `troubles` that a guest which says no more has told of.
+    /// The first of `troubles` in the output of a guest that is silent now.
     static func find(_ troubles: [BootTrouble], in dialogue: ConsoleDialogue) -> BootTrouble? {
         let lastLine = dialogue.lastLine
         return troubles.first { trouble in

@@ -1,8 +1,8 @@
-/// What a guest's kernel console tells of its boot, as a value: how far it is, and what keeps it from going on.
+/// The state of a guest's boot as its kernel's console shows it: how far it is, and what holds it up. A value.
 public struct BootWatch: Sendable {
     /// How long a guest may do what before it is given up.
     public struct Patience: Sendable, Hashable {
-        /// Say nothing more, having said what it will not recover from.
+        /// Silence after a message that the guest does not recover from.
         public var stall: Duration
         /// Say nothing at all.
         public var silence: Duration
@@ -35,14 +35,14 @@ public struct BootWatch: Sendable {
     /// Whether the guest waits for a login on its kernel's console.
     public var isAtLogin: Bool { dialogue.lastLine.hasSuffix("login:") }
 
-    /// Takes what the kernel's console said next.
+    /// Receives the next output of the kernel's console.
     public mutating func receive(_ bytes: ArraySlice<UInt8>, at time: ContinuousClock.Instant = .now) {
         let revision = dialogue.revision
         dialogue.receive(bytes)
         if dialogue.revision != revision { lastStep = time }
     }
 
-    /// The guest said something on its other port.
+    /// The guest printed something on its other port.
     public mutating func receiveElsewhere() { usesOtherPort = true }
 
     /// The guest reset itself. Returns the trouble where it does so over and over.
@@ -54,12 +54,12 @@ public struct BootWatch: Sendable {
         return .resets(resets, within: time - begun)
     }
 
-    /// When there may next be something to tell.
+    /// When `check` may next find something.
     public func nextCheck(_ patience: Patience) -> ContinuousClock.Instant {
         lastStep + (isSilent ? patience.silence : patience.stall)
     }
 
-    /// What keeps the guest from going on, if that is known by now. `hasSerialWords` tells whether its kernel was told to use
+    /// What holds the guest up, if that is known by now. `hasSerialWords`: whether its kernel's command line asks it to use
     /// the serial port; nil where it boots by itself from a disk.
     public mutating func check(
         _ patience: Patience, hasSerialWords: Bool?, at time: ContinuousClock.Instant = .now

@@ -1,10 +1,9 @@
-/// What a guest has said on a port since it was last answered, for reading: without escape sequences, and without what the
-/// kernel's log says in between.
+/// A guest's output on a port since it was last answered, as plain text: without escape sequences and kernel messages.
 struct ConsoleDialogue {
     /// How much of the past can be seen, in bytes.
     private static let memory = 4096
 
-    /// What was said; its line ends are line feeds.
+    /// The text; its line ends are line feeds.
     private(set) var text = ""
     /// Counts the changes of `text`.
     private(set) var revision = 0
@@ -14,7 +13,7 @@ struct ConsoleDialogue {
     /// What the lines that are over show.
     private var reached = BootStage.silent
 
-    /// Takes what the guest said next.
+    /// Receives the guest's next output.
     mutating func receive(_ more: ArraySlice<UInt8>) {
         for piece in more.split(separator: 10, omittingEmptySubsequences: false).dropLast() {
             line += piece
@@ -31,7 +30,7 @@ struct ConsoleDialogue {
         }
     }
 
-    /// The guest was answered: what it says from now on is new.
+    /// The guest was answered: its output from now on is new.
     mutating func answered() {
         bytes = []
         text = ""

@@ -1,11 +1,11 @@
-/// Makes good what Wine's cmd.exe does where a batch file has no such label: it says so, and passes all the same. On Windows that
-/// ends the batch file with status 1, and `call :label` goes on with it.
+/// Corrects Wine's cmd.exe, which prints a message for a missing label and then succeeds. On Windows a missing label ends the
+/// batch file with status 1, and after `call :label` the caller continues with it.
 enum BatchLabels {
-    /// What cmd.exe says last where a label is found missing that nobody could know before: one of a variable's, or in a batch
-    /// file that another calls.
+    /// What cmd.exe prints last when a label is missing that could not be checked before: one in a variable, or in a batch file
+    /// that another calls.
     static let complaints = ["Target to GOTO not found\r\n", "Argument missing\r\n"].map { Array($0.utf8) }
 
-    /// What is to stand behind a script: a place for each label that is named in it and is nowhere, which does as Windows does.
+    /// Text to append to a script: each label that it names and does not have, with what Windows does there.
     static func missing(in script: String) -> String {
         var named: [String] = []
         var known: Set<String> = ["eof"]

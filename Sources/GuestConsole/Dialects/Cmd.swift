@@ -6,26 +6,26 @@ extension Dialect {
     public static let cmd = Dialect(
         name: "cmd",
         greeting: Array("\nVMLAB READY cmd\n".utf8),
-        setup: CmdShell.plumbingSetup + Array("@echo off\n".utf8),
+        setup: CmdShell.controlSetup + Array("@echo off\n".utf8),
         // The caret escapes a character that needs no escape, so the line does not contain what it prints.
         probe: { Array("echo \($0.halves.0)^\($0.halves.1)\n".utf8) },
         exchanges: { command throws(ConsoleError) in try CmdShell.exchanges(command) },
         // Programs that read text take Ctrl-Z for its end, wherever it stands.
         endOfInput: { _ in [0x1a, 10] },
         complaints: BatchLabels.complaints,
-        interrupts: [[3], [3], CmdShell.plumbed(Array("vmlab-kill KILL\n".utf8))],
+        interrupts: [[3], [3], CmdShell.control(Array("vmlab-kill KILL\n".utf8))],
         cleanUp: CmdShell.cleanUp, renewed: CmdShell.renewed,
         controlShell: { command throws(ConsoleError) in
-            try POSIXShell.exchanges(command).map { CmdShell.plumbed($0) }
+            try POSIXShell.exchanges(command).map { CmdShell.control($0) }
         },
         setting: CmdShell.setting,
         prewarmed: PrewarmedShell(
             exchanges: { CmdShell.prewarmed() },
-            opening: { CmdShell.plumbingSetup + CmdShell.plumbed(POSIXShell.probe($0)) },
+            opening: { CmdShell.controlSetup + CmdShell.control(POSIXShell.probe($0)) },
             command: { command, variables throws(ConsoleError) in try CmdShell.release(command, variables) }))
 }
 
-/// What is typed into cmd.exe, and into the POSIX shell that stands beside it.
+/// Input for cmd.exe, and for the POSIX control shell next to it.
 enum CmdShell {
     static func exchanges(_ command: GuestCommand) throws(ConsoleError) -> [Exchange] {
         try command.check()
@@ -36,11 +36,11 @@ enum CmdShell {
             echo \u{1e}\(nonce)^-%ERRORLEVEL%
 
             """
-        var writing = POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(plumbed)
+        var writing = POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(control)
         if command.input != nil {
             // Typed, the last line would be the command's input. What that leaves unread goes with this cmd.exe.
             let file = Array(run.replacing("\n", with: "\r\n").utf8)
-            writing += POSIXShell.writing(file, to: "lab/input.bat", then: "__j=1").map(plumbed)
+            writing += POSIXShell.writing(file, to: "lab/input.bat", then: "__j=1").map(control)
             run = "C:\\lab\\input.bat\n"
         }
         let begin = Array("\u{1e}\(nonce)+\r\n".utf8)
@@ -49,7 +49,7 @@ enum CmdShell {
         ]
     }
 
-    static let plumbingSetup = plumbed(
+    static let controlSetup = control(
         POSIXSession.setup.dropLast()
             + Array(";\(look)\ncd \"$WINEPREFIX/drive_c\";[ -d lab ]||mkdir lab\n".utf8))
 
@@ -68,7 +68,7 @@ enum CmdShell {
     private static func renewal() -> Exchange {
         let nonce = Nonce()
         return Exchange(
-            text: plumbed(Array("r;a \(nonce)\n".utf8)), begin: [], end: Array("\u{1e}\(nonce)-".utf8), isOutput: false)
+            text: control(Array("r;a \(nonce)\n".utf8)), begin: [], end: Array("\u{1e}\(nonce)-".utf8), isOutput: false)
     }
 
     static let setting: @Sendable ([(name: String, value: String)]) -> [UInt8] = { variables in
@@ -79,7 +79,7 @@ enum CmdShell {
     static func cleanUp() -> Exchange {
         let nonce = Nonce()
         let text = Array("vmlab-kill KILL;a \(nonce)\n".utf8)
-        return Exchange(text: plumbed(text), begin: [], end: Array("\u{1e}\(nonce)-".utf8), isOutput: false)
+        return Exchange(text: control(text), begin: [], end: Array("\u{1e}\(nonce)-".utf8), isOutput: false)
     }
 
     /// Starts the cmd.exe of the next command, which waits for a line of the session's, its begin marker. To start it takes
@@ -94,7 +94,7 @@ enum CmdShell {
             @C:\\lab\\task.bat <NUL\r
 
             """
-        return POSIXShell.writing(Array(batch.utf8), to: "lab/wait.bat").map(plumbed) + [
+        return POSIXShell.writing(Array(batch.utf8), to: "lab/wait.bat").map(control) + [
             Exchange(
                 text: Array("cmd /c C:\\lab\\wait.bat 2>&1\n".utf8), begin: [], end: Array("\u{1e}\(nonce)-".utf8),
                 isOutput: false)
@@ -117,14 +117,14 @@ enum CmdShell {
             text: text + (variables.isEmpty ? [] : setting(variables)), begin: Array("\u{1e}\(nonce)+\r\n".utf8),
             end: Array("\u{1e}\(nonce)-".utf8), isOutput: rest.isEmpty)
         run.usesPrewarmed = true
-        return POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(plumbed) + [run] + rest
+        return POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(control) + [run] + rest
     }
 
     /// The command as a batch file: lines end in CR LF, and nothing is echoed.
     static func batchFile(_ command: GuestCommand) throws(ConsoleError) -> [UInt8] {
-        // What the host itself has its guests do names no shell of its own.
+        // Commands of vmlab itself name no shell.
         if command.shell != .plain, case .named(let shell) = command.shell, shell != "cmd" {
-            throw .unsupported("a guest of cmd.exe runs its scripts with that, not with `\(shell)`")
+            throw .unsupported("a guest with cmd.exe runs its scripts with cmd.exe, not with `\(shell)`")
         }
         var lines = ["@echo off"]
         for (name, value) in command.environment {
@@ -148,14 +148,14 @@ enum CmdShell {
         return result + Array(BatchLabels.missing(in: command.script).utf8)
     }
 
-    /// The same for the control shell: every line of it begins with DLE.
-    static func plumbed(_ exchange: Exchange) -> Exchange {
+    /// The exchange for the control shell: each line of its text begins with DLE.
+    static func control(_ exchange: Exchange) -> Exchange {
         var result = exchange
-        result.text = plumbed(exchange.text)
+        result.text = control(exchange.text)
         return result
     }
 
-    static func plumbed(_ text: [UInt8]) -> [UInt8] {
+    static func control(_ text: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         var rest = text[...]
         while !rest.isEmpty {

@@ -10,7 +10,7 @@ extension Dialect {
         controlShell: { command throws(ConsoleError) in try POSIXShell.exchanges(command) })
 
     /// A POSIX shell behind a login prompt or none, on any Linux guest: `prompt` is a regular expression for its prompt.
-    /// `reactions` answer what the guest asks before, such as menus. `sharesConsole` tells of a port that the kernel's log goes to.
+    /// `reactions` answer earlier prompts, such as menus. `sharesConsole`: whether the kernel logs to the same port.
     ///
     /// At the prompt a shell without prompt, echo or line editing takes the terminal over and announces itself.
     public static func sh(

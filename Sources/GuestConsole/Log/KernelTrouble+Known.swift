@@ -2,7 +2,7 @@ extension KernelTrouble {
     /// Linux's words from 3.10 to 6.19 and Windows'. The first that matches counts.
     ///
     /// A program's output does not start a line as the kernel's log does. Where versions differ, they stand behind the words:
-    /// a kernel that says something new is a new line here, and one in `KernelTextTests`.
+    /// a new kernel message is a new line here, and one in `KernelTextTests`.
     public static let known: [KernelTrouble] = fatal + memory + locking + stalls + faults + bugs + minor
 
     private static let fatal = [

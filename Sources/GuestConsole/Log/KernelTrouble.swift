@@ -1,4 +1,4 @@
-/// What a kernel can say that nobody wants to read.
+/// A report of a kernel that something is wrong in it.
 public struct KernelTrouble: Sendable, Hashable {
     /// What happened to the guest, as people name it.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
@@ -35,7 +35,7 @@ public struct KernelTrouble: Sendable, Hashable {
 
     /// Where in a line the text must stand.
     public enum Place: Sendable, Hashable {
-        /// At the start of what the kernel says, behind its time stamp.
+        /// At the start of the message, after its time stamp.
         case start
         /// Anywhere in the line.
         case anywhere
@@ -54,7 +54,7 @@ public struct KernelTrouble: Sendable, Hashable {
         self.place = place
     }
 
-    /// Whether `message`, a line without its time stamp, says this.
+    /// Whether `message`, a line without its time stamp, is this report.
     func matches(_ message: Substring) -> Bool {
         guard let first = texts.first else { return false }
         var rest = message[...]

@@ -3,7 +3,7 @@
 /// Feed it every line of the log. A report closes after its last context line, at the kernel's own end mark, or with
 /// `finish()`; while one is open no lesser trouble opens another, as an oops is followed by what it leads to.
 public struct PanicDetector: Sendable {
-    /// What the detector has to say about a line.
+    /// What the detector finds in a line.
     public enum Finding: Sendable, Hashable {
         /// Trouble begins with this line. A fatal one need not wait for its context.
         case began(Report)
@@ -15,7 +15,7 @@ public struct PanicDetector: Sendable {
     public struct Report: Sendable, Hashable {
         /// What happened.
         public var kind: KernelTrouble.Kind
-        /// What the kernel said, without its time stamp.
+        /// The kernel's message, without its time stamp.
         public var message: String
         /// The lines before, the line itself, and those after.
         public var lines: [ConsoleLine]

@@ -5,7 +5,7 @@ import Testing
 
 /// A cmd.exe that has a command waiting, played.
 @Suite(.timeLimit(.minutes(1)))
-final class HeadStartTests: Sendable {
+final class PrewarmedTests: Sendable {
     private let guest = ScriptedGuest()
     private let session: CommandSession
     private let typed = Mutex("")
