@@ -102,7 +102,7 @@ private struct JSONParser {
         return elements
     }
 
-    private var tooDeep: JSONSyntaxError { error("values lie at most \(JSONValue.depthLimit) deep") }
+    private var tooDeep: JSONSyntaxError { error("values may be nested at most \(JSONValue.depthLimit) levels deep") }
 
     // MARK: Numbers
 
@@ -155,7 +155,7 @@ private struct JSONParser {
                 }
                 return text
             case UInt8(ascii: "\\"): content += try Array(String(escaped()).utf8)
-            case 0..<0x20: throw error("a control character in a string is written as an escape", at: index - 1)
+            case 0..<0x20: throw error("a control character in a string must be escaped", at: index - 1)
             default: content.append(byte)
             }
         }
@@ -188,7 +188,7 @@ private struct JSONParser {
                 if let scalar = Unicode.Scalar(value) { return scalar }
             }
         }
-        throw error("half a surrogate pair is no character", at: start)
+        throw error("half a surrogate pair is not a character", at: start)
     }
 
     private mutating func codeUnit() throws(JSONSyntaxError) -> UInt16 {

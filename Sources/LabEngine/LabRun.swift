@@ -202,11 +202,12 @@ public struct LabRun: Sendable {
 
     private var admissionNote: String? {
         if plan.lab.admission == .overcommit, plan.totalCost > plan.budget.limit {
-            return "the fleet was promised \(plan.totalCost), and \(plan.budget.limit) may be used "
-                + "(\(plan.budget.explanation)): guests are admitted by what they come to use"
+            return "the fleet's memory adds up to \(plan.totalCost), of which \(plan.budget.limit) may be used "
+                + "(\(plan.budget.explanation)): guests are admitted by what they use"
         }
         guard plan.batches > 1 else { return nil }
-        return "the fleet needs \(plan.totalCost), \(plan.budget.limit) may be used (\(plan.budget.explanation)): "
+        return
+            "the fleet needs \(plan.totalCost), but only \(plan.budget.limit) may be used (\(plan.budget.explanation)): "
             + "guests take turns"
     }
 }

@@ -195,11 +195,11 @@ public protocol Machine: Sendable {
 
 extension Machine {
     /// Throws: this backend has no power button.
-    public func powerDown() async throws { throw unsupported("press a power button") }
+    public func powerDown() async throws { throw unsupported("press its power button") }
     /// Throws: this backend cannot reset.
     public func reset() async throws { throw unsupported("reset it") }
     /// Throws: this backend's machines end when they are off.
-    public func stayWhenOff() async throws { throw unsupported("be off and stay") }
+    public func stayWhenOff() async throws { throw unsupported("stay when it is powered off") }
     /// Throws: this backend's machines end when they are off.
     public func powerOn() async throws { throw unsupported("be powered on again") }
     /// Throws: this backend cannot pause.
@@ -218,7 +218,7 @@ extension Machine {
 
     private func unsupported(_ operation: String) -> Diagnostic {
         Diagnostic(
-            .host, "this machine's backend cannot \(operation)", remedy: "use another `backend:` for this guest")
+            .host, "the backend of this machine cannot \(operation)", remedy: "use another `backend:` for this guest")
     }
 }
 

@@ -76,7 +76,7 @@ struct PackageCache: Sendable {
         }
         for package in packages where try await !isComplete(package) {
             throw Diagnostic(
-                .image, "the downloaded package \(package.file) is not what apt's lists promise",
+                .image, "the downloaded package \(package.file) does not match apt's lists",
                 remedy: "refresh the lists: `sudo apt-get update`")
         }
     }
@@ -112,7 +112,7 @@ struct PackageCache: Sendable {
     private func apt(_ program: String, _ arguments: [String]) async throws -> ToolResult {
         let result = try await Tool.run(program, arguments, package: "apt", environment: Self.environment)
         return try result.checked(
-            "apt does not know a package that the image is made of", category: .image,
+            "apt does not know a package of the image", category: .image,
             remedy: "fetch apt's lists: `sudo apt-get update`")
     }
 

@@ -65,7 +65,7 @@ public struct ImageStore: Sendable {
         let image: BootableImage
         if let known = try await existing(recipe, progress) {
             image = known
-            log.debug("image is there", metadata: ["image": "\(name)", "ms": "\(begun.millisecondsAgo)"])
+            log.debug("image found", metadata: ["image": "\(name)", "ms": "\(begun.millisecondsAgo)"])
         } else {
             log.debug("image is built", metadata: ["image": "\(name)", "folder": "\(folder(of: recipe))"])
             image = try await build(recipe) { step, fraction in
@@ -82,7 +82,7 @@ public struct ImageStore: Sendable {
         guard access(folder, F_OK) == 0 else { return nil }
         let lease = FolderLease(folder)
         let (manifest, damage) = try await examine(recipe)
-        if let damage { progress("it is damaged (\(damage)) and built again", nil) }
+        if let damage { progress("it is damaged (\(damage)) and is built again", nil) }
         guard let lease, let manifest, damage == nil else { return nil }
         return bootable(recipe, manifest, lease)
     }

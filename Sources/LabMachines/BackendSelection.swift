@@ -65,22 +65,22 @@ public struct BackendSelection: Sendable {
         for group: GuestGroup, of image: ImageFacts, obstacle: MicroVMObstacle?
     ) throws(Diagnostic) -> Choice {
         switch override ?? group.backend {
-        case .qemu: return Choice(backend: try qemu(for: group, of: image), reason: "it is asked for")
+        case .qemu: return Choice(backend: try qemu(for: group, of: image), reason: "as requested")
         case .kvm:
             if let obstacle { throw obstacle.diagnostic(group.name, at: group.span) }
-            return Choice(backend: try usableBuiltIn(for: group, of: image), reason: "it is asked for")
+            return Choice(backend: try usableBuiltIn(for: group, of: image), reason: "as requested")
         case .auto:
             guard let reason = obstacle.map({ "the built-in backend \($0.reason)" }) ?? hostObstacle(image) else {
                 let reason =
                     image.isFreestanding
-                    ? "a freestanding guest runs on any /dev/kvm" : "this host's /dev/kvm is hardware"
+                    ? "a unikernel runs on any /dev/kvm" : "this host's /dev/kvm is hardware"
                 return Choice(backend: try builtIn.get(), reason: reason)
             }
             do throws(Diagnostic) {
                 return Choice(backend: try qemu(for: group, of: image), reason: reason)
             } catch {
                 var problem = error
-                problem.notes.append("the built-in backend does not serve instead: \(reason)")
+                problem.notes.append("the built-in backend cannot be used instead: \(reason)")
                 throw problem
             }
         }
@@ -109,7 +109,7 @@ public struct BackendSelection: Sendable {
     private func qemu(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> QEMUBackend {
         if image.isFreestanding, !group.disks.isEmpty || !group.networks.isEmpty {
             throw Diagnostic(
-                .specification, "\(group.name): in QEMU image \(group.image) finds no disks and networks",
+                .specification, "\(group.name): the image \(group.image) has no disks and networks in QEMU",
                 remedy: "use `backend: auto` or `backend: kvm`, on a host with /dev/kvm", at: group.span)
         }
         return try qemu.get()
@@ -119,7 +119,8 @@ public struct BackendSelection: Sendable {
     private func hostObstacle(_ image: ImageFacts) -> String? {
         switch probe {
         case .unavailable: return "this host has no usable /dev/kvm"
-        case .interpreted where !image.isFreestanding: return "/dev/kvm here interprets kernels, on which Linux fails"
+        case .interpreted where !image.isFreestanding:
+            return "/dev/kvm here interprets kernel code, and Linux does not run on it"
         case .interpreted, .hardware: break
         }
         if case .failure(let problem) = builtIn { return problem.message }

@@ -32,8 +32,9 @@ public struct KeptGoldens: GoldenStoring {
     private static func isKnown(_ failure: GoldenFailure) -> Diagnostic {
         let image = failure.key.image
         return Diagnostic(
-            .guest, "when it was tried, at \(failure.failed.formatted(.iso8601)), \(failure.reason)",
-            remedy: "`vmlab images rm \(image)` has it tried again, and so has a day's time; `boot: cold` wants none")
+            .guest, "the attempt at \(failure.failed.formatted(.iso8601)) failed: \(failure.reason)",
+            remedy: "`vmlab images rm \(image)` has it tried again, as does waiting a day; `boot: cold` needs no golden"
+        )
     }
 
     private struct Folder: GoldenFolder {

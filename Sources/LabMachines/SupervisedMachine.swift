@@ -58,7 +58,7 @@ final class SupervisedMachine: Machine {
         case .stop:
             // By our own pause, or because it cannot go on.
             switch try? await monitor.status() {
-            case .internalError: return .panicked("the virtual processor met an error it cannot go on from")
+            case .internalError: return .panicked("a virtual processor met a fatal error")
             case .ioError: return .panicked("the machine stopped on an I/O error of the host")
             default: return nil
             }

@@ -62,7 +62,7 @@ struct LabCells {
                 runs = lab.tasks.reduce(runs) { $0.addingReportingOverflow($1.runs).partialValue }
                 if before <= Limits.runs, runs > Limits.runs {
                     own.error(
-                        "the tasks come to \(runs) runs; at most \(Limits.runs) are taken",
+                        "the tasks have \(runs) runs in total; at most \(Limits.runs) are allowed",
                         remedy: "lower `repeat`, `count` or the matrix", at: draft.place.keys["tasks"]?.firstCharacter)
                 }
                 guests += lab.groups.reduce(0) { $0 + ($1.count ?? 1) }
@@ -70,7 +70,7 @@ struct LabCells {
             }
             if guests > Limits.guestsOfCells {
                 own.error(
-                    "the cells of the matrix come to more than \(Limits.guestsOfCells) guests",
+                    "the cells of the matrix have more than \(Limits.guestsOfCells) guests",
                     remedy: "lower `count` or the matrix", at: cell?.first?.value.span)
             }
             findings.add(own.diagnostics, cell: id)

@@ -180,8 +180,8 @@ struct Matrix: Sendable {
             let values = odd.flatMap { odd in axes.first { $0.name == odd.axis } }?.value.map(\.scalar.text) ?? []
             decoding.warning(
                 odd.map {
-                    "`exclude` leaves nothing out: the axis \($0.axis.quoted()) has no value \($0.value.scalar.text.quoted())"
-                } ?? "`exclude` leaves nothing out: no combination is like this",
+                    "`exclude` has no effect: the axis \($0.axis.quoted()) has no value \($0.value.scalar.text.quoted())"
+                } ?? "`exclude` has no effect: no combination is like this",
                 remedy: odd.map { decoding.didYouMean($0.value.scalar.text, values) ?? "it has \(values.listed)" },
                 at: odd?.value.span ?? row.first?.value.keySpan)
         }
@@ -192,7 +192,7 @@ struct Matrix: Sendable {
         let missing = axes.map(\.name).filter { axis in !row.contains { $0.axis == axis } }
         guard !missing.isEmpty, !own.isEmpty, !decoding.hasErrors else { return }
         decoding.warning(
-            "`include` meets no combination: it makes a cell without \(missing.map { $0.quoted() }.listed)",
+            "`include` matches no combination: it would make a cell without \(missing.map { $0.quoted() }.listed)",
             remedy: "name every axis for a cell of its own", at: row.first?.value.keySpan)
     }
 }

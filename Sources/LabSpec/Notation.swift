@@ -26,7 +26,7 @@ public enum Notation {
         do throws(PatternProblem) {
             return try Pattern(text)
         } catch {
-            throw Refusal(description: "is no regular expression: \(text.quoted()) (\(error))")
+            throw Refusal(description: "is not a regular expression: \(text.quoted()) (\(error))")
         }
     }
 

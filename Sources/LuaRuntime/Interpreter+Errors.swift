@@ -56,7 +56,7 @@ extension Interpreter {
         case Int32(LUART_STOP_INSTRUCTIONS):
             let limit = thread.limits.instructions ?? 0
             return LuaError(
-                message: "the script ran \(limit) instructions without waiting, which is its limit", location: place,
+                message: "the script ran \(limit) instructions without waiting, which is the limit", location: place,
                 traceback: frames)
         default: break
         }

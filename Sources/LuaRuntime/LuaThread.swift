@@ -110,7 +110,7 @@ final class LuaThread: Sendable {
 
     private static let stuck = LuaError(
         message: "the cancelled script does not end: it is stuck in a function that cannot be interrupted, such as "
-            + "`io.read`; its state is given up")
+            + "`io.read`; its state is abandoned")
     static let gone = LuaError(message: "the script's state is closed")
 
     // MARK: - Strands

@@ -24,7 +24,7 @@ struct ModuleFolder: Sendable {
         let parts = name.split(separator: ".", omittingEmptySubsequences: false)
         guard isName, name.utf8.count <= 200, parts.allSatisfy({ !$0.isEmpty }) else {
             throw LuaCallError(
-                "module \(name.quoted()) not found: a name is of letters, digits, '_' and '-', with '.' between folders"
+                "module \(name.quoted()) not found: names have letters, digits, '_' and '-', with '.' between folders"
             )
         }
         guard let folder else { throw LuaCallError("module '\(name)' not found") }
@@ -37,7 +37,7 @@ struct ModuleFolder: Sendable {
             throw LuaCallError("module '\(name)' not found: there is no file \(path.quoted())")
         }
         guard real.hasPrefix(root == "/" ? root : root + "/") else {
-            throw LuaCallError("module '\(name)' not found: \(path.quoted()) leads out of the script's folder")
+            throw LuaCallError("module '\(name)' not found: \(path.quoted()) is outside of the script's folder")
         }
         let file: OwnedDescriptor
         do throws(SystemCallError) {

@@ -14,11 +14,12 @@ enum Ambiguity {
             }
             if isInClass, let sign = ["&&", "~~"].first(where: { rest.starts(with: $0.unicodeScalars) }) {
                 return PatternProblem(
-                    reason: "`\(sign)` in brackets makes no set here: write `(?![b])[a]` for what is in a and not in b",
+                    reason:
+                        "`\(sign)` in brackets is not a set operation here: write `(?![b])[a]` for what is in a and not in b",
                     offset: index)
             }
             if !isInClass, let most = digits(behind: "{,", in: rest) {
-                return PatternProblem(reason: "`{,\(most)}` is no count here: write `{0,\(most)}`", offset: index)
+                return PatternProblem(reason: "`{,\(most)}` is not a count here: write `{0,\(most)}`", offset: index)
             }
             if rest.first == "[" { isInClass = true }
             if rest.first == "]" { isInClass = false }

@@ -60,7 +60,7 @@ public enum PatternFailure: Error, Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .tooSlow(let pattern):
-            "the pattern /\(pattern)/ took too long: write it so that it has fewer ways to match, without repeats in repeats"
+            "the pattern /\(pattern)/ took too long: write it with fewer ways to match, without nested repeats"
         case .tooLarge(let pattern):
             "the pattern /\(pattern)/ needs more than \(Matcher.memory >> 20) MiB for this text: "
                 + "write it so that it repeats single characters, `[^x]*` for `(a|b)*`"

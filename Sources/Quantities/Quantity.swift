@@ -32,7 +32,7 @@ public enum Quantity {
         let tooLong = Refusal(
             message: "is longer than a year: \(text.quoted())", remedy: "leave it out, or write at most `365d`")
         let nothing = Refusal(
-            message: "must be longer than nothing, not \(text.quoted())", remedy: "leave it out, or \(durationExamples)"
+            message: "must be longer than zero, not \(text.quoted())", remedy: "leave it out, or \(durationExamples)"
         )
         if !text.isEmpty, text.allSatisfy({ ("0"..."9").contains($0) }) {
             guard text.contains(where: { $0 != "0" }) else { throw nothing }

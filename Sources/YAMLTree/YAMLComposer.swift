@@ -36,7 +36,7 @@ struct YAMLComposer {
     /// The document's root, or nil for an empty text or after a problem that ends reading.
     mutating func compose() -> YAMLNode? {
         guard let events = YAMLEvents(text) else {
-            problems.append(Diagnostic(.host, "no memory to read YAML with"))
+            problems.append(Diagnostic(.host, "out of memory while reading YAML"))
             return nil
         }
         do {
@@ -82,7 +82,7 @@ struct YAMLComposer {
         nodeCount += nodes
         if nodeCount > limits.nodes {
             try stop(
-                "the text comes to more than \(limits.nodes) values", remedy: "use fewer aliases or a smaller file",
+                "the file has more than \(limits.nodes) values", remedy: "use fewer aliases or a smaller file",
                 at: locator.span(event.start, event.end))
         }
     }
@@ -144,14 +144,14 @@ struct YAMLComposer {
     private mutating func alias(_ name: String, _ event: YAMLEvent, depth: Int) throws(Stopped) -> Composed {
         if openAnchors.contains(name) {
             try stop(
-                "the alias \("*\(name)".quoted()) stands within its own anchor",
+                "the alias \("*\(name)".quoted()) is within its own anchor",
                 remedy: "a value cannot contain itself",
                 at: locator.span(event.start, event.end))
         }
         guard let anchored = anchors[name] else {
             try stop(
                 "no anchor \("&\(name)".quoted()) comes before this alias",
-                remedy: didYouMean(name, anchors.keys.sorted()) ?? "quote the text if `*` is meant as itself",
+                remedy: didYouMean(name, anchors.keys.sorted()) ?? "quote the text if `*` is meant literally",
                 at: locator.span(event.start, event.end))
         }
         try checkDepth(depth + anchored.height, at: event)

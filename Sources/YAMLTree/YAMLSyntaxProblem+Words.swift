@@ -6,7 +6,7 @@ extension YAMLSyntaxProblem {
     func diagnostic(_ locator: Locator, text: String) -> Diagnostic {
         if let byte {
             return Diagnostic(
-                .specification, "this character cannot stand in a YAML text",
+                .specification, "this character is not allowed in YAML",
                 remedy: "write it as an escape in double quotes, such as \"\\x1b\"", cause: problem,
                 at: locator.span(ofByte: byte, in: text))
         }
@@ -31,7 +31,7 @@ extension YAMLSyntaxProblem {
         switch problem {
         case "found character that cannot start any token":
             return line.drop { $0 == " " }.hasPrefix("\t")
-                ? ("a tab cannot indent", "indent with blanks")
+                ? ("a tab cannot be used for indentation", "indent with spaces")
                 : ("a value cannot begin with this character", "put quotes around the value")
         case "mapping values are not allowed in this context":
             return ("a `:` is not allowed here", "check the indentation, or put quotes around a value with `: ` in it")
@@ -63,7 +63,7 @@ extension YAMLSyntaxProblem {
         case "block sequence entries are not allowed in this context":
             return ("a list cannot begin here", "begin it on a line of its own")
         case "found undefined tag handle":
-            return ("the tag is unknown", "quote the value if `!` is meant as itself")
+            return ("the tag is unknown", "quote the value if `!` is meant literally")
         default:
             return ("this is not YAML", nil)
         }

@@ -95,7 +95,7 @@ struct ControlGroupTreeTests {
         #expect(crowded?.reason.contains("other processes") == true)
         #expect(crowded?.remedy.contains("--scope -p Delegate=yes vmlab run") == true)
         let foreign = refusal(FakeControlGroups(folder: own, controllers: ["cpu"], processes: [7], isWritable: false))
-        #expect(foreign?.reason.contains("not this user's") == true)
+        #expect(foreign?.reason.contains("may not divide") == true)
         let bare = refusal(FakeControlGroups(folder: own, controllers: ["memory"], processes: [7]))
         #expect(bare?.reason.contains("neither the cpu nor the io controller") == true)
         let hybrid = "/sys/fs/cgroup/unified"

@@ -39,11 +39,11 @@ struct ParsingTests {
             ("1e+", "1:4: expected a digit; the text ends here"), ("1e400", "1:1: the number is too large"),
             ("NaN", "1:1: expected a value"),
             ("\"a", "1:3: expected the string's closing quote; the text ends here"),
-            ("\"a\nb\"", "1:3: a control character in a string is written as an escape"),
+            ("\"a\nb\"", "1:3: a control character in a string must be escaped"),
             (#""\x41""#, "1:2: there is no such escape"), (#""\u12g4""#, "1:6: expected four hexadecimal digits"),
-            (#""\ud83d""#, "1:2: half a surrogate pair is no character"),
-            (#""\ud83d\u0041""#, "1:2: half a surrogate pair is no character"),
-            (#""\ude00\ud83d""#, "1:2: half a surrogate pair is no character"),
+            (#""\ud83d""#, "1:2: half a surrogate pair is not a character"),
+            (#""\ud83d\u0041""#, "1:2: half a surrogate pair is not a character"),
+            (#""\ude00\ud83d""#, "1:2: half a surrogate pair is not a character"),
             (#""\"#, "1:3: expected an escape; the text ends here"),
         ])
     func mistakes(text: String, problem: String) {

@@ -129,7 +129,7 @@ struct GoldenTests {
             let run = try await lab(shelf, count: 1, boot: .clone).run(on: notebooks)
             #expect(run.status == .infrastructure)
             let message = try #require(run.failedGuests["g-1"])
-            #expect(message.contains("g: its guests cannot be cloned: the backend notebook does not save its machines"))
+            #expect(message.contains("g: its guests cannot be cloned: the backend notebook cannot save machines"))
             let isRemedied = run.events.contains {
                 if case .guestFailed(_, _, _, let tail) = $0 {
                     tail.contains { $0.contains("boot: cold") }

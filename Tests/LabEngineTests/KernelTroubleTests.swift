@@ -44,7 +44,7 @@ struct KernelTroubleTests {
         #expect(result.outcome == .failed)
         #expect(
             result.message
-                == "the kernel of g said: BUG: kernel NULL pointer dereference, address: 0000000000000000")
+                == "the kernel of g reported: BUG: kernel NULL pointer dereference, address: 0000000000000000")
         #expect(result.trouble.map(\.kind) == ["oops"])
         #expect(result.trouble.first?.lines.contains("[    2.2] RIP: 0010:foo+0x1/0x2") == true)
         #expect(try run.result("next").outcome == .passed)

@@ -296,7 +296,7 @@ import Testing
         try await TestFleet.with { test in
             let guest = try await test.boot(group("g"))[0]
             let error = await #expect(throws: Diagnostic.self) { try await guest.snapshot() }
-            #expect(error?.message == "this machine's backend cannot save its state")
+            #expect(error?.message == "the backend of this machine cannot save its state")
             #expect(try await guest.say("echo on").0 == "on\n")
             #expect(try test.snapshots == [])
         }

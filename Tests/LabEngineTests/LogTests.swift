@@ -16,9 +16,9 @@ struct LogTests {
         let records = try await CapturedLog.records { try await lab.run() }
         let debug = records.filter { $0.level == .debug && $0.metadata["guest"] == "g" }.map { "\($0.message)" }
         let phases = [
-            "let in", "boots cold", "machine runs", "the guest greeted", "the session is open", "its shell is ready",
+            "admitted", "boots cold", "machine started", "greeting received", "session opened", "shell ready",
             "ready", "task begins", "command begins", "command ended", "task ended", "machine ended",
-            "its room is free",
+            "memory released",
         ]
         #expect(phases.filter(debug.contains) == phases, "\(debug)")
         // Others may come in between.
@@ -37,10 +37,10 @@ struct LogTests {
             groups: [group("g", count: 2, memory: .mebibytes(100))], tasks: [task("t", on: ["g-1", "g-2"])],
             limit: .mebibytes(150))
         let records = try await CapturedLog.records { try await lab.run() }
-        let waits = try #require(records.first { "\($0.message)".hasPrefix("waits for room") })
+        let waits = try #require(records.first { "\($0.message)".hasPrefix("waits for ") })
         #expect(waits.metadata["limit"] == "150MiB" && waits.metadata["taken"] == "100MiB")
         #expect(waits.metadata["claim"] == "100MiB" && waits.metadata["guests"] == "1")
-        let admitted = records.filter { $0.message == "let in" }
+        let admitted = records.filter { $0.message == "admitted" }
         #expect(Set(admitted.map { "\($0.metadata["guest"] ?? "")" }) == ["g-1", "g-2"])
     }
 
@@ -52,7 +52,7 @@ struct LogTests {
             return try await CapturedLog.records { try await lab.run(on: NotebookBackend()) }
         }
         let messages = records.map { "\($0.message)" }
-        #expect(messages.contains("golden is made") && messages.contains("golden is there"), "\(messages)")
+        #expect(messages.contains("golden is made") && messages.contains("golden found"), "\(messages)")
         #expect(messages.contains("starts from a snapshot"), "\(messages)")
     }
 }

@@ -20,7 +20,7 @@ import Testing
         let error = #expect(throws: Diagnostic.self) {
             try map.add(NetworkSpec(name: "lan", nat: true, host: [80]))
         }
-        #expect(error?.message == "the network `lan` is there already, and does not reach all of this")
+        #expect(error?.message == "the network `lan` exists already, and without all of this access")
         for number in 1..<NetworkMap.networkLimit { #expect(try map.add(NetworkSpec(name: "n\(number)"))) }
         #expect(throws: Diagnostic.self) { try map.add(NetworkSpec(name: "one more")) }
     }

@@ -161,7 +161,7 @@ struct OutcomeTests {
         #expect(try run.result("next").outcome == .passed)
         #expect(
             run.warnings == [
-                "g is made anew, as task deaf could not be ended: what its tasks had left in it is gone"
+                "g is replaced by a fresh guest because task deaf could not be ended: what its tasks had left in it is lost"
             ])
         #expect(run.status == .deadline)
     }

@@ -204,7 +204,7 @@ struct MemoryWatchTests {
         watch.tick()
         #expect(await third.value)
         #expect(admission.summary.peakGuests == 3 && admission.summary.heldBack == 1)
-        #expect(admission.summary.reasons == ["the memory that may be used was taken"])
+        #expect(admission.summary.reasons == ["the usable memory was taken"])
     }
 
     @Test("while the host is short nobody comes and boots go one at a time; that is told once, and its end")
@@ -219,14 +219,14 @@ struct MemoryWatchTests {
         for _ in 0..<5 { watch.tick() }
         try await boots.acquire()
         #expect(!boots.isFree)
-        #expect(admission.obstacle(to: claim(1))?.words.contains("900MiB left, and 1GiB are kept free") == true)
+        #expect(admission.obstacle(to: claim(1))?.words.contains("900MiB free, less than the reserve of 1GiB") == true)
         let second = Task { await admission.acquire(claim(1)) }
         for await _ in admission.waits { break }
         #expect(admission.shortage == Admission.Shortage(memory: 1, slots: 0))
         #expect(
             notes == [
-                "memory is short: 900MiB are left, and 1GiB are kept free; tasks of this host waited for memory 12 % of "
-                    + "the time; new guests wait until it has eased"
+                "memory is short: 900MiB are free, less than the reserve of 1GiB; processes of this host waited for memory 12 % of "
+                    + "the time; new guests wait"
             ])
         meter.set(available: .gibibytes(20))
         watch.tick()

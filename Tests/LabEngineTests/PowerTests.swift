@@ -34,7 +34,7 @@ import Testing
         try await TestFleet.with(on: NotebookBackend()) { test in
             let guest = try await test.boot(group("g"))[0]
             let running = await #expect(throws: Diagnostic.self) { try await guest.start() }
-            #expect(running?.message == "g runs already")
+            #expect(running?.message == "g is already running")
             try await guest.powerOff()
             for question in [
                 { _ = try await guest.say("notes") }, { try await guest.powerOff() }, { try await guest.reboot() },
@@ -56,7 +56,8 @@ import Testing
             try await guest.powerOff(timeout: .milliseconds(200))
             let notes = test.sink.events.compactMap { if case .note(.warning, let text) = $0 { text } else { nil } }
             #expect(
-                notes.count == 1 && notes[0].hasPrefix("g: its power was cut, for it did not power itself off within"))
+                notes.count == 1
+                    && notes[0].hasPrefix("g: its power was cut because it did not power itself off within"))
             try await guest.start()
             #expect(try await guest.say("notes").0 == "stay on\n")
         }
@@ -70,7 +71,7 @@ import Testing
             let second = try await test.boot(group("second"))[0]
             #expect(try await second.say("hostname").0 == "second\n")
             let loss = await #expect(throws: GuestLoss.self) { try await first.start() }
-            #expect(loss?.message == "its machine made room for other guests while it was powered off")
+            #expect(loss?.message == "its memory was given to other guests while it was powered off")
             #expect(Self.ended(test, "first") == ["powered off"])
         }
     }

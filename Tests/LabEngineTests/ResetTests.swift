@@ -168,7 +168,7 @@ struct ResetTests {
             ])
         #expect(notebooks.count(.cold) == (boot == .cold ? 2 : 0))
         let parked = run.events.count {
-            if case .guestEnded(_, true, "parked: makes room for a waiting guest") = $0 { true } else { false }
+            if case .guestEnded(_, true, "parked: frees memory for a waiting guest") = $0 { true } else { false }
         }
         #expect(parked == 3)
         #expect(run.warnings == [])

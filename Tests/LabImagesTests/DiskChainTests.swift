@@ -158,7 +158,7 @@ struct DiskChainTests {
             let top = try folder.qcow2("top", over: "gone.raw", "raw")
             let problem = try #require(folder.problem(top))
             #expect(problem.message == "the disk \(top) needs the file \(folder.path)/gone.raw, which is not there")
-            #expect(problem.remedy == "tell it where that is now: `qemu-img rebase -u -F raw -b FILE \(top)`")
+            #expect(problem.remedy == "give it the new place: `qemu-img rebase -u -F raw -b FILE \(top)`")
             let above = try folder.qcow2("above", over: "top", "qcow2")
             #expect(folder.problem(above)?.message == problem.message)
             _ = try folder.write("gone.raw", [])
@@ -178,17 +178,18 @@ struct DiskChainTests {
         }
     }
 
-    @Test("A16: a disk that lies over itself is named, however many files that takes")
+    @Test("A16: a disk that is its own backing file is named, however many files that takes")
     func loops() async throws {
         try await withFolder { folder in
             #expect(
-                try folder.problem(folder.qcow2("self", over: "self", "qcow2"))?.message.hasSuffix("lies over itself")
+                try folder.problem(folder.qcow2("self", over: "self", "qcow2"))?.message.hasSuffix(
+                    "is its own backing file")
                     == true)
             _ = try folder.qcow2("a", over: "b", "qcow2")
             let path = try folder.qcow2("b", over: "./a", "qcow2")
-            #expect(folder.problem(path)?.message == "the disk \(path) lies over itself")
+            #expect(folder.problem(path)?.message == "the disk \(path) is its own backing file")
             for index in 0..<300 { _ = try folder.qcow2("c\(index)", over: "c\(index + 1)", "qcow2") }
-            #expect(folder.problem("\(folder.path)/c0")?.message.hasSuffix("lies over itself") == true)
+            #expect(folder.problem("\(folder.path)/c0")?.message.hasSuffix("is its own backing file") == true)
         }
     }
 

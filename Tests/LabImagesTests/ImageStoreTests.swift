@@ -194,7 +194,7 @@ struct ImageStoreTests {
             #expect(try await verify() == ["the contents of kernel have changed"])
             let steps = Steps()
             _ = try await store.image(named: "fake", progress: steps.receive)
-            #expect(steps.received.first == "it is damaged (the contents of kernel have changed) and built again")
+            #expect(steps.received.first == "it is damaged (the contents of kernel have changed) and is built again")
             #expect(SmallFile.text(kernel) == "kernel\n")
             #expect(try await verify() == [nil])
         }

@@ -168,9 +168,9 @@ struct KernelCacheTests {
             #expect(reason(try await fixture.cache.bootable("/nonexistent/bzImage")) == "cannot be read")
             #expect(reason(try await fixture.cache.bootable(fixture.folder)) == "cannot be read")
             let vmlinux = try fixture.write("vmlinux", File.kernel())
-            #expect(reason(try await fixture.cache.bootable(vmlinux)) == "is no bzImage")
+            #expect(reason(try await fixture.cache.bootable(vmlinux)) == "is not a bzImage")
             let text = try fixture.write("text", try File.make(Array(repeating: 65, count: 9000)))
-            #expect(reason(try await fixture.cache.bootable(text)).hasSuffix("no ELF kernel of 64 bits"))
+            #expect(reason(try await fixture.cache.bootable(text)).hasSuffix("not a 64-bit ELF kernel"))
             #expect(fixture.kept.isEmpty)
         }
     }

@@ -21,19 +21,19 @@ struct KernelPayloadTests {
     @Test(
         "a kernel that the host cannot unpack unpacks itself",
         arguments: [
-            ([0x7f, 0x45, 0x4c, 0x46], "is no bzImage"), ([], "is no bzImage"),
-            (other([0x42, 0x5a, 0x68, 0x39]), "is compressed in a way"),  // bzip2
-            (other([0x5d, 0x00, 0x00, 0x80]), "is compressed in a way"),  // lzma
-            (other([0x89, 0x4c, 0x5a, 0x4f]), "is compressed in a way"),  // lzo
-            (other([0x04, 0x22, 0x4d, 0x18]), "is compressed in a way"),  // lz4 as it is elsewhere
+            ([0x7f, 0x45, 0x4c, 0x46], "is not a bzImage"), ([], "is not a bzImage"),
+            (other([0x42, 0x5a, 0x68, 0x39]), "is compressed in an unknown format"),  // bzip2
+            (other([0x5d, 0x00, 0x00, 0x80]), "is compressed in an unknown format"),  // lzma
+            (other([0x89, 0x4c, 0x5a, 0x4f]), "is compressed in an unknown format"),  // lzo
+            (other([0x04, 0x22, 0x4d, 0x18]), "is compressed in an unknown format"),  // lz4 as it is elsewhere
             (changed(0x206, [0x0b, 0x02]), "has no 64-bit entry"), (changed(0x236, [0x7e]), "has no 64-bit entry"),
-            (changed(0x24c, [0, 0, 0, 0]), "names no payload"), (changed(0x24c, [15, 0, 0, 0]), "names no payload"),
+            (changed(0x24c, [0, 0, 0, 0]), "has no payload"), (changed(0x24c, [15, 0, 0, 0]), "has no payload"),
             (other([0x02, 0x21, 0x4c, 0x18], size: 0), "says that it unpacks to 0 bytes"),
             (other([0x02, 0x21, 0x4c, 0x18], size: .max), "says that it unpacks to 4294967295 bytes"),
             (other([0x1f, 0x8b, 8, 0], size: 1 << 29 + 1), "says that it unpacks to 536870913 bytes"),
         ] as [([UInt8], String)])
     func unpacksItself(_ file: [UInt8], _ reason: String) throws {
-        let obstacle = try #require(throws: KernelPayload.Obstacle.self) { try KernelPayload(in: file) }
+        let obstacle = try #require(throws: KernelPayload.Refusal.self) { try KernelPayload(in: file) }
         guard case .unpacksItself(let said) = obstacle else {
             Issue.record("\(obstacle)")
             return
@@ -49,7 +49,7 @@ struct KernelPayloadTests {
             changed(0x248, [0xff, 0xff, 0xff, 0xff]), changed(0x24c, [0xff, 0xff, 0xff, 0xff]), changed(0x1f1, [0xff]),
         ] as [[UInt8]])
     func cutOff(_ file: [UInt8]) throws {
-        let obstacle = try #require(throws: KernelPayload.Obstacle.self) { try KernelPayload(in: file) }
+        let obstacle = try #require(throws: KernelPayload.Refusal.self) { try KernelPayload(in: file) }
         guard case .damaged(let reason) = obstacle else {
             Issue.record("\(obstacle)")
             return

@@ -48,9 +48,9 @@ struct BackendSelectionTests {
         "auto: Linux on hardware KVM and freestanding guests on any are the built-in machine's, the rest is QEMU's",
         arguments: [
             (Self.hardware, false, "kvm", "this host's /dev/kvm is hardware"),
-            (Self.hardware, true, "kvm", "a freestanding guest runs on any /dev/kvm"),
-            (Self.interpreted, false, "qemu-tcg", "/dev/kvm here interprets kernels, on which Linux fails"),
-            (Self.interpreted, true, "kvm", "a freestanding guest runs on any /dev/kvm"),
+            (Self.hardware, true, "kvm", "a unikernel runs on any /dev/kvm"),
+            (Self.interpreted, false, "qemu-tcg", "/dev/kvm here interprets kernel code, and Linux does not run on it"),
+            (Self.interpreted, true, "kvm", "a unikernel runs on any /dev/kvm"),
             (Self.none, false, "qemu-tcg", "this host has no usable /dev/kvm"),
             (Self.none, true, "qemu-tcg", "this host has no usable /dev/kvm"),
         ])

@@ -47,7 +47,7 @@ struct KeptGoldensTests {
             #expect(first.0 && first.1 as? GuestLoss == loss)
             let second = await want(Self.shape, in: store, loss)
             let problem = try #require(second.1 as? Diagnostic)
-            #expect(!second.0 && problem.message.contains(", no network card: needs virtio_net"), "\(problem)")
+            #expect(!second.0 && problem.message.contains("failed: no network card: needs virtio_net"), "\(problem)")
             #expect(problem.remedy?.contains("`vmlab images rm own`") == true, "\(problem)")
             #expect(store.listFailures().map(\.reason) == [loss.message])
             var changed = Self.shape

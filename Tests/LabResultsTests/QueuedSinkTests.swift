@@ -49,7 +49,7 @@ struct QueuedSinkTests {
         // As many as may wait, or fewer, may have left the queue before the others came.
         let lost = 100 - slow.taken.count
         #expect((80...90).contains(lost) && slow.taken == slow.taken.sorted() && slow.isFinished)
-        #expect(queue.problems == ["standard output was too slow: \(lost) events are not written to it", "its own"])
+        #expect(queue.problems == ["standard output was too slow: \(lost) events were not written to it", "its own"])
     }
 
     @Test("An event that is larger than the queue waits alone")
@@ -72,7 +72,7 @@ struct QueuedSinkTests {
         recorder.finish()
         recorder.finish()
         #expect(slow.taken.isEmpty)
-        #expect(queue.problems == ["standard output takes nothing any more: the end of the run is not written to it"])
+        #expect(queue.problems == ["standard output accepts no more output: the rest of the run is not written to it"])
         slow.allow(1)
     }
 }

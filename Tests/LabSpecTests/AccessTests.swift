@@ -45,7 +45,7 @@ struct AccessTests {
         let found = try problems(task)
         let problem = try #require(found.first)
         #expect(found.count == 1)
-        #expect(problem.message.contains("lies outside of what may be read here"))
+        #expect(problem.message.contains("is outside of what may be read here"))
         #expect(problem.remedy?.contains("--allow /") == true)
         #expect(problem.span?.start.line == 5)
     }

@@ -141,7 +141,7 @@ import Testing
     @Test func runsAreBounded() {
         let head = "lab: x\nguests: {a: {image: debian, count: 1000}}\n"
         #expect(errors(head + tasks("{name: t, run: 1, repeat: 1000}")).isEmpty)
-        #expect(errors(head + tasks("{name: t, run: 1, repeat: 1001}")).contains("the tasks come to 1001000 runs"))
+        #expect(errors(head + tasks("{name: t, run: 1, repeat: 1001}")).contains("the tasks have 1001000 runs"))
         #expect(errors(head + tasks("{name: t, run: 1, on: any, repeat: 1000000}")).isEmpty)
     }
 

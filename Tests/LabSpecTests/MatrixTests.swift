@@ -267,7 +267,7 @@ import Testing
                 "lab.yaml:2:37: error: `exclude` names `kernal`, which is not an axis (did you mean `kernel`?)"))
         #expect(
             try warnings("{kernel: [6.1, 6.6], exclude: [{kernel: 6.10}]}") == [
-                "lab.yaml:2:49: warning: `exclude` leaves nothing out: the axis `kernel` has no value `6.10` (did you mean `6.1`?)"
+                "lab.yaml:2:49: warning: `exclude` has no effect: the axis `kernel` has no value `6.10` (did you mean `6.1`?)"
             ])
         #expect(try warnings("{a: [x, y], b: [p, q], exclude: [{a: x, b: p}, {a: x}]}") == [])
         #expect(
@@ -276,7 +276,7 @@ import Testing
             ])
         #expect(
             try warnings("{kernel: [a, b], fs: [x], include: [{kernel: c}]}") == [
-                "lab.yaml:2:46: warning: `include` meets no combination: it makes a cell without `fs` (name every axis for a cell of its own)"
+                "lab.yaml:2:46: warning: `include` matches no combination: it would make a cell without `fs` (name every axis for a cell of its own)"
             ])
         #expect(try warnings("{kernel: [a, b], fs: [x], include: [{kernel: c, fs: y}, {kernel: a, more: 1}]}") == [])
     }

@@ -77,7 +77,7 @@ import Testing
                 == "`memory` is larger than 1024TiB: `999999999999999999999` (write it as `512MiB` or `5GiB`)")
         #expect(
             said(.task, "0")
-                == "`task` must be longer than nothing, not `0` (leave it out, or write it as `90s`, `5m` or `1h30m`)")
+                == "`task` must be longer than zero, not `0` (leave it out, or write it as `90s`, `5m` or `1h30m`)")
         #expect(said(.task, "9999999") == "`task` needs a unit: `9999999` of what? (write `9999999s`)")
         #expect(
             said(.lab, "9999999999")

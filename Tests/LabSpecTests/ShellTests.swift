@@ -49,7 +49,7 @@ import Testing
         let file = try LabFile.parse(SourceFile(path: "lab.yaml", text: text), directory: fixtures)
         #expect(
             file.warnings.map(\.message) == [
-                "a script ends at its first line that fails, so the line `x; echo $?` never sees a failure"
+                "a script stops at its first failing line, so the line `x; echo $?` never sees a failure"
             ])
         #expect(file.warnings.first?.span?.start.line == 4)
     }

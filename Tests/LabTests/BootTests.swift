@@ -12,7 +12,7 @@ extension GuestTests {
             "wrongpw": ("refused the login", "`user:` and `password:`"),
             "emerg": ("emergency mode", "/etc/fstab"),
             "menu": ("waits for an answer", "console.reactions"),
-            "nosh": ("no POSIX shell", "console.reactions"),
+            "nosh": ("not that of a POSIX shell", "console.reactions"),
             "blank": ("no bootable system", "blank"),
             "silent": ("printed nothing on its console", "add `console=ttyS0`"),
             "noroot": ("Unable to mount root fs", "root=/dev/vda1"),

@@ -24,10 +24,10 @@ extension GuestTests {
                 #expect(ended.status == 0, "\(ended.everything)")
                 let records = [
                     "vmlab.commands: vmlab begins", "vmlab.machines: backend chosen",
-                    "vmlab.images: image is there image=debian",
-                    "vmlab.engine: let in guest=box", "vmlab.machines: process started guest=box",
+                    "vmlab.images: image found image=debian",
+                    "vmlab.engine: admitted guest=box", "vmlab.machines: process started guest=box",
                     "vmlab.machines: QMP command guest=box command=qmp_capabilities",
-                    "vmlab.console: the session is open guest=box", "vmlab.engine: ready guest=box",
+                    "vmlab.console: session opened guest=box", "vmlab.engine: ready guest=box",
                     "vmlab.console: command ended guest=box bytes=7 exit=0", "vmlab.machines: process ended guest=box",
                     "vmlab.commands: vmlab ends status=0",
                 ]

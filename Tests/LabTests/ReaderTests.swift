@@ -96,7 +96,7 @@ extension GuestTests {
                 run.send(SIGINT)
                 let ended = try await run.ended(within: .seconds(60))
                 #expect(ended.status == 130, "\(ended.everything)")
-                #expect(ended.err.contains("standard output takes nothing any more"), "\(ended.err)")
+                #expect(ended.err.contains("standard output accepts no more output"), "\(ended.err)")
                 let report = try vmlab.report()
                 #expect(report.status == "interrupted" && report.exitStatus == 130)
                 #expect(vmlab.events().last?.event == "runFinished")

@@ -247,10 +247,13 @@ struct RefusalTests {
         try await VMLab.with { vmlab in
             try vmlab.write("secret.lua", "the secret is out\n")
             for (lua, message) in [
-                ("/etc/passwd", "`/etc/passwd` is no Lua (write Lua, or the path of a file whose name ends in `.lua`)"),
-                ("work.sh", "`work.sh` is no Lua (write Lua, or the path of a file whose name ends in `.lua`)"),
+                (
+                    "/etc/passwd",
+                    "`/etc/passwd` is not valid Lua (write Lua, or the path of a file whose name ends in `.lua`)"
+                ),
+                ("work.sh", "`work.sh` is not valid Lua (write Lua, or the path of a file whose name ends in `.lua`)"),
                 ("./nosuch.lua", "the Lua file `./nosuch.lua` does not exist"),
-                ("../secret.lua", "the Lua file `../secret.lua` lies outside of what may be read here"),
+                ("../secret.lua", "the Lua file `../secret.lua` is outside of what may be read here"),
             ] {
                 try vmlab.write(
                     "lab/lab.yaml", "lab: x\nguests: {lin: {image: debian}}\ntasks:\n  - name: t\n    lua: \(lua)\n")
@@ -312,8 +315,8 @@ struct RefusalTests {
             let ended = try await vmlab("validate", "lab.yaml")
             #expect(ended.status == 2, "\(ended.everything)")
             for words in [
-                "lab.yaml:4:53: error: `put` of the task `drive`: `C:\\lab\\x` is no path of `lin`, which is Linux",
-                "lab.yaml:5:46: warning: `get` of the task `slash`: `/root/out` is no path of `win`, which is Windows-like",
+                "lab.yaml:4:53: error: `put` of the task `drive`: `C:\\lab\\x` is not a path of `lin`, which is Linux",
+                "lab.yaml:5:46: warning: `get` of the task `slash`: `/root/out` is not a path of `win`, which is Windows-like",
             ] {
                 #expect(ended.err.contains(words), "\(ended.err)")
             }

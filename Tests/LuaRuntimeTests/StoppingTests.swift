@@ -40,7 +40,7 @@ struct StoppingTests {
         let state = try await makeState(limits: LuaLimits(instructions: 100_000))
         let error = try await failure(of: source, in: state)
         #expect(
-            error.message == "the script ran 100000 instructions without waiting, which is its limit"
+            error.message == "the script ran 100000 instructions without waiting, which is the limit"
                 || error.message.contains("stack overflow"))
         #expect(try await state.run("return echo(1)") == [1])
     }

@@ -54,14 +54,14 @@ struct CommandLineTests {
                 "--memory `much` is not a size (write it as `256MiB`, `1GiB` or `1G`)", "--cpus `two` is not a number",
                 "--cpus is given twice",
                 "--disk `/d,readolny` has the unexpected word `readolny` (did you mean `readonly`?)",
-                "--net `tap=t,local=/l` does not say where frames go (write tap=NAME, or local=SOCKET,remote=SOCKET)",
+                "--net `tap=t,local=/l` is not connected (write tap=NAME, or local=SOCKET,remote=SOCKET)",
                 "--no-sandbox takes no value", "--initrd needs a value (--initrd FILE)",
             ])
-        #expect(messages([]) == ["there is nothing to boot (give it --kernel or --config; --help tells more)"])
+        #expect(messages([]) == ["there is nothing to boot (give it --kernel or --config; see --help)"])
         #expect(messages(["--kernel", "k", "--cpus", "0"]) == ["cpus: 0 is not between 1 and 16"])
         #expect(
             messages(["--config", "f", "--cpus", "2"])
-                == ["--config and --cpus do not go together (put the whole machine in one place)"])
+                == ["--config and --cpus cannot be combined (put the whole machine in one place)"])
     }
 
     @Test("Help names every option, whatever else is wrong")

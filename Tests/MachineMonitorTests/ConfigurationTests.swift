@@ -30,12 +30,12 @@ struct ConfigurationTests {
                     "disks[1].path: /a is used by disks[0].path already",
                     "disks[2].overlay: /a is used by disks[1].path already",
                     "disks[2]: nothing is written to a read-only disk (leave out `overlay` or `readOnly`)",
-                    "networks[0].mac: `53:54:00:00:00:00` is no address of a network card "
+                    "networks[0].mac: `53:54:00:00:00:00` is not a network card's address "
                         + "(write six bytes as `52:54:00:12:34:56`, the first one even)",
-                    "networks[0].tap: `a/b` is no name of a network interface",
-                    "networks[1].mac: `0:0:0:0:0:1` is no address of a network card "
+                    "networks[0].tap: `a/b` is not the name of a network interface",
+                    "networks[1].mac: `0:0:0:0:0:1` is not a network card's address "
                         + "(write six bytes as `52:54:00:12:34:56`, the first one even)",
-                    "networks[2].mac: `00:00:00:00:00:00` is no address of a network card "
+                    "networks[2].mac: `00:00:00:00:00:00` is not a network card's address "
                         + "(write six bytes as `52:54:00:12:34:56`, the first one even)",
                     "networks[2].local: /l is used by networks[1].local already",
                     "debugLog.fd: 2 is not an inherited descriptor (0 to 2 are the standard ones; use 3 or more)",

@@ -63,7 +63,7 @@ struct SnapshotFileTests {
         #expect(throws: SnapshotError("it has version 9, and this vmlab-vmm reads version 2")) {
             try MachineSnapshot(bytes: bytes)
         }
-        #expect(throws: SnapshotError("it is no snapshot of a machine")) {
+        #expect(throws: SnapshotError("it is not a machine snapshot")) {
             try MachineSnapshot(bytes: Array("#!/bin/sh\necho no snapshot at all\n".utf8))
         }
     }
@@ -149,7 +149,8 @@ struct SnapshotFileTests {
             #expect(rename(other.layerPath(2), one.layerPath(2)) == 0)
             let refusal = #expect(throws: SnapshotError.self) { try saved.layer(ofDisk: 2) }
             #expect(
-                refusal?.description.contains("what was written to disk 2 in \(folder)/one.disk2 is another") == true)
+                refusal?.description.contains("what was written to disk 2 in \(folder)/one.disk2 belongs to another")
+                    == true)
         }
     }
 

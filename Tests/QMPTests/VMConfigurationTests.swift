@@ -57,7 +57,7 @@ struct VMConfigurationTests {
                     "disks[0].readonly: there is no such key (did you mean `readOnly`?)",
                     "disks[1]: expected an object, not a number",
                     "networks[0]: a card has either a tap or two sockets (leave out one of them)",
-                    "networks[1]: the card leads nowhere (give it `local` and `remote`, or `tap`)",
+                    "networks[1]: the card is not connected (give it `local` and `remote`, or `tap`)",
                     "networks[2].mac: is missing", "networks[2].tap: is missing",
                     "debugLog: expected an object, not a number",
                     "sandbox: expected true or false, not a number",

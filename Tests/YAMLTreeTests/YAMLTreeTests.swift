@@ -80,13 +80,13 @@ private func problems(_ text: String, limits: YAMLLimits = YAMLLimits()) -> [Str
             ["1:4 the tag `!foo` means nothing here", "2:4 the tag `!!int` means nothing here"]
         ),
         ("a: *x\n", ["1:4 no anchor `&x` comes before this alias"]),
-        ("a: &x [*x]\n", ["1:8 the alias `*x` stands within its own anchor"]),
+        ("a: &x [*x]\n", ["1:8 the alias `*x` is within its own anchor"]),
         ("a: 1\n---\nb: 2\n", ["2:1 a second document begins here"]),
         ("<<: 5\n", ["1:5 `<<` takes a map or a list of maps"]),
         ("a: [1, 2\nb: 3\n", ["2:2 the list opened in line 1 lacks a `,` or its closing `]`"]),
         ("a: {b: 1\n", ["1:4 this map is never closed"]),
         ("a: 'x\n", ["1:4 this quote is never closed"]),
-        ("a:\n\tb: 1\n", ["2:1 a tab cannot indent"]),
+        ("a:\n\tb: 1\n", ["2:1 a tab cannot be used for indentation"]),
         ("a: b: c\n", ["1:5 a `:` is not allowed here"]),
         ("a: 1\n b: 2\n", ["2:3 a `:` is not allowed here"]),
         ("a: @x\n", ["1:4 a value cannot begin with this character"]),
@@ -95,7 +95,7 @@ private func problems(_ text: String, limits: YAMLLimits = YAMLLimits()) -> [Str
         ("a: 1\n- b\n", ["2:1 a key of the map begun in line 1 is expected here"]),
         ("a: \"\\q\"\n", ["1:5 this escape is unknown"]),
         ("a: b\u{0}c\n", ["1:5 the text contains a NUL byte"]),
-        ("k: 1\na: b\u{1}c\n", ["2:5 this character cannot stand in a YAML text"]),
+        ("k: 1\na: b\u{1}c\n", ["2:5 this character is not allowed in YAML"]),
         ("a: {b: ${{ matrix.x }}}\n", ["1:9 this is not YAML"]),
     ])
     func problem(_ text: String, _ expected: [String]) {
@@ -134,7 +134,7 @@ private func problems(_ text: String, limits: YAMLLimits = YAMLLimits()) -> [Str
         let clock = ContinuousClock()
         let start = clock.now
         #expect(problems(bomb).count == 1)
-        #expect(problems(bomb)[0].hasSuffix("the text comes to more than 500000 values"))
+        #expect(problems(bomb)[0].hasSuffix("the file has more than 500000 values"))
         #expect(clock.now - start < .seconds(60))
     }
 

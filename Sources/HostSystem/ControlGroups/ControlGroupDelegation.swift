@@ -26,7 +26,7 @@ public struct ControlGroupDelegation: Sendable, Hashable {
         files: some ControlGroupFiles = KernelControlGroupFiles()
     ) -> Result<ControlGroupDelegation, Refusal> {
         guard let folder = ControlGroups(procRoot: procRoot, cgroupRoot: cgroupRoot).ownFolder else {
-            return .failure(Refusal(reason: "this host has no control groups of version 2", remedy: unified))
+            return .failure(Refusal(reason: "this host has no control groups v2", remedy: unified))
         }
         let own = getpid()
         let table = ProcessTable(root: procRoot)
@@ -38,7 +38,7 @@ public struct ControlGroupDelegation: Sendable, Hashable {
         folder: String, files: some ControlGroupFiles, isOurs: (pid_t) -> Bool
     ) -> Result<ControlGroupDelegation, Refusal> {
         guard let listed = files.text("\(folder)/cgroup.controllers") else {
-            return .failure(Refusal(reason: "this host has no control groups of version 2", remedy: unified))
+            return .failure(Refusal(reason: "this host has no control groups v2", remedy: unified))
         }
         let controllers = wanted.intersection(words(listed))
         guard !controllers.isEmpty else {
@@ -50,7 +50,7 @@ public struct ControlGroupDelegation: Sendable, Hashable {
         }
         guard files.mayMakeGroups(in: folder) else {
             return .failure(
-                Refusal(reason: "the control group \(folder) is not this user's to divide", remedy: ownScope))
+                Refusal(reason: "this user may not divide the control group \(folder)", remedy: ownScope))
         }
         let missing = controllers.subtracting(words(files.text("\(folder)/cgroup.subtree_control") ?? ""))
         let others = words(files.text("\(folder)/cgroup.procs") ?? "").filter { pid_t($0).map(isOurs) != true }

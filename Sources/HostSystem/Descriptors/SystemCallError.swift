@@ -48,7 +48,7 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
         case ENOSPC, EDQUOT: "free some disk space, or point TMPDIR and XDG_CACHE_HOME at a larger file system"
         case EMFILE: "raise the limit of open files of this shell: `ulimit -n 4096` or more"
         case ENFILE: "the host is out of open files: raise the sysctl fs.file-max"
-        case EACCES, EPERM: "check who owns it and the permissions on the way to it"
+        case EACCES, EPERM: "check its owner, and the permissions of it and its parent folders"
         case ENOMEM: "run fewer guests at once or give them less `memory:`"
         case EAGAIN where call == "clone": "raise the limit of processes: `ulimit -u`, or the cgroup's pids.max"
         case EROFS: "the file system is mounted read-only: choose another directory"

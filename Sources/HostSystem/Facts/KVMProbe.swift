@@ -19,7 +19,7 @@ public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .unavailable(let reason, _): reason
         case .interpreted(let speed):
-            "/dev/kvm interprets kernel-mode code (\(Self.perSecond(speed))): good for freestanding guests; "
+            "/dev/kvm interprets kernel-mode code (\(Self.perSecond(speed))): good for unikernels such as `probe`; "
                 + "Linux runs emulated by QEMU, which is faster"
         case .hardware(let speed): "hardware, \(Self.perSecond(speed)) in kernel mode; guests use it"
         }

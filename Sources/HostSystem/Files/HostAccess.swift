@@ -74,7 +74,7 @@ extension HostAccess.Refusal {
         case .outside(let place):
             let real = Self.named(place)
             return Diagnostic(
-                .specification, "\(name) lies outside of what may be read here", remedy: Self.remedy(real),
+                .specification, "\(name) is outside of what may be read here", remedy: Self.remedy(real),
                 cause: real == path ? nil : "it leads to \(real.quoted(limit: 200))")
         case .unreachable(let error):
             let reason = SystemCallError("open", errno: error).reason

@@ -5,7 +5,7 @@ import LabSpec
 enum CloneObstacle: Sendable, Hashable {
     /// Nobody could tell its clones apart: it has no shell that would take a name.
     case noShell
-    /// The backend of this name does not save its machines.
+    /// The backend of this name cannot save machines.
     case backend(String)
 
     /// What keeps a group's guests from being cloned, whatever their backend.
@@ -18,8 +18,8 @@ enum CloneObstacle: Sendable, Hashable {
     func diagnostic(_ group: GuestGroup) -> Diagnostic {
         let reason =
             switch self {
-            case .noShell: "the image \(group.image) has no shell that would give each its name"
-            case .backend(let name): "the backend \(name) does not save its machines"
+            case .noShell: "the image \(group.image) has no shell to give each clone its name"
+            case .backend(let name): "the backend \(name) cannot save machines"
             }
         return Diagnostic(
             .specification, "\(group.name): its guests cannot be cloned: \(reason)",

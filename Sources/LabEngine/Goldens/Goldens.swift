@@ -118,7 +118,7 @@ final class Goldens: Sendable {
                 recorder.emit(.imageProgress(image: shape.image, step: "ready", fraction: 1))
             }
             log.debug(
-                "golden is there",
+                "golden found",
                 metadata: Self.metadata(shape).merging([
                     "folder": "\(folder.path)", "ms": "\(begun.millisecondsAgo)",
                 ]) { $1 })

@@ -162,7 +162,7 @@ final class GuestLife: Sendable {
                 .note(
                     level: .warning,
                     message:
-                        "\(guest.guest.name): the golden snapshot of \(image.name) did not work and is thrown away: "
+                        "\(guest.guest.name): the golden snapshot of \(image.name) did not work and is deleted: "
                         + sentence(of: error)))
             let another = guest.group.boot == .clone ? try await self.golden() : nil
             return try await attempt(another)

@@ -18,7 +18,7 @@ extension GuestSession {
             log.debug("has an identity of its own")
             onReady()
         } catch let error as ConsoleError where !Task.isCancelled {
-            throw lose("the guest did not go on from its snapshot: \(sentence(of: error))")
+            throw lose("the guest did not resume from its snapshot: \(sentence(of: error))")
         }
     }
 
@@ -51,7 +51,7 @@ extension GuestSession {
             try await setClock(deadline: deadline)
             onReady()
         } catch  where !Task.isCancelled {
-            throw loss.current ?? lose("the guest did not go on after it stood still: \(sentence(of: error))")
+            throw loss.current ?? lose("the guest did not resume after a pause: \(sentence(of: error))")
         }
     }
 
@@ -62,7 +62,7 @@ extension GuestSession {
         let (status, said) = try await control(GuestCommand(CloneIdentity.clock, inSession: true), deadline)
         if status != 0 {
             throw Diagnostic(
-                .guest, "the clock could not be set after the guest stood still",
+                .guest, "the guest's clock could not be set after a pause",
                 cause: said.split(whereSeparator: \.isNewline).joined(separator: "; "))
         }
     }

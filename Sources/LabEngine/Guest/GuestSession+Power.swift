@@ -17,7 +17,7 @@ extension GuestSession {
         console.beginBoot()
         if let obstacle = try await rebootItself(by: .now + patience) {
             if !obstacle.isEmpty {
-                note("its machine was reset, for \(obstacle); what it had not written to its disks is lost")
+                note("its machine was reset because \(obstacle); what it had not written to its disks is lost")
             }
             commands.expectReboot()
             do {

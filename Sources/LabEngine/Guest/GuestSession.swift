@@ -102,7 +102,7 @@ final class GuestSession: Sendable {
         let logger = Logger(label: "vmlab.engine", guest: guest.guest.name)
         let begun = ContinuousClock.now
         let machine = try await guest.backend.start(configuration)
-        logger.debug("machine runs", metadata: ["pid": "\(machine.processID)", "ms": "\(begun.millisecondsAgo)"])
+        logger.debug("machine started", metadata: ["pid": "\(machine.processID)", "ms": "\(begun.millisecondsAgo)"])
         // A machine that cannot be written down still dies with us.
         try? journal.record(
             .child(
@@ -159,7 +159,7 @@ final class GuestSession: Sendable {
         do {
             try await whileAlive { [commands] in try await commands.open(patience: patience.stall, deadline: deadline) }
             console.endBoot()
-            log.debug("its shell is ready")
+            log.debug("shell ready")
             // What a lab may read was judged when it was read.
             try await modules.load(deadline: deadline) {
                 try await files.put($0, with: .everything, deadline: deadline)
@@ -208,8 +208,8 @@ final class GuestSession: Sendable {
             }
             if !isConsoleShared, boot.isAtLogin {
                 return
-                    "\(late): it shows a login prompt on its first serial port, and its commands are awaited on the second; "
-                    + "remedy: say `ports: 1` in the image's `console:`"
+                    "\(late): it shows a login prompt on its first serial port, but its commands are expected on the second; "
+                    + "remedy: set `ports: 1` in the image's `console:`"
             }
             return "\(late): \(commands.progress ?? boot.stage.sentence)"
         default: return "the guest did not become ready: \(sentence(of: error))"

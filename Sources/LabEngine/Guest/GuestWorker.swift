@@ -148,7 +148,7 @@ struct GuestWorker: Sendable {
 
     /// Makes room for other guests. One that has more to run is parked: its state is kept in a file, from which it goes on.
     private func leave(_ guest: LiveGuest, early: Bool) async -> End {
-        let reason = "makes room for a waiting guest"
+        let reason = "frees memory for a waiting guest"
         guard early, !guest.isFresh else { return end(reason, .again(from: nil)) }
         do {
             let snapshot = try await guest.snapshot(timeout: run.plan.lab.timeouts.boot)
@@ -158,7 +158,8 @@ struct GuestWorker: Sendable {
             run.recorder.emit(
                 .note(
                     level: .warning,
-                    message: "\(name) makes room for guests that it waits for and boots anew afterwards: "
+                    message:
+                        "\(name) is stopped to free memory for guests that it waits for, and boots again afterwards: "
                         + "what its tasks left in it is lost (\(sentence(of: error)))"))
             return end(reason, .again(from: nil))
         }

@@ -37,8 +37,9 @@ struct KernelModules: Sendable {
                     """))
             guard status == 0 else {
                 throw Diagnostic(
-                    .guest, "the guest's kernel did not take the module \(module)",
-                    remedy: "it must be of this very kernel's build, and come behind those that it needs", cause: said)
+                    .guest, "the guest's kernel did not load the module \(module)",
+                    remedy: "it must be built for exactly this kernel, and come after the modules that it needs",
+                    cause: said)
             }
         }
     }

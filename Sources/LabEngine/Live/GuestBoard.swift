@@ -30,7 +30,7 @@ final class GuestBoard: Sendable {
             return try await withDeadline(deadline) { try await place.wait() }
         } catch is DeadlineExceeded {
             throw Diagnostic(
-                .guest, "the guest \(name) is not up", remedy: "give it a task of its own, or more memory to the lab")
+                .guest, "the guest \(name) is not up", remedy: "give it a task of its own, or give the lab more memory")
         }
     }
 }

@@ -74,7 +74,7 @@ public final class Interaction: Sendable {
         }
         if isTooLong {
             throw Diagnostic(
-                .guest, "a line that is typed can have \(Self.longestLine) bytes, which is what a terminal takes",
+                .guest, "a typed line can have at most \(Self.longestLine) bytes, the limit of a terminal",
                 remedy: "write the text to a file of the guest, and have the command read that")
         }
         input.send(keys)

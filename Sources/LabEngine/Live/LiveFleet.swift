@@ -233,7 +233,7 @@ public final class LiveFleet: Sendable {
         if !host.admission.fits(cost, guests: wanted.count) {
             // Those that are off keep their room only as long as nobody needs it.
             for guest in guests {
-                await guest.giveUpIfOff("its machine made room for other guests while it was powered off")
+                await guest.giveUpIfOff("its memory was given to other guests while it was powered off")
             }
         }
         if host.admission.fits(cost, guests: wanted.count) { return try await start(wanted, patience: usual) }
@@ -288,8 +288,8 @@ public final class LiveFleet: Sendable {
                     outcome: .error,
                     message: patience > Self.departure
                         ? "\(name) needs \(guest.cost), but that much memory was not free within \(patience.notation)"
-                        : "\(name) needs \(guest.cost), but \(resources.memory) may be used and the guests that run leave no "
-                            + "room: end one of them first, for nothing else in the script goes on that could",
+                        : "\(name) needs \(guest.cost), but \(resources.memory) may be used and the running guests leave no "
+                            + "room: end one of them first, as nothing else that runs in the script could",
                     consoleTail: []))
             return nil
         }

@@ -23,7 +23,7 @@ extension LiveGuest {
                 try await session.powerOff(deadline: limits.deadline(in: patience))
             } catch ConsoleError.deadline {
                 session.note(
-                    "its power was cut, for it did not power itself off within \((patience * limits.factor).notation); what "
+                    "its power was cut because it did not power itself off within \((patience * limits.factor).notation); what "
                         + "it had not written to its disks is lost")
                 try await session.machine.pause()
             }
@@ -40,7 +40,8 @@ extension LiveGuest {
             if let loss { throw loss }
             guard isOff else {
                 throw Diagnostic(
-                    .guest, "\(name) runs already", remedy: "`reboot` boots it anew; `start` is for one that is off")
+                    .guest, "\(name) is already running",
+                    remedy: "`reboot` restarts it; `start` is for a guest that is powered off")
             }
             let started = ContinuousClock.now
             let recorder = life.host.recorder

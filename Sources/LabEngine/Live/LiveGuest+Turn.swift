@@ -113,7 +113,9 @@ extension LiveGuest {
         life.host.recorder.emit(
             .note(
                 level: .warning,
-                message: "\(name) is made anew, as \(what) could not be ended: what its tasks had left in it is gone"))
+                message:
+                    "\(name) is replaced by a fresh guest because \(what) could not be ended: what its tasks had left in it is lost"
+            ))
         return (try? await renew()) == nil ? .lost : .madeAnew
     }
 }

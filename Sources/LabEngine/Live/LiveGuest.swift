@@ -163,7 +163,7 @@ public final class LiveGuest: Sendable {
             let cut = session.said.dropped
             let note = cut == 0 ? "" : ", of which the first \(ByteCount(UInt64(cut))) are not kept,"
             throw GuestTimeout(
-                what: "the console\(note) did not say /\(pattern.text)/", limit: patience * limits.factor)
+                what: "the console\(note) did not show /\(pattern.text)/", limit: patience * limits.factor)
         }
     }
 }

@@ -130,14 +130,14 @@ final class MemoryWatch: MachineObserver {
         }
         var reasons: [String] = []
         if host.available < reserve.bytes {
-            reasons.append("\(ByteCount(host.available)) are left, and \(reserve) are kept free")
+            reasons.append("\(ByteCount(host.available)) are free, less than the reserve of \(reserve)")
         }
         if let pressure = host.pressure, pressure.some >= 1 {
-            reasons.append("tasks of this host waited for memory \(Int(pressure.some.rounded())) % of the time")
+            reasons.append("processes of this host waited for memory \(Int(pressure.some.rounded())) % of the time")
         }
         recorder.emit(
             .note(
                 level: .warning,
-                message: "memory is short: \(reasons.joined(separator: "; ")); new guests wait until it has eased"))
+                message: "memory is short: \(reasons.joined(separator: "; ")); new guests wait"))
     }
 }

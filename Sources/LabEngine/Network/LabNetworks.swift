@@ -45,7 +45,7 @@ final class LabNetworks: Sendable {
         } catch let lack as Diagnostic {
             // Some see the cause alone, so it has the remedy too.
             throw Diagnostic(
-                .host, "the network \(network) has no way to the outside", remedy: lack.remedy,
+                .host, "the network \(network) has no connection to the outside", remedy: lack.remedy,
                 cause: [lack.message, lack.remedy].compactMap { $0 }.joined(separator: "; "))
         }
     }

@@ -41,8 +41,8 @@ struct NetworkMap {
             guard !network.nat || present.nat && network.host.isSubset(of: present.host) else {
                 throw Diagnostic(
                     .specification,
-                    "the network \(network.name.quoted()) is there already, and does not reach all of this",
-                    remedy: "make it with `nat`, and `host` if need be, before the first guest joins it")
+                    "the network \(network.name.quoted()) exists already, and without all of this access",
+                    remedy: "declare it with `nat` and `host` before the first guest joins it")
             }
             return false
         }

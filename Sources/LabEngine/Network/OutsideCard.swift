@@ -24,6 +24,6 @@ struct OutsideCard: Sendable {
                 try? journal.record(
                     .child(guest: name, processID: child.processID, startTime: child.startTime, program: "passt"))
             },
-            ended: { onNote("it does not reach the outside any more: passt has ended (\($0))") }, body)
+            ended: { onNote("it no longer reaches the outside: passt has ended (\($0))") }, body)
     }
 }

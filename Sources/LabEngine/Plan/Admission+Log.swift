@@ -12,7 +12,7 @@ extension Admission {
         let begun = ContinuousClock.now
         let isIn = await acquire(claim)
         log.debug(
-            isIn ? "let in" : "not wanted any more while it waited for room",
+            isIn ? "admitted" : "no longer needed while it waited",
             metadata: figures(of: claim).merging(["ms": "\(begun.millisecondsAgo)"]) { $1 })
         return isIn
     }
@@ -20,7 +20,7 @@ extension Admission {
     /// Gives back what `acquire` took, and logs it.
     func release(_ claim: Claim, log: Logger) {
         release(claim)
-        log.debug("its room is free", metadata: figures(of: claim))
+        log.debug("memory released", metadata: figures(of: claim))
     }
 
     private func figures(of claim: Claim) -> Logger.Metadata {

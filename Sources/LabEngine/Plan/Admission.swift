@@ -216,8 +216,8 @@ extension Admission.Obstacle {
     fileprivate var kind: String {
         switch self {
         case .queue: "earlier guests are waiting"
-        case .slots: "as many guests ran as may at a time"
-        case .memory(.room): "the memory that may be used was taken"
+        case .slots: "the maximum number of guests was running"
+        case .memory(.room): "the usable memory was taken"
         case .memory(.pressure): "the host was short of memory"
         }
     }
@@ -225,12 +225,12 @@ extension Admission.Obstacle {
     /// Why a guest waits, for people.
     var words: String {
         switch self {
-        case .queue: "waits for room: earlier guests are waiting"
-        case .slots: "waits for one of the places for guests"
-        case .memory(.room(_, let cost)): "waits for room (\(ByteCount(cost)))"
+        case .queue: "waits: earlier guests are waiting"
+        case .slots: "waits for a slot: the maximum number of guests is running"
+        case .memory(.room(_, let cost)): "waits for \(ByteCount(cost)) of memory"
         case .memory(.pressure(let host, let reserve)):
             host.available < reserve
-                ? "waits for memory: the host has \(ByteCount(host.available)) left, and \(ByteCount(reserve)) are kept free"
+                ? "waits for memory: the host has \(ByteCount(host.available)) free, less than the reserve of \(ByteCount(reserve))"
                 : "waits for memory: the host is short of it"
         }
     }

@@ -14,7 +14,7 @@ extension RunPlan {
                 guard let guest else { return nil }
                 return Diagnostic(
                     .specification,
-                    "`\(key)` of the task \(task.name.quoted()): \(path.quoted()) is no path of "
+                    "`\(key)` of the task \(task.name.quoted()): \(path.quoted()) is not a path of "
                         + "\(guest.quoted()), which is \(isDrive ? "Linux" : "Windows-like")",
                     severity: isDrive ? .error : .warning,
                     remedy: isDrive ? "begin it with `/`" : "begin it with `C:\\`", at: task.place(of: path))

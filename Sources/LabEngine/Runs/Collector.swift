@@ -37,7 +37,7 @@ public enum Collector {
         else { return nil }
         let log = Logger(label: "vmlab.engine")
         log.debug(
-            "a run whose runner is gone",
+            "found a killed run",
             metadata: [
                 "run": "\(record.head.run)", "lab": "\(record.head.lab)", "runner": "\(record.head.processID)",
                 "resources": "\(record.resources.count)",
@@ -63,7 +63,7 @@ public enum Collector {
         }
         _ = consume file
         log.debug(
-            "what it left is removed",
+            "removed what it left",
             metadata: [
                 "run": "\(report.run)", "killed": "\(report.killed)", "removed": "\(report.removed)",
                 "failures": "\(report.failures)",

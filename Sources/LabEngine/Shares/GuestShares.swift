@@ -56,7 +56,7 @@ final class GuestShares: MachineObserver {
                 recorder.emit(
                     .note(
                         level: .warning,
-                        message: "\(machine.guest.guest.name) has no share of its own: \(sentence(of: error))"))
+                        message: "\(machine.guest.guest.name) has no weight of its own: \(sentence(of: error))"))
             }
         case .priorities:
             guard let weight = group.cpuWeight, let nice = Self.niceness(ofWeight: weight) else { return }
@@ -121,8 +121,8 @@ final class GuestShares: MachineObserver {
     private static func warning(of error: any Error) -> String {
         let refusal = error as? ControlGroupDelegation.Refusal
         return
-            "guests have no shares by `cpuWeight` and `ioWeight`: \(refusal?.reason ?? sentence(of: error)); those of a "
-            + "`cpuWeight` below 100 run at a lower priority instead" + (refusal.map { " (\($0.remedy))" } ?? "")
+            "`cpuWeight` and `ioWeight` have no effect: \(refusal?.reason ?? sentence(of: error)); guests with a "
+            + "`cpuWeight` below 100 only run at a lower priority" + (refusal.map { " (\($0.remedy))" } ?? "")
     }
 
     /// A guest may be called as a file of its group is.

@@ -106,7 +106,7 @@ struct TaskRunner: Sendable {
         if output.dropped > 0, task.expect.looksAtOutput, task.expect.exit.contains(exit) {
             throw Diagnostic(
                 .guest,
-                "the output cannot be judged: of \(ByteCount(UInt64(output.count))) only the first "
+                "the output cannot be checked: of \(ByteCount(UInt64(output.count))) only the first "
                     + "\(ByteCount(UInt64(output.count - output.dropped))) are kept",
                 remedy: "print less, or raise the task's `output-limit`")
         }
@@ -252,7 +252,7 @@ struct TaskRunner: Sendable {
 
     private func scripted() throws -> any TaskScripting {
         guard let scripting else {
-            throw Diagnostic(.specification, "nothing here runs Lua", remedy: "use `run:` or `script:`")
+            throw Diagnostic(.specification, "Lua is not available here", remedy: "use `run:` or `script:`")
         }
         return scripting
     }
@@ -286,7 +286,7 @@ extension TaskResult {
     public mutating func judge(_ troubles: [GuestTrouble], failOn: Set<TroubleKind>) {
         trouble += troubles
         let wrong = troubles.first { TroubleKind(rawValue: $0.kind).map(failOn.contains) ?? false }
-        if let wrong { note(.failed, "the kernel of \(wrong.guest) said: \(wrong.message)") }
+        if let wrong { note(.failed, "the kernel of \(wrong.guest) reported: \(wrong.message)") }
     }
 
     /// Adds trouble that came after the verdict: it outweighs a pass and is told beside a failure.

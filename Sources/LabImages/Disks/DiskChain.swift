@@ -52,7 +52,7 @@ public struct DiskChain: Sendable, Hashable {
     /// bytes tell.
     ///
     /// Throws a `Diagnostic` without a place for what cannot be attached, each with its remedy: a file that is missing, is no
-    /// disk, is packed, names a file out of reach, or lies over itself.
+    /// disk, is packed, names a file out of reach, or is its own backing file.
     public init(reading path: String, as given: ImageDisk.Format? = nil, within access: HostAccess) throws(Diagnostic) {
         var layers: [Layer] = []
         var next: (path: String, format: ImageDisk.Format?)? = (path, given)
@@ -89,7 +89,7 @@ private struct DiskLook {
 
     var endless: Diagnostic {
         Diagnostic(
-            .specification, "the disk \(disk) lies over itself",
+            .specification, "the disk \(disk) is its own backing file",
             remedy: "`qemu-img info --backing-chain` shows its files",
             cause: over.map { "\($0) names \(path)" })
     }
@@ -100,7 +100,7 @@ private struct DiskLook {
         let file = try open(path)
         let format = try format(of: file)
         let references: DiskReferences
-        do throws(DiskReferences.Obstacle) {
+        do throws(DiskReferences.Refusal) {
             references = try DiskReferences.of(file, format)
         } catch {
             throw problem("the disk \(path) \(error.reason)", remedy: conversion(by: format.driver))
@@ -135,8 +135,8 @@ private struct DiskLook {
             throw problem("the disk \(path) is a \(name(found)), which is not attached", remedy: conversion(by: driver))
         case .packed(let command):
             throw problem(
-                "the disk \(path) is packed: \(name(found))",
-                remedy: "unpack it: `\(command) \(path.shellWord)`; `format: raw` attaches it as it is")
+                "the disk \(path) is compressed: \(name(found))",
+                remedy: "decompress it: `\(command) \(path.shellWord)`; `format: raw` attaches it as it is")
         case nil: break
         }
         if over == nil, let promised = DiskSignature.promised(by: path) {
@@ -154,7 +154,7 @@ private struct DiskLook {
         guard let driver else { return nil }
         if let format = ImageDisk.Format.allCases.first(where: { $0.driver == driver }) { return format }
         throw problem(
-            "the disk \(path) lies over a file of format \(driver.quoted()), which is not attached",
+            "the disk \(path) has a backing file of format \(driver.quoted()), which is not attached",
             remedy: conversion(by: nil))
     }
 
@@ -165,7 +165,7 @@ private struct DiskLook {
         // As QEMU tells names of protocols from paths.
         guard name.prefix(while: { $0 != "/" }).contains(":") == false, !name.isEmpty else {
             throw problem(
-                "the disk \(path) lies over \(name.quoted()), which is no file of this host",
+                "the disk \(path) has the backing file \(name.quoted()), which is not a file of this host",
                 remedy: conversion(by: nil))
         }
         return name.hasPrefix("/") ? name : "\(FilePath.folder(of: path))/\(name)"
@@ -178,7 +178,7 @@ private struct DiskLook {
             // What is not there has words of its own.
             guard case .outside(let real) = error, Glibc.access(path, F_OK) == 0 else { return }
             throw problem(
-                "the disk \(disk) leads to \(path), which its guest may not read",
+                "the disk \(disk) refers to \(path), which its guest may not read",
                 remedy: "\(HostAccess.Refusal.remedy(real)); or put the file beside the lab, and say so: "
                     + rebase(over ?? disk),
                 cause: over.map { "\($0) names it" })
@@ -198,7 +198,7 @@ private struct DiskLook {
             throw problem(
                 "the disk \(owner) needs the file \(path), which \(isMissing ? "is not there" : "cannot be read")",
                 remedy: isMissing
-                    ? "tell it where that is now: \(rebase(owner))" : "check its permissions",
+                    ? "give it the new place: \(rebase(owner))" : "check its permissions",
                 cause: isMissing ? nil : error.description)
         }
     }

@@ -10,51 +10,51 @@ struct DiskReferences: Sendable, Hashable {
     var data: String?
 
     /// Why a file of this format cannot be attached, as a sentence goes on that begins with its path.
-    struct Obstacle: Error {
+    struct Refusal: Error {
         let reason: String
     }
 
-    /// Reads the header. Throws an `Obstacle` when it is damaged or asks for what is not supported.
+    /// Reads the header. Throws a `Refusal` when it is damaged or asks for what is not supported.
     static func of(
         _ file: borrowing DiskFile, _ format: ImageDisk.Format
-    ) throws(Obstacle) -> DiskReferences {
+    ) throws(Refusal) -> DiskReferences {
         switch format {
         case .raw, .vhdx, .parallels, .iso: return DiskReferences()
         case .qcow2: return try qcow2(file)
         case .qed:
             // Bit 0 of its features: a file beneath it.
             guard let features = file.littleEndian(at: 16, 8) else { throw damaged }
-            if features & 1 != 0 { throw Obstacle(reason: "lies over another file") }
+            if features & 1 != 0 { throw Refusal(reason: "has a backing file") }
         case .vdi:
-            if file.littleEndian(at: 0x4c, 4) == 4 { throw Obstacle(reason: "is the difference to another disk") }
+            if file.littleEndian(at: 0x4c, 4) == 4 { throw Refusal(reason: "is a differencing disk") }
         case .vhd:
             // Type 4 in the description at the end, or its copy at the start.
             let type = file.bytes(at: .end(512 - 60), 4)
-            if type == [0, 0, 0, 4] { throw Obstacle(reason: "is the difference to another disk") }
+            if type == [0, 0, 0, 4] { throw Refusal(reason: "is a differencing disk") }
         case .vmdk: try checkVMDK(file)
         }
         return DiskReferences()
     }
 
-    private static let damaged = Obstacle(reason: "has a damaged header")
+    private static let damaged = Refusal(reason: "has a damaged header")
 
-    private static func qcow2(_ file: borrowing DiskFile) throws(Obstacle) -> DiskReferences {
+    private static func qcow2(_ file: borrowing DiskFile) throws(Refusal) -> DiskReferences {
         guard let header = QCow2Header(file) else { throw damaged }
-        if header.isEncrypted { throw Obstacle(reason: "is encrypted") }
+        if header.isEncrypted { throw Refusal(reason: "is encrypted") }
         return DiskReferences(backing: header.backing, backingDriver: header.backingDriver, data: header.data)
     }
 
     /// A file that has all of its disk says its capacity, and that it has no parent.
-    private static func checkVMDK(_ file: borrowing DiskFile) throws(Obstacle) {
+    private static func checkVMDK(_ file: borrowing DiskFile) throws(Refusal) {
         let sector: UInt64 = 512
         let mostDescription: UInt64 = 20
         guard let capacity = file.littleEndian(at: 12, 8), let place = file.littleEndian(at: 28, 8),
             let length = file.littleEndian(at: 36, 8), place < 1 << 40
         else { throw damaged }
-        if capacity == 0 { throw Obstacle(reason: "describes other files") }
+        if capacity == 0 { throw Refusal(reason: "describes other files") }
         let text = file.bytes(at: place * sector, Int(min(length, mostDescription) * sector))
         if String(decoding: text, as: UTF8.self).contains("parentFileNameHint") {
-            throw Obstacle(reason: "is the difference to another disk")
+            throw Refusal(reason: "is a differencing disk")
         }
     }
 }

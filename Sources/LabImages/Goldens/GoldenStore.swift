@@ -66,7 +66,7 @@ public struct GoldenStore: Sendable {
         case .absent: break
         case .damaged(let reason):
             log.debug("golden is damaged", metadata: ["golden": "\(key.name)", "why": "\(reason)"])
-            progress("its golden is damaged (\(reason)) and made again", nil)
+            progress("its golden is damaged (\(reason)) and is made again", nil)
         }
         let begun = ContinuousClock.now
         let golden = try await make(key, build)
@@ -124,7 +124,7 @@ public struct GoldenStore: Sendable {
         guard case .whole(let golden) = try await find(key) else {
             throw Diagnostic(
                 .host, "the golden of the image \(key.image) changed while it was made",
-                remedy: "see that nothing else writes to \(goldens), or use `boot: cold`")
+                remedy: "make sure that nothing else writes to \(goldens), or use `boot: cold`")
         }
         return golden
     }
@@ -152,7 +152,7 @@ public struct GoldenStore: Sendable {
         if error is CancellationError { return error }
         let errno = (error as? SystemCallError)?.errno
         let remedy =
-            "free about twice the guest's memory there, by `vmlab images prune --goldens` perhaps, or set XDG_CACHE_HOME to "
+            "free about twice the guest's memory there, for example with `vmlab images prune --goldens`, or set XDG_CACHE_HOME to "
             + "a folder on a larger disk; `boot: cold` needs no golden"
         if let full = BuildFailure.fullDisk(
             near: directory, certain: errno == ENOSPC || errno == EDQUOT, remedy: remedy)

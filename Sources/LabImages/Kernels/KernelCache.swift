@@ -69,7 +69,7 @@ public final class KernelCache: Sendable {
         guard let facts = FileStamp(kernel), facts.isFile,
             let start = try? SmallFile.bytes(kernel, limit: KernelPayload.headerSize)
         else { return .asItIs(reason: "cannot be read") }
-        guard KernelPayload.isCompressedKernel(start) else { return .asItIs(reason: "is no bzImage") }
+        guard KernelPayload.isCompressedKernel(start) else { return .asItIs(reason: "is not a bzImage") }
         let identity = Identity(path: kernel, size: facts.size, modified: facts.modified)
         let outcome = try await work(identity).wait().get()
         guard case .unpacked(let path) = outcome, !use(path) else { return outcome }
@@ -102,9 +102,9 @@ public final class KernelCache: Sendable {
             let payload = try KernelPayload(in: file)
             let programs = try programs(for: payload.format)
             return try await cached(file, payload, programs, from: identity.path)
-        } catch KernelPayload.Obstacle.unpacksItself(let reason) {
+        } catch KernelPayload.Refusal.unpacksItself(let reason) {
             return .asItIs(reason: reason)
-        } catch KernelPayload.Obstacle.damaged(let reason) {
+        } catch KernelPayload.Refusal.damaged(let reason) {
             throw Self.damaged(identity.path, reason)
         } catch let error as SystemCallError {
             return .asItIs(reason: "cannot be unpacked into the cache: \(error)")
@@ -114,7 +114,7 @@ public final class KernelCache: Sendable {
     }
 
     /// The paths of what limits the program that unpacks, and of that program.
-    private func programs(for format: KernelPayload.Format) throws(KernelPayload.Obstacle) -> [String] {
+    private func programs(for format: KernelPayload.Format) throws(KernelPayload.Refusal) -> [String] {
         var paths: [String] = []
         for (program, package) in [Self.limiter, (format.rawValue, format.package)] {
             guard let path = Tool.find(program, path: searchPath) else {
@@ -157,7 +157,7 @@ public final class KernelCache: Sendable {
         Logger(label: "vmlab.images").debug(
             "kernel was unpacked", metadata: ["kernel": "\(kernel)", "ms": "\(begun.millisecondsAgo)"])
         guard UnpackedKernel.isBootable(try SmallFile.bytes(new, limit: UnpackedKernel.headerSize)) else {
-            return .asItIs(reason: "has a payload that is no ELF kernel of 64 bits")
+            return .asItIs(reason: "has a payload that is not a 64-bit ELF kernel")
         }
         try FileTree.move(new, to: path)
         removeOldest()

@@ -20,7 +20,7 @@ struct KernelPayload: Sendable, Hashable {
     }
 
     /// Why there is no payload to take out.
-    enum Obstacle: Error, Sendable, Hashable {
+    enum Refusal: Error, Sendable, Hashable {
         /// Nothing is wrong; such a kernel unpacks itself. The reason goes on from "the kernel".
         case unpacksItself(String)
         /// The file cannot boot in any way. The reason goes on likewise.
@@ -47,8 +47,8 @@ struct KernelPayload: Sendable, Hashable {
     }
 
     /// Finds it in a whole file. Throws for each file without a sound one, whatever the bytes.
-    init(in file: [UInt8]) throws(Obstacle) {
-        guard Self.isCompressedKernel(file) else { throw .unpacksItself("is no bzImage") }
+    init(in file: [UInt8]) throws(Refusal) {
+        guard Self.isCompressedKernel(file) else { throw .unpacksItself("is not a bzImage") }
         guard file.count >= Self.headerSize else { throw .damaged("is cut off within its header") }
         guard file.number(at: 0x206, UInt16.self) >= 0x20c, file.number(at: 0x236, UInt16.self) & 1 == 1 else {
             throw .unpacksItself("has no 64-bit entry")
@@ -57,19 +57,19 @@ struct KernelPayload: Sendable, Hashable {
         let sectors = Int(file[0x1f1])
         let start = (sectors == 0 ? 4 : sectors) * 512 + 512 + Int(file.number(at: 0x248, UInt32.self))
         let length = Int(file.number(at: 0x24c, UInt32.self))
-        guard length >= Self.leastPayload else { throw .unpacksItself("names no payload") }
+        guard length >= Self.leastPayload else { throw .unpacksItself("has no payload") }
         guard start + length <= file.count else {
             throw .damaged("is cut off: its payload ends at byte \(start + length) of \(file.count)")
         }
         guard let format = Format.allCases.first(where: { file[start...].starts(with: $0.magic) }) else {
-            throw .unpacksItself("is compressed in a way for which no program of the host is known")
+            throw .unpacksItself("is compressed in an unknown format")
         }
         // Linux's build adds the unpacked size to all formats but gzip's, which ends with it by itself.
         let end = start + length - 4
         let size = Int(file.number(at: end, UInt32.self))
         guard size > 0, size <= Self.largestKernel else {
             throw .unpacksItself(
-                "says that it unpacks to \(size) bytes; at most \(Self.largestKernel) are unpacked here")
+                "says that it unpacks to \(size) bytes, more than the limit of \(Self.largestKernel)")
         }
         self.format = format
         bytes = start..<(format == .gzip ? start + length : end)

@@ -76,13 +76,13 @@ public struct MicroVMBackend: MachineBackend {
             guard Tool.find("qemu-img") != nil else {
                 throw Diagnostic(
                     .host,
-                    "the disk \(source.path) is a \(source.format.rawValue) image, and qemu-img, which unpacks it, is missing",
-                    remedy: "on Debian: `apt-get install qemu-utils`, or make it a raw image elsewhere")
+                    "the disk \(source.path) is a \(source.format.rawValue) image, and qemu-img, which converts it, is missing",
+                    remedy: "on Debian: `apt-get install qemu-utils`, or convert it to a raw image elsewhere")
             }
             try await Tool.run(
                 "qemu-img", ["convert", "-q", "-O", "raw", "json:\(source.node.line)", disk.path],
                 package: "qemu-utils"
-            ).checked("cannot unpack the disk \(source.path)")
+            ).checked("cannot convert the disk \(source.path)")
         }
     }
 

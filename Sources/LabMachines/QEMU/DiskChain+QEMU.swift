@@ -32,7 +32,7 @@ extension DiskChain {
             "qemu-img", ["info", "--output=json", "--force-share", "json:\(node.line)"], package: "qemu-utils"
         ).checked("the disk \(path) cannot be read")
         guard let size = try? JSONValue(parsing: report.output)["virtual-size"]?.integerValue, size >= 0 else {
-            throw Diagnostic(.host, "the disk \(path) does not tell its size", cause: report.text)
+            throw Diagnostic(.host, "the disk \(path) does not report its size", cause: report.text)
         }
         return UInt64(size)
     }

@@ -57,7 +57,7 @@ public struct QEMUBackend: MachineBackend {
         let result = try await Tool.run(executable, ["--version"], package: "qemu-system-x86")
         guard let version = QEMUVersion(parsing: result.text) else {
             throw Diagnostic(
-                .host, "qemu-system-x86_64 does not tell its version", cause: result.errors.last ?? result.text)
+                .host, "qemu-system-x86_64 does not report its version", cause: result.errors.last ?? result.text)
         }
         try require(Self.oldestVersion, having: version, for: "vmlab")
         return version

@@ -148,8 +148,8 @@ public final class RunDirectory: Sendable {
         let entries = try onDisk("cannot read \(path)") { () throws(SystemCallError) in try FileTree.names(in: path) }
         guard entries.isEmpty || entries.contains(marker) else {
             throw Diagnostic(
-                .specification, "\(path) is not empty and holds no results of vmlab",
-                remedy: "name a new or an empty directory with --out, so that nothing of yours is written over")
+                .specification, "\(path) is not empty and is not a results folder of vmlab",
+                remedy: "name a new or an empty directory with --out, so that none of your files is overwritten")
         }
         let directory = try RunDirectory(locking: path)
         let ours: Set = [results, events, junit, "guests", "tasks"]

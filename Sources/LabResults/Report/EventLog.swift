@@ -16,7 +16,7 @@ enum EventLog {
         guard hasBegun else { return nil }
         var report = builder.report
         if report.exitStatus == nil, report.interrupted == nil {
-            report.interrupted = "the run was killed: this is what its events tell"
+            report.interrupted = "the run was killed: this report is made from its events"
             report.status = ExitStatus.interrupted.word
         }
         return report

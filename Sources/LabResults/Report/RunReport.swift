@@ -270,7 +270,7 @@ public enum ResultsFile {
                 .specification, "\(path) is not a results file", remedy: "run the lab again", cause: "\(error)")
         }
         throw Diagnostic(
-            .specification, "\(path) is of another version of vmlab",
+            .specification, "\(path) was written by another version of vmlab",
             remedy: "read it with the version that wrote it, or run the lab again")
     }
 }

@@ -36,10 +36,10 @@ public final class QueuedSink: RunSink {
 
     /// What the sink could not do, and what did not reach it.
     public var problems: [String] {
-        if queue.isGivenUp { return ["\(name) takes nothing any more: the end of the run is not written to it"] }
+        if queue.isGivenUp { return ["\(name) accepts no more output: the rest of the run is not written to it"] }
         let lost = queue.dropped
         guard lost > 0 else { return sink.problems }
-        return ["\(name) was too slow: \(lost) events are not written to it"] + sink.problems
+        return ["\(name) was too slow: \(lost) events were not written to it"] + sink.problems
     }
 }
 

@@ -104,9 +104,9 @@ struct EventFormatter {
     private func told(_ summary: AdmissionSummary) -> [StyledLine] {
         guard detail != .failures, summary.mode != "strict", summary.heldBack + summary.parked > 0 else { return [] }
         var text =
-            "at most \(counted(summary.peakGuests, "guest")) at a time, reckoned at \(ByteCount(summary.peakMemory))"
-        if summary.heldBack > 0 { text += "; \(counted(summary.heldBack, "guest")) waited for room" }
-        if summary.parked > 0 { text += "; \(counted(summary.parked, "guest")) made room for others" }
+            "at most \(counted(summary.peakGuests, "guest")) at a time, estimated at \(ByteCount(summary.peakMemory))"
+        if summary.heldBack > 0 { text += "; \(counted(summary.heldBack, "guest")) waited for memory" }
+        if summary.parked > 0 { text += "; \(counted(summary.parked, "guest")) were parked to free memory" }
         if !summary.reasons.isEmpty { text += " (\(summary.reasons.joined(separator: "; ")))" }
         return [StyledLine("admission: \(style.safe(text))")]
     }

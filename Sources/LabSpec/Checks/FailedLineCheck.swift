@@ -20,8 +20,8 @@ struct FailedLineCheck {
                 task.targets.flatMap(\.guests).contains(where: { shells[$0] == nil })
             else { continue }
             decoding.warning(
-                "a script ends at its first line that fails, so the line \(line.quoted()) never sees a failure",
-                remedy: "write `command || status=$?`, or `shell: sh` to go on behind lines that fail",
+                "a script stops at its first failing line, so the line \(line.quoted()) never sees a failure",
+                remedy: "write `command || status=$?`, or `shell: sh` to continue after failing lines",
                 at: draft.place.keys["run"])
         }
     }

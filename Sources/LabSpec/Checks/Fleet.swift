@@ -73,7 +73,7 @@ struct Fleet {
             }
             if isRepeated {
                 decoding.error(
-                    "\(name.quoted()) names guests that the list has already", remedy: "name each guest once",
+                    "\(name.quoted()) names guests that are in the list already", remedy: "name each guest once",
                     at: word.span)
             }
         }

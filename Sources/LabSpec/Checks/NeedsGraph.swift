@@ -65,7 +65,7 @@ struct NeedsGraph {
                     let start = trail.firstIndex { $0.task == needed } ?? 0
                     let names = trail[start...].map { tasks[$0.task].name?.value ?? "" } + [needs[next].value]
                     decoding.error(
-                        "tasks need each other in a circle: \(circle(names))", remedy: "remove one of these needs",
+                        "tasks need each other in a cycle: \(circle(names))", remedy: "remove one of these needs",
                         at: needs[next].span)
                 case .done: break
                 }

@@ -23,7 +23,8 @@ struct ResetCheck {
             let names = cold.prefix(3).map { $0.quoted() }.joined(separator: ", ") + (cold.count > 3 ? ", …" : "")
             decoding.error(
                 "`reset: snapshot` gives each run a fresh clone, but \(names) \(cold.count > 1 ? "have" : "has") `boot: cold`",
-                remedy: "leave the guests' `boot` to `auto`, or the task's `reset` out", at: draft.place.keys["reset"])
+                remedy: "set the guests' `boot` to `auto`, or leave out the task's `reset`",
+                at: draft.place.keys["reset"])
         }
     }
 }

@@ -10,7 +10,7 @@ extension Form {
         return Form(schema: schema, definitions: element.definitions, noun: "a list") { node, decoding in
             guard let elements = node.elements else {
                 decoding.wrongKind(
-                    node, wanted: "a list", remedy: node.entries == nil ? nil : "begin each of its values with `- `")
+                    node, wanted: "a list", remedy: node.entries == nil ? nil : "start each value with `- `")
                 return nil
             }
             if elements.isEmpty, !allowEmpty {
@@ -23,7 +23,7 @@ extension Form {
     /// A list, or one element alone.
     static func listOrOne<Element>(of element: Form<Element>) -> Form where Value == [Element] {
         .byKind(
-            "\(element.noun), or a list of such", scalar: element.map { [$0] }, sequence: .list(of: element))
+            "\(element.noun), or a list of those", scalar: element.map { [$0] }, sequence: .list(of: element))
     }
 
     /// A value that may be written in several ways, told apart by the kind of node.

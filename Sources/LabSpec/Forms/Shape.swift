@@ -61,7 +61,7 @@ struct Shape<Value: Draft>: Sendable {
             let isKey = word.map { word in fields.contains { $0.name == word } } ?? false
             decoding.wrongKind(
                 node, wanted: "a map with keys such as \(names)",
-                remedy: isKey && word != node.scalar?.text[...] ? "put a blank after the `:`" : nil)
+                remedy: isKey && word != node.scalar?.text[...] ? "put a space after the `:`" : nil)
             return nil
         }
         draft.place.span = entries.first { !$0.key.isAuthorsOwn }?.keySpan ?? node.span

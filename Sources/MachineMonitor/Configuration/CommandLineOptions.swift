@@ -56,11 +56,13 @@ struct CommandLineOption: Sendable {
         },
         machine("--serial2", "SOCKET", "second serial port, on a unix socket made there") { $0.com2 = .socket($1) },
         machine("--monitor", "SOCKET", "QMP, on a unix socket made there") { $0.monitor = .socket($1) },
-        machine("--snapshots", "FOLDER", "where QMP's snapshot-save may write the machine down") { $0.snapshots = $1 },
-        machine("--golden", "FILE", "the snapshot to become: memory is kept there from the start") { $0.golden = $1 },
-        machine("--restore", "FILE", "a snapshot to go on from instead of booting") { $0.restore = $1 },
+        machine("--snapshots", "FOLDER", "the folder where QMP's snapshot-save may write") { $0.snapshots = $1 },
+        machine(
+            "--golden", "FILE", "the snapshot that the machine will become: its memory is kept there from the start"
+        ) { $0.golden = $1 },
+        machine("--restore", "FILE", "a snapshot to resume instead of booting") { $0.restore = $1 },
         machine("--name", "NAME", "the machine's name") { $0.name = $1 },
-        machine("--no-sandbox", nil, "keep every right of this user (for debugging vmlab-vmm)") {
+        machine("--no-sandbox", nil, "do not drop privileges (for debugging vmlab-vmm)") {
             (configuration, _) in configuration.sandbox = false
         },
         CommandLineOption(name: "--help", help: "this text") { (draft, _) in draft.wantsHelp = true },

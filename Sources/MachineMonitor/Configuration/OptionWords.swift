@@ -70,7 +70,7 @@ extension VMConfiguration.Network {
         case (nil, let local?, let remote?): self.init(mac: mac, link: .sockets(local: local, remote: remote))
         default:
             throw CommandLineProblem(
-                "does not say where frames go", remedy: "write tap=NAME, or local=SOCKET,remote=SOCKET")
+                "is not connected", remedy: "write tap=NAME, or local=SOCKET,remote=SOCKET")
         }
         try words.finish(known: ["local=", "remote=", "tap=", "mac="])
     }

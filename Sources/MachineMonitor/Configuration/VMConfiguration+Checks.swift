@@ -129,7 +129,7 @@ private struct Checks {
     mutating func network(_ card: VMConfiguration.Network, _ place: String) {
         if EthernetAddress(card.mac) == nil {
             add(
-                "\(place).mac", "\(card.mac.quoted()) is no address of a network card",
+                "\(place).mac", "\(card.mac.quoted()) is not a network card's address",
                 remedy: "write six bytes as `52:54:00:12:34:56`, the first one even")
         }
         switch card.link {
@@ -138,7 +138,7 @@ private struct Checks {
             path(remote, "\(place).remote")
         case .tap(let name):
             if name.isEmpty || name.utf8.count > 15 || name.utf8.contains(where: { $0 <= 0x20 || $0 == 0x2f }) {
-                add("\(place).tap", "\(name.quoted()) is no name of a network interface")
+                add("\(place).tap", "\(name.quoted()) is not the name of a network interface")
             } else {
                 claim("tap \(name)", for: "\(place).tap")
             }

@@ -25,7 +25,7 @@ enum VMMCommand: Sendable, Hashable {
         ]
         let said = (sources + [draft.machineOption]).compactMap { $0 }
         guard said.count < 2 else {
-            throw list("\(said[0]) and \(said[1]) do not go together", remedy: "put the whole machine in one place")
+            throw list("\(said[0]) and \(said[1]) cannot be combined", remedy: "put the whole machine in one place")
         }
         let configuration = try configuration(of: draft)
         let problems = configuration.problems()
@@ -43,7 +43,7 @@ enum VMMCommand: Sendable, Hashable {
                 json: try read { () throws(SystemCallError) in try bytes(of: OwnedDescriptor(owning: number)) })
         }
         guard !draft.configuration.kernel.isEmpty else {
-            throw list("there is nothing to boot", remedy: "give it --kernel or --config; --help tells more")
+            throw list("there is nothing to boot", remedy: "give it --kernel or --config; see --help")
         }
         return draft.configuration
     }

@@ -142,7 +142,7 @@ public final class GuestProcess: @unchecked Sendable {
         }
         if layer != nil, let saved {
             throw saved.files.refusal(
-                SnapshotError("the guest had written to disk \(number), which has no overlay here to go on with"))
+                SnapshotError("the guest had written to disk \(number), which has no overlay here"))
         }
         return try RawStorage(path: disk.path, readOnly: disk.readOnly)
     }

@@ -28,7 +28,7 @@ public enum BootError: Error, Sendable, Hashable, CustomStringConvertible {
         case .unreadable(let error): "\(error)"
         case .malformed(let path, let reason, let remedy): "\(path): \(reason); \(remedy)"
         case .tooLarge(let what, let need, let have):
-            "\(what) needs \(need >> 20) MiB of the guest's memory and finds \(have >> 20) MiB: give it more memory"
+            "\(what) needs \(need >> 20) MiB of the guest's memory but only \(have >> 20) MiB are left: give it more memory"
         case .longCommandLine(let count):
             "the kernel's command line has \(count) bytes; kernels take \(MachineLayout.commandLineLimit - 1)"
         }

@@ -106,7 +106,7 @@ extension Machine {
         }
         guard snapshot.controllers.count == 3,
             snapshot.controllers.allSatisfy({ $0.count == MemoryLayout<kvm_irqchip>.size })
-        else { throw SnapshotError("its interrupt controllers are not this kernel's") }
+        else { throw SnapshotError("its interrupt controllers do not match this kernel's") }
     }
 
     private func reading(_ parts: borrowing Parts) throws -> ClockReading? {

@@ -109,7 +109,7 @@ extension MachineSnapshot {
     init(bytes: [UInt8]) throws(SnapshotError) {
         let headerSize = Self.magic.count + 12
         guard bytes.starts(with: Self.magic), bytes.count >= headerSize else {
-            throw SnapshotError("it is no snapshot of a machine")
+            throw SnapshotError("it is not a machine snapshot")
         }
         do throws(StateError) {
             var header = StateDecoder(Array(bytes[Self.magic.count..<headerSize]))
@@ -119,7 +119,7 @@ extension MachineSnapshot {
             }
             let body = Array(bytes[headerSize...])
             guard try header.number() == Self.checksum(body) else {
-                throw StateError("its checksum is wrong: it is torn or was changed")
+                throw StateError("its checksum is wrong: it is incomplete or was changed")
             }
             var decoder = StateDecoder(body)
             try self.init(from: &decoder)

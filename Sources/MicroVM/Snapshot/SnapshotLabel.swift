@@ -51,7 +51,7 @@ enum SnapshotLabel {
             throw SnapshotError("\(what) in \(path) has \(file.size) bytes instead of \(whole)")
         }
         guard label == expected else {
-            throw SnapshotError("\(what) in \(path) is another machine's, or was not written to its end")
+            throw SnapshotError("\(what) in \(path) belongs to another machine, or is incomplete")
         }
         return file
     }

@@ -114,7 +114,7 @@ extension VMConfiguration.Network {
                 mac: mac,
                 link: .sockets(local: fields.requiredText("local"), remote: fields.requiredText("remote")))
         } else {
-            problems.add(path, "the card leads nowhere", remedy: "give it `local` and `remote`, or `tap`")
+            problems.add(path, "the card is not connected", remedy: "give it `local` and `remote`, or `tap`")
             return nil
         }
     }

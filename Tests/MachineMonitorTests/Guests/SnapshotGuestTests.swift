@@ -160,7 +160,7 @@ struct SnapshotGuestTests {
 
             let memory = path + ".memory"
             #expect(rename("\(folder)/other.memory", memory) == 0)
-            try await expectRefusal("its memory in \(memory) is another machine's, or was not written to its end", path)
+            try await expectRefusal("its memory in \(memory) belongs to another machine, or is incomplete", path)
             #expect(truncate(memory, 32 << 20) == 0)
             try await expectRefusal("its memory in \(memory) has 33554432 bytes instead of 33558528", path)
         }

@@ -42,7 +42,7 @@ public final class OutsideLink: Sendable {
         do throws(SystemCallError) {
             link = try await OutsideLink(card: card, at: path, hostPorts: hostPorts)
         } catch {
-            throw error.diagnostic("cannot open a network's way to the outside")
+            throw error.diagnostic("cannot connect a network to the outside")
         }
         started(link.child)
         do {
@@ -87,9 +87,10 @@ public final class OutsideLink: Sendable {
             try await withDeadline(.now + Self.patience) { try await self.handshake(mac) }
         } catch let error where !(error is CancellationError) {
             throw Diagnostic(
-                .host, "cannot open a network's way to the outside",
-                remedy: "let this user make user namespaces, and see that the host has an IPv4 route to the outside; "
-                    + "or do without `nat: true`",
+                .host, "cannot connect a network to the outside",
+                remedy:
+                    "allow this user to create user namespaces, and check that the host has an IPv4 route to the outside; "
+                    + "or leave out `nat: true`",
                 cause: "passt: \(lastWords)")
         }
         relay.fulfil(

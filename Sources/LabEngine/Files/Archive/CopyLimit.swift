@@ -16,7 +16,7 @@ struct CopyLimit: Sendable, Hashable {
 
     var bytesExceeded: ArchiveError {
         ArchiveError(
-            "the copy has more than \(bytes), which `limit` sets",
+            "the copy has more than \(bytes), its `limit`",
             remedy: "raise its limit: `get: [{path: …, limit: 10GiB}]`, or in Lua `limit = \"10GiB\"`")
     }
 

@@ -57,7 +57,7 @@ struct TarBlock {
         let bytes = self[field]
         var value = 0
         func append(_ digit: UInt8, shift: Int) throws(ArchiveError) {
-            guard value <= Int.max >> shift else { throw ArchiveError("it has a number that no file has") }
+            guard value <= Int.max >> shift else { throw ArchiveError("it has a number that is out of range") }
             value = value << shift | Int(digit)
         }
         if let first = bytes.first, first & 0x80 != 0 {
@@ -69,7 +69,7 @@ struct TarBlock {
         let blanks: Set<UInt8> = [0, UInt8(ascii: " ")]
         for byte in bytes.drop(while: { blanks.contains($0) }).prefix(while: { !blanks.contains($0) }) {
             guard (UInt8(ascii: "0")...UInt8(ascii: "7")).contains(byte) else {
-                throw ArchiveError("it has a number that is none")
+                throw ArchiveError("it has an invalid number")
             }
             try append(byte - UInt8(ascii: "0"), shift: 3)
         }

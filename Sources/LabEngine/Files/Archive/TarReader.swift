@@ -34,7 +34,7 @@ struct TarReader: ~Copyable {
             try cancellation.check()
             let block = TarBlock(bytes: Array(try take(TarBlock.size)))
             if block.isEmpty { return nil }
-            guard block.isIntact else { throw ArchiveError("it is no tar archive, or was damaged on its way") }
+            guard block.isIntact else { throw ArchiveError("it is not a tar archive, or was damaged in transit") }
             do throws(ArchiveError) {
                 let size = if let size = try records.number("size") { size } else { try block.number(.size) }
                 unread = size
@@ -92,15 +92,15 @@ struct TarReader: ~Copyable {
         case UInt8(ascii: "6"): member.kind = .special("a FIFO")
         case UInt8(ascii: "M"):
             let offset = try block.number(.offset)
-            guard offset <= Int.max - unread else { throw ArchiveError("it has a number that no file has") }
+            guard offset <= Int.max - unread else { throw ArchiveError("it has a number that is out of range") }
             member.kind = .continuation(offset: offset)
             member.size = offset + unread
             member.extents = [TarMember.Extent(offset: offset, length: unread)]
-        default: member.kind = .special("no kind of file that is known here")
+        default: member.kind = .special("an unknown kind of file")
         }
         // Only a file has more content than one passes over.
         guard !member.extents.isEmpty || unread <= Self.mostExtra else {
-            throw ArchiveError("it has more content than its kind has")
+            throw ArchiveError("it has content, which its kind does not")
         }
         return member
     }
@@ -108,7 +108,7 @@ struct TarReader: ~Copyable {
     /// Reads the map of a sparse file in GNU's form 1.0: decimal numbers, one a line, in blocks before the content.
     private mutating func readMap(into member: inout TarMember, _ records: PAXRecords) throws {
         guard records["GNU.sparse.major"] == [UInt8(ascii: "1")], let size = try records.number("GNU.sparse.realsize")
-        else { throw ArchiveError("it is a sparse file of a form that is not known here") }
+        else { throw ArchiveError("it is a sparse file in an unknown format") }
         let stored = unread
         let count = try mapNumber(stored)
         var extents: [TarMember.Extent] = []
@@ -146,7 +146,7 @@ struct TarReader: ~Copyable {
 
     /// The whole content of a member that only describes the next one.
     private mutating func extra() throws -> [UInt8] {
-        guard unread <= Self.mostExtra else { throw ArchiveError("a name or a header of it is longer than any is") }
+        guard unread <= Self.mostExtra else { throw ArchiveError("a name or a header in it is too long") }
         var bytes: [UInt8] = []
         while unread > 0 { bytes += try read(upTo: unread) }
         try skipPadding()

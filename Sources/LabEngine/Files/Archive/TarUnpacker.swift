@@ -58,10 +58,10 @@ struct TarUnpacker: ~Copyable {
         do throws(RelativePath.Refusal) {
             path = try RelativePath(member.path.drop { $0 == UInt8(ascii: "/") })
         } catch {
-            throw ArchiveError("its path is none within the copy: \(error)")
+            throw ArchiveError("its path is not within the copy: \(error)")
         }
         if case .continuation = member.kind {
-            guard file?.path == path else { throw ArchiveError("it goes on with a file that is not before it") }
+            guard file?.path == path else { throw ArchiveError("it continues a file that does not precede it") }
             return try write(member)
         }
         try finishFile()
@@ -76,7 +76,7 @@ struct TarUnpacker: ~Copyable {
             folders.append((path, member.modified))
             return
         }
-        guard present == nil else { throw ArchiveError("there are two of it") }
+        guard present == nil else { throw ArchiveError("it occurs twice") }
         switch member.kind {
         case .folder, .continuation: break
         case .file:
