@@ -14,8 +14,8 @@ struct ImagesVerb: AsyncParsableCommand {
             Images are built from Debian packages, without root, when a lab first needs them, and kept in a cache.
 
             So are goldens: guests of one image and shape, saved when they were ready, from which other guests are cloned. \
-            They are made when a lab needs them, and removed when none has needed them for a week or when all of them take more than \
-            \(GoldenStore.usualLimit). A golden that could not be made is not tried again for a day.
+            They are made when a lab needs them. When all of them take more than \(GoldenStore.usualLimit), the least recently used \
+            go; `prune` removes those that no lab has used for a week. A golden that could not be made is not tried again for a day.
 
               vmlab images build debian wine
               vmlab images prune

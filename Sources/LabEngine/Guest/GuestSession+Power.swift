@@ -21,7 +21,8 @@ extension GuestSession {
             }
             commands.expectReboot()
             do {
-                try await reset()
+                power.withLock { $0.willReset() }
+                try await machine.reset()
             } catch  where !Task.isCancelled {
                 // The session waits for a greeting that will not come.
                 throw loss.current ?? lose("the guest could not be rebooted: \(sentence(of: error))")
@@ -33,7 +34,7 @@ extension GuestSession {
     /// Nil once the guest reboots, else why it does not; empty where nobody could expect it to.
     private func rebootItself(by deadline: ContinuousClock.Instant) async throws -> String? {
         guard let command = shutdown.reboot else { return "" }
-        let reset = expectReset()
+        let reset = power.withLock { $0.expectReset() }
         do {
             let (status, said) = try await ask(command, deadline)
             guard status == 0 else { return "its `\(command)` ended with exit status \(status): \(said)" }
@@ -69,19 +70,22 @@ extension GuestSession {
     /// Shuts the guest down in order and returns once it is off; its machine stays, for `start`. Throws its `GuestLoss`, what
     /// the machine says, and `ConsoleError.deadline` when it does not go down.
     func powerOff(deadline: ContinuousClock.Instant) async throws {
-        try await stayWhenOff()
-        try await expectingShutdown { shutdown in
-            try await whileAlive {
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask { try await self.askToPowerOff(deadline) }
-                    group.addTask { _ = try await withDeadline(deadline) { try await shutdown.wait() } }
-                    defer { group.cancelAll() }
-                    do {
-                        // Its command may end before the guest is off, and never end when it is.
-                        while shutdown.current == nil, try await group.next() != nil {}
-                    } catch let error where shutdown.current == nil {
-                        throw error is DeadlineExceeded ? ConsoleError.deadline : error
-                    }
+        try await machine.stayWhenOff()
+        let shutdown = power.withLock { power in
+            power.willStay()
+            return power.expectShutdown()
+        }
+        defer { power.withLock { $0.expectNoShutdown() } }
+        try await whileAlive {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await self.askToPowerOff(deadline) }
+                group.addTask { _ = try await withDeadline(deadline) { try await shutdown.wait() } }
+                defer { group.cancelAll() }
+                do {
+                    // Its command may end before the guest is off, and never end when it is.
+                    while shutdown.current == nil, try await group.next() != nil {}
+                } catch let error where shutdown.current == nil {
+                    throw error is DeadlineExceeded ? ConsoleError.deadline : error
                 }
             }
         }
@@ -97,7 +101,9 @@ extension GuestSession {
         console.beginBoot()
         commands.expectReboot()
         do {
-            try await powerOn()
+            power.withLock { $0.willPowerOn() }
+            try await machine.powerOn()
+            power.withLock { $0.isPoweredOn() }
         } catch  where !Task.isCancelled {
             throw loss.current ?? lose("the guest could not be powered on: \(sentence(of: error))")
         }

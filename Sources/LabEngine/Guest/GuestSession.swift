@@ -33,15 +33,7 @@ final class GuestSession: Sendable {
     private let modules: KernelModules
     /// Whether its kernel was told to use the serial port; nil for a guest that boots from its disk.
     private let hasSerialWords: Bool?
-    private let poweredOff = Mutex(false)
-    /// Whether the machine stays when the guest powers itself off.
-    private let staysWhenOff = Mutex(false)
-    /// Fulfilled when the guest powers itself off as the host asked it to; nil while that is not awaited.
-    private let wantedShutdown = Mutex<Completion<Void>?>(nil)
-    /// Fulfilled at the machine's next reset.
-    private let nextReset = Mutex(Completion<Void>())
-    /// Resets of the machine that the host asked for and has not been told of.
-    private let wantedResets = Mutex(0)
+    let power = Mutex(PowerState())
     /// Tells what is worth telling and not fatal.
     let note: @Sendable (String) -> Void
     private let observers: [any MachineObserver]
@@ -240,26 +232,6 @@ final class GuestSession: Sendable {
         return (result.exit, said.withLock { $0 })
     }
 
-    /// Resets the machine by the host's will.
-    func reset() async throws {
-        wantedResets.withLock { $0 += 1 }
-        try await machine.reset()
-    }
-
-    /// Has the machine stay when the guest powers itself off. Throws what the machine says.
-    func stayWhenOff() async throws {
-        try await machine.stayWhenOff()
-        staysWhenOff.withLock { $0 = true }
-    }
-
-    /// Powers the machine on by the host's will. Throws what the machine says.
-    func powerOn() async throws {
-        wantedResets.withLock { $0 += 1 }
-        poweredOff.withLock { $0 = false }
-        try await machine.powerOn()
-        staysWhenOff.withLock { $0 = false }
-    }
-
     /// Gives the guest up, unless it is lost already; returns why it is.
     @discardableResult
     func lose(_ message: String, isGuestsDoing: Bool = false) -> GuestLoss {
@@ -306,39 +278,11 @@ final class GuestSession: Sendable {
         return news ?? lose("the guest's command channel closed")
     }
 
-    /// What the machine's next reset fulfils.
-    func expectReset() -> Completion<Void> {
-        nextReset.withLock { next in
-            next = Completion()
-            return next
-        }
-    }
-
-    /// Runs `body` with what the guest's next shutdown fulfils, which is no loss then.
-    func expectingShutdown<Result>(_ body: (Completion<Void>) async throws -> Result) async throws -> Result {
-        let shutdown = Completion<Void>()
-        wantedShutdown.withLock { $0 = shutdown }
-        defer { wantedShutdown.withLock { $0 = nil } }
-        return try await body(shutdown)
-    }
-
-    private func machineWasShutDown() {
-        poweredOff.withLock { $0 = true }
-        if let wanted = wantedShutdown.withLock({ $0 }) {
-            wanted.fulfil()
-        } else if staysWhenOff.withLock({ $0 }) {
-            // No end of its process will tell.
-            lose(Self.poweredItselfOff)
-        }
-    }
-
     private static let poweredItselfOff = "the guest powered itself off"
 
     private func machineWasReset() {
-        let isWanted = wantedResets.withLock { count in
-            defer { count = max(0, count - 1) }
-            return count > 0
-        }
+        let (isWanted, awaited) = power.withLock { $0.wasReset() }
+        defer { awaited.fulfil() }
         if let panic = console.panicLoss {
             // A kernel that panics may be told to reboot.
             console.panic(panic.message)
@@ -354,15 +298,14 @@ final class GuestSession: Sendable {
             log.debug("machine event", metadata: ["event": "\(event)"])
             switch event {
             case .shutdown:
-                machineWasShutDown()
+                if power.withLock({ $0.wasShutDown() }) { lose(Self.poweredItselfOff) }
             case .reset:
                 machineWasReset()
-                _ = nextReset.withLock { $0.fulfil() }
             case .panicked(let message):
                 console.panic(message)
             case .exited(let status, let standardError):
                 let message =
-                    poweredOff.withLock { $0 }
+                    power.withLock { $0.isOff }
                     ? Self.poweredItselfOff
                     : "the guest's machine ended (\(status))" + standardError.suffix(3).map { "; \($0)" }.joined()
                 loss.fulfil(
