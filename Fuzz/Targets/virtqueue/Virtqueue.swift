@@ -50,7 +50,7 @@ private final class HostileGuest: @unchecked Sendable {
     func play() {
         reactor.perform { self.step() }
         reactor.run()
-        transport.stop()
+        transport.reset()
     }
 
     /// Goes on with the script up to the next pause.
@@ -153,7 +153,7 @@ private final class HostileGuest: @unchecked Sendable {
         set(.driverFeaturesSelect, 1)
         set(.driverFeatures, 1)
         set(.status, 11)
-        for queue in 0..<UInt32(transport.queueCount) {
+        for queue in 0..<UInt32(transport.device.queueSizes.count) {
             set(.queueSelect, queue)
             set(.queueSize, 16)
             set(.queueDescriptorsLow, 0x1000 + 0x4000 * queue)
