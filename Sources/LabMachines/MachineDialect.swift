@@ -9,9 +9,12 @@ protocol MachineDialect: Sendable {
     func receive(_ event: QMPEvent) -> Bool
     /// No event comes any more.
     func close()
+    /// Whether a processor is in a program of the guest's, not in its kernel; false where the program does not tell.
+    func isInProgram(_ monitor: QMPClient) async -> Bool
 }
 
 extension MachineDialect {
     func receive(_ event: QMPEvent) -> Bool { true }
     func close() {}
+    func isInProgram(_ monitor: QMPClient) async -> Bool { false }
 }

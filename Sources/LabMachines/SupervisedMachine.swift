@@ -16,7 +16,7 @@ final class SupervisedMachine: Machine {
 
     private let child: ChildProcess
     private let log: Logger
-    let monitor: QMPClient
+    private let monitor: QMPClient
     /// What the machine made on disk.
     private let files: [String]
     private let dialect: any MachineDialect
@@ -108,6 +108,25 @@ final class SupervisedMachine: Machine {
         } catch let error as QMPError {
             throw Diagnostic(.guest, "the machine did not do \(name.rawValue)", cause: error.description)
         }
+    }
+
+    /// Between two looks at the processors.
+    private static let interval = Duration.milliseconds(100)
+
+    /// As the engine asks: a processor that has nothing to do has its thread sleep, and others are in programs now and then. A
+    /// kernel that turns in a loop does neither, however little of this host's processors it gets.
+    func showsLife(within time: Duration) async -> Bool {
+        let deadline = ContinuousClock.now + time
+        var looks = 0
+        var rests = 0
+        while ContinuousClock.now < deadline {
+            looks += 1
+            if !ProcessTable().isRunning(processID) { rests += 1 }
+            if await dialect.isInProgram(monitor) { return true }
+            guard (try? await Task.sleep(for: Self.interval)) != nil else { return false }
+        }
+        // A moment's sleep may be a wait for a lock.
+        return rests * 2 > looks && ProcessTable().startTime(of: processID) != nil
     }
 
     func end() async {

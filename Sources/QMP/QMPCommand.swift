@@ -2,35 +2,8 @@ import JSON
 
 /// What a client asks of a machine.
 public struct QMPCommand: Sendable, Hashable {
-    /// A command's name. Those that vmlab gives to both programs have a constant here; each program knows more.
-    public struct Name: RawRepresentable, Sendable, Hashable, ExpressibleByStringLiteral {
-        /// The name in QMP.
-        public let rawValue: String
-
-        /// Any name.
-        public init(rawValue: String) { self.rawValue = rawValue }
-        /// Any name.
-        public init(stringLiteral value: String) { rawValue = value }
-
-        /// Ends the negotiation that a connection begins with.
-        public static let negotiate: Name = "qmp_capabilities"
-        /// Asks for the machine's `RunState`.
-        public static let queryStatus: Name = "query-status"
-        /// Holds the processors.
-        public static let stop: Name = "stop"
-        /// Lets the processors run.
-        public static let resume: Name = "cont"
-        /// Back to power-on.
-        public static let reset: Name = "system_reset"
-        /// Presses the power button.
-        public static let powerButton: Name = "system_powerdown"
-        /// Says, as `shutdown`, which `ShutdownAction` there is to be.
-        public static let setAction: Name = "set-action"
-        /// Saves a machine of vmlab-vmm under `path`.
-        public static let saveSnapshot: Name = "snapshot-save"
-        /// Ends the machine.
-        public static let quit: Name = "quit"
-    }
+    /// What a command is called.
+    public typealias Name = QMPName<QMPCommand>
 
     /// The names of arguments that both sides know.
     public enum Argument {

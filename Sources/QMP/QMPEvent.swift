@@ -3,29 +3,8 @@ import JSON
 
 /// Something that happened to a machine, whoever caused it.
 public struct QMPEvent: Sendable, Hashable {
-    /// An event's name. Those of both programs have a constant here; QEMU tells of more.
-    public struct Name: RawRepresentable, Sendable, Hashable, ExpressibleByStringLiteral {
-        /// The name in QMP.
-        public let rawValue: String
-
-        /// Any name.
-        public init(rawValue: String) { self.rawValue = rawValue }
-        /// Any name.
-        public init(stringLiteral value: String) { rawValue = value }
-
-        /// The machine goes off.
-        public static let shutdown: Name = "SHUTDOWN"
-        /// The machine was reset.
-        public static let reset: Name = "RESET"
-        /// The processors are held.
-        public static let stop: Name = "STOP"
-        /// The processors run again.
-        public static let resume: Name = "RESUME"
-        /// The power button was pressed.
-        public static let powerdown: Name = "POWERDOWN"
-        /// The guest's kernel panicked.
-        public static let guestPanicked: Name = "GUEST_PANICKED"
-    }
+    /// What an event is called.
+    public typealias Name = QMPName<QMPEvent>
 
     /// Why a machine went off or was reset.
     public enum Cause: String, Sendable, Hashable {

@@ -133,7 +133,7 @@ struct ProgramTests {
             #expect(try await monitor.ask("query-status")?["return"]?["status"] == "running")
             try await com1.write(Array("p".utf8))
             #expect(try await event("SHUTDOWN", monitor) == ["guest": true, "reason": "guest-shutdown"])
-            #expect(try await ended(child) == .exited(ExitStatus.poweredOff.rawValue))
+            #expect(try await ended(child) == .exited(VMMExitStatus.poweredOff.rawValue))
             #expect(child.standardError == [])
             #expect(try FileTree.names(in: folder) == ["kernel"])
         }
@@ -160,12 +160,12 @@ struct ProgramTests {
             try await com1.write(Array("abc".utf8))
             #expect(try await read(com1, until: "abc") == "abc")
             try await com1.write(Array("p".utf8))
-            #expect(try await ended(child) == .exited(ExitStatus.poweredOff.rawValue))
+            #expect(try await ended(child) == .exited(VMMExitStatus.poweredOff.rawValue))
         }
         #expect(truncate(path, 2000) == 0)
         try await withMachine(change: { $0.restore = path }) { child, _, _, _ in
             let status = try await ended(child)
-            #expect(status == .exited(ExitStatus.hostTrouble.rawValue))
+            #expect(status == .exited(VMMExitStatus.hostTrouble.rawValue))
             let complaint = child.standardError.joined(separator: "\n")
             #expect(complaint.contains("\(path) cannot be restored: its checksum is wrong"))
         }
@@ -179,7 +179,7 @@ struct ProgramTests {
             try await com1.write(Array("x".utf8))
             #expect(try await event("GUEST_PANICKED", monitor) == ["action": "run"])
             try await com1.write(Array("p".utf8))
-            #expect(try await ended(child) == .exited(ExitStatus.guestFailed.rawValue))
+            #expect(try await ended(child) == .exited(VMMExitStatus.guestFailed.rawValue))
         }
     }
 
@@ -199,7 +199,7 @@ struct ProgramTests {
             // A signal ends it in order.
             child.kill(signal)
             #expect(try await event("SHUTDOWN", monitor) == ["guest": false, "reason": "host-signal"])
-            #expect(try await ended(child) == .exited(ExitStatus.poweredOff.rawValue))
+            #expect(try await ended(child) == .exited(VMMExitStatus.poweredOff.rawValue))
         }
     }
 
@@ -342,7 +342,7 @@ struct ProgramTests {
             try keys("a\u{3}\u{1}\u{1}b", to: main)
             #expect(try await read(screen, until: "b") == "a\u{3}\u{1}b")
             try keys("\u{1}x", to: main)
-            #expect(try await ended(child) == .exited(ExitStatus.poweredOff.rawValue))
+            #expect(try await ended(child) == .exited(VMMExitStatus.poweredOff.rawValue))
             var after = termios()
             try systemCall("tcgetattr") { tcgetattr(terminal.number, &after) }
             #expect(after.c_lflag == before.c_lflag && after.c_iflag == before.c_iflag)
@@ -369,7 +369,7 @@ struct ProgramTests {
                         "\(folder)/disk",
                     ], package: "vmlab")
             }
-            #expect(result.status == .exited(ExitStatus.poweredOff.rawValue), "\(result.errors)")
+            #expect(result.status == .exited(VMMExitStatus.poweredOff.rawValue), "\(result.errors)")
             #expect(result.text.hasSuffix("hostile: queues\nhostile: done\n"))
         }
     }
@@ -381,14 +381,14 @@ struct ProgramTests {
             try await Tool.run(program, arguments, package: "vmlab")
         }
         let usage = try await run(["--kernel", "/k", "--cpus", "99"])
-        #expect(usage.status == .exited(ExitStatus.usage.rawValue))
+        #expect(usage.status == .exited(VMMExitStatus.usage.rawValue))
         #expect(usage.errors == ["vmlab-vmm: error: cpus: 99 is not between 1 and 16"])
         let help = try await run(["--help"])
         #expect(help.status.isSuccess && help.text.hasPrefix("vmlab-vmm: one virtual machine"))
         try await withTemporaryFolder { folder in
             try write(Array("no kernel".utf8), to: "\(folder)/kernel")
             let kernel = try await run(["--kernel", "\(folder)/kernel"])
-            #expect(kernel.status == .exited(ExitStatus.usage.rawValue), "\(kernel.errors)")
+            #expect(kernel.status == .exited(VMMExitStatus.usage.rawValue), "\(kernel.errors)")
             let disk = try await run(["--kernel", "\(folder)/kernel", "--disk", "\(folder)/none"])
             #expect(!disk.status.isSuccess && !disk.errors.isEmpty)
         }

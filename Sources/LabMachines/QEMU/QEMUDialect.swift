@@ -28,4 +28,11 @@ final class QEMUDialect: MachineDialect {
     }
 
     func close() { saver.migration.close() }
+
+    /// A processor that is in a guest's program is at privilege level 3.
+    func isInProgram(_ monitor: QMPClient) async -> Bool {
+        let answer = try? await monitor.execute(
+            "human-monitor-command", ["command-line": "info registers -a"], timeout: .seconds(1))
+        return answer?.stringValue?.contains("CPL=3") == true
+    }
 }

@@ -9,8 +9,8 @@ public enum VMMProcess {
     /// Reads the command line, has `run` run the machine, and says on standard error why it could not. Returns what the
     /// process ends with.
     public static func main(
-        _ arguments: [String], run: (VMConfiguration) throws -> ExitStatus
-    ) -> ExitStatus {
+        _ arguments: [String], run: (VMConfiguration) throws -> VMMExitStatus
+    ) -> VMMExitStatus {
         do {
             switch try VMMCommand.parse(arguments) {
             case .print(let text):
@@ -42,4 +42,16 @@ public enum VMMProcess {
         let line = Array("vmlab-vmm: \(text)\n".utf8)
         _ = write(2, line, line.count)
     }
+}
+
+/// What `vmlab-vmm` ends with. Part of its interface: README.md describes it.
+public enum VMMExitStatus: Int32, Sendable, Hashable {
+    /// The guest powered itself off, or its owner ended it: `quit`, a signal, Ctrl-A x.
+    case poweredOff = 0
+    /// The guest's kernel panicked and it did not go on, or a processor met an error it cannot go on from.
+    case guestFailed = 1
+    /// The command line or the configuration is wrong; also a kernel that is none.
+    case usage = 2
+    /// The host lacks something or refused it: `/dev/kvm`, memory, a file, a socket.
+    case hostTrouble = 3
 }

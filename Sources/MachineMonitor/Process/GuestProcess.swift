@@ -26,7 +26,7 @@ public final class GuestProcess: @unchecked Sendable {
     private var golden: GoldenMemory?
     private var debugLog: DebugLog?
     private var signals: SignalPort?
-    private var end: ExitStatus?
+    private var end: VMMExitStatus?
     private var state = RunState.paused
     private var hasPanicked = false
     private var shutdownAction = ShutdownAction.poweroff
@@ -84,7 +84,7 @@ public final class GuestProcess: @unchecked Sendable {
     }
 
     private func attachPower(to assembly: inout MachineAssembly) throws {
-        let onEvent: @Sendable (MachineEvent) -> Void = { [weak self] event in
+        let onEvent: @Sendable (GuestEvent) -> Void = { [weak self] event in
             guard let self else { return }
             // The processor that did it shall not go on meanwhile.
             if event != .panicked { machine?.holdSoon() }
@@ -162,7 +162,7 @@ public final class GuestProcess: @unchecked Sendable {
     // MARK: Running
 
     /// Runs the guest to its end and says how it ended.
-    public func run() throws -> ExitStatus {
+    public func run() throws -> VMMExitStatus {
         // The process ends without giving its objects back.
         defer { for cable in cables { cable.close() } }
         try monitor.start(self)
@@ -206,7 +206,7 @@ public final class GuestProcess: @unchecked Sendable {
                 accepts: configuration.isListening, connects: cables.contains { $0.isConnecting }))
     }
 
-    private func finish(_ status: ExitStatus, _ cause: QMPEvent.Cause) {
+    private func finish(_ status: VMMExitStatus, _ cause: QMPEvent.Cause) {
         guard end == nil else { return }
         end = status
         state = .shutdown
@@ -215,7 +215,7 @@ public final class GuestProcess: @unchecked Sendable {
         reactor.stop()
     }
 
-    private func handle(_ event: MachineEvent) {
+    private func handle(_ event: GuestEvent) {
         guard end == nil, state != .saved else { return }
         switch event {
         case .poweredOff where shutdownAction == .pause && !hasPanicked:

@@ -39,7 +39,7 @@ public final class Machine: Sendable {
     /// `restore`.
     public init(
         _ assembly: consuming MachineAssembly, loader: GuestLoader, boots: Bool = true,
-        onEvent: @escaping @Sendable (MachineEvent) -> Void
+        onEvent: @escaping @Sendable (GuestEvent) -> Void
     ) throws {
         memory = assembly.memory
         gate = assembly.gate

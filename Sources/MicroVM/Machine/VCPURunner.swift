@@ -14,7 +14,7 @@ final class VCPURunner: @unchecked Sendable {
     private let ports: AddressBus
     private let registers: AddressBus
     private let coalescing: CoalescedWrites?
-    private let onEvent: @Sendable (MachineEvent) -> Void
+    private let onEvent: @Sendable (GuestEvent) -> Void
     private let powerOn: PowerOnState
     private let exits = Atomic<UInt64>(0)
     private let threadNumber = Atomic<Int32>(0)
@@ -28,7 +28,7 @@ final class VCPURunner: @unchecked Sendable {
     /// Takes over a vCPU that has not run yet.
     init(
         _ vcpu: consuming VCPU, number: Int, gate: RunGate, ports: AddressBus, registers: AddressBus,
-        coalescing: CoalescedWrites?, onEvent: @escaping @Sendable (MachineEvent) -> Void
+        coalescing: CoalescedWrites?, onEvent: @escaping @Sendable (GuestEvent) -> Void
     ) throws {
         powerOn = try PowerOnState(of: vcpu)
         self.vcpu = vcpu

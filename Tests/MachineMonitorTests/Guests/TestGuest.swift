@@ -21,7 +21,7 @@ final class TestGuest: Sendable {
 
     private let console: StreamSocket
     private let monitor: MonitorClient
-    private let end = Completion<Result<MachineMonitor.ExitStatus, any Error>>()
+    private let end = Completion<Result<VMMExitStatus, any Error>>()
     private let isListening = Atomic(false)
     /// Read from the console and not yet returned by `receive`.
     private let received = Mutex("")
@@ -135,7 +135,7 @@ final class TestGuest: Sendable {
     func status() async throws -> String? { try await ask("query-status")["status"]?.stringValue }
 
     /// How it ended, when it has.
-    func ended() async throws -> MachineMonitor.ExitStatus {
+    func ended() async throws -> VMMExitStatus {
         try await withDeadline(.now + Self.patience) { [end] in try await end.wait() }.get()
     }
 }

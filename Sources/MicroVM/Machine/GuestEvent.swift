@@ -1,5 +1,5 @@
 /// What happens to a machine by its guest's doing.
-public enum MachineEvent: Sendable, Hashable {
+public enum GuestEvent: Sendable, Hashable {
     /// The guest switched it off.
     case poweredOff
     /// The guest reset it: by the keyboard controller, ACPI's reset register, or a triple fault.
