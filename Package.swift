@@ -68,8 +68,9 @@ let package = Package(
         library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Quantities", "Diagnostics"]),
         library("GuestConsole", ["Patterns", "Diagnostics", logging]),
         library("KVM", ["CKVM", "HostSystem"]),
+        library("KernelFormat", []),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
-        library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "HostSystem", "CLinux", "Quantities"]),
+        library("MicroVM", ["CKVM", "KVM", "VirtualHardware", "KernelFormat", "HostSystem", "CLinux", "Quantities"]),
         library(
             "MachineMonitor",
             ["MicroVM", "KVM", "VirtualHardware", "HostSystem", "QMP", "JSON", "CLinux", "Quantities", "Diagnostics"]),
@@ -80,7 +81,7 @@ let package = Package(
             "LabEngine",
             ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Quantities", "Diagnostics", logging]),
         library(
-            "LabImages", ["LabSpec", "Hashing", "HostSystem", "Quantities", "Diagnostics", logging],
+            "LabImages", ["LabSpec", "KernelFormat", "Hashing", "HostSystem", "Quantities", "Diagnostics", logging],
             resources: [.embedInCode("Recipes")]),
         library(
             "LabMachines",
@@ -140,7 +141,7 @@ let package = Package(
         tests(
             of: "LabScripting",
             ["LabTestSupport", "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "GuestConsole", "HostSystem"]),
-        tests(of: "LabImages", ["LabTestSupport", "LabSpec", "Hashing", "HostSystem", "Quantities"]),
+        tests(of: "LabImages", ["LabTestSupport", "KernelFormat", "LabSpec", "Hashing", "HostSystem", "Quantities"]),
         // The probe guest's interpreters, whose sources are among the recipes; the folder has links to them.
         .testTarget(
             name: "ProbeTests", dependencies: ["GuestConsole", "LabTestSupport"], swiftSettings: strict),

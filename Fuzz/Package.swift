@@ -34,7 +34,8 @@ let package = Package(
 
         ours("CKVM", []),
         ours("KVM", ["HostSystem", "CKVM"]),
-        ours("MicroVM", ["KVM", "CKVM", "VirtualHardware", "HostSystem", "CLinux", "Quantities"]),
+        ours("KernelFormat", []),
+        ours("MicroVM", ["KVM", "CKVM", "VirtualHardware", "KernelFormat", "HostSystem", "CLinux", "Quantities"]),
 
         fuzz("boot", ["MicroVM", "VirtualHardware", "HostSystem"]),
         fuzz("lua", ["LuaRuntime"]),

@@ -2,6 +2,7 @@ import Diagnostics
 import Glibc
 import Hashing
 import HostSystem
+import KernelFormat
 import LabSpec
 
 /// An image that a lab declares, with the catalog's recipe that fills what it does not say.
@@ -79,9 +80,9 @@ struct DeclaredImage {
     }
 
     private func notAKernel(_ path: String) -> Diagnostic? {
-        let bytes = firstBytes(path, KernelPayload.headerSize)
+        let bytes = firstBytes(path, LinuxHeader.least)
         // A vmlinux begins as every ELF file.
-        if bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) || KernelPayload.isCompressedKernel(bytes) { return nil }
+        if bytes.starts(with: ELFHeader.magic) || LinuxHeader.isBZImage(bytes) { return nil }
         return problem(
             "\(path) is not a Linux kernel for x86: neither a bzImage nor an ELF file",
             "in a kernel tree it is arch/x86/boot/bzImage, on Debian /boot/vmlinuz-…", key: "kernel")
@@ -90,8 +91,8 @@ struct DeclaredImage {
     /// A module is an object file, perhaps compressed: xz, zstd or gzip, as its name says.
     private func notAModule(_ path: String) -> Diagnostic? {
         let formats: [(ending: String, magic: [UInt8])] = [
-            (".ko", [0x7f, 0x45, 0x4c, 0x46]), (".ko.xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a]),
-            (".ko.zst", [0x28, 0xb5, 0x2f, 0xfd]), (".ko.gz", [0x1f, 0x8b]),
+            (".ko", ELFHeader.magic), (".ko.xz", KernelPayload.Format.xz.magic),
+            (".ko.zst", KernelPayload.Format.zstd.magic), (".ko.gz", KernelPayload.Format.gzip.magic),
         ]
         if let format = formats.first(where: { path.hasSuffix($0.ending) }),
             firstBytes(path, format.magic.count) == format.magic

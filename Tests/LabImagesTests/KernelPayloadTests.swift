@@ -1,3 +1,4 @@
+import KernelFormat
 import Testing
 
 @testable import LabImages
@@ -44,7 +45,7 @@ struct KernelPayloadTests {
     @Test(
         "a kernel that is cut off is refused, wherever its header points",
         arguments: [
-            Array(sound.prefix(0x206)), Array(sound.prefix(KernelPayload.headerSize - 1)),
+            Array(sound.prefix(0x206)), Array(sound.prefix(LinuxHeader.least - 1)),
             Array(sound.prefix(1024)), Array(sound.dropLast(101)),
             changed(0x248, [0xff, 0xff, 0xff, 0xff]), changed(0x24c, [0xff, 0xff, 0xff, 0xff]), changed(0x1f1, [0xff]),
         ] as [[UInt8]])
@@ -64,7 +65,7 @@ struct KernelPayloadTests {
         for _ in 0..<20_000 {
             var file = Self.sound
             for _ in 0..<Int.random(in: 1...6, using: &random) {
-                file[Int.random(in: 0x1f1..<KernelPayload.headerSize, using: &random)] = .random(in: .min ... .max)
+                file[Int.random(in: 0x1f1..<LinuxHeader.least, using: &random)] = .random(in: .min ... .max)
             }
             file.removeLast(Int.random(in: 0...300, using: &random))
             guard let payload = try? KernelPayload(in: file) else { continue }

@@ -77,7 +77,7 @@ struct SnapshotFileTests {
                 var file = StateEncoder()
                 for byte in MachineSnapshot.magic { file.add(byte) }
                 file.add(MachineSnapshot.version)
-                file.add(MachineSnapshot.checksum(body))
+                file.add(fnv1a(body))
                 // Zeros are a snapshot of nothing, which no machine's shape is.
                 if let read = try? MachineSnapshot(bytes: file.bytes + body) {
                     #expect(throws: SnapshotError.self) { try read.check(processors: 1, memory: 32 << 20) }
@@ -118,7 +118,7 @@ struct SnapshotFileTests {
         try await withTemporaryFolder { folder in
             let files = SnapshotFiles(path: "\(folder)/s")
             let golden = try GoldenMemory(files, size: 8192)
-            let memory = try GuestMemory(ranges: [0..<8192], backing: .file(golden.number))
+            let memory = try GuestMemory(ranges: [0..<8192], backing: .file(golden.file.number))
             try memory.store(UInt8(7), at: 4096)
             #expect(throws: SnapshotError.self) { try files.read() }
             let wanted = try write(files, .kept(golden), size: 8192)

@@ -65,7 +65,7 @@ struct OverlayTests {
     private func keep(_ storage: OverlayStorage, as name: String) throws -> OverlayStorage.Layer {
         let path = files.path + "/" + name
         let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
-        return OverlayStorage.Layer(path: path, blocks: try storage.keepChanges(in: file.number, path))
+        return OverlayStorage.Layer(path: path, blocks: try storage.keepChanges(in: file, path))
     }
 
     private func overlay(_ name: String, over layer: OverlayStorage.Layer) throws -> OverlayStorage {

@@ -85,10 +85,8 @@ public enum FileTree {
     /// Makes an empty file of `size` bytes that takes no space until it is written to. Throws `EEXIST` when it is there.
     public static func makeSparseFile(_ path: String, size: UInt64) throws(SystemCallError) {
         let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
-        let number = file.number
-        guard let length = off_t(exactly: size) else { throw SystemCallError("ftruncate", errno: EFBIG, path) }
         do throws(SystemCallError) {
-            try systemCall("ftruncate", path) { ftruncate(number, length) }
+            try file.resize(to: size, path)
         } catch {
             unlink(path)
             throw error

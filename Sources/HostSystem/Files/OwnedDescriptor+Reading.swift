@@ -17,6 +17,22 @@ extension OwnedDescriptor {
         return try Self.piece(count, subject) { pread(number, $0, count, off_t(offset)) }
     }
 
+    /// Fills memory with the file's bytes from an offset on. Throws `EIO` where the file ends before.
+    public borrowing func read(
+        into target: UnsafeMutableRawBufferPointer, at offset: UInt64, _ subject: String? = nil
+    ) throws(SystemCallError) {
+        let number = number
+        var done = 0
+        while done < target.count {
+            guard let base = target.baseAddress, let place = off_t(exactly: offset &+ UInt64(done)) else {
+                throw SystemCallError("pread", errno: EOVERFLOW, subject)
+            }
+            let count = try systemCall("pread", subject) { pread(number, base + done, target.count - done, place) }
+            guard count > 0 else { throw SystemCallError("pread", errno: EIO, subject) }
+            done += count
+        }
+    }
+
     /// The bytes from where it stands up to its end, at most `limit` of them.
     public borrowing func readAll(limit: Int = .max, _ subject: String? = nil) throws(SystemCallError) -> [UInt8] {
         let number = number

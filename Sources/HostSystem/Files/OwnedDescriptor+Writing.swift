@@ -6,15 +6,23 @@ import Glibc
 public func writeAll(
     _ descriptor: Int32, _ bytes: ArraySlice<UInt8>, at offset: Int? = nil, _ subject: String? = nil
 ) throws(SystemCallError) {
+    let result = bytes.withUnsafeBytes { buffer in
+        Result { () throws(SystemCallError) in try writeAll(descriptor, buffer, at: offset, subject) }
+    }
+    try result.get()
+}
+
+/// The same of bytes anywhere in memory.
+public func writeAll(
+    _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int? = nil, _ subject: String? = nil
+) throws(SystemCallError) {
     var done = 0
     while done < bytes.count {
         do throws(SystemCallError) {
+            let start = bytes.baseAddress.map { $0 + done }
             let count = try systemCall("write", subject) {
-                bytes.withUnsafeBytes { buffer in
-                    let start = buffer.baseAddress.map { $0 + done }
-                    guard let offset else { return write(descriptor, start, buffer.count - done) }
-                    return pwrite(descriptor, start, buffer.count - done, off_t(offset + done))
-                }
+                guard let offset else { return write(descriptor, start, bytes.count - done) }
+                return pwrite(descriptor, start, bytes.count - done, off_t(offset + done))
             }
             guard count > 0 else { throw SystemCallError("write", errno: EIO, subject) }
             done += count
@@ -31,6 +39,13 @@ extension OwnedDescriptor {
     public borrowing func flush(_ subject: String? = nil) throws(SystemCallError) {
         let number = number
         try systemCall("fsync", subject) { fsync(number) }
+    }
+
+    /// Makes the file exactly so many bytes long; what is new reads as zeros and takes no space.
+    public borrowing func resize(to size: UInt64, _ subject: String? = nil) throws(SystemCallError) {
+        guard let length = off_t(exactly: size) else { throw SystemCallError("ftruncate", errno: EFBIG, subject) }
+        let number = number
+        try systemCall("ftruncate", subject) { ftruncate(number, length) }
     }
 
     /// Gives back the space of the file's first `length` bytes, which then read as zeros. A file system that cannot do so

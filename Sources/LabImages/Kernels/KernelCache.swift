@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Hashing
 import HostSystem
+import KernelFormat
 import Logging
 import Synchronization
 
@@ -67,9 +68,9 @@ public final class KernelCache: Sendable {
     /// What the host lacks is no error: then the kernel unpacks itself in the guest.
     public func bootable(_ kernel: String) async throws -> Outcome {
         guard let facts = FileStamp(kernel), facts.isFile,
-            let start = try? SmallFile.bytes(kernel, limit: KernelPayload.headerSize)
+            let start = try? SmallFile.bytes(kernel, limit: LinuxHeader.least)
         else { return .asItIs(reason: "cannot be read") }
-        guard KernelPayload.isCompressedKernel(start) else { return .asItIs(reason: "is not a bzImage") }
+        guard LinuxHeader.isBZImage(start) else { return .asItIs(reason: "is not a bzImage") }
         let identity = Identity(path: kernel, size: facts.size, modified: facts.modified)
         let outcome = try await work(identity).wait().get()
         guard case .unpacked(let path) = outcome, !use(path) else { return outcome }
@@ -156,7 +157,7 @@ public final class KernelCache: Sendable {
         try await unpack(payload, of: file, programs, to: new, from: kernel)
         Logger(label: "vmlab.images").debug(
             "kernel was unpacked", metadata: ["kernel": "\(kernel)", "ms": "\(begun.millisecondsAgo)"])
-        guard UnpackedKernel.isBootable(try SmallFile.bytes(new, limit: UnpackedKernel.headerSize)) else {
+        guard UnpackedKernel.isBootable(try SmallFile.bytes(new, limit: ELFHeader.size)) else {
             return .asItIs(reason: "has a payload that is not a 64-bit ELF kernel")
         }
         try FileTree.move(new, to: path)
@@ -195,7 +196,7 @@ public final class KernelCache: Sendable {
     /// Whether it is there in full. The rest of its contents is not read: that would cost more than it finds.
     private func isIntact(_ path: String, _ payload: KernelPayload) -> Bool {
         guard FileStamp(path)?.size == UInt64(payload.unpackedSize),
-            let start = try? SmallFile.bytes(path, limit: UnpackedKernel.headerSize)
+            let start = try? SmallFile.bytes(path, limit: ELFHeader.size)
         else { return false }
         return UnpackedKernel.isBootable(start)
     }

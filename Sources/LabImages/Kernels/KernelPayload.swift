@@ -1,3 +1,5 @@
+import KernelFormat
+
 /// The compressed kernel inside a Linux `bzImage`: what its own code unpacks when it boots (Linux boot protocol,
 /// Documentation/arch/x86/boot.rst, `payload_offset` and `payload_length`).
 struct KernelPayload: Sendable, Hashable {
@@ -9,7 +11,7 @@ struct KernelPayload: Sendable, Hashable {
         var package: String { self == .xz ? "xz-utils" : rawValue }
 
         /// The first bytes of such a payload, as boot.rst lists them; those of lz4 are its legacy format's.
-        fileprivate var magic: [UInt8] {
+        var magic: [UInt8] {
             switch self {
             case .gzip: [0x1f, 0x8b]
             case .xz: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]
@@ -35,65 +37,48 @@ struct KernelPayload: Sendable, Hashable {
 
     /// The most that a kernel may unpack to; the largest of distributions take a tenth.
     static let largestKernel = 512 << 20
-    /// The setup header up to the payload's place and length (boot protocol 2.08).
-    static let headerSize = 0x250
-
-    private static let headerMagic: [UInt8] = Array("HdrS".utf8)
     private static let leastPayload = 16
-
-    /// Whether a file that begins so is a bzImage, perhaps one that is cut off.
-    static func isCompressedKernel(_ start: [UInt8]) -> Bool {
-        start.count >= 0x206 && Array(start[0x202..<0x206]) == headerMagic
-    }
 
     /// Finds it in a whole file. Throws for each file without a sound one, whatever the bytes.
     init(in file: [UInt8]) throws(Refusal) {
-        guard Self.isCompressedKernel(file) else { throw .unpacksItself("is not a bzImage") }
-        guard file.count >= Self.headerSize else { throw .damaged("is cut off within its header") }
-        guard file.number(at: 0x206, UInt16.self) >= 0x20c, file.number(at: 0x236, UInt16.self) & 1 == 1 else {
-            throw .unpacksItself("has no 64-bit entry")
+        let header: LinuxHeader?
+        do throws(LinuxHeader.Problem) {
+            header = try LinuxHeader(file)
+        } catch {
+            switch error {
+            case .cutOff: throw .damaged("is cut off within its header")
+            case .noLongEntry: throw .unpacksItself("has no 64-bit entry")
+            }
         }
+        guard let header else { throw .unpacksItself("is not a bzImage") }
         // Numbers of 32 bits at most, which cannot overflow these 64.
-        let sectors = Int(file[0x1f1])
-        let start = (sectors == 0 ? 4 : sectors) * 512 + 512 + Int(file.number(at: 0x248, UInt32.self))
-        let length = Int(file.number(at: 0x24c, UInt32.self))
-        guard length >= Self.leastPayload else { throw .unpacksItself("has no payload") }
-        guard start + length <= file.count else {
-            throw .damaged("is cut off: its payload ends at byte \(start + length) of \(file.count)")
+        let (start, limit) = (Int(header.payload.lowerBound), Int(header.payload.upperBound))
+        guard header.payload.count >= Self.leastPayload else { throw .unpacksItself("has no payload") }
+        guard limit <= file.count else {
+            throw .damaged("is cut off: its payload ends at byte \(limit) of \(file.count)")
         }
         guard let format = Format.allCases.first(where: { file[start...].starts(with: $0.magic) }) else {
             throw .unpacksItself("is compressed in an unknown format")
         }
         // Linux's build adds the unpacked size to all formats but gzip's, which ends with it by itself.
-        let end = start + length - 4
-        let size = Int(file.number(at: end, UInt32.self))
+        let end = limit - 4
+        let size = Int(file.field(UInt64(end), UInt32.self) ?? 0)
         guard size > 0, size <= Self.largestKernel else {
             throw .unpacksItself(
                 "says that it unpacks to \(size) bytes, more than the limit of \(Self.largestKernel)")
         }
         self.format = format
-        bytes = start..<(format == .gzip ? start + length : end)
+        bytes = start..<(format == .gzip ? limit : end)
         unpackedSize = size
     }
 }
 
 /// What is asked of an unpacked kernel before guests boot it in place of the file that it came from.
 enum UnpackedKernel {
-    /// Bytes of an ELF header.
-    static let headerSize = 64
-
     /// Whether a file that begins so is an ELF file for x86-64 whose entry is a physical address beyond the first MiB, as
     /// that of every vmlinux is.
     static func isBootable(_ start: [UInt8]) -> Bool {
-        guard start.count >= headerSize, start.starts(with: [0x7f, 0x45, 0x4c, 0x46, 2, 1]) else { return false }
-        let entry = start.number(at: 24, UInt64.self)
-        return start.number(at: 18, UInt16.self) == 62 && entry >= 1 << 20 && entry < 1 << 32
-    }
-}
-
-extension [UInt8] {
-    /// The little-endian number at an index; the caller has checked that it is there.
-    fileprivate func number<Value: FixedWidthInteger & BitwiseCopyable>(at index: Int, _ type: Value.Type) -> Value {
-        withUnsafeBytes { Value(littleEndian: $0.loadUnaligned(fromByteOffset: index, as: type)) }
+        guard let header = try? ELFHeader(start) else { return false }
+        return (1 << 20..<1 << 32).contains(header.entry)
     }
 }

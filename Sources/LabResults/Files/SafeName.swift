@@ -1,3 +1,5 @@
+import HostSystem
+
 /// A name that any file system takes as one path component, for a name that a user chose. Two names never share one:
 /// where characters had to be replaced, a hash of the original follows.
 public func safeFileName(_ name: String) -> String {
@@ -16,8 +18,6 @@ public func safeFileName(_ name: String) -> String {
     while safe.utf8.count > 200 { safe.unicodeScalars.removeLast() }
     // Compared as bytes: String's == finds a precomposed letter equal to its decomposed form; the hash does not.
     if Array(safe.utf8) == Array(name.utf8) { return safe }
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    let digits = String(hash & 0xFFFF_FFFF, radix: 16)
+    let digits = String(fnv1a(name.utf8) & 0xFFFF_FFFF, radix: 16)
     return "\(safe)-\(String(repeating: "0", count: 8 - digits.count))\(digits)"
 }

@@ -1,3 +1,4 @@
+import KernelFormat
 import VirtualHardware
 
 /// A kernel as an ELF file for x86-64: a Linux `vmlinux`, or a small kernel of one's own.
@@ -16,7 +17,6 @@ struct ELFKernel: Sendable {
     /// The 32-bit entry of the PVH boot protocol, from the note `XEN_ELFNOTE_PHYS32_ENTRY`.
     let startInfoEntry: UInt32?
 
-    private static let programHeaderSize: UInt64 = 56
     private static let mostProgramHeaders: UInt64 = 64
     private static let longestNotes = 64 * 1024
 
@@ -26,20 +26,15 @@ struct ELFKernel: Sendable {
             .malformed(path: file.path, reason: reason, remedy: "give a vmlinux or bzImage of Linux for x86-64")
         }
         do {
-            let header = try file.bytes(at: 0, count: 64)
-            guard header.count == 64, header[4] == 2, header[5] == 1 else {
-                throw malformed("an ELF file, but not of 64 bits")
+            let header = try ELFHeader(try file.bytes(at: 0, count: ELFHeader.size))
+            guard (1...Self.mostProgramHeaders).contains(header.programHeaderCount) else {
+                throw malformed("an ELF file without program headers")
             }
-            guard header.field(18, UInt16.self) == 62 else { throw malformed("an ELF file for another processor") }
-            guard let table = header.field(32, UInt64.self), let count = header.field(56, UInt16.self).map(UInt64.init),
-                header.field(54, UInt16.self).map(UInt64.init) == Self.programHeaderSize, count > 0,
-                count <= Self.mostProgramHeaders
-            else { throw malformed("an ELF file without program headers") }
-            let headers = try file.bytes(at: table, count: Int(count * Self.programHeaderSize))
+            let table = header.programHeaderCount * ELFHeader.programHeaderSize
+            let headers = try file.bytes(at: header.programHeaders, count: Int(table))
             var segments: [Segment] = []
             var startInfoEntry: UInt32?
-            for index in 0..<count {
-                let start = index * Self.programHeaderSize
+            for start in stride(from: 0, to: table, by: UInt64.Stride(ELFHeader.programHeaderSize)) {
                 guard let kind = headers.field(start, UInt32.self), let offset = headers.field(start + 8, UInt64.self),
                     let address = headers.field(start + 24, UInt64.self),
                     let fileSize = headers.field(start + 32, UInt64.self),
@@ -60,10 +55,12 @@ struct ELFKernel: Sendable {
             guard !segments.isEmpty else { throw malformed("an ELF file with nothing to load") }
             self.segments = segments
             self.startInfoEntry = startInfoEntry
-            entry = header.field(24, UInt64.self).flatMap { entry in
-                segments.contains { $0.address <= entry && entry - $0.address < $0.fileSize } ? entry : nil
-            }
-            guard entry != nil || startInfoEntry != nil else { throw malformed("an ELF file without an entry") }
+            let entry = header.entry
+            let isInside = segments.contains { $0.address <= entry && entry - $0.address < $0.fileSize }
+            self.entry = isInside ? entry : nil
+            guard isInside || startInfoEntry != nil else { throw malformed("an ELF file without an entry") }
+        } catch let problem as ELFHeader.Problem {
+            throw malformed(problem.reason)
         } catch {
             throw BootError(error)
         }

@@ -1,5 +1,6 @@
 import Glibc
 import HostSystem
+import KernelFormat
 import VirtualHardware
 
 /// Puts a kernel, its initial RAM disk and its command line into guest memory, and says where the first processor begins.
@@ -14,7 +15,7 @@ public struct GuestLoader: Sendable {
 
     private enum Kernel: Sendable {
         case elf(ELFKernel)
-        case compressed(CompressedKernel)
+        case compressed(LinuxHeader)
     }
 
     private let file: HostFile
@@ -34,18 +35,26 @@ public struct GuestLoader: Sendable {
         guard self.commandLine.count <= Int(MachineLayout.commandLineLimit) else {
             throw .longCommandLine(self.commandLine.count - 1)
         }
-        let magic: [UInt8]
-        do throws(SystemCallError) { magic = try file.bytes(at: 0, count: 4) } catch { throw .unreadable(error) }
-        if magic == [0x7f, 0x45, 0x4c, 0x46] {
-            kernel = .elf(try ELFKernel(file))
-            return
-        }
-        guard let compressed = try CompressedKernel(file) else {
+        kernel = try Self.kernel(in: file)
+    }
+
+    private static func kernel(in file: HostFile) throws(BootError) -> Kernel {
+        do {
+            let start = try file.bytes(at: 0, count: LinuxHeader.most)
+            if start.starts(with: ELFHeader.magic) { return .elf(try ELFKernel(file)) }
+            guard let header = try LinuxHeader(start) else {
+                throw BootError.malformed(
+                    path: file.path, reason: "not a Linux kernel for x86: neither a bzImage nor an ELF file",
+                    remedy: "in a kernel tree it is vmlinux or arch/x86/boot/bzImage, on Debian /boot/vmlinuz-…")
+            }
+            guard header.codeStart + LinuxHeader.entryOffset < file.size else { throw LinuxHeader.Problem.cutOff }
+            return .compressed(header)
+        } catch let problem as LinuxHeader.Problem {
             throw .malformed(
-                path: path, reason: "not a Linux kernel for x86: neither a bzImage nor an ELF file",
-                remedy: "in a kernel tree it is vmlinux or arch/x86/boot/bzImage, on Debian /boot/vmlinuz-…")
+                path: file.path, reason: problem.rawValue, remedy: "give a bzImage of Linux 3.8 or later for x86-64")
+        } catch {
+            throw BootError(error)
         }
-        kernel = .compressed(compressed)
     }
 
     /// Loads everything into fresh memory (all zeros).
@@ -64,14 +73,13 @@ public struct GuestLoader: Sendable {
                 kernelEnd = elf.segments.map { $0.address + $0.memorySize }.max() ?? 0
                 entry = elf.entry.map(Entry.long) ?? .startInfo(elf.startInfoEntry ?? 0)
                 setup.useDefaultHeader()
-            case .compressed(let compressed):
-                let size = max(compressed.memorySize, UInt64(compressed.code.count))
-                try copy(
-                    file, compressed.code.lowerBound, UInt64(compressed.code.count), to: compressed.preferredAddress,
-                    size: size, memory)
-                kernelEnd = compressed.preferredAddress + size
-                entry = .long(compressed.preferredAddress + CompressedKernel.entryOffset)
-                setup.useHeader(compressed.header)
+            case .compressed(let header):
+                let code = file.size - header.codeStart
+                let size = max(header.memorySize, code)
+                try copy(file, header.codeStart, code, to: header.preferredAddress, size: size, memory)
+                kernelEnd = header.preferredAddress + size
+                entry = .long(header.preferredAddress + LinuxHeader.entryOffset)
+                setup.useHeader(header.bytes)
             }
             try memory.write(commandLine, at: MachineLayout.commandLine)
             var ramdisk: Range<UInt64>?

@@ -1,3 +1,4 @@
+import KernelFormat
 import VirtualHardware
 
 /// `boot_params` of the Linux boot protocol: what a 64-bit entry finds in RSI.
@@ -22,7 +23,7 @@ struct ZeroPage {
 
     /// Takes over the setup header of a bzImage.
     mutating func useHeader(_ header: [UInt8]) {
-        let start = Int(CompressedKernel.headerOffset)
+        let start = LinuxHeader.offset
         let count = min(header.count, Self.map - start)
         page.replaceSubrange(start..<(start + count), with: header[..<count])
     }
@@ -30,7 +31,7 @@ struct ZeroPage {
     /// The setup header of a kernel that has none of its own, as a vmlinux.
     mutating func useDefaultHeader() {
         set(0x1fe, UInt16(0xaa55))
-        set(0x202, UInt32(0x5372_6448))
+        set(0x202, LinuxHeader.magic)
         set(0x206, UInt16(0x20f))
         set(0x211, UInt8(1))
         set(0x230, UInt32(0x20_0000))

@@ -8,26 +8,22 @@ public final class GoldenMemory: Sendable {
     /// The snapshot that it is for.
     public let files: SnapshotFiles
     private let size: UInt64
-    private let file: OwnedDescriptor
+    let file: OwnedDescriptor
 
     /// The memory of the machine, as long as this object lives.
-    public var backing: GuestMemory.Backing { .file(number) }
-
-    /// Its descriptor, valid as long as this object lives.
-    var number: Int32 { file.number }
+    public var backing: GuestMemory.Backing { .file(file.number) }
 
     /// Makes the file. Throws what the kernel says, `EEXIST` for one that is there.
     public init(_ files: SnapshotFiles, size: UInt64) throws(SystemCallError) {
         let path = files.memoryPath
         file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
-        let number = file.number
-        try systemCall("ftruncate", path) { ftruncate(number, off_t(clamping: size)) }
+        try file.resize(to: size, path)
         self.files = files
         self.size = size
     }
 
     /// Says whose memory it is: the last that is written to the file.
     func finish(identity: [UInt8]) throws(SystemCallError) {
-        try SnapshotLabel.write(.memory, after: size, identity: identity, to: number, files.memoryPath)
+        try SnapshotLabel.write(.memory, after: size, identity: identity, to: file, files.memoryPath)
     }
 }

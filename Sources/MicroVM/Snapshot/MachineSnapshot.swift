@@ -56,11 +56,6 @@ struct MachineSnapshot: Sendable, Hashable {
         try systemCall("getrandom") { getrandom(&identity, identity.count, 0) }
         return identity
     }
-
-    /// FNV-1a of 64 bits: finds any single byte that differs, and torn files.
-    static func checksum(_ bytes: [UInt8]) -> UInt64 {
-        bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-    }
 }
 
 // MARK: As bytes
@@ -101,7 +96,7 @@ extension MachineSnapshot {
         var file = StateEncoder()
         for byte in Self.magic { file.add(byte) }
         file.add(Self.version)
-        file.add(Self.checksum(body.bytes))
+        file.add(fnv1a(body.bytes))
         return file.bytes + body.bytes
     }
 
@@ -118,7 +113,7 @@ extension MachineSnapshot {
                 throw StateError("it has version \(version), and this vmlab-vmm reads version \(Self.version)")
             }
             let body = Array(bytes[headerSize...])
-            guard try header.number() == Self.checksum(body) else {
+            guard try header.number() == fnv1a(body) else {
                 throw StateError("its checksum is wrong: it is incomplete or was changed")
             }
             var decoder = StateDecoder(body)

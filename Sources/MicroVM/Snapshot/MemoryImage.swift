@@ -13,21 +13,20 @@ enum MemoryImage {
     static func write(
         _ memory: GuestMemory, identity: [UInt8], to file: borrowing OwnedDescriptor, _ path: String
     ) throws(SystemCallError) {
-        let number = file.number
         let size = memory.regions.reduce(0) { $0 + $1.size }
-        try systemCall("ftruncate", path) { ftruncate(number, off_t(clamping: size)) }
+        try file.resize(to: size, path)
         var offset: UInt64 = 0
         for region in memory.regions {
             guard let start = UnsafeRawPointer(bitPattern: region.host) else { continue }
-            try write(UnsafeRawBufferPointer(start: start, count: Int(region.size)), to: number, at: offset, path)
+            try write(UnsafeRawBufferPointer(start: start, count: Int(region.size)), to: file, at: offset, path)
             offset += region.size
         }
-        try SnapshotLabel.write(.memory, after: size, identity: identity, to: number, path)
+        try SnapshotLabel.write(.memory, after: size, identity: identity, to: file, path)
     }
 
     /// Writes the runs of pages that are not zeros.
     private static func write(
-        _ region: UnsafeRawBufferPointer, to file: Int32, at offset: UInt64, _ path: String
+        _ region: UnsafeRawBufferPointer, to file: borrowing OwnedDescriptor, at offset: UInt64, _ path: String
     ) throws(SystemCallError) {
         let zeroes = [UInt8](repeating: 0, count: pageSize)
         let pages = region.count / pageSize
@@ -43,20 +42,9 @@ enum MemoryImage {
             }
             var end = page + 1
             while end < pages, end - page < mostPages, !isEmpty(end) { end += 1 }
-            try put(
-                UnsafeRawBufferPointer(rebasing: region[(page * pageSize)..<(end * pageSize)]), to: file,
-                at: offset + UInt64(page * pageSize), path)
+            let run = UnsafeRawBufferPointer(rebasing: region[(page * pageSize)..<(end * pageSize)])
+            try writeAll(file.number, run, at: Int(offset) + page * pageSize, path)
             page = end
-        }
-    }
-
-    private static func put(
-        _ bytes: UnsafeRawBufferPointer, to file: Int32, at offset: UInt64, _ path: String
-    ) throws(SystemCallError) {
-        var done = 0
-        while done < bytes.count, let base = bytes.baseAddress {
-            let place = off_t(clamping: offset + UInt64(done))
-            done += try systemCall("pwrite", path) { pwrite(file, base + done, bytes.count - done, place) }
         }
     }
 }

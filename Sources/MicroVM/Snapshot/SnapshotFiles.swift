@@ -37,8 +37,8 @@ public struct SnapshotFiles: Sendable, Hashable {
                 let layerPath = layerPath(disk)
                 let file = try OwnedDescriptor.open(layerPath, O_RDWR | O_CREAT | O_EXCL)
                 made.append(layerPath)
-                let blocks = try overlay.keepChanges(in: file.number, layerPath)
-                try SnapshotLabel.write(.layer, after: overlay.size, identity: identity, to: file.number, layerPath)
+                let blocks = try overlay.keepChanges(in: file, layerPath)
+                try SnapshotLabel.write(.layer, after: overlay.size, identity: identity, to: file, layerPath)
                 layers.append(MachineSnapshot.Layer(disk: UInt64(disk), size: overlay.size, blocks: blocks))
             }
             let snapshot = try state(identity, layers)
@@ -51,22 +51,10 @@ public struct SnapshotFiles: Sendable, Hashable {
             }
             let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
             made.append(path)
-            try Self.write(snapshot.bytes, to: file, path)
+            try writeAll(file.number, snapshot.bytes[...], at: 0, path)
         } catch {
             for path in made { unlink(path) }
             throw error
-        }
-    }
-
-    private static func write(
-        _ bytes: [UInt8], to file: borrowing OwnedDescriptor, _ path: String
-    ) throws(SystemCallError) {
-        let number = file.number
-        var done = 0
-        while done < bytes.count {
-            done += try systemCall("write", path) {
-                bytes[done...].withUnsafeBytes { Glibc.write(number, $0.baseAddress, $0.count) }
-            }
         }
     }
 
@@ -75,8 +63,7 @@ public struct SnapshotFiles: Sendable, Hashable {
         do throws(SnapshotError) {
             let bytes: [UInt8]
             do throws(SystemCallError) {
-                let file = try HostFile(path)
-                bytes = try file.bytes(at: 0, count: MachineSnapshot.sizeLimit)
+                bytes = try SmallFile.bytes(path, limit: MachineSnapshot.sizeLimit)
             } catch {
                 throw SnapshotError("\(error)")
             }

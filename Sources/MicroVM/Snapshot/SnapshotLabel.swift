@@ -25,12 +25,10 @@ enum SnapshotLabel {
 
     /// Ends a file whose contents have `size` bytes. Throws what the kernel says.
     static func write(
-        _ kind: Kind, after size: UInt64, identity: [UInt8], to file: Int32, _ path: String
+        _ kind: Kind, after size: UInt64, identity: [UInt8], to file: borrowing OwnedDescriptor, _ path: String
     ) throws(SystemCallError) {
-        try systemCall("ftruncate", path) { ftruncate(file, off_t(clamping: size) + off_t(pageSize)) }
-        let label = bytes(kind, size, identity)
-        let written = try systemCall("pwrite", path) { pwrite(file, label, label.count, off_t(clamping: size)) }
-        guard written == label.count else { throw SystemCallError("pwrite", errno: ENOSPC, path) }
+        try file.resize(to: size + UInt64(pageSize), path)
+        try writeAll(file.number, bytes(kind, size, identity)[...], at: Int(size), path)
     }
 
     /// Opens the file that belongs to a snapshot and has contents of `size` bytes; `what` names it in messages. Throws why it

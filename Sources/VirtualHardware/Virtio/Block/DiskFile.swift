@@ -20,8 +20,7 @@ struct DiskFile: ~Copyable, Sendable {
 
     /// Makes the file exactly this long.
     mutating func resize(to size: UInt64) throws(SystemCallError) {
-        let number = descriptor.number
-        try systemCall("ftruncate", path) { ftruncate(number, off_t(clamping: size)) }
+        try descriptor.resize(to: size, path)
         self.size = size
     }
 

@@ -122,9 +122,11 @@ public final class OverlayStorage: BlockStorage {
     /// for writing; it becomes as long as the disk. Says which blocks these are, in ascending order.
     ///
     /// While nobody writes to the disk. Throws what the kernel says.
-    public func keepChanges(in file: Int32, _ path: String) throws(SystemCallError) -> [Range<UInt64>] {
-        let size = size
-        try systemCall("ftruncate", path) { ftruncate(file, off_t(clamping: size)) }
+    public func keepChanges(
+        in file: borrowing OwnedDescriptor, _ path: String
+    ) throws(SystemCallError) -> [Range<UInt64>] {
+        let (size, number) = (size, file.number)
+        try file.resize(to: size, path)
         return try present.withLock { (present: inout BlockSet) throws(SystemCallError) in
             var all = present
             if let below = layer?.present { all.formUnion(below) }
@@ -137,7 +139,7 @@ public final class OverlayStorage: BlockStorage {
                         let part = buffer.slice(0..<Int(min(UInt64(buffer.count), end - start)))
                         try read(part, at: start, present)
                         // Zeros are there already, and take no space.
-                        if !part.isZero { try DiskFile.write(part, to: file, at: start, path) }
+                        if !part.isZero { try DiskFile.write(part, to: number, at: start, path) }
                         start += UInt64(part.count)
                     }
                 }
