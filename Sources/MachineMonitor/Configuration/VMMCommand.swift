@@ -1,5 +1,4 @@
 import Diagnostics
-import Glibc
 import HostSystem
 import QMP
 
@@ -34,14 +33,18 @@ enum VMMCommand: Sendable, Hashable {
     }
 
     private static func configuration(of draft: CommandLineDraft) throws(DiagnosticList) -> VMConfiguration {
-        if let file = draft.configurationFile {
-            return try VMConfiguration(
-                json: try read { () throws(SystemCallError) in try SmallFile.bytes(file, limit: configurationLimit) })
+        var bytes: [UInt8]?
+        do throws(SystemCallError) {
+            if let file = draft.configurationFile {
+                bytes = try SmallFile.bytes(file, limit: configurationLimit)
+            } else if let number = draft.configurationDescriptor {
+                let file = OwnedDescriptor(owning: number)
+                bytes = try file.readAll(limit: configurationLimit, "descriptor \(number)")
+            }
+        } catch {
+            throw list("the configuration cannot be read", cause: "\(error)")
         }
-        if let number = draft.configurationDescriptor {
-            return try VMConfiguration(
-                json: try read { () throws(SystemCallError) in try bytes(of: OwnedDescriptor(owning: number)) })
-        }
+        if let bytes { return try VMConfiguration(json: bytes) }
         guard !draft.configuration.kernel.isEmpty else {
             throw list("there is nothing to boot", remedy: "give it --kernel or --config; see --help")
         }
@@ -84,26 +87,6 @@ enum VMMCommand: Sendable, Hashable {
         // Who asks for help need not get the rest right.
         if draft.wantsHelp || problems.isEmpty { return draft }
         throw DiagnosticList(problems)
-    }
-
-    private static func read(_ body: () throws(SystemCallError) -> [UInt8]) throws(DiagnosticList) -> [UInt8] {
-        do throws(SystemCallError) {
-            return try body()
-        } catch {
-            throw list("the configuration cannot be read", cause: "\(error)")
-        }
-    }
-
-    private static func bytes(of descriptor: consuming OwnedDescriptor) throws(SystemCallError) -> [UInt8] {
-        let number = descriptor.number
-        var result: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 4096)
-        while result.count < configurationLimit {
-            let count = try systemCall("read", "descriptor \(number)") { Glibc.read(number, &chunk, chunk.count) }
-            if count == 0 { break }
-            result += chunk[..<count]
-        }
-        return result
     }
 
     private static func list(_ message: String, remedy: String? = nil, cause: String? = nil) -> DiagnosticList {

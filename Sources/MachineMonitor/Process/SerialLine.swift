@@ -44,6 +44,9 @@ final class SerialLine: Sendable {
         try port.start(handlers)
     }
 
+    /// Whether the guest's driver waits for an interrupt to send more.
+    var sendsByInterrupt: Bool { uart.withLock { $0 }?.sendsByInterrupt ?? false }
+
     private func schedule() {
         // One job at a time carries whatever has come until it runs.
         guard !isScheduled.exchange(true, ordering: .acquiringAndReleasing) else { return }
