@@ -74,6 +74,12 @@ public struct DiagnosticList: Error, Sendable {
         self.all = all
     }
 
+    /// The first few on one line, in reading order, and how many more there are.
+    public var line: String {
+        let (shown, rest) = (sorted.prefix(10), sorted.dropFirst(10))
+        return (shown.map(\.lineWithRemedy) + (rest.isEmpty ? [] : ["and \(rest.count) more"])).joined(separator: "; ")
+    }
+
     /// Whether any of them makes the input unusable.
     public var hasErrors: Bool { all.contains { $0.severity == .error } }
 }

@@ -118,12 +118,10 @@ public struct LabRun: Sendable {
 
     /// Records a run that could not begin: every task is an error for the reason given (skipped when it was cancelled).
     public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> ExitStatus {
-        if error is CancellationError {
-            return recorder.skip(plan.runs, because: interruption)
-        }
-        let reason = sentence(of: error)
-        recorder.emit(.note(level: .warning, message: reason))
-        return recorder.abandon(plan.runs, .error, .infrastructure, because: reason)
+        let verdict = Verdict(of: error)
+        if verdict.outcome == .skipped { return recorder.skip(plan.runs, because: interruption) }
+        recorder.emit(.note(level: .warning, message: verdict.message))
+        return recorder.abandon(plan.runs, .error, .infrastructure, because: verdict.message)
     }
 
     /// What is said of a run that a signal ended.

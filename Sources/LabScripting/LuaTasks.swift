@@ -58,12 +58,12 @@ public struct LuaTasks: TaskScripting {
             guard ContinuousClock.now >= task.deadline, let step = scope.activity.latest else {
                 throw CancellationError()
             }
-            throw ScriptFailure(
-                outcome: .timeout, message: "did not end within \(task.timeout.notation): it was in \(step)")
+            throw Verdict(.timeout, "did not end within \(task.timeout.notation): it was in \(step)")
         } catch {
-            let verdict = Verdict(of: error)
-            throw ScriptFailure(
-                outcome: verdict.outcome, message: verdict.message, consoleTail: verdict.consoleTail)
+            var verdict = Verdict(of: error)
+            // Whichever guest of its script failed, the task's own is asked for its files.
+            verdict.guest = .atPrompt
+            throw verdict
         }
     }
 
@@ -85,7 +85,7 @@ public struct LuaTasks: TaskScripting {
         } catch {
             await state.close()
             if Task.isCancelled { throw CancellationError() }
-            throw ScriptFailure(outcome: .failed, message: Verdict(of: error).message)
+            throw Verdict(.failed, Verdict(of: error).message)
         }
     }
 

@@ -1,5 +1,4 @@
 import Diagnostics
-import Glibc
 import GuestConsole
 import HostSystem
 import LabEngine
@@ -7,7 +6,6 @@ import LabResults
 import LabSpec
 import Logging
 import LuaRuntime
-import Patterns
 import Synchronization
 
 /// The task or subtest that a script is in: what its steps are recorded under.
@@ -42,13 +40,6 @@ final class ScriptScope: Sendable {
         (self.id, self.recorder, self.output) = (id, recorder, output)
         (self.results, self.parent) = (results, parent)
         activity = parent?.activity ?? ScriptActivity()
-    }
-
-    /// A path that does not depend on where it is looked at: scripts hand what they collected to other functions.
-    static func absolute(_ path: String) -> String {
-        guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
-        defer { free(folder) }
-        return "\(String(cString: folder))/\(path)"
     }
 
     /// Files that steps have collected, absolute.
@@ -124,13 +115,13 @@ extension TaskResult {
         do throws(Diagnostic) {
             try scope.output.close()
         } catch {
-            (outcome, message) = (.error, LuaError.words(for: error))
+            (outcome, message) = (.error, error.lineWithRemedy)
         }
         outputPath = RunDirectory.taskOutput(id)
         outputBytes = scope.output.count
         outputDropped = scope.output.dropped
         outputTail = scope.output.tail
-        let root = ScriptScope.absolute(results.absolute(""))
+        let root = FilePath.absolute(results.absolute(""))
         artifacts = scope.files.map { $0.hasPrefix(root) ? String($0.dropFirst(root.count)) : $0 }
     }
 }
@@ -174,57 +165,4 @@ final class StepNotes: Sendable {
     var isCut: Bool { state.withLock { $0.isCut } }
     var output: [UInt8] { state.withLock { $0.output } }
     var tail: String { state.withLock { String(decoding: $0.output.suffix(1024), as: UTF8.self) } }
-}
-
-/// The outcome of a script that an error ended.
-struct Verdict {
-    var outcome: Outcome
-    /// One line.
-    var message: String
-    var consoleTail: [String] = []
-
-    init(of error: any Error) {
-        switch error {
-        case let error as LuaError:
-            guard let underlying = error.underlying else {
-                self.init(.failed, error.description)
-                return
-            }
-            self.init(of: underlying)
-            // A script may have changed the words on the way.
-            if error.message != LuaError.words(for: underlying) { message = Self.oneLine(error.message) }
-            if let place = error.location { message = "\(place): \(message)" }
-        case let failure as StepFailure: self.init(of: failure.error)
-        case let loss as GuestLoss: self.init(loss.outcome, loss.message, loss.consoleTail)
-        // What it printed is shown on its own.
-        case let failed as CommandFailed:
-            self.init(failed.isTimeout ? .timeout : .failed, failed.headline, failed.console)
-        case let failed as SubtestsFailed: self.init(failed.outcome, failed.description)
-        case let failure as ScriptFailure: self.init(failure.outcome, failure.message, failure.consoleTail)
-        case let timeout as GuestTimeout: self.init(.timeout, timeout.description)
-        case let failure as PatternFailure: self.init(failure.outcome, "\(failure)")
-        case is DeadlineExceeded: self.init(.timeout, "its time was up")
-        case let error as ConsoleError: self.init(.error, error.diagnostic.message)
-        case is CancellationError: self.init(.skipped, "interrupted")
-        case let problem as Diagnostic:
-            self.init(problem.category == .host ? .error : .failed, LuaError.words(for: problem))
-        case is DiagnosticList: self.init(.failed, LuaError.words(for: error))
-        default: self.init(.failed, "\(error)")
-        }
-    }
-
-    private init(_ outcome: Outcome, _ message: String, _ consoleTail: [String] = []) {
-        self.outcome = outcome
-        self.message = Self.oneLine(message)
-        self.consoleTail = consoleTail
-    }
-
-    /// What a script raises may be of any length; results hold so many characters of it.
-    private static let longest = 4000
-
-    private static func oneLine(_ text: String) -> String {
-        let isCut = text.utf8.count > longest
-        let head = isCut ? String(decoding: text.utf8.prefix(longest), as: UTF8.self) + "…" : text
-        return head.split(separator: "\n").joined(separator: "; ")
-    }
 }

@@ -1,7 +1,8 @@
+import LabEngine
 import LuaRuntime
 
 /// An error that ended a step, with what scripts read as its fields: `err.exit`, `err.output`.
-struct StepFailure: LuaReadableError, CustomStringConvertible {
+struct StepFailure: LuaReadableError, Judged, CustomStringConvertible {
     let error: any Error
     /// The function that was called, such as `succeed`.
     let call: String
@@ -21,8 +22,10 @@ struct StepFailure: LuaReadableError, CustomStringConvertible {
 
     var description: String { LuaError.words(for: error) }
 
+    var verdict: Verdict { Verdict(of: error) }
+
     var luaFields: [LuaString: LuaValue] {
-        var table = LuaTable(fields: ["call": .text(call), "outcome": .text(Verdict(of: error).outcome.rawValue)])
+        var table = LuaTable(fields: ["call": .text(call), "outcome": .text(verdict.outcome.rawValue)])
         table["guest"] = guest.map { .text($0) } ?? .nil
         guard let command else { return table.fields }
         table["command"] = .text(command)
@@ -33,7 +36,7 @@ struct StepFailure: LuaReadableError, CustomStringConvertible {
 }
 
 /// A command that ended with a status that its caller does not want.
-struct CommandFailed: Error, CustomStringConvertible {
+struct CommandFailed: Judged, CustomStringConvertible {
     /// What happened, in one line: the guest, the command, its exit status and what was wanted.
     let headline: String
     var isTimeout = false
@@ -49,4 +52,23 @@ struct CommandFailed: Error, CustomStringConvertible {
         let lines = text.split(separator: "\n").suffix(Self.lines).map { "\n    | \($0)" }.joined()
         return headline + lines
     }
+    /// What it printed is shown on its own.
+    var verdict: Verdict { Verdict(isTimeout ? .timeout : .failed, headline, consoleTail: console) }
+}
+
+extension LuaError: Judged {
+    /// That of the error beneath it, in the words and at the place that the script gave it; else the script's own failure.
+    public var verdict: Verdict {
+        guard let underlying else { return Verdict(.failed, description) }
+        let verdict = Verdict(of: underlying)
+        let said = message == LuaError.words(for: underlying) ? verdict.message : message
+        return Verdict(
+            verdict.outcome, (location.map { "\($0): " } ?? "") + said, consoleTail: verdict.consoleTail,
+            guest: verdict.guest)
+    }
+}
+
+extension LuaCallError: Judged {
+    /// The script's own failure.
+    public var verdict: Verdict { Verdict(.failed, description) }
 }

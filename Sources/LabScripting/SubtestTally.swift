@@ -1,3 +1,4 @@
+import LabEngine
 import LabResults
 import Synchronization
 
@@ -18,28 +19,17 @@ final class SubtestTally: Sendable {
         }
     }
 
-    /// Why the whole is no success; nil when all subtests were.
-    var failure: SubtestsFailed? {
+    /// Why the whole is no success, with the gravest outcome; nil when all subtests were.
+    var failure: Verdict? {
         let (ended, failed) = state.withLock { ($0.ended, $0.failed) }
         guard let worst = failed.max(by: { $0.outcome.gravity < $1.outcome.gravity }) else { return nil }
-        return SubtestsFailed(names: failed.map(\.id.task), ended: ended, outcome: worst.outcome)
+        let more = failed.count > Self.named ? " and \(failed.count - Self.named) more" : ""
+        return Verdict(
+            worst.outcome,
+            "\(failed.count) of \(counted(ended, "subtest")) failed: "
+                + failed.prefix(Self.named).map(\.id.task).joined(separator: ", ") + more)
     }
-}
 
-/// Subtests failed in a script that went on.
-struct SubtestsFailed: Error, CustomStringConvertible {
-    let names: [String]
-    /// How many subtests there were.
-    let ended: Int
-    /// The gravest of their outcomes.
-    let outcome: Outcome
-
-    /// Names that are listed.
-    private static let limit = 3
-
-    var description: String {
-        let more = names.count > Self.limit ? " and \(names.count - Self.limit) more" : ""
-        return "\(names.count) of \(ended) subtest\(ended == 1 ? "" : "s") failed: "
-            + names.prefix(Self.limit).joined(separator: ", ") + more
-    }
+    /// How many subtests that failed are named.
+    private static let named = 3
 }

@@ -64,19 +64,11 @@ public struct LuaError: Error, Sendable, CustomStringConvertible {
     public static func words(for error: any Error) -> String {
         switch error {
         case let error as LuaError: error.description
-        case let error as Diagnostic:
-            error.message + (error.cause.map { ": \($0)" } ?? "") + (error.remedy.map { " (\($0))" } ?? "")
-        case let error as DiagnosticList: words(for: error.sorted)
+        case let error as Diagnostic: error.lineWithRemedy
+        case let error as DiagnosticList: error.line
         case is CancellationError: "cancelled"
         default: String(describing: error)
         }
-    }
-
-    /// The first diagnostics in one line, and how many more there are.
-    private static func words(for diagnostics: [Diagnostic]) -> String {
-        let shown = diagnostics.prefix(10)
-        let more = diagnostics.count > shown.count ? ["and \(diagnostics.count - shown.count) more"] : []
-        return (shown.map { words(for: $0) } + more).joined(separator: "; ")
     }
 }
 

@@ -89,6 +89,8 @@ private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabT
             ("error('no')", .failed, "lab.yaml:7: no"), ("guest:kill() guest:run('true')", .error, "ended"),
             ("lab.guests.c:run('true')", .failed, "did you mean"), ("if", .failed, "lab.yaml:7"),
             ("vmlab.boot{ image = 'debian' }", .failed, "lab.guests.NAME"),
+            ("guest:read('/no/such/file')", .failed, "/no/such/file could not be"),
+            ("guest:write('/proc/version/file', 'x')", .error, "/proc/version/file"),
         ])
     func failures(_ text: String, _ outcome: Outcome, _ words: String) async throws {
         let results = try await run([lua("t", text)])

@@ -74,7 +74,7 @@ public final class Interaction: Sendable {
         }
         if isTooLong {
             throw Diagnostic(
-                .guest, "a typed line can have at most \(Self.longestLine) bytes, the limit of a terminal",
+                .specification, "a typed line can have at most \(Self.longestLine) bytes, the limit of a terminal",
                 remedy: "write the text to a file of the guest, and have the command read that")
         }
         input.send(keys)

@@ -14,12 +14,18 @@ extension LiveGuest {
 
     func put(_ copy: FileCopy, with access: HostAccess, within time: TimeLimit) async throws {
         try await operate(time, "the copy") { [self] deadline in
-            try await session.files.put(copy, with: access, deadline: deadline)
+            do {
+                try await session.files.put(copy, with: access, deadline: deadline)
+            } catch var problem as Diagnostic where problem.category == .specification {
+                // What changed since the lab was checked is no mistake in it.
+                problem.category = .host
+                throw problem
+            }
         }
     }
 
-    /// Copies a guest file or folder, or all that match a pattern, into a host folder. Throws a `Diagnostic`, of category `guest` when there is no such
-    /// file, and as `run`.
+    /// Copies a guest file or folder, or all that match a pattern, into a host folder. Throws a `Verdict` when the guest cannot
+    /// give them, such as when there is no such file, and as `put`.
     public func get(
         _ collection: FileCollection, into folder: HostFolder, timeout: Duration? = nil
     ) async throws -> CollectedFiles {
@@ -30,14 +36,23 @@ extension LiveGuest {
         -> CollectedFiles
     {
         try await operate(time, "the copy") { [self] deadline in
-            try await session.files.get(collection, into: folder, deadline: deadline)
+            try await collecting { try await session.files.get(collection, into: folder, deadline: deadline) }
         }
     }
 
-    /// A guest file's content. Throws as `get`; a `Diagnostic` for a folder, and for a file beyond `limit` bytes.
+    /// What the guest cannot give is the task's own failure.
+    private func collecting<Result>(_ body: () async throws -> Result) async throws -> Result {
+        do {
+            return try await body()
+        } catch let problem as Diagnostic where problem.category == .guest {
+            throw Verdict(.failed, problem.lineWithRemedy)
+        }
+    }
+
+    /// A guest file's content. Throws as `get`; also for a folder, and for a file beyond `limit` bytes.
     public func read(_ path: String, limit: Int, timeout: Duration? = nil) async throws -> [UInt8] {
         let small = try await operate(limits.time(timeout), "the copy") { [self] deadline in
-            try await session.files.read(small: path, deadline: deadline)
+            try await collecting { try await session.files.read(small: path, deadline: deadline) }
         }
         if let small { return small }
         return try await withTemporaryFolder { folder in

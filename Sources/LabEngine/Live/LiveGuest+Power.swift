@@ -40,7 +40,7 @@ extension LiveGuest {
             if let loss { throw loss }
             guard isOff else {
                 throw Diagnostic(
-                    .guest, "\(name) is already running",
+                    .specification, "\(name) is already running",
                     remedy: "`reboot` restarts it; `start` is for a guest that is powered off")
             }
             let started = ContinuousClock.now

@@ -39,7 +39,8 @@ extension LiveGuest {
         if let loss { throw loss }
         if let obstacle = snapshot.obstacle(for: planned, cards: networks.cardAddresses(of: number).count) {
             throw Diagnostic(
-                .guest, "\(name) cannot go back to the snapshot of \(snapshot.planned.guest.name): it \(obstacle)")
+                .specification,
+                "\(name) cannot go back to the snapshot of \(snapshot.planned.guest.name): it \(obstacle)")
         }
         let patience = timeout ?? limits.timeouts.boot
         try await hold { [self] in

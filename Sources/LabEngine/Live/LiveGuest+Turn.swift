@@ -3,16 +3,6 @@ import GuestConsole
 import HostSystem
 import LabResults
 
-/// What became of a guest whose command was to end.
-enum Recovery: Sendable, Hashable {
-    /// The command is gone, and all that it had started; the rest of the guest is as it was.
-    case atPrompt
-    /// The guest is another one, as it was at its ready point.
-    case madeAnew
-    /// It cannot be used any more, or the run ends anyway.
-    case lost
-}
-
 // One thing after the other, and what happens when one does not end well: at its time's end, at a reboot, when its caller is
 // cancelled, when the guest is lost.
 extension LiveGuest {

@@ -85,7 +85,7 @@ public final class LiveGuest: Sendable {
     var isOff: Bool { state.withLock { $0.guest } == .off }
 
     var isOffProblem: Diagnostic {
-        Diagnostic(.guest, "\(name) is powered off", remedy: "`start` boots it again")
+        Diagnostic(.specification, "\(name) is powered off", remedy: "`start` boots it again")
     }
 
     /// Whether nobody has it to himself.

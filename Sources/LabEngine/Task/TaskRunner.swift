@@ -50,7 +50,7 @@ struct TaskRunner: Sendable {
                 troubles: troubles, failOn: failOn, board: board, ending: ending)
             if case .lua(let source) = task.action {
                 try await bound(task) {
-                    try await withDeadline(time.deadline) { try await scripted().run(source, in: scriptTask) }
+                    try await withinTime(time) { try await scripted().run(source, in: scriptTask) }
                 }
             } else if let script = try script(of: task.action) {
                 hasRebooted = try await perform(script, task, scriptTask, output, time, &result)
@@ -98,17 +98,19 @@ struct TaskRunner: Sendable {
                 }
             }
             result.exit = ended.exit
-        } catch ConsoleError.greetedAgain where task.reboot {}
+        } catch ConsoleError.greetedAgain {
+            guard task.reboot else { throw Self.restarted }
+        }
         let hasRebooted = result.exit == nil
         let exit = result.exit ?? task.expect.exit.first ?? 0
         try output.close()
         let path = results.absolute(RunDirectory.taskOutput(context.id))
         if output.dropped > 0, task.expect.looksAtOutput, task.expect.exit.contains(exit) {
-            throw Diagnostic(
-                .guest,
+            throw Verdict(
+                .error,
                 "the output cannot be checked: of \(ByteCount(UInt64(output.count))) only the first "
-                    + "\(ByteCount(UInt64(output.count - output.dropped))) are kept",
-                remedy: "print less, or raise the task's `output-limit`")
+                    + "\(ByteCount(UInt64(output.count - output.dropped))) are kept "
+                    + "(print less, or raise the task's `output-limit`)")
         }
         // A command that ended in time is judged, however late it was.
         let judged = max(time.deadline, ContinuousClock.now + Self.judgementTime)
@@ -118,7 +120,7 @@ struct TaskRunner: Sendable {
             }
             guard let predicate = task.expect.predicate else { return nil }
             let bytes = try await HostThread.run("vmlab-output") { _ in try SmallFile.bytes(path, limit: .max) }
-            return try await withDeadline(judged) {
+            return try await withinTime(time, until: judged) {
                 try await scripted().judge(predicate, exit: exit, output: bytes, in: context)
             }
         }
@@ -129,6 +131,11 @@ struct TaskRunner: Sendable {
         return hasRebooted
     }
 
+    private static let restarted = Verdict(
+        .error,
+        "the guest or its shell restarted while the task ran (`reboot: true` is for a task that reboots its guest)",
+        guest: .lost)
+
     /// Collects the task's files; what is missing fails a task that would have passed.
     private func collect(
         _ task: LabTask, _ guest: LiveGuest, by time: TimeLimit, _ result: inout TaskResult
@@ -137,7 +144,6 @@ struct TaskRunner: Sendable {
         let late = max(time.deadline, ContinuousClock.now + Self.collectionTime)
         let time = TimeLimit(time.duration, until: ending.current.map { min($0.deadline, late) } ?? late)
         for collection in task.get {
-            let isLate = "\(collection.path) could not be collected before the task's time was up"
             do {
                 let folder = try results.artifacts(result.id)
                 let files = try await ending.bound(cleaningUp: true) {
@@ -145,24 +151,21 @@ struct TaskRunner: Sendable {
                 }
                 result.artifacts += files.names.map { "\(RunDirectory.artifacts(result.id))/\($0)" }
                 for note in files.notes { recorder.emit(.taskNote(result.id, message: note)) }
-            } catch let loss as GuestLoss {
-                result.note(loss.outcome, loss.message)
-                result.consoleTail = loss.consoleTail
-                return
-            } catch let problem as Diagnostic {
-                result.note(problem.category == .guest ? .failed : .error, problem.lineWithRemedy)
-            } catch let timeout as GuestTimeout {
-                result.note(.timeout, isLate)
-                if timeout.recovery != .atPrompt { return }
-            } catch is EarlyEnd {
-                result.note(.timeout, isLate)
-                return
             } catch {
-                // No verdict on the task where the run itself was ended.
-                result.note(
-                    Task.isCancelled ? .skipped : .error,
-                    "\(collection.path) could not be collected: \(sentence(of: error))")
-                return
+                let verdict = Verdict(of: error)
+                switch error {
+                case is GuestTimeout, is EarlyEnd:
+                    let late = "\(collection.path) could not be collected before the task's time was up"
+                    result.note(.timeout, late)
+                case is Verdict, is Diagnostic, is GuestLoss: result.note(verdict.outcome, verdict.message)
+                default:
+                    // No verdict on the task where the run itself was ended.
+                    result.note(
+                        Task.isCancelled ? .skipped : .error,
+                        "\(collection.path) could not be collected: \(verdict.message)")
+                }
+                if !verdict.consoleTail.isEmpty { result.consoleTail = verdict.consoleTail }
+                guard verdict.guest == .atPrompt else { return }
             }
         }
     }
@@ -171,55 +174,27 @@ struct TaskRunner: Sendable {
     private func record(
         _ error: any Error, of task: LabTask, on guest: LiveGuest, by time: TimeLimit, in result: inout TaskResult
     ) async {
-        switch error {
-        case let loss as GuestLoss:
-            result.outcome = loss.outcome
-            result.message = loss.message
-            result.consoleTail = loss.consoleTail
-        case let failure as ScriptFailure:
-            result.outcome = failure.outcome
-            result.message = failure.message
-            result.consoleTail = failure.consoleTail
-            await collect(task, guest, by: time, &result)
-        case is DeadlineExceeded:
-            result.outcome = .timeout
-            result.message = "did not end within \(time.duration.notation)"
-            await collect(task, guest, by: time, &result)
-        case let timeout as GuestTimeout:
-            result.outcome = .timeout
-            result.message = "\(timeout)"
-            await collect(task, guest, after: timeout.recovery, by: time, &result)
-        case let end as EarlyEnd:
-            (result.outcome, result.message) = verdict(of: end, on: task)
-            // Where the guest ends now and nothing is collected from it, its command needs no interruption.
-            guard !task.get.isEmpty || cleansUp(on: guest.name) else { break }
-            let recovery = try? await ending.bound(cleaningUp: true) {
-                await guest.endLeftCommand("task \(task.name)")
+        var verdict = Verdict(of: error)
+        if let end = error as? EarlyEnd {
+            if task.condition == .always {
+                verdict = Verdict(.timeout, "did not end within the grace time of \(end.grace.notation)", guest: .lost)
             }
-            await collect(task, guest, after: recovery ?? .lost, by: time, &result)
-        case let failure as PatternFailure:
-            result.outcome = failure.outcome
-            result.message = "\(failure)"
-            await collect(task, guest, by: time, &result)
-        case is CancellationError, ConsoleError.cancelled:
-            result.outcome = .skipped
-            result.message = "interrupted"
-        case ConsoleError.greetedAgain:
-            result.outcome = .error
-            result.message =
-                "the guest or its shell restarted while the task ran (`reboot: true` is for a task that reboots its guest)"
-        case let problem as Diagnostic:
-            result.outcome = .error
-            result.message = problem.lineWithRemedy
-        default:
-            result.outcome = .error
-            result.message = sentence(of: error)
+            // Where the guest ends now and nothing is collected from it, its command needs no interruption.
+            if !task.get.isEmpty || cleansUp(on: guest.name) {
+                let recovery = try? await ending.bound(cleaningUp: true) {
+                    await guest.endLeftCommand("task \(task.name)")
+                }
+                verdict.guest = recovery ?? .lost
+            }
         }
-    }
-
-    private func verdict(of end: EarlyEnd, on task: LabTask) -> (Outcome, String) {
-        if task.condition == .always { return (.timeout, "did not end within the grace time of \(end.grace.notation)") }
-        return end.cause == .interrupted ? (.skipped, "interrupted") : (.timeout, end.reason)
+        (result.outcome, result.message, result.consoleTail) = (verdict.outcome, verdict.message, verdict.consoleTail)
+        // What could not be given its files has run nothing.
+        guard !(error is Diagnostic) else { return }
+        switch verdict.guest {
+        case .atPrompt: await collect(task, guest, by: time, &result)
+        case .madeAnew where !task.get.isEmpty: result.note(.timeout, "its files were lost with the guest's state")
+        case .madeAnew, .lost: break
+        }
     }
 
     /// Whether a task of the lab cleans up on this guest.
@@ -239,20 +214,21 @@ struct TaskRunner: Sendable {
         try await ending.bound(cleaningUp: task.condition == .always, body)
     }
 
-    /// Collects the task's files from a guest whose command was ended.
-    private func collect(
-        _ task: LabTask, _ guest: LiveGuest, after recovery: Recovery, by time: TimeLimit, _ result: inout TaskResult
-    ) async {
-        switch recovery {
-        case .atPrompt: await collect(task, guest, by: time, &result)
-        case .madeAnew where !task.get.isEmpty: result.note(.timeout, "its files were lost with the guest's state")
-        case .madeAnew, .lost: break
+    /// Runs `body` as long as the task has time. Throws the `GuestTimeout`.
+    private func withinTime<Result: Sendable>(
+        _ time: TimeLimit, until deadline: ContinuousClock.Instant? = nil,
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        do {
+            return try await withDeadline(deadline ?? time.deadline, body)
+        } catch is DeadlineExceeded {
+            throw GuestTimeout(what: "did not end", limit: time.duration)
         }
     }
 
     private func scripted() throws -> any TaskScripting {
         guard let scripting else {
-            throw Diagnostic(.specification, "Lua is not available here", remedy: "use `run:` or `script:`")
+            throw Diagnostic(.host, "Lua is not available here", remedy: "use `run:` or `script:`")
         }
         return scripting
     }
@@ -265,8 +241,7 @@ struct TaskRunner: Sendable {
             let bytes = try SmallFile.bytes(path, limit: 64 << 20)
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw Diagnostic(
-                    .specification, "\(path) is not text in UTF-8",
-                    remedy: "use `put:` for programs and `run:` to start them")
+                    .host, "\(path) is not text in UTF-8", remedy: "use `put:` for programs and `run:` to start them")
             }
             return (text, String(path.split(separator: "/").last ?? "script"))
         case .nothing, .lua: return nil

@@ -4,7 +4,7 @@ import LabSpec
 
 /// Runs tasks that are written in another language than their guest's shell: the engine itself knows none.
 public protocol TaskScripting: Sendable {
-    /// Runs a task's script to its end. Throws a `ScriptFailure` for its verdict, or what ended it.
+    /// Runs a task's script to its end. Throws its `Verdict`, or what ended it.
     func run(_ script: LuaSource, in task: ScriptTask) async throws
 
     /// Whether a command's exit status and output are what a predicate wants: nil when they are, else why not. Throws when
@@ -50,22 +50,5 @@ public struct ScriptTask: Sendable {
     /// Another guest of the lab, once it is ready. Throws when there is none of this name, or it does not come.
     public func guest(_ name: String) async throws -> LiveGuest {
         try await board.guest(name, deadline: min(deadline, guest.limits.deadline(in: guest.limits.timeouts.boot)))
-    }
-}
-
-/// How a script failed, as its task's verdict.
-public struct ScriptFailure: Error, Sendable, Hashable {
-    /// What becomes of the task.
-    public var outcome: Outcome
-    /// Why, one line.
-    public var message: String
-    /// The last console lines of the guest to blame.
-    public var consoleTail: [String]
-
-    /// A failure as given.
-    public init(outcome: Outcome, message: String, consoleTail: [String] = []) {
-        self.outcome = outcome
-        self.message = message
-        self.consoleTail = consoleTail
     }
 }

@@ -7,7 +7,7 @@ import Quantities
 func sentence(of error: any Error) -> String {
     switch error {
     case let problem as Diagnostic: problem.line
-    case let list as DiagnosticList: list.all.map { sentence(of: $0) }.joined(separator: "; ")
+    case let list as DiagnosticList: list.line
     case let failure as SystemCallError: sentence(of: failure.diagnostic("the host refused a system call"))
     case let failure as ConsoleError: sentence(of: failure.diagnostic)
     default: "\(error)"

@@ -3,11 +3,6 @@ import LabEngine
 import LuaRuntime
 import Patterns
 
-/// A check that did not hold.
-struct CheckFailed: Error, CustomStringConvertible {
-    let description: String
-}
-
 /// What a script can check. Each is a step of its own.
 enum CheckFunctions {
     static let all = [equals, differs, matches, contains, raises]
@@ -24,7 +19,7 @@ enum CheckFunctions {
         let about = try call.optional(place, call.string)
         try await ScriptScope.step(call, about ?? subject ?? call[1].shown) { _ in
             guard let problem = try await problem() else { return }
-            throw CheckFailed(description: about.map { "\($0): \(problem)" } ?? problem)
+            throw Verdict(.failed, about.map { "\($0): \(problem)" } ?? problem)
         }
     }
 
@@ -87,12 +82,12 @@ enum CheckFunctions {
                 } catch  where !Task.isCancelled {
                     let message = Verdict(of: error).message
                     if let pattern, try await !pattern.matches(somewhereIn: message, deadline: .now + patience) {
-                        throw CheckFailed(
-                            description: "the error \(message.debugDescription) does not match /\(pattern.text)/")
+                        throw Verdict(
+                            .failed, "the error \(message.debugDescription) does not match /\(pattern.text)/")
                     }
                     return [.text(message)]
                 }
-                throw CheckFailed(description: "no error was raised")
+                throw Verdict(.failed, "no error was raised")
             }
         })
 }

@@ -72,7 +72,7 @@ extension GuestMethods {
                 return try await ScriptScope.step(call, on: guest.live, path) { _ in
                     let files = try await guest.live.get(
                         FileCollection(path, limit: limit), into: target, timeout: timeout)
-                    let places = files.names.map { ScriptScope.absolute("\(target.path)/\($0)") }
+                    let places = files.names.map { FilePath.absolute("\(target.path)/\($0)") }
                     for place in places { ScriptScope.current?.add(place) }
                     for note in files.notes { guest.world.note(note) }
                     return places.map { .text($0) }
