@@ -78,29 +78,42 @@ let package = Package(
         library("LabResults", ["JSON", "HostSystem", "Quantities", "Diagnostics"]),
         library("LabLogging", ["LabResults", "HostSystem", "Quantities", "Diagnostics", logging]),
         library(
-            "LabEngine",
-            ["LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Quantities", "Diagnostics", logging]),
+            "HostResources",
+            ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Quantities", "Diagnostics", logging]),
+        library(
+            "GuestControl",
+            [
+                "HostResources", "LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Quantities",
+                "Diagnostics", logging,
+            ]),
+        library(
+            "LabRunner",
+            [
+                "GuestControl", "HostResources", "LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem",
+                "Quantities", "Diagnostics", logging,
+            ]),
         library(
             "LabImages", ["LabSpec", "KernelFormat", "Hashing", "HostSystem", "Quantities", "Diagnostics", logging],
             resources: [.embedInCode("Recipes")]),
         library(
             "LabMachines",
             [
-                "LabEngine", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "QMP", "JSON", "Quantities",
+                "GuestControl", "LabSpec", "LabImages", "GuestConsole", "HostSystem", "QMP", "JSON", "Quantities",
                 "Diagnostics", logging,
             ]),
         library(
             "LabScripting",
             [
-                "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree", "Patterns", "GuestConsole",
+                "LabRunner", "GuestControl", "HostResources", "LabSpec", "LabResults", "LuaRuntime", "YAMLTree",
+                "Patterns", "GuestConsole",
                 "HostSystem", "Quantities", "Diagnostics", logging,
             ]),
         library(
             "LabCommands",
             [
-                "CLineEditor", "CLinux", "LabScripting", "LabEngine", "LabMachines", "LabImages", "LabLogging",
-                "LabResults",
-                "LabSpec", "GuestConsole", "HostSystem", "Quantities", "Diagnostics", argumentParser, logging,
+                "CLineEditor", "CLinux", "LabScripting", "LabRunner", "GuestControl", "HostResources", "LabMachines",
+                "LabImages", "LabLogging", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "Quantities",
+                "Diagnostics", argumentParser, logging,
             ]),
         .executableTarget(
             name: "vmlab", dependencies: ["LabCommands"], exclude: ["README.md"], swiftSettings: strict),
@@ -112,7 +125,7 @@ let package = Package(
         library(
             "LabTestSupport",
             [
-                "LabEngine", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Quantities", "Diagnostics",
+                "GuestControl", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Quantities", "Diagnostics",
                 logging,
                 inMemoryLogging,
             ]),
@@ -135,12 +148,21 @@ let package = Package(
         tests(of: "LabSpec", ["YAMLTree", "HostSystem", "Quantities"], exclude: ["Fixtures"]),
         tests(of: "LabResults", ["HostSystem", "Quantities"], exclude: ["Fixtures"]),
         tests(of: "LabLogging", ["LabResults", "HostSystem", logging]),
+        tests(of: "HostResources", ["LabTestSupport", "LabSpec", "LabResults", "HostSystem", "Quantities"]),
         tests(
-            of: "LabEngine",
-            ["LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "Patterns", "HostSystem", "Quantities"]),
+            of: "GuestControl", ["LabTestSupport", "LabSpec", "LabResults", "Patterns", "HostSystem", "Quantities"]),
+        tests(
+            of: "LabRunner",
+            [
+                "GuestControl", "HostResources", "LabTestSupport", "LabSpec", "LabResults", "GuestConsole", "Patterns",
+                "HostSystem", "Quantities",
+            ]),
         tests(
             of: "LabScripting",
-            ["LabTestSupport", "LabEngine", "LabSpec", "LabResults", "LuaRuntime", "GuestConsole", "HostSystem"]),
+            [
+                "LabTestSupport", "LabRunner", "GuestControl", "HostResources", "LabSpec", "LabResults", "LuaRuntime",
+                "GuestConsole", "HostSystem",
+            ]),
         tests(of: "LabImages", ["LabTestSupport", "KernelFormat", "LabSpec", "Hashing", "HostSystem", "Quantities"]),
         // The probe guest's interpreters, whose sources are among the recipes; the folder has links to them.
         .testTarget(
@@ -148,7 +170,7 @@ let package = Package(
         tests(
             of: "LabMachines",
             [
-                "QMP", "JSON", "LabEngine", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
+                "QMP", "JSON", "GuestControl", "LabImages", "LabSpec", "LabTestSupport", "GuestConsole",
                 "HostSystem", "Quantities",
             ]),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),

@@ -5,7 +5,8 @@ import Logging
 public struct LogSelection: Sendable, Hashable {
     /// The labels of the targets that log.
     public static let labels = [
-        "vmlab.commands", "vmlab.console", "vmlab.engine", "vmlab.images", "vmlab.machines", "vmlab.scripting",
+        "vmlab.commands", "vmlab.console", "vmlab.guests", "vmlab.images", "vmlab.machines", "vmlab.resources",
+        "vmlab.runner", "vmlab.scripting",
     ]
 
     /// Of labels without a level of their own; nil where nothing of them is written.

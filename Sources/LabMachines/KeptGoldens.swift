@@ -1,6 +1,6 @@
 import Diagnostics
 import Foundation
-import LabEngine
+import GuestControl
 import LabImages
 
 /// The image cache's goldens, for runs. One whose guest showed that it does not come up is not tried again for a day.

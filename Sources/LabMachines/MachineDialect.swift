@@ -1,4 +1,4 @@
-import LabEngine
+import GuestControl
 import QMP
 
 /// In what a machine's program differs from others that speak QMP: how it keeps a machine's state, and what it makes of events.

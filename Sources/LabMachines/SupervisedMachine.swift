@@ -2,7 +2,7 @@ import Diagnostics
 import GuestConsole
 import HostSystem
 import JSON
-import LabEngine
+import GuestControl
 import Logging
 import QMP
 import Synchronization

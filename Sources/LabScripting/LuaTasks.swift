@@ -1,6 +1,7 @@
+import GuestControl
 import Diagnostics
 import HostSystem
-import LabEngine
+import LabRunner
 import LabResults
 import LabSpec
 import LuaRuntime

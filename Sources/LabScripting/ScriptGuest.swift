@@ -1,7 +1,7 @@
 import Diagnostics
 import GuestConsole
 import HostSystem
-import LabEngine
+import GuestControl
 import LabResults
 import LabSpec
 import LuaRuntime

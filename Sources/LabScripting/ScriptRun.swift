@@ -1,6 +1,8 @@
 import Diagnostics
 import HostSystem
-import LabEngine
+import GuestControl
+import HostResources
+import LabRunner
 import LabResults
 import LabSpec
 import LuaRuntime
@@ -46,7 +48,7 @@ public struct ScriptRun: Sendable {
         @Sendable (_ path: String, _ settings: [(key: String, value: String)]) async throws -> RunReport
 
     private let script: Script
-    private let resources: LiveFleet.Resources
+    private let resources: ScriptFleet.Resources
     private let options: Options
     private let recorder: RunRecorder
     private let results: RunDirectory
@@ -56,7 +58,7 @@ public struct ScriptRun: Sendable {
     /// A run of `script`. The recorder must have received `runStarted`; it receives everything up to and including
     /// `runFinished`. The caller ends `journal` afterwards.
     public init(
-        _ script: Script, resources: LiveFleet.Resources, options: Options, recorder: RunRecorder,
+        _ script: Script, resources: ScriptFleet.Resources, options: Options, recorder: RunRecorder,
         results: RunDirectory,
         journal: RunJournal, runLab: LabRunner? = nil
     ) {
@@ -100,7 +102,7 @@ public struct ScriptRun: Sendable {
     }
 
     private func run(_ scope: ScriptScope, onSubtest: @escaping @Sendable (TaskResult) -> Void) async throws {
-        let fleet = LiveFleet(
+        let fleet = ScriptFleet(
             resources: resources, limits: options.limits, recorder: recorder, results: results, journal: journal)
         let world = ScriptWorld(
             fleet: fleet, recorder: recorder, results: results, source: script.text, folder: script.folder,

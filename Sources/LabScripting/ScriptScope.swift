@@ -1,7 +1,8 @@
 import Diagnostics
 import GuestConsole
 import HostSystem
-import LabEngine
+import GuestControl
+import LabRunner
 import LabResults
 import LabSpec
 import Logging

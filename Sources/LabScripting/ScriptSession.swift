@@ -1,5 +1,7 @@
 import Diagnostics
-import LabEngine
+import GuestControl
+import HostResources
+import LabRunner
 import LabResults
 import LabSpec
 import LuaRuntime
@@ -38,11 +40,11 @@ public final class ScriptSession: Sendable {
     /// Boots a lab's guests, if there is a lab, and runs `body` with a session in which they are globals by their names, and
     /// `lab.guests`. All guests are gone when this returns.
     public static func run(
-        _ lab: Lab?, resources: LiveFleet.Resources, options: ScriptRun.Options, recorder: RunRecorder,
+        _ lab: Lab?, resources: ScriptFleet.Resources, options: ScriptRun.Options, recorder: RunRecorder,
         results: RunDirectory, journal: RunJournal, print: @escaping @Sendable (String) -> Void,
         body: @escaping @Sendable (ScriptSession) async throws -> Void
     ) async throws {
-        let fleet = LiveFleet(
+        let fleet = ScriptFleet(
             resources: resources, limits: options.limits, recorder: recorder, results: results, journal: journal)
         let folder = lab?.directory ?? "."
         let world = ScriptWorld(

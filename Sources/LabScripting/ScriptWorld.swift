@@ -1,6 +1,7 @@
 import Diagnostics
 import HostSystem
-import LabEngine
+import GuestControl
+import LabRunner
 import LabResults
 import LabSpec
 import LuaRuntime
@@ -9,7 +10,7 @@ import Synchronization
 /// What the functions of a script share.
 final class ScriptWorld: Sendable {
     /// Where guests come from; nil in a task of a lab, whose guests are declared.
-    let fleet: LiveFleet?
+    let fleet: ScriptFleet?
     let recorder: RunRecorder
     let results: RunDirectory?
     /// The script's text, for messages that show a line of it.
@@ -34,7 +35,7 @@ final class ScriptWorld: Sendable {
     private let state = Mutex(State())
 
     init(
-        fleet: LiveFleet?, recorder: RunRecorder, results: RunDirectory?, source: SourceFile, folder: String,
+        fleet: ScriptFleet?, recorder: RunRecorder, results: RunDirectory?, source: SourceFile, folder: String,
         isTrusted: Bool = false, access: HostAccess = .everything, environment: [(name: String, value: String)] = [],
         runLab: (@Sendable (String, [(key: String, value: String)]) async throws -> RunReport)? = nil,
         onSubtest: @escaping @Sendable (TaskResult) -> Void = { _ in }
@@ -137,7 +138,7 @@ final class ScriptWorld: Sendable {
     }
 
     /// The fleet, for a function that boots guests.
-    func needFleet() throws -> LiveFleet {
+    func needFleet() throws -> ScriptFleet {
         guard let fleet else {
             throw LuaCallError("the guests of a lab are declared under `guests:`; here they are `lab.guests.NAME`")
         }

@@ -1,4 +1,4 @@
-import LabEngine
+import GuestControl
 import LuaRuntime
 
 /// An error that ended a step, with what scripts read as its fields: `err.exit`, `err.output`.

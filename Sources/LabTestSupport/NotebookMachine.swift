@@ -2,7 +2,7 @@ import Diagnostics
 import Glibc
 import GuestConsole
 import HostSystem
-import LabEngine
+import GuestControl
 import Synchronization
 
 /// A machine whose guest is a notebook in memory. It speaks the `sh` dialect, and of all commands it knows these, a line each;

@@ -1,6 +1,6 @@
 import Diagnostics
 import HostSystem
-import LabEngine
+import GuestControl
 import LabSpec
 import Quantities
 import Synchronization

@@ -1,7 +1,7 @@
 import Diagnostics
 import GuestConsole
 import HostSystem
-import LabEngine
+import GuestControl
 import Synchronization
 
 /// A machine whose guest is a shell process of this host, arranged as in the `debian` image's session: its COM2 speaks the

@@ -21,7 +21,7 @@ struct LogOutputTests {
     private func written(_ level: Logger.Level?, _ body: (inout Logger) -> Void) throws -> String {
         let page = Page()
         let output = try LogOutput(TextStream { page.write($0) }, clock: Self.clock)
-        var log = Logger(label: "vmlab.engine") { output.handler(label: $0, level: level) }
+        var log = Logger(label: "vmlab.runner") { output.handler(label: $0, level: level) }
         body(&log)
         output.finish(patience: .seconds(30))
         return page.text
@@ -35,7 +35,7 @@ struct LogOutputTests {
         }
         #expect(
             text
-                == "   0.000 debug vmlab.engine: process started guest=lin-1 after=\"1.5 s\" empty=\"\" pid=17 program=qemu\n"
+                == "   0.000 debug vmlab.runner: process started guest=lin-1 after=\"1.5 s\" empty=\"\" pid=17 program=qemu\n"
         )
         #expect(
             LogLine.text(elapsed: 12345.6789, level: .info, label: "vmlab.images", message: "m", metadata: [:])
@@ -54,7 +54,7 @@ struct LogOutputTests {
             log.info(message("yes"))
             log.error(message("too"))
         }
-        #expect(text == "   0.000 info vmlab.engine: yes\n   0.000 error vmlab.engine: too\n")
+        #expect(text == "   0.000 info vmlab.runner: yes\n   0.000 error vmlab.runner: too\n")
         #expect(try written(nil) { $0.debug(message("nothing")) } == "")
         #expect(made.withLock { $0 } == 2)
     }
@@ -84,13 +84,13 @@ struct LogOutputTests {
                 isReading.wait { $0 ? () : nil }
                 page.write(text)
             }, limit: 1000, clock: Self.clock)
-        let log = Logger(label: "vmlab.engine") { output.handler(label: $0, level: .debug) }
+        let log = Logger(label: "vmlab.runner") { output.handler(label: $0, level: .debug) }
         for number in 1...1000 { log.debug("\(number)") }
         #expect(page.text == "")
         isReading.withLock { $0 = true }
         output.finish(patience: .seconds(30))
         let lines = page.text.split(separator: "\n")
-        #expect(lines.first == "   0.000 debug vmlab.engine: 1")
+        #expect(lines.first == "   0.000 debug vmlab.runner: 1")
         let told = lines.filter { !$0.hasPrefix("(") }
         #expect(told.count < 30)
         // The writer may have taken a few before the reader stood still for good, and there are two gaps then.

@@ -1,6 +1,5 @@
 import Diagnostics
 import HostSystem
-import LabEngine
 import LabSpec
 import Quantities
 import Testing

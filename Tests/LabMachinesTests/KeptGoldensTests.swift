@@ -5,7 +5,7 @@ import LabImages
 import Synchronization
 import Testing
 
-@testable import LabEngine
+@testable import GuestControl
 @testable import LabMachines
 
 @Suite("Kept goldens", .timeLimit(.minutes(1)))

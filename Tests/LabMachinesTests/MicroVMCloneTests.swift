@@ -2,7 +2,7 @@ import Diagnostics
 import Glibc
 import GuestConsole
 import HostSystem
-import LabEngine
+import GuestControl
 import LabSpec
 import LabTestSupport
 import Testing

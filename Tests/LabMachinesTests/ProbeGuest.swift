@@ -1,6 +1,6 @@
 import Glibc
 import HostSystem
-import LabEngine
+import GuestControl
 import LabSpec
 
 /// A guest of 215 bytes that boots in a fraction of a second and needs no image.

@@ -1,5 +1,6 @@
 import Diagnostics
-import LabEngine
+import HostResources
+import LabRunner
 import LabResults
 import LabSpec
 import LabTestSupport

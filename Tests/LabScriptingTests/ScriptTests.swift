@@ -1,6 +1,5 @@
 import Foundation
 import HostSystem
-import LabEngine
 import LabResults
 import LabTestSupport
 import Testing

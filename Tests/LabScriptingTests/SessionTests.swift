@@ -1,6 +1,6 @@
 import Diagnostics
 import HostSystem
-import LabEngine
+import HostResources
 import LabResults
 import LabSpec
 import LabTestSupport

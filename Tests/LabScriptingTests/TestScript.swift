@@ -1,7 +1,9 @@
 import Diagnostics
 import Glibc
 import HostSystem
-import LabEngine
+import GuestControl
+import HostResources
+import LabRunner
 import LabResults
 import LabSpec
 import LabTestSupport
@@ -84,10 +86,10 @@ struct TestScript {
     }
 }
 
-extension LiveFleet.Resources {
+extension ScriptFleet.Resources {
     /// What boots shells as guests of the image `debian`.
-    static func shells(_ backend: ShellBackend) -> LiveFleet.Resources {
-        LiveFleet.Resources(
+    static func shells(_ backend: ShellBackend) -> ScriptFleet.Resources {
+        ScriptFleet.Resources(
             memory: .gibibytes(10), slots: 100, boots: 8,
             plan: { lab in
                 try RunPlan.make(

@@ -25,15 +25,15 @@ extension GuestTests {
                 let records = [
                     "vmlab.commands: vmlab begins", "vmlab.machines: backend chosen",
                     "vmlab.images: image found image=debian",
-                    "vmlab.engine: admitted guest=box", "vmlab.machines: process started guest=box",
+                    "vmlab.runner: admitted guest=box", "vmlab.machines: process started guest=box",
                     "vmlab.machines: QMP command guest=box command=qmp_capabilities",
-                    "vmlab.console: session opened guest=box", "vmlab.engine: ready guest=box",
+                    "vmlab.console: session opened guest=box", "vmlab.guests: ready guest=box",
                     "vmlab.console: command ended guest=box bytes=7 exit=0", "vmlab.machines: process ended guest=box",
                     "vmlab.commands: vmlab ends status=0",
                 ]
                 for record in records { #expect(ended.err.contains(record), "\(record) in \(ended.err)") }
                 for line in ended.err.split(separator: "\n") { #expect(line.contains(" debug vmlab."), "\(line)") }
-                #expect(!ended.err.contains("secret") && !ended.out.contains("vmlab.engine"))
+                #expect(!ended.err.contains("secret") && !ended.out.contains("vmlab.runner"))
                 #expect(ended.out.contains("1 passed"))
             }
         }
@@ -84,7 +84,7 @@ extension GuestTests {
                 #expect(try await run.ended().status == 0)
                 _ = try await cat.wait()
                 let read = try vmlab.text("read")
-                #expect(read.contains("vmlab.engine: ready guest=box") && read.contains("1 passed"), "\(read)")
+                #expect(read.contains("vmlab.guests: ready guest=box") && read.contains("1 passed"), "\(read)")
                 #expect(!read.contains("\u{1B}[?25l"), "\(read)")
             }
         }
@@ -95,9 +95,9 @@ extension GuestTests {
                 try vmlab.write("lab.yaml", Self.lab)
                 let option = try await vmlab("run", "lab.yaml", "--log-level", "debgu")
                 #expect(option.status == 2 && option.err.contains("did you mean `debug`?"), "\(option.everything)")
-                let variable = try await vmlab("validate", "lab.yaml", environment: ["VMLAB_LOG": "vmlab.engin=info"])
+                let variable = try await vmlab("validate", "lab.yaml", environment: ["VMLAB_LOG": "vmlab.runer=info"])
                 #expect(variable.status == 2 && variable.out.isEmpty, "\(variable.everything)")
-                #expect(variable.err.contains("VMLAB_LOG") && variable.err.contains("did you mean `vmlab.engine`?"))
+                #expect(variable.err.contains("VMLAB_LOG") && variable.err.contains("did you mean `vmlab.runner`?"))
             }
         }
     }

@@ -1,7 +1,7 @@
 import Diagnostics
 import Glibc
 import HostSystem
-import LabEngine
+import HostResources
 import LabResults
 import Synchronization
 

@@ -1,6 +1,8 @@
 import Diagnostics
 import HostSystem
-import LabEngine
+import GuestControl
+import HostResources
+import LabRunner
 import LabImages
 import LabMachines
 import LabResults

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Diagnostics
 import HostSystem
-import LabEngine
+import LabRunner
 import LabImages
 import LabMachines
 import LabResults
@@ -62,10 +62,10 @@ struct Planner {
     }
 
     /// What the guests of a script boot with. Their images' progress is told to `recorder`.
-    func resources(_ recorder: RunRecorder) -> LiveFleet.Resources {
+    func resources(_ recorder: RunRecorder) -> ScriptFleet.Resources {
         let backends = BackendSelection(override: host.backend)
         let budget = budget
-        return LiveFleet.Resources(
+        return ScriptFleet.Resources(
             memory: budget.limit, slots: host.jobs ?? Int(Int16.max), boots: boots,
             plan: { lab in try plan(lab, budget, backends).get() },
             images: { lab in

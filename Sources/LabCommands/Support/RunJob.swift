@@ -1,4 +1,4 @@
-import LabEngine
+import LabRunner
 import LabResults
 import LabScripting
 import LabSpec

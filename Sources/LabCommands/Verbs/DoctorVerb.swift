@@ -2,7 +2,6 @@ import ArgumentParser
 import Diagnostics
 import Glibc
 import HostSystem
-import LabEngine
 import LabImages
 import LabMachines
 import LabResults

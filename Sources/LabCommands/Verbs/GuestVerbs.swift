@@ -2,7 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Glibc
 import HostSystem
-import LabEngine
+import HostResources
 import LabImages
 import LabResults
 import LabSpec

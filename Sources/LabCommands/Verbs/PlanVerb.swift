@@ -1,7 +1,7 @@
 import ArgumentParser
 import Diagnostics
 import Foundation
-import LabEngine
+import LabRunner
 import LabSpec
 import Quantities
 

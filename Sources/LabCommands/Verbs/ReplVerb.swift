@@ -3,7 +3,9 @@ import Diagnostics
 import Dispatch
 import Glibc
 import HostSystem
-import LabEngine
+import GuestControl
+import HostResources
+import LabRunner
 import LabImages
 import LabResults
 import LabScripting

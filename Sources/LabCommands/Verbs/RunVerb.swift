@@ -1,6 +1,6 @@
 import ArgumentParser
 import HostSystem
-import LabEngine
+import LabRunner
 import LabResults
 
 struct RunVerb: LoggingCommand {

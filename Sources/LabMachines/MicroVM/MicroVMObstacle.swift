@@ -1,5 +1,5 @@
 import Diagnostics
-import LabEngine
+import GuestControl
 import LabSpec
 import QMP
 import Quantities

@@ -1,7 +1,7 @@
 import Diagnostics
 import Glibc
 import HostSystem
-import LabEngine
+import GuestControl
 import QMP
 
 /// Keeps a vmlab-vmm's machine in files, which it writes itself but for the disks that are files of the machine's own.

@@ -1,4 +1,4 @@
-import LabEngine
+import GuestControl
 import QMP
 
 extension VMConfiguration {

@@ -1,7 +1,7 @@
 import Diagnostics
 import HostSystem
 import JSON
-import LabEngine
+import GuestControl
 import LabImages
 import LabSpec
 

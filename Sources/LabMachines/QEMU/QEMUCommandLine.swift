@@ -1,5 +1,5 @@
 import JSON
-import LabEngine
+import GuestControl
 import LabSpec
 
 /// QEMU's arguments for a machine: a pure function of what it is made of.

@@ -1,5 +1,5 @@
 import HostSystem
-import LabEngine
+import GuestControl
 import LabImages
 import LabSpec
 

@@ -1,6 +1,6 @@
 import HostSystem
 import JSON
-import LabEngine
+import GuestControl
 
 /// Where a QEMU guest's RAM is.
 ///

@@ -2,7 +2,7 @@ import Diagnostics
 import Glibc
 import HostSystem
 import JSON
-import LabEngine
+import GuestControl
 import QMP
 
 /// Keeps a QEMU's memory, devices and disks in files, and lets another one go on from there, by what QEMU calls migration.

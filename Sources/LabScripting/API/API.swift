@@ -1,4 +1,3 @@
-import LabEngine
 import LuaRuntime
 
 /// The Lua API of labs: the single source of its functions, of the editors' annotations and of the reference.

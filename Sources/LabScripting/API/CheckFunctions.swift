@@ -1,5 +1,5 @@
+import GuestControl
 import Diagnostics
-import LabEngine
 import LuaRuntime
 import Patterns
 

@@ -1,5 +1,6 @@
 import Diagnostics
-import LabEngine
+import GuestControl
+import LabRunner
 import LabSpec
 import LuaRuntime
 import YAMLTree
@@ -44,7 +45,7 @@ struct FleetFunctions {
     }
 
     /// Guests without a name of their own are called after their image: `debian-1`, and with a count `debians-1-1` and so on.
-    private func reserveName(of table: LuaTable, _ fleet: LiveFleet) -> LiveFleet.Reservation {
+    private func reserveName(of table: LuaTable, _ fleet: ScriptFleet) -> ScriptFleet.Reservation {
         let image = table["image"].words ?? "guest"
         if table["count"].isNil { return fleet.reserve(image, count: nil) }
         // Whether it is a count at all will be found out.
@@ -107,8 +108,8 @@ struct FleetFunctions {
     }
 
     private func start(
-        _ call: LuaCall, _ root: YAMLNode, _ text: String, _ tree: LabTree, _ fleet: LiveFleet,
-        as reservation: LiveFleet.Reservation? = nil
+        _ call: LuaCall, _ root: YAMLNode, _ text: String, _ tree: LabTree, _ fleet: ScriptFleet,
+        as reservation: ScriptFleet.Reservation? = nil
     ) async throws -> [LiveGuest] {
         try await ScriptScope.step(call, text) { _ in
             var lab: Lab

@@ -1,6 +1,6 @@
+import GuestControl
 import Diagnostics
 import HostSystem
-import LabEngine
 import LabResults
 import LabSpec
 import LuaRuntime

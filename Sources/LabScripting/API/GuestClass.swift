@@ -1,7 +1,7 @@
 import Diagnostics
 import GuestConsole
 import HostSystem
-import LabEngine
+import GuestControl
 import LabSpec
 import LuaRuntime
 import Patterns

@@ -1,5 +1,5 @@
 import Diagnostics
-import LabEngine
+import LabRunner
 import LabResults
 import LuaRuntime
 

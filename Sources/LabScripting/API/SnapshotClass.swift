@@ -1,4 +1,4 @@
-import LabEngine
+import GuestControl
 import LuaRuntime
 
 /// A guest's saved state, as a Lua object.

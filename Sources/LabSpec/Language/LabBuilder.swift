@@ -32,8 +32,8 @@ struct LabBuilder {
         let networks = self.networks()
         let groups = self.groups()
         let uncounted = (draft.guests ?? []).filter { $0.value.place.keys["count"] != nil && $0.value.count == nil }
-        let fleet = Fleet(groups, declared: declaredGuests, uncounted: Set(uncounted.map(\.name)), decoding)
-        let tasks = self.tasks(fleet)
+        let guests = GuestNames(groups, declared: declaredGuests, uncounted: Set(uncounted.map(\.name)), decoding)
+        let tasks = self.tasks(guests)
         ResetCheck(groups).check(tasks, draft.tasks ?? [], decoding)
         FailedLineCheck(groups).check(tasks, draft.tasks ?? [], decoding)
         NeedsGraph(draft.tasks ?? []).check(decoding)
@@ -224,7 +224,7 @@ struct LabBuilder {
 
     // MARK: Tasks
 
-    private func tasks(_ fleet: Fleet) -> [LabTask] {
+    private func tasks(_ guests: GuestNames) -> [LabTask] {
         var first: [String: SourceSpan] = [:]
         return (draft.tasks ?? []).map { task in
             if let name = task.name {
@@ -236,13 +236,13 @@ struct LabBuilder {
                     first[name.value] = name.span
                 }
             }
-            return self.task(task, fleet)
+            return self.task(task, guests)
         }
     }
 
-    private func task(_ task: TaskDraft, _ fleet: Fleet) -> LabTask {
+    private func task(_ task: TaskDraft, _ guests: GuestNames) -> LabTask {
         LabTask(
-            name: task.name?.value ?? "", targets: fleet.targets(of: task, decoding), action: action(task),
+            name: task.name?.value ?? "", targets: guests.targets(of: task, decoding), action: action(task),
             shell: task.shell, expect: task.expect ?? Expectation(), timeout: task.timeout,
             retries: task.retries?.count ?? 0,
             retryOn: task.retries?.on ?? .infrastructure, repetitions: task.repeats ?? 1,

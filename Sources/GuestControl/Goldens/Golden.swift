@@ -1,0 +1,124 @@
+import Diagnostics
+import GuestConsole
+import HostResources
+import HostSystem
+import LabSpec
+
+/// The guest that others of its image and shape are clones of.
+struct Golden: Sendable {
+    private let planned: PlannedGuest
+    private let image: BootableImage
+    private let cards: [NetworkAttachment.Kind]
+
+    /// The golden for a guest with these network cards.
+    init(of guest: PlannedGuest, _ image: BootableImage, cards: [NetworkAttachment.Kind]) {
+        var planned = guest
+        planned.guest = Guest(name: image.name, group: guest.group.name, index: 1)
+        self.planned = planned
+        self.image = image
+        self.cards = cards
+    }
+
+    /// What it depends on; nil when its backend saves no such machine.
+    func shape(version: Int) -> GoldenShape? {
+        guard let fingerprint = planned.backend.fingerprint(of: configuration(in: "/golden", saving: "/saved")) else {
+            return nil
+        }
+        let group = planned.group
+        return GoldenShape(
+            image: image.name, imageID: image.id,
+            facts: [
+                ("memory", planned.memory.description), ("cpus", "\(group.cpus)"),
+                ("disks", group.disks.map(Self.describe).joined(separator: " ")),
+                ("networks", cards.map(\.rawValue).joined(separator: " ")), ("cmdline", cmdline),
+                ("backend", planned.backend.name), ("machine", fingerprint), ("version", "\(version)"),
+            ])
+    }
+
+    /// A disk with what it holds.
+    private static func describe(_ disk: DiskSpec) -> String {
+        switch disk {
+        case .scratch(let size): return size.description
+        case .file(let path, _):
+            return "\(path):\(FileStamp(path)?.description ?? "")"
+        }
+    }
+
+    /// Boots the guest, and saves it at its ready point into `folder`. `directory` is for its machine's files.
+    func make(
+        in folder: String, workingIn directory: String, journal: RunJournal, deadline: ContinuousClock.Instant
+    ) async throws {
+        try FileTree.makeFolder(directory, mode: 0o700)
+        defer { try? FileTree.remove(directory) }
+        // Where its cards are plugged in: nobody else is.
+        let hub = cards.isEmpty ? nil : try EthernetSwitch(path: hub(in: directory))
+        defer { hub?.close() }
+        let configuration = configuration(in: directory, saving: folder)
+        if let exchange = configuration.exchangeDisk { try ExchangeDisk.make(at: exchange) }
+        let result = try await withOutside(in: directory, journal: journal) {
+            try await GuestSession.withGuest(
+                planned, image: image, configuration: configuration, journal: journal,
+                // A clone's cards are given addresses later; that the guest has drivers for them is to be known now.
+                setup: cards.isEmpty ? nil : NetworkScript.check(cards.indices.map(Self.mac)),
+                log: { _ in }, onNote: { _ in }, onLoss: {}
+            ) { await save($0, to: folder, deadline: deadline) }
+        }
+        try GoldenRecord(try result.get()).write(in: folder)
+    }
+
+    private func save(
+        _ session: GuestSession, to folder: String, deadline: ContinuousClock.Instant
+    ) async -> Result<SavedMachine, any Error> {
+        do {
+            try await session.becomeReady(deadline: deadline)
+            try await session.prepareForClones(
+                CloneIdentity(again: planned.guest.name, os: planned.os), deadline: deadline)
+            return .success(
+                try await withDeadline(deadline) { [machine = session.machine] in
+                    try await machine.save(to: folder)
+                })
+        } catch is DeadlineExceeded {
+            return .failure(session.lose("the guest was not saved before its boot deadline"))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Runs `body` while the card for the outside, if there is one, reaches that: a system may wait for it as it boots.
+    private func withOutside<Result: Sendable>(
+        in directory: String, journal: RunJournal, _ body: () async throws -> Result
+    ) async throws -> Result {
+        guard let index = cards.firstIndex(of: .nat) else { return try await body() }
+        return try await OutsideCard(mac: Self.mac(index), in: directory).open(
+            of: planned.guest.name, hostPorts: [], journal: journal, onNote: { _ in }, body)
+    }
+
+    /// The golden that was saved into a folder.
+    func snapshot(in folder: any GoldenFolder) throws -> GuestSnapshot {
+        GuestSnapshot(
+            of: planned, try GoldenRecord.machine(in: folder.path), image: image, cards: cards.indices.map(Self.mac),
+            isPrewarmed: Dialect.of(image.console).prewarmed != nil, files: folder)
+    }
+
+    private var cmdline: String { Fleet.cmdline(of: planned, image) }
+
+    private func configuration(in directory: String, saving folder: String) -> MachineConfiguration {
+        MachineConfiguration(
+            name: planned.guest.name, image: image, memory: planned.memory, cpus: planned.group.cpus,
+            nested: planned.group.nested, disks: planned.group.disks, exchangeDisk: "\(directory)/exchange",
+            networks: cards.enumerated().map { index, kind in
+                switch kind {
+                case .segment:
+                    NetworkAttachment(
+                        mac: Self.mac(index), local: "\(directory)/card\(index)", remote: hub(in: directory))
+                case .nat: OutsideCard(mac: Self.mac(index), in: directory).attachment
+                }
+            },
+            cmdline: cmdline, directory: directory, goldenFolder: folder)
+    }
+
+    private func hub(in directory: String) -> String { "\(directory)/switch" }
+
+    /// Of a network that no lab has.
+    private static func mac(_ card: Int) -> String { NetworkMap.mac(0xfe, card) }
+}

@@ -1,0 +1,142 @@
+import Diagnostics
+import GuestConsole
+import HostResources
+import HostSystem
+import LabResults
+import LabSpec
+import Logging
+import Quantities
+import Synchronization
+
+/// The goldens of one run: each shape of guest is booted once, saved at its ready point, and cloned from then on.
+package final class Goldens: Sendable {
+    /// The form of goldens, what waits in them included; another makes all of them anew.
+    private static let version = 2
+
+    private enum Found: Sendable {
+        case snapshot(GuestSnapshot)
+        /// It cannot be made, and this is why.
+        case nothing(Diagnostic)
+    }
+
+    /// One shape's golden. Whoever has the turn looks for it, or makes it, while the others wait.
+    private final class Place: Sendable {
+        let number: Int
+        let turn = AsyncSemaphore()
+        let found = Mutex<Found?>(nil)
+        /// How many did not work.
+        let failures = Atomic<Int>(0)
+
+        init(_ number: Int) { self.number = number }
+    }
+
+    private let store: any GoldenStoring
+    private let limits: LiveLimits
+    private let recorder: RunRecorder
+    private let journal: RunJournal
+    private let places = Mutex<[String: Place]>([:])
+    private let log = Logger(label: "vmlab.guests")
+
+    /// Goldens in `store`, which is asked once for each shape. Their machines are written down in `journal`.
+    init(in store: any GoldenStoring, limits: LiveLimits, recorder: RunRecorder, journal: RunJournal) {
+        self.store = store
+        self.limits = limits
+        self.recorder = recorder
+        self.journal = journal
+    }
+
+    /// The golden for a guest with these network cards. Nil when its group leaves the choice and it cannot be cloned, or
+    /// its golden cannot be made. Throws a `Diagnostic` when the group wants a clone, and `CancellationError`.
+    func snapshot(
+        for guest: PlannedGuest, _ image: BootableImage, cards: [NetworkAttachment.Kind]
+    ) async throws -> GuestSnapshot? {
+        if let obstacle = CloneObstacle(isCloneable: image.isCloneable) {
+            guard guest.group.boot == .clone else { return nil }
+            throw obstacle.diagnostic(guest.group)
+        }
+        let golden = Golden(of: guest, image, cards: cards)
+        guard let shape = golden.shape(version: Self.version) else {
+            guard guest.group.boot == .clone else { return nil }
+            throw CloneObstacle.backend(guest.backend.name).diagnostic(guest.group)
+        }
+        let key = shape.facts.map { "\($0.name)=\($0.value)" }.joined(separator: "\n") + shape.imageID
+        let place = places.withLock { places in
+            let place = places[key] ?? Place(places.count)
+            places[key] = place
+            return place
+        }
+        try await place.turn.acquire()
+        defer { place.turn.release() }
+        let found: Found
+        if let known = place.found.withLock({ $0 }) {
+            found = known
+        } else {
+            found = try await find(golden, shape, place.number)
+            place.found.withLock { $0 = found }
+        }
+        switch found {
+        case .snapshot(let snapshot): return snapshot
+        case .nothing(let problem):
+            guard guest.group.boot == .clone else { return nil }
+            throw problem
+        }
+    }
+
+    /// Has a golden that did not work, for this reason, made anew for the next guest that asks. After the second one
+    /// there are no more in this run: whatever it is, it is not the files.
+    func distrust(_ snapshot: GuestSnapshot, because reason: String) async {
+        let place = places.withLock { places in
+            places.values.first { place in
+                place.found.withLock { found in
+                    guard case .snapshot(let known) = found, known === snapshot else { return false }
+                    let isFirst = place.failures.add(1, ordering: .relaxed).newValue == 1
+                    found =
+                        isFirst
+                        ? nil
+                        : .nothing(
+                            Diagnostic(
+                                .guest, "two golden snapshots of the image \(snapshot.image.name) did not work",
+                                remedy: "use `boot: cold`", cause: reason))
+                    return true
+                }
+            }
+        }
+        // Only who takes it away throws it away.
+        if place != nil { await (snapshot.files as? any GoldenFolder)?.discard() }
+    }
+
+    private func find(_ golden: Golden, _ shape: GoldenShape, _ number: Int) async throws -> Found {
+        let begun = ContinuousClock.now
+        do {
+            let folder = try await store.golden(shape) { [recorder] news in
+                recorder.emit(.imageProgress(image: shape.image, step: news, fraction: nil))
+            } make: { [recorder, journal, limits, log] folder in
+                recorder.emit(.imageProgress(image: shape.image, step: "making its golden snapshot", fraction: nil))
+                log.debug("golden is made", metadata: Self.metadata(shape))
+                try await golden.make(
+                    in: folder, workingIn: "\(journal.directory)/golden\(number)", journal: journal,
+                    deadline: limits.deadline(in: limits.timeouts.boot))
+                recorder.emit(.imageProgress(image: shape.image, step: "ready", fraction: 1))
+            }
+            log.debug(
+                "golden found",
+                metadata: Self.metadata(shape).merging([
+                    "folder": "\(folder.path)", "ms": "\(begun.millisecondsAgo)",
+                ]) { $1 })
+            return .snapshot(try golden.snapshot(in: folder))
+        } catch  where !Task.isCancelled {
+            log.debug(
+                "no golden", metadata: Self.metadata(shape).merging(["why": "\(sentence(of: error))"]) { $1 })
+            let problem = Diagnostic(
+                .guest, "no golden snapshot of the image \(shape.image) could be made",
+                remedy: (error as? Diagnostic)?.remedy, cause: sentence(of: error),
+                notes: (error as? GuestLoss)?.consoleTail ?? (error as? Diagnostic)?.notes ?? [])
+            recorder.emit(.note(level: .warning, message: sentence(of: problem)))
+            return .nothing(problem)
+        }
+    }
+
+    private static func metadata(_ shape: GoldenShape) -> Logger.Metadata {
+        ["image": "\(shape.image)", "shape": "\(shape.facts.map { "\($0.name)=\($0.value)" }.joined(separator: " "))"]
+    }
+}

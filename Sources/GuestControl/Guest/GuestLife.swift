@@ -1,0 +1,338 @@
+import Diagnostics
+import GuestConsole
+import HostResources
+import HostSystem
+import LabResults
+import LabSpec
+import Logging
+import Synchronization
+
+/// One guest's machines, one after the other: it boots, goes on from a snapshot, goes back to one, as often as it is asked to.
+///
+/// Exists only inside `with`, which ends the last machine however the body ends.
+final class GuestLife: Sendable {
+    let number: Int
+    let guest: PlannedGuest
+    let image: BootableImage
+    let fleet: Fleet
+    /// Whether it has a disk for copying files.
+    private let hasExchange: Bool
+    private let onLoss: @Sendable () async -> Void
+    private let log: Logger
+
+    /// One machine.
+    private final class Instance: Sendable {
+        /// What it goes on from; nil for one that boots.
+        let snapshot: GuestSnapshot?
+        /// By when it must stand ready, if it is a spare: one that is prepared and then stands still until it is wanted.
+        let spareDeadline: ContinuousClock.Instant?
+        /// Its folder. In the run's own, which the journal knows.
+        let directory: String
+        /// The names of guests that it is given at its ready point, at least.
+        let hosts: HostNames
+        /// Its session, once it runs.
+        let begun = Completion<Result<GuestSession, any Error>>()
+        /// Set when it is to go.
+        let isOver = Completion<Void>()
+        /// Set when it is gone.
+        let isGone = Completion<Void>()
+        let ending = Completion<Ending>()
+
+        /// Set when a spare stands ready, or cannot.
+        let prepared = Completion<Result<Void, any Error>>()
+
+        init(
+            _ snapshot: GuestSnapshot?, spareDeadline: ContinuousClock.Instant?, in directory: String,
+            hosts: HostNames
+        ) {
+            self.snapshot = snapshot
+            self.spareDeadline = spareDeadline
+            self.directory = directory
+            self.hosts = hosts.added(to: snapshot?.knownHosts ?? [])
+        }
+
+        var isSpare: Bool { spareDeadline != nil }
+
+        /// Has it end, now or as soon as it begins.
+        func dismiss(_ ending: Ending) {
+            self.ending.fulfil(ending)
+            if case .replaced = ending, case .success(let session) = begun.current { session.loss.fulfil(isReplaced) }
+            isOver.fulfil()
+        }
+    }
+
+    /// What became of a machine.
+    private enum Ending: Sendable {
+        case lost(GuestLoss)
+        case replaced(Instance)
+        case ended
+    }
+
+    private struct State {
+        var current: Instance?
+        /// One that is to take the current one's place.
+        var spare: Instance?
+        /// How many there have been.
+        var count = 0
+    }
+
+    private let state = Mutex(State())
+    private let requests: AsyncStream<Instance>
+    private let requesting: AsyncStream<Instance>.Continuation
+
+    private init(
+        _ number: Int, _ guest: PlannedGuest, _ image: BootableImage, _ fleet: Fleet, hasExchange: Bool,
+        onLoss: @escaping @Sendable () async -> Void
+    ) {
+        self.number = number
+        self.guest = guest
+        self.image = image
+        self.fleet = fleet
+        self.hasExchange = hasExchange
+        self.onLoss = onLoss
+        log = Logger(label: "vmlab.guests", guest: guest.guest.name)
+        (requests, requesting) = AsyncStream.makeStream()
+    }
+
+    /// Runs `body` with the life of guest `number`, which has no machine yet. `onLoss` is called each time a machine is lost.
+    static func with<Result: Sendable>(
+        _ number: Int, _ guest: PlannedGuest, image: BootableImage, on fleet: Fleet, hasExchange: Bool,
+        onLoss: @escaping @Sendable () async -> Void = {}, body: @Sendable (GuestLife) async -> Result
+    ) async -> Result {
+        let life = GuestLife(number, guest, image, fleet, hasExchange: hasExchange, onLoss: onLoss)
+        return await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                // A machine's end and the next one's start go side by side.
+                await withDiscardingTaskGroup { machines in
+                    for await next in life.requests { machines.addTask { await life.run(next) } }
+                }
+            }
+            let result = await body(life)
+            life.dismissAll()
+            life.requesting.finish()
+            return result
+        }
+    }
+
+    private func run(_ instance: Instance) async {
+        defer { instance.isGone.fulfil() }
+        do {
+            if instance.isOver.current != nil { throw Self.hasEnded }
+            try await fleet.withMachine(
+                number, guest, image: image, hasExchange: hasExchange, in: instance.directory,
+                snapshot: instance.snapshot, isSpare: instance.isSpare,
+                onLoss: { [onLoss] in if self.isCurrent(instance) { await onLoss() } }
+            ) { session in
+                instance.begun.fulfil(.success(session))
+                await withTaskGroup(of: Void.self) { group in
+                    if let snapshot = instance.snapshot, let deadline = instance.spareDeadline {
+                        group.addTask {
+                            instance.prepared.fulfil(await self.prepare(session, snapshot, deadline))
+                        }
+                    }
+                    group.addTask {
+                        if let loss = try? await session.loss.wait() { instance.ending.fulfil(.lost(loss)) }
+                    }
+                    _ = try? await instance.isOver.wait()
+                    group.cancelAll()
+                }
+            }
+        } catch {
+            instance.begun.fulfil(.failure(error))
+            instance.ending.fulfil(.lost(GuestLoss(of: error)))
+        }
+    }
+
+    /// Starts the guest's first machine, or the next one: a clone of its golden where there is one to be had and its group
+    /// does not want otherwise, else it boots. Returns once it is ready.
+    ///
+    /// Each attempt has the boot timeout for itself, and so has the making of the golden: what came before does not count.
+    /// Throws what keeps the machine from starting; a `GuestLoss` when it does not become ready in time.
+    func boot(within limits: LiveLimits) async throws -> GuestSession {
+        func attempt(_ snapshot: GuestSnapshot?) async throws -> GuestSession {
+            try await begin(snapshot, deadline: limits.deadline(in: limits.timeouts.boot))
+        }
+        guard let golden = try await golden() else { return try await attempt(nil) }
+        do {
+            return try await attempt(golden)
+        } catch  where !Task.isCancelled {
+            log.debug("the golden did not work", metadata: ["why": "\(sentence(of: error))"])
+            // Whatever it is, the golden is not worth keeping: a new one is made for the next who asks, or now.
+            await fleet.goldens?.distrust(golden, because: sentence(of: error))
+            fleet.recorder.emit(
+                .note(
+                    level: .warning,
+                    message:
+                        "\(guest.guest.name): the golden snapshot of \(image.name) did not work and is deleted: "
+                        + sentence(of: error)))
+            let another = guest.group.boot == .clone ? try await self.golden() : nil
+            return try await attempt(another)
+        }
+    }
+
+    /// The snapshot of the guest's image and shape at the ready point; nil where the guest boots instead. Throws what keeps
+    /// it from being made when the group wants nothing else.
+    func golden() async throws -> GuestSnapshot? {
+        guard guest.group.boot != .cold, let goldens = fleet.goldens else { return nil }
+        return try await goldens.snapshot(for: guest, image, cards: fleet.networks.cards(of: number))
+    }
+
+    /// Ends the machine that is there, if any, and has another go on from the snapshot, or boot. Returns once it is ready.
+    /// Throws as `boot`; the guest is lost then, and its machine on its way out.
+    func begin(_ snapshot: GuestSnapshot?, deadline: ContinuousClock.Instant) async throws -> GuestSession {
+        let started = ContinuousClock.now
+        let next = advance(to: snapshot)
+        let name = guest.guest.name
+        fleet.recorder.emit(
+            .guestBooting(guest: name, backend: guest.backend.name, boot: snapshot == nil ? .cold : .clone))
+        log.debug(
+            next.isSpare ? "takes the prepared machine" : snapshot == nil ? "boots cold" : "starts from a snapshot",
+            metadata: [
+                "backend": "\(guest.backend.name)", "image": "\(image.name)", "memory": "\(guest.memory)",
+                "cpus": "\(guest.group.cpus)",
+            ])
+        do {
+            let session = try await next.begun.wait().get()
+            if next.isSpare {
+                _ = try await withDeadline(deadline) { try await next.prepared.wait().get() }
+                await session.register()
+                try await session.wake(deadline: deadline)
+                try fleet.networks.plug(number, in: next.directory)
+            } else if let snapshot {
+                try await resume(session, snapshot, deadline)
+                try fleet.networks.plug(number, in: next.directory)
+            } else {
+                try await session.becomeReady(deadline: deadline)
+            }
+            fleet.recorder.emit(
+                .guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
+            log.debug("ready", metadata: ["ms": "\(started.millisecondsAgo)"])
+            return session
+        } catch {
+            log.debug(
+                "not ready", metadata: ["ms": "\(started.millisecondsAgo)", "why": "\(sentence(of: error))"])
+            // Nobody can have a use for a machine that is half-way there.
+            next.dismiss(.lost(GuestLoss(of: error)))
+            throw error
+        }
+    }
+
+    private func resume(
+        _ session: GuestSession, _ snapshot: GuestSnapshot, _ deadline: ContinuousClock.Instant
+    ) async throws {
+        let identity = CloneIdentity(guest.guest.name, number: number, from: snapshot, on: fleet.networks)
+        try await session.resume(identity, prewarmed: snapshot.isPrewarmed, deadline: deadline)
+    }
+
+    /// Makes a spare the guest in all but the time, warms it up and has it stand still.
+    private func prepare(
+        _ session: GuestSession, _ snapshot: GuestSnapshot, _ deadline: ContinuousClock.Instant
+    ) async -> Result<Void, any Error> {
+        do {
+            try await resume(session, snapshot, deadline)
+            try await session.warmUp(deadline: deadline)
+            try await session.machine.pause()
+            return .success(())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Has a machine start at the snapshot, prepared by `deadline` for the next `begin` with it: that will have little to wait
+    /// for.
+    func prepareSpare(_ snapshot: GuestSnapshot, deadline: ContinuousClock.Instant) {
+        let (new, old) = state.withLock { state -> (Instance?, Instance?) in
+            if let spare = state.spare, spare.snapshot === snapshot, spare.ending.current == nil { return (nil, nil) }
+            let old = state.spare
+            state.spare = makeIncarnation(snapshot, spareDeadline: deadline, &state)
+            return (state.spare, old)
+        }
+        old?.dismiss(.ended)
+        if let new {
+            log.debug("another machine is prepared to take its place")
+            start(new)
+        }
+    }
+
+    private func start(_ instance: Instance) {
+        if case .enqueued = requesting.yield(instance) { return }
+        // There will be no more machines, and who waits for this one must be told.
+        instance.begun.fulfil(.failure(Self.hasEnded))
+        instance.isGone.fulfil()
+    }
+
+    /// For who asks for a machine when there will be no more.
+    private static let hasEnded = GuestLoss(outcome: .error, message: "the guest has ended", consoleTail: [])
+    /// For who waits on a machine that another takes the place of.
+    private static let isReplaced = GuestLoss(
+        outcome: .error, message: "the guest went back to a snapshot meanwhile", consoleTail: [])
+
+    /// Ends the machine that is there and returns when it is gone.
+    func end() async {
+        for machine in dismissAll() { _ = await machine.isGone.value() }
+    }
+
+    /// Waits until the guest is lost without anybody's will.
+    func lost() async throws -> GuestLoss {
+        guard var instance = state.withLock({ $0.current }) else { throw CancellationError() }
+        while true {
+            switch try await instance.ending.wait() {
+            case .lost(let loss): return loss
+            case .replaced(let next): instance = next
+            case .ended: throw CancellationError()
+            }
+        }
+    }
+
+    /// The names in the guest's `/etc/hosts` when it has come up.
+    var hosts: HostNames { state.withLock { $0.current?.hosts } ?? HostNames() }
+
+    private func isCurrent(_ instance: Instance) -> Bool { state.withLock { $0.current === instance } }
+
+    /// Puts a machine that goes on from the snapshot, or boots, in the place of the one that is there, which goes.
+    private func advance(to snapshot: GuestSnapshot?) -> Instance {
+        let (next, former, isNew) = state.withLock { state in
+            let former = state.current
+            // A spare that has died meanwhile is none.
+            let spare = state.spare.flatMap { $0.snapshot === snapshot && $0.ending.current == nil ? $0 : nil }
+            if spare != nil { state.spare = nil }
+            let next = spare ?? makeIncarnation(snapshot, &state)
+            state.current = next
+            return (next, former, spare == nil)
+        }
+        former?.dismiss(.replaced(next))
+        if isNew { start(next) }
+        return next
+    }
+
+    private func makeIncarnation(
+        _ snapshot: GuestSnapshot?, spareDeadline: ContinuousClock.Instant? = nil, _ state: inout State
+    ) -> Instance {
+        state.count += 1
+        return Instance(
+            snapshot, spareDeadline: spareDeadline, in: "\(fleet.journal.directory)/\(number).\(state.count)",
+            hosts: fleet.networks.hosts(of: number))
+    }
+
+    /// Tells all machines to go.
+    @discardableResult
+    private func dismissAll() -> [Instance] {
+        let all = state.withLock { state in
+            defer { (state.current, state.spare) = (nil, nil) }
+            return [state.current, state.spare].compactMap { $0 }
+        }
+        for machine in all { machine.dismiss(.ended) }
+        return all
+    }
+}
+
+extension GuestLoss {
+    /// The loss that an error comes to.
+    package init(of error: any Error) {
+        self =
+            error as? GuestLoss
+            ?? GuestLoss(
+                outcome: .error, message: sentence(of: error),
+                consoleTail: (error as? Diagnostic).map { $0.notes + [$0.remedy].compactMap { $0 } } ?? [])
+    }
+}

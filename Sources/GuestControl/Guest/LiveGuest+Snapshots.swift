@@ -1,0 +1,81 @@
+import Diagnostics
+import GuestConsole
+import HostSystem
+
+// What a guest goes back to, and what goes on from it.
+extension LiveGuest {
+    /// Keeps the guest's memory, processes and disks as they are now. It stands still meanwhile, and goes on.
+    ///
+    /// Throws a `Diagnostic` when its machine cannot do that, and as `run`.
+    public func snapshot(timeout: Duration? = nil) async throws -> GuestSnapshot {
+        if let obstacle = CloneObstacle(isCloneable: life.image.isCloneable) {
+            throw obstacle.diagnostic(planned.group)
+        }
+        let folder = "\(directory)/snapshot-\(UInt64.random(in: .min ... .max))"
+        return try await operate(limits.time(timeout), "the snapshot") { [self] deadline in
+            try FileTree.makeFolder(folder, mode: 0o700)
+            do {
+                // What is restored from here runs its first command the sooner, and so does this guest.
+                try await session.commands.prewarm(deadline: deadline)
+                let saved = try await withDeadline(deadline) { [session] in try await session.machine.save(to: folder) }
+                // It stood still meanwhile.
+                try await setClock()
+                return GuestSnapshot(
+                    of: planned, saved, image: life.image, cards: networks.cardAddresses(of: number),
+                    knownHosts: knownHosts.lines, isPrewarmed: session.commands.isPrewarmed,
+                    files: OwnedFolder(folder))
+            } catch {
+                try? FileTree.remove(folder)
+                throw error is DeadlineExceeded ? ConsoleError.deadline : error
+            }
+        }
+    }
+
+    /// Becomes what some guest was when the snapshot was taken, with a name, addresses, random numbers and time of its own:
+    /// its machine ends, and another goes on from there. What it did since is lost.
+    ///
+    /// Throws a `Diagnostic` when the snapshot is of another shape of guest; `GuestLoss` when the guest does not come back.
+    public func restore(_ snapshot: GuestSnapshot, timeout: Duration? = nil) async throws {
+        if let loss { throw loss }
+        if let obstacle = snapshot.obstacle(for: planned, cards: networks.cardAddresses(of: number).count) {
+            throw Diagnostic(
+                .specification,
+                "\(name) cannot go back to the snapshot of \(snapshot.planned.guest.name): it \(obstacle)")
+        }
+        let patience = timeout ?? limits.timeouts.boot
+        try await hold { [self] in
+            try await restart(.restore) { try await life.begin(snapshot, deadline: limits.deadline(in: patience)) }
+        }
+    }
+
+    /// Makes the guest as it was at its ready point: a clone of its golden, or one that boots where there is none. Throws as
+    /// `restore`.
+    package func renew() async throws {
+        try await exclusive { [self] in
+            try await restart(.renew) { try await life.boot(within: limits) }
+        }
+    }
+
+    /// Has what the next `renew` will need started already.
+    package func prepareRenewal() async {
+        // What cannot be made now is told of when it is wanted.
+        if let golden = try? await life.golden() {
+            life.prepareSpare(golden, deadline: limits.deadline(in: limits.timeouts.boot))
+        }
+    }
+
+    private func restart(_ move: GuestState.Move, _ begin: () async throws -> GuestSession) async throws {
+        await keepTroubles()
+        do {
+            isNow(try await begin())
+        } catch {
+            var loss = GuestLoss(of: error)
+            if Task.isCancelled { (loss.outcome, loss.message) = (.skipped, "it was interrupted") }
+            loss.message = "the guest did not come back from its reset: \(loss.message)"
+            self.move(.lose(loss))
+            throw Task.isCancelled ? CancellationError() : loss
+        }
+        self.move(move)
+        hasComeUp()
+    }
+}
