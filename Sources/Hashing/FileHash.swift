@@ -3,13 +3,13 @@ import HostSystem
 
 /// SHA-256 hashes in hexadecimal of what takes a while: computed on a thread of their own, which ends soon once the task is
 /// cancelled. All throw `CancellationError` then, and a `SystemCallError` when the file cannot be read.
-public enum FileHash {
+package enum FileHash {
     /// What is read at a time, in bytes. In a sparse file, runs of pages end at its multiples.
     private static let window = 256 << 10
     private static let page = 4096
 
     /// The hash of a file's bytes.
-    public static func sha256(of path: String) async throws -> String {
+    package static func sha256(of path: String) async throws -> String {
         try await hash(path) { file, hash, flag in
             var offset = 0
             while true {
@@ -23,13 +23,13 @@ public enum FileHash {
     }
 
     /// The hash of bytes that are many.
-    public static func sha256(of bytes: [UInt8]) async throws -> String {
+    package static func sha256(of bytes: [UInt8]) async throws -> String {
         try await HostThread.run("hash") { _ in SHA256.hex(bytes) }
     }
 
     /// The hash of a large file that is mostly holes: of its length and its pages that are not all zeros, each run of them
     /// after its offset. Where the file system keeps zeros, as a hole or written out, makes no difference.
-    public static func sha256(ofSparse path: String) async throws -> String {
+    package static func sha256(ofSparse path: String) async throws -> String {
         try await hash(path) { file, hash, flag in
             let size = Int(try file.status(path).st_size)
             hash.update(Array("\(size)\n".utf8))

@@ -1,32 +1,31 @@
 import CNettle
 
 /// A SHA-256 (FIPS 180-4) of bytes that come piece by piece.
-public struct SHA256 {
+package struct SHA256 {
     private var context = sha256_ctx()
 
-    /// The hash of no bytes yet.
-    public init() { nettle_sha256_init(&context) }
+    package init() { nettle_sha256_init(&context) }
 
     /// The hash of one text in hexadecimal.
-    public static func hex(_ text: String) -> String { hex(Array(text.utf8)) }
+    package static func hex(_ text: String) -> String { hex(Array(text.utf8)) }
 
     /// The hash of some bytes in hexadecimal.
-    public static func hex(_ bytes: [UInt8]) -> String {
+    package static func hex(_ bytes: [UInt8]) -> String {
         var hash = SHA256()
         hash.update(bytes)
         return hash.finish()
     }
 
     /// Takes more bytes in.
-    public mutating func update(_ bytes: [UInt8]) { update(bytes[...]) }
+    package mutating func update(_ bytes: [UInt8]) { update(bytes[...]) }
 
     /// Takes more bytes in.
-    public mutating func update(_ bytes: ArraySlice<UInt8>) {
+    package mutating func update(_ bytes: ArraySlice<UInt8>) {
         bytes.withUnsafeBufferPointer { nettle_sha256_update(&context, $0.count, $0.baseAddress) }
     }
 
     /// The hash in hexadecimal, of 64 digits.
-    public consuming func finish() -> String {
+    package consuming func finish() -> String {
         var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_SIZE))
         nettle_sha256_digest(&context, digest.count, &digest)
         return digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

@@ -13,6 +13,38 @@ func kvm<Argument>(
     }
 }
 
+/// Calls KVM with a value that it fills or changes; returns that.
+func kvm<Value>(
+    reading call: String, _ descriptor: borrowing OwnedDescriptor, _ request: UInt, into value: consuming Value
+) throws(SystemCallError) -> Value {
+    try kvm(call, descriptor, request, &value)
+    return value
+}
+
+/// Calls KVM with a value that it only reads.
+func kvm<Value>(
+    writing value: consuming Value, _ call: String, _ descriptor: borrowing OwnedDescriptor, _ request: UInt
+) throws(SystemCallError) {
+    try kvm(call, descriptor, request, &value)
+}
+
+/// Reads a table of whatever length: the kernel says E2BIG until there is room for all of it.
+func kvm<Entry: BitwiseCopyable>(
+    table call: String, _ descriptor: borrowing OwnedDescriptor, _ request: UInt, header: Int, of entry: Entry
+) throws(SystemCallError) -> [Entry] {
+    var size = 128
+    while true {
+        var entries = [Entry](repeating: entry, count: size)
+        do throws(SystemCallError) {
+            let (_, count) = try kvm(call, descriptor, request, header: header, entries: &entries)
+            return Array(entries[..<count])
+        } catch {
+            guard error.errno == E2BIG, size < 4096 else { throw error }
+            size *= 2
+        }
+    }
+}
+
 /// Calls KVM with a number as its argument, or none.
 @discardableResult
 func kvm(

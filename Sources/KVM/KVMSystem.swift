@@ -31,36 +31,15 @@ public struct KVMSystem: ~Copyable, Sendable {
 
     /// Everything that guests' processors may have here: the values of the CPUID instruction.
     public func supportedCPUID() throws(SystemCallError) -> [kvm_cpuid_entry2] {
-        // The kernel says E2BIG until the table is large enough.
-        var size = 128
-        while true {
-            var entries = [kvm_cpuid_entry2](repeating: kvm_cpuid_entry2(), count: size)
-            do throws(SystemCallError) {
-                let (_, count) = try kvm(
-                    "KVM_GET_SUPPORTED_CPUID", descriptor, vmlab_KVM_GET_SUPPORTED_CPUID, header: 8, entries: &entries)
-                return Array(entries[..<count])
-            } catch {
-                guard error.errno == E2BIG, size < 4096 else { throw error }
-                size *= 2
-            }
-        }
+        try kvm(
+            table: "KVM_GET_SUPPORTED_CPUID", descriptor, vmlab_KVM_GET_SUPPORTED_CPUID, header: 8,
+            of: kvm_cpuid_entry2())
     }
 
     /// The model-specific registers that a vCPU's state consists of here, by their numbers.
     public func modelSpecificRegisters() throws(SystemCallError) -> [UInt32] {
-        // The kernel says E2BIG until the table is large enough.
-        var size = 256
-        while true {
-            var entries = [UInt32](repeating: 0, count: size)
-            do throws(SystemCallError) {
-                let (_, count) = try kvm(
-                    "KVM_GET_MSR_INDEX_LIST", descriptor, vmlab_KVM_GET_MSR_INDEX_LIST, header: 4, entries: &entries)
-                return Array(entries[..<count])
-            } catch {
-                guard error.errno == E2BIG, size < 4096 else { throw error }
-                size *= 2
-            }
-        }
+        try kvm(
+            table: "KVM_GET_MSR_INDEX_LIST", descriptor, vmlab_KVM_GET_MSR_INDEX_LIST, header: 4, of: UInt32(0))
     }
 
     /// Bytes of the page or pages that a vCPU shares with its owner.

@@ -107,66 +107,52 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
 
     /// General registers.
     public func registers() throws(SystemCallError) -> kvm_regs {
-        var registers = kvm_regs()
-        try kvm("KVM_GET_REGS", descriptor, vmlab_KVM_GET_REGS, &registers)
-        return registers
+        try kvm(reading: "KVM_GET_REGS", descriptor, vmlab_KVM_GET_REGS, into: kvm_regs())
     }
 
     /// Sets the general registers.
     public func setRegisters(_ registers: kvm_regs) throws(SystemCallError) {
-        var registers = registers
-        try kvm("KVM_SET_REGS", descriptor, vmlab_KVM_SET_REGS, &registers)
+        try kvm(writing: registers, "KVM_SET_REGS", descriptor, vmlab_KVM_SET_REGS)
     }
 
     /// Segments, control registers and the like.
     public func systemRegisters() throws(SystemCallError) -> kvm_sregs {
-        var registers = kvm_sregs()
-        try kvm("KVM_GET_SREGS", descriptor, vmlab_KVM_GET_SREGS, &registers)
-        return registers
+        try kvm(reading: "KVM_GET_SREGS", descriptor, vmlab_KVM_GET_SREGS, into: kvm_sregs())
     }
 
     /// Sets segments, control registers and the like; KVM refuses what the processor would.
     public func setSystemRegisters(_ registers: kvm_sregs) throws(SystemCallError) {
-        var registers = registers
-        try kvm("KVM_SET_SREGS", descriptor, vmlab_KVM_SET_SREGS, &registers)
+        try kvm(writing: registers, "KVM_SET_SREGS", descriptor, vmlab_KVM_SET_SREGS)
     }
 
     /// Sets x87 and SSE registers.
     public func setFloatingPoint(_ state: kvm_fpu) throws(SystemCallError) {
-        var state = state
-        try kvm("KVM_SET_FPU", descriptor, vmlab_KVM_SET_FPU, &state)
+        try kvm(writing: state, "KVM_SET_FPU", descriptor, vmlab_KVM_SET_FPU)
     }
 
     /// The local APIC's registers.
     public func localAPIC() throws(SystemCallError) -> kvm_lapic_state {
-        var state = kvm_lapic_state()
-        try kvm("KVM_GET_LAPIC", descriptor, vmlab_KVM_GET_LAPIC, &state)
-        return state
+        try kvm(reading: "KVM_GET_LAPIC", descriptor, vmlab_KVM_GET_LAPIC, into: kvm_lapic_state())
     }
 
     /// Sets the local APIC's registers.
     public func setLocalAPIC(_ state: kvm_lapic_state) throws(SystemCallError) {
-        var state = state
-        try kvm("KVM_SET_LAPIC", descriptor, vmlab_KVM_SET_LAPIC, &state)
+        try kvm(writing: state, "KVM_SET_LAPIC", descriptor, vmlab_KVM_SET_LAPIC)
     }
 
     /// Whether it runs, halts or waits to be started by another processor (`KVM_MP_STATE_*`).
     public func runState() throws(SystemCallError) -> kvm_mp_state {
-        var state = kvm_mp_state()
-        try kvm("KVM_GET_MP_STATE", descriptor, vmlab_KVM_GET_MP_STATE, &state)
-        return state
+        try kvm(reading: "KVM_GET_MP_STATE", descriptor, vmlab_KVM_GET_MP_STATE, into: kvm_mp_state())
     }
 
     /// Sets whether it runs, halts or waits to be started.
     public func setRunState(_ state: kvm_mp_state) throws(SystemCallError) {
-        var state = state
-        try kvm("KVM_SET_MP_STATE", descriptor, vmlab_KVM_SET_MP_STATE, &state)
+        try kvm(writing: state, "KVM_SET_MP_STATE", descriptor, vmlab_KVM_SET_MP_STATE)
     }
 
     /// Drops exceptions and interrupts that were on their way.
     public func clearEvents() throws(SystemCallError) {
-        var events = kvm_vcpu_events()
-        try kvm("KVM_SET_VCPU_EVENTS", descriptor, vmlab_KVM_SET_VCPU_EVENTS, &events)
+        try kvm(writing: kvm_vcpu_events(), "KVM_SET_VCPU_EVENTS", descriptor, vmlab_KVM_SET_VCPU_EVENTS)
     }
 
     /// What the guest's CPUID instruction says. Before the first entry, and before MSRs that depend on it.

@@ -49,57 +49,26 @@ public struct VCPUState: Sendable, Hashable {
 }
 
 extension VCPUState.Part {
-    /// The names and numbers of the requests, and the structure's bytes.
-    fileprivate var request: (get: (String, UInt), set: (String, UInt), size: Int) {
-        switch self {
-        case .runState:
-            (
-                ("KVM_GET_MP_STATE", vmlab_KVM_GET_MP_STATE), ("KVM_SET_MP_STATE", vmlab_KVM_SET_MP_STATE),
-                MemoryLayout<kvm_mp_state>.size
-            )
-        case .registers:
-            (
-                ("KVM_GET_REGS", vmlab_KVM_GET_REGS), ("KVM_SET_REGS", vmlab_KVM_SET_REGS),
-                MemoryLayout<kvm_regs>.size
-            )
-        case .systemRegisters:
-            (
-                ("KVM_GET_SREGS", vmlab_KVM_GET_SREGS), ("KVM_SET_SREGS", vmlab_KVM_SET_SREGS),
-                MemoryLayout<kvm_sregs>.size
-            )
-        case .floatingPoint:
-            (("KVM_GET_FPU", vmlab_KVM_GET_FPU), ("KVM_SET_FPU", vmlab_KVM_SET_FPU), MemoryLayout<kvm_fpu>.size)
-        case .extendedState:
-            // A vCPU whose states need more than this page asked for them with arch_prctl, which we do not.
-            (("KVM_GET_XSAVE", vmlab_KVM_GET_XSAVE), ("KVM_SET_XSAVE", vmlab_KVM_SET_XSAVE), 4096)
-        case .extendedControl:
-            (
-                ("KVM_GET_XCRS", vmlab_KVM_GET_XCRS), ("KVM_SET_XCRS", vmlab_KVM_SET_XCRS),
-                MemoryLayout<kvm_xcrs>.size
-            )
+    /// What the kernel calls it, the requests that read and write it, and its structure's bytes; whether a host may lack it.
+    fileprivate var request: (name: String, get: UInt, set: UInt, size: Int, isOptional: Bool) {
+        func all<Value>(
+            _ name: String, _ get: UInt, _ set: UInt, _ type: Value.Type, isOptional: Bool = false
+        ) -> (String, UInt, UInt, Int, Bool) { (name, get, set, MemoryLayout<Value>.size, isOptional) }
+        return switch self {
+        case .runState: all("MP_STATE", vmlab_KVM_GET_MP_STATE, vmlab_KVM_SET_MP_STATE, kvm_mp_state.self)
+        case .registers: all("REGS", vmlab_KVM_GET_REGS, vmlab_KVM_SET_REGS, kvm_regs.self)
+        case .systemRegisters: all("SREGS", vmlab_KVM_GET_SREGS, vmlab_KVM_SET_SREGS, kvm_sregs.self)
+        case .floatingPoint: all("FPU", vmlab_KVM_GET_FPU, vmlab_KVM_SET_FPU, kvm_fpu.self)
+        // A vCPU whose states need more than this page asked for them with arch_prctl, which we do not.
+        case .extendedState: ("XSAVE", vmlab_KVM_GET_XSAVE, vmlab_KVM_SET_XSAVE, 4096, true)
+        case .extendedControl: all("XCRS", vmlab_KVM_GET_XCRS, vmlab_KVM_SET_XCRS, kvm_xcrs.self, isOptional: true)
         case .debugRegisters:
-            (
-                ("KVM_GET_DEBUGREGS", vmlab_KVM_GET_DEBUGREGS), ("KVM_SET_DEBUGREGS", vmlab_KVM_SET_DEBUGREGS),
-                MemoryLayout<kvm_debugregs>.size
-            )
-        case .localAPIC:
-            (
-                ("KVM_GET_LAPIC", vmlab_KVM_GET_LAPIC), ("KVM_SET_LAPIC", vmlab_KVM_SET_LAPIC),
-                MemoryLayout<kvm_lapic_state>.size
-            )
+            all("DEBUGREGS", vmlab_KVM_GET_DEBUGREGS, vmlab_KVM_SET_DEBUGREGS, kvm_debugregs.self, isOptional: true)
+        case .localAPIC: all("LAPIC", vmlab_KVM_GET_LAPIC, vmlab_KVM_SET_LAPIC, kvm_lapic_state.self)
         case .events:
-            (
-                ("KVM_GET_VCPU_EVENTS", vmlab_KVM_GET_VCPU_EVENTS),
-                ("KVM_SET_VCPU_EVENTS", vmlab_KVM_SET_VCPU_EVENTS), MemoryLayout<kvm_vcpu_events>.size
-            )
-        }
-    }
-
-    /// Whether a host may lack it.
-    fileprivate var isOptional: Bool {
-        switch self {
-        case .extendedState, .extendedControl, .debugRegisters, .events: true
-        case .runState, .registers, .systemRegisters, .floatingPoint, .localAPIC: false
+            all(
+                "VCPU_EVENTS", vmlab_KVM_GET_VCPU_EVENTS, vmlab_KVM_SET_VCPU_EVENTS, kvm_vcpu_events.self,
+                isOptional: true)
         }
     }
 
@@ -133,30 +102,29 @@ extension VCPU {
     }
 
     private func read(_ part: VCPUState.Part) throws(SystemCallError) -> [UInt8]? {
-        let (get, _, size) = part.request
-        var bytes = [UInt8](repeating: 0, count: size)
-        if part.isOptional {
-            guard try offered({ () throws(SystemCallError) in try transfer(get, &bytes) }) else { return nil }
-            return part.isThere(bytes) ? bytes : nil
+        let request = part.request
+        var bytes = [UInt8](repeating: 0, count: request.size)
+        let isKnown = try offered { () throws(SystemCallError) in
+            try transfer("KVM_GET_\(request.name)", request.get, &bytes)
         }
-        try transfer(get, &bytes)
-        return bytes
+        if isKnown { return part.isThere(bytes) ? bytes : nil }
+        guard request.isOptional else { throw SystemCallError("KVM_GET_\(request.name)", errno: EINVAL) }
+        return nil
     }
 
     private func write(_ bytes: [UInt8]?, _ part: VCPUState.Part) throws(SystemCallError) {
-        guard var bytes else {
-            guard part.isOptional else { throw SystemCallError(part.request.set.0, errno: EINVAL) }
-            return
+        let request = part.request
+        if bytes == nil, request.isOptional { return }
+        guard var bytes, part.hasSize(bytes.count) else {
+            throw SystemCallError("KVM_SET_\(request.name)", errno: EINVAL)
         }
-        guard part.hasSize(bytes.count) else { throw SystemCallError(part.request.set.0, errno: EINVAL) }
-        try transfer(part.request.set, &bytes)
+        try transfer("KVM_SET_\(request.name)", request.set, &bytes)
     }
 
-    private func transfer(_ request: (String, UInt), _ bytes: inout [UInt8]) throws(SystemCallError) {
+    private func transfer(_ call: String, _ request: UInt, _ bytes: inout [UInt8]) throws(SystemCallError) {
         let number = descriptor.number
-        var result: Int32 = 0
-        bytes.withUnsafeMutableBytes { result = vmlab_kvm(number, request.1, $0.baseAddress) }
-        guard result >= 0 else { throw SystemCallError(request.0) }
+        let result = bytes.withUnsafeMutableBytes { vmlab_kvm(number, request, $0.baseAddress) }
+        guard result >= 0 else { throw SystemCallError(call) }
     }
 
     // MARK: Model-specific registers
@@ -164,18 +132,25 @@ extension VCPU {
     private func modelSpecificRegisters(
         _ indices: [UInt32]
     ) throws(SystemCallError) -> [VCPUState.ModelSpecificRegister] {
-        var result: [VCPUState.ModelSpecificRegister] = []
-        var rest = indices[...]
+        let entries = indices.map { kvm_msr_entry(index: $0, reserved: 0, data: 0) }
+        return try transferRegisters("KVM_GET_MSRS", vmlab_KVM_GET_MSRS, entries).map {
+            VCPUState.ModelSpecificRegister(index: $0.index, value: $0.data)
+        }
+    }
+
+    /// Calls KVM with registers as often as it takes, 256 at a time; returns those that it did something with. The first that
+    /// it stops at is one that this host does not tell or take.
+    @discardableResult
+    private func transferRegisters(
+        _ call: String, _ request: UInt, _ entries: [kvm_msr_entry]
+    ) throws(SystemCallError) -> [kvm_msr_entry] {
+        var result: [kvm_msr_entry] = []
+        var rest = entries[...]
         while !rest.isEmpty {
-            var table = rest.prefix(Self.mostAtOnce).map { index in
-                var entry = kvm_msr_entry()
-                entry.index = index
-                return entry
-            }
-            let (done, _) = try kvm("KVM_GET_MSRS", descriptor, vmlab_KVM_GET_MSRS, header: 8, entries: &table)
+            var table = Array(rest.prefix(256))
+            let (done, _) = try kvm(call, descriptor, request, header: 8, entries: &table)
             let count = min(Int(max(done, 0)), table.count)
-            result += table[..<count].map { VCPUState.ModelSpecificRegister(index: $0.index, value: $0.data) }
-            // The first that was not read, if any, is one that this host does not tell.
+            result += table[..<count]
             rest = rest.dropFirst(count < table.count ? count + 1 : count)
         }
         return result
@@ -196,25 +171,11 @@ extension VCPU {
             VCPUState.ModelSpecificRegister(
                 index: register.index, value: register.value == 0 ? counter : register.value)
         }
-        for chunk in [registers.filter { !isDeadline($0) }, deadlines] { try write(chunk[...]) }
-    }
-
-    private func write(_ registers: ArraySlice<VCPUState.ModelSpecificRegister>) throws(SystemCallError) {
-        var rest = registers
-        while !rest.isEmpty {
-            var table = rest.prefix(Self.mostAtOnce).map { register in
-                var entry = kvm_msr_entry()
-                (entry.index, entry.data) = (register.index, register.value)
-                return entry
-            }
-            let (done, _) = try kvm("KVM_SET_MSRS", descriptor, vmlab_KVM_SET_MSRS, header: 8, entries: &table)
-            let count = min(Int(max(done, 0)), table.count)
-            rest = rest.dropFirst(count < table.count ? count + 1 : count)
+        for group in [registers.filter { !isDeadline($0) }, deadlines] {
+            let entries = group.map { kvm_msr_entry(index: $0.index, reserved: 0, data: $0.value) }
+            try transferRegisters("KVM_SET_MSRS", vmlab_KVM_SET_MSRS, entries)
         }
     }
-
-    /// The kernel takes 256 at a time.
-    private static var mostAtOnce: Int { 256 }
 
     // MARK: Time stamp counter
 

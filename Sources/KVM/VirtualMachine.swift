@@ -19,16 +19,15 @@ public struct VirtualMachine: ~Copyable, Sendable {
 
     /// Tells KVM which four pages below 4 GiB Intel processors may use for real mode.
     public func setRealModePages(taskState: UInt64, identityMap: UInt64) throws(SystemCallError) {
-        var address = identityMap
-        try kvm("KVM_SET_IDENTITY_MAP_ADDR", descriptor, vmlab_KVM_SET_IDENTITY_MAP_ADDR, &address)
+        try kvm(writing: identityMap, "KVM_SET_IDENTITY_MAP_ADDR", descriptor, vmlab_KVM_SET_IDENTITY_MAP_ADDR)
         try kvm("KVM_SET_TSS_ADDR", descriptor, vmlab_KVM_SET_TSS_ADDR, number: UInt(taskState))
     }
 
     /// Gives the guest memory of this process at a guest-physical address. Addresses and size are multiples of 4096.
     public func setMemory(slot: UInt32, at guest: UInt64, size: UInt64, host: UInt) throws(SystemCallError) {
-        var region = kvm_userspace_memory_region(
+        let region = kvm_userspace_memory_region(
             slot: slot, flags: 0, guest_phys_addr: guest, memory_size: size, userspace_addr: UInt64(host))
-        try kvm("KVM_SET_USER_MEMORY_REGION", descriptor, vmlab_KVM_SET_USER_MEMORY_REGION, &region)
+        try kvm(writing: region, "KVM_SET_USER_MEMORY_REGION", descriptor, vmlab_KVM_SET_USER_MEMORY_REGION)
     }
 
     /// Makes the kernel's local APICs, IOAPIC and PIC.
@@ -40,14 +39,12 @@ public struct VirtualMachine: ~Copyable, Sendable {
     public func interruptController(_ chip: UInt32) throws(SystemCallError) -> kvm_irqchip {
         var state = kvm_irqchip()
         state.chip_id = chip
-        try kvm("KVM_GET_IRQCHIP", descriptor, vmlab_KVM_GET_IRQCHIP, &state)
-        return state
+        return try kvm(reading: "KVM_GET_IRQCHIP", descriptor, vmlab_KVM_GET_IRQCHIP, into: state)
     }
 
     /// Sets the state of the controller that the state names.
     public func setInterruptController(_ state: kvm_irqchip) throws(SystemCallError) {
-        var state = state
-        try kvm("KVM_SET_IRQCHIP", descriptor, vmlab_KVM_SET_IRQCHIP, &state)
+        try kvm(writing: state, "KVM_SET_IRQCHIP", descriptor, vmlab_KVM_SET_IRQCHIP)
     }
 
     /// The clock that guests read as kvm-clock, in nanoseconds; nil where the host does not tell.
@@ -63,7 +60,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
     public func setClock(_ nanoseconds: UInt64) throws(SystemCallError) {
         var data = kvm_clock_data()
         data.clock = nanoseconds
-        try kvm("KVM_SET_CLOCK", descriptor, vmlab_KVM_SET_CLOCK, &data)
+        try kvm(writing: data, "KVM_SET_CLOCK", descriptor, vmlab_KVM_SET_CLOCK)
     }
 
     /// Makes a vCPU; its number is also its local APIC's.
@@ -78,7 +75,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
         var request = kvm_irqfd()
         request.fd = UInt32(bitPattern: event.number)
         request.gsi = interrupt
-        try kvm("KVM_IRQFD", descriptor, vmlab_KVM_IRQFD, &request)
+        try kvm(writing: request, "KVM_IRQFD", descriptor, vmlab_KVM_IRQFD)
     }
 
     /// Makes a 32-bit write of `value` to a guest-physical address signal an eventfd, without leaving the guest for long.
@@ -92,22 +89,22 @@ public struct VirtualMachine: ~Copyable, Sendable {
         request.fd = event.number
         // KVM_IOEVENTFD_FLAG_DATAMATCH, an enum's shift that Swift does not import.
         request.flags = 1
-        try kvm("KVM_IOEVENTFD", descriptor, vmlab_KVM_IOEVENTFD, &request)
+        try kvm(writing: request, "KVM_IOEVENTFD", descriptor, vmlab_KVM_IOEVENTFD)
     }
 
     /// Collects writes to an I/O port in a ring instead of leaving the guest for each. False where the host cannot.
     public func coalesceWrites(toPort port: UInt16) throws(SystemCallError) -> Bool {
         guard coalescedRingPage > 0 else { return false }
-        var zone = Self.zone(port)
-        try kvm("KVM_REGISTER_COALESCED_MMIO", descriptor, vmlab_KVM_REGISTER_COALESCED_MMIO, &zone)
+        try kvm(
+            writing: Self.zone(port), "KVM_REGISTER_COALESCED_MMIO", descriptor, vmlab_KVM_REGISTER_COALESCED_MMIO)
         return true
     }
 
     /// Leaves the guest for each write to that port again. No effect on one whose writes are not collected.
     public func stopCoalescingWrites(toPort port: UInt16) throws(SystemCallError) {
         guard coalescedRingPage > 0 else { return }
-        var zone = Self.zone(port)
-        try kvm("KVM_UNREGISTER_COALESCED_MMIO", descriptor, vmlab_KVM_UNREGISTER_COALESCED_MMIO, &zone)
+        try kvm(
+            writing: Self.zone(port), "KVM_UNREGISTER_COALESCED_MMIO", descriptor, vmlab_KVM_UNREGISTER_COALESCED_MMIO)
     }
 
     private static func zone(_ port: UInt16) -> kvm_coalesced_mmio_zone {

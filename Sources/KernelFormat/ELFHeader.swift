@@ -1,27 +1,27 @@
 /// The header of an ELF file for x86-64.
-public struct ELFHeader: Sendable, Hashable {
+package struct ELFHeader: Sendable, Hashable {
     /// What is wrong with an ELF file, such as `an ELF file for another processor`.
-    public struct Problem: Error, Sendable, Hashable {
+    package struct Problem: Error, Sendable, Hashable {
         /// A part of a sentence.
-        public let reason: String
+        package let reason: String
     }
 
     /// What every ELF file begins with.
-    public static let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
+    package static let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
     /// Bytes of the header.
-    public static let size = 64
+    package static let size = 64
     /// Bytes of one program header.
-    public static let programHeaderSize: UInt64 = 56
+    package static let programHeaderSize: UInt64 = 56
 
     /// Where the program begins.
-    public let entry: UInt64
+    package let entry: UInt64
     /// Where the program headers are in the file.
-    public let programHeaders: UInt64
+    package let programHeaders: UInt64
     /// How many there are; 0 where they are of another size.
-    public let programHeaderCount: UInt64
+    package let programHeaderCount: UInt64
 
     /// Reads the header at the start of a file that begins with `magic`. Throws what is wrong with it.
-    public init(_ start: [UInt8]) throws(Problem) {
+    package init(_ start: [UInt8]) throws(Problem) {
         guard start.count >= Self.size, start.starts(with: Self.magic + [2, 1]) else {
             throw Problem(reason: "an ELF file, but not of 64 bits")
         }

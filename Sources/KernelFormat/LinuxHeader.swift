@@ -1,40 +1,40 @@
 /// The setup header of a Linux `bzImage` for x86-64 (Linux boot protocol 2.12, Documentation/arch/x86/boot.rst).
-public struct LinuxHeader: Sendable, Hashable {
+package struct LinuxHeader: Sendable, Hashable {
     /// Why a bzImage has no such header.
-    public enum Problem: String, Error, Sendable, Hashable {
+    package enum Problem: String, Error, Sendable, Hashable {
         case cutOff = "the kernel is cut off"
         case noLongEntry = "a kernel without a 64-bit entry"
     }
 
     /// Where the header is in the file and in the zero page.
-    public static let offset = 0x1f1
+    package static let offset = 0x1f1
     /// Bytes of a file up to the last field that is read here.
-    public static let least = 0x264
+    package static let least = 0x264
     /// Bytes of a file up to the end of any header.
-    public static let most = 0x280
+    package static let most = 0x280
     /// How far behind the beginning of the code its 64-bit entry is.
-    public static let entryOffset: UInt64 = 0x200
+    package static let entryOffset: UInt64 = 0x200
     /// `HdrS`, at 0x202.
-    public static let magic: UInt32 = 0x5372_6448
+    package static let magic: UInt32 = 0x5372_6448
 
     /// The header as it is in the file, from `offset` on.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
     /// Where the protected-mode code begins in the file; it goes to the end.
-    public let codeStart: UInt64
+    package let codeStart: UInt64
     /// Where the code wants to be in memory.
-    public let preferredAddress: UInt64
+    package let preferredAddress: UInt64
     /// Bytes of memory that the code needs there until it has unpacked itself.
-    public let memorySize: UInt64
+    package let memorySize: UInt64
     /// The highest address that the initial RAM disk may have.
-    public let initrdLimit: UInt64
+    package let initrdLimit: UInt64
     /// Where the compressed kernel is in the file, if the header is right.
-    public let payload: Range<UInt64>
+    package let payload: Range<UInt64>
 
     /// Whether a file that begins so is a bzImage, perhaps one that is cut off.
-    public static func isBZImage(_ start: [UInt8]) -> Bool { start.field(0x202, UInt32.self) == magic }
+    package static func isBZImage(_ start: [UInt8]) -> Bool { start.field(0x202, UInt32.self) == magic }
 
     /// Reads the header at the start of a file, of which `most` bytes count. Nil when that is no bzImage.
-    public init?(_ start: [UInt8]) throws(Problem) {
+    package init?(_ start: [UInt8]) throws(Problem) {
         guard Self.isBZImage(start) else { return nil }
         guard start.count >= Self.least, let version = start.field(0x206, UInt16.self),
             let flags = start.field(0x236, UInt16.self), let preferred = start.field(0x258, UInt64.self),
@@ -55,7 +55,7 @@ public struct LinuxHeader: Sendable, Hashable {
 
 extension [UInt8] {
     /// The little-endian number of this width at an offset; nil where the bytes end before.
-    public func field<Value: FixedWidthInteger & BitwiseCopyable>(_ offset: UInt64, _ type: Value.Type) -> Value? {
+    package func field<Value: FixedWidthInteger & BitwiseCopyable>(_ offset: UInt64, _ type: Value.Type) -> Value? {
         let width = UInt64(MemoryLayout<Value>.size)
         guard offset <= UInt64(count), UInt64(count) - offset >= width else { return nil }
         return withUnsafeBytes { Value(littleEndian: $0.loadUnaligned(fromByteOffset: Int(offset), as: type)) }

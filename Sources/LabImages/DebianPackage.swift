@@ -5,9 +5,7 @@ import HostSystem
 
 /// A package as apt would download it now.
 struct DebianPackage: Codable, Sendable, Hashable {
-    /// The package's name.
     var name: String
-    /// Its version.
     var version: String
     /// The file's name, as apt writes it.
     var file: String

@@ -6,7 +6,7 @@ import HostSystem
 
 /// Hears how a build gets on: what it does now, and how much of that is done (0 to 1) when that is known. May be called
 /// on any thread.
-public typealias ImageProgress = @Sendable (_ step: String, _ fraction: Double?) -> Void
+package typealias ImageProgress = @Sendable (_ step: String, _ fraction: Double?) -> Void
 
 /// One run of a recipe in a scratch folder.
 struct ImageBuild: Sendable {

@@ -3,17 +3,16 @@ import HostSystem
 import LabSpec
 
 /// The images that need no declaration, by name.
-public struct ImageCatalog: Sendable {
+package struct ImageCatalog: Sendable {
     /// In the order in which they are listed.
-    public let recipes: [Recipe]
+    package let recipes: [Recipe]
 
-    /// A catalog of these recipes.
-    public init(_ recipes: [Recipe]) {
+    package init(_ recipes: [Recipe]) {
         self.recipes = recipes
     }
 
     /// What vmlab knows how to build.
-    public static let standard = ImageCatalog([
+    package static let standard = ImageCatalog([
         Recipe(name: "debian", script: PackageResources.debian_sh, files: supportFiles),
         Recipe(
             name: "wine", os: .windows, console: ConsoleSpec(dialect: .cmd), script: PackageResources.wine_sh,
@@ -53,19 +52,19 @@ public struct ImageCatalog: Sendable {
     ]
 
     /// The names of the standard catalog.
-    public static var names: [String] { standard.recipes.map(\.name) }
+    package static var names: [String] { standard.recipes.map(\.name) }
 
     /// The recipe of that name; nil when there is none.
-    public subscript(name: String) -> Recipe? { recipes.first { $0.name == name } }
+    package subscript(name: String) -> Recipe? { recipes.first { $0.name == name } }
 
     /// What is known, before anything is built, of the images that a lab's guests use, and what is wrong with those it
     /// declares and with the groups' disks. Looks at the files, reads a few bytes of each.
-    public static func facts(of lab: Lab) -> (facts: [String: ImageFacts], problems: [Diagnostic]) {
+    package static func facts(of lab: Lab) -> (facts: [String: ImageFacts], problems: [Diagnostic]) {
         standard.facts(of: lab)
     }
 
     /// See the static function of the same name.
-    public func facts(of lab: Lab) -> (facts: [String: ImageFacts], problems: [Diagnostic]) {
+    package func facts(of lab: Lab) -> (facts: [String: ImageFacts], problems: [Diagnostic]) {
         var facts: [String: ImageFacts] = [:]
         var problems: [Diagnostic] = []
         for group in lab.groups where facts[group.image] == nil {
@@ -107,7 +106,7 @@ public struct ImageCatalog: Sendable {
 
 extension Recipe {
     /// What a plan needs to know of it.
-    public var facts: ImageFacts {
+    package var facts: ImageFacts {
         ImageFacts(
             os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding,
             isCloneable: console.announces && !isFreestanding)

@@ -6,19 +6,17 @@ import LabSpec
 import Logging
 
 /// One line of `vmlab images list`.
-public struct ImageEntry: Sendable {
-    /// The catalog's name.
-    public let name: String
-    /// The kind of system.
-    public let os: GuestOS
+package struct ImageEntry: Sendable {
+    package let name: String
+    package let os: GuestOS
     /// Whether the recipe's present form is built.
-    public let isBuilt: Bool
+    package let isBuilt: Bool
     /// Bytes on disk; nil when it is not built.
-    public let size: UInt64?
+    package let size: UInt64?
     /// When it was built; nil when it is not.
-    public let built: Date?
+    package let built: Date?
     /// The release of its Linux kernel; nil when it is not built.
-    public let kernel: String?
+    package let kernel: String?
 }
 
 /// The catalog's images on this host: built when they are first asked for, then kept.
@@ -34,20 +32,20 @@ public struct ImageEntry: Sendable {
 /// ```
 /// The key is a hash of the recipe, so a new recipe makes a new image and never disturbs guests that run on the old one. Whoever
 /// got an image holds it (`BootableImage.hold`): nobody removes its files until then.
-public struct ImageStore: Sendable {
+package struct ImageStore: Sendable {
     /// The cache's folder.
-    public let directory: String
+    package let directory: String
     /// What can be built.
-    public let catalog: ImageCatalog
+    package let catalog: ImageCatalog
 
     /// `$XDG_CACHE_HOME/vmlab`, else `~/.cache/vmlab`.
-    public static var defaultDirectory: String {
+    package static var defaultDirectory: String {
         if let cache = Environment["XDG_CACHE_HOME"], cache.hasPrefix("/") { return "\(cache)/vmlab" }
         return "\(Environment["HOME"] ?? NSHomeDirectory())/.cache/vmlab"
     }
 
     /// The store in `cacheDirectory`, made with its first image.
-    public init(cacheDirectory: String = Self.defaultDirectory, catalog: ImageCatalog = .standard) {
+    package init(cacheDirectory: String = Self.defaultDirectory, catalog: ImageCatalog = .standard) {
         directory = cacheDirectory
         self.catalog = catalog
     }
@@ -58,7 +56,7 @@ public struct ImageStore: Sendable {
     ///
     /// One process builds at a time, others wait for it; `progress` is told of both. When the task is cancelled the build
     /// stops and `CancellationError` is thrown. Otherwise throws a `Diagnostic`.
-    public func image(named name: String, progress: @escaping ImageProgress) async throws -> BootableImage {
+    package func image(named name: String, progress: @escaping ImageProgress) async throws -> BootableImage {
         guard let recipe = catalog[name] else { throw catalog.unknown(name) }
         let log = Logger(label: "vmlab.images")
         let begun = ContinuousClock.now
@@ -145,7 +143,7 @@ public struct ImageStore: Sendable {
     // MARK: What is there
 
     /// Every image of the catalog, built or not.
-    public func list() -> [ImageEntry] {
+    package func list() -> [ImageEntry] {
         catalog.recipes.map { recipe in
             let manifest = manifest(of: recipe)
             return ImageEntry(
@@ -160,7 +158,7 @@ public struct ImageStore: Sendable {
     ///
     /// Throws a `Diagnostic` when there is no such image or it cannot be removed; not when it is not built.
     @discardableResult
-    public func remove(_ name: String) async throws -> CacheCleaning {
+    package func remove(_ name: String) async throws -> CacheCleaning {
         let goldens = GoldenStore(cacheDirectory: directory)
         var cleaning = CacheCleaning()
         guard let recipe = catalog[name] else {
@@ -192,7 +190,7 @@ public struct ImageStore: Sendable {
     /// downloads that no built image is made of, unpacked kernels that no guest has used within the last hour, goldens as
     /// `GoldenStore.prune` says, by their age or all, which has those that failed tried again. Leaves alone what another process
     /// is building or a running lab uses.
-    public func prune(allGoldens: Bool = false) async throws -> CacheCleaning {
+    package func prune(allGoldens: Bool = false) async throws -> CacheCleaning {
         guard access("\(directory)/locks", F_OK) == 0 else { return CacheCleaning() }
         var freed: UInt64 = 0
         var isBusy = false
@@ -248,7 +246,7 @@ public struct ImageStore: Sendable {
     /// damaged is made again when it is next used.
     ///
     /// Throws a `Diagnostic` when there is no such image or a file cannot be read.
-    public func verify(_ name: String? = nil, found: (CacheFinding) -> Void) async throws {
+    package func verify(_ name: String? = nil, found: (CacheFinding) -> Void) async throws {
         let goldens = GoldenStore(cacheDirectory: directory)
         if let name, catalog[name] == nil, !goldens.knows(image: name) {
             throw catalog.unknown(name)
@@ -265,7 +263,7 @@ public struct ImageStore: Sendable {
     /// The folder of a built image's files.
     ///
     /// Throws a `Diagnostic` when the catalog has no such image, or its present recipe's is not built.
-    public func path(of name: String) throws(Diagnostic) -> String {
+    package func path(of name: String) throws(Diagnostic) -> String {
         guard let recipe = catalog[name] else { throw catalog.unknown(name) }
         guard manifest(of: recipe) != nil else {
             throw Diagnostic(

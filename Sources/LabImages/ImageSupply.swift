@@ -2,11 +2,11 @@ import Diagnostics
 import LabSpec
 
 /// Gets a lab all the images that its guests boot.
-public struct ImageSupply: Sendable {
+package struct ImageSupply: Sendable {
     private let store: ImageStore
 
     /// Supplies from this store, by default this user's.
-    public init(store: ImageStore = ImageStore()) {
+    package init(store: ImageStore = ImageStore()) {
         self.store = store
     }
 
@@ -15,7 +15,7 @@ public struct ImageSupply: Sendable {
     ///
     /// Throws a `DiagnosticList` with every problem of the declared images, before anything is built; else the first
     /// `Diagnostic` of a build, or `CancellationError`.
-    public func images(
+    package func images(
         for lab: Lab, progress: @escaping @Sendable (_ image: String, _ step: String, _ fraction: Double?) -> Void
     ) async throws -> [String: BootableImage] {
         let (_, problems) = store.catalog.facts(of: lab)

@@ -5,37 +5,35 @@ import Quantities
 /// How one image of the catalog is made: a shell script with a header, and the files it uses.
 ///
 /// The header is the script's leading comment lines of the form `# key: value`; `Recipes/debian.sh` shows all keys.
-public struct Recipe: Sendable {
-    /// The image's name.
-    public let name: String
-    /// The kind of system.
-    public let os: GuestOS
+package struct Recipe: Sendable {
+    package let name: String
+    package let os: GuestOS
     /// How commands reach it.
-    public let console: ConsoleSpec
+    package let console: ConsoleSpec
     /// The script, run by bash.
-    public let script: [UInt8]
+    package let script: [UInt8]
     /// The support files that the script names, by file name.
-    public let support: [String: [UInt8]]
+    package let support: [String: [UInt8]]
     /// Debian packages it is made of.
-    public let packages: [String]
+    package let packages: [String]
     /// Programs of the host that it runs, each with its Debian package.
-    public let tools: [String: String]
+    package let tools: [String: String]
     /// Kernel command line of the image.
-    public let cmdline: String
+    package let cmdline: String
     /// RAM when the lab says nothing.
-    public let memory: ByteCount
+    package let memory: ByteCount
     /// RAM below which it is known not to boot.
-    public let minimumMemory: ByteCount
+    package let minimumMemory: ByteCount
     /// Whether its kernel is a program of its own rather than an operating system's.
-    public let isFreestanding: Bool
+    package let isFreestanding: Bool
     /// A hash of the script and its files: another key is another image.
-    public let key: String
+    package let key: String
 
     /// A recipe from its script. Of `files` it keeps those whose names occur in the script or in a file it keeps, so
     /// that whatever the script can use is part of the key.
     ///
     /// A header that says nothing or nonsense about memory means 256 MiB, at least 64.
-    public init(
+    package init(
         name: String, os: GuestOS = .linux, console: ConsoleSpec = ConsoleSpec(), script: [UInt8],
         files: [String: [UInt8]] = [:]
     ) {

@@ -5,13 +5,13 @@ import LabSpec
 import Logging
 
 /// Picks the backend of each guest group: what the lab or the command line says, else the best that this host can do.
-public struct BackendSelection: Sendable {
+package struct BackendSelection: Sendable {
     /// A backend, and why it is this one.
-    public struct Choice: Sendable {
+    package struct Choice: Sendable {
         /// What runs the guests.
-        public let backend: any MachineBackend
+        package let backend: any MachineBackend
         /// Half a sentence, such as `this host has no usable /dev/kvm`.
-        public let reason: String
+        package let reason: String
     }
 
     private let override: BackendChoice?
@@ -21,7 +21,7 @@ public struct BackendSelection: Sendable {
 
     /// Looks at the host. `override` (`--backend`) outweighs what groups say. Never throws: what is missing is said when a
     /// group asks for it, and what nobody asks for may be missing.
-    public init(override: BackendChoice? = nil) {
+    package init(override: BackendChoice? = nil) {
         let probe = KVMProbe.run()
         self.init(
             override: override, probe: probe, builtIn: Self.found { try MicroVMBackend() },
@@ -48,7 +48,7 @@ public struct BackendSelection: Sendable {
     /// The backend for a group's guests.
     ///
     /// Throws what this host lacks, or why the guests cannot run on the backend they ask for, with the remedy.
-    public func backend(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> any MachineBackend {
+    package func backend(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> any MachineBackend {
         let choice = try choice(for: group, of: image, obstacle: MicroVMObstacle(group, of: image))
         Logger(label: "vmlab.machines").debug(
             "backend chosen",
@@ -57,7 +57,7 @@ public struct BackendSelection: Sendable {
     }
 
     /// The backend of a guest of an image that asks for nothing in particular. Throws what this host lacks.
-    public func choice(for image: ImageFacts) throws(Diagnostic) -> Choice {
+    package func choice(for image: ImageFacts) throws(Diagnostic) -> Choice {
         try choice(for: GuestGroup(name: "a guest", image: ""), of: image, obstacle: nil)
     }
 

@@ -4,14 +4,14 @@ import GuestControl
 import LabImages
 
 /// The image cache's goldens, for runs. One whose guest showed that it does not come up is not tried again for a day.
-public struct KeptGoldens: GoldenStoring {
+package struct KeptGoldens: GoldenStoring {
     private let store: GoldenStore
 
     /// Goldens in a store, by default that of this user.
-    public init(in store: GoldenStore = GoldenStore()) { self.store = store }
+    package init(in store: GoldenStore = GoldenStore()) { self.store = store }
 
     /// A golden. See the protocol.
-    public func golden(
+    package func golden(
         _ shape: GoldenShape, progress: @escaping @Sendable (String) -> Void,
         make: @escaping @Sendable (_ folder: String) async throws -> Void
     ) async throws -> any GoldenFolder {

@@ -135,17 +135,25 @@ struct MachineProcess {
 }
 
 extension MachineProcess.Failure {
-    /// What is said of a program that kept silent for too long.
-    static func silence(_ what: String, of program: String, _ lines: [String]) -> Diagnostic {
-        Diagnostic(
-            .host, what, remedy: "run fewer guests at once: this host is too busy to start another",
-            cause: "\(program) did not answer within \(MachineProcess.patience), and was killed",
-            notes: Array(lines.suffix(8)))
+    /// What is said of it: `what` did not work, such as `cannot start the guest web`.
+    func diagnostic(_ what: String, of program: String) -> Diagnostic {
+        switch self {
+        case .notStarted(let error): error.diagnostic(what)
+        case .silent(let lines):
+            Diagnostic(
+                .host, what, remedy: "run fewer guests at once: this host is too busy to start another",
+                cause: "\(program) did not answer within \(MachineProcess.patience), and was killed",
+                notes: Array(lines.suffix(8)))
+        case .ended(let status, let lines):
+            Diagnostic(
+                .host, what, remedy: Self.remedy(for: lines), cause: Self.cause(program, status, lines),
+                notes: Array(lines.suffix(8)))
+        }
     }
 
     /// How a program ended, in words, and what it said last. Linux ends one so that writes to memory for whose file the disk
     /// has no room.
-    static func cause(_ program: String, _ status: ChildStatus, _ lines: [String]) -> String {
+    private static func cause(_ program: String, _ status: ChildStatus, _ lines: [String]) -> String {
         let words = "\(program): \(status)"
         if status == .signalled(SIGBUS) {
             return "\(words), as when no space is left on the disk for the guest's memory"
@@ -155,7 +163,7 @@ extension MachineProcess.Failure {
 
     /// A line of standard error without the name of its program and the option that it repeats, which may be a kilobyte of
     /// JSON.
-    static func reason(_ line: String) -> String {
+    private static func reason(_ line: String) -> String {
         guard let program = line.firstRange(of: ": ") else { return line }
         let rest = line[program.upperBound...]
         guard rest.hasPrefix("-"), rest.split(separator: " ").dropFirst().first?.hasPrefix("{") == true,
@@ -165,7 +173,7 @@ extension MachineProcess.Failure {
     }
 
     /// What usually helps, from the process's last words; nil when that is not known.
-    static func remedy(for lines: [String]) -> String? {
+    private static func remedy(for lines: [String]) -> String? {
         let text = lines.joined(separator: "\n")
         if text.contains("Cannot allocate memory") || text.contains("cannot set up guest memory") {
             return "run fewer guests at once or give them less `memory:`"

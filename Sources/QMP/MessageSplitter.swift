@@ -1,8 +1,8 @@
 /// Cuts a stream of bytes into JSON texts. Objects come one behind the other, with line ends between them or without (Python's
 /// `qemu.qmp`), so an object ends where its braces close.
-public struct MessageSplitter: Sendable {
+package struct MessageSplitter: Sendable {
     /// What a stream consists of.
-    public enum Piece: Sendable, Equatable {
+    package enum Piece: Sendable, Equatable {
         /// An object or array from its first to its last bracket; or a line that begins with something else.
         case message([UInt8])
         /// A message longer than the limit; nothing after it is understood.
@@ -16,10 +16,10 @@ public struct MessageSplitter: Sendable {
     private var isEscaped = false
 
     /// Messages of at most `limit` bytes.
-    public init(limit: Int) { self.limit = limit }
+    package init(limit: Int) { self.limit = limit }
 
     /// Takes the next bytes of the stream; returns the messages that they complete, at most one `tooLong` as the last.
-    public mutating func take(_ bytes: [UInt8]) -> [Piece] {
+    package mutating func take(_ bytes: [UInt8]) -> [Piece] {
         var pieces: [Piece] = []
         for byte in bytes {
             if message.isEmpty, byte <= 0x20 { continue }

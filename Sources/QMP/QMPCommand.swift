@@ -1,34 +1,30 @@
 import JSON
 
 /// What a client asks of a machine.
-public struct QMPCommand: Sendable, Hashable {
-    /// What a command is called.
-    public typealias Name = QMPName<QMPCommand>
+package struct QMPCommand: Sendable, Hashable {
+    package typealias Name = QMPName<QMPCommand>
 
     /// The names of arguments that both sides know.
-    public enum Argument {
+    package enum Argument {
         /// Of `setAction`.
-        public static let shutdown = "shutdown"
+        package static let shutdown = "shutdown"
         /// Of `saveSnapshot`.
-        public static let path = "path"
+        package static let path = "path"
     }
 
-    /// What it is called.
-    public var name: Name
-    /// Its arguments.
-    public var arguments: JSONObject
+    package var name: Name
+    package var arguments: JSONObject
     /// What the answer is known by.
-    public var id: JSONValue?
+    package var id: JSONValue?
 
-    /// A command as given.
-    public init(_ name: Name, _ arguments: JSONObject = [:], id: JSONValue? = nil) {
+    package init(_ name: Name, _ arguments: JSONObject = [:], id: JSONValue? = nil) {
         self.name = name
         self.arguments = arguments
         self.id = id
     }
 
     /// The command as it is sent.
-    public var json: JSONValue {
+    package var json: JSONValue {
         [
             "execute": .string(name.rawValue), "id": id,
             "arguments": arguments.isEmpty ? nil : .object(arguments),
@@ -36,7 +32,7 @@ public struct QMPCommand: Sendable, Hashable {
     }
 
     /// Reads a message. Throws what is wrong with it, in QEMU's words.
-    public init(_ json: JSONValue) throws(QMPRefusal) {
+    package init(_ json: JSONValue) throws(QMPRefusal) {
         guard case .object(let members) = json else { throw QMPRefusal("QMP input must be a JSON object") }
         id = members["id"]
         for key in members.keys.sorted() where !["execute", "arguments", "id"].contains(key) {

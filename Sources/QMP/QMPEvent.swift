@@ -2,12 +2,12 @@ import Glibc
 import JSON
 
 /// Something that happened to a machine, whoever caused it.
-public struct QMPEvent: Sendable, Hashable {
+package struct QMPEvent: Sendable, Hashable {
     /// What an event is called.
-    public typealias Name = QMPName<QMPEvent>
+    package typealias Name = QMPName<QMPEvent>
 
     /// Why a machine went off or was reset.
-    public enum Cause: String, Sendable, Hashable {
+    package enum Cause: String, Sendable, Hashable {
         case guestShutdown = "guest-shutdown"
         case guestReset = "guest-reset"
         case quit = "host-qmp-quit"
@@ -18,28 +18,27 @@ public struct QMPEvent: Sendable, Hashable {
         case hostError = "host-error"
     }
 
-    /// What happened.
-    public var name: Name
+    package var name: Name
     /// More about it.
-    public var data: JSONObject
+    package var data: JSONObject
     /// When it happened, in microseconds of the machine's clock since 1970.
-    public var time: Int64
+    package var time: Int64
 
     /// An event as given; one of now, if nothing else is said.
-    public init(_ name: Name, _ data: JSONObject = [:], time: Int64 = QMPEvent.now) {
+    package init(_ name: Name, _ data: JSONObject = [:], time: Int64 = QMPEvent.now) {
         self.name = name
         self.data = data
         self.time = time
     }
 
     /// The machine goes off.
-    public static func shutdown(_ cause: Cause) -> QMPEvent { QMPEvent(.shutdown, data(cause)) }
+    package static func shutdown(_ cause: Cause) -> QMPEvent { QMPEvent(.shutdown, data(cause)) }
 
     /// The machine was reset.
-    public static func reset(_ cause: Cause) -> QMPEvent { QMPEvent(.reset, data(cause)) }
+    package static func reset(_ cause: Cause) -> QMPEvent { QMPEvent(.reset, data(cause)) }
 
     /// Whether the guest brought it about that its machine goes off or was reset.
-    public var isByGuest: Bool { data["guest"] == true }
+    package var isByGuest: Bool { data["guest"] == true }
 
     private static func data(_ cause: Cause) -> JSONObject {
         let isByGuest = cause == .guestShutdown || cause == .guestReset
@@ -47,7 +46,7 @@ public struct QMPEvent: Sendable, Hashable {
     }
 
     /// This host's clock.
-    public static var now: Int64 {
+    package static var now: Int64 {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         return Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000

@@ -1,7 +1,7 @@
 import JSON
 
 /// What a machine says on its monitor.
-public enum QMPMessage: Sendable, Hashable {
+package enum QMPMessage: Sendable, Hashable {
     /// The first message of a connection: which program speaks, by its answer to `query-version`.
     case greeting(version: JSONValue)
     /// Something happened to the machine.
@@ -12,7 +12,7 @@ public enum QMPMessage: Sendable, Hashable {
     case refusal(QMPRefusal, id: JSONValue?)
 
     /// Reads a message; nil for an object that is none.
-    public init?(_ json: JSONValue) {
+    package init?(_ json: JSONValue) {
         let id = json["id"]
         if let greeting = json["QMP"] {
             self = .greeting(version: greeting["version"] ?? .null)
@@ -29,7 +29,7 @@ public enum QMPMessage: Sendable, Hashable {
     }
 
     /// The message as it is sent.
-    public var json: JSONValue {
+    package var json: JSONValue {
         switch self {
         case .greeting(let version): ["QMP": ["version": version, "capabilities": []]]
         case .event(let event): event.json
@@ -41,22 +41,19 @@ public enum QMPMessage: Sendable, Hashable {
 }
 
 /// Why a command was not done.
-public struct QMPRefusal: Error, Sendable, Hashable {
+package struct QMPRefusal: Error, Sendable, Hashable {
     /// The classes of errors that clients tell apart.
-    public enum Kind: String, Sendable, Hashable {
+    package enum Kind: String, Sendable, Hashable {
         /// There is no such command, or not at this time.
         case commandNotFound = "CommandNotFound"
         /// Anything else.
         case generic = "GenericError"
     }
 
-    /// What kind of error it is.
-    public var kind: Kind
-    /// A sentence for the client.
-    public var message: String
+    package var kind: Kind
+    package var message: String
 
-    /// A refusal as given.
-    public init(_ message: String, _ kind: Kind = .generic) {
+    package init(_ message: String, _ kind: Kind = .generic) {
         self.kind = kind
         self.message = message
     }

@@ -1,7 +1,7 @@
 import JSON
 
 /// What a machine is doing, in QMP's words.
-public enum RunState: String, Sendable, Hashable {
+package enum RunState: String, Sendable, Hashable {
     /// The processors run, or halt waiting for an interrupt.
     case running
     /// The processors are held, by `stop` or before the first `cont`.
@@ -18,19 +18,19 @@ public enum RunState: String, Sendable, Hashable {
     case finishMigrate = "finish-migrate"
 
     /// From the answer to `query-status`; nil for a state that nobody here asks about.
-    public init?(answer: JSONValue) {
+    package init?(answer: JSONValue) {
         guard let state = answer["status"]?.stringValue.flatMap(Self.init) else { return nil }
         self = state
     }
 
     /// The answer to `query-status`.
-    public var answer: JSONValue {
+    package var answer: JSONValue {
         ["status": .string(rawValue), "running": .bool(self == .running), "singlestep": false]
     }
 }
 
 /// What becomes of a machine whose guest powers itself off.
-public enum ShutdownAction: String, Sendable, Hashable {
+package enum ShutdownAction: String, Sendable, Hashable {
     /// It ends. What holds until something else is said.
     case poweroff
     /// It stays with its disks, held; a reset and `cont` power it on.

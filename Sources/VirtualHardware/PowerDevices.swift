@@ -1,46 +1,67 @@
 import Synchronization
 
-/// The keyboard controller's ports, of which only the reset line is here: Linux pulls it with `reboot=k`.
-public final class KeyboardController: BusDevice {
-    private let onReset: @Sendable () -> Void
+/// Ports that always read as the same value, and of which only what is written matters.
+package final class WritePort: BusDevice {
+    private let value: UInt64
+    private let onWrite: @Sendable (_ value: UInt64, _ offset: UInt64) -> Void
 
-    /// `onReset` is called on the processor's thread and must not block.
-    public init(onReset: @escaping @Sendable () -> Void) { self.onReset = onReset }
+    private init(reading value: UInt64, _ onWrite: @escaping @Sendable (UInt64, UInt64) -> Void) {
+        self.value = value
+        self.onWrite = onWrite
+    }
 
-    /// Nothing to read and room to write: a driver that looks for a keyboard gives up at once.
-    public func read(at offset: UInt64, width: Int) -> UInt64 { 0 }
+    package func read(at offset: UInt64, width: Int) -> UInt64 { value }
 
-    /// Command 0xfe pulses the reset line (offset 4 is port 0x64).
-    public func write(_ value: UInt64, at offset: UInt64, width: Int) {
-        if offset == 4, value & 0xff == 0xfe { onReset() }
+    package func write(_ value: UInt64, at offset: UInt64, width: Int) { onWrite(value, offset) }
+
+    // What these are given is called on the processor's thread and must not block.
+
+    /// The keyboard controller's ports, of which only the reset line is here: Linux pulls it with `reboot=k`, command 0xfe to
+    /// port 0x64. There is nothing to read and room to write, so a driver that looks for a keyboard gives up at once.
+    package static func keyboardController(onReset: @escaping @Sendable () -> Void) -> WritePort {
+        WritePort(reading: 0) { value, offset in
+            if offset == 4, value & 0xff == 0xfe { onReset() }
+        }
+    }
+
+    /// pvpanic: a guest's kernel says that it panicked, as often as it says so (QEMU docs/specs/pvpanic). Bit 0 is the panic.
+    package static func panicDevice(onPanic: @escaping @Sendable () -> Void) -> WritePort {
+        WritePort(reading: 1) { value, _ in
+            if value & 1 != 0 { onPanic() }
+        }
+    }
+
+    /// Bochs's debug console, which guests know by what it reads as: each byte is a mark in the guest's life.
+    package static func debugPort(onMark: @escaping @Sendable (UInt8) -> Void) -> WritePort {
+        WritePort(reading: 0xe9) { value, _ in onMark(UInt8(truncatingIfNeeded: value)) }
     }
 }
 
 /// The registers of hardware-reduced ACPI (ACPI 6.4, 4.8.3.7 and 4.8.3.6) and the status of its generic event device, a
 /// byte each.
-public final class PowerRegisters: BusDevice {
+package final class PowerRegisters: BusDevice {
     /// Where the registers are, in bytes from the first.
-    public enum Offset {
+    package enum Offset {
         /// Enters a sleep state.
-        public static let sleepControl: UInt64 = 0
+        package static let sleepControl: UInt64 = 0
         /// What sleep state was left.
-        public static let sleepStatus: UInt64 = 1
+        package static let sleepStatus: UInt64 = 1
         /// Resets the machine.
-        public static let reset: UInt64 = 2
+        package static let reset: UInt64 = 2
         /// Which events there are.
-        public static let eventStatus: UInt64 = 3
+        package static let eventStatus: UInt64 = 3
         /// How many there are.
-        public static let count: UInt64 = 4
+        package static let count: UInt64 = 4
     }
 
     /// What DSDT and FADT say of these registers.
-    public enum Value {
+    package enum Value {
         /// `SLP_TYP` of the state in which a machine is off.
-        public static let softOff: UInt8 = 5
+        package static let softOff: UInt8 = 5
         /// What resets, written to the reset register.
-        public static let reset: UInt8 = 1
+        package static let reset: UInt8 = 1
         /// The power button's bit in the event status.
-        public static let powerButton: UInt8 = 1
+        package static let powerButton: UInt8 = 1
     }
 
     private static let sleepEnable: UInt64 = 0x20
@@ -51,7 +72,7 @@ public final class PowerRegisters: BusDevice {
     private let events = Mutex<UInt8>(0)
 
     /// `interrupt` is the generic event device's; both functions are called on the processor's thread and must not block.
-    public init(
+    package init(
         interrupt: any InterruptLine, onPowerOff: @escaping @Sendable () -> Void,
         onReset: @escaping @Sendable () -> Void
     ) {
@@ -61,16 +82,15 @@ public final class PowerRegisters: BusDevice {
     }
 
     /// Presses the power button.
-    public func pressPowerButton() {
+    package func pressPowerButton() {
         events.withLock { $0 |= Value.powerButton }
         interrupt.signal()
     }
 
-    /// Back to power-on.
-    public func reset() { events.withLock { $0 = 0 } }
+    package func reset() { events.withLock { $0 = 0 } }
 
     /// The event status, which reading clears; 0 from all others.
-    public func read(at offset: UInt64, width: Int) -> UInt64 {
+    package func read(at offset: UInt64, width: Int) -> UInt64 {
         guard offset == Offset.eventStatus else { return 0 }
         return events.withLock { events in
             defer { events = 0 }
@@ -79,7 +99,7 @@ public final class PowerRegisters: BusDevice {
     }
 
     /// Sleep control and reset act on the value's low byte; other registers and values are ignored.
-    public func write(_ value: UInt64, at offset: UInt64, width: Int) {
+    package func write(_ value: UInt64, at offset: UInt64, width: Int) {
         switch offset {
         case Offset.sleepControl:
             if value & Self.sleepEnable != 0, value >> 2 & 7 == UInt64(Value.softOff) { onPowerOff() }
@@ -91,44 +111,14 @@ public final class PowerRegisters: BusDevice {
 }
 
 extension PowerRegisters: StatefulDevice {
-    /// The event status.
-    public var stateForm: String { "power/1" }
+    package var stateForm: String { "power/1" }
 
-    /// Writes the event status down.
-    public func save(to encoder: inout StateEncoder) { encoder.add(events.withLock { $0 }) }
+    package func save(to encoder: inout StateEncoder) { encoder.add(events.withLock { $0 }) }
 
     /// Takes over an event status, and tells of it once more.
-    public func restore(from decoder: inout StateDecoder) throws(StateError) {
+    package func restore(from decoder: inout StateDecoder) throws(StateError) {
         let saved: UInt8 = try decoder.number()
         events.withLock { $0 = saved }
         if saved != 0 { interrupt.signal() }
     }
-}
-
-/// pvpanic: a guest's kernel says that it panicked (QEMU docs/specs/pvpanic).
-public final class PanicDevice: BusDevice {
-    private let onPanic: @Sendable () -> Void
-
-    /// `onPanic` is called on the processor's thread, for each time that the guest says so, and must not block.
-    public init(onPanic: @escaping @Sendable () -> Void) { self.onPanic = onPanic }
-
-    /// The events that we hear: bit 0, the panic.
-    public func read(at offset: UInt64, width: Int) -> UInt64 { 1 }
-
-    /// Takes the events that the guest tells: bit 0 is the panic.
-    public func write(_ value: UInt64, at offset: UInt64, width: Int) { if value & 1 != 0 { onPanic() } }
-}
-
-/// Bochs's debug console: each byte is a mark in the guest's life.
-public final class DebugPort: BusDevice {
-    private let onMark: @Sendable (UInt8) -> Void
-
-    /// `onMark` gets each byte on the processor's thread and must not block.
-    public init(onMark: @escaping @Sendable (UInt8) -> Void) { self.onMark = onMark }
-
-    /// By which guests recognize it.
-    public func read(at offset: UInt64, width: Int) -> UInt64 { 0xe9 }
-
-    /// A mark: the value's low byte.
-    public func write(_ value: UInt64, at offset: UInt64, width: Int) { onMark(UInt8(truncatingIfNeeded: value)) }
 }

@@ -5,18 +5,15 @@ import LabSpec
 
 /// A disk on the host with all the files that it is made of, as vmlab has found them: what QEMU is told to open, so that it
 /// need not guess.
-public struct DiskChain: Sendable, Hashable {
+package struct DiskChain: Sendable, Hashable {
     /// One file of a disk.
-    public struct Layer: Sendable, Hashable {
-        /// Absolute path.
-        public var path: String
-        /// Its layout.
-        public var format: ImageDisk.Format
+    package struct Layer: Sendable, Hashable {
+        package var path: String
+        package var format: ImageDisk.Format
         /// The raw file that has its data, absolute; nil when it has them itself.
-        public var data: String?
+        package var data: String?
 
-        /// A layer as given.
-        public init(path: String, format: ImageDisk.Format, data: String? = nil) {
+        package init(path: String, format: ImageDisk.Format, data: String? = nil) {
             self.path = path
             self.format = format
             self.data = data
@@ -24,25 +21,24 @@ public struct DiskChain: Sendable, Hashable {
     }
 
     /// The disk's own file, then what is read where that has nothing, and so on; never empty.
-    public let layers: [Layer]
+    package let layers: [Layer]
 
     /// The disk's own file.
-    public var path: String { layers[0].path }
+    package var path: String { layers[0].path }
     /// The layout of the disk's own file.
-    public var format: ImageDisk.Format { layers[0].format }
+    package var format: ImageDisk.Format { layers[0].format }
 
-    /// A disk of one file.
-    public init(path: String, format: ImageDisk.Format) {
+    package init(path: String, format: ImageDisk.Format) {
         layers = [Layer(path: path, format: format)]
     }
 
     /// This disk beneath a qcow2 file that does not have anything yet.
-    public func under(_ overlay: String) -> DiskChain {
+    package func under(_ overlay: String) -> DiskChain {
         DiskChain(layers: [Layer(path: overlay, format: .qcow2)] + layers)
     }
 
     /// What the disk's own file lies over; nil when that has all.
-    public var base: DiskChain? { layers.count > 1 ? DiskChain(layers: Array(layers.dropFirst())) : nil }
+    package var base: DiskChain? { layers.count > 1 ? DiskChain(layers: Array(layers.dropFirst())) : nil }
 
     private init(layers: [Layer]) { self.layers = layers }
 
@@ -53,7 +49,8 @@ public struct DiskChain: Sendable, Hashable {
     ///
     /// Throws a `Diagnostic` without a place for what cannot be attached, each with its remedy: a file that is missing, is no
     /// disk, is packed, names a file out of reach, or is its own backing file.
-    public init(reading path: String, as given: ImageDisk.Format? = nil, within access: HostAccess) throws(Diagnostic) {
+    package init(reading path: String, as given: ImageDisk.Format? = nil, within access: HostAccess) throws(Diagnostic)
+    {
         var layers: [Layer] = []
         var next: (path: String, format: ImageDisk.Format?)? = (path, given)
         while let (path, format) = next {

@@ -48,7 +48,7 @@ struct DiskFile: ~Copyable {
 extension ImageDisk.Format {
     /// How large a guest sees a disk file of this format, in bytes; a raw one's last sector is a whole one. Throws what the
     /// kernel says, and `EINVAL` for a damaged file or a format whose header is not read here.
-    public func virtualSize(of path: String) throws(SystemCallError) -> UInt64 {
+    package func virtualSize(of path: String) throws(SystemCallError) -> UInt64 {
         let file = try DiskFile(path)
         let sector: UInt64 = 512
         switch self {

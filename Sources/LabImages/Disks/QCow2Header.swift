@@ -1,11 +1,11 @@
 import LabSpec
 
 /// What the header of a qcow2 file says. The words are those of QEMU's docs/interop/qcow2.txt.
-public struct QCow2Header: Sendable, Hashable {
+package struct QCow2Header: Sendable, Hashable {
     /// What a file begins with, of either of the two formats that go by the name.
-    public static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xfb]
+    package static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xfb]
     /// The number of the extension that names the backing file's format.
-    public static let backingFormat: UInt64 = 0xe279_2aca
+    package static let backingFormat: UInt64 = 0xe279_2aca
     /// The number of the extension that names the file with the data.
     private static let externalData: UInt64 = 0x4441_5441
     private static let longestName: UInt64 = 1023

@@ -2,11 +2,11 @@
 ///
 /// For as long as this lives, also in another process, pruning leaves the folder alone. Its files are read-only; nobody writes
 /// to them.
-public final class Golden: Sendable {
+package final class Golden: Sendable {
     /// The folder with the files that its builder made. Absolute, and not the one that the builder was given.
-    public let folder: String
+    package let folder: String
     /// What it depends on.
-    public let key: GoldenKey
+    package let key: GoldenKey
     private let lease: FolderLease
 
     init(_ key: GoldenKey, in folder: String, _ lease: FolderLease) {

@@ -2,23 +2,23 @@ import Foundation
 import HostSystem
 
 /// One golden in a list.
-public struct GoldenEntry: Sendable {
+package struct GoldenEntry: Sendable {
     /// What its folder is called.
-    public let name: String
+    package let name: String
     /// The image that it booted.
-    public let image: String
+    package let image: String
     /// That image's id.
-    public let imageID: String
+    package let imageID: String
     /// The guest's shape in words, as `GoldenKey` has it.
-    public let shape: String
+    package let shape: String
     /// Bytes on disk.
-    public let size: UInt64
+    package let size: UInt64
     /// When it was made.
-    public let built: Date
+    package let built: Date
     /// When a lab last used it.
-    public let lastUsed: Date
+    package let lastUsed: Date
     /// Whether its files look as they were saved.
-    public let isWhole: Bool
+    package let isWhole: Bool
 
     /// The golden in a folder; nil when there is none that can be read.
     init?(_ name: String, in folder: String) {

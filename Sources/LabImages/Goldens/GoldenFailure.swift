@@ -2,13 +2,13 @@ import Foundation
 import HostSystem
 
 /// Why a golden cannot be made, as its guest showed: it is not tried again in each run.
-public struct GoldenFailure: Sendable, Hashable, Codable {
+package struct GoldenFailure: Sendable, Hashable, Codable {
     /// What it would have been made of.
-    public let key: GoldenKey
+    package let key: GoldenKey
     /// Why its guest did not come up, one line.
-    public let reason: String
+    package let reason: String
     /// When that was.
-    public let failed: Date
+    package let failed: Date
 
     /// For so many seconds it is not tried again.
     private static let age = 24 * 3600.0
@@ -26,20 +26,20 @@ public struct GoldenFailure: Sendable, Hashable, Codable {
 
 extension GoldenStore {
     /// Why the golden of this key cannot be made; nil when it is to be tried.
-    public func failure(of key: GoldenKey) -> GoldenFailure? {
+    package func failure(of key: GoldenKey) -> GoldenFailure? {
         guard let failure = read(key.name), failure.key == key, failure.isValid else { return nil }
         return failure
     }
 
     /// Notes for a day that the golden of this key cannot be made. In a cache that cannot be written to it is tried each time.
-    public func noteFailure(of key: GoldenKey, _ reason: String) {
+    package func noteFailure(of key: GoldenKey, _ reason: String) {
         let folder = "\(failures)/\(key.name)"
         guard (try? FileTree.makeFolder(folder)) != nil else { return }
         try? ManifestFile.write(GoldenFailure(key, reason), in: folder)
     }
 
     /// Every failure that is noted, by image, the latest first.
-    public func listFailures() -> [GoldenFailure] {
+    package func listFailures() -> [GoldenFailure] {
         failureNames.compactMap(read).filter(\.isValid).sorted {
             ($0.key.image, $1.failed) < ($1.key.image, $0.failed)
         }

@@ -1,37 +1,37 @@
 import Hashing
 
 /// What a golden's contents depend on. Any change makes another golden.
-public struct GoldenKey: Sendable, Hashable, Codable {
+package struct GoldenKey: Sendable, Hashable, Codable {
     /// One thing that they depend on, such as the memory of the guest.
-    public struct Fact: Sendable, Hashable, Codable {
+    package struct Fact: Sendable, Hashable, Codable {
         /// What it is, such as `memory`.
-        public let name: String
+        package let name: String
         /// Its value, such as `128MiB`.
-        public let value: String
+        package let value: String
     }
 
     /// The image's name in the lab.
-    public let image: String
+    package let image: String
     /// The image's id: that of its contents.
-    public let imageID: String
+    package let imageID: String
     /// All else, in the order given. Short ones tell people what shape the guest has.
-    public let facts: [Fact]
+    package let facts: [Fact]
 
     /// A key as given.
-    public init(image: String, imageID: String, facts: [(name: String, value: String)]) {
+    package init(image: String, imageID: String, facts: [(name: String, value: String)]) {
         self.image = image
         self.imageID = imageID
         self.facts = facts.map { Fact(name: $0.name, value: $0.value) }
     }
 
     /// A SHA-256 in hexadecimal: equal hashes, equal keys.
-    public var hash: String {
+    package var hash: String {
         let texts = [image, imageID] + facts.flatMap { [$0.name, $0.value] }
         return SHA256.hex(texts.map { "\($0.utf8.count) \($0)\n" }.joined())
     }
 
     /// The guest's shape in words, such as `memory 128MiB, cpus 1`: what is said in few letters.
-    public var shape: String {
+    package var shape: String {
         facts.filter { (1...16).contains($0.value.count) }.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
     }
 

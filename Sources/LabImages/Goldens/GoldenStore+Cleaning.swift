@@ -4,12 +4,12 @@ import HostSystem
 
 extension GoldenStore {
     /// One that was not used for so long is pruned.
-    public static let usualAge = Duration.seconds(7 * 24 * 3600)
+    package static let usualAge = Duration.seconds(7 * 24 * 3600)
 
     // MARK: What is there
 
     /// Every golden, by image, the one that was used last first.
-    public func list() -> [GoldenEntry] {
+    package func list() -> [GoldenEntry] {
         names.compactMap { GoldenEntry($0, in: folder($0)) }.sorted {
             ($0.image, $1.lastUsed) < ($1.image, $0.lastUsed)
         }
@@ -17,7 +17,7 @@ extension GoldenStore {
 
     /// Reads every file of the goldens, of one image or of all, and says what is wrong with each; nil when nothing is. The next
     /// who asks for a damaged one makes it again.
-    public func verify(
+    package func verify(
         image: String? = nil, found: (_ golden: GoldenEntry, _ damage: String?) -> Void
     ) async throws {
         for entry in list() where image == nil || entry.image == image {
@@ -33,14 +33,14 @@ extension GoldenStore {
 
     /// Removes the goldens of an image in all its shapes but for those that a running lab uses. Those that could not be made
     /// are tried again.
-    public func remove(image: String) -> CacheCleaning {
+    package func remove(image: String) -> CacheCleaning {
         forgetFailures { $0.key.image == image }
         return clean { $0.image == image }
     }
 
     /// Removes goldens that are out of date, such as those whose image has changed, those that were not used for `age`,
     /// damaged ones, and what killed builders left. Leaves alone what a running lab uses or builds.
-    public func prune(
+    package func prune(
         age: Duration = Self.usualAge, isOutOfDate: (GoldenEntry) -> Bool = { _ in false }
     ) -> CacheCleaning {
         let oldest = Date(timeIntervalSinceNow: -Double(age.components.seconds))
@@ -53,7 +53,7 @@ extension GoldenStore {
     }
 
     /// Removes what killed builders left, unless it is being built again just now. Safe at any time.
-    public func removeLeftovers() -> [(path: String, freed: UInt64)] {
+    package func removeLeftovers() -> [(path: String, freed: UInt64)] {
         let build = "\(directory)/build"
         let left = ((try? FileTree.names(in: build)) ?? []).filter { $0.hasPrefix(Self.prefix) }
         let leftovers = left.compactMap { entry -> (path: String, freed: UInt64)? in

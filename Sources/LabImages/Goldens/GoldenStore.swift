@@ -18,17 +18,17 @@ import Quantities
 /// Who uses a golden holds a shared lock on its manifest; who removes it holds that lock alone, so what a running lab uses stays.
 /// Only `discard` and damage take a golden away from under others: their clones keep the files that they opened, new ones do not
 /// find them. The manifest's own time of change says when the golden was last used.
-public struct GoldenStore: Sendable {
+package struct GoldenStore: Sendable {
     /// The cache's folder.
-    public let directory: String
+    package let directory: String
     /// Bytes on disk of all goldens; when a new one exceeds it, those that were not used for the longest time go.
-    public let limit: ByteCount
+    package let limit: ByteCount
 
     /// The bytes on disk that are kept at most, but for what is in use: some eighty goldens of small guests.
-    public static let usualLimit = ByteCount.gibibytes(8)
+    package static let usualLimit = ByteCount.gibibytes(8)
 
     /// The store in a cache folder, by default this user's; it is made with its first golden.
-    public init(cacheDirectory: String = ImageStore.defaultDirectory, limit: ByteCount = Self.usualLimit) {
+    package init(cacheDirectory: String = ImageStore.defaultDirectory, limit: ByteCount = Self.usualLimit) {
         directory = cacheDirectory
         self.limit = limit
     }
@@ -36,7 +36,7 @@ public struct GoldenStore: Sendable {
     // MARK: Getting goldens
 
     /// The golden of this key, if it is there and whole. A damaged one is not; the next `golden` makes it again.
-    public func existing(_ key: GoldenKey) async throws -> Golden? {
+    package func existing(_ key: GoldenKey) async throws -> Golden? {
         guard case .whole(let golden) = try await find(key) else { return nil }
         return golden
     }
@@ -47,7 +47,7 @@ public struct GoldenStore: Sendable {
     /// One builds at a time, whether in this process or another; others wait for it, which costs a thread each, and are told
     /// by `progress`. When the task is cancelled the wait ends and `CancellationError` is thrown. Otherwise throws what `build`
     /// throws, or a `Diagnostic` when the disk is full or the cache cannot be written to. Nothing is left then.
-    public func golden(
+    package func golden(
         _ key: GoldenKey, progress: @escaping ImageProgress, build: (_ folder: String) async throws -> Void
     ) async throws -> Golden {
         if let golden = try await existing(key) { return golden }
@@ -77,7 +77,7 @@ public struct GoldenStore: Sendable {
 
     /// Throws away a golden that did not work, though it looked whole. What goes on from it already is not disturbed. Nothing
     /// happens when somebody else did so before, and perhaps made it again.
-    public func discard(_ golden: Golden) async throws {
+    package func discard(_ golden: Golden) async throws {
         let name = golden.key.name
         let lock = try await lock(name) { _, _ in }
         defer { lock.release() }

@@ -17,9 +17,9 @@ import Synchronization
 /// ```
 /// What is lost on the way is KASLR, which is the unpacking code's work: an unpacked kernel boots as with `nokaslr`, at the
 /// addresses of its symbols.
-public final class KernelCache: Sendable {
+package final class KernelCache: Sendable {
     /// What to boot.
-    public enum Outcome: Sendable, Hashable {
+    package enum Outcome: Sendable, Hashable {
         /// The ELF kernel at this path, in place of the file that was asked for.
         case unpacked(String)
         /// That file, for a reason that goes on from "the kernel".
@@ -43,7 +43,7 @@ public final class KernelCache: Sendable {
     private static let patience = Duration.seconds(120)
     /// The programs that unpack kernels, each with its Debian package. Where one is missing, kernels that need it unpack
     /// themselves in each guest.
-    public static var programs: [String: String] {
+    package static var programs: [String: String] {
         let formats = KernelPayload.Format.allCases.map { ($0.rawValue, $0.package) }
         return Dictionary(uniqueKeysWithValues: formats + [(limiter.program, limiter.package)])
     }
@@ -56,7 +56,7 @@ public final class KernelCache: Sendable {
     static let grace = Duration.seconds(3600)
 
     /// The kernels in a cache folder, by default this user's. Programs are looked for in `searchPath`, by default `PATH`.
-    public init(cacheDirectory: String = ImageStore.defaultDirectory, searchPath: String? = Environment["PATH"]) {
+    package init(cacheDirectory: String = ImageStore.defaultDirectory, searchPath: String? = Environment["PATH"]) {
         directory = cacheDirectory
         self.searchPath = searchPath
     }
@@ -66,7 +66,7 @@ public final class KernelCache: Sendable {
     ///
     /// Throws a `Diagnostic` when the kernel is damaged so that it could not boot by itself either, and `CancellationError`.
     /// What the host lacks is no error: then the kernel unpacks itself in the guest.
-    public func bootable(_ kernel: String) async throws -> Outcome {
+    package func bootable(_ kernel: String) async throws -> Outcome {
         guard let facts = FileStamp(kernel), facts.isFile,
             let start = try? SmallFile.bytes(kernel, limit: LinuxHeader.least)
         else { return .asItIs(reason: "cannot be read") }

@@ -8,23 +8,20 @@ import QMP
 import Quantities
 
 /// Machines in vmlab's own monitor, `vmlab-vmm`, on `/dev/kvm`: guests with a kernel of their own.
-public struct MicroVMBackend: MachineBackend {
-    /// `kvm`.
-    public var name: String { "kvm" }
+package struct MicroVMBackend: MachineBackend {
+    package var name: String { "kvm" }
 
-    /// The monitor's path.
-    public let executable: String
+    package let executable: String
 
     /// The monitor runs no programs, and each guest would unpack its kernel on its own virtual processor.
     private let kernels: KernelCache
 
     /// Finds the monitor: `VMLAB_VMM`, or beside the running program. Throws when it is not there. Whether `/dev/kvm` is of
     /// any use is another question.
-    public init() throws(Diagnostic) {
+    package init() throws(Diagnostic) {
         self.init(executable: try MicroVMProgram.find())
     }
 
-    /// A backend whose monitor is this program.
     init(executable: String, kernels: KernelCache = KernelCache()) {
         self.executable = executable
         self.kernels = kernels
@@ -32,19 +29,26 @@ public struct MicroVMBackend: MachineBackend {
 
     /// What a monitor costs beyond the guest's RAM: 1 MiB of private memory measured for one vCPU (`Benchmarks/vmm`), and as
     /// much again for the kernel's own tables, rounded up.
-    public func overhead(memory: ByteCount, cpus: Int) -> ByteCount {
+    package func overhead(memory: ByteCount, cpus: Int) -> ByteCount {
         .mebibytes(3 + UInt64(max(cpus, 1)))
     }
 
     /// Every state depends on the monitor's build and on the host's processor. See the protocol.
-    public func fingerprint(of configuration: MachineConfiguration) -> String? {
-        MicroVMFingerprint.of(executable).map {
+    package func fingerprint(of configuration: MachineConfiguration) -> String? {
+        Self.fingerprint(of: executable).map {
             ([$0] + DiskChain.stamps(of: configuration)).joined(separator: "\n")
         }
     }
 
-    /// Starts a guest. See the protocol.
-    public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
+    /// What the states of its machines can only be restored with: the program, whose every build may lay them out in its own way,
+    /// and the processor that guests see, which is the host's as far as the host's kernel lets them. Nil without the program.
+    static func fingerprint(of executable: String, on host: HostFacts = HostFacts()) -> String? {
+        guard let stamp = FileStamp(executable) else { return nil }
+        return ["\(MicroVMProgram.name): \(stamp)", "kernel: \(host.kernelRelease)", "processor: \(host.processor)"]
+            .joined(separator: "\n")
+    }
+
+    package func start(_ configuration: MachineConfiguration) async throws -> any Machine {
         if let obstacle = MicroVMObstacle(configuration) { throw obstacle.diagnostic(configuration.name) }
         var configuration = configuration
         if let kernel = configuration.image.kernel, case .unpacked(let path) = try await kernels.bootable(kernel) {
@@ -66,12 +70,7 @@ public struct MicroVMBackend: MachineBackend {
     private func prepare(_ disk: MicroVMDisk) async throws {
         switch disk.preparation {
         case .none: break
-        case .sparse(let bytes):
-            do throws(SystemCallError) {
-                try FileTree.makeSparseFile(disk.path, size: bytes)
-            } catch {
-                throw error.diagnostic("cannot make the scratch disk \(disk.path)")
-            }
+        case .sparse(let bytes): try makeScratchDisk(disk.path, bytes)
         case .unpacked(let source):
             guard Tool.find("qemu-img") != nil else {
                 throw Diagnostic(
@@ -101,14 +100,8 @@ public struct MicroVMBackend: MachineBackend {
                 process, files: files, dialect: MicroVMSaver(configuration, disks: disks))
         } catch let error as SystemCallError {
             throw error.diagnostic(what)
-        } catch MachineProcess.Failure.notStarted(let error) {
-            throw error.diagnostic(what)
-        } catch MachineProcess.Failure.silent(let lines) {
-            throw MachineProcess.Failure.silence(what, of: MicroVMProgram.name, lines)
-        } catch MachineProcess.Failure.ended(let status, let lines) {
-            throw Diagnostic(
-                .host, what, remedy: MachineProcess.Failure.remedy(for: lines),
-                cause: MachineProcess.Failure.cause(MicroVMProgram.name, status, lines), notes: Array(lines.suffix(8)))
+        } catch let failure as MachineProcess.Failure {
+            throw failure.diagnostic(what, of: MicroVMProgram.name)
         }
     }
 }

@@ -4,7 +4,6 @@ import HostSystem
 
 /// Where vmlab's own virtual machine monitor is.
 enum MicroVMProgram {
-    /// The program's name.
     static let name = "vmlab-vmm"
     /// The environment variable that says otherwise.
     static let variable = "VMLAB_VMM"

@@ -22,23 +22,17 @@ struct MicroVMSaver: MachineDialect {
     /// The memory of the snapshot in a folder.
     static func memory(in folder: String) -> String { state(in: folder) + ".memory" }
 
-    /// For a machine with these disks.
     init(_ configuration: MachineConfiguration, disks: [MicroVMDisk]) {
         self.disks = disks
         golden = configuration.goldenFolder
         directory = configuration.directory
     }
 
-    /// See `Machine.save`.
     func save(_ monitor: QMPClient, to folder: String) async throws -> SavedMachine {
-        do {
-            let saved = SavedMachine(state: Self.state(in: folder), memory: Self.memory(in: folder))
+        let saved = SavedMachine(state: Self.state(in: folder), memory: Self.memory(in: folder))
+        return try await Self.saving {
             if folder == golden { return try await saveForGood(monitor, saved, to: folder) }
             return try await saveAndGoOn(monitor, saved, to: folder)
-        } catch let error as QMPError {
-            throw Diagnostic(.host, "the guest's state could not be saved", cause: error.description)
-        } catch let error as SystemCallError {
-            throw error.diagnostic("the guest's state could not be saved")
         }
     }
 
@@ -101,9 +95,7 @@ struct MicroVMSaver: MachineDialect {
             let copy = SavedMachine.Disk(path: "\(folder)/disk\(place)", format: .raw)
             // Who is never written to can be one file under two names.
             if disk.keeping == .copied || link(disk.path, copy.path) != 0 {
-                try await Tool.run(
-                    "cp", ["--sparse=auto", "--reflink=auto", disk.path, copy.path], package: "coreutils"
-                ).checked("the guest's disks could not be saved")
+                try await Self.copyDisk(disk.path, to: copy.path)
             }
             kept[place] = copy
         }

@@ -7,9 +7,9 @@ import Logging
 import Quantities
 
 /// Machines in QEMU: any guest, on any host.
-public struct QEMUBackend: MachineBackend {
+package struct QEMUBackend: MachineBackend {
     /// What runs the guests' instructions.
-    public enum Acceleration: Sendable, Hashable {
+    package enum Acceleration: Sendable, Hashable {
         /// The host's processor where its KVM really is hardware, else emulation.
         case automatic
         /// Emulation, whatever the host has.
@@ -19,13 +19,12 @@ public struct QEMUBackend: MachineBackend {
     }
 
     /// The oldest QEMU whose options are used here.
-    public static let oldestVersion = QEMUVersion(major: 7, minor: 0)
+    package static let oldestVersion = QEMUVersion(major: 7, minor: 0)
 
     /// `qemu-kvm` or `qemu-tcg`.
-    public var name: String { commandLine.accelerator == .kvm ? "qemu-kvm" : "qemu-tcg" }
+    package var name: String { commandLine.accelerator == .kvm ? "qemu-kvm" : "qemu-tcg" }
 
-    /// The program's path.
-    public let executable: String
+    package let executable: String
 
     let commandLine: QEMUCommandLine
 
@@ -33,7 +32,7 @@ public struct QEMUBackend: MachineBackend {
     /// long as the rest of vmlab's own start.
     ///
     /// Throws a `Diagnostic` with the Debian package when QEMU is missing.
-    public init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) throws {
+    package init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) throws {
         try Tool.require(["qemu-system-x86_64": "qemu-system-x86"])
         let accelerator: QEMUCommandLine.Accelerator
         switch acceleration {
@@ -46,14 +45,13 @@ public struct QEMUBackend: MachineBackend {
             executable: Tool.find("qemu-system-x86_64") ?? "/usr/bin/qemu-system-x86_64", accelerator: accelerator)
     }
 
-    /// A backend whose QEMU is this program.
     init(executable: String, accelerator: QEMUCommandLine.Accelerator) {
         self.executable = executable
         commandLine = QEMUCommandLine(accelerator: accelerator)
     }
 
     /// Asks the program for its version. Throws a `Diagnostic` when it does not tell or is too old.
-    public func version() async throws -> QEMUVersion {
+    package func version() async throws -> QEMUVersion {
         let result = try await Tool.run(executable, ["--version"], package: "qemu-system-x86")
         guard let version = QEMUVersion(parsing: result.text) else {
             throw Diagnostic(
@@ -71,12 +69,11 @@ public struct QEMUBackend: MachineBackend {
     }
 
     /// What QEMU costs beyond the guest's RAM: see `MeasuredOverhead`.
-    public func overhead(memory: ByteCount, cpus: Int) -> ByteCount {
+    package func overhead(memory: ByteCount, cpus: Int) -> ByteCount {
         MeasuredOverhead.of(commandLine.accelerator, cpus: cpus)
     }
 
-    /// Starts a guest. See the protocol.
-    public func start(_ configuration: MachineConfiguration) async throws -> any Machine {
+    package func start(_ configuration: MachineConfiguration) async throws -> any Machine {
         let drives = try QEMUDrive.all(of: configuration) { path, format throws(Diagnostic) in
             try DiskChain(reading: path, as: format, within: .everything)
         }
@@ -99,12 +96,7 @@ public struct QEMUBackend: MachineBackend {
         case .overlay(let base, let format):
             let size = try await drive.chain.base?.sizeByTool()
             try QCow2Overlay(over: base, format, size: size).write(to: drive.path)
-        case .sparse(let bytes):
-            do throws(SystemCallError) {
-                try FileTree.makeSparseFile(drive.path, size: bytes)
-            } catch {
-                throw error.diagnostic("cannot make the scratch disk \(drive.path)")
-            }
+        case .sparse(let bytes): try makeScratchDisk(drive.path, bytes)
         }
     }
 
@@ -140,19 +132,15 @@ public struct QEMUBackend: MachineBackend {
                 }
             }
             return machine
-        } catch MachineProcess.Failure.notStarted(let error) {
-            throw error.diagnostic(what)
-        } catch MachineProcess.Failure.silent(let lines) {
-            throw MachineProcess.Failure.silence(what, of: "QEMU", lines)
-        } catch MachineProcess.Failure.ended(let status, let lines) {
+        } catch let failure as MachineProcess.Failure {
             // What an old QEMU does not know is better said by its number than by the option.
-            let version = try await version()
-            if !configuration.networks.isEmpty {
-                try require(QEMUVersion(major: 7, minor: 2), having: version, for: "a guest on a network")
+            if case .ended = failure {
+                let version = try await version()
+                if !configuration.networks.isEmpty {
+                    try require(QEMUVersion(major: 7, minor: 2), having: version, for: "a guest on a network")
+                }
             }
-            throw Diagnostic(
-                .host, what, remedy: MachineProcess.Failure.remedy(for: lines),
-                cause: MachineProcess.Failure.cause("QEMU", status, lines), notes: Array(lines.suffix(8)))
+            throw failure.diagnostic(what, of: "QEMU")
         }
     }
 }

@@ -11,7 +11,6 @@ final class QEMUDialect: MachineDialect {
     private let saver: QEMUSaver
     private let lastReset = Mutex<Int64?>(nil)
 
-    /// For the machine of this saver.
     init(_ saver: QEMUSaver) { self.saver = saver }
 
     func save(_ monitor: QMPClient, to folder: String) async throws -> SavedMachine {

@@ -9,7 +9,7 @@ extension QEMUBackend {
     /// The arguments as they would be for a machine of no particular name, place, addresses or kernel words; the program's
     /// file, which is looked at and not run; and the host's processor, which shows through in what a guest was told that it
     /// can do.
-    public func fingerprint(of configuration: MachineConfiguration) -> String? {
+    package func fingerprint(of configuration: MachineConfiguration) -> String? {
         let plain = Self.plain(configuration)
         let drives = QEMUDrive.all(of: plain) { DiskChain(path: $0, format: $1 ?? .raw) }
         let lines = commandLine.arguments(for: plain, drives: drives)

@@ -16,7 +16,6 @@ struct QEMUSaver: Sendable {
     /// How the migration that is on its way ends.
     let migration = MigrationWatch()
 
-    /// For a machine with these disks and this RAM.
     init(drives: [QEMUDrive], memory: QEMUMemory) {
         disks = Dictionary(
             uniqueKeysWithValues: drives.enumerated().filter { $0.element.preparation != .none }.map {
@@ -25,17 +24,12 @@ struct QEMUSaver: Sendable {
         self.memory = memory
     }
 
-    /// See `Machine.save`.
     func save(_ monitor: QMPClient, to folder: String) async throws -> SavedMachine {
-        do {
+        try await QEMUDialect.saving {
             if case .kept(let file) = memory, file.hasPrefix("\(folder)/") {
                 return try await saveForGood(monitor, memory: file, to: folder)
             }
             return try await saveAndGoOn(monitor, to: folder)
-        } catch let error as QMPError {
-            throw Diagnostic(.host, "the guest's state could not be saved", cause: error.description)
-        } catch let error as SystemCallError {
-            throw error.diagnostic("the guest's state could not be saved")
         }
     }
 
@@ -110,9 +104,7 @@ struct QEMUSaver: Sendable {
         var copies: [Int: SavedMachine.Disk] = [:]
         for (place, disk) in disks {
             let copy = SavedMachine.Disk(path: "\(folder)/disk\(place)", format: disk.format)
-            try await Tool.run(
-                "cp", ["--sparse=auto", "--reflink=auto", disk.path, copy.path], package: "coreutils"
-            ).checked("the guest's disks could not be saved")
+            try await QEMUDialect.copyDisk(disk.path, to: copy.path)
             copies[place] = copy
         }
         return copies

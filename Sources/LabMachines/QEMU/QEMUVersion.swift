@@ -1,12 +1,9 @@
 /// A version of QEMU.
-public struct QEMUVersion: Sendable, Hashable, Comparable, CustomStringConvertible {
-    /// The first number.
-    public var major: Int
-    /// The second number.
-    public var minor: Int
+package struct QEMUVersion: Sendable, Hashable, Comparable, CustomStringConvertible {
+    package var major: Int
+    package var minor: Int
 
-    /// A version as given.
-    public init(major: Int, minor: Int) {
+    package init(major: Int, minor: Int) {
         self.major = major
         self.minor = minor
     }
@@ -19,11 +16,9 @@ public struct QEMUVersion: Sendable, Hashable, Comparable, CustomStringConvertib
         self.init(major: major, minor: minor)
     }
 
-    /// By major, then minor number.
-    public static func < (left: QEMUVersion, right: QEMUVersion) -> Bool {
+    package static func < (left: QEMUVersion, right: QEMUVersion) -> Bool {
         (left.major, left.minor) < (right.major, right.minor)
     }
 
-    /// `7.2`.
-    public var description: String { "\(major).\(minor)" }
+    package var description: String { "\(major).\(minor)" }
 }

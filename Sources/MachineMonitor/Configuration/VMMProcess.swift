@@ -5,10 +5,10 @@ import MicroVM
 import QMP
 
 /// The life of a `vmlab-vmm` process around its machine.
-public enum VMMProcess {
+package enum VMMProcess {
     /// Reads the command line, has `run` run the machine, and says on standard error why it could not. Returns what the
     /// process ends with.
-    public static func main(
+    package static func main(
         _ arguments: [String], run: (VMConfiguration) throws -> VMMExitStatus
     ) -> VMMExitStatus {
         do {
@@ -45,7 +45,7 @@ public enum VMMProcess {
 }
 
 /// What `vmlab-vmm` ends with. Part of its interface: README.md describes it.
-public enum VMMExitStatus: Int32, Sendable, Hashable {
+package enum VMMExitStatus: Int32, Sendable, Hashable {
     /// The guest powered itself off, or its owner ended it: `quit`, a signal, Ctrl-A x.
     case poweredOff = 0
     /// The guest's kernel panicked and it did not go on, or a processor met an error it cannot go on from.

@@ -30,16 +30,16 @@ extension GuestProcess {
         self.power = power
         assembly.attach(power, atPorts: MachineLayout.powerPorts)
         assembly.attach(
-            KeyboardController { onEvent(.reset(by: .keyboardController)) },
+            WritePort.keyboardController { onEvent(.reset(by: .keyboardController)) },
             atPorts: MachineLayout.keyboardController)
         let panicPort = MachineLayout.panicPort
-        assembly.attach(PanicDevice { onEvent(.panicked) }, atPorts: panicPort..<(panicPort + 1))
+        assembly.attach(WritePort.panicDevice { onEvent(.panicked) }, atPorts: panicPort..<(panicPort + 1))
         if let number = configuration.debugLog {
             let log = try DebugLog(number, reactor: reactor)
             debugLog = log
             let debugPort = MachineLayout.debugPort
             assembly.attach(
-                DebugPort { [weak self] mark in log.note(mark, exits: self?.machine?.exitCount ?? 0) },
+                WritePort.debugPort { [weak self] mark in log.note(mark, exits: self?.machine?.exitCount ?? 0) },
                 atPorts: debugPort..<(debugPort + 1))
         }
     }

@@ -5,7 +5,7 @@ import QMP
 import VirtualHardware
 
 /// One guest from its start to its end: what the program vmlab-vmm does, on the thread that calls `run`.
-public final class GuestProcess: @unchecked Sendable {
+package final class GuestProcess: @unchecked Sendable {
     // Unchecked: after `init` everything runs on the reactor's thread, but for the devices' callbacks, which run on the
     // processors' too. Those read `machine`, set once before they can be called, and ask it for what may be asked on any
     // thread; all else they pass on to the reactor.
@@ -28,7 +28,7 @@ public final class GuestProcess: @unchecked Sendable {
     var debugLog: DebugLog?
 
     /// Makes the machine; it runs when `run` is called. Throws what of the host or of the guest's files stands against it.
-    public init(_ configuration: VMConfiguration) throws {
+    package init(_ configuration: VMConfiguration) throws {
         self.configuration = configuration
         // A file that may not grow any more is an error of that write, which the guest gets as its disk's, not our end.
         signal(SIGXFSZ, SIG_IGN)
@@ -64,7 +64,7 @@ public final class GuestProcess: @unchecked Sendable {
     }
 
     /// Runs the guest to its end and says how it ended.
-    public func run() throws -> VMMExitStatus {
+    package func run() throws -> VMMExitStatus {
         // The process ends without giving its objects back.
         defer { for cable in cables { cable.close() } }
         try monitor.start(self)

@@ -4,7 +4,7 @@ import VirtualHardware
 ///
 /// Below 1 MiB lies what the boot protocol and ACPI want there; RAM ends at 3 GiB and goes on at 4 GiB; the registers of
 /// devices and interrupt controllers lie in between.
-public enum MachineLayout {
+package enum MachineLayout {
     // MARK: Boot data, all below 640 KiB, read once by the guest's first instructions
 
     /// Global descriptor table of the 64-bit entry (Linux boot protocol: `__BOOT_CS` is 0x10, `__BOOT_DS` 0x18).
@@ -22,7 +22,7 @@ public enum MachineLayout {
     /// Kernel command line, NUL-terminated.
     static let commandLine: UInt64 = 0x20000
     /// The longest command line with its NUL, in bytes (`cmdline_size` of x86 Linux is 2047).
-    public static let commandLineLimit: UInt64 = 2048
+    package static let commandLineLimit: UInt64 = 2048
     /// The first address that a PC's firmware keeps for itself (the extended BIOS data area).
     static let lowMemoryEnd: UInt64 = 0x9fc00
 
@@ -61,17 +61,17 @@ public enum MachineLayout {
     // MARK: I/O ports
 
     /// COM1, the kernel's console.
-    public static let com1: Range<UInt64> = 0x3f8..<0x400
+    package static let com1: Range<UInt64> = 0x3f8..<0x400
     /// COM2, the command channel.
-    public static let com2: Range<UInt64> = 0x2f8..<0x300
+    package static let com2: Range<UInt64> = 0x2f8..<0x300
     /// The keyboard controller's data and command ports; only its reset line is here.
-    public static let keyboardController: Range<UInt64> = 0x60..<0x65
+    package static let keyboardController: Range<UInt64> = 0x60..<0x65
     /// Bochs's debug console: what is written here is a mark in the guest's life, with the host's time.
-    public static let debugPort: UInt64 = 0x402
+    package static let debugPort: UInt64 = 0x402
     /// pvpanic: the guest says that its kernel panicked.
-    public static let panicPort: UInt64 = 0x505
+    package static let panicPort: UInt64 = 0x505
     /// ACPI sleep control, sleep status, reset and event status registers (hardware-reduced ACPI), one byte each.
-    public static let powerPorts: Range<UInt64> = 0x600..<(0x600 + PowerRegisters.Offset.count)
+    package static let powerPorts: Range<UInt64> = 0x600..<(0x600 + PowerRegisters.Offset.count)
     /// Sleep control: bits 2 to 4 are the state's `SLP_TYP`, bit 5 enters it (ACPI 6.4, 4.8.3.7).
     static let sleepControl = powerPorts.lowerBound + PowerRegisters.Offset.sleepControl
     /// Sleep status: reads as 0, for no state that is entered is left again.
@@ -84,13 +84,13 @@ public enum MachineLayout {
     // MARK: Interrupts (GSIs of the IOAPIC, all edge-triggered)
 
     /// COM1's, as on every PC.
-    public static let com1Interrupt: UInt32 = 4
+    package static let com1Interrupt: UInt32 = 4
     /// COM2's, as on every PC.
-    public static let com2Interrupt: UInt32 = 3
+    package static let com2Interrupt: UInt32 = 3
     /// The generic event device (ACPI 6.4, 5.6.9).
-    public static let eventInterrupt: UInt32 = 5
+    package static let eventInterrupt: UInt32 = 5
     /// The interrupt of virtio device number 0; the next follow.
     static let virtioInterrupt: UInt32 = 6
     /// Virtio devices that find an interrupt: the IOAPIC has 24.
-    public static let mostVirtioDevices = 18
+    package static let mostVirtioDevices = 18
 }

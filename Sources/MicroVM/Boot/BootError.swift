@@ -2,7 +2,7 @@ import HostSystem
 import VirtualHardware
 
 /// Why a guest cannot be booted from the files it was given.
-public enum BootError: Error, Sendable, Hashable, CustomStringConvertible {
+package enum BootError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The file cannot be read.
     case unreadable(SystemCallError)
     /// The file is not what it should be.
@@ -12,7 +12,6 @@ public enum BootError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The command line is longer than kernels take.
     case longCommandLine(Int)
 
-    /// An error met on the way.
     init(_ error: any Error) {
         switch error {
         case let error as BootError: self = error
@@ -23,7 +22,7 @@ public enum BootError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// What is wrong with which file, and what to do about it, as a sentence goes on.
-    public var description: String {
+    package var description: String {
         switch self {
         case .unreadable(let error): "\(error)"
         case .malformed(let path, let reason, let remedy): "\(path): \(reason); \(remedy)"

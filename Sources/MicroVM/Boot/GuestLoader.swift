@@ -4,7 +4,7 @@ import KernelFormat
 import VirtualHardware
 
 /// Puts a kernel, its initial RAM disk and its command line into guest memory, and says where the first processor begins.
-public struct GuestLoader: Sendable {
+package struct GuestLoader: Sendable {
     /// How the first processor starts.
     enum Entry: Sendable, Hashable {
         /// In 64-bit mode with paging on and the zero page in RSI.
@@ -24,7 +24,7 @@ public struct GuestLoader: Sendable {
     private let commandLine: [UInt8]
 
     /// Opens the files and reads the kernel's headers. Throws what is wrong with them.
-    public init(kernel path: String, initrd: String?, commandLine: String) throws(BootError) {
+    package init(kernel path: String, initrd: String?, commandLine: String) throws(BootError) {
         do throws(SystemCallError) {
             file = try HostFile(path)
             self.initrd = try initrd.map { path throws(SystemCallError) in try HostFile(path) }

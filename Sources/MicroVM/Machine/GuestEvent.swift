@@ -1,5 +1,5 @@
 /// What happens to a machine by its guest's doing.
-public enum GuestEvent: Sendable, Hashable {
+package enum GuestEvent: Sendable, Hashable {
     /// The guest switched it off.
     case poweredOff
     /// The guest reset it: by the keyboard controller, ACPI's reset register, or a triple fault.
@@ -10,7 +10,7 @@ public enum GuestEvent: Sendable, Hashable {
     case failed(String)
 
     /// What made a guest's machine reset.
-    public enum ResetCause: String, Sendable, Hashable {
+    package enum ResetCause: String, Sendable, Hashable {
         case keyboardController = "keyboard controller"
         case resetRegister = "reset register"
         case tripleFault = "triple fault"

@@ -14,7 +14,7 @@ extension Machine {
     /// interrupt controllers' and the devices', and at last the memory, in which nothing changes meanwhile.
     ///
     /// Throws why that cannot be; the machine can go on all the same.
-    public func save(to files: SnapshotFiles, overlays: [Int: OverlayStorage], golden: GoldenMemory? = nil) throws {
+    package func save(to files: SnapshotFiles, overlays: [Int: OverlayStorage], golden: GoldenMemory? = nil) throws {
         gate.holdAndWait()
         coalescing?.drain()
         for device in devices { device.pause() }
@@ -53,7 +53,7 @@ extension Machine {
     /// Takes over the state of a saved machine, whose memory this one has; before the first `run`.
     ///
     /// The guest's clock goes on from where it stood. Throws why the snapshot is not this machine's.
-    public func restore(_ saved: SavedFiles) throws(SnapshotError) {
+    package func restore(_ saved: SavedFiles) throws(SnapshotError) {
         do {
             try restore(saved.snapshot)
         } catch {

@@ -9,9 +9,8 @@ import VirtualHardware
 ///
 /// It is built held, runs after `run()`, and is released with its last reference after `end()`. All functions are for one
 /// thread, the reactor's, unless they say otherwise; what the guest does is told to `onEvent` on a processor's thread.
-public final class Machine: Sendable {
-    /// RAM.
-    public let memory: GuestMemory
+package final class Machine: Sendable {
+    package let memory: GuestMemory
     let parts: Mutex<Parts>
     let gate: RunGate
     let runners: [VCPURunner]
@@ -37,7 +36,7 @@ public final class Machine: Sendable {
 
     /// A machine as at power-on with the loader's kernel in memory; without `boots`, one whose memory is a snapshot's, for
     /// `restore`.
-    public init(
+    package init(
         _ assembly: consuming MachineAssembly, loader: GuestLoader, boots: Bool = true,
         onEvent: @escaping @Sendable (GuestEvent) -> Void
     ) throws {
@@ -79,31 +78,31 @@ public final class Machine: Sendable {
     }
 
     /// How often the processors have left the guest for us.
-    public var exitCount: UInt64 { runners.reduce(0) { $0 + $1.exitCount } }
+    package var exitCount: UInt64 { runners.reduce(0) { $0 + $1.exitCount } }
 
     /// The host's thread of each processor.
-    public var threadIDs: [Int32] { runners.map(\.threadID) }
+    package var threadIDs: [Int32] { runners.map(\.threadID) }
 
     /// Lets the processors run.
-    public func run() { gate.run() }
+    package func run() { gate.run() }
 
     /// Whether nothing has asked the processors to hold, the guest neither.
-    public var isRunning: Bool { gate.isOpen }
+    package var isRunning: Bool { gate.isOpen }
 
     /// Asks the processors to hold; may be called on any thread, a processor's too.
-    public func holdSoon() { gate.hold() }
+    package func holdSoon() { gate.hold() }
 
     /// Holds the processors; returns when all are held.
-    public func hold() { gate.holdAndWait() }
+    package func hold() { gate.holdAndWait() }
 
     /// Tells the guest's clock that it was stopped on purpose; before `run` after `hold`.
-    public func noteClockWasStopped() {
+    package func noteClockWasStopped() {
         for runner in runners { runner.withVCPU { $0.noteClockWasStopped() } }
     }
 
     /// Lets the kernel collect bytes for the serial port whose data register is at this I/O port. May be called on a vCPU's
     /// thread, again and again.
-    public func coalesceWrites(toPort port: UInt64) {
+    package func coalesceWrites(toPort port: UInt64) {
         let port = UInt16(truncatingIfNeeded: port)
         coalescing?.begin(port) {
             // Where the kernel refuses, the guest leaves for each byte as before.
@@ -113,7 +112,7 @@ public final class Machine: Sendable {
 
     /// Delivers collected bytes that have waited long enough, on the reactor's thread while the machine lives; `isSending` says
     /// whether any port's driver waits for an interrupt to send more.
-    public func watchCoalescedWrites(
+    package func watchCoalescedWrites(
         _ reactor: Reactor, isSending: @escaping @Sendable () -> Bool
     ) throws(SystemCallError) {
         guard let coalescing else { return }
@@ -121,7 +120,7 @@ public final class Machine: Sendable {
     }
 
     /// Back to power-on: empty memory, devices and processors as new, the kernel loaded again. The processors stay held.
-    public func reset() throws {
+    package func reset() throws {
         gate.holdAndWait()
         coalescing?.reset { port in
             _ = try? parts.withLock { try $0.machine.stopCoalescingWrites(toPort: port) }
@@ -136,5 +135,5 @@ public final class Machine: Sendable {
     }
 
     /// Ends the processors' threads. The machine does not run again.
-    public func end() { gate.end() }
+    package func end() { gate.end() }
 }

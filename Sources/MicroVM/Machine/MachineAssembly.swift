@@ -4,7 +4,7 @@ import KVM
 import VirtualHardware
 
 /// A machine in the making: memory and interrupt controllers are there, devices are put on its buses, processors come last.
-public struct MachineAssembly: ~Copyable {
+package struct MachineAssembly: ~Copyable {
     let system: KVMSystem
     let memory: GuestMemory
     let gate = RunGate()
@@ -19,7 +19,7 @@ public struct MachineAssembly: ~Copyable {
     /// Opens `/dev/kvm` and makes a machine with `memory` bytes of RAM, a multiple of 4096.
     ///
     /// Throws `MissingCapability` when the host's KVM lacks something, and what the kernel says.
-    public static func make(
+    package static func make(
         memory size: UInt64, processors: Int, backing: GuestMemory.Backing = .memory
     ) throws -> MachineAssembly {
         let system = try KVMSystem.open()
@@ -49,7 +49,7 @@ public struct MachineAssembly: ~Copyable {
     }
 
     /// An interrupt line into the guest.
-    public mutating func interrupt(_ number: UInt32) throws -> EventDescriptor {
+    package mutating func interrupt(_ number: UInt32) throws -> EventDescriptor {
         let event = try EventDescriptor()
         try machine.attachInterrupt(event, to: number)
         events.append(event)
@@ -57,14 +57,14 @@ public struct MachineAssembly: ~Copyable {
     }
 
     /// Puts a device at I/O ports.
-    public mutating func attach(_ device: any BusDevice, atPorts range: Range<UInt64>) {
+    package mutating func attach(_ device: any BusDevice, atPorts range: Range<UInt64>) {
         ports.insert(device, at: range)
         if let device = device as? any StatefulDevice { devices.append(device) }
     }
 
     /// Puts a virtio device behind a transport at the next place. Its queues' doorbells ring at the device's own thread, or
     /// on the reactor's.
-    public mutating func attach(_ device: any VirtioDevice, reactor: Reactor) throws {
+    package mutating func attach(_ device: any VirtioDevice, reactor: Reactor) throws {
         let number = UInt64(virtioDevices)
         guard virtioDevices < MachineLayout.mostVirtioDevices else { throw TooManyDevices() }
         virtioDevices += 1

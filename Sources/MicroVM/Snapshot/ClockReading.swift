@@ -15,7 +15,6 @@ struct ClockReading: Sendable, Hashable {
     /// Nothing takes longer between two readings that belong together.
     private static let longest: UInt64 = 60_000_000_000
 
-    /// A reading as given.
     init(nanoseconds: UInt64, timeStamp: UInt64? = nil) {
         self.nanoseconds = nanoseconds
         self.timeStamp = timeStamp

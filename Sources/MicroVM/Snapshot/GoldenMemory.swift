@@ -4,17 +4,17 @@ import VirtualHardware
 
 /// The memory of a machine that will be written down: it is kept in the snapshot's file from the start, so that nothing is
 /// copied then. Once that has happened the machine stands still, as its memory is others' too.
-public final class GoldenMemory: Sendable {
+package final class GoldenMemory: Sendable {
     /// The snapshot that it is for.
-    public let files: SnapshotFiles
+    package let files: SnapshotFiles
     private let size: UInt64
     let file: OwnedDescriptor
 
     /// The memory of the machine, as long as this object lives.
-    public var backing: GuestMemory.Backing { .file(file.number) }
+    package var backing: GuestMemory.Backing { .file(file.number) }
 
     /// Makes the file. Throws what the kernel says, `EEXIST` for one that is there.
-    public init(_ files: SnapshotFiles, size: UInt64) throws(SystemCallError) {
+    package init(_ files: SnapshotFiles, size: UInt64) throws(SystemCallError) {
         let path = files.memoryPath
         file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
         try file.resize(to: size, path)

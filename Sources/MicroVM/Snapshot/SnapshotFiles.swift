@@ -4,11 +4,10 @@ import VirtualHardware
 
 /// The files of a snapshot: the machine's state at the path that names the snapshot, and beside it its memory and what the
 /// guest has written to each of its overlays.
-public struct SnapshotFiles: Sendable, Hashable {
+package struct SnapshotFiles: Sendable, Hashable {
     let path: String
 
-    /// Those of the snapshot at this path.
-    public init(path: String) { self.path = path }
+    package init(path: String) { self.path = path }
 
     var memoryPath: String { path + ".memory" }
     func layerPath(_ disk: Int) -> String { "\(path).disk\(disk)" }
@@ -59,7 +58,7 @@ public struct SnapshotFiles: Sendable, Hashable {
     }
 
     /// Reads the state and opens the memory. Throws why they are no snapshot that this program can go on from.
-    public func read() throws(SnapshotError) -> SavedFiles {
+    package func read() throws(SnapshotError) -> SavedFiles {
         do throws(SnapshotError) {
             let bytes: [UInt8]
             do throws(SystemCallError) {
@@ -77,24 +76,23 @@ public struct SnapshotFiles: Sendable, Hashable {
     }
 
     /// Why a machine cannot go on from this snapshot.
-    public func refusal(_ reason: any Error) -> SnapshotError {
+    package func refusal(_ reason: any Error) -> SnapshotError {
         SnapshotError("the snapshot \(path) cannot be restored: \(reason)")
     }
 }
 
 /// A snapshot that was read.
-public struct SavedFiles: Sendable {
-    /// Where it is.
-    public let files: SnapshotFiles
+package struct SavedFiles: Sendable {
+    package let files: SnapshotFiles
     let snapshot: MachineSnapshot
     let memory: HostFile
 
     /// The memory of a machine that goes on from it, which leaves the file as it is.
-    public var backing: GuestMemory.Backing { .copy(of: memory.number) }
+    package var backing: GuestMemory.Backing { .copy(of: memory.number) }
 
     /// What lies over the base of the machine's disk with this number; nil when the guest had not written to it. Throws why it
     /// cannot be that.
-    public func layer(ofDisk disk: Int) throws(SnapshotError) -> OverlayStorage.Layer? {
+    package func layer(ofDisk disk: Int) throws(SnapshotError) -> OverlayStorage.Layer? {
         guard let layer = snapshot.layers.first(where: { $0.disk == UInt64(disk) }) else { return nil }
         let path = files.layerPath(disk)
         do throws(SnapshotError) {

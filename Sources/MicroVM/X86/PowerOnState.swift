@@ -19,7 +19,6 @@ struct PowerOnState {
         try Self.setUp(vcpu)
     }
 
-    /// Puts it back.
     func restore(to vcpu: borrowing VCPU) throws {
         try vcpu.setRunState(runState)
         try vcpu.setRegisters(registers)

@@ -6,7 +6,7 @@ extension VMConfiguration {
     /// Reads a configuration from JSON; README.md of vmlab-vmm describes it. What is left out has the values that `init` gives.
     ///
     /// Throws every mistake of form at once, each with the path of its key; a mistake of JSON itself with line and column.
-    public init(json bytes: some Sequence<UInt8>) throws(DiagnosticList) {
+    package init(json bytes: some Sequence<UInt8>) throws(DiagnosticList) {
         let value: JSONValue
         do throws(JSONSyntaxError) {
             value = try JSONValue(parsing: bytes)
@@ -17,7 +17,7 @@ extension VMConfiguration {
     }
 
     /// Reads a configuration from a JSON value. Throws as `init(json:)` does.
-    public init(_ value: JSONValue) throws(DiagnosticList) {
+    package init(_ value: JSONValue) throws(DiagnosticList) {
         let problems = JSONFields.Problems()
         let known = [
             "name", "kernel", "initrd", "cmdline", "memory", "cpus", "com1", "com2", "monitor", "disks", "networks",
@@ -49,7 +49,7 @@ extension VMConfiguration {
     }
 
     /// The configuration as JSON that `init` reads back.
-    public var json: JSONValue {
+    package var json: JSONValue {
         [
             "name": .string(name), "kernel": .string(kernel), "cmdline": .string(cmdline),
             "memory": .integer(Int64(clamping: memory)), "cpus": .integer(Int64(cpus)), "com1": com1.json,
@@ -64,10 +64,10 @@ extension VMConfiguration {
 
 extension VMConfiguration {
     /// How to write a size.
-    public static let sizeRemedy = "write it as `256MiB`, `1GiB` or `1G`"
+    package static let sizeRemedy = "write it as `256MiB`, `1GiB` or `1G`"
 
     /// A size as text: a number with a unit, or of bytes. Nil for anything else.
-    public static func bytes(_ text: String) -> UInt64? { UInt64(text) ?? ByteCount(parsing: text)?.bytes }
+    package static func bytes(_ text: String) -> UInt64? { UInt64(text) ?? ByteCount(parsing: text)?.bytes }
 }
 
 extension VMConfiguration.Endpoint {

@@ -1,7 +1,7 @@
 /// What a machine is made of: the one input of `vmlab-vmm`, as JSON or from its command line.
-public struct VMConfiguration: Sendable, Hashable {
+package struct VMConfiguration: Sendable, Hashable {
     /// Where one end of a byte stream of the machine is on the host.
-    public enum Endpoint: Sendable, Hashable {
+    package enum Endpoint: Sendable, Hashable {
         /// Nowhere: what is written there is dropped.
         case none
         /// Standard input and output. A terminal is set to raw mode for as long as the machine lives.
@@ -13,18 +13,17 @@ public struct VMConfiguration: Sendable, Hashable {
     }
 
     /// A virtio disk.
-    public struct Disk: Sendable, Hashable {
+    package struct Disk: Sendable, Hashable {
         /// A raw image, or a block device.
-        public var path: String
+        package var path: String
         /// By which the guest finds it: at most 20 printable ASCII characters.
-        public var serial: String
+        package var serial: String
         /// Whether the guest only reads it.
-        public var readOnly: Bool
+        package var readOnly: Bool
         /// A file that takes what the guest writes, so that `path` is only read; nil writes to `path` itself.
-        public var overlay: String?
+        package var overlay: String?
 
-        /// A disk as given.
-        public init(path: String, serial: String = "", readOnly: Bool = false, overlay: String? = nil) {
+        package init(path: String, serial: String = "", readOnly: Bool = false, overlay: String? = nil) {
             self.path = path
             self.serial = serial
             self.readOnly = readOnly
@@ -33,9 +32,9 @@ public struct VMConfiguration: Sendable, Hashable {
     }
 
     /// A virtio network card.
-    public struct Network: Sendable, Hashable {
+    package struct Network: Sendable, Hashable {
         /// Where the card's frames go.
-        public enum Link: Sendable, Hashable {
+        package enum Link: Sendable, Hashable {
             /// Each frame is a datagram between these two unix sockets: `local` is made by the machine, `remote` is there.
             case sockets(local: String, remote: String)
             /// A TAP interface of the host that this user may open.
@@ -43,62 +42,61 @@ public struct VMConfiguration: Sendable, Hashable {
         }
 
         /// The card's address, such as `52:54:00:12:34:56`.
-        public var mac: String
+        package var mac: String
         /// Where its frames go.
-        public var link: Link
+        package var link: Link
 
-        /// A card as given.
-        public init(mac: String, link: Link) {
+        package init(mac: String, link: Link) {
             self.mac = mac
             self.link = link
         }
     }
 
     /// The machine's name, for messages and `query-name`.
-    public var name: String
+    package var name: String
     /// Linux kernel (bzImage or vmlinux) or another ELF file with an entry for it.
-    public var kernel: String
+    package var kernel: String
     /// Initial RAM disk.
-    public var initrd: String?
+    package var initrd: String?
     /// The whole kernel command line.
-    public var cmdline: String
+    package var cmdline: String
     /// RAM in bytes, a multiple of 4096 in `memoryRange`.
-    public var memory: UInt64
+    package var memory: UInt64
     /// vCPUs, 1 to 16.
-    public var cpus: Int
+    package var cpus: Int
     /// The first serial port.
-    public var com1: Endpoint
+    package var com1: Endpoint
     /// The second serial port.
-    public var com2: Endpoint
+    package var com2: Endpoint
     /// Where QMP is spoken; not the terminal.
-    public var monitor: Endpoint
+    package var monitor: Endpoint
     /// Disks in the order the guest finds them.
-    public var disks: [Disk]
+    package var disks: [Disk]
     /// Network cards in the order the guest finds them.
-    public var networks: [Network]
+    package var networks: [Network]
     /// A descriptor that gets one line per byte that the guest writes to the debug port 0x402: the byte, the nanoseconds of
     /// the host's monotonic clock, and how often the processors had left the guest; nil for none.
-    public var debugLog: Int32?
+    package var debugLog: Int32?
     /// A folder in which `snapshot-save` may write the machine down; nil for none.
-    public var snapshots: String?
+    package var snapshots: String?
     /// The snapshot that the machine is to become: its memory is kept in that one's file from the start; nil for none.
-    public var golden: String?
+    package var golden: String?
     /// The snapshot that the machine goes on from instead of booting; nil boots.
-    public var restore: String?
+    package var restore: String?
     /// Whether the process gives up what it does not need (seccomp, landlock) before the guest runs.
-    public var sandbox: Bool
+    package var sandbox: Bool
 
     /// RAM when nobody says how much.
-    public static let usualMemory: UInt64 = 256 << 20
+    package static let usualMemory: UInt64 = 256 << 20
     /// How much RAM a machine can have, in bytes: 32 MiB to 1 TiB.
-    public static let memoryRange = UInt64(32 << 20)...(1 << 40)
+    package static let memoryRange = UInt64(32 << 20)...(1 << 40)
     /// How many vCPUs a machine can have.
-    public static let cpuRange = 1...16
+    package static let cpuRange = 1...16
     /// How long a disk's serial may be, in bytes (virtio 1.2, 5.2.6).
-    public static let serialLimit = 20
+    package static let serialLimit = 20
 
     /// A machine as given; nothing is checked: that is vmlab-vmm's business.
-    public init(
+    package init(
         name: String = "vm", kernel: String, initrd: String? = nil, cmdline: String = "", memory: UInt64 = usualMemory,
         cpus: Int = 1, com1: Endpoint = .none, com2: Endpoint = .none, monitor: Endpoint = .none, disks: [Disk] = [],
         networks: [Network] = [], debugLog: Int32? = nil, snapshots: String? = nil, golden: String? = nil,

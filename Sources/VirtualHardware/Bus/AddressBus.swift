@@ -2,7 +2,7 @@
 ///
 /// Called on vCPU threads, several at once. Offsets and values are the guest's: no combination may trap or fail, and none
 /// may block but a virtio device's reset, which waits for transfers under way. A register that does not exist reads as all ones in the width asked for, and swallows what is written.
-public protocol BusDevice: AnyObject, Sendable {
+package protocol BusDevice: AnyObject, Sendable {
     /// Reads `width` bytes (1, 2, 4 or 8) at `offset`; what is above the width is ignored.
     func read(at offset: UInt64, width: Int) -> UInt64
 
@@ -11,7 +11,7 @@ public protocol BusDevice: AnyObject, Sendable {
 }
 
 /// Which device answers at which address: one such map for I/O ports, one for memory-mapped registers.
-public struct AddressBus: Sendable {
+package struct AddressBus: Sendable {
     private struct Slot {
         let range: Range<UInt64>
         let device: any BusDevice
@@ -20,14 +20,13 @@ public struct AddressBus: Sendable {
     /// Ascending by address.
     private var slots: [Slot] = []
 
-    /// An empty bus.
-    public init() {}
+    package init() {}
 
     /// Puts a device at these addresses.
     ///
     /// Ranges come from our own layout; one that overlaps another is a mistake in it, and is refused with false.
     @discardableResult
-    public mutating func insert(_ device: any BusDevice, at range: Range<UInt64>) -> Bool {
+    package mutating func insert(_ device: any BusDevice, at range: Range<UInt64>) -> Bool {
         guard !range.isEmpty, !slots.contains(where: { $0.range.overlaps(range) }) else { return false }
         let place = slots.firstIndex { $0.range.lowerBound > range.lowerBound } ?? slots.endIndex
         slots.insert(Slot(range: range, device: device), at: place)
@@ -35,13 +34,13 @@ public struct AddressBus: Sendable {
     }
 
     /// Reads; all ones where there is no device.
-    public func read(at address: UInt64, width: Int) -> UInt64 {
+    package func read(at address: UInt64, width: Int) -> UInt64 {
         guard let slot = slot(at: address) else { return .max }
         return slot.device.read(at: address - slot.range.lowerBound, width: width)
     }
 
     /// Writes; nothing happens where there is no device.
-    public func write(_ value: UInt64, at address: UInt64, width: Int) {
+    package func write(_ value: UInt64, at address: UInt64, width: Int) {
         guard let slot = slot(at: address) else { return }
         slot.device.write(value, at: address - slot.range.lowerBound, width: width)
     }

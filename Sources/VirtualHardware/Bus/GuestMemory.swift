@@ -5,26 +5,26 @@ import HostSystem
 ///
 /// Every access is checked: an address comes from the guest and may be anything. The guest's processors read and write the
 /// same bytes at the same time, so a value that matters is read once and then checked, never the other way round.
-public final class GuestMemory: @unchecked Sendable {
+package final class GuestMemory: @unchecked Sendable {
     // Unchecked because of the raw pointers: the regions never change after `init`, and what the guest does to the bytes no
     // lock of ours could order.
 
     /// One stretch of RAM.
-    public struct Region: Sendable {
+    package struct Region: Sendable {
         /// Guest-physical address of its first byte, page-aligned.
-        public let base: UInt64
+        package let base: UInt64
         /// Bytes, a multiple of the page size.
-        public let size: UInt64
+        package let size: UInt64
         /// Where it is mapped here.
-        public let host: UInt
+        package let host: UInt
 
         /// The first address after it.
-        public var end: UInt64 { base + size }
+        package var end: UInt64 { base + size }
     }
 
     /// What its bytes are at first, and where they are kept. A descriptor is needed only until `init` returns; the file must
     /// have a byte for each of RAM's, one range after the other.
-    public enum Backing: Sendable {
+    package enum Backing: Sendable {
         /// Zeros, kept in memory of this process.
         case memory
         /// The bytes of a file that is open for reading: each page is read when it is touched and copied when it is written,
@@ -35,11 +35,11 @@ public final class GuestMemory: @unchecked Sendable {
     }
 
     /// In ascending order, not overlapping.
-    public let regions: [Region]
+    package let regions: [Region]
     private let backing: Backing
 
     /// Bytes of a large page of the processor's.
-    public static let largePage: UInt64 = 2 << 20
+    package static let largePage: UInt64 = 2 << 20
     /// From how many bytes on a region asks for large pages: a smaller one would be full of half-used ones.
     private static let leastForLargePages: UInt64 = 64 << 20
 
@@ -49,7 +49,7 @@ public final class GuestMemory: @unchecked Sendable {
     /// large pages too: with them a guest leaves for a missing page 30 times less often while it boots.
     ///
     /// `ranges` must be page-aligned, ascending, and must not overlap; throws `EINVAL` otherwise, and what the kernel says.
-    public init(ranges: [Range<UInt64>], backing: Backing = .memory) throws(SystemCallError) {
+    package init(ranges: [Range<UInt64>], backing: Backing = .memory) throws(SystemCallError) {
         self.backing = backing
         var offset: UInt64 = 0
         var regions: [Region] = []
@@ -113,7 +113,7 @@ public final class GuestMemory: @unchecked Sendable {
     }
 
     /// Makes all of it zeros again and gives the host its memory back, as far as that goes. Throws when the host has no room for a mapping.
-    public func clear() throws(SystemCallError) {
+    package func clear() throws(SystemCallError) {
         for region in regions {
             guard let start = UnsafeMutableRawPointer(bitPattern: region.host) else { continue }
             switch backing {
@@ -133,7 +133,7 @@ public final class GuestMemory: @unchecked Sendable {
     /// The host's view of `count` bytes of guest memory, which must lie in one region.
     ///
     /// Throws `GuestMemoryError` when they do not, for any address and count. Valid as long as this object lives.
-    public func bytes(at address: UInt64, count: UInt64) throws(GuestMemoryError) -> UnsafeMutableRawBufferPointer {
+    package func bytes(at address: UInt64, count: UInt64) throws(GuestMemoryError) -> UnsafeMutableRawBufferPointer {
         let (end, overflow) = address.addingReportingOverflow(count)
         guard !overflow, let region = regions.first(where: { $0.base <= address && end <= $0.end }),
             let host = UnsafeMutableRawPointer(bitPattern: region.host)
@@ -142,38 +142,35 @@ public final class GuestMemory: @unchecked Sendable {
     }
 
     /// Reads a value that need not be aligned. Little-endian, as the guest is.
-    public func load<Value: BitwiseCopyable>(
+    package func load<Value: BitwiseCopyable>(
         _ type: Value.Type = Value.self, at address: UInt64
     ) throws(GuestMemoryError) -> Value {
         try bytes(at: address, count: UInt64(MemoryLayout<Value>.size)).loadUnaligned(as: type)
     }
 
     /// Writes a value, which need not be aligned.
-    public func store<Value: BitwiseCopyable>(_ value: Value, at address: UInt64) throws(GuestMemoryError) {
+    package func store<Value: BitwiseCopyable>(_ value: Value, at address: UInt64) throws(GuestMemoryError) {
         try bytes(at: address, count: UInt64(MemoryLayout<Value>.size)).storeBytes(of: value, as: Value.self)
     }
 
-    /// Copies bytes in.
-    public func write(_ bytes: some Collection<UInt8>, at address: UInt64) throws(GuestMemoryError) {
+    package func write(_ bytes: some Collection<UInt8>, at address: UInt64) throws(GuestMemoryError) {
         try self.bytes(at: address, count: UInt64(bytes.count)).copyBytes(from: bytes)
     }
 }
 
 /// An address range that is not guest RAM.
-public struct GuestMemoryError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct GuestMemoryError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The first address.
-    public let address: UInt64
+    package let address: UInt64
     /// How many bytes were wanted there.
-    public let count: UInt64
+    package let count: UInt64
 
-    /// The error of these bytes.
-    public init(address: UInt64, count: UInt64) {
+    package init(address: UInt64, count: UInt64) {
         self.address = address
         self.count = count
     }
 
-    /// Which bytes, in a sentence.
-    public var description: String {
+    package var description: String {
         "\(count) bytes at guest address 0x\(String(address, radix: 16)) are not in its RAM"
     }
 }

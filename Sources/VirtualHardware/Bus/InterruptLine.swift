@@ -1,7 +1,7 @@
 import HostSystem
 
 /// A device's edge-triggered interrupt line. With KVM it is an eventfd registered as an irqfd; in tests it counts.
-public protocol InterruptLine: AnyObject, Sendable {
+package protocol InterruptLine: AnyObject, Sendable {
     /// One rising edge. May be called on any thread; never blocks.
     func signal()
 }

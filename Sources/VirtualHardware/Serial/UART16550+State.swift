@@ -1,12 +1,11 @@
 import Synchronization
 
 extension UART16550: StatefulDevice {
-    /// Registers, and the bytes that wait for the guest.
-    public var stateForm: String { "uart16550/1" }
+    package var stateForm: String { "uart16550/1" }
 
     /// Writes the registers down. Bytes that wait for the host are not among them: this port's owner gets those, and nobody
     /// shall get them twice.
-    public func save(to encoder: inout StateEncoder) {
+    package func save(to encoder: inout StateEncoder) {
         state.withLock { state in
             for register in [
                 state.interruptEnable, state.lineControl, state.modemControl, state.modemDelta, state.scratch,
@@ -23,7 +22,7 @@ extension UART16550: StatefulDevice {
     }
 
     /// Takes the registers over, and raises what is pending once more.
-    public func restore(from decoder: inout StateDecoder) throws(StateError) {
+    package func restore(from decoder: inout StateDecoder) throws(StateError) {
         var saved = State()
         saved.interruptEnable = try decoder.number() & 0xf
         saved.lineControl = try decoder.number()

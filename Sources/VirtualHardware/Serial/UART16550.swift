@@ -5,25 +5,24 @@ import Synchronization
 /// It sends as fast as the host takes: the transmitter is empty as long as the output ring has room. When the ring is full
 /// the transmitter stays busy, so that a guest's driver waits in the guest's own time; no access ever blocks a vCPU, and
 /// only a guest that writes without looking loses bytes. Behind the receiver's FIFO a queue of the host's bytes waits.
-public final class UART16550: BusDevice {
+package final class UART16550: BusDevice {
     /// Bytes in each of the chip's FIFOs.
-    public static let fifoSize = 16
+    package static let fifoSize = 16
     /// Bytes that wait for the host.
-    public static let outputLimit = 64 << 10
+    package static let outputLimit = 64 << 10
     /// Bytes that wait for the guest before the host is asked to stop.
-    public static let inputLimit = 64 << 10
+    package static let inputLimit = 64 << 10
 
     /// What the owner learns; called on vCPU threads, without the port's lock.
-    public struct Owner: Sendable {
+    package struct Owner: Sendable {
         /// There is output where there was none.
-        public var hasOutput: @Sendable () -> Void
+        package var hasOutput: @Sendable () -> Void
         /// The guest has taken all the input there was.
-        public var wantsInput: @Sendable () -> Void
+        package var wantsInput: @Sendable () -> Void
         /// The guest's driver has the FIFOs on and wants to be interrupted for more output.
-        public var sendsByInterrupt: @Sendable () -> Void
+        package var sendsByInterrupt: @Sendable () -> Void
 
-        /// An owner that is told by these.
-        public init(
+        package init(
             hasOutput: @escaping @Sendable () -> Void, wantsInput: @escaping @Sendable () -> Void,
             sendsByInterrupt: @escaping @Sendable () -> Void = {}
         ) {
@@ -126,8 +125,7 @@ public final class UART16550: BusDevice {
     let owner: Owner
     let state = Mutex(State())
 
-    /// A port at power-on.
-    public init(interrupt: any InterruptLine, owner: Owner) {
+    package init(interrupt: any InterruptLine, owner: Owner) {
         self.interrupt = interrupt
         self.owner = owner
     }
@@ -135,7 +133,7 @@ public final class UART16550: BusDevice {
     // MARK: The host's side
 
     /// Takes up to `limit` bytes that the guest sent.
-    public func takeOutput(_ limit: Int) -> [UInt8] {
+    package func takeOutput(_ limit: Int) -> [UInt8] {
         let (bytes, signal) = state.withLock { state in
             let bytes = state.output.take(limit)
             if state.transmitterWaits, state.output.hasRoom {
@@ -149,16 +147,16 @@ public final class UART16550: BusDevice {
     }
 
     /// Whether the guest's driver has the FIFOs on and wants to be interrupted for more output.
-    public var sendsByInterrupt: Bool { state.withLock { $0.sendsByInterrupt } }
+    package var sendsByInterrupt: Bool { state.withLock { $0.sendsByInterrupt } }
 
     /// Whether the guest's queue takes more for now.
-    public var acceptsInput: Bool { state.withLock { $0.waiting < Self.inputLimit } }
+    package var acceptsInput: Bool { state.withLock { $0.waiting < Self.inputLimit } }
 
     /// Bytes that the guest wrote although there was no room, and that are lost.
-    public var droppedOutput: UInt64 { state.withLock { $0.output.dropped } }
+    package var droppedOutput: UInt64 { state.withLock { $0.output.dropped } }
 
     /// Sends bytes to the guest. They are kept however many there are; ask `acceptsInput` first.
-    public func receive(_ bytes: some Sequence<UInt8> & Sendable) {
+    package func receive(_ bytes: some Sequence<UInt8> & Sendable) {
         let signal = state.withLock { state in
             state.receive(bytes)
             return Self.edge(&state)
@@ -167,7 +165,7 @@ public final class UART16550: BusDevice {
     }
 
     /// Back to power-on. What the host has not taken yet stays.
-    public func reset() {
+    package func reset() {
         let wantsInput = state.withLock { state in
             let (output, had) = (state.output, state.waiting)
             state = State()
@@ -182,7 +180,7 @@ public final class UART16550: BusDevice {
     // MARK: The guest's side
 
     /// Reads a register; see the PC16550D's data sheet, 8.0.
-    public func read(at offset: UInt64, width: Int) -> UInt64 {
+    package func read(at offset: UInt64, width: Int) -> UInt64 {
         let (value, wantsInput, signal) = state.withLock { state in
             state.burst = 0
             let had = state.waiting
@@ -194,8 +192,7 @@ public final class UART16550: BusDevice {
         return width == 1 ? UInt64(value) : UInt64.max << 8 | UInt64(value)
     }
 
-    /// Writes a register.
-    public func write(_ value: UInt64, at offset: UInt64, width: Int) {
+    package func write(_ value: UInt64, at offset: UInt64, width: Int) {
         let (hasOutput, wantsInput, sends, signal) = state.withLock { state in
             let had = (output: state.output.count, input: state.waiting, sends: state.sendsByInterrupt)
             Self.write(UInt8(truncatingIfNeeded: value), offset, &state)

@@ -1,38 +1,36 @@
 /// Writes state as bytes: numbers little-endian, without names; what they mean, the version of the whole says.
-public struct StateEncoder: Sendable {
+package struct StateEncoder: Sendable {
     /// What has been written.
-    public private(set) var bytes: [UInt8] = []
+    package private(set) var bytes: [UInt8] = []
 
-    /// Nothing yet.
-    public init() {}
+    package init() {}
 
     /// Adds a number in its own width.
-    public mutating func add(_ value: some FixedWidthInteger) {
+    package mutating func add(_ value: some FixedWidthInteger) {
         withUnsafeBytes(of: value.littleEndian) { bytes += $0 }
     }
 
     /// Adds a byte, 0 or 1.
-    public mutating func add(_ value: Bool) { bytes.append(value ? 1 : 0) }
+    package mutating func add(_ value: Bool) { bytes.append(value ? 1 : 0) }
 
     /// Adds how many bytes there are (64 bits), and these.
-    public mutating func add(_ value: [UInt8]) {
+    package mutating func add(_ value: [UInt8]) {
         add(UInt64(value.count))
         bytes += value
     }
 
     /// Adds a text in UTF-8 as `add([UInt8])` does.
-    public mutating func add(_ value: String) { add(Array(value.utf8)) }
+    package mutating func add(_ value: String) { add(Array(value.utf8)) }
 }
 
 /// Reads what `StateEncoder` wrote. The bytes may be anything: what is not there is thrown, never trapped on.
-public struct StateDecoder: Sendable {
+package struct StateDecoder: Sendable {
     private var rest: ArraySlice<UInt8>
 
-    /// Reads from the beginning.
-    public init(_ bytes: [UInt8]) { rest = bytes[...] }
+    package init(_ bytes: [UInt8]) { rest = bytes[...] }
 
     /// The next number of this width. Throws when the bytes end before.
-    public mutating func number<Value: FixedWidthInteger & BitwiseCopyable>(
+    package mutating func number<Value: FixedWidthInteger & BitwiseCopyable>(
         _ type: Value.Type = Value.self
     ) throws(StateError) -> Value {
         let size = MemoryLayout<Value>.size
@@ -42,14 +40,14 @@ public struct StateDecoder: Sendable {
     }
 
     /// The next byte, which is 0 or 1.
-    public mutating func truth() throws(StateError) -> Bool {
+    package mutating func truth() throws(StateError) -> Bool {
         let byte: UInt8 = try number()
         guard byte < 2 else { throw StateError("a truth value of \(byte)") }
         return byte == 1
     }
 
     /// So many bytes as the 64 bits before them say.
-    public mutating func bytes() throws(StateError) -> [UInt8] {
+    package mutating func bytes() throws(StateError) -> [UInt8] {
         let count: UInt64 = try number()
         guard count <= UInt64(rest.count) else { throw .truncated }
         defer { rest = rest.dropFirst(Int(count)) }
@@ -57,29 +55,28 @@ public struct StateDecoder: Sendable {
     }
 
     /// A text in UTF-8.
-    public mutating func text() throws(StateError) -> String { String(decoding: try bytes(), as: UTF8.self) }
+    package mutating func text() throws(StateError) -> String { String(decoding: try bytes(), as: UTF8.self) }
 
     /// How many elements follow, each of at least `size` bytes, so that a number which is none takes no memory.
-    public mutating func count(ofAtLeast size: Int) throws(StateError) -> Int {
+    package mutating func count(ofAtLeast size: Int) throws(StateError) -> Int {
         let count: UInt64 = try number()
         guard count <= UInt64(rest.count / max(size, 1)) else { throw .truncated }
         return Int(count)
     }
 
     /// Throws when something is left.
-    public func finish() throws(StateError) {
+    package func finish() throws(StateError) {
         guard rest.isEmpty else { throw StateError("\(rest.count) bytes too many") }
     }
 }
 
 /// Why a state cannot be saved or restored.
-public struct StateError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct StateError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A part of a sentence.
-    public let description: String
+    package let description: String
 
-    /// A reason in words.
-    public init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 
     /// The bytes end too early.
-    public static let truncated = StateError("it ends too early")
+    package static let truncated = StateError("it ends too early")
 }

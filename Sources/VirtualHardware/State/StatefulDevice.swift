@@ -1,7 +1,7 @@
 /// A device whose registers are a part of the machine's state: a reset takes them back, a snapshot keeps them.
 ///
 /// Everything is called on one thread while the guest's processors are held.
-public protocol StatefulDevice: AnyObject, Sendable {
+package protocol StatefulDevice: AnyObject, Sendable {
     /// What it is, and the version of its state's form, such as `uart16550/1`.
     var stateForm: String { get }
 
@@ -26,7 +26,6 @@ public protocol StatefulDevice: AnyObject, Sendable {
 
 extension StatefulDevice {
     /// Most devices never touch guest memory.
-    public func pause() {}
-    /// Nothing was paused.
-    public func resume() {}
+    package func pause() {}
+    package func resume() {}
 }

@@ -3,15 +3,11 @@ import HostSystem
 import Synchronization
 
 /// A source of random bytes (virtio 1.2, 5.4): the host kernel's.
-public final class EntropyDevice: VirtioDevice {
-    /// A source of entropy.
-    public let identifier: UInt32 = 4
-    /// One queue of requests.
-    public let queueSizes: [UInt16] = [64]
-    /// Nothing beyond the common ones.
-    public let features: VirtioFeatures = []
-    /// Nothing to configure.
-    public let configuration: [UInt8] = []
+package final class EntropyDevice: VirtioDevice {
+    package let identifier: UInt32 = 4
+    package let queueSizes: [UInt16] = [64]
+    package let features: VirtioFeatures = []
+    package let configuration: [UInt8] = []
 
     /// Bytes that one request gets, however many it has room for.
     static let most = 64 * 1024
@@ -22,37 +18,22 @@ public final class EntropyDevice: VirtioDevice {
     private let driver = Mutex<VirtioDriver?>(nil)
 
     /// A device that serves requests on the thread that notifies, and what is too much for one go on the reactor's.
-    public init(reactor: Reactor) { self.reactor = reactor }
+    package init(reactor: Reactor) { self.reactor = reactor }
 
-    /// Serves what is asked from now on.
-    public func activate(_ driver: VirtioDriver) {
+    package func activate(_ driver: VirtioDriver) {
         self.driver.withLock { $0 = driver }
         notify(queue: 0)
     }
 
-    /// Forgets the queue.
-    public func reset() { driver.withLock { $0 = nil } }
+    package func reset() { driver.withLock { $0 = nil } }
 
     /// Fills the buffers that wait, the first ones at once.
-    public func notify(queue number: Int) {
+    package func notify(queue number: Int) {
         guard number == 0 else { return }
         let isMore = driver.withLock { driver -> Bool in
             guard let driver, let queue = driver.queue(0) else { return false }
-            queue.disableNotifications()
-            do throws(VirtqueueError) {
-                for _ in 0..<Self.round {
-                    guard let chain = try queue.next() else {
-                        driver.publish(queue)
-                        return queue.enableNotifications()
-                    }
-                    queue.complete(chain.head, written: Self.fill(chain.writable.slice(0..<Self.most)))
-                }
-                driver.publish(queue)
-                return true
-            } catch {
-                driver.publish(queue)
-                driver.signals.fail(error)
-                return false
+            return driver.serve(queue, atMost: Self.round) { chain in
+                queue.complete(chain.head, written: Self.fill(chain.writable.slice(0..<Self.most)))
             }
         }
         if isMore { reactor.perform { [weak self] in self?.notify(queue: 0) } }

@@ -1,21 +1,19 @@
 import HostSystem
 
 /// Features that device and driver agree on (virtio 1.2, chapter 6). Devices add their own, bits 0 to 23.
-public struct VirtioFeatures: OptionSet, Sendable, Hashable {
-    /// One bit per feature.
-    public let rawValue: UInt64
-    /// The features of a bit mask.
-    public init(rawValue: UInt64) { self.rawValue = rawValue }
+package struct VirtioFeatures: OptionSet, Sendable, Hashable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
     /// Both sides say exactly when they want to be notified.
-    public static let eventIndex = VirtioFeatures(rawValue: 1 << 29)
+    package static let eventIndex = VirtioFeatures(rawValue: 1 << 29)
     /// Both sides follow virtio 1.0 or later; nothing older is spoken here.
-    public static let version1 = VirtioFeatures(rawValue: 1 << 32)
+    package static let version1 = VirtioFeatures(rawValue: 1 << 32)
 }
 
 /// A virtio device behind any transport.
 ///
 /// `activate` and `reset` are called in turns and never at once; `notify` comes on any thread, at any time.
-public protocol VirtioDevice: AnyObject, Sendable {
+package protocol VirtioDevice: AnyObject, Sendable {
     /// What it is (virtio 1.2, chapter 5): 1 network, 2 block, 4 entropy.
     var identifier: UInt32 { get }
     /// What it offers beyond `version1` and `eventIndex`, which the transport adds.
@@ -43,35 +41,55 @@ public protocol VirtioDevice: AnyObject, Sendable {
 }
 
 extension VirtioDevice {
-    /// Usually all of it.
-    public var lastingConfiguration: [UInt8] { configuration }
-    /// Most devices have none.
-    public func doorbell(queue: Int) -> EventDescriptor? { nil }
+    package var lastingConfiguration: [UInt8] { configuration }
+    package func doorbell(queue: Int) -> EventDescriptor? { nil }
 }
 
 /// The guest's driver as a device sees it between `activate` and `reset`.
-public struct VirtioDriver: Sendable {
+package struct VirtioDriver: Sendable {
     /// What both sides agreed on.
-    public let features: VirtioFeatures
+    package let features: VirtioFeatures
     /// One for each of `queueSizes`; nil where the driver set up none.
-    public let queues: [Virtqueue?]
+    package let queues: [Virtqueue?]
     /// How to speak to it.
-    public let signals: VirtioSignals
+    package let signals: VirtioSignals
 
-    /// A driver that is ready.
-    public init(features: VirtioFeatures, queues: [Virtqueue?], signals: VirtioSignals) {
+    package init(features: VirtioFeatures, queues: [Virtqueue?], signals: VirtioSignals) {
         self.features = features
         self.queues = queues
         self.signals = signals
     }
 
     /// The queue with this number; nil when the driver set up none.
-    public func queue(_ number: Int) -> Virtqueue? {
+    package func queue(_ number: Int) -> Virtqueue? {
         queues.indices.contains(number) ? queues[number] : nil
     }
 
     /// Shows the driver the completed buffers of a queue, with an interrupt where it wants one.
-    public func publish(_ queue: Virtqueue) {
+    package func publish(_ queue: Virtqueue) {
         if queue.publish() { signals.usedBuffers() }
+    }
+
+    /// Hands `body` a queue's next chains, at most `limit`, and shows the driver those that it completed. True when there may be
+    /// more; false when there are none, or the driver broke the rules, which it is told.
+    func serve(
+        _ queue: Virtqueue, atMost limit: Int, _ body: (DescriptorChain) throws(VirtqueueError) -> Void
+    ) -> Bool {
+        queue.disableNotifications()
+        do throws(VirtqueueError) {
+            for _ in 0..<limit {
+                guard let chain = try queue.next() else {
+                    publish(queue)
+                    return queue.enableNotifications()
+                }
+                try body(chain)
+            }
+            publish(queue)
+            return true
+        } catch {
+            publish(queue)
+            signals.fail(error)
+            return false
+        }
     }
 }

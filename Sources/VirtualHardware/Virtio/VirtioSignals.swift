@@ -1,7 +1,7 @@
 import Synchronization
 
 /// What a device tells its driver, whatever transport carries it. Any thread may speak, none waits.
-public final class VirtioSignals: Sendable {
+package final class VirtioSignals: Sendable {
     /// Why a driver was interrupted (virtio 1.2, 4.2.2: InterruptStatus).
     enum Reason {
         static let usedBuffers: UInt32 = 1
@@ -13,21 +13,20 @@ public final class VirtioSignals: Sendable {
     private let broken = Atomic<Bool>(false)
     private let faults = Mutex<(count: Int, last: VirtqueueError?)>((0, nil))
 
-    /// Signals that reach the guest by this interrupt line.
-    public init(_ line: any InterruptLine) { self.line = line }
+    package init(_ line: any InterruptLine) { self.line = line }
 
     /// The device has used buffers.
-    public func usedBuffers() { interrupt(Reason.usedBuffers) }
+    package func usedBuffers() { interrupt(Reason.usedBuffers) }
 
     /// The driver broke the rules: the device needs a reset (2.1.2) and does nothing until then.
-    public func fail(_ error: VirtqueueError) {
+    package func fail(_ error: VirtqueueError) {
         faults.withLock { $0 = ($0.count + 1, error) }
         broken.store(true, ordering: .releasing)
         interrupt(Reason.configuration)
     }
 
     /// How often a driver broke the rules, and how the last time.
-    public var violations: (count: Int, last: VirtqueueError?) { faults.withLock { $0 } }
+    package var violations: (count: Int, last: VirtqueueError?) { faults.withLock { $0 } }
 
     /// Whether `fail` was called since the last reset.
     var needsReset: Bool { broken.load(ordering: .acquiring) }

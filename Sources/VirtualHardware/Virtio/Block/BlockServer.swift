@@ -33,28 +33,15 @@ final class BlockServer: Sendable {
     private func serveBatch() -> Bool {
         driver.withLock { driver in
             guard let driver, let queue = driver.queue(0) else { return false }
-            queue.disableNotifications()
             var published = ContinuousClock.now
-            do throws(VirtqueueError) {
-                for _ in 0..<Self.batch {
-                    guard let chain = try queue.next() else {
-                        driver.publish(queue)
-                        return queue.enableNotifications()
-                    }
-                    guard let request = BlockRequest(chain) else { throw .malformedRequest(head: chain.head) }
-                    queue.complete(chain.head, written: serve(request, driver.features))
-                    let now = ContinuousClock.now
-                    if now - published >= Self.patience {
-                        driver.publish(queue)
-                        published = now
-                    }
+            return driver.serve(queue, atMost: Self.batch) { (chain) throws(VirtqueueError) in
+                guard let request = BlockRequest(chain) else { throw .malformedRequest(head: chain.head) }
+                queue.complete(chain.head, written: serve(request, driver.features))
+                let now = ContinuousClock.now
+                if now - published >= Self.patience {
+                    driver.publish(queue)
+                    published = now
                 }
-                driver.publish(queue)
-                return true
-            } catch {
-                driver.publish(queue)
-                driver.signals.fail(error)
-                return false
             }
         }
     }

@@ -3,7 +3,7 @@ import HostSystem
 /// Where a disk's bytes are kept. Offsets and lengths are in bytes and lie within `size`: the device checks them.
 ///
 /// Called on the device's own thread, one call at a time; it may wait.
-public protocol BlockStorage: AnyObject, Sendable {
+package protocol BlockStorage: AnyObject, Sendable {
     /// Bytes of the disk, a multiple of 512.
     var size: UInt64 { get }
     /// Whether nothing can be written; then only `read` is called.

@@ -9,7 +9,6 @@ struct DiskFile: ~Copyable, Sendable {
     /// Bytes that the file, or block device, had when it was opened or resized.
     private(set) var size: UInt64
 
-    /// Opens a file or a block device. Throws what the kernel says.
     init(_ path: String, _ flags: Int32) throws(SystemCallError) {
         let descriptor = try OwnedDescriptor.open(path, flags)
         let number = descriptor.number
@@ -34,7 +33,6 @@ struct DiskFile: ~Copyable, Sendable {
         if inside < target.count { target.slice(inside..<target.count).clear() }
     }
 
-    /// Writes all of `source`.
     func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         try Self.write(source, to: descriptor.number, at: offset, path)
     }

@@ -8,7 +8,7 @@ import Synchronization
 /// Which blocks are in the overlay is known in memory only, so the overlay is of no use to anybody after the machine's end.
 /// That is why `flush` has nothing to do. What a snapshot keeps of it is a layer, which lies between the base and the overlay
 /// of a machine that goes on from there: three files at most, however many generations there were.
-public final class OverlayStorage: BlockStorage {
+package final class OverlayStorage: BlockStorage {
     /// Bytes of a block: a file system's, so that a copied block costs just its own space.
     static let blockSize: UInt64 = 4096
     /// The largest disk, 16 TiB (what ext4 takes as one file); its set of blocks is 512 MiB, of which the touched part counts.
@@ -17,23 +17,20 @@ public final class OverlayStorage: BlockStorage {
     private let base: DiskFile
     private let layer: Below?
     private let overlay: DiskFile
-    /// Bytes, a multiple of 512.
-    public let size: UInt64
-    /// It can always be written.
-    public var isReadOnly: Bool { false }
+    package let size: UInt64
+    package var isReadOnly: Bool { false }
 
     /// One bit for each block that is in the overlay: 32 KiB for each GiB of disk.
     private let present: Mutex<BlockSet>
 
     /// Changes of a disk that were kept: blocks at their places in a file that never changes.
-    public struct Layer: Sendable, Hashable {
+    package struct Layer: Sendable, Hashable {
         /// The file.
-        public var path: String
+        package var path: String
         /// Which blocks of `OverlayStorage.blockSize` bytes it has, in ascending order; the others are the base's.
-        public var blocks: [Range<UInt64>]
+        package var blocks: [Range<UInt64>]
 
-        /// A layer as given.
-        public init(path: String, blocks: [Range<UInt64>]) {
+        package init(path: String, blocks: [Range<UInt64>]) {
             self.path = path
             self.blocks = blocks
         }
@@ -59,7 +56,7 @@ public final class OverlayStorage: BlockStorage {
     ///
     /// The disk has the base's size, or `size` bytes if that is more; it ends in zeros. Throws what the kernel says, and
     /// `EINVAL` for a layer with blocks that the disk has not.
-    public init(base: String, layer: Layer? = nil, overlay: String, size: UInt64 = 0) throws(SystemCallError) {
+    package init(base: String, layer: Layer? = nil, overlay: String, size: UInt64 = 0) throws(SystemCallError) {
         let baseFile = try DiskFile(base, O_RDONLY)
         let bytes = max(baseFile.size, size)
         guard bytes <= Self.largest else { throw SystemCallError("ftruncate", errno: EFBIG, overlay) }
@@ -80,8 +77,7 @@ public final class OverlayStorage: BlockStorage {
         present = Mutex(BlockSet(count: count))
     }
 
-    /// Reads each block from where it is.
-    public func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
+    package func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         try present.withLock { (present: inout BlockSet) throws(SystemCallError) in
             try read(target, at: offset, present)
         }
@@ -122,7 +118,7 @@ public final class OverlayStorage: BlockStorage {
     /// for writing; it becomes as long as the disk. Says which blocks these are, in ascending order.
     ///
     /// While nobody writes to the disk. Throws what the kernel says.
-    public func keepChanges(
+    package func keepChanges(
         in file: borrowing OwnedDescriptor, _ path: String
     ) throws(SystemCallError) -> [Range<UInt64>] {
         let (size, number) = (size, file.number)
@@ -151,7 +147,7 @@ public final class OverlayStorage: BlockStorage {
     private static let copiedAtOnce = 256 << 10
 
     /// Writes into the overlay; blocks that are written in part are copied there first.
-    public func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
+    package func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         let range = offset..<(offset + UInt64(source.count))
         guard !range.isEmpty else { return }
         try present.withLock { (present: inout BlockSet) throws(SystemCallError) in
@@ -162,10 +158,10 @@ public final class OverlayStorage: BlockStorage {
     }
 
     /// Nothing: see above.
-    public func flush() {}
+    package func flush() {}
 
     /// Whole blocks become zeros that take no space, whatever the base has there.
-    public func discard(_ range: Range<UInt64>) throws(SystemCallError) {
+    package func discard(_ range: Range<UInt64>) throws(SystemCallError) {
         let first = (range.lowerBound + Self.blockSize - 1) / Self.blockSize * Self.blockSize
         let last = range.upperBound == size ? size : range.upperBound / Self.blockSize * Self.blockSize
         guard first < last else { return }
@@ -175,8 +171,7 @@ public final class OverlayStorage: BlockStorage {
         }
     }
 
-    /// Zeros in the overlay, that take no space when `mayFree`.
-    public func writeZeroes(_ range: Range<UInt64>, mayFree: Bool) throws(SystemCallError) {
+    package func writeZeroes(_ range: Range<UInt64>, mayFree: Bool) throws(SystemCallError) {
         guard !range.isEmpty else { return }
         try present.withLock { (present: inout BlockSet) throws(SystemCallError) in
             try completeEdges(of: range, &present)

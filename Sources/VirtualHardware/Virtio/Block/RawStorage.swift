@@ -2,16 +2,14 @@ import Glibc
 import HostSystem
 
 /// A disk that is a file, byte for byte, or a block device.
-public final class RawStorage: BlockStorage {
+package final class RawStorage: BlockStorage {
     private let file: DiskFile
-    /// Bytes, a multiple of 512.
-    public let size: UInt64
-    /// Whether it was opened for reading alone.
-    public let isReadOnly: Bool
+    package let size: UInt64
+    package let isReadOnly: Bool
 
     /// Opens the file at `path`, which stays as long as it is, but for a last sector that it fills only in part: that is
     /// completed with zeros. Throws what the kernel says.
-    public init(path: String, readOnly: Bool) throws(SystemCallError) {
+    package init(path: String, readOnly: Bool) throws(SystemCallError) {
         var file = try DiskFile(path, readOnly ? O_RDONLY : O_RDWR)
         size = (file.size + 511) / 512 * 512
         isReadOnly = readOnly
@@ -19,24 +17,19 @@ public final class RawStorage: BlockStorage {
         self.file = file
     }
 
-    /// Reads from the file.
-    public func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
+    package func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         try file.read(target, at: offset)
     }
 
-    /// Writes into the file.
-    public func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
+    package func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         try file.write(source, at: offset)
     }
 
-    /// Waits for the medium (`fdatasync`).
-    public func flush() throws(SystemCallError) { try file.flush() }
+    package func flush() throws(SystemCallError) { try file.flush() }
 
-    /// Gives the space back, where the file system can.
-    public func discard(_ range: Range<UInt64>) throws(SystemCallError) { _ = try file.punchHole(range) }
+    package func discard(_ range: Range<UInt64>) throws(SystemCallError) { _ = try file.punchHole(range) }
 
-    /// Punches a hole or writes zeros.
-    public func writeZeroes(_ range: Range<UInt64>, mayFree: Bool) throws(SystemCallError) {
+    package func writeZeroes(_ range: Range<UInt64>, mayFree: Bool) throws(SystemCallError) {
         if mayFree, try file.punchHole(range) { return }
         try file.writeZeroes(range)
     }

@@ -1,11 +1,11 @@
 /// The address of a network card, 6 bytes.
-public struct EthernetAddress: Sendable, Hashable, CustomStringConvertible {
+package struct EthernetAddress: Sendable, Hashable, CustomStringConvertible {
     /// In the order they are sent.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     /// The address written as `52:54:00:12:34:56`. Nil when it is not, for addresses of many cards (first
     /// byte odd) and for all zeros.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         // Two digits: a sign would be taken for one otherwise.
         let bytes = parts.compactMap { part in
@@ -17,8 +17,7 @@ public struct EthernetAddress: Sendable, Hashable, CustomStringConvertible {
         self.bytes = bytes
     }
 
-    /// `52:54:00:12:34:56`.
-    public var description: String {
+    package var description: String {
         bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
     }
 }

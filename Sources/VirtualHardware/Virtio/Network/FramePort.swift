@@ -1,7 +1,7 @@
 import HostSystem
 
 /// Where a network card's cable goes: takes and gives whole Ethernet frames, and never waits.
-public protocol FramePort: AnyObject, Sendable {
+package protocol FramePort: AnyObject, Sendable {
     /// What became of a frame.
     typealias Sent = DatagramSocket.Sent
 
@@ -21,32 +21,24 @@ public protocol FramePort: AnyObject, Sendable {
 }
 
 extension FramePort {
-    /// A port is usually there from the beginning.
-    public var isConnecting: Bool { false }
-    /// A port usually leaves nothing.
-    public func close() {}
+    package var isConnecting: Bool { false }
+    package func close() {}
 }
 
 /// A cable to a switch or another machine over unix datagrams, a frame in each: what QEMU calls `-netdev dgram`.
-public final class SegmentPort: FramePort {
+package final class SegmentPort: FramePort {
     private let socket: DatagramSocket
 
     /// Receives at `path`, which must not exist, and sends to `peer`, such as an `EthernetSwitch`. Throws what the kernel
     /// says.
-    public init(path: String, peer: String) throws(SystemCallError) {
+    package init(path: String, peer: String) throws(SystemCallError) {
         socket = try DatagramSocket(path: path, peer: peer)
     }
 
-    /// Readable when a frame has come.
-    public var number: Int32 { socket.number }
-    /// Sends one frame; it is lost when nobody is at the other end.
-    public func send(_ frame: UnsafeRawBufferPointer) -> Sent { socket.send(frame) }
-    /// Takes one frame, if there is one.
-    public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? { socket.receive(into: buffer) }
-    /// Writable when the other end has room again. Throws when nobody is there.
-    public func sendable() throws(SystemCallError) -> Int32 { try socket.sendable() }
-    /// Whether nobody was at the other end yet.
-    public var isConnecting: Bool { !socket.isConnected }
-    /// Removes the sockets' paths.
-    public func close() { socket.close() }
+    package var number: Int32 { socket.number }
+    package func send(_ frame: UnsafeRawBufferPointer) -> Sent { socket.send(frame) }
+    package func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? { socket.receive(into: buffer) }
+    package func sendable() throws(SystemCallError) -> Int32 { try socket.sendable() }
+    package var isConnecting: Bool { !socket.isConnected }
+    package func close() { socket.close() }
 }

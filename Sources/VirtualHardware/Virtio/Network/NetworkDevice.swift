@@ -5,27 +5,25 @@ import Synchronization
 ///
 /// Frames come in on the reactor's thread, and go out on the thread that notifies. Frames wait in the port while the guest
 /// has no buffers for them, and in the guest while the port is full; nothing is polled.
-public final class NetworkDevice: VirtioDevice {
+package final class NetworkDevice: VirtioDevice {
     /// Frames since the device was made.
-    public struct Statistics: Sendable, Hashable {
+    package struct Statistics: Sendable, Hashable {
         /// Handed to the guest.
-        public var received = 0
+        package var received = 0
         /// Taken by the port.
-        public var sent = 0
+        package var sent = 0
         /// Too long, too short, too long for the guest's buffer, or not taken by the port.
-        public var dropped = 0
+        package var dropped = 0
     }
 
-    /// A network card.
-    public let identifier: UInt32 = 1
-    /// The receive queue and the send queue.
-    public let queueSizes: [UInt16] = [256, 256]
+    package let identifier: UInt32 = 1
+    package let queueSizes: [UInt16] = [256, 256]
     /// MAC and STATUS.
-    public let features = VirtioFeatures(rawValue: 1 << 5 | 1 << 16)
+    package let features = VirtioFeatures(rawValue: 1 << 5 | 1 << 16)
     /// The address, that the link is up, and the MTU.
-    public let configuration: [UInt8]
+    package let configuration: [UInt8]
     /// All but the address: a clone has its own, which its driver learns in another way.
-    public var lastingConfiguration: [UInt8] { Array(configuration.dropFirst(6)) }
+    package var lastingConfiguration: [UInt8] { Array(configuration.dropFirst(6)) }
 
     static let receiveQueue = 0
     static let sendQueue = 1
@@ -55,7 +53,7 @@ public final class NetworkDevice: VirtioDevice {
     private let state: Mutex<State>
 
     /// A card with this address whose cable is `port`. Throws when the reactor cannot watch the port.
-    public init(address: EthernetAddress, port: any FramePort, reactor: Reactor) throws(SystemCallError) {
+    package init(address: EthernetAddress, port: any FramePort, reactor: Reactor) throws(SystemCallError) {
         // mac, status (the link is up), max_virtqueue_pairs, mtu: 5.1.4.
         configuration = address.bytes + [1, 0, 1, 0, 0xdc, 0x05]
         self.port = port
@@ -74,12 +72,11 @@ public final class NetworkDevice: VirtioDevice {
     }
 
     /// What has happened so far.
-    public var statistics: Statistics { state.withLock { $0.statistics } }
+    package var statistics: Statistics { state.withLock { $0.statistics } }
 
     // MARK: The driver
 
-    /// Receives and sends from now on.
-    public func activate(_ driver: VirtioDriver) {
+    package func activate(_ driver: VirtioDriver) {
         state.withLock { state in
             state.driver = driver
             listen(state)
@@ -87,8 +84,7 @@ public final class NetworkDevice: VirtioDevice {
         notify(queue: Self.sendQueue)
     }
 
-    /// Takes what the driver has lent or wants sent.
-    public func notify(queue: Int) {
+    package func notify(queue: Int) {
         state.withLock { state in
             switch queue {
             case Self.receiveQueue: listen(state)
@@ -99,7 +95,7 @@ public final class NetworkDevice: VirtioDevice {
     }
 
     /// Forgets the queues, and the frame that waits. The buffers that it had for either are the driver's next ones again.
-    public func reset() {
+    package func reset() {
         state.withLock { state in
             if state.spare != nil { state.driver?.queue(Self.receiveQueue)?.putBack() }
             if state.unsent != nil { state.driver?.queue(Self.sendQueue)?.putBack() }

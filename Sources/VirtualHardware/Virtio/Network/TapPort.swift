@@ -3,14 +3,14 @@ import Glibc
 import HostSystem
 
 /// A cable to a tap interface of the host.
-public final class TapPort: FramePort {
+package final class TapPort: FramePort {
     private let tun: OwnedDescriptor
     private let gauge: OwnedDescriptor
 
     /// Attaches to the tap interface `name`, which root made for this user: `ip tuntap add NAME mode tap user USER`.
     ///
     /// Throws a `TapError` that says what is missing.
-    public init(name: String) throws(TapError) {
+    package init(name: String) throws(TapError) {
         do throws(SystemCallError) {
             tun = try OwnedDescriptor.open("/dev/net/tun", O_RDWR | O_NONBLOCK)
             let number = tun.number
@@ -21,35 +21,30 @@ public final class TapPort: FramePort {
         }
     }
 
-    /// Readable when the host has sent a frame.
-    public var number: Int32 { tun.number }
+    package var number: Int32 { tun.number }
 
-    /// Sends one frame to the host; while the interface is down it is lost.
-    public func send(_ frame: UnsafeRawBufferPointer) -> Sent {
+    package func send(_ frame: UnsafeRawBufferPointer) -> Sent {
         if write(tun.number, frame.baseAddress, frame.count) >= 0 { return .delivered }
         // EIO: the interface is down.
         return errno == EAGAIN ? .full : .lost
     }
 
-    /// Takes one frame of the host, if there is one.
-    public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
+    package func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
         let count = read(tun.number, buffer.baseAddress, buffer.count)
         return count >= 0 ? count : nil
     }
 
-    /// Writable when the interface takes frames again.
-    public func sendable() -> Int32 { gauge.number }
+    package func sendable() -> Int32 { gauge.number }
 }
 
 /// A tap interface that cannot be used.
-public struct TapError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct TapError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The interface's name.
-    public let interface: String
+    package let interface: String
     /// What the kernel said.
-    public let cause: SystemCallError
+    package let cause: SystemCallError
 
-    /// What is wrong and what helps.
-    public var description: String { "cannot use the tap interface \(interface): \(cause); \(remedy)" }
+    package var description: String { "cannot use the tap interface \(interface): \(cause); \(remedy)" }
 
     private var remedy: String {
         switch (cause.call, cause.errno) {

@@ -4,14 +4,13 @@ import Glibc
 ///
 /// The pieces are checked: all lie in guest RAM. They stay valid as long as the `GuestMemory` they came from. The guest can
 /// change the bytes at any time, so what matters is copied out first and looked at then.
-public struct GuestSegments {
+package struct GuestSegments {
     /// The pieces as `preadv` and its like take them; none is empty.
-    public private(set) var pieces: [iovec] = []
+    package private(set) var pieces: [iovec] = []
     /// Bytes in all pieces together.
-    public private(set) var count = 0
+    package private(set) var count = 0
 
-    /// No bytes.
-    public init() {}
+    package init() {}
 
     /// Calls `body` with so many zero bytes of the host's own, for transfers that are not the guest's.
     static func withZeroes<Failure>(
@@ -33,7 +32,7 @@ public struct GuestSegments {
     }
 
     /// Those of the bytes in `range`, counted from 0, that there are: no range is too large.
-    public func slice(_ range: Range<Int>) -> GuestSegments {
+    package func slice(_ range: Range<Int>) -> GuestSegments {
         if range.lowerBound <= 0 && range.upperBound >= count { return self }
         var result = GuestSegments()
         var start = 0
@@ -50,25 +49,27 @@ public struct GuestSegments {
 
     /// Copies to `buffer` what fits and is there; says how many bytes that were.
     @discardableResult
-    public func copy(to buffer: UnsafeMutableRawBufferPointer) -> Int {
-        var done = 0
-        for piece in pieces {
-            let part = min(piece.iov_len, buffer.count - done)
-            guard part > 0, let base = buffer.baseAddress else { break }
-            memcpy(base + done, piece.iov_base, part)
-            done += part
-        }
-        return done
+    package func copy(to buffer: UnsafeMutableRawBufferPointer) -> Int {
+        guard let base = buffer.baseAddress else { return 0 }
+        return forEachPart(of: buffer.count) { memcpy(base + $0, $1, $2) }
     }
 
     /// Copies from `buffer` what fits and is there; says how many bytes that were.
     @discardableResult
-    public func copy(from buffer: UnsafeRawBufferPointer) -> Int {
+    package func copy(from buffer: UnsafeRawBufferPointer) -> Int {
+        guard let base = buffer.baseAddress else { return 0 }
+        return forEachPart(of: buffer.count) { memcpy($1, base + $0, $2) }
+    }
+
+    /// Calls `body` with the pieces of the first `limit` bytes; returns how many these are.
+    private func forEachPart(
+        of limit: Int, _ body: (_ offset: Int, UnsafeMutableRawPointer, _ count: Int) -> Void
+    ) -> Int {
         var done = 0
-        for piece in pieces {
-            let part = min(piece.iov_len, buffer.count - done)
-            guard part > 0, let base = buffer.baseAddress else { break }
-            memcpy(piece.iov_base, base + done, part)
+        for piece in pieces where done < limit {
+            guard let start = piece.iov_base else { continue }
+            let part = min(piece.iov_len, limit - done)
+            body(done, start, part)
             done += part
         }
         return done
@@ -84,12 +85,12 @@ public struct GuestSegments {
     }
 
     /// Sets all bytes to zero.
-    public func clear() {
+    package func clear() {
         for piece in pieces { memset(piece.iov_base, 0, piece.iov_len) }
     }
 
     /// The first bytes as a value, copied once; nil when there are too few. Little-endian, as virtio is.
-    public func load<Value: BitwiseCopyable>(_ type: Value.Type) -> Value? {
+    package func load<Value: BitwiseCopyable>(_ type: Value.Type) -> Value? {
         withUnsafeTemporaryAllocation(of: Value.self, capacity: 1) { buffer in
             let bytes = UnsafeMutableRawBufferPointer(buffer)
             return copy(to: bytes) == bytes.count ? bytes.loadUnaligned(as: type) : nil

@@ -2,28 +2,26 @@ import CLinux
 import Glibc
 
 /// Buffers that the driver lent to the device for one request.
-public struct DescriptorChain {
+package struct DescriptorChain {
     /// The first descriptor's number: what `complete` gives back.
-    public let head: UInt16
+    package let head: UInt16
     /// What the device reads, first.
-    public let readable: GuestSegments
+    package let readable: GuestSegments
     /// What the device writes.
-    public let writable: GuestSegments
+    package let writable: GuestSegments
 }
 
 /// Where a driver put a queue's rings.
-public struct VirtqueueLayout: Sendable, Hashable {
-    /// Entries.
-    public var size: UInt16
+package struct VirtqueueLayout: Sendable, Hashable {
+    package var size: UInt16
     /// Guest-physical address of the descriptor table.
-    public var descriptors: UInt64 = 0
+    package var descriptors: UInt64 = 0
     /// Of the ring that the driver writes.
-    public var available: UInt64 = 0
+    package var available: UInt64 = 0
     /// Of the ring that the device writes.
-    public var used: UInt64 = 0
+    package var used: UInt64 = 0
 
-    /// A queue of so many entries, its rings at 0.
-    public init(size: UInt16) { self.size = size }
+    package init(size: UInt16) { self.size = size }
 }
 
 /// The device's side of a split virtqueue (virtio 1.2, 2.7): takes chains of buffers and gives them back used.
@@ -32,7 +30,7 @@ public struct VirtqueueLayout: Sendable, Hashable {
 /// error the queue gives out nothing more until its device is reset.
 ///
 /// One thread uses it at a time; the device that owns it sees to that.
-public final class Virtqueue: @unchecked Sendable {
+package final class Virtqueue: @unchecked Sendable {
     // Unchecked because of the raw pointers, which stay valid as long as `memory`, and because the owner has the lock.
 
     /// One transfer of Linux moves no more bytes (`MAX_RW_COUNT`); a driver's requests stay far below.
@@ -45,7 +43,7 @@ public final class Virtqueue: @unchecked Sendable {
     }
 
     /// Entries, a power of two.
-    public let size: UInt16
+    package let size: UInt16
     private let memory: GuestMemory
     private let descriptors: UnsafeMutableRawPointer
     private let available: UnsafeMutableRawPointer
@@ -59,22 +57,21 @@ public final class Virtqueue: @unchecked Sendable {
     private var isBroken = false
 
     /// How far a device has come with a queue, while it has none of its buffers.
-    public struct Position: Sendable, Hashable {
+    package struct Position: Sendable, Hashable {
         /// The available entry to take next.
-        public var nextAvailable: UInt16 = 0
+        package var nextAvailable: UInt16 = 0
         /// The used entry to fill next.
-        public var nextUsed: UInt16 = 0
+        package var nextUsed: UInt16 = 0
         /// Whether the driver broke the rules.
-        public var isBroken = false
+        package var isBroken = false
 
-        /// The beginning.
-        public init() {}
+        package init() {}
     }
 
     /// Checks where the driver put the rings and remembers them; goes on at `position`.
     ///
     /// Throws when they are not aligned, not wholly in RAM, or not of a size that is a power of two up to 32768.
-    public init(
+    package init(
         _ layout: VirtqueueLayout, in memory: GuestMemory, eventIndex: Bool, position: Position = Position()
     ) throws(VirtqueueError) {
         let size = layout.size
@@ -93,7 +90,7 @@ public final class Virtqueue: @unchecked Sendable {
     }
 
     /// How far the device has come; all that it completed is published.
-    public var position: Position {
+    package var position: Position {
         var position = Position()
         (position.nextAvailable, position.nextUsed, position.isBroken) = (nextAvailable, nextUsed, isBroken)
         return position
@@ -123,7 +120,7 @@ public final class Virtqueue: @unchecked Sendable {
     /// The next chain that the driver made available; nil when there is none, or the queue is broken.
     ///
     /// Throws, once, when the driver broke the rules; the queue is broken then.
-    public func next() throws(VirtqueueError) -> DescriptorChain? {
+    package func next() throws(VirtqueueError) -> DescriptorChain? {
         guard !isBroken else { return nil }
         do throws(VirtqueueError) {
             return try takeChain()
@@ -169,12 +166,12 @@ public final class Virtqueue: @unchecked Sendable {
     }
 
     /// Undoes the last `next`, whose chain was not completed: it is the next one again.
-    public func putBack() { nextAvailable &-= 1 }
+    package func putBack() { nextAvailable &-= 1 }
 
     // MARK: Giving them back
 
     /// Gives a chain back with `written` bytes in its writable part. The driver learns of it with `publish`.
-    public func complete(_ head: UInt16, written: Int) {
+    package func complete(_ head: UInt16, written: Int) {
         let entry = used + 4 + 8 * Int(nextUsed & (size &- 1))
         vmlab_store32(entry, UInt32(head))
         vmlab_store32(entry + 4, UInt32(clamping: written))
@@ -182,7 +179,7 @@ public final class Virtqueue: @unchecked Sendable {
     }
 
     /// Shows the driver what was completed since the last time; true when it wants to be interrupted for it (2.7.7).
-    public func publish() -> Bool {
+    package func publish() -> Bool {
         let former = publishedUsed
         guard nextUsed != former else { return false }
         // Release: the entries are written before the index.
@@ -198,13 +195,13 @@ public final class Virtqueue: @unchecked Sendable {
     // MARK: Being told of new ones
 
     /// Asks the driver to keep quiet about new buffers, as they will be looked for anyway. It may still speak (2.7.10).
-    public func disableNotifications() {
+    package func disableNotifications() {
         // With the event index a driver speaks only when it passes the entry we named last, which lies behind by now.
         if !hasEventIndex { vmlab_store_release16(used, 1) }
     }
 
     /// Asks the driver to tell of the next buffer. True when there are some already, of which it may not tell.
-    public func enableNotifications() -> Bool {
+    package func enableNotifications() -> Bool {
         if hasEventIndex {
             vmlab_store_release16(used + 4 + 8 * Int(size), nextAvailable)
         } else {

@@ -1,5 +1,5 @@
 /// What a driver did to a queue that no driver may: the device stops until it is reset (virtio 1.2, 2.1.2).
-public enum VirtqueueError: Error, Sendable, Hashable, CustomStringConvertible {
+package enum VirtqueueError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The number of entries is 0, no power of two, or more than the device takes.
     case size(UInt16)
     /// A ring's address is not aligned as 2.7 asks.
@@ -21,8 +21,7 @@ public enum VirtqueueError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A request without room for its answer, or too short to be one.
     case malformedRequest(head: UInt16)
 
-    /// One line for the log.
-    public var description: String {
+    package var description: String {
         switch self {
         case .size(let size): "a queue of \(size) entries"
         case .misaligned(let address): "a ring at 0x\(String(address, radix: 16)), which is not aligned"

@@ -2,20 +2,19 @@ import Synchronization
 
 extension VirtioMMIOTransport: StatefulDevice {
     /// Registers, what is pending, and how far the device has come with each queue.
-    public var stateForm: String { "virtio-mmio-\(device.identifier)/1" }
+    package var stateForm: String { "virtio-mmio-\(device.identifier)/1" }
 
     /// Has the device let go of its queues; waits for transfers under way.
-    public func pause() { device.reset() }
+    package func pause() { device.reset() }
 
-    /// Has it serve the same queues again, from where it was.
-    public func resume() {
+    package func resume() {
         state.withLock { state in
             if let driver = state.driver { device.activate(driver) }
         }
     }
 
     /// Writes registers and positions down; not what the device stores.
-    public func save(to encoder: inout StateEncoder) throws(StateError) {
+    package func save(to encoder: inout StateEncoder) throws(StateError) {
         encoder.add(device.lastingConfiguration)
         state.withLock { state in
             state.registers.save(to: &encoder)
@@ -34,7 +33,7 @@ extension VirtioMMIOTransport: StatefulDevice {
     /// Takes them over; the device looks at once for what its driver had made available.
     ///
     /// Throws when what drivers rely on differs: the size of a disk, for example.
-    public func restore(from decoder: inout StateDecoder) throws(StateError) {
+    package func restore(from decoder: inout StateDecoder) throws(StateError) {
         guard try decoder.bytes() == device.lastingConfiguration else {
             throw StateError("the device is configured otherwise, for example a disk of another size")
         }

@@ -3,11 +3,11 @@ import Synchronization
 /// Puts a virtio device on the memory bus (virtio 1.2, 4.2): a page of registers and an interrupt line.
 ///
 /// Any vCPU thread may use the registers. A driver that breaks the rules gets a device that needs a reset, never a trap.
-public final class VirtioMMIOTransport: BusDevice {
+package final class VirtioMMIOTransport: BusDevice {
     /// Bytes of registers.
-    public static let size: UInt64 = 0x1000
+    package static let size: UInt64 = 0x1000
     /// Where a driver writes a queue's number to tell of new buffers: the place for KVM's ioeventfds, 4 bytes wide.
-    public static let notifyOffset: UInt64 = VirtioRegister.queueNotify.rawValue
+    package static let notifyOffset: UInt64 = VirtioRegister.queueNotify.rawValue
     /// "virt".
     static let magic: UInt32 = 0x7472_6976
     /// "vmlb": nobody's in particular, as the PCI vendors' list does not count here.
@@ -20,15 +20,14 @@ public final class VirtioMMIOTransport: BusDevice {
     }
 
     /// The device behind the registers.
-    public let device: any VirtioDevice
+    package let device: any VirtioDevice
     /// What the device says, and what its driver did wrong.
-    public let signals: VirtioSignals
+    package let signals: VirtioSignals
     private let memory: GuestMemory
     private let configuration: [UInt8]
     let state: Mutex<State>
 
-    /// A device that waits for its driver.
-    public init(device: any VirtioDevice, memory: GuestMemory, interrupt: any InterruptLine) {
+    package init(device: any VirtioDevice, memory: GuestMemory, interrupt: any InterruptLine) {
         self.device = device
         self.memory = memory
         signals = VirtioSignals(interrupt)
@@ -40,11 +39,11 @@ public final class VirtioMMIOTransport: BusDevice {
 
     /// The driver made buffers available in this queue: what an ioeventfd's handler calls. Any number, any thread; does not
     /// block.
-    public func notify(queue: Int) { device.notify(queue: queue) }
+    package func notify(queue: Int) { device.notify(queue: queue) }
 
     /// Puts the device back to how it was before any driver, as a reset of the machine does and a driver can too. On return it
     /// touches no guest memory; that waits for disk transfers under way.
-    public func reset() { state.withLock { reset(&$0) } }
+    package func reset() { state.withLock { reset(&$0) } }
 
     private func reset(_ state: inout State) {
         device.reset()
@@ -60,7 +59,7 @@ public final class VirtioMMIOTransport: BusDevice {
     // MARK: Registers
 
     /// Reads a register, 4 bytes wide, or configuration space of any width; all ones where there is nothing.
-    public func read(at offset: UInt64, width: Int) -> UInt64 {
+    package func read(at offset: UInt64, width: Int) -> UInt64 {
         if offset >= VirtioRegister.configuration { return readConfiguration(at: offset, width: width) }
         guard width == 4, let register = VirtioRegister(rawValue: offset), let word = read(register) else {
             return .max
@@ -89,7 +88,7 @@ public final class VirtioMMIOTransport: BusDevice {
     }
 
     /// Writes a register, 4 bytes wide; anything else has no effect.
-    public func write(_ value: UInt64, at offset: UInt64, width: Int) {
+    package func write(_ value: UInt64, at offset: UInt64, width: Int) {
         guard width == 4, let register = VirtioRegister(rawValue: offset) else { return }
         let word = UInt32(truncatingIfNeeded: value)
         switch register {
