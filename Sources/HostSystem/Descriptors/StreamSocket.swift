@@ -63,28 +63,23 @@ public final class StreamSocket: Sendable {
 
     /// What is there to read now; nil when that is nothing yet, empty at the end.
     private func readNow() throws(SystemCallError) -> [UInt8]? {
-        let result = descriptor.withLock { descriptor -> Result<[UInt8]?, SystemCallError> in
-            guard descriptor.isOpen else { return .success([]) }
-            var error: Int32 = 0
-            let bytes = [UInt8](unsafeUninitializedCapacity: Self.readLimit) { buffer, count in
-                var result = Glibc.read(descriptor.number, buffer.baseAddress, buffer.count)
-                while result < 0 && errno == EINTR {
-                    result = Glibc.read(descriptor.number, buffer.baseAddress, buffer.count)
+        try descriptor.withLock { (descriptor) throws(SystemCallError) in
+            guard descriptor.isOpen else { return [] }
+            let number = descriptor.number
+            do throws(SystemCallError) {
+                let bytes = try OwnedDescriptor.piece(Self.readLimit, nil) { Glibc.read(number, $0, Self.readLimit) }
+                isDelivering.store(!bytes.isEmpty, ordering: .releasing)
+                // A little text must not keep 64 KiB alive.
+                return bytes.count < Self.readLimit / 2 ? Array(bytes[...]) : bytes
+            } catch {
+                switch error.errno {
+                case EAGAIN: return nil
+                // The other side closed with unread bytes of ours: for a reader that is the end.
+                case ECONNRESET: return []
+                default: throw error
                 }
-                if result < 0 { error = errno }
-                isDelivering.store(result > 0, ordering: .releasing)
-                count = max(result, 0)
-            }
-            switch error {
-            // A little text must not keep 64 KiB alive.
-            case 0: return .success(bytes.count < Self.readLimit / 2 ? Array(bytes[...]) : bytes)
-            case EAGAIN: return .success(nil)
-            // The other side closed with unread bytes of ours: for a reader that is the end.
-            case ECONNRESET: return .success([])
-            default: return .failure(SystemCallError("read", errno: error))
             }
         }
-        return try result.get()
     }
 
     /// Writes all of `bytes`, waiting while the other side is slow.
@@ -94,9 +89,11 @@ public final class StreamSocket: Sendable {
         var start = 0
         while start < bytes.count {
             try Task.checkCancellation()
-            let written = try writeNow(bytes[start...])
-            start += written
-            if written == 0 { try await readiness.writable() }
+            let rest = bytes[start...]
+            let sent = try writeNow("send") { number in
+                rest.withUnsafeBytes { send(number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            }
+            if let sent { start += sent } else { try await readiness.writable() }
         }
     }
 
@@ -104,40 +101,24 @@ public final class StreamSocket: Sendable {
     ///
     /// The descriptor must stay open until this returns. Throws as `write`.
     public func write(_ byte: UInt8, passing passed: Int32) async throws {
-        while try !writeNow(byte, passing: passed) {
+        while try writeNow("sendmsg", { Int(vmlab_send_descriptor($0, CChar(bitPattern: byte), passed)) }) == nil {
             try Task.checkCancellation()
             try await readiness.writable()
         }
     }
 
-    /// False while there is no room.
-    private func writeNow(_ byte: UInt8, passing passed: Int32) throws(SystemCallError) -> Bool {
-        let result = descriptor.withLock { descriptor -> Result<Bool, SystemCallError> in
-            guard descriptor.isOpen else { return .failure(SystemCallError("sendmsg", errno: EPIPE)) }
-            while true {
-                if vmlab_send_descriptor(descriptor.number, CChar(bitPattern: byte), passed) >= 0 {
-                    return .success(true)
-                }
-                if errno == EAGAIN { return .success(false) }
-                if errno != EINTR { return .failure(SystemCallError("sendmsg")) }
+    /// Writes by `body`, which is given the descriptor; nil while there is no room.
+    private func writeNow(_ call: String, _ body: (Int32) -> Int) throws(SystemCallError) -> Int? {
+        try descriptor.withLock { (descriptor) throws(SystemCallError) in
+            guard descriptor.isOpen else { throw SystemCallError(call, errno: EPIPE) }
+            let number = descriptor.number
+            do throws(SystemCallError) {
+                return try systemCall(call) { body(number) }
+            } catch {
+                if error.errno == EAGAIN { return nil }
+                throw error
             }
         }
-        return try result.get()
-    }
-
-    private func writeNow(_ bytes: ArraySlice<UInt8>) throws(SystemCallError) -> Int {
-        let result = descriptor.withLock { descriptor -> Result<Int, SystemCallError> in
-            guard descriptor.isOpen else { return .failure(SystemCallError("send", errno: EPIPE)) }
-            while true {
-                let sent = bytes.withUnsafeBytes {
-                    send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-                }
-                if sent >= 0 { return .success(sent) }
-                if errno == EAGAIN { return .success(0) }
-                if errno != EINTR { return .failure(SystemCallError("send")) }
-            }
-        }
-        return try result.get()
     }
 
     /// Ends both directions; a waiting `read` returns empty. Safe to repeat.

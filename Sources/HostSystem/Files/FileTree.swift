@@ -70,16 +70,7 @@ public enum FileTree {
 
     /// The names in a folder, sorted, without `.` and `..`.
     public static func names(in path: String) throws(SystemCallError) -> [String] {
-        guard let folder = opendir(path) else { throw SystemCallError("opendir", path) }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names.sorted()
+        try HostFolder(path).names().map { String(decoding: $0, as: UTF8.self) }.sorted()
     }
 
     /// Makes an empty file of `size` bytes that takes no space until it is written to. Throws `EEXIST` when it is there.

@@ -46,7 +46,8 @@ extension OwnedDescriptor {
         return result
     }
 
-    private static func piece(
+    /// What one call of `read` gives, which is told where to put at most so many bytes.
+    static func piece(
         _ most: Int, _ subject: String?, _ read: (UnsafeMutablePointer<UInt8>?) -> Int
     ) throws(SystemCallError) -> [UInt8] {
         var failure: SystemCallError?
