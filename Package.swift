@@ -112,7 +112,7 @@ let package = Package(
             "LabCommands",
             [
                 "CLineEditor", "CLinux", "LabScripting", "LabRunner", "GuestControl", "HostResources", "LabMachines",
-                "LabImages", "LabLogging", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "Quantities",
+                "LabImages", "LabLogging", "LabResults", "LabSpec", "GuestConsole", "HostSystem", "JSON", "Quantities",
                 "Diagnostics", argumentParser, logging,
             ]),
         .executableTarget(

@@ -7,6 +7,19 @@ extension JSONValue {
     /// The value in lines that people read: two blanks of indentation, what is short on one line.
     public var pretty: String { pretty(indent: 0) }
 
+    /// The value with each member and element on a line of its own and members sorted by their keys, as Foundation prints it.
+    /// All lines but the first are indented by as many blanks as `indent` says, and more.
+    public func indented(by indent: Int = 0) -> String {
+        switch self {
+        case .object(let object):
+            let sorted = JSONObject(distinct: object.members.sorted { $0.key < $1.key })
+            return JSONValue.object(sorted).lines(indent: indent, colon: " : ") { $0.indented(by: $1) }
+        case .array: return lines(indent: indent, colon: " : ") { $0.indented(by: $1) }
+        case .number(let value) where value.rounded() == value && abs(value) < 1e15: return "\(Int64(value))"
+        default: return text(JSONPrinter(isSpaced: false, escapesAllControls: false))
+        }
+    }
+
     private func text(_ printer: JSONPrinter) -> String {
         var printer = printer
         printer.print(self)
@@ -16,16 +29,21 @@ extension JSONValue {
     private func pretty(indent: Int) -> String {
         let line = text(JSONPrinter(isSpaced: true))
         if line.count + indent <= 100 { return line }
+        return lines(indent: indent, colon: ": ") { $0.pretty(indent: $1) }
+    }
+
+    /// Each member or element as `text` makes it on a line of its own.
+    private func lines(indent: Int, colon: String, _ text: (JSONValue, _ indent: Int) -> String) -> String {
         let (outer, inner) = (String(repeating: " ", count: indent), String(repeating: " ", count: indent + 2))
         func lines(_ items: [String], _ open: String, _ close: String) -> String {
             "\(open)\n" + items.map { inner + $0 }.joined(separator: ",\n") + "\n\(outer)\(close)"
         }
         return switch self {
-        case .array(let elements): lines(elements.map { $0.pretty(indent: indent + 2) }, "[", "]")
+        case .array(let elements): lines(elements.map { text($0, indent + 2) }, "[", "]")
         case .object(let object):
             lines(
-                object.members.map { "\(JSONValue.string($0.key).line): \($0.value.pretty(indent: indent + 2))" }, "{",
-                "}")
+                object.members.map { "\(JSONValue.string($0.key).line)\(colon)\(text($0.value, indent + 2))" }, "{", "}"
+            )
         default: line
         }
     }
@@ -35,6 +53,8 @@ extension JSONValue {
 private struct JSONPrinter {
     /// Whether a blank follows each comma and colon.
     let isSpaced: Bool
+    /// Whether C1 controls are escaped as well, which JSON does not ask: a line shown by `cat` must not drive the terminal.
+    var escapesAllControls = true
     var text: [UInt8] = []
 
     mutating func print(_ value: JSONValue) {
@@ -66,6 +86,11 @@ private struct JSONPrinter {
         text.append(UInt8(ascii: close))
     }
 
+    /// Whether a terminal or an editor takes it for more than a character, though JSON does not.
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        ("\u{7F}"..."\u{9F}").contains(scalar) || scalar == "\u{2028}" || scalar == "\u{2029}"
+    }
+
     private mutating func print(_ string: String) {
         text.append(UInt8(ascii: "\""))
         for scalar in string.unicodeScalars {
@@ -75,8 +100,9 @@ private struct JSONPrinter {
             case "\n": text += "\\n".utf8
             case "\r": text += "\\r".utf8
             case "\t": text += "\\t".utf8
-            // C1 controls too: a line shown by `cat` must not drive the terminal.
-            case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}":
+            case "\u{8}" where !escapesAllControls: text += "\\b".utf8
+            case "\u{C}" where !escapesAllControls: text += "\\f".utf8
+            case _ where scalar < " " || escapesAllControls && Self.isControl(scalar):
                 let digits = String(scalar.value, radix: 16)
                 text += "\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".utf8
             default: text += UTF8.encode(scalar).map(Array.init) ?? []

@@ -120,7 +120,7 @@ struct LabCells {
 
 extension LabTask {
     /// How often it runs in all.
-    var runs: Int {
+    public var runs: Int {
         let once = targets.reduce(0) { count, target in
             switch target {
             case .every(let guests): count + guests.count

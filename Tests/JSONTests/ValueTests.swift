@@ -1,3 +1,4 @@
+import Foundation
 import JSON
 import Testing
 
@@ -51,5 +52,22 @@ struct ValueTests {
             value.pretty
                 == "{\n  \"short\": [1, {\"a\": true}],\n  \"long\": \"\(String(repeating: "x", count: 100))\",\n  \"list\": [[], {}]\n}"
         )
+    }
+    @Test("Indented it is as Foundation's encoder writes it")
+    func indented() throws {
+        struct Sample: Encodable {
+            var text = String(String.UnicodeScalarView((0...0x2100).compactMap { Unicode.Scalar($0) }))
+            var numbers = [0, 1.5, -2, 1e-7, 123_456_789.25, 1e300]
+            var list: [[String: Int]] = [[:], ["a": 1, "ab": 2, "B": 3]]
+            var none: [Int] = []
+        }
+        let sample = Sample()
+        let value: JSONValue = [
+            "text": .string(sample.text), "numbers": .array(sample.numbers.map(JSONValue.number)),
+            "list": [[:], ["ab": 2, "a": 1, "B": 3]], "none": [],
+        ]
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        #expect(value.indented() == String(decoding: try encoder.encode(sample), as: UTF8.self))
     }
 }

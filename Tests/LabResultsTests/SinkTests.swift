@@ -82,7 +82,7 @@ import Testing
             let report = try ResultsFile.load(folder)
             #expect(report == sink.report)
             #expect(
-                report.tasks.map { "\($0.task) \($0.guest ?? "-") \($0.index) \($0.outcome)" } == [
+                report.tasks.map { "\($0.id.task) \($0.id.guest ?? "-") \($0.id.index) \($0.outcome)" } == [
                     "kernel lin-1 1 failed", "kernel lin-2 1 passed", "version win-1 1 skipped",
                     "shard lin-2 1 panicked", "shard lin-1 2 flaky", "shard - 3 skipped", "after win-1 1 skipped",
                 ])
@@ -159,7 +159,7 @@ import Testing
     @Test("N21: JUnit tells of each attempt as Surefire does")
     func attempts() throws {
         var report = RunReport()
-        report.tasks = [TaskReport(Self.tried(.flaky))]
+        report.tasks = [Self.tried(.flaky)]
         let flaky = JUnitReport.xml(report)
         #expect(
             flaky.contains(
@@ -170,7 +170,7 @@ import Testing
                       </flakyFailure>
                       <flakyError type="error" message="attempt 2: good
                 """))
-        report.tasks = [TaskReport(Self.tried(.failed))]
+        report.tasks = [Self.tried(.failed)]
         let failed = JUnitReport.xml(report)
         #expect(failed.contains("<failure type=\"failed\"") && failed.contains("<rerunFailure type=\"failed\""))
         #expect(failed.contains("<rerunError type=\"error\"") && !failed.contains("flaky"))
@@ -184,9 +184,9 @@ import Testing
             events.insert((0.5, .taskFinished(result)), at: 1)
             play([JSONLinesSink(TextStream(path: "\(folder)/\(RunDirectory.events)"))], events)
             let report = try ResultsFile.load(folder)
-            let task = try #require(report.tasks.first { $0.task == "t" })
-            #expect(task.earlier?.map(\.outputTail) == ["first\n", "good\n"] && task.result == result)
-            let json = String(decoding: try report.json(), as: UTF8.self)
+            let task = try #require(report.tasks.first { $0.id.task == "t" })
+            #expect(task.earlier.map(\.outputTail) == ["first\n", "good\n"] && task == result)
+            let json = String(decoding: report.text, as: UTF8.self)
             #expect(json.contains("\"earlier\" : ["))
         }
     }

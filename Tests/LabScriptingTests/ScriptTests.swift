@@ -25,8 +25,8 @@ import Testing
         #expect(run.steps.filter { $0.id.guest == "web" }.map(\.id.call) == ["succeed", "run", "fail"])
         #expect(run.steps.filter { $0.id.guest == "web" }.map(\.exit) == [0, 3, 7])
         #expect(run.steps.first { $0.id.call == "run" }?.id.place?.hasSuffix("test.lua:4") == true)
-        #expect(run.report.tasks.first?.steps?.count == run.steps.count)
-        #expect(run.report.guests.map(\.name) == ["web"])
+        #expect(run.report.tasks.first?.steps.count == run.steps.count)
+        #expect(run.report.guests.map(\.guest.name) == ["web"])
     }
 
     @Test("a failed command says where, which guest, what command, and its output")

@@ -40,7 +40,7 @@ struct BuiltInTests {
             let run = try await vmlab("run", "lab.yaml", "--out", "out")
             #expect(run.status == 3, "\(run.everything)")
             let report = try vmlab.report()
-            #expect(report.guests.allSatisfy { $0.backend == "kvm" }, "\(report.guests)")
+            #expect(report.guests.allSatisfy { $0.guest.backend == "kvm" }, "\(report.guests)")
             func said(_ task: String, _ guest: String) throws -> String {
                 String(decoding: try vmlab.output(task, on: guest), as: UTF8.self)
             }

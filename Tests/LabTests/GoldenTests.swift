@@ -43,11 +43,11 @@ extension GuestTests {
                 let report = try vmlab.report()
                 #expect(report.guests.count == 50 && report.guests.allSatisfy { $0.boot == .clone })
                 for task in ["random", "name", "card", "address"] {
-                    let answers = report.tasks.filter { $0.task == task }.map(\.outputTail)
+                    let answers = report.tasks.filter { $0.id.task == task }.map(\.outputTail)
                     #expect(Set(answers).count == 50 && !answers.contains(""), "\(task): \(answers)")
                 }
-                for answer in report.tasks where answer.task == "name" {
-                    #expect(answer.outputTail == "\(answer.guest ?? "")\n")
+                for answer in report.tasks where answer.id.task == "name" {
+                    #expect(answer.outputTail == "\(answer.id.guest ?? "")\n")
                 }
                 try checkClocks(vmlab)
             }

@@ -28,7 +28,7 @@ extension Trait where Self == ConditionTrait {
     /// The results of an inner lab, collected by the outer task that ran it.
     private func inner(_ lab: String, _ vmlab: VMLab) throws -> String {
         let task = ["login", "endings"].contains(lab) ? "quickstart" : lab
-        let guest = try #require(vmlab.report().task(task).guest)
+        let guest = try #require(vmlab.report().task(task).id.guest)
         return "out/tasks/\(task)/\(guest)/artifacts/\(lab)"
     }
 
@@ -42,7 +42,7 @@ extension Trait where Self == ConditionTrait {
             print("Labs/nested-kvm: \(run.duration), \(lost) machines lost to QEMU's emulation of SVM")
             for lab in ["quickstart", "linux", "login", "clones", "endings"] {
                 let report = try vmlab.report(inner(lab, vmlab))
-                #expect(report.guests.allSatisfy { $0.backend == "kvm" }, "\(lab): \(report.guests)")
+                #expect(report.guests.allSatisfy { $0.guest.backend == "kvm" }, "\(lab): \(report.guests)")
                 #expect(report.guests.allSatisfy { ($0.bootSeconds ?? 0) > 0 }, "\(lab): \(report.guests)")
                 #expect(report.status == (lab == "endings" ? "infrastructure" : "passed"), "\(report.outcomes)")
             }
@@ -50,7 +50,7 @@ extension Trait where Self == ConditionTrait {
             try linux(vmlab)
             try clones(vmlab)
             // Both guests and the one that rebooted had the one kernel that was unpacked for them.
-            let host = try #require(vmlab.report().task("linux").guest)
+            let host = try #require(vmlab.report().task("linux").id.guest)
             let kernel = try #require(text(vmlab, "linux", on: host, in: "out").split(separator: "\n").last)
             #expect(kernel.count == 64 && kernel.allSatisfy(\.isHexDigit), "\(kernel)")
             try await files(vmlab)
@@ -81,7 +81,7 @@ extension Trait where Self == ConditionTrait {
         let out = try inner("clones", vmlab)
         let guests = try vmlab.report(out).guests
         #expect(guests.count == 5, "\(guests)")
-        for guest in guests { try expectNoTrouble(vmlab, guest.name, in: out) }
+        for guest in guests { try expectNoTrouble(vmlab, guest.guest.name, in: out) }
     }
 
     private func expectNoTrouble(_ vmlab: VMLab, _ guest: String, in out: String) throws {

@@ -25,7 +25,7 @@ extension GuestTests {
                 #expect(run.out.contains("the reason"))
                 let report = try vmlab.report()
                 #expect(try report.task("kernel").outcome == .passed)
-                #expect(try report.task("smoke").steps?.last?.place == "smoke.lua:4")
+                #expect(try report.task("smoke").steps.last?.id.place == "smoke.lua:4")
                 #expect(try vmlab.text("out/junit.xml").contains("web: succeed echo the reason; exit 4"))
             }
         }

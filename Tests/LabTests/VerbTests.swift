@@ -259,8 +259,8 @@ extension GuestTests {
                 #expect(ended.status == 0, "\(ended.everything)")
                 #expect(!ended.out.contains("\u{1b}"), "not a terminal, no escapes")
                 let report = try vmlab.report("results/latest")
-                #expect(report.tasks.map(\.task) == ["wanted", "before"])
-                #expect(report.guests.first?.memory == 160 << 20)
+                #expect(report.tasks.map(\.id.task) == ["wanted", "before"])
+                #expect(report.guests.first?.guest.memory == 160 << 20)
                 #expect(try report.task("before").started < report.task("wanted").started)
             }
         }

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Diagnostics
-import Foundation
+import GuestControl
+import JSON
+import LabResults
 import LabRunner
 import LabSpec
 import Quantities
@@ -32,107 +34,85 @@ struct PlanVerb: LoggingCommand {
         }
         let plans = try await Planner(host: host, access: grants.access).jobs(lab).compactMap(\.plan)
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            Report.line(String(decoding: try encoder.encode(plans.map(PlanDescription.init)), as: UTF8.self))
+            Report.line(JSONValue.array(plans.map(\.json)).indented())
         } else {
-            for plan in plans { show(PlanDescription(plan)) }
+            for plan in plans { show(plan) }
         }
     }
 
-    private func show(_ plan: PlanDescription) {
-        Report.line("lab \(plan.lab)" + (plan.cell.map { " [\($0)]" } ?? ""))
+    private func show(_ plan: RunPlan) {
+        Report.line("lab \(plan.lab.name)" + (plan.lab.cell.map { " [\($0.id)]" } ?? ""))
         Report.line("")
         Report.table(
             ["GUEST", "IMAGE", "MEMORY", "CPUS", "BACKEND", "BOOT"],
             plan.guests.map {
-                [$0.name, $0.image, ByteCount($0.memory).description, "\($0.cpus)", $0.backend, $0.boot]
+                [
+                    $0.guest.name, $0.group.image, $0.memory.description, "\($0.group.cpus)", $0.backend.name,
+                    $0.group.boot.rawValue,
+                ]
             })
         Report.line("")
         Report.line(
-            "memory: \(ByteCount(plan.memory)) for all, \(ByteCount(plan.memoryLimit)) may be used "
-                + "(\(plan.memoryLimitReason)): "
+            "memory: \(plan.totalCost) for all, \(plan.budget.limit) may be used (\(plan.budget.explanation)): "
                 + (plan.batches > 1 ? "\(plan.batches) batches" : "all at once"))
         Report.line(
-            "admission: \(plan.admission); at once: \(plan.guestsAtOnce.strict) strict, "
-                + "\(plan.guestsAtOnce.overcommit) by what guests usually use (overcommit)")
+            "admission: \(plan.lab.admission.rawValue); at once: \(plan.guestsAtOnce(.strict)) strict, "
+                + "\(plan.guestsAtOnce(.overcommit)) by what guests usually use (overcommit)")
         Report.line("")
         Report.table(
             ["TASK", "ON", "RUNS", "NEEDS"],
-            plan.tasks.map { [$0.name, $0.on.joined(separator: ", "), "\($0.runs)", $0.needs.joined(separator: ", ")] })
+            plan.lab.tasks.map {
+                [$0.name, $0.places.joined(separator: ", "), "\($0.runs)", $0.needs.joined(separator: ", ")]
+            })
         Report.line("")
     }
 }
 
-/// A plan as `vmlab plan` shows it.
-struct PlanDescription: Encodable {
-    struct GuestEntry: Encodable {
-        var name: String
-        var group: String
-        var image: String
-        var os: String
-        var memory: UInt64
-        var cpus: Int
-        var backend: String
-        var boot: String
-        var cpuWeight: Int?
-        var ioWeight: Int?
+extension RunPlan {
+    /// The plan for programs.
+    fileprivate var json: JSONValue {
+        [
+            "lab": .string(lab.name), "cell": (lab.cell?.id).map(JSONValue.string), "file": .string(lab.source.path),
+            "admission": .string(lab.admission.rawValue), "guests": .array(guests.map(\.json)),
+            "tasks": .array(lab.tasks.map(\.json)), "memory": totalCost.json, "memoryLimit": budget.limit.json,
+            "memoryLimitReason": .string(budget.explanation), "batches": .integer(Int64(batches)),
+            "guestsAtOnce": [
+                "strict": .integer(Int64(guestsAtOnce(.strict))),
+                "overcommit": .integer(Int64(guestsAtOnce(.overcommit))),
+            ],
+        ]
     }
+}
 
-    struct TaskEntry: Encodable {
-        var name: String
-        var on: [String]
-        var runs: Int
-        var needs: [String]
-        var reset: String
+extension PlannedGuest {
+    fileprivate var json: JSONValue {
+        let more: JSONObject = [
+            "boot": .string(group.boot.rawValue), "cpuWeight": group.cpuWeight.map { .integer(Int64($0)) },
+            "ioWeight": group.ioWeight.map { .integer(Int64($0)) },
+        ]
+        return .object(description.object + more)
     }
+}
 
-    var lab: String
-    var cell: String?
-    var file: String
-    var admission: String
-    var guests: [GuestEntry]
-    var tasks: [TaskEntry]
-    var memory: UInt64
-    var memoryLimit: UInt64
-    var memoryLimitReason: String
-    var batches: Int
-    /// How many guests would run at once under each mode of admission.
-    var guestsAtOnce: AtOnce
-
-    struct AtOnce: Encodable {
-        var strict: Int
-        var overcommit: Int
-    }
-
-    init(_ plan: RunPlan) {
-        lab = plan.lab.name
-        cell = plan.lab.cell?.id
-        file = plan.lab.source.path
-        admission = plan.lab.admission.rawValue
-        guests = plan.guests.map {
-            GuestEntry(
-                name: $0.guest.name, group: $0.guest.group, image: $0.group.image, os: $0.os.rawValue,
-                memory: $0.memory.bytes, cpus: $0.group.cpus, backend: $0.backend.name, boot: $0.group.boot.rawValue,
-                cpuWeight: $0.group.cpuWeight, ioWeight: $0.group.ioWeight)
-        }
-        tasks = plan.lab.tasks.map { task in
-            let places = task.targets.map { target -> (text: [String], count: Int) in
-                switch target {
-                case .every(let names): (names, names.count)
-                case .any(let names): (["any of \(names.joined(separator: ", "))"], 1)
-                }
+extension LabTask {
+    /// Where it runs, as people read it.
+    fileprivate var places: [String] {
+        targets.flatMap { target in
+            switch target {
+            case .every(let names): names
+            case .any(let names): ["any of \(names.joined(separator: ", "))"]
             }
-            return TaskEntry(
-                name: task.name, on: places.flatMap(\.text),
-                runs: places.reduce(0) { $0 + $1.count } * task.repetitions, needs: task.needs,
-                reset: task.reset.rawValue)
         }
-        memory = plan.totalCost.bytes
-        memoryLimit = plan.budget.limit.bytes
-        memoryLimitReason = plan.budget.explanation
-        batches = plan.batches
-        guestsAtOnce = AtOnce(
-            strict: plan.guestsAtOnce(.strict), overcommit: plan.guestsAtOnce(.overcommit))
     }
+
+    fileprivate var json: JSONValue {
+        [
+            "name": .string(name), "on": .array(places.map(JSONValue.string)), "runs": .integer(Int64(runs)),
+            "needs": .array(needs.map(JSONValue.string)), "reset": .string(reset.rawValue),
+        ]
+    }
+}
+
+extension ByteCount {
+    fileprivate var json: JSONValue { .integer(Int64(clamping: bytes)) }
 }

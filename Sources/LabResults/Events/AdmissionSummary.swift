@@ -1,5 +1,5 @@
 /// How a run's guests shared the host's memory.
-public struct AdmissionSummary: Sendable, Hashable, Codable {
+public struct AdmissionSummary: Sendable, Hashable {
     /// `strict` or `overcommit`.
     public var mode: String
     /// The most guests that had their memory at a time.

@@ -1,174 +1,170 @@
 import JSON
 
-// What the events of `events.jsonl` consist of: members written and read, side by side. `RecordedEvent.line` has the table.
+// What events and results consist of, as `events.jsonl` and `results.json` have it. `RecordedEvent.line` has the table.
 
-extension TaskID {
-    var members: JSONObject {
-        [
-            "task": .string(task), "guest": guest.map(JSONValue.string), "index": .integer(Int64(index)),
-            "repetitions": .integer(Int64(repetitions)),
-        ]
-    }
+extension Outcome: JSONPart {}
+extension ExitStatus: JSONPart {}
+extension BootKind: JSONPart {}
+extension NoteLevel: JSONPart {}
 
-    init(_ members: JSONObject) throws(JSONMismatch) {
-        self.init(
-            task: try members.string("task"), guest: members["guest"]?.stringValue, index: try members.int("index"),
-            repetitions: try members.int("repetitions"))
-    }
-}
+extension TaskID: JSONRecord {
+    init() { self.init(task: "", guest: nil) }
 
-extension StepID {
-    var members: JSONObject {
-        task.members + [
-            "step": .integer(Int64(number)), "on": guest.map(JSONValue.string), "call": .string(call),
-            "text": .string(text), "place": place.map(JSONValue.string),
-        ]
-    }
-
-    init(_ members: JSONObject) throws(JSONMismatch) {
-        self.init(
-            task: try TaskID(members), number: try members.int("step"), guest: members["on"]?.stringValue,
-            call: try members.string("call"), text: try members.string("text"), place: members["place"]?.stringValue)
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try members("task", &task)
+        try members("guest", &guest)
+        try members("index", &index)
+        try members("repetitions", &repetitions)
     }
 }
 
-extension StepResult {
-    var members: JSONObject {
-        id.members + [
-            "outcome": .string(outcome.rawValue), "exit": exit.map { .integer(Int64($0)) },
-            "started": .seconds(started), "duration": .seconds(duration), "message": message.map(JSONValue.string),
-            "outputTail": .string(outputTail),
-        ]
-    }
+extension StepID: JSONRecord {
+    init() { self.init(task: TaskID(), number: 0, guest: nil, call: "", text: "", place: nil) }
 
-    init(_ members: JSONObject) throws(JSONMismatch) {
-        self.init(
-            id: try StepID(members), outcome: try members.word("outcome"), exit: members.exit,
-            started: try members.seconds("started"), duration: try members.seconds("duration"),
-            message: members["message"]?.stringValue, outputTail: try members.string("outputTail"))
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try task.visit(&members)
+        try members("step", &number)
+        try members("on", &guest)
+        try members("call", &call)
+        try members("text", &text)
+        try members("place", &place)
     }
 }
 
-extension TaskResult {
-    var members: JSONObject {
-        let ended: JSONObject = [
-            "outcome": .string(outcome.rawValue), "exit": exit.map { .integer(Int64($0)) },
-            "started": .seconds(started), "duration": .seconds(duration), "attempts": .integer(Int64(attempts)),
-            "message": message.map(JSONValue.string), "outputBytes": .integer(Int64(outputBytes)),
-            "outputDropped": outputDropped == 0 ? nil : .integer(Int64(outputDropped)),
-            "outputTail": .string(outputTail),
-        ]
-        return id.members + ended + [
-            "trouble": trouble.isEmpty ? nil : .array(trouble.map { .object($0.members) }),
-            "consoleTail": .strings(consoleTail), "output": outputPath.map(JSONValue.string),
-            "artifacts": .strings(artifacts),
-            "earlier": earlier.isEmpty ? nil : .array(earlier.map { .object($0.members) }),
-        ]
-    }
+extension StepResult: JSONRecord {
+    init() { self.init(id: StepID(), outcome: .skipped) }
 
-    init(_ members: JSONObject) throws(JSONMismatch) {
-        self.init(
-            id: try TaskID(members), outcome: try members.word("outcome"), exit: members.exit,
-            duration: try members.seconds("duration"), started: try members.seconds("started"),
-            attempts: try members.int("attempts"), message: members["message"]?.stringValue,
-            outputBytes: try members.int("outputBytes"),
-            outputDropped: Int(clamping: members["outputDropped"]?.integerValue ?? 0),
-            outputTail: try members.string("outputTail"),
-            trouble: try members.objects("trouble").map(GuestTrouble.init),
-            consoleTail: try members.strings("consoleTail"), outputPath: members["output"]?.stringValue,
-            artifacts: try members.strings("artifacts"))
-        earlier = try members.objects("earlier").map(TaskResult.init)
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try id.visit(&members)
+        try members("outcome", &outcome)
+        try members("exit", &exit)
+        try members("started", &started)
+        try members("duration", &duration)
+        try members("message", &message)
+        try members("outputTail", &outputTail)
     }
 }
 
-extension GuestTrouble {
-    fileprivate var members: JSONObject {
-        ["guest": .string(guest), "kind": .string(kind), "message": .string(message), "lines": .strings(lines)]
-    }
+/// A step of a script among the members of its task.
+private struct ReportedStep: JSONRecord, Equatable {
+    var step = StepResult()
 
-    fileprivate init(_ members: JSONObject) throws(JSONMismatch) {
-        self.init(
-            guest: try members.string("guest"), kind: try members.string("kind"),
-            message: try members.string("message"), lines: try members.strings("lines"))
-    }
-}
-
-extension RunDescription {
-    var members: JSONObject {
-        [
-            "lab": .string(lab), "cell": cell.map(JSONValue.string), "file": .string(file), "version": .string(version),
-            "host": .string(host.name), "kernel": .string(host.kernel), "cores": .integer(Int64(host.cores)),
-            "memory": .integer(Int64(clamping: host.memory)),
-            "guests": .array(guests.map { .object($0.members(named: "name")) }),
-            "tasks": .array(tasks.map { .object($0.members) }),
-        ]
-    }
-
-    init(_ members: JSONObject) throws(JSONMismatch) {
-        let host = HostDescription(
-            name: try members.string("host"), kernel: try members.string("kernel"), cores: try members.int("cores"),
-            memory: try members.bytes("memory"))
-        self.init(
-            lab: try members.string("lab"), cell: members["cell"]?.stringValue, file: try members.string("file"),
-            host: host,
-            guests: try members.objects("guests").map { guest throws(JSONMismatch) in
-                try GuestDescription(guest, named: "name")
-            },
-            tasks: try members.objects("tasks").map(TaskID.init), version: try members.string("version"))
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try members("guest", &step.id.guest)
+        try members("call", &step.id.call)
+        try members("text", &step.id.text)
+        try members("place", &step.id.place)
+        try members("outcome", &step.outcome)
+        try members("exit", &step.exit)
+        try members("started", &step.started)
+        try members("duration", &step.duration)
+        try members("message", &step.message)
+        try members("outputTail", &step.outputTail, unless: "")
     }
 }
 
-extension GuestDescription {
-    /// Its members, the name under the key `key`.
-    func members(named key: String) -> JSONObject {
-        [
-            key: .string(name), "group": .string(group), "image": .string(image), "os": .string(os),
-            "memory": .integer(Int64(clamping: memory)), "cpus": .integer(Int64(cpus)), "backend": .string(backend),
-        ]
-    }
+extension TaskResult: JSONRecord {
+    init() { self.init(id: TaskID(), outcome: .skipped) }
 
-    init(_ members: JSONObject, named key: String) throws(JSONMismatch) {
-        self.init(
-            name: try members.string(key), group: try members.string("group"), image: try members.string("image"),
-            os: try members.string("os"), memory: try members.bytes("memory"), cpus: try members.int("cpus"),
-            backend: try members.string("backend"))
-    }
-}
-
-extension AdmissionSummary {
-    var members: JSONObject {
-        [
-            "mode": .string(mode), "peakGuests": .integer(Int64(peakGuests)),
-            "peakMemory": .integer(Int64(clamping: peakMemory)), "heldBack": .integer(Int64(heldBack)),
-            "parked": .integer(Int64(parked)), "reasons": .strings(reasons),
-        ]
-    }
-
-    init(_ members: JSONObject) throws(JSONMismatch) {
-        self.init(mode: try members.string("mode"))
-        (peakGuests, peakMemory) = (try members.int("peakGuests"), try members.bytes("peakMemory"))
-        (heldBack, parked) = (try members.int("heldBack"), try members.int("parked"))
-        reasons = try members.strings("reasons")
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try id.visit(&members)
+        try members("outcome", &outcome)
+        try members("exit", &exit)
+        try members("started", &started)
+        try members("duration", &duration)
+        try members("attempts", &attempts)
+        try members("message", &message)
+        try members("outputBytes", &outputBytes)
+        try members("outputDropped", &outputDropped, unless: 0)
+        try members("outputTail", &outputTail)
+        try members("trouble", &trouble, unless: [])
+        try members("consoleTail", &consoleTail)
+        try members("output", &outputPath)
+        try members("artifacts", &artifacts)
+        try members("earlier", &earlier, unless: [])
+        var reported = steps.map { ReportedStep(step: $0) }
+        try members("steps", &reported, unless: [])
+        steps = reported.map(\.step)
     }
 }
 
-extension RunSummary {
-    var members: JSONObject {
-        let counts = counts.sorted { $0.key < $1.key }.map { ($0.key, JSONValue.integer(Int64($0.value))) }
-        return [
-            "status": .string(status.word), "exitStatus": .integer(Int64(status.rawValue)),
-            "duration": .seconds(duration), "counts": .object(JSONObject(counts)),
-        ]
+extension GuestTrouble: JSONRecord {
+    init() { self.init(guest: "", kind: "", message: "", lines: []) }
+
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try members("guest", &guest)
+        try members("kind", &kind)
+        try members("message", &message)
+        try members("lines", &lines)
+    }
+}
+
+extension HostDescription: JSONRecord {
+    init() { self.init(name: "", kernel: "", cores: 0, memory: 0) }
+
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try members("name", &name)
+        try members("kernel", &kernel)
+        try members("cores", &cores)
+        try members("memory", &memory)
+    }
+}
+
+extension RunDescription: JSONRecord {
+    init() { self.init(lab: "", cell: nil, file: "", host: HostDescription(), guests: [], tasks: [], version: "") }
+
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try members("lab", &lab)
+        try members("cell", &cell)
+        try members("file", &file)
+        try members("version", &version)
+        try members("host", &host.name)
+        try members("kernel", &host.kernel)
+        try members("cores", &host.cores)
+        try members("memory", &host.memory)
+        try members("guests", &guests)
+        try members("tasks", &tasks)
+    }
+}
+
+extension GuestDescription: JSONRecord {
+    init() { self.init(name: "") }
+
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try members("name", &name)
+        try members("group", &group)
+        try members("image", &image)
+        try members("os", &os)
+        try members("memory", &memory)
+        try members("cpus", &cpus)
+        try members("backend", &backend)
     }
 
-    init(_ members: JSONObject) throws(JSONMismatch) {
-        guard let status = ExitStatus(rawValue: Int32(clamping: try members.int("exitStatus"))) else {
-            throw JSONMismatch("exitStatus")
-        }
-        let counts = members["counts"]?.objectValue?.members ?? []
-        self.init(
-            status: status, duration: try members.seconds("duration"),
-            counts: Dictionary(uniqueKeysWithValues: counts.map { ($0.key, Int(clamping: $0.value.integerValue ?? 0)) })
-        )
+    /// Its members, as events, results and plans have them.
+    public var object: JSONObject { members }
+}
+
+extension AdmissionSummary: JSONRecord {
+    init() { self.init(mode: "") }
+
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        try members("mode", &mode)
+        try members("peakGuests", &peakGuests)
+        try members("peakMemory", &peakMemory)
+        try members("heldBack", &heldBack)
+        try members("parked", &parked)
+        try members("reasons", &reasons)
+    }
+}
+
+extension RunSummary: JSONRecord {
+    init() { self.init(status: .passed, duration: 0, counts: [:]) }
+
+    mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch) {
+        var word = status.word as String?
+        try members("status", &word)
+        try members("exitStatus", &status)
+        try members("duration", &duration)
+        try members("counts", &counts)
     }
 }

@@ -1,5 +1,5 @@
 /// What a guest's kernel said went wrong in it: an oops, a stall, a warning.
-public struct GuestTrouble: Sendable, Hashable, Codable {
+public struct GuestTrouble: Sendable, Hashable {
     /// The guest.
     public var guest: String
     /// What it was, as `fail-on` names it: `oops`, `rcu-stall`.

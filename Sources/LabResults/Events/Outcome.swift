@@ -1,5 +1,5 @@
 /// How a task on a guest, or a whole run, ended.
-public enum Outcome: String, Sendable, Hashable, Codable, CaseIterable {
+public enum Outcome: String, Sendable, Hashable, CaseIterable {
     /// It met its expectation.
     case passed
     /// It passed on a retry.
@@ -20,7 +20,7 @@ public enum Outcome: String, Sendable, Hashable, Codable, CaseIterable {
 }
 
 /// The exit statuses of `vmlab run`.
-public enum ExitStatus: Int32, Sendable, Codable {
+public enum ExitStatus: Int32, Sendable {
     /// Every task passed.
     case passed = 0
     /// A task failed.

@@ -38,18 +38,18 @@ extension RecordedEvent {
     var line: String {
         let (name, members) = event.members
         let head: JSONObject = [
-            "seq": .integer(Int64(sequence)), "t": .seconds(elapsed), "time": .string(timestamp(time)),
+            "seq": .integer(Int64(sequence)), "t": .number(elapsed), "time": .string(timestamp(time)),
             "event": .string(name),
         ]
-        return JSONValue.object(head + members).line
+        return JSONValue.object(head + members).roundedToMicroseconds.line
     }
 
     /// Reads a line back. Throws at what is no JSON, and at what is no event of this version's.
     init(line: some Sequence<UInt8>) throws {
         let members = try JSONValue(parsing: line).objectValue ?? [:]
         self.init(
-            sequence: try members.int("seq"), elapsed: try members.seconds("t"),
-            time: LabResults.time(try members.string("time")) ?? 0, event: try RunEvent(members))
+            sequence: try members.value("seq"), elapsed: try members.value("t"),
+            time: LabResults.time(try members.value("time")) ?? 0, event: try RunEvent(members))
     }
 }
 
@@ -61,11 +61,11 @@ extension RunEvent {
         case .imageProgress(let image, let step, let fraction):
             (
                 "imageProgress",
-                ["image": .string(image), "step": .string(step), "fraction": fraction.map(JSONValue.seconds)]
+                ["image": .string(image), "step": .string(step), "fraction": fraction.map(JSONValue.number)]
             )
         case .fleetAdmitted(let batches, let note):
             ("fleetAdmitted", ["batches": .integer(Int64(batches)), "note": note.map(JSONValue.string)])
-        case .guestDeclared(let guest): ("guestDeclared", guest.members(named: "guest"))
+        case .guestDeclared(let guest): ("guestDeclared", guest.declared)
         case .guestQueued(let guest, let reason):
             ("guestQueued", ["guest": .string(guest), "reason": .string(reason)])
         case .guestParked(let guest, let reason):
@@ -76,7 +76,7 @@ extension RunEvent {
                 ["guest": .string(guest), "backend": .string(backend), "boot": .string(boot.rawValue)]
             )
         case .guestReady(let guest, let seconds):
-            ("guestReady", ["guest": .string(guest), "seconds": .seconds(seconds)])
+            ("guestReady", ["guest": .string(guest), "seconds": .number(seconds)])
         case .guestEnded(let guest, let orderly, let reason):
             ("guestEnded", ["guest": .string(guest), "orderly": .bool(orderly), "reason": .string(reason)])
         case .guestReplaced(let guest, let reason):
@@ -86,7 +86,7 @@ extension RunEvent {
                 "guestFailed",
                 [
                     "guest": .string(guest), "outcome": .string(outcome.rawValue), "message": .string(message),
-                    "consoleTail": .strings(consoleTail),
+                    "consoleTail": consoleTail.json,
                 ]
             )
         case .taskStarted(let id, let attempt):
@@ -105,42 +105,58 @@ extension RunEvent {
 
     /// Reads the event of a line. Throws when it is none that this version knows.
     fileprivate init(_ members: JSONObject) throws(JSONMismatch) {
-        func guest() throws(JSONMismatch) -> String { try members.string("guest") }
-        func reason() throws(JSONMismatch) -> String { try members.string("reason") }
-        func message() throws(JSONMismatch) -> String { try members.string("message") }
+        func value<Part: JSONPart>(_ key: String) throws(JSONMismatch) -> Part { try members.value(key) }
         self =
-            switch try members.string("event") {
+            switch try value("event") as String {
             case "runStarted": .runStarted(try RunDescription(members))
             case "imageProgress":
                 .imageProgress(
-                    image: try members.string("image"), step: try members.string("step"),
-                    fraction: members["fraction"]?.numberValue)
-            case "fleetAdmitted":
-                .fleetAdmitted(batches: try members.int("batches"), note: members["note"]?.stringValue)
-            case "guestDeclared": .guestDeclared(try GuestDescription(members, named: "guest"))
-            case "guestQueued": .guestQueued(guest: try guest(), reason: try reason())
-            case "guestParked": .guestParked(guest: try guest(), reason: try reason())
+                    image: try value("image"), step: try value("step"), fraction: members["fraction"]?.numberValue)
+            case "fleetAdmitted": .fleetAdmitted(batches: try value("batches"), note: members["note"]?.stringValue)
+            case "guestDeclared": .guestDeclared(try GuestDescription(members + ["name": members["guest"]]))
+            case "guestQueued": .guestQueued(guest: try value("guest"), reason: try value("reason"))
+            case "guestParked": .guestParked(guest: try value("guest"), reason: try value("reason"))
             case "guestBooting":
-                .guestBooting(
-                    guest: try guest(), backend: try members.string("backend"), boot: try members.word("boot"))
-            case "guestReady": .guestReady(guest: try guest(), seconds: try members.seconds("seconds"))
+                .guestBooting(guest: try value("guest"), backend: try value("backend"), boot: try value("boot"))
+            case "guestReady": .guestReady(guest: try value("guest"), seconds: try value("seconds"))
             case "guestEnded":
-                .guestEnded(guest: try guest(), orderly: try members.bool("orderly"), reason: try reason())
-            case "guestReplaced": .guestReplaced(guest: try guest(), reason: try reason())
+                .guestEnded(guest: try value("guest"), orderly: try value("orderly"), reason: try value("reason"))
+            case "guestReplaced": .guestReplaced(guest: try value("guest"), reason: try value("reason"))
             case "guestFailed":
                 .guestFailed(
-                    guest: try guest(), outcome: try members.word("outcome"), message: try message(),
-                    consoleTail: try members.strings("consoleTail"))
-            case "taskStarted": .taskStarted(try TaskID(members), attempt: try members.int("attempt"))
-            case "taskNote": .taskNote(try TaskID(members), message: try message())
+                    guest: try value("guest"), outcome: try value("outcome"), message: try value("message"),
+                    consoleTail: try value("consoleTail"))
+            case "taskStarted": .taskStarted(try TaskID(members), attempt: try value("attempt"))
+            case "taskNote": .taskNote(try TaskID(members), message: try value("message"))
             case "stepStarted": .stepStarted(try StepID(members))
             case "stepFinished": .stepFinished(try StepResult(members))
             case "taskFinished": .taskFinished(try TaskResult(members))
-            case "note": .note(level: try members.word("level"), message: try message())
-            case "interrupted": .interrupted(reason: try reason())
+            case "note": .note(level: try value("level"), message: try value("message"))
+            case "interrupted": .interrupted(reason: try value("reason"))
             case "admissionEnded": .admissionEnded(try AdmissionSummary(members))
             case "runFinished": .runFinished(try RunSummary(members))
             default: throw JSONMismatch("event")
             }
+    }
+}
+
+extension GuestDescription {
+    /// Its members in an event that is about it.
+    fileprivate var declared: JSONObject {
+        var rest = members
+        rest["name"] = nil
+        return ["guest": name.json] + rest
+    }
+}
+
+extension JSONValue {
+    /// Numbers with so many decimals as people read: 0.30000000000000004 is not for them.
+    fileprivate var roundedToMicroseconds: JSONValue {
+        switch self {
+        case .number(let value): .number(abs(value) < 1e9 ? (value * 1e6).rounded() / 1e6 : value)
+        case .array(let elements): .array(elements.map(\.roundedToMicroseconds))
+        case .object(let object): .object(JSONObject(object.members.map { ($0.key, $0.value.roundedToMicroseconds) }))
+        default: self
+        }
     }
 }

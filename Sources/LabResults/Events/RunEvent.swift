@@ -44,12 +44,12 @@ public enum RunEvent: Sendable, Hashable {
 }
 
 /// How a guest came up.
-public enum BootKind: String, Sendable, Hashable, Codable {
+public enum BootKind: String, Sendable, Hashable {
     case cold, clone
 }
 
 /// How loud a note is.
-public enum NoteLevel: String, Sendable, Hashable, Codable {
+public enum NoteLevel: String, Sendable, Hashable {
     case info, warning
 }
 
@@ -183,6 +183,9 @@ public struct TaskResult: Sendable, Hashable {
     public var artifacts: [String]
     /// How the attempts before this one went, in order; their own `earlier` is empty.
     public var earlier: [TaskResult] = []
+    /// What a script did in it, in order, in a run report; there their ids have neither task nor number. Events have the steps
+    /// for themselves.
+    public var steps: [StepResult] = []
 
     /// A result as given.
     public init(
@@ -240,7 +243,7 @@ public struct RunDescription: Sendable, Hashable {
 }
 
 /// The host of a run.
-public struct HostDescription: Sendable, Hashable, Codable {
+public struct HostDescription: Sendable, Hashable {
     /// The host's name.
     public var name: String
     /// Kernel release.
@@ -278,7 +281,8 @@ public struct GuestDescription: Sendable, Hashable {
 
     /// A guest as given.
     public init(
-        name: String, group: String, image: String, os: String, memory: UInt64, cpus: Int, backend: String
+        name: String = "", group: String = "", image: String = "", os: String = "", memory: UInt64 = 0, cpus: Int = 0,
+        backend: String = ""
     ) {
         self.name = name
         self.group = group

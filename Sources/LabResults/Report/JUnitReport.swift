@@ -11,7 +11,7 @@ public enum JUnitReport {
     }
 
     /// The same, of a report and these tasks, of which it has the counts.
-    static func write(_ report: RunReport, _ tasks: some Sequence<TaskReport>, to put: (String) -> Void) {
+    static func write(_ report: RunReport, _ tasks: some Sequence<TaskResult>, to put: (String) -> Void) {
         let name = report.lab + (report.cell.map { " [\($0)]" } ?? "")
         func count(_ outcomes: Outcome...) -> Int {
             outcomes.reduce(0) { $0 + report.counts[$1.rawValue, default: 0] }
@@ -50,13 +50,13 @@ public enum JUnitReport {
         return all
     }
 
-    private static func add(_ task: TaskReport, of report: RunReport, to xml: inout XMLText) {
-        let name = task.task + (task.repetitions > 1 ? " [\(task.index)]" : "")
+    private static func add(_ task: TaskResult, of report: RunReport, to xml: inout XMLText) {
+        let name = task.id.label
         let suite = report.cell.map { "\(report.lab).\($0)" } ?? report.lab
         xml.open(
             "testcase",
             [
-                ("classname", "\(suite).\(task.guest ?? "any")"), ("name", name),
+                ("classname", "\(suite).\(task.id.guest ?? "any")"), ("name", name),
                 ("time", fixed(task.duration, 3)),
             ])
         let message = visible(task.message ?? task.outcome.rawValue)
@@ -66,29 +66,29 @@ public enum JUnitReport {
         let attributes = [("type", task.outcome.rawValue), ("message", message)]
         switch task.outcome {
         case .passed: break
-        case .flaky where task.earlier == nil: xml.empty("flakyFailure", attributes)
+        case .flaky where task.earlier.isEmpty: xml.empty("flakyFailure", attributes)
         case .flaky: break
         case .failed, .timeout: xml.element("failure", attributes, message + details)
         case .panicked, .error: xml.element("error", attributes, message + details)
         case .skipped: xml.empty("skipped", [("message", message)])
         }
-        for attempt in task.earlier ?? [] { add(attempt, before: task, to: &xml) }
-        if let steps = task.steps {
-            xml.element("system-out", [], steps.map(Self.line).joined(separator: "\n"))
-        } else {
+        for attempt in task.earlier { add(attempt, before: task, to: &xml) }
+        if task.steps.isEmpty {
             // Of a task that failed it stands above.
             addOutput(of: task, with: task.outcome.isSuccess ? trouble : [], to: &xml)
+        } else {
+            xml.element("system-out", [], task.steps.map(Self.line).joined(separator: "\n"))
         }
         xml.close("testcase")
     }
 
     /// An attempt before the last one, as Surefire tells of a test that was run again.
-    private static func add(_ attempt: TaskReport, before last: TaskReport, to xml: inout XMLText) {
+    private static func add(_ attempt: TaskResult, before last: TaskResult, to xml: inout XMLText) {
         let kind = attempt.outcome == .panicked || attempt.outcome == .error ? "Error" : "Failure"
         let name = (last.outcome.isSuccess ? "flaky" : "rerun") + kind
         let message = "attempt \(attempt.attempts): \(visible(attempt.message ?? attempt.outcome.rawValue))"
         xml.open(name, [("type", attempt.outcome.rawValue), ("message", message)])
-        let place = attempt.guest.map { "on \($0), " } ?? ""
+        let place = attempt.id.guest.map { "on \($0), " } ?? ""
         let lines =
             ["\(place)\(fixed(attempt.duration, 3)) s"] + trouble(of: attempt) + attempt.consoleTail.map { visible($0) }
         xml.element("stackTrace", [], lines.joined(separator: "\n"))
@@ -96,15 +96,16 @@ public enum JUnitReport {
         xml.close(name)
     }
 
-    private static func trouble(of task: TaskReport) -> [String] {
-        (task.trouble ?? []).flatMap { ["", "\($0.guest), \($0.kind):"] + $0.lines }.map { visible($0) }
+    private static func trouble(of task: TaskResult) -> [String] {
+        task.trouble.flatMap { ["", "\($0.guest), \($0.kind):"] + $0.lines }.map { visible($0) }
     }
 
-    private static func addOutput(of task: TaskReport, with trouble: [String] = [], to xml: inout XMLText) {
+    private static func addOutput(of task: TaskResult, with trouble: [String] = [], to xml: inout XMLText) {
         guard !task.outputTail.isEmpty || !trouble.isEmpty else { return }
-        let cut = task.outputBytes > task.outputTail.utf8.count && task.output != nil
-        let kept = task.outputDropped.map { ", of which the first \(task.outputBytes - $0) are" } ?? ""
-        let head = cut ? "[the end of \(task.outputBytes) bytes\(kept) in \(task.output ?? "")]\n" : ""
+        let cut = task.outputBytes > task.outputTail.utf8.count && task.outputPath != nil
+        let kept =
+            task.outputDropped > 0 ? ", of which the first \(task.outputBytes - task.outputDropped) are" : ""
+        let head = cut ? "[the end of \(task.outputBytes) bytes\(kept) in \(task.outputPath ?? "")]\n" : ""
         let text = visibleLines(task.outputTail).joined(separator: "\n") + trouble.joined(separator: "\n")
         xml.element("system-out", [], head + text)
     }
@@ -112,12 +113,12 @@ public enum JUnitReport {
 
 extension JUnitReport {
     /// `  0.12 s  web: succeed uname -r`, with what went wrong behind it.
-    private static func line(_ step: StepReport) -> String {
-        let place = step.place.map { " (\($0))" } ?? ""
+    private static func line(_ step: StepResult) -> String {
+        let place = step.id.place.map { " (\($0))" } ?? ""
         let trouble =
             step.outcome.isSuccess ? "" : ": \(step.outcome.rawValue)" + (step.message.map { ": \($0)" } ?? "")
         return visible(
-            "\(fixed(step.duration, 2)) s  \(step.guest.map { "\($0): " } ?? "")\(step.call) \(step.text)\(place)\(trouble)"
+            "\(fixed(step.duration, 2)) s  \(step.id.guest.map { "\($0): " } ?? "")\(step.id.call) \(step.id.text)\(place)\(trouble)"
         )
     }
 }

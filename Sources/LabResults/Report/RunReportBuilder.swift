@@ -8,8 +8,10 @@ struct RunReportBuilder {
     private var taskPlaces: [TaskID: Int] = [:]
     private let results: TaskSpool
     /// Steps of scripts, by the task run they belong to.
-    private var steps: [TaskID: [StepReport]] = [:]
+    private var steps: [TaskID: [StepResult]] = [:]
     private static let stepLimit = 1000
+    /// How much of a passed task's output is kept, in characters: a thousand of them must stay small.
+    private static let passedTailLimit = 1024
 
     /// A builder that keeps finished tasks in a file in `folder`, or in memory.
     init(spoolingIn folder: String? = nil) { results = TaskSpool(in: folder) }
@@ -22,7 +24,7 @@ struct RunReportBuilder {
         case .guestDeclared(let description): declare(description)
         case .guestBooting(let guest, let backend, let boot):
             update(guest) {
-                $0.backend = backend
+                $0.guest.backend = backend
                 $0.boot = boot
                 $0.console = RunDirectory.consoleLog(guest)
             }
@@ -47,7 +49,9 @@ struct RunReportBuilder {
         case .stepFinished(let step):
             // A lab of a million steps keeps the first; events.jsonl has all.
             if steps[step.id.task.place, default: []].count < Self.stepLimit {
-                steps[step.id.task.place, default: []].append(StepReport(step))
+                var step = step
+                if step.outcome.isSuccess { step.outputTail = "" }
+                steps[step.id.task.place, default: []].append(step)
             }
         case .taskFinished(let result): finish(result)
         case .note(.warning, let message): known.warnings.append(message)
@@ -83,13 +87,12 @@ struct RunReportBuilder {
     }
 
     /// The tasks, each made when it is asked for. A declared task run without a result is skipped.
-    var tasks: some Sequence<TaskReport> {
+    var tasks: some Sequence<TaskResult> {
         declared.indices.lazy.map { [declared, results, known] place in
-            results.report(at: place)
-                ?? TaskReport(
-                    TaskResult(
-                        id: declared[place], outcome: .skipped, started: known.duration, attempts: 0,
-                        message: "did not run: the run ended first"))
+            results.result(at: place)
+                ?? TaskResult(
+                    id: declared[place], outcome: .skipped, started: known.duration, attempts: 0,
+                    message: "did not run: the run ended first")
         }
     }
 
@@ -105,20 +108,13 @@ struct RunReportBuilder {
     }
 
     private mutating func declare(_ guest: GuestDescription) {
-        update(guest.name) {
-            $0.group = guest.group
-            $0.image = guest.image
-            $0.os = guest.os
-            $0.memory = guest.memory
-            $0.cpus = guest.cpus
-            $0.backend = guest.backend
-        }
+        update(guest.name) { $0.guest = guest }
     }
 
     private mutating func update(_ guest: String, _ change: (inout GuestReport) -> Void) {
         let place = guestPlaces[guest] ?? guests.count
         if place == guests.count {
-            guests.append(GuestReport(name: guest))
+            guests.append(GuestReport(guest: GuestDescription(name: guest)))
             guestPlaces[guest] = place
         }
         change(&guests[place])
@@ -134,9 +130,12 @@ struct RunReportBuilder {
         anywhere.guest = nil
         if taskPlaces[result.id.place] == nil, taskPlaces[anywhere] == nil { declare(result.id) }
         if let place = taskPlaces[result.id.place] ?? taskPlaces[anywhere] {
-            var report = TaskReport(result)
-            report.steps = steps.removeValue(forKey: result.id.place)
-            results.keep(report, at: place)
+            var result = result
+            result.steps = steps.removeValue(forKey: result.id.place) ?? []
+            if result.outcome == .passed {
+                result.outputTail = String(result.outputTail.unicodeScalars.suffix(Self.passedTailLimit))
+            }
+            results.keep(result, at: place)
         }
     }
 }

@@ -1,8 +1,7 @@
-import Diagnostics
-import Foundation
 import HostSystem
+import JSON
 
-/// Reports of tasks that have ended, by their places. They lie in a file without a name, of which memory holds only where each
+/// Results of tasks that have ended, by their places. They lie in a file without a name, of which memory holds only where each
 /// is: a run may have a million of them.
 final class TaskSpool {
     private struct Place {
@@ -11,14 +10,12 @@ final class TaskSpool {
         var outcome: Outcome
     }
 
-    /// Closed where the reports are in memory.
+    /// Closed where the results are in memory.
     private let file: OwnedDescriptor
     private var end = 0
     private var places: [Int: Place] = [:]
     /// Those that no file took.
-    private var kept: [Int: TaskReport] = [:]
-    private let encoder = JSONEncoder()
-    private let decoder = JSONDecoder()
+    private var kept: [Int: TaskResult] = [:]
 
     /// A spool with a file in `folder`; without one, or where none can be made, in memory.
     init(in folder: String? = nil) {
@@ -27,33 +24,29 @@ final class TaskSpool {
         } else {
             file = OwnedDescriptor(owning: -1)
         }
-        encoder.nonConformingFloatEncodingStrategy = RunReport.floats
-        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     }
 
     /// How the task at a place ended; nil when none has.
     func outcome(at place: Int) -> Outcome? { places[place]?.outcome ?? kept[place]?.outcome }
 
-    /// Keeps a report, in the place of an earlier one.
-    func keep(_ report: TaskReport, at place: Int) {
-        guard file.isOpen, let bytes = try? Array(encoder.encode(report)),
-            (try? writeAll(file.number, bytes[...], at: end)) != nil
-        else {
-            kept[place] = report
+    /// Keeps a result, in the place of an earlier one.
+    func keep(_ result: TaskResult, at place: Int) {
+        let bytes = Array(result.json.line.utf8)
+        guard file.isOpen, (try? writeAll(file.number, bytes[...], at: end)) != nil else {
+            kept[place] = result
             return
         }
         kept[place] = nil
-        places[place] = Place(offset: end, count: bytes.count, outcome: report.outcome)
+        places[place] = Place(offset: end, count: bytes.count, outcome: result.outcome)
         end += bytes.count
     }
 
-    /// The report at a place; nil when there is none.
-    func report(at place: Int) -> TaskReport? {
-        if let report = kept[place] { return report }
+    /// The result at a place; nil when there is none.
+    func result(at place: Int) -> TaskResult? {
+        if let result = kept[place] { return result }
         guard let found = places[place], let bytes = try? file.read(upTo: found.count, at: found.offset) else {
             return nil
         }
-        return try? decoder.decode(TaskReport.self, from: Data(bytes))
+        return (try? JSONValue(parsing: bytes)).flatMap { TaskResult($0) }
     }
 }

@@ -23,15 +23,12 @@ public final class ReportSink: RunSink {
         /// Writes what the report comes to so far, a task at a time. Throws what keeps it from being written.
         func write(_ builder: borrowing RunReportBuilder) throws(Diagnostic) {
             let head = builder.head
-            var problem: Diagnostic?
             try FileWriter.replace(path) { put in
                 switch kind {
-                case .resultsJSON:
-                    do throws(Diagnostic) { try head.writeJSON(builder.tasks, to: put) } catch { problem = error }
+                case .resultsJSON: head.writeJSON(builder.tasks, to: put)
                 case .junit: JUnitReport.write(head, builder.tasks) { put(Array($0.utf8)) }
                 }
             }
-            if let problem { throw problem }
         }
     }
 

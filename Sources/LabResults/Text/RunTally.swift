@@ -186,11 +186,11 @@ extension RunReport {
     /// The report as a run's last lines at a terminal: the table, the failures and the sum.
     public func summary(style: TextStyle, directory: String?, columns: Int = .max) -> String {
         var tally = RunTally()
-        for task in tasks { tally.receive(.taskFinished(task.result)) }
+        for task in tasks { tally.receive(.taskFinished(task)) }
         for guest in guests {
             guard let outcome = guest.outcome else { continue }
             tally.receive(
-                .guestFailed(guest: guest.name, outcome: outcome, message: guest.reason ?? "", consoleTail: []))
+                .guestFailed(guest: guest.guest.name, outcome: outcome, message: guest.reason ?? "", consoleTail: []))
         }
         let status = exitStatus.flatMap(ExitStatus.init(rawValue:)) ?? .interrupted
         return tally.summary(status, duration: duration, directory: directory, style: style, columns: columns)

@@ -72,9 +72,9 @@ extension RunReport {
     fileprivate var table: LuaTable {
         let tasks = tasks.map { task -> LuaValue in
             var table = LuaTable()
-            table["task"] = .text(task.task)
-            table["guest"] = task.guest.map { .text($0) } ?? .nil
-            table["index"] = .integer(Int64(task.index))
+            table["task"] = .text(task.id.task)
+            table["guest"] = task.id.guest.map { .text($0) } ?? .nil
+            table["index"] = .integer(Int64(task.id.index))
             table["outcome"] = .text(task.outcome.rawValue)
             table["exit"] = task.exit.map { .integer(Int64($0)) } ?? .nil
             table["duration"] = .number(task.duration)
@@ -82,13 +82,13 @@ extension RunReport {
             table["output"] = .text(task.outputTail)
             return .table(table)
         }
-        let guests = guests.map { guest -> LuaValue in
+        let guests = guests.map { report -> LuaValue in
             var table = LuaTable()
-            table["name"] = .text(guest.name)
-            table["image"] = .text(guest.image)
-            table["backend"] = .text(guest.backend)
-            table["boot_seconds"] = guest.bootSeconds.map { .number($0) } ?? .nil
-            table["reason"] = guest.reason.map { .text($0) } ?? .nil
+            table["name"] = .text(report.guest.name)
+            table["image"] = .text(report.guest.image)
+            table["backend"] = .text(report.guest.backend)
+            table["boot_seconds"] = report.bootSeconds.map { .number($0) } ?? .nil
+            table["reason"] = report.reason.map { .text($0) } ?? .nil
             return .table(table)
         }
         return LuaTable(fields: [

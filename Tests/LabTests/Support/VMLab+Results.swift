@@ -29,16 +29,16 @@ extension VMLab {
 extension RunReport {
     /// How a task went on a guest.
     func task(_ name: String, on guest: String? = nil, _ location: SourceLocation = #_sourceLocation) throws
-        -> TaskReport
+        -> TaskResult
     {
         try #require(
-            tasks.first { $0.task == name && (guest == nil || $0.guest == guest) },
+            tasks.first { $0.id.task == name && (guest == nil || $0.id.guest == guest) },
             "no result of \(name) on \(guest ?? "any guest")", sourceLocation: location)
     }
 
     /// Outcomes as `task@guest: outcome (message)`, for messages.
     var outcomes: [String] {
-        tasks.map { "\($0.task)@\($0.guest ?? "-"): \($0.outcome)" + ($0.message.map { " (\($0))" } ?? "") }
+        tasks.map { "\($0.id.task)@\($0.id.guest ?? "-"): \($0.outcome)" + ($0.message.map { " (\($0))" } ?? "") }
     }
 }
 
