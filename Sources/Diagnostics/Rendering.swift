@@ -55,24 +55,14 @@ extension DiagnosticList {
         var order: [String: Int] = [:]
         for case let path? in all.map({ $0.span?.file.path }) where order[path] == nil { order[path] = order.count }
         var seen: Set<Key> = []
+        func rank(_ entry: (offset: Int, element: Diagnostic)) -> (file: Int, line: Int, column: Int, offset: Int) {
+            guard let span = entry.element.span else { return (.max, 0, 0, entry.offset) }
+            return (order[span.file.path] ?? 0, span.start.line, span.start.column, entry.offset)
+        }
         return
             all
             .filter { seen.insert(Key(message: $0.message, path: $0.span?.file.path, start: $0.span?.start)).inserted }
-            .enumerated()
-            .sorted { left, right in
-                switch (left.element.span, right.element.span) {
-                case let (leftSpan?, rightSpan?):
-                    let leftFile = order[leftSpan.file.path] ?? 0
-                    let rightFile = order[rightSpan.file.path] ?? 0
-                    if leftFile != rightFile { return leftFile < rightFile }
-                    if leftSpan.start != rightSpan.start { return leftSpan.start < rightSpan.start }
-                    return left.offset < right.offset
-                case (.some, nil): return true
-                case (nil, .some): return false
-                case (nil, nil): return left.offset < right.offset
-                }
-            }
-            .map(\.element)
+            .enumerated().sorted { rank($0) < rank($1) }.map(\.element)
     }
 
     /// What makes two diagnostics the same one.

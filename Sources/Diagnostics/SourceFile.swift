@@ -18,11 +18,8 @@ public struct SourceFile: Sendable {
     /// The text of one line without its end, or nil past the last one. `line` counts from 1.
     public func line(_ line: Int) -> Substring? {
         guard let range = lines.range(of: line, in: text) else { return nil }
-        let bytes = text.utf8
-        return text[
-            bytes.index(
-                bytes.startIndex, offsetBy: range.lowerBound)..<bytes.index(
-                    bytes.startIndex, offsetBy: range.upperBound)]
+        let start = text.utf8.index(text.startIndex, offsetBy: range.lowerBound)
+        return text[start..<text.utf8.index(start, offsetBy: range.count)]
     }
 }
 

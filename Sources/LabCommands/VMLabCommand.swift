@@ -50,23 +50,23 @@ public struct VMLabCommand: AsyncParsableCommand {
             } else {
                 try command.run()
             }
-            Report.end(ExitStatus.passed)
+            Output.end(ExitStatus.passed)
         } catch let status as ExitStatus {
-            Report.end(status)
+            Output.end(status)
         } catch let list as DiagnosticList {
-            Report.errors(list)
-            Report.end(list.exitStatus)
+            Output.errors(list)
+            Output.end(list.exitStatus)
         } catch let problem as Diagnostic {
-            Report.errors(DiagnosticList([problem]))
-            Report.end(DiagnosticList([problem]).exitStatus)
+            Output.errors(DiagnosticList([problem]))
+            Output.end(DiagnosticList([problem]).exitStatus)
         } catch is CancellationError {
-            Report.end(ExitStatus.interrupted)
+            Output.end(ExitStatus.interrupted)
         } catch {
             // Help, version and completion scripts come this way too, with status 0.
             let status = exitCode(for: error)
             let text = fullMessage(for: error)
-            if status.isSuccess { Report.line(text) } else { Report.error(text) }
-            Report.end(status.isSuccess ? .passed : .invalid)
+            if status.isSuccess { Output.line(text) } else { Output.error(text) }
+            Output.end(status.isSuccess ? .passed : .invalid)
         }
     }
 
@@ -96,8 +96,8 @@ public struct VMLabCommand: AsyncParsableCommand {
             .host, "the address space of this process is limited to \(ByteCount(limit))",
             remedy: "vmlab needs \(leastAddressSpace), and as much again as a guest's memory for each guest: "
                 + "`ulimit -v unlimited`")
-        Report.errors(DiagnosticList([problem]))
-        Report.end(.infrastructure)
+        Output.errors(DiagnosticList([problem]))
+        Output.end(.infrastructure)
     }
 }
 

@@ -2,7 +2,6 @@ import Diagnostics
 import GuestControl
 import HostSystem
 import QMP
-||||||| parent of 61d9763 (Fewer lines in the machine's rooms: KVM's requests by three functions, one way to serve a queue, one diagnostic of a failed start)
 
 /// In what a machine's program differs from others that speak QMP: how it keeps a machine's state, and what it makes of events.
 protocol MachineDialect: Sendable {

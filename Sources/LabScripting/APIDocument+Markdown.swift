@@ -9,8 +9,7 @@ extension APIDocument {
             "vmlab.",
             module.functions)
         for type in API.classes {
-            lines += section(
-                type.name, type.documentation, type.fields.map(\.parameter), "\(type.name):", type.methods)
+            lines += section(type.name, type.documentation, type.fields.map(\.parameter), "\(type.name):", type.methods)
         }
         lines += errors + ["## In a `lua:` task of a lab file", ""]
         lines += taskGlobals.map { "- `\($0.name)`: \($0.documentation)" }

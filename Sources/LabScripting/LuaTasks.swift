@@ -42,17 +42,15 @@ public struct LuaTasks: TaskScripting {
             troubles: task.troubles, failOn: task.failOn)
         do {
             try await ScriptScope.$current.withValue(scope) {
-                let (state, world) = try await state(for: task, source)
-                defer { world.forget() }
-                do {
-                    _ = try await state.run(source: Array(source.text.utf8), name: source.path)
-                    let late = await world.callPostponed()
-                    await state.close()
-                    if let failure = late ?? scope.subtests.failure { throw failure }
-                } catch {
-                    await world.callPostponed(until: task.cleanupDeadline)
-                    await state.close()
-                    throw error
+                try await withState(for: task, source) { state, world in
+                    do {
+                        _ = try await state.run(source: Array(source.text.utf8), name: source.path)
+                        let late = await world.callPostponed()
+                        if let failure = late ?? scope.subtests.failure { throw failure }
+                    } catch {
+                        await world.callPostponed(until: task.cleanupDeadline)
+                        throw error
+                    }
                 }
             }
         } catch  where Task.isCancelled {
@@ -73,20 +71,18 @@ public struct LuaTasks: TaskScripting {
         _ predicate: LuaText, exit: Int32, output: [UInt8], in task: ScriptTask
     ) async throws -> String? {
         let source = task.lab.source
-        let (state, world) = try await state(for: task, source)
-        defer { world.forget() }
-        try await state.setGlobal("exit", .integer(Int64(exit)))
-        try await state.setGlobal("output", .string(LuaString(output)))
-        let chunk = LuaText(LuaPredicate.chunk(predicate.text), line: predicate.line).chunk
-        do {
-            let answer = try await state.run(chunk, name: source.path)
-            await state.close()
-            return answer.first?.isTrue == true
-                ? nil : "the output is not what `\(predicate.text.split(separator: "\n").first ?? "")` wants"
-        } catch {
-            await state.close()
-            if Task.isCancelled { throw CancellationError() }
-            throw Verdict(.failed, Verdict(of: error).message)
+        return try await withState(for: task, source) { state, _ in
+            try await state.setGlobal("exit", .integer(Int64(exit)))
+            try await state.setGlobal("output", .string(LuaString(output)))
+            let chunk = LuaText(LuaPredicate.chunk(predicate.text), line: predicate.line).chunk
+            do {
+                let answer = try await state.run(chunk, name: source.path)
+                return answer.first?.isTrue == true
+                    ? nil : "the output is not what `\(predicate.text.split(separator: "\n").first ?? "")` wants"
+            } catch {
+                if Task.isCancelled { throw CancellationError() }
+                throw Verdict(.failed, Verdict(of: error).message)
+            }
         }
     }
 
@@ -100,31 +96,28 @@ public struct LuaTasks: TaskScripting {
         }
     }
 
-    private func state(for task: ScriptTask, _ source: SourceFile) async throws -> (LuaState, ScriptWorld) {
+    /// Runs `body` with a state that has the task's globals.
+    private func withState<Result>(
+        for task: ScriptTask, _ source: SourceFile, _ body: (LuaState, ScriptWorld) async throws -> Result
+    ) async throws -> Result {
         let world = ScriptWorld(
             fleet: nil, recorder: task.recorder, results: results, source: source, folder: task.lab.directory,
             isTrusted: isTrusted, access: task.lab.access.adding(results.path),
             environment: task.environment.map { ($0.name, $0.value) })
-        let output = task.output
-        let state = try LuaState(isTrusted: isTrusted, moduleFolder: task.lab.directory) { line in
-            output.append(line.bytes + [10])
-        }
-        let api = API(world: world, variables: variables, catalog: catalog)
-        try await state.register(api.module)
         let find = LuaNative("guests", waiting: { call in [world.object(try await task.guest(try call.string(1)))] })
-        func texts(_ values: [(String, String)]) -> LuaValue {
-            .table(LuaTable(fields: Dictionary(values.map { (LuaString($0), LuaValue.text($1)) }) { $1 }))
-        }
         let lab = LuaTable(fields: [
             "name": .text(task.lab.name), "task": .text(task.id.task), "index": .integer(Int64(task.id.index)),
-            "env": texts(task.environment.map { ($0.name, $0.value) }),
+            "env": .texts(task.environment.map { ($0.name, $0.value) }),
             "matrix": .table(task.lab.cell?.table ?? LuaTable()),
         ])
-        try await state.setGlobal("lab", .table(lab))
-        try await state.setGlobal("find", .native(find))
-        _ = try await state.run(Self.guests)
-        try await state.setGlobal("guest", world.object(task.guest))
-        return (state, world)
+        let print = { @Sendable [output = task.output] (line: LuaString) in output.append(line.bytes + [10]) }
+        return try await world.withState(variables: variables, catalog: catalog, print: print) { state in
+            try await state.setGlobal("lab", .table(lab))
+            try await state.setGlobal("find", .native(find))
+            _ = try await state.run(Self.guests)
+            try await state.setGlobal("guest", world.object(task.guest))
+            return try await body(state, world)
+        }
     }
 }
 

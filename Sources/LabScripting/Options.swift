@@ -13,7 +13,7 @@ struct Options {
     private var known: [String] = []
 
     /// The options at an argument; without one there are none.
-    init(_ call: LuaCall, _ place: Int) throws {
+    fileprivate init(_ call: LuaCall, _ place: Int) throws {
         self.call = call
         self.place = place
         table = call.isMissing(place) ? LuaTable() : try call.table(place)
@@ -97,7 +97,7 @@ struct Options {
     }
 
     /// Throws when there is an option that nobody asked for.
-    func finish() throws {
+    fileprivate func finish() throws {
         if !table.array.isEmpty { throw call.badArgument(place, "options have names, such as {timeout = \"30s\"}") }
         for name in table.names where !known.contains(name) {
             throw call.badArgument(
@@ -118,7 +118,7 @@ struct Options {
         case .number(let seconds) where (0...31_536_000.0).contains(seconds):
             return .milliseconds(Int64(seconds * 1000))
         case .string(let text):
-            do throws(Notation.Refusal) { return try Notation.duration(text.text) } catch {
+            do throws(Quantity.Refusal) { return try Quantity.duration(text.text) } catch {
                 throw wrong(error.description)
             }
         case .integer, .number:
@@ -129,6 +129,11 @@ struct Options {
 }
 
 extension LuaValue {
+    /// A table of texts by their names; of equal names the last counts.
+    static func texts(_ texts: [(name: String, text: String)]) -> LuaValue {
+        .table(LuaTable(fields: Dictionary(texts.map { (LuaString($0.name), .text($0.text)) }) { $1 }))
+    }
+
     /// A string, or a number or truth value as one.
     var words: String? {
         switch self {
@@ -159,6 +164,14 @@ extension LuaValue {
 }
 
 extension LuaCall {
+    /// What `read` makes of the options at an argument; all others are an error.
+    func options<Value>(_ place: Int, _ read: (inout Options) throws -> Value) throws -> Value {
+        var options = try Options(self, place)
+        let value = try read(&options)
+        try options.finish()
+        return value
+    }
+
     /// A path of a guest.
     func guestPath(_ place: Int, for use: GuestPaths.Use = .other) throws -> String {
         let path = try string(place)
@@ -179,10 +192,10 @@ extension LuaCall {
     /// A regular expression.
     func pattern(_ place: Int) throws -> Pattern {
         let text = try string(place)
-        do throws(Notation.Refusal) {
-            return try Notation.pattern(text)
+        do throws(PatternProblem) {
+            return try Pattern(text)
         } catch {
-            throw badArgument(place, error.description)
+            throw badArgument(place, "is not a regular expression: \(text.quoted()) (\(error))")
         }
     }
 }

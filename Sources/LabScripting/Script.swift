@@ -40,8 +40,7 @@ public struct Script: Sendable {
         self.text = SourceFile(path: path, text: text)
         self.bytes = bytes
         name = labName(ofFile: path)
-        let slash = path.lastIndex(of: "/").map { path[..<$0] } ?? "."
-        folder = slash.isEmpty ? "/" : String(slash)
+        folder = FilePath.folder(of: path)
     }
 
     /// The run's first event.

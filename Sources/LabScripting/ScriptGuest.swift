@@ -23,8 +23,7 @@ final class ScriptGuest: Sendable {
     /// The command that `interact` began; throws when there is none.
     func talk(_ call: LuaCall) throws -> Interaction {
         guard let talk = interaction.withLock({ $0 }) else {
-            throw LuaCallError(
-                "\(live.name) has no interactive command: start one with \(live.name):interact(command)")
+            throw LuaCallError("\(live.name) has no interactive command: start one with \(live.name):interact(command)")
         }
         return talk
     }

@@ -77,9 +77,7 @@ public struct ScriptRun: Sendable {
     /// cancelled task tears everything down at once. Both give `interrupted`.
     public func run() async -> ExitStatus {
         let id = TaskID(task: script.name, guest: nil)
-        let scope = ScriptScope(
-            id: id, recorder: recorder, output: results.outputWriter(id),
-            results: results)
+        let scope = ScriptScope(id: id, recorder: recorder, output: results.outputWriter(id), results: results)
         let outcomes = Mutex<[Outcome]>([])
         recorder.emit(.taskStarted(id, attempt: 1))
         var result = TaskResult(id: id, outcome: .passed, started: recorder.clock.elapsed)
@@ -109,16 +107,13 @@ public struct ScriptRun: Sendable {
             isTrusted: options.isTrusted, access: options.access.adding(script.folder).adding(results.path),
             runLab: runLab,
             onSubtest: onSubtest)
-        defer { world.forget() }
-        let api = API(
-            world: world, arguments: options.arguments, variables: options.variables, catalog: options.catalog)
         let print: @Sendable (LuaString) -> Void = { [recorder] line in
             recorder.emit(.note(level: .info, message: line.text))
             scope.output.append(line.bytes + [10])
         }
-        let state = try LuaState(isTrusted: options.isTrusted, moduleFolder: script.folder, print: print)
-        try await state.register(api.module)
-        do {
+        try await world.withState(
+            arguments: options.arguments, variables: options.variables, catalog: options.catalog, print: print
+        ) { state in
             try await ScriptScope.$current.withValue(scope) {
                 try await fleet.run {
                     var failure: (any Error)?
@@ -141,11 +136,7 @@ public struct ScriptRun: Sendable {
                     if let error = failure ?? late { throw error }
                 }
             }
-        } catch {
-            await state.close()
-            throw error
         }
-        await state.close()
     }
 
     /// Also in a run that was interrupted, but then not for long.

@@ -52,9 +52,7 @@ public final class ScriptSession: Sendable {
             folder: folder, isTrusted: options.isTrusted, access: options.access.adding(folder))
         defer { world.forget() }
         let id = TaskID(task: "session", guest: nil)
-        let scope = ScriptScope(
-            id: id, recorder: recorder, output: results.outputWriter(id),
-            results: results)
+        let scope = ScriptScope(id: id, recorder: recorder, output: results.outputWriter(id), results: results)
         let make = { @Sendable (guests: [LiveGuest]) in
             let state = try LuaState(isTrusted: options.isTrusted, moduleFolder: folder) { print($0.text) }
             let api = API(
@@ -88,16 +86,15 @@ public final class ScriptSession: Sendable {
             // A guest called `print` is `lab.guests.print`.
             if try await state.global(variable).isNil { try await state.setGlobal(variable, named[name]) }
         }
-        try await state.setGlobal(
-            "lab", .table(LuaTable(fields: ["name": .text(lab.name), "guests": .table(named)])))
+        try await state.setGlobal("lab", .table(LuaTable(fields: ["name": .text(lab.name), "guests": .table(named)])))
     }
 
     /// Runs an input: an expression, whose values are the answer, or statements. Never throws; a cancelled task's input fails.
     public func evaluate(_ input: String) async -> Answer {
         do {
             return try await ScriptScope.$current.withValue(scope) {
-                let isExpression = try await isComplete("return " + input)
-                if !isExpression, try await isBeginning(input) { return .incomplete }
+                let isExpression = Self.problem("return " + input) == nil
+                if !isExpression, Self.problem(input)?.hasSuffix("<eof>") == true { return .incomplete }
                 let values = try await state.run((isExpression ? "return " : "") + input, name: "input")
                 return .values(values.map(\.shown))
             }
@@ -116,16 +113,9 @@ public final class ScriptSession: Sendable {
         return .failure("interrupted within a function that could not be stopped: the session's variables are lost")
     }
 
-    private func isComplete(_ text: String) async throws -> Bool {
-        try await state.setGlobal("_INPUT", .text(text))
-        return try await state.run("local f = load(_INPUT); _INPUT = nil; return f ~= nil").first?.isTrue == true
-    }
-
-    /// Whether only its end is missing.
-    private func isBeginning(_ text: String) async throws -> Bool {
-        try await state.setGlobal("_INPUT", .text(text))
-        let message = try await state.run("local _, e = load(_INPUT); _INPUT = nil; return e").first?.text
-        return message?.hasSuffix("<eof>") == true
+    /// What is wrong with an input as it stands; nil for a whole chunk.
+    private static func problem(_ text: String) -> String? {
+        LuaSyntax.problem(in: Array(text.utf8), name: "input")?.message
     }
 
     /// How a name that is being typed may go on: whole expressions, sorted.

@@ -110,6 +110,25 @@ final class ScriptWorld: Sendable {
     /// Lets go of all guests and functions.
     func forget() { state.withLock { $0 = State() } }
 
+    /// Runs `body` with a Lua state of its own that has the API. It is closed afterwards, and all guests and functions are let go.
+    func withState<Result>(
+        arguments: [String] = [], variables: [String: String], catalog: Set<String>,
+        print: @escaping @Sendable (LuaString) -> Void, _ body: (LuaState) async throws -> Result
+    ) async throws -> Result {
+        defer { forget() }
+        let state = try LuaState(isTrusted: isTrusted, moduleFolder: folder, print: print)
+        do {
+            let api = API(world: self, arguments: arguments, variables: variables, catalog: catalog)
+            try await state.register(api.module)
+            let result = try await body(state)
+            await state.close()
+            return result
+        } catch {
+            await state.close()
+            throw error
+        }
+    }
+
     /// A host path that the script gives, for reading what lies there. Throws a `Diagnostic` when it is not the script's to
     /// read.
     func readablePath(_ path: String, as what: String) throws -> String {

@@ -28,12 +28,8 @@ public struct LabFile: Sendable {
         let decoding = Decoding()
         let document = YAMLDocument.parse(source)
         for problem in document.problems { decoding.report(problem) }
-        guard var root = document.root else {
+        guard var root = document.root, !root.isNull else {
             if document.problems.isEmpty { decoding.report(empty(source)) }
-            throw DiagnosticList(decoding.diagnostics)
-        }
-        if root.isNull {
-            decoding.report(empty(source))
             throw DiagnosticList(decoding.diagnostics)
         }
         // What is the author's own is neither filled in nor checked: where it is used from, it is.

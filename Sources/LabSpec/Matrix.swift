@@ -30,16 +30,14 @@ struct Matrix: Sendable {
         schema: ["type": ["string", "number", "boolean"]], noun: "a string, a number or a boolean"
     ) { node, decoding in
         guard let scalar = node.scalar, !node.isNull else {
-            decoding.wrongKind(node, wanted: "a string, a number or a boolean")
-            return nil
+            return decoding.wrongKind(node, wanted: "a string, a number or a boolean")
         }
         guard !scalar.text.contains(where: \.isNewline), !node.isUnresolved else {
-            decoding.error("a value of the matrix must be one line without `${{`", at: node.span)
-            return nil
+            return decoding.refuse("a value of the matrix must be one line without `${{`", at: node.span)
         }
         guard scalar.text.utf8.count <= Limits.matrixValue else {
-            decoding.error("a value of the matrix is longer than \(Limits.matrixValue) characters", at: node.span)
-            return nil
+            return decoding.refuse(
+                "a value of the matrix is longer than \(Limits.matrixValue) characters", at: node.span)
         }
         return Value(scalar: scalar, span: node.span)
     }
@@ -66,8 +64,7 @@ struct Matrix: Sendable {
         ]
         return Form(schema: schema, noun: "a map of axes") { node, decoding in
             guard let entries = node.entries, !entries.isEmpty else {
-                decoding.wrongKind(node, wanted: "a map of axes", remedy: "write `matrix: {kernel: [6.1, 6.6]}`")
-                return nil
+                return decoding.wrongKind(node, wanted: "a map of axes", remedy: "write `matrix: {kernel: [6.1, 6.6]}`")
             }
             var matrix = Matrix(span: node.span.firstCharacter)
             for entry in entries {
@@ -77,10 +74,8 @@ struct Matrix: Sendable {
                     case "exclude": matrix.exclude = rows.decode(entry.value, decoding) ?? []
                     default:
                         guard Names.check(entry.key, what: "the axis", at: entry.keySpan, decoding) else { return }
-                        matrix.axes.append(
-                            Named(
-                                name: entry.key, nameSpan: entry.keySpan,
-                                value: values.decode(entry.value, decoding) ?? [], valueSpan: entry.value.span))
+                        let axis = values.decode(entry.value, decoding) ?? []
+                        matrix.axes.append(Named(name: entry.key, nameSpan: entry.keySpan, value: axis))
                     }
                 }
             }
@@ -172,10 +167,8 @@ struct Matrix: Sendable {
         for row in rows where !cells.contains(where: { Self.matches(row, $0) }) {
             // Most often a value that the axis does not have.
             let odd = row.first { part in
-                axes.first { $0.name == part.axis }.map {
-                    !$0.value.contains { $0.scalar.text == part.value.scalar.text }
-                }
-                    ?? false
+                let axis = axes.first { $0.name == part.axis }
+                return axis.map { !$0.value.contains { $0.scalar.text == part.value.scalar.text } } ?? false
             }
             let values = odd.flatMap { odd in axes.first { $0.name == odd.axis } }?.value.map(\.scalar.text) ?? []
             decoding.warning(
@@ -194,5 +187,16 @@ struct Matrix: Sendable {
         decoding.warning(
             "`include` matches no combination: it would make a cell without \(missing.map { $0.quoted() }.listed)",
             remedy: "name every axis for a cell of its own", at: row.first?.value.keySpan)
+    }
+}
+
+extension MatrixCell {
+    /// The cells of a matrix that was written in another language and made into a tree: axes and values, in order.
+    public static func cells(of matrix: YAMLNode) throws(DiagnosticList) -> [MatrixCell] {
+        let decoding = Decoding()
+        let cells = decoding.under("matrix") { Matrix.form.decode(matrix, decoding) }?.cells(decoding) ?? []
+        let found = DiagnosticList(decoding.diagnostics)
+        if found.hasErrors { throw found }
+        return cells.map { MatrixCell(values: $0.map { ($0.axis, $0.value.scalar.text) }) }
     }
 }

@@ -38,9 +38,9 @@ struct Substitution {
         var text = ""
         var rest = scalar.text[...]
         var isResolved = true
-        while let open = rest.range(of: "${{") {
+        while let open = rest.utf8.firstRange(of: "${{".utf8) {
             text += rest[..<open.lowerBound]
-            guard let close = rest[open.upperBound...].range(of: "}}") else {
+            guard let close = rest.utf8[open.upperBound...].firstRange(of: "}}".utf8) else {
                 decoding.error(
                     "`${{` is never closed", remedy: "write `${{ matrix.axis }}`",
                     at: decoding.place(of: "${{", in: span))
@@ -57,8 +57,7 @@ struct Substitution {
             rest = rest[close.upperBound...]
         }
         guard isResolved else { return scalar }
-        let isBlock = scalar.style == .literal || scalar.style == .folded
-        return YAMLScalar(text + rest, style: isBlock ? scalar.style : .plain)
+        return YAMLScalar(text + rest, style: scalar.isBlock ? scalar.style : .plain)
     }
 
     private func value(
@@ -67,24 +66,20 @@ struct Substitution {
         // Looked for only when there is something to say.
         var place: SourceSpan { decoding.place(of: whole, in: span) }
         guard expression.hasPrefix("matrix.") else {
-            decoding.error(
+            return decoding.refuse(
                 "\(whole.quoted()) is not known here", remedy: "only `${{ matrix.axis }}` is filled in", at: place)
-            return nil
         }
         let axis = String(expression.dropFirst("matrix.".count))
         if let value = values[axis] { return value }
         if names.contains(axis) { return YAMLScalar("", style: .doubleQuoted) }
         guard !names.isEmpty else {
-            decoding.error(
+            return decoding.refuse(
                 "\(whole.quoted()), but the lab has no matrix",
-                remedy: "add `matrix: {\(axis.escapingControls()): […]}`",
-                at: place)
-            return nil
+                remedy: "add `matrix: {\(axis.escapingControls()): […]}`", at: place)
         }
-        decoding.error(
+        return decoding.refuse(
             "the matrix has no axis \(axis.quoted())",
             remedy: decoding.didYouMean(axis, names) ?? "it has \(names.listed)", at: place)
-        return nil
     }
 }
 
@@ -124,19 +119,6 @@ extension StringProtocol {
     func trimmingSuffix(while test: (Character) -> Bool) -> SubSequence {
         guard let last = lastIndex(where: { !test($0) }) else { return self[startIndex..<startIndex] }
         return self[...last]
-    }
-
-    /// Where `needle` first is.
-    func range(of needle: String) -> Range<Index>? {
-        guard let first = needle.first else { return nil }
-        var rest = self[...]
-        while let start = rest.firstIndex(of: first) {
-            if self[start...].hasPrefix(needle), let end = index(start, offsetBy: needle.count, limitedBy: endIndex) {
-                return start..<end
-            }
-            rest = self[index(after: start)...]
-        }
-        return nil
     }
 }
 

@@ -18,9 +18,7 @@ public final class FakeControlGroups: ControlGroupFiles {
     /// One group, `folder`, with these controllers and processes.
     public init(folder: String, controllers: Set<String>, processes: [pid_t], isWritable: Bool = true) {
         self.isWritable = isWritable
-        groups = Mutex([
-            folder: Group(controllers: controllers, processes: Set(processes.map { "\($0)" }))
-        ])
+        groups = Mutex([folder: Group(controllers: controllers, processes: Set(processes.map { "\($0)" }))])
     }
 
     /// The groups there are, in order.

@@ -1,4 +1,5 @@
 import Glibc
+import HostSystem
 import Testing
 
 /// The freestanding guests of Tests/Guests.
@@ -6,11 +7,7 @@ public enum GuestPrograms {
     /// Where `make guests` puts them, with the links of a part package followed.
     public static let folder: String = {
         let checkout = #filePath.split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
-        let tests = realpath("\(checkout)/Tests", nil).map { path in
-            defer { free(path) }
-            return String(cString: path)
-        }
-        return "\(tests ?? checkout + "/Tests")/../.build/guests"
+        return "\(FilePath.real(checkout + "/Tests") ?? checkout + "/Tests")/../.build/guests"
     }()
 }
 

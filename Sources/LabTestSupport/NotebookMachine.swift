@@ -45,12 +45,13 @@ public final class NotebookMachine: Machine {
     /// What it was made from.
     public let configuration: MachineConfiguration
 
-    private let port = Port()
+    private let port = PlayedPort()
     private let sink: AsyncStream<MachineEvent>.Continuation
     private let state: Mutex<State>
     private let saving: @Sendable (String) -> NotebookBackend.Saving
     private let onEnd: @Sendable () -> Void
 
+    private static let greeting = Array("\nVMLAB READY sh\n".utf8)
     /// Begins the file of a saved machine.
     private static let title = "notebook"
 
@@ -73,7 +74,7 @@ public final class NotebookMachine: Machine {
             state.notes = Array(lines[2...])
         }
         self.state = Mutex(state)
-        port.listener.withLock { $0 = { [weak self] bytes in self?.receive(bytes) } }
+        port.connect { [weak self] bytes in self?.receive(bytes) }
     }
 
     /// What is in the notebook.
@@ -85,7 +86,7 @@ public final class NotebookMachine: Machine {
     /// The guest's shell is there: it says so where it boots, and answers from now on.
     func comeUp(anew: Bool = false) {
         state.withLock { $0.isUp = true }
-        if anew || configuration.restoring == nil { port.say("\nVMLAB READY sh\n") }
+        if anew || configuration.restoring == nil { port.say(Self.greeting) }
         receive([])
     }
 
@@ -101,7 +102,7 @@ public final class NotebookMachine: Machine {
     public func reset() async throws {
         state.withLock { $0 = State(name: configuration.name, isUp: true) }
         sink.yield(.reset)
-        port.say("\nVMLAB READY sh\n")
+        port.say(Self.greeting)
     }
 
     /// The guest powers itself off.
@@ -152,10 +153,7 @@ public final class NotebookMachine: Machine {
             state.isAsleep = configuration.goldenFolder != nil
             return ([Self.title, state.name] + state.notes).joined(separator: "\n")
         }
-        let path = folder + "/state"
-        let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
-        let bytes = Array(text.utf8)
-        try systemCall("write", path) { write(file.number, bytes, bytes.count) }
+        try SmallFile.replace(folder + "/state", with: Array(text.utf8))
         return SavedMachine(state: folder + "/state")
     }
 
@@ -199,7 +197,7 @@ public final class NotebookMachine: Machine {
             }
             return (answer, false)
         }
-        if !answer.isEmpty { port.say(answer) }
+        if !answer.isEmpty { port.say(Array(answer.utf8)) }
         if isDead { die() }
     }
 
@@ -231,20 +229,6 @@ public final class NotebookMachine: Machine {
         }
         return .ends(0)
     }
-}
-
-/// COM2 of a notebook.
-private final class Port: ByteChannel {
-    let listener = Mutex<(@Sendable ([UInt8]) -> Void)?>(nil)
-    private let toHost = BytePipe()
-
-    func say(_ text: String) { _ = toHost.put(Array(text.utf8)) }
-
-    func read() async throws -> [UInt8] { try await toHost.next() }
-
-    func write(_ bytes: [UInt8]) async throws { listener.withLock { $0 }?(bytes) }
-
-    func close() { toHost.finish() }
 }
 
 /// A line that was typed to a shell in the way of the `sh` dialect: of shell, only what that dialect types.

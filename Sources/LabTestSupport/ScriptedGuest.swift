@@ -50,6 +50,25 @@ public final class ScriptedGuest: ByteChannel {
     }
 }
 
+/// COM2 of a machine that a test plays.
+final class PlayedPort: ByteChannel {
+    private let toHost = BytePipe()
+    private let keyboard = Mutex<(@Sendable ([UInt8]) async throws -> Void)?>(nil)
+
+    /// Hands what is typed to `keyboard` from now on.
+    func connect(_ keyboard: @escaping @Sendable ([UInt8]) async throws -> Void) {
+        self.keyboard.withLock { $0 = keyboard }
+    }
+
+    func say(_ bytes: [UInt8]) { _ = toHost.put(bytes) }
+
+    func read() async throws -> [UInt8] { try await toHost.next() }
+
+    func write(_ bytes: [UInt8]) async throws { try await keyboard.withLock { $0 }?(bytes) }
+
+    func close() { toHost.finish() }
+}
+
 /// An unbounded queue of pieces with one reader.
 final class BytePipe: Sendable {
     private struct State {

@@ -40,7 +40,8 @@ public final class ShellMachine: Machine {
 
     private let boot: Boot
     private let shell: String
-    private let port = Port()
+    /// Stays the same while the terminal behind it changes with each reset.
+    private let port = PlayedPort()
     private let sink: AsyncStream<MachineEvent>.Continuation
     private let state = Mutex(State())
     private let gone = Completion<Void>()
@@ -92,14 +93,14 @@ public final class ShellMachine: Machine {
             ChildConfiguration(
                 executable: busybox, arguments: ["sh", "-c", Self.session, "sh", terminal.path, shell, delay],
                 workingDirectory: directory))
-        port.plug(terminal)
+        port.connect { try await terminal.write($0) }
         let wasEnded = state.withLock { state in
             state.child = child
             return state.hasEnded
         }
         if wasEnded { child.killGroup() }
         Task.detached { [port] in
-            while let bytes = try? await terminal.read(), !bytes.isEmpty { port.guestSaid(bytes) }
+            while let bytes = try? await terminal.read(), !bytes.isEmpty { port.say(bytes) }
         }
         Task.detached { [self] in
             let status = await child.ended()
@@ -149,20 +150,4 @@ public final class ShellMachine: Machine {
         await gone.value()
         if first { onEnd() }
     }
-}
-
-/// COM2 of a shell machine: stays the same while the terminal behind it changes with each reset.
-private final class Port: ByteChannel {
-    private let toHost = BytePipe()
-    private let terminal = Mutex<Terminal?>(nil)
-
-    func plug(_ new: Terminal) { terminal.withLock { $0 = new } }
-
-    func guestSaid(_ bytes: [UInt8]) { _ = toHost.put(bytes) }
-
-    func read() async throws -> [UInt8] { try await toHost.next() }
-
-    func write(_ bytes: [UInt8]) async throws { try await terminal.withLock { $0 }?.write(bytes) }
-
-    func close() { toHost.finish() }
 }

@@ -115,7 +115,7 @@ struct ValueReader {
             }
             luart_pop(lua, 1)
             if key == LUA_TNUMBER, lua_isinteger(lua, -1) != 0,
-                (1...Int64(count, clamped: ())).contains(lua_tointegerx(lua, -1, nil))
+                (1...max(1, Int64(clamping: count))).contains(lua_tointegerx(lua, -1, nil))
             {
                 continue
             }
@@ -138,11 +138,6 @@ struct ValueReader {
         }
         elements -= 1
     }
-}
-
-extension Int64 {
-    /// The nearest value, at least 1 as the end of a range from 1.
-    fileprivate init(_ count: lua_Unsigned, clamped: ()) { self = Swift.max(1, Int64(clamping: count)) }
 }
 
 extension Interpreter {

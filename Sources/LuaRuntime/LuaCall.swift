@@ -77,21 +77,6 @@ public struct LuaCall: Sendable {
         }
     }
 
-    /// A number.
-    public func number(_ place: Int) throws(LuaCallError) -> Double {
-        switch self[place] {
-        case .integer(let value): return Double(value)
-        case .number(let value): return value
-        default: throw wrongType(place, expected: "number")
-        }
-    }
-
-    /// `true` or `false`.
-    public func boolean(_ place: Int) throws(LuaCallError) -> Bool {
-        guard case .boolean(let value) = self[place] else { throw wrongType(place, expected: "boolean") }
-        return value
-    }
-
     /// A table.
     public func table(_ place: Int) throws(LuaCallError) -> LuaTable {
         guard case .table(let value) = self[place] else { throw wrongType(place, expected: "table") }

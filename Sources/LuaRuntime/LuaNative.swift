@@ -43,7 +43,7 @@ public final class LuaNative: Sendable {
     }
 
     /// A function that may wait. The script waits for it, while the state can run others; its body runs in the task that
-    /// called ``LuaState/run(source:name:)`` or ``LuaState/call(_:_:)``. What it throws is raised in the script, unless
+    /// called ``LuaState/run(source:name:)`` or ``LuaFunction/call(_:)``. What it throws is raised in the script, unless
     /// that task was cancelled meanwhile.
     public init(
         _ name: String, _ documentation: String = "", parameters: [LuaParameter] = [], results: [LuaParameter] = [],

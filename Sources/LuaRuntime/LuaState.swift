@@ -77,14 +77,6 @@ public final class LuaState: Sendable {
         try await run(source: Array(source.utf8), name: name)
     }
 
-    /// Calls a function of a script's in a coroutine of its own, and returns its results. Throws as ``run(source:name:)``.
-    public func call(_ function: LuaFunction, _ arguments: [LuaValue] = []) async throws -> [LuaValue] {
-        guard function.thread === thread else {
-            throw LuaError(message: "a function can only be called in the state that it comes from")
-        }
-        return try await function.call(arguments)
-    }
-
     /// What could follow a name that is being typed, such as `vmlab.bo` or `guest:r`: the whole expressions, sorted.
     public func complete(expression: String) async -> [String] {
         (try? await perform { $0.complete(expression) }) ?? []

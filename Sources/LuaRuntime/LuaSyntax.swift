@@ -9,8 +9,7 @@ public enum LuaSyntax {
         defer { lua_close(state) }
         let status = Interpreter.withoutFirstComment(source).withUnsafeBytes { bytes in
             // A short name: Lua would cut a long one, and the line is behind it.
-            luaL_loadbufferx(
-                state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, "@", "t")
+            luaL_loadbufferx(state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, "@", "t")
         }
         guard status != LUA_OK else { return nil }
         var count = 0

@@ -143,13 +143,10 @@ public struct LuaTable: Sendable, Equatable {
 
     /// The names of the fields in the order of their text.
     public var names: [String] { fields.keys.map(\.text).sorted() }
-
-    /// Whether there is nothing in it.
-    public var isEmpty: Bool { array.isEmpty && fields.isEmpty }
 }
 
 /// A reference to a function of a script's. The function lives as long as the last reference, and can be called in its own
-/// state only; see ``LuaState/call(_:_:)``.
+/// state only; see ``call(_:)``.
 public final class LuaFunction: Sendable {
     let reference: LuaReference
     var thread: LuaThread { reference.thread }

@@ -5,11 +5,14 @@ import Diagnostics
 /// Durations and sizes as people write them.
 public enum Quantity {
     /// Why a text is not a quantity: the end of a sentence that begins with what it was for, and the remedy.
-    public struct Refusal: Error, Sendable, Hashable {
+    public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         /// The end of a sentence that begins with what the quantity is for.
         public var message: String
         /// What to write instead.
         public var remedy: String?
+
+        /// Both.
+        public var description: String { message + (remedy.map { " (\($0))" } ?? "") }
     }
 
     /// What the schema asks of a duration.

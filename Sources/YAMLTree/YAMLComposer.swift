@@ -116,18 +116,13 @@ struct YAMLComposer {
                 node: YAMLNode(.scalar(scalar), at: locator.span(event.start, event.end)), height: 0)
             keep(composed, as: anchor, nodes: 1)
             return composed
-        case .sequenceStart(let anchor, let tag):
+        case .sequenceStart(let anchor, let tag), .mappingStart(let anchor, let tag):
             try count(1, at: event)
             if let tag { refuse(tag: tag, event) }
             if let anchor { openAnchors.insert(anchor) }
-            let composed = try sequence(event, events, depth: depth)
-            keep(composed, as: anchor, nodes: nodeCount - before)
-            return composed
-        case .mappingStart(let anchor, let tag):
-            try count(1, at: event)
-            if let tag { refuse(tag: tag, event) }
-            if let anchor { openAnchors.insert(anchor) }
-            let composed = try mapping(event, events, depth: depth)
+            let isMapping = if case .mappingStart = event.kind { true } else { false }
+            let composed =
+                isMapping ? try mapping(event, events, depth: depth) : try sequence(event, events, depth: depth)
             keep(composed, as: anchor, nodes: nodeCount - before)
             return composed
         case .streamStart, .streamEnd, .documentStart, .documentEnd, .collectionEnd:

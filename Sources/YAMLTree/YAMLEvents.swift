@@ -102,8 +102,7 @@ struct YAMLEvent {
             kind = .sequenceStart(
                 anchor: text(event.data.sequence_start.anchor), tag: text(event.data.sequence_start.tag))
         case YAML_MAPPING_START_EVENT:
-            kind = .mappingStart(
-                anchor: text(event.data.mapping_start.anchor), tag: text(event.data.mapping_start.tag))
+            kind = .mappingStart(anchor: text(event.data.mapping_start.anchor), tag: text(event.data.mapping_start.tag))
         case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT: kind = .collectionEnd
         default: kind = .streamEnd
         }

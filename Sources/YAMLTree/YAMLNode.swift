@@ -69,6 +69,9 @@ public struct YAMLScalar: Sendable, Hashable {
 
     /// Whether it is written without quotes or a block sign, so that it may mean a number, a truth value or nothing.
     public var isPlain: Bool { style == .plain }
+
+    /// Whether it is written behind a block sign, `|` or `>`.
+    public var isBlock: Bool { style == .literal || style == .folded }
 }
 
 /// A key with its value.

@@ -1,9 +1,9 @@
 import Diagnostics
 import Foundation
-import LabSpec
 import Testing
 
 @testable import LabImages
+@testable import LabSpec
 
 @Suite("Declared images and the catalog")
 struct ImageFactsTests {

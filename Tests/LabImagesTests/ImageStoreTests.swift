@@ -2,11 +2,11 @@ import Diagnostics
 import Foundation
 import Glibc
 import HostSystem
-import LabSpec
 import Synchronization
 import Testing
 
 @testable import LabImages
+@testable import LabSpec
 
 @Suite("Image store")
 struct ImageStoreTests {

@@ -101,7 +101,7 @@ import Testing
             let clock = ManualClock()
             let run = clock.run
             let path = "\(folder)/guests/lin-1/console.log"
-            let log = ConsoleLogWriter(path: path, guest: "lin-1", clock: run)
+            let log = ConsoleLogWriter(to: .file(path, append: true), guest: "lin-1", clock: run)
             #expect(!FileManager.default.fileExists(atPath: path))
             clock.now = 3.2045114
             log.append(Array("Linux \u{1B}[1mver".utf8))
@@ -143,10 +143,10 @@ import Testing
     @Test func aRetryLeavesNothingOfTheAttemptBefore() throws {
         try withFolder { folder in
             let path = "\(folder)/output"
-            let first = OutputWriter(path: path)
+            let first = OutputWriter(to: .file(path, append: false), limit: .max)
             first.append(Array("first".utf8))
             try first.close()
-            try OutputWriter(path: path).close()
+            try OutputWriter(to: .file(path, append: false), limit: .max).close()
             #expect(try bytes(path).isEmpty)
         }
     }
@@ -155,7 +155,7 @@ import Testing
     func outputIsWrittenAsItComes() throws {
         try withFolder { folder in
             let path = "\(folder)/output"
-            let writer = OutputWriter(path: path)
+            let writer = OutputWriter(to: .file(path, append: false), limit: .max)
             #expect(writer.lastLine == nil)
             for (text, line) in [
                 ("one", "one"), (" more\n", "one more"), ("\n  \n", "one more"), ("50%\r60%\r", "60%"),
@@ -171,7 +171,7 @@ import Testing
     }
 
     @Test func aFullDiskIsToldAtTheEnd() throws {
-        let writer = OutputWriter(path: "/dev/full")
+        let writer = OutputWriter(to: .file("/dev/full", append: false), limit: .max)
         for _ in 0..<100 { writer.append([UInt8](repeating: 1, count: 10_000)) }
         writer.append(Array("the end".utf8))
         let failure = #expect(throws: Diagnostic.self) { try writer.close() }
@@ -179,7 +179,7 @@ import Testing
         #expect(failure?.remedy?.contains("free some space") == true)
         #expect(writer.count == 1_000_007)
         #expect(writer.tail.hasSuffix("the end"))
-        let log = ConsoleLogWriter(path: "/dev/full", guest: "g", clock: RunClock())
+        let log = ConsoleLogWriter(to: .file("/dev/full", append: true), guest: "g", clock: RunClock())
         log.append(Array("x\n".utf8))
         #expect(throws: Diagnostic.self) { try log.close() }
     }

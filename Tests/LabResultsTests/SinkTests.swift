@@ -14,7 +14,7 @@ import Testing
 
     @Test func quietLines() throws {
         let out = Collected()
-        play([PlainSink.quiet(out.stream, directory: "results/mixed-fleet")])
+        play([PlainSink(out.stream, directory: "results/mixed-fleet", isQuiet: true)])
         try expectGolden(out.text, "quiet.txt")
     }
 
@@ -238,7 +238,7 @@ import Testing
         events.insert((0.9, .guestBooting(guest: everything, backend: everything, boot: .cold)), at: 8)
         for style in [TextStyle.plain, TextStyle(colour: false, unicode: true)] {
             let out = Collected()
-            play([PlainSink(out.stream, style: style), PlainSink.quiet(out.stream, style: style)], events)
+            play([PlainSink(out.stream, style: style), PlainSink(out.stream, style: style, isQuiet: true)], events)
             let bad = out.text.unicodeScalars.filter {
                 $0.value < 0x20 && $0 != "\n" || (0x7F...0x9F).contains($0.value) || $0 == "\u{202E}"
                     || !style.unicode && !$0.isASCII
@@ -263,7 +263,7 @@ import Testing
         for id in ids {
             events.append((1, .taskFinished(TaskResult(id: id, outcome: .failed, message: "no", outputTail: tail))))
         }
-        events.append((2, .runFinished(RunSummary(status: .taskFailed, duration: 2, counts: ["failed": 1000]))))
+        events.append((2, .runFinished(RunSummary(status: .failed, duration: 2, counts: ["failed": 1000]))))
         let out = Collected()
         play([PlainSink(out.stream)], events)
         let lines = out.text.split(separator: "\n")

@@ -283,7 +283,7 @@ struct FakeTerminal {
         result.duration = 1.5
         tally.receive(.taskFinished(result))
         for columns in [60, 80, 120] {
-            let lines = tally.summary(.taskFailed, duration: 2, directory: nil, style: .plain, columns: columns)
+            let lines = tally.summary(.failed, duration: 2, directory: nil, style: .plain, columns: columns)
             let row = lines.first { $0.hasPrefix("a-task") } ?? ""
             #expect(row.contains("  failed  ") && row.hasSuffix("1.50 s") && row.count <= columns, "\(row)")
             #expect(row.contains("terminal "), "\(row)")

@@ -1,10 +1,10 @@
 import HostSystem
 import LabResults
-import LabSpec
 import LabTestSupport
 import Testing
 
 @testable import LabRunner
+@testable import LabSpec
 
 /// The engine's own cost, printed; what grows with the square runs into the time limit.
 @Suite("The engine's own cost", .serialized, .timeLimit(.minutes(2)))

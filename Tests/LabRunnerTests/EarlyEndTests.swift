@@ -124,6 +124,6 @@ struct EarlyEndTests {
         let run = try await lab.run()
         #expect(try run.result("more").outcome == .skipped)
         #expect(try run.result("cleanup").outcome == .passed)
-        #expect(run.status == .taskFailed)
+        #expect(run.status == .failed)
     }
 }

@@ -48,7 +48,7 @@ struct KernelTroubleTests {
         #expect(result.trouble.map(\.kind) == ["oops"])
         #expect(result.trouble.first?.lines.contains("[    2.2] RIP: 0010:foo+0x1/0x2") == true)
         #expect(try run.result("next").outcome == .passed)
-        #expect(run.status == .taskFailed)
+        #expect(run.status == .failed)
     }
 
     @Test("A4: the lab decides: nothing fails a task, or only what is named", arguments: [nil, [TroubleKind.kasan]])

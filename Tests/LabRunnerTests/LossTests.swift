@@ -210,7 +210,7 @@ struct LossTests {
             #expect(try run.result("own").attempts == 1)
             #expect(try run.result("any").outcome == .flaky)
             #expect(try run.result("any").attempts == 3)
-            #expect(run.status == .taskFailed)
+            #expect(run.status == .failed)
         }
     }
 }

@@ -1,9 +1,10 @@
 import HostSystem
 import LabResults
-import LabSpec
 import Patterns
 import LabTestSupport
 import Testing
+
+@testable import LabSpec
 
 /// What becomes of single tasks, on real shells.
 @Suite("Outcomes of tasks", .timeLimit(.minutes(1)))
@@ -18,7 +19,7 @@ struct OutcomeTests {
             let bad = try run.result("bad")
             #expect(run.output(bad) == "oops\n")
         }) { try await lab.run() }
-        #expect(run.status == .taskFailed)
+        #expect(run.status == .failed)
         let good = try run.result("good")
         #expect(good.outcome == .passed)
         #expect(good.exit == 0)

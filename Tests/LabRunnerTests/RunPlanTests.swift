@@ -1,8 +1,9 @@
 import Diagnostics
-import LabSpec
 import LabTestSupport
 import Quantities
 import Testing
+
+@testable import LabSpec
 
 @Suite("Plans of runs")
 struct RunPlanTests {

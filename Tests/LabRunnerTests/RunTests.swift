@@ -35,7 +35,7 @@ struct RunTests {
         #expect(run.outcomes("c") == [.skipped])
         #expect(run.outcomes("last") == [.passed])
         #expect(run.outcomes("d") == [.passed])
-        #expect(run.status == .taskFailed)
+        #expect(run.status == .failed)
     }
 
     @Test("a guest without tasks is booted; a lab without tasks passes")
@@ -71,7 +71,7 @@ struct RunTests {
         #expect(try run.result("more", on: "g-1").outcome == .skipped)
         #expect(try run.result("last").outcome == .skipped)
         #expect(try run.result("last").message == "an earlier task failed")
-        #expect(run.status == .taskFailed)
+        #expect(run.status == .failed)
     }
 
     @Test("the lab's deadline: what runs is a timeout, what has not begun is skipped")

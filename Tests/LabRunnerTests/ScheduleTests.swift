@@ -1,10 +1,10 @@
 import LabResults
-import LabSpec
 import Quantities
 import Testing
 
 @testable import HostResources
 @testable import LabRunner
+@testable import LabSpec
 
 @Suite("The schedule of runs")
 struct ScheduleTests {

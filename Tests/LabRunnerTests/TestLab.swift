@@ -2,7 +2,6 @@ import Diagnostics
 import GuestConsole
 import HostSystem
 import LabResults
-import LabSpec
 import LabTestSupport
 import Quantities
 import Synchronization
@@ -11,6 +10,7 @@ import Testing
 @testable import GuestControl
 @testable import HostResources
 @testable import LabRunner
+@testable import LabSpec
 
 /// How a whole lab went.
 struct TestRun {

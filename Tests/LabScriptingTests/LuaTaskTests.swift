@@ -2,11 +2,11 @@ import Diagnostics
 import HostResources
 import LabRunner
 import LabResults
-import LabSpec
 import LabTestSupport
 import Testing
 
 @testable import LabScripting
+@testable import LabSpec
 
 /// A lab with tasks in Lua, run with shells as guests.
 private func run(_ tasks: [LabTask], cell: MatrixCell? = nil) async throws -> [TaskResult] {

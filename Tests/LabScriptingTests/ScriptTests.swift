@@ -37,7 +37,7 @@ import Testing
             local g = vmlab.boot{ image = "debian", name = "web" }
             g:succeed("echo the reason; exit 4")
             """)
-        #expect(run.status == .taskFailed)
+        #expect(run.status == .failed)
         let main = try #require(run.main)
         #expect(main.outcome == .failed)
         #expect(
@@ -63,7 +63,7 @@ import Testing
         ])
     func mistakes(_ line: String, _ words: String) async throws {
         let run = try await TestScript.run("local vmlab = require 'vmlab'\n\(line)")
-        #expect(run.status == .taskFailed)
+        #expect(run.status == .failed)
         let message = try #require(run.main?.message)
         #expect(message.contains(words), "\(message)")
         #expect(message.contains("test.lua:2:"), "\(message)")
@@ -104,7 +104,7 @@ import Testing
               function() gs[2]:succeed("sleep 1000") end,
               function() gs[3]:succeed("true") error("in the middle") end)
             """)
-        #expect(run.status == .taskFailed)
+        #expect(run.status == .failed)
         #expect(run.main?.message?.hasSuffix("test.lua:6: in the middle") == true, "\(run.main?.message ?? "")")
         #expect(run.steps.filter { $0.outcome == .skipped }.count == 2)
     }
@@ -142,7 +142,7 @@ import Testing
             end, { keep_going = true }), false)
             vmlab.matrix({ n = { 1, 2 } }, function(cell) vmlab.equals(cell.n, 1) end)
             """)
-        #expect(run.status == .taskFailed)
+        #expect(run.status == .failed)
         #expect(run.results.map(\.id.task) == ["good", "bad", "outer / inner", "outer", "n=1", "n=2", "test"])
         #expect(run.results.map(\.outcome) == [.passed, .failed, .failed, .failed, .passed, .failed, .failed])
         #expect(run.results[3].message == "1 of 1 subtest failed: outer / inner")

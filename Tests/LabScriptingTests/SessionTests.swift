@@ -2,12 +2,12 @@ import Diagnostics
 import HostSystem
 import HostResources
 import LabResults
-import LabSpec
 import LabTestSupport
 import Synchronization
 import Testing
 
 @testable import LabScripting
+@testable import LabSpec
 
 /// What a session answers to some inputs, with shells as the guests of a lab.
 private func answers(

@@ -6,13 +6,13 @@ public struct PanicDetector: Sendable {
     /// What the detector finds in a line.
     public enum Finding: Sendable, Hashable {
         /// Trouble begins with this line. A fatal one need not wait for its context.
-        case began(Report)
+        case began(Trouble)
         /// The context after it is complete.
-        case completed(Report)
+        case completed(Trouble)
     }
 
     /// One trouble and its context.
-    public struct Report: Sendable, Hashable {
+    public struct Trouble: Sendable, Hashable {
         /// What happened.
         public var kind: KernelTrouble.Kind
         /// The kernel's message, without its time stamp.
@@ -30,7 +30,7 @@ public struct PanicDetector: Sendable {
     private let before: Int
     private let after: Int
     private var past: [ConsoleLine] = []
-    private var open: Report?
+    private var open: Trouble?
 
     /// A detector of `troubles` that reports `before` lines before and `after` lines after each.
     public init(_ troubles: [KernelTrouble] = KernelTrouble.known, before: Int = 10, after: Int = 40) {
@@ -48,7 +48,7 @@ public struct PanicDetector: Sendable {
         let message = kernelMessage(of: line.text)
         open?.lines.append(line)
         if let trouble = troubles.first(where: { $0.matches(message) }), open.map({ trouble.outranks($0) }) ?? true {
-            let report = Report(
+            let report = Trouble(
                 kind: trouble.kind, message: String(message), lines: past + [line], index: past.count)
             defer { open = report }
             return finish() + [.began(report)]
@@ -67,7 +67,7 @@ public struct PanicDetector: Sendable {
 
 extension KernelTrouble {
     /// Whether this is news while `report` is open: an oops after a warning, the end of a guest that was only in trouble.
-    fileprivate func outranks(_ report: PanicDetector.Report) -> Bool { kind.severity > report.kind.severity }
+    fileprivate func outranks(_ report: PanicDetector.Trouble) -> Bool { kind.severity > report.kind.severity }
 }
 
 /// A line of the kernel's log without what it puts before a message: level, time stamp, and caller.

@@ -17,16 +17,16 @@ final class ConsoleWatch: Sendable {
         /// Nil once the guest is ready.
         var boot: BootWatch?
         /// What the kernel said of its end, while its last lines are still coming or nobody knows yet whether it is true.
-        var end: (report: PanicDetector.Report, saidAll: Completion<Void>)?
+        var end: (report: PanicDetector.Trouble, saidAll: Completion<Void>)?
         /// Trouble whose last lines are still coming.
         var trouble: Completion<Void>?
         /// Trouble that no task has been told of.
-        var troubles: [PanicDetector.Report] = []
+        var troubles: [PanicDetector.Trouble] = []
 
         /// Runs the detector, and keeps what it finds. Returns what has begun.
         mutating func detect(
             _ lines: (inout ConsoleLog, (ConsoleLine) -> Void) -> Void, isLast: Bool = false
-        ) -> [PanicDetector.Report] {
+        ) -> [PanicDetector.Trouble] {
             var findings: [PanicDetector.Finding] = []
             var detector = self.detector
             lines(&self.lines) { findings += detector.receive($0) }
@@ -36,7 +36,7 @@ final class ConsoleWatch: Sendable {
         }
 
         /// Returns the report if it has begun with this.
-        private mutating func keep(_ finding: PanicDetector.Finding) -> PanicDetector.Report? {
+        private mutating func keep(_ finding: PanicDetector.Finding) -> PanicDetector.Trouble? {
             switch finding {
             case .began(let report):
                 if report.isFatal { end = end ?? (report, Completion()) } else { trouble = Completion() }
@@ -128,7 +128,7 @@ final class ConsoleWatch: Sendable {
         receive(state.withLock { $0.detect({ lines, line in lines.finish(line: line) }, isLast: true) })
     }
 
-    private func receive(_ reports: [PanicDetector.Report]) {
+    private func receive(_ reports: [PanicDetector.Trouble]) {
         for report in reports {
             if report.isFatal {
                 judge(report)
@@ -139,7 +139,7 @@ final class ConsoleWatch: Sendable {
     }
 
     /// What went wrong in the guest since this was last asked, with the lines around it. Waits for them for a second at most.
-    func takeTroubles() async -> [PanicDetector.Report] {
+    func takeTroubles() async -> [PanicDetector.Trouble] {
         if let more = state.withLock({ $0.trouble }) {
             _ = try? await withDeadline(.now + Self.lastWords) { try await more.wait() }
         }
@@ -153,7 +153,7 @@ final class ConsoleWatch: Sendable {
     // MARK: The guest's end
 
     /// The console says that the guest's kernel has ended: so it has, unless the guest goes on.
-    private func judge(_ report: PanicDetector.Report) {
+    private func judge(_ report: PanicDetector.Trouble) {
         // Unstructured on purpose: it ends by itself within seconds.
         Task { [self] in
             guard await pulse.goesOn() else { return panic(report.message) }

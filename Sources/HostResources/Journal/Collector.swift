@@ -5,7 +5,7 @@ import Logging
 /// Removes what killed runs left behind: `vmlab gc`.
 public enum Collector {
     /// What was done about one dead run.
-    public struct Report: Sendable, Hashable {
+    public struct CollectedRun: Sendable, Hashable {
         /// The run's id.
         public var run: String
         /// Its lab.
@@ -19,20 +19,20 @@ public enum Collector {
     }
 
     /// Collects every run of this user whose runner is gone. Leaves live runs alone, and those that another collector is
-    /// at. Never fails: what goes wrong is in the reports.
-    public static func collect(in folders: RunFolders = .standard) async -> [Report] {
-        var reports: [Report] = []
+    /// at. Never fails: what goes wrong is in what it returns.
+    public static func collect(in folders: RunFolders = .standard) async -> [CollectedRun] {
+        var runs: [CollectedRun] = []
         for journal in RunRegistry.journals(in: folders) {
-            if let report = await collect(journal: journal) { reports.append(report) }
+            if let run = await collect(journal: journal) { runs.append(run) }
         }
-        return reports
+        return runs
     }
 
     /// Collects one run; nil when it lives, is somebody else's turn, or is no journal.
-    private static func collect(journal: String) async -> Report? {
-        guard let file = try? OwnedDescriptor.open(journal, O_RDONLY), flock(file.number, LOCK_EX | LOCK_NB) == 0,
+    private static func collect(journal: String) async -> CollectedRun? {
+        guard let file = try? OwnedDescriptor.open(journal, O_RDONLY), (try? file.tryLock(LOCK_EX, journal)) == true,
             // Another collector may have finished with it between our opening and locking it.
-            isStillThere(file.number), let bytes = try? SmallFile.bytes(journal), let record = RunRecord(bytes),
+            file.isStill(at: journal), let bytes = try? SmallFile.bytes(journal), let record = RunRecord(bytes),
             !record.isRunnerAlive
         else { return nil }
         let log = Logger(label: "vmlab.resources")
@@ -42,69 +42,61 @@ public enum Collector {
                 "run": "\(record.head.run)", "lab": "\(record.head.lab)", "runner": "\(record.head.processID)",
                 "resources": "\(record.resources.count)",
             ])
-        var report = Report(run: record.head.run, lab: record.head.lab)
+        var run = CollectedRun(run: record.head.run, lab: record.head.lab)
         for case .child(let guest, let processID, let startTime, let program) in record.resources
         where record.head.bootID == RunRecord.bootID {
-            await kill(processID, startTime: startTime, program: program, guest: guest, &report)
+            await kill(processID, startTime: startTime, program: program, guest: guest, &run)
         }
         for resource in record.resources.reversed() {
             switch resource {
             case .child: break
-            case .path(let path): remove(path, &report)
+            case .path(let path): removeTree(path, &run)
             case .controlGroup(let path):
-                if access(path, F_OK) == 0 {
-                    if rmdir(path) == 0 { report.removed.append(path) } else { fail("rmdir", path, &report) }
-                }
+                guard FileTree.exists(path) else { break }
+                remove(path, &run) { () throws(SystemCallError) in try systemCall("rmdir", path) { rmdir(path) } }
             }
         }
-        remove(record.head.directory, &report)
-        if report.failures.isEmpty, let slash = journal.lastIndex(of: "/") {
-            try? FileTree.remove(String(journal[..<slash]))
-        }
+        removeTree(record.head.directory, &run)
+        if run.failures.isEmpty { try? FileTree.remove(FilePath.folder(of: journal)) }
         _ = consume file
         log.debug(
             "removed what it left",
             metadata: [
-                "run": "\(report.run)", "killed": "\(report.killed)", "removed": "\(report.removed)",
-                "failures": "\(report.failures)",
+                "run": "\(run.run)", "killed": "\(run.killed)", "removed": "\(run.removed)",
+                "failures": "\(run.failures)",
             ])
-        return report
-    }
-
-    private static func isStillThere(_ number: Int32) -> Bool {
-        var status = stat()
-        return fstat(number, &status) == 0 && status.st_nlink > 0
+        return run
     }
 
     private static func kill(
-        _ processID: pid_t, startTime: UInt64, program: String, guest: String, _ report: inout Report
+        _ processID: pid_t, startTime: UInt64, program: String, guest: String, _ run: inout CollectedRun
     ) async {
         guard let process = ForeignProcess.find(processID, startTime: startTime, program: program) else { return }
         do {
             try await process.kill()
-            report.killed.append("\(guest) (process \(processID))")
+            run.killed.append("\(guest) (process \(processID))")
         } catch let error as SystemCallError {
-            report.failures.append("\(guest) (process \(processID)): \(error)")
+            run.failures.append("\(guest) (process \(processID)): \(error)")
         } catch {
-            report.failures.append("\(guest) (process \(processID)) was killed but has not ended")
+            run.failures.append("\(guest) (process \(processID)) was killed but has not ended")
         }
     }
 
-    private static func remove(_ path: String, _ report: inout Report) {
+    private static func removeTree(_ path: String, _ run: inout CollectedRun) {
         // A journal is this user's own, but a damaged one must not cost more than what a run can have made.
         let parts = path.split(separator: "/")
-        guard path.hasPrefix("/") && parts.count >= 3 && !parts.contains("..") else { return }
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return }
-        do throws(SystemCallError) {
-            try FileTree.remove(path)
-            report.removed.append(path)
-        } catch {
-            report.failures.append(error.description)
-        }
+        guard path.hasPrefix("/"), parts.count >= 3, !parts.contains(".."), FileTree.exists(path) else { return }
+        remove(path, &run) { () throws(SystemCallError) in try FileTree.remove(path) }
     }
 
-    private static func fail(_ call: String, _ subject: String, _ report: inout Report) {
-        report.failures.append(SystemCallError(call, subject).description)
+    private static func remove(
+        _ path: String, _ run: inout CollectedRun, by removal: () throws(SystemCallError) -> Void
+    ) {
+        do throws(SystemCallError) {
+            try removal()
+            run.removed.append(path)
+        } catch {
+            run.failures.append(error.description)
+        }
     }
 }

@@ -47,15 +47,14 @@ public final class RunJournal: Sendable {
         // Under its name only once it is locked and has its head, so that a collector never sees less.
         let (draft, journal) = (folder + "/draft", folder + "/journal")
         let descriptor = try OwnedDescriptor.open(draft, O_WRONLY | O_CREAT | O_EXCL | O_APPEND)
-        let number = descriptor.number
-        try systemCall("flock", draft) { flock(number, LOCK_EX | LOCK_NB) }
-        try Self.append(RunRecord.line(head), to: number, draft)
-        try systemCall("rename", draft) { rename(draft, journal) }
+        _ = try descriptor.tryLock(LOCK_EX, draft)
+        try Self.append(RunRecord.line(head), to: descriptor.number, draft)
+        try FileTree.move(draft, to: journal)
         file = Mutex(descriptor)
         let directory = head.directory
         Self.folders.withLock { $0[run] = directory }
         do throws(SystemCallError) {
-            try systemCall("mkdir", directory) { mkdir(directory, 0o700) }
+            try FileTree.makeFolder(directory, mode: 0o700)
         } catch {
             end()
             throw error
@@ -65,15 +64,9 @@ public final class RunJournal: Sendable {
     /// Writes down a resource: a path before it is made, a child as soon as it has started.
     public func record(_ resource: RunResource) throws(SystemCallError) {
         let line = RunRecord.line(resource)
-        let result = file.withLock { file -> Result<Void, SystemCallError> in
-            guard file.isOpen else { return .success(()) }
-            do throws(SystemCallError) {
-                return .success(try Self.append(line, to: file.number, folder))
-            } catch {
-                return .failure(error)
-            }
+        try file.withLock { file throws(SystemCallError) in
+            if file.isOpen { try Self.append(line, to: file.number, folder) }
         }
-        try result.get()
     }
 
     /// Ends the run: removes its temporary folder, then the journal. Call it when all else is gone. Safe to repeat.

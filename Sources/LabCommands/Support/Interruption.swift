@@ -12,7 +12,7 @@ enum Interruption {
 
     // A signal that comes before there is anything to end in order ends the process, with the same status.
     private static let whole = Result { () throws(SystemCallError) in
-        try SignalWatcher.watch { _ in Report.end(.interrupted) }
+        try SignalWatcher.watch { _ in Output.end(.interrupted) }
     }
 
     /// Handles signals from now on, for the whole life of the process.
@@ -37,7 +37,7 @@ enum Interruption {
             case .atOnce:
                 work.cancel()
                 endProcess(after: teardown)
-            case .asItIs: Report.end(.interrupted)
+            case .asItIs: Output.end(.interrupted)
             }
         }
         defer { signals.end() }
@@ -54,10 +54,10 @@ enum Interruption {
             // What keeps the run from ending may be that nobody reads what it says.
             var terminal = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
             if poll(&terminal, 1, 0) == 1 {
-                Report.error(
+                Output.error(
                     "vmlab did not end within \(limit) of being interrupted, and exits without further cleanup")
             }
-            Report.end(.interrupted)
+            Output.end(.interrupted)
         }
     }
 }

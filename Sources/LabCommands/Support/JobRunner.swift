@@ -41,7 +41,7 @@ struct JobRunner: Sendable {
         }
         await recorder.finished()
         let lost = sink.problems.map { Diagnostic(.host, $0) }
-        if !lost.isEmpty { Report.errors(DiagnosticList(lost)) }
+        if !lost.isEmpty { Output.errors(DiagnosticList(lost)) }
         let problems =
             directory.isThere
             ? files.flatMap(\.problems).map { Diagnostic(.host, $0) }
@@ -51,7 +51,7 @@ struct JobRunner: Sendable {
                     remedy: "keep the folder until the run has ended, or choose another with --out DIR")
             ]
         guard !problems.isEmpty else { return lost.isEmpty || status != .passed ? status : .infrastructure }
-        Report.errors(DiagnosticList(problems))
+        Output.errors(DiagnosticList(problems))
         return .gravest(of: [status, .infrastructure])
     }
 
@@ -79,7 +79,7 @@ struct JobRunner: Sendable {
             // The images could not be had: no guest was started, every task is an error, and the results say so.
             let status = LabRun.abandon(plan, because: error, recorder: recorder)
             if let list = error as? DiagnosticList ?? (error as? Diagnostic).map({ DiagnosticList([$0]) }) {
-                Report.errors(list)
+                Output.errors(list)
             }
             return status
         }

@@ -51,8 +51,7 @@ struct GrantOptions: ParsableArguments {
         help: ArgumentHelp("Let scripts see this environment variable, in vmlab.env.", valueName: "name"))
     var env: [String] = []
 
-    @Flag(
-        help: "Let labs and scripts read all files, and Lua use its whole library: files, programs, the environment.")
+    @Flag(help: "Let labs and scripts read all files, and Lua use its whole library: files, programs, the environment.")
     var trust = false
 
     func validate() throws {

@@ -47,7 +47,7 @@ struct Planner {
                             return list.all + LuaCheck.problems(in: lab)
                         }
                     })
-                Report.warnings(loaded.warnings)
+                Output.warnings(loaded.warnings)
             } catch {
                 problems += error.all
             }

@@ -24,23 +24,14 @@ struct RunJob: Sendable {
     }
 
     /// The cell of the lab's matrix; nil without one.
-    var cell: String? {
-        guard case .lab(let plan) = work else { return nil }
-        return plan.lab.cell?.id
-    }
+    var cell: String? { plan?.lab.cell?.id }
 
     /// How long it may take to clean up when it is interrupted, before that is stretched.
-    var grace: Duration {
-        switch work {
-        case .lab(let plan): plan.lab.timeouts.grace
-        case .script: Timeouts().grace
-        }
-    }
+    var grace: Duration { (plan?.lab.timeouts ?? Timeouts()).grace }
 
     /// The plan of a lab; nil for a script.
     var plan: RunPlan? {
-        guard case .lab(let plan) = work else { return nil }
-        return plan
+        if case .lab(let plan) = work { plan } else { nil }
     }
 
     /// What the run's first event says.

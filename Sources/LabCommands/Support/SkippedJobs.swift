@@ -24,6 +24,6 @@ struct SkippedJobs {
     func tell() {
         guard !names.isEmpty else { return }
         let others = names.count > Self.named ? " and \(names.count - Self.named) others" : ""
-        Report.error("not run: \(names.prefix(Self.named).joined(separator: ", "))\(others) (\(reason))")
+        Output.error("not run: \(names.prefix(Self.named).joined(separator: ", "))\(others) (\(reason))")
     }
 }

@@ -18,8 +18,8 @@ struct DoctorVerb: LoggingCommand {
     func run() async throws {
         let findings = await Self.findings()
         for finding in findings {
-            Report.line("\(finding.mark) \(finding.subject): \(finding.text)")
-            if let remedy = finding.remedy { Report.line("      remedy: \(remedy)") }
+            Output.line("\(finding.mark) \(finding.subject): \(finding.text)")
+            if let remedy = finding.remedy { Output.line("      remedy: \(remedy)") }
         }
         if findings.contains(where: { $0.level == .bad }) { throw ExitStatus.infrastructure }
     }
@@ -35,6 +35,11 @@ struct DoctorVerb: LoggingCommand {
         var text: String
         var remedy: String?
 
+        /// Good, or not quite: then with a remedy.
+        static func fair(_ isGood: Bool, _ subject: String, _ text: String, remedy: String?) -> Finding {
+            Finding(level: isGood ? .good : .limited, subject: subject, text: text, remedy: isGood ? nil : remedy)
+        }
+
         var mark: String {
             switch level {
             case .good: "[ok]  "
@@ -49,7 +54,8 @@ struct DoctorVerb: LoggingCommand {
         let monitor = monitor()
         let needsQEMU = if case .hardware = probe { monitor.level != .good } else { true }
         return [kvm(probe), await qemu(isNeeded: needsQEMU), monitor] + images()
-            + [memory(), processors(), shares(), files(), await namespaces()] + HostFolder.all.map(\.finding) + tools()
+            + [memory(), processors(), shares(), files(), await namespaces()] + CheckedFolder.all.map(\.finding)
+            + tools()
     }
 
     private static func kvm(_ probe: KVMProbe) -> Finding {
@@ -102,10 +108,9 @@ struct DoctorVerb: LoggingCommand {
         let facts = HostFacts()
         var text = "\(ByteCount(facts.usableMemory)) usable of \(ByteCount(facts.totalMemory))"
         if let limit = facts.cgroupMemory { text += "; this control group has \(ByteCount(limit)) left" }
-        let little = facts.usableMemory < 1 << 30
-        return Finding(
-            level: little ? .limited : .good, subject: "memory", text: text,
-            remedy: little ? "a Linux guest takes about 300MiB, a Windows-like one 400MiB: free some memory" : nil)
+        return .fair(
+            facts.usableMemory >= 1 << 30, "memory", text,
+            remedy: "a Linux guest takes about 300MiB, a Windows-like one 400MiB: free some memory")
     }
 
     private static func processors() -> Finding {
@@ -118,12 +123,10 @@ struct DoctorVerb: LoggingCommand {
         switch ControlGroupDelegation.find() {
         case .success(let delegation):
             let lacking = ["cpu", "io"].filter { !delegation.controllers.contains($0) }
-            let text =
-                delegation.controllers.sorted().map { "`\($0)Weight`" }.joined(separator: " and ")
-                + " by groups in \(delegation.folder)"
-            return Finding(
-                level: lacking.isEmpty ? .good : .limited, subject: subject,
-                text: text + (lacking.isEmpty ? "" : "; the \(lacking[0]) controller is not delegated"))
+            let weights = delegation.controllers.sorted().map { "`\($0)Weight`" }.joined(separator: " and ")
+            let text = "\(weights) by groups in \(delegation.folder)"
+            let lack = lacking.first.map { "; the \($0) controller is not delegated" } ?? ""
+            return .fair(lacking.isEmpty, subject, text + lack, remedy: nil)
         case .failure(let refusal):
             return Finding(
                 level: .limited, subject: subject,
@@ -134,27 +137,21 @@ struct DoctorVerb: LoggingCommand {
 
     private static func files() -> Finding {
         let limit = HostFacts().openFileLimit
-        let guests = limit / 12
-        return Finding(
-            level: guests < 50 ? .limited : .good, subject: "open files",
-            text: "limit \(limit), enough for about \(guests) guests",
-            remedy: guests < 50 ? "raise it: `ulimit -n 16384`" : nil)
+        return .fair(
+            limit / 12 >= 50, "open files", "limit \(limit), enough for about \(limit / 12) guests",
+            remedy: "raise it: `ulimit -n 16384`")
     }
 
     private static func namespaces() async -> Finding {
-        let subject = "isolation of guests"
         let child = try? await ChildProcess.spawn(
             ChildConfiguration(executable: Tool.find("true") ?? "/bin/true", isUnprivileged: true))
         _ = await child?.ended()
-        guard child?.hasOwnNamespaces != true else {
-            return Finding(
-                level: .good, subject: subject,
-                text: "no capabilities; network, IPC and host-name namespaces of their own")
-        }
-        return Finding(
-            level: .limited, subject: subject,
-            text:
-                "no capabilities; this host does not let this user create namespaces, so guests' processes share the host's",
+        let isGood = child?.hasOwnNamespaces == true
+        return .fair(
+            isGood, "isolation of guests",
+            isGood
+                ? "no capabilities; network, IPC and host-name namespaces of their own"
+                : "no capabilities; this host does not let this user create namespaces, so guests' processes share the host's",
             remedy: "allow user namespaces: `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
                 + "kernel.apparmor_restrict_unprivileged_userns` shows what forbids them")
     }

@@ -14,7 +14,7 @@ struct PsVerb: ParsableCommand {
 
     func run() throws {
         let runs = RunRegistry.live()
-        guard !runs.isEmpty else { return Report.line("no runs") }
+        guard !runs.isEmpty else { return Output.line("no runs") }
         let now = time(nil)
         let rows = runs.flatMap { run in
             let head = [run.head.lab, "\(run.head.processID)", "\(max(0, now - Int(run.head.began)))s"]
@@ -24,7 +24,7 @@ struct PsVerb: ParsableCommand {
                 head + [$0.name, "\($0.processID)", ByteCount($0.residentMemory).description, results]
             }
         }
-        Report.table(["LAB", "RUNNER", "SINCE", "GUEST", "PID", "MEMORY", "RESULTS"], rows)
+        Output.table(["LAB", "RUNNER", "SINCE", "GUEST", "PID", "MEMORY", "RESULTS"], rows)
     }
 }
 
@@ -48,7 +48,7 @@ struct LogsVerb: AsyncParsableCommand {
         for directory in directories {
             let path = "\(directory)/\(RunDirectory.consoleLog(guest))"
             guard access(path, R_OK) == 0 else { continue }
-            for line in visibleLines(SmallFile.text(path) ?? "") { Report.line(line) }
+            for line in visibleLines(SmallFile.text(path) ?? "") { Output.line(line) }
             return
         }
         throw Diagnostic(
@@ -56,11 +56,9 @@ struct LogsVerb: AsyncParsableCommand {
             "no console of a guest named \(guest) is recorded in \(directories.joined(separator: ", "))",
             remedy: "`vmlab ps` lists the guests that run; --results DIR names a finished run")
     }
-}
 
-extension LogsVerb {
     /// Where the runs that have such a guest now write their results.
-    fileprivate var liveDirectories: [String] {
+    private var liveDirectories: [String] {
         RunRegistry.live().filter { run in run.guests.contains { $0.name == guest } }.compactMap(\.head.results)
     }
 }
@@ -74,17 +72,17 @@ struct GCVerb: LoggingCommand {
     @OptionGroup var log: LogOptions
 
     func run() async throws {
-        let reports = await Collector.collect()
-        for report in reports {
-            Report.line("\(report.lab) (\(report.run)):")
-            for guest in report.killed { Report.line("  killed \(guest)") }
-            for path in report.removed { Report.line("  removed \(path)") }
-            for failure in report.failures { Report.error("  could not remove \(failure)") }
+        let runs = await Collector.collect()
+        for run in runs {
+            Output.line("\(run.lab) (\(run.run)):")
+            for guest in run.killed { Output.line("  killed \(guest)") }
+            for path in run.removed { Output.line("  removed \(path)") }
+            for failure in run.failures { Output.error("  could not remove \(failure)") }
         }
         // After the processes that may write to them.
         let leftovers = GoldenStore().removeLeftovers()
-        for leftover in leftovers { Report.line("removed \(leftover.path)") }
-        if reports.isEmpty && leftovers.isEmpty { Report.line("nothing to remove") }
-        if reports.contains(where: { !$0.failures.isEmpty }) { throw ExitStatus.infrastructure }
+        for leftover in leftovers { Output.line("removed \(leftover.path)") }
+        if runs.isEmpty && leftovers.isEmpty { Output.line("nothing to remove") }
+        if runs.contains(where: { !$0.failures.isEmpty }) { throw ExitStatus.infrastructure }
     }
 }

@@ -24,8 +24,7 @@ struct ImagesVerb: AsyncParsableCommand {
         defaultSubcommand: List.self)
 
     struct List: LoggingCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "List images and their goldens (the default).")
+        static let configuration = CommandConfiguration(abstract: "List images and their goldens (the default).")
 
         @OptionGroup var log: LogOptions
 
@@ -34,23 +33,20 @@ struct ImagesVerb: AsyncParsableCommand {
             let goldens = store.list()
             let failures = store.listFailures()
             let images = ImageStore().list()
-            var rows: [[String]] = []
-            for image in images {
-                rows.append([
+            var rows = images.map { image in
+                [
                     image.name, image.os.rawValue, image.isBuilt ? "built" : "not built",
                     image.size.map { ByteCount($0).description } ?? "-", image.kernel ?? "-",
-                ])
-                rows += goldens.filter { $0.image == image.name }.map(row)
-                rows += failures.filter { $0.key.image == image.name }.map(row)
+                ]
             }
-            let known = Set(images.map(\.name))
             // Images that labs declare have no other line here.
-            for name in Set(goldens.map(\.image) + failures.map(\.key.image)).subtracting(known).sorted() {
-                rows.append([name, "-", "a lab's own", "-", "-"])
-                rows += goldens.filter { $0.image == name }.map(row)
-                rows += failures.filter { $0.key.image == name }.map(row)
+            let labs = Set(goldens.map(\.image) + failures.map(\.key.image)).subtracting(images.map(\.name))
+            rows += labs.sorted().map { [$0, "-", "a lab's own", "-", "-"] }
+            let all = rows.flatMap { row in
+                [row] + goldens.filter { $0.image == row[0] }.map(self.row)
+                    + failures.filter { $0.key.image == row[0] }.map(self.row)
             }
-            Report.table(["IMAGE", "OS", "STATE", "SIZE", "KERNEL"], rows)
+            Output.table(["IMAGE", "OS", "STATE", "SIZE", "KERNEL"], all)
         }
 
         private func row(_ golden: GoldenEntry) -> [String] {
@@ -75,8 +71,8 @@ struct ImagesVerb: AsyncParsableCommand {
         func run() async throws {
             let store = ImageStore()
             for name in names.isEmpty ? ImageCatalog.names : names {
-                let image = try await store.image(named: name) { step, _ in Report.line("\(name): \(step)") }
-                Report.line("\(name): ready (\(image.id.prefix(12)))")
+                let image = try await store.image(named: name) { step, _ in Output.line("\(name): \(step)") }
+                Output.line("\(name): ready (\(image.id.prefix(12)))")
             }
         }
     }
@@ -91,7 +87,7 @@ struct ImagesVerb: AsyncParsableCommand {
         @Argument(help: "A name from the catalog.") var name: String
         @OptionGroup var log: LogOptions
 
-        func run() async throws { Report.line(try ImageStore().path(of: name)) }
+        func run() async throws { Output.line(try ImageStore().path(of: name)) }
     }
 
     struct Verify: LoggingCommand {
@@ -107,9 +103,9 @@ struct ImagesVerb: AsyncParsableCommand {
             for name in names.isEmpty ? [nil] : names.map(Optional.some) {
                 try await store.verify(name) { finding in
                     let what = finding.golden.map { "\($0.image), golden (\($0.shape))" } ?? finding.image
-                    guard let damage = finding.damage else { return Report.line("\(what): whole") }
+                    guard let damage = finding.damage else { return Output.line("\(what): whole") }
                     isDamaged = true
-                    Report.line("\(what): damaged: \(damage); it is made again when a lab next needs it")
+                    Output.line("\(what): damaged: \(damage); it is made again when a lab next needs it")
                 }
             }
             if isDamaged { throw ExitStatus.infrastructure }
@@ -151,7 +147,7 @@ struct ImagesVerb: AsyncParsableCommand {
         func run() async throws {
             let cleaning = try await ImageStore().prune(allGoldens: goldens)
             cleaning.sayWhatIsInUse()
-            Report.line("freed \(ByteCount(cleaning.freed))")
+            Output.line("freed \(ByteCount(cleaning.freed))")
         }
     }
 }
@@ -161,7 +157,7 @@ extension CacheCleaning {
     fileprivate var isComplete: Bool { inUse.isEmpty && imagesInUse.isEmpty }
 
     fileprivate func sayWhatIsInUse() {
-        for image in imagesInUse { Report.line("left alone, in use by a running lab: the image \(image)") }
-        for golden in inUse { Report.line("left alone, in use by a running lab: the golden \(golden)") }
+        for image in imagesInUse { Output.line("left alone, in use by a running lab: the image \(image)") }
+        for golden in inUse { Output.line("left alone, in use by a running lab: the golden \(golden)") }
     }
 }

@@ -34,16 +34,16 @@ struct PlanVerb: LoggingCommand {
         }
         let plans = try await Planner(host: host, access: grants.access).jobs(lab).compactMap(\.plan)
         if json {
-            Report.line(JSONValue.array(plans.map(\.json)).indented())
+            Output.line(JSONValue.array(plans.map(\.json)).indented())
         } else {
             for plan in plans { show(plan) }
         }
     }
 
     private func show(_ plan: RunPlan) {
-        Report.line("lab \(plan.lab.name)" + (plan.lab.cell.map { " [\($0.id)]" } ?? ""))
-        Report.line("")
-        Report.table(
+        Output.line("lab \(plan.lab.name)" + (plan.lab.cell.map { " [\($0.id)]" } ?? ""))
+        Output.line("")
+        Output.table(
             ["GUEST", "IMAGE", "MEMORY", "CPUS", "BACKEND", "BOOT"],
             plan.guests.map {
                 [
@@ -51,20 +51,20 @@ struct PlanVerb: LoggingCommand {
                     $0.group.boot.rawValue,
                 ]
             })
-        Report.line("")
-        Report.line(
+        Output.line("")
+        Output.line(
             "memory: \(plan.totalCost) for all, \(plan.budget.limit) may be used (\(plan.budget.explanation)): "
                 + (plan.batches > 1 ? "\(plan.batches) batches" : "all at once"))
-        Report.line(
+        Output.line(
             "admission: \(plan.lab.admission.rawValue); at once: \(plan.guestsAtOnce(.strict)) strict, "
                 + "\(plan.guestsAtOnce(.overcommit)) by what guests usually use (overcommit)")
-        Report.line("")
-        Report.table(
+        Output.line("")
+        Output.table(
             ["TASK", "ON", "RUNS", "NEEDS"],
             plan.lab.tasks.map {
                 [$0.name, $0.places.joined(separator: ", "), "\($0.runs)", $0.needs.joined(separator: ", ")]
             })
-        Report.line("")
+        Output.line("")
     }
 }
 

@@ -59,7 +59,7 @@ struct ReplVerb: LoggingCommand {
         let session = Task {
             try await ScriptSession.run(
                 lab, resources: planner.resources(recorder), options: options, recorder: recorder, results: directory,
-                journal: journal, print: { Report.line($0) }
+                journal: journal, print: { Output.line($0) }
             ) { try await conversation.hold($0) }
         }
         let watcher = Task {
@@ -72,8 +72,7 @@ struct ReplVerb: LoggingCommand {
         }
         defer { watcher.cancel() }
         let outcome = await session.result
-        recorder.emit(
-            .runFinished(RunSummary(status: .passed, duration: recorder.clock.elapsed, counts: [:])))
+        recorder.emit(.runFinished(RunSummary(status: .passed, duration: recorder.clock.elapsed, counts: [:])))
         if case .failure(let error) = outcome, !(error is CancellationError) {
             throw error is GuestLoss ? Diagnostic(.guest, "\(error)") : error
         }
@@ -145,7 +144,7 @@ private final class Conversation: Sendable {
         state.withLock { $0.hasBegun = true }
         if isatty(0) == 1 {
             let guests = session.guests
-            Report.line(
+            Output.line(
                 guests.isEmpty
                     ? "vmlab.boot{ image = \"debian\" } boots a guest." : "guests: \(guests.joined(separator: ", "))")
         }
@@ -156,7 +155,7 @@ private final class Conversation: Sendable {
             case .line(let typed): line = typed
             case .dropped:
                 text = ""
-                Report.line("")
+                Output.line("")
                 continue
             case .end: return
             }
@@ -173,8 +172,8 @@ private final class Conversation: Sendable {
             editor.remember(text)
             text = ""
             switch answer {
-            case .values(let values): if !values.isEmpty { Report.line(values.joined(separator: "\t")) }
-            case .failure(let message): Report.error(message)
+            case .values(let values): if !values.isEmpty { Output.line(values.joined(separator: "\t")) }
+            case .failure(let message): Output.error(message)
             case .incomplete: break
             }
         }

@@ -29,9 +29,9 @@ struct ReportVerb: ParsableCommand {
         switch format {
         case .terminal:
             let style = SinkSelection(environment: Environment.all).style
-            Report.text(report.summary(style: style, directory: directory))
+            Output.text(report.summary(style: style, directory: directory))
         case .junit:
-            Report.text(JUnitReport.xml(report))
+            Output.text(JUnitReport.xml(report))
         }
         throw report.exitStatus.flatMap(ExitStatus.init(rawValue:)) ?? .interrupted
     }

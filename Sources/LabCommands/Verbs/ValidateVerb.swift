@@ -20,13 +20,13 @@ struct ValidateVerb: LoggingCommand {
 
     func run() async throws {
         let jobs = try await Planner(host: host, access: grants.access).jobs(lab)
-        if !lab.scripts.isEmpty { Report.line("valid: \(lab.scripts.joined(separator: ", "))") }
+        if !lab.scripts.isEmpty { Output.line("valid: \(lab.scripts.joined(separator: ", "))") }
         let plans = jobs.compactMap(\.plan)
         guard !plans.isEmpty else { return }
         let cells = plans.count == 1 ? "" : " (\(plans.count) labs and matrix cells)"
         let guests = plans.reduce(0) { $0 + $1.guests.count }
         let runs = plans.reduce(0) { $0 + $1.runs.count }
-        Report.line("valid: \(counted(guests, "guest")), \(counted(runs, "task run"))\(cells)")
+        Output.line("valid: \(counted(guests, "guest")), \(counted(runs, "task run"))\(cells)")
     }
 }
 
@@ -46,9 +46,9 @@ struct SchemaVerb: ParsableCommand {
 
     func run() throws {
         if lua || luaReference {
-            Report.text(lua ? APIDocument.annotations() : APIDocument.markdown())
+            Output.text(lua ? APIDocument.annotations() : APIDocument.markdown())
         } else {
-            Report.line(LabSchema.json())
+            Output.line(LabSchema.json())
         }
     }
 }

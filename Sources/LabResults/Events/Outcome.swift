@@ -24,7 +24,7 @@ public enum ExitStatus: Int32, Sendable {
     /// Every task passed.
     case passed = 0
     /// A task failed.
-    case taskFailed = 1
+    case failed = 1
     /// The lab or the command line is wrong.
     case invalid = 2
     /// A guest did not boot, died or panicked, or an image could not be built.
@@ -34,9 +34,12 @@ public enum ExitStatus: Int32, Sendable {
     /// Ended by a signal.
     case interrupted = 130
 
+    /// The status in a word, for reports: the name of its case.
+    var word: String { "\(self)" }
+
     /// The gravest of several runs' statuses.
     public static func gravest(of statuses: some Sequence<ExitStatus>) -> ExitStatus {
-        let order: [ExitStatus] = [.interrupted, .infrastructure, .deadline, .taskFailed, .invalid]
+        let order: [ExitStatus] = [.interrupted, .infrastructure, .deadline, .failed, .invalid]
         let all = Set(statuses)
         return order.first(where: all.contains) ?? .passed
     }
@@ -48,7 +51,7 @@ public enum ExitStatus: Int32, Sendable {
             switch outcome {
             case .panicked, .error: return .infrastructure
             case .timeout: status = .deadline
-            case .failed where status == .passed: status = .taskFailed
+            case .failed where status == .passed: status = .failed
             case .failed, .passed, .flaky, .skipped: break
             }
         }

@@ -38,8 +38,7 @@ extension RecordedEvent {
     var line: String {
         let (name, members) = event.members
         let head: JSONObject = [
-            "seq": .integer(Int64(sequence)), "t": .number(elapsed), "time": .string(timestamp(time)),
-            "event": .string(name),
+            "seq": sequence.json, "t": elapsed.json, "time": timestamp(time).json, "event": name.json,
         ]
         return JSONValue.object(head + members).roundedToMicroseconds.line
     }
@@ -59,45 +58,32 @@ extension RunEvent {
         switch self {
         case .runStarted(let description): ("runStarted", description.members)
         case .imageProgress(let image, let step, let fraction):
-            (
-                "imageProgress",
-                ["image": .string(image), "step": .string(step), "fraction": fraction.map(JSONValue.number)]
-            )
-        case .fleetAdmitted(let batches, let note):
-            ("fleetAdmitted", ["batches": .integer(Int64(batches)), "note": note.map(JSONValue.string)])
+            ("imageProgress", ["image": image.json, "step": step.json, "fraction": fraction?.json])
+        case .fleetAdmitted(let batches, let note): ("fleetAdmitted", ["batches": batches.json, "note": note?.json])
         case .guestDeclared(let guest): ("guestDeclared", guest.declared)
-        case .guestQueued(let guest, let reason):
-            ("guestQueued", ["guest": .string(guest), "reason": .string(reason)])
-        case .guestParked(let guest, let reason):
-            ("guestParked", ["guest": .string(guest), "reason": .string(reason)])
+        case .guestQueued(let guest, let reason): ("guestQueued", ["guest": guest.json, "reason": reason.json])
+        case .guestParked(let guest, let reason): ("guestParked", ["guest": guest.json, "reason": reason.json])
         case .guestBooting(let guest, let backend, let boot):
-            (
-                "guestBooting",
-                ["guest": .string(guest), "backend": .string(backend), "boot": .string(boot.rawValue)]
-            )
-        case .guestReady(let guest, let seconds):
-            ("guestReady", ["guest": .string(guest), "seconds": .number(seconds)])
+            ("guestBooting", ["guest": guest.json, "backend": backend.json, "boot": boot.json])
+        case .guestReady(let guest, let seconds): ("guestReady", ["guest": guest.json, "seconds": seconds.json])
         case .guestEnded(let guest, let orderly, let reason):
-            ("guestEnded", ["guest": .string(guest), "orderly": .bool(orderly), "reason": .string(reason)])
-        case .guestReplaced(let guest, let reason):
-            ("guestReplaced", ["guest": .string(guest), "reason": .string(reason)])
+            ("guestEnded", ["guest": guest.json, "orderly": orderly.json, "reason": reason.json])
+        case .guestReplaced(let guest, let reason): ("guestReplaced", ["guest": guest.json, "reason": reason.json])
         case .guestFailed(let guest, let outcome, let message, let consoleTail):
             (
                 "guestFailed",
                 [
-                    "guest": .string(guest), "outcome": .string(outcome.rawValue), "message": .string(message),
+                    "guest": guest.json, "outcome": outcome.json, "message": message.json,
                     "consoleTail": consoleTail.json,
                 ]
             )
-        case .taskStarted(let id, let attempt):
-            ("taskStarted", id.members + ["attempt": .integer(Int64(attempt))])
-        case .taskNote(let id, let message): ("taskNote", id.members + ["message": .string(message)])
+        case .taskStarted(let id, let attempt): ("taskStarted", id.members + ["attempt": attempt.json])
+        case .taskNote(let id, let message): ("taskNote", id.members + ["message": message.json])
         case .stepStarted(let id): ("stepStarted", id.members)
         case .stepFinished(let result): ("stepFinished", result.members)
         case .taskFinished(let result): ("taskFinished", result.members)
-        case .note(let level, let message):
-            ("note", ["level": .string(level.rawValue), "message": .string(message)])
-        case .interrupted(let reason): ("interrupted", ["reason": .string(reason)])
+        case .note(let level, let message): ("note", ["level": level.json, "message": message.json])
+        case .interrupted(let reason): ("interrupted", ["reason": reason.json])
         case .admissionEnded(let summary): ("admissionEnded", summary.members)
         case .runFinished(let summary): ("runFinished", summary.members)
         }

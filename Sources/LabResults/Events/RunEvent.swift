@@ -63,14 +63,6 @@ public struct RecordedEvent: Sendable, Hashable {
     public var time: Double
     /// What happened.
     public var event: RunEvent
-
-    /// An event as given.
-    public init(sequence: Int, elapsed: Double, time: Double, event: RunEvent) {
-        self.sequence = sequence
-        self.elapsed = elapsed
-        self.time = time
-        self.event = event
-    }
 }
 
 /// One task on one guest in one repetition.

@@ -16,9 +16,7 @@ extension RunRecorder {
                 .taskFinished(
                     TaskResult(id: id, outcome: outcome, started: clock.elapsed, attempts: 0, message: reason)))
         }
-        emit(
-            .runFinished(
-                RunSummary(status: status, duration: clock.elapsed, counts: [outcome.rawValue: tasks.count])))
+        emit(.runFinished(RunSummary(status: status, duration: clock.elapsed, counts: [outcome.rawValue: tasks.count])))
         return status
     }
 }

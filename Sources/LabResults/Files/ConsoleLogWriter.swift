@@ -18,11 +18,7 @@ public final class ConsoleLogWriter: Sendable {
         var atLineStart = true
     }
 
-    /// A log at the path; several writers of one path append to it. Times are the run's.
-    public convenience init(path: String, guest: String, clock: RunClock) {
-        self.init(to: .file(path, append: true), guest: guest, clock: clock)
-    }
-
+    /// A log; several writers that append to one file continue it. Times are the run's.
     init(to target: FileWriter.Target, guest: String, clock: RunClock) {
         self.clock = clock
         self.guest = guest
@@ -54,10 +50,8 @@ public final class ConsoleLogWriter: Sendable {
 
     /// Ends the log. Throws when bytes were lost, for whatever reason; a second call says the same.
     public func close() throws(Diagnostic) {
-        let failure = state.withLock { state -> Diagnostic? in
-            if state.hasHead { state.file.close() }
-            return state.file.failure
+        try state.withLock { state throws(Diagnostic) in
+            if state.hasHead { try state.file.finish() }
         }
-        if let failure { throw failure }
     }
 }

@@ -55,6 +55,12 @@ struct FileWriter: ~Copyable {
         do throws(SystemCallError) { try file.finish() } catch { fail(error) }
     }
 
+    /// The same. Throws when bytes were lost, for whatever reason; a second call says the same.
+    mutating func finish() throws(Diagnostic) {
+        close()
+        if let failure { throw failure }
+    }
+
     /// Replaces a file in one step by what `body` puts, piece by piece: a reader sees the old or the new content, never half of
     /// it.
     static func replace(_ path: String, _ body: (_ put: ([UInt8]) -> Void) -> Void) throws(Diagnostic) {

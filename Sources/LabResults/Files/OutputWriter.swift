@@ -19,10 +19,8 @@ public final class OutputWriter: Sendable {
         var tail: [UInt8] = []
     }
 
-    /// A writer that replaces the file at the path, with no more than `limit` bytes; the file is made when the first bytes come,
-    /// at the latest by `close`, so that a command that printed nothing leaves an empty one.
-    public convenience init(path: String, limit: Int = .max) { self.init(to: .file(path, append: false), limit: limit) }
-
+    /// A writer of no more than `limit` bytes. The file is made when the first bytes come, at the latest by `close`, so that a
+    /// command that printed nothing leaves an empty one.
     init(to target: FileWriter.Target, limit: Int) {
         self.limit = limit
         state = Mutex(State(file: FileWriter(target)))
@@ -72,10 +70,6 @@ public final class OutputWriter: Sendable {
 
     /// Writes out everything. Throws when bytes were lost, for whatever reason; a second call says the same.
     public func close() throws(Diagnostic) {
-        let failure = state.withLock { state -> Diagnostic? in
-            state.file.close()
-            return state.file.failure
-        }
-        if let failure { throw failure }
+        try state.withLock { state throws(Diagnostic) in try state.file.finish() }
     }
 }

@@ -55,10 +55,7 @@ public enum JUnitReport {
         let suite = report.cell.map { "\(report.lab).\($0)" } ?? report.lab
         xml.open(
             "testcase",
-            [
-                ("classname", "\(suite).\(task.id.guest ?? "any")"), ("name", name),
-                ("time", fixed(task.duration, 3)),
-            ])
+            [("classname", "\(suite).\(task.id.guest ?? "any")"), ("name", name), ("time", fixed(task.duration, 3))])
         let message = visible(task.message ?? task.outcome.rawValue)
         let trouble = trouble(of: task)
         let console = task.consoleTail.isEmpty ? [] : ["", "console:"] + task.consoleTail.map { visible($0) }

@@ -144,17 +144,3 @@ extension TaskID {
     /// What makes it the same task run: everything but the number of repetitions.
     fileprivate var place: TaskID { TaskID(task: task, guest: guest, index: index) }
 }
-
-extension ExitStatus {
-    /// The status in a word, for reports.
-    var word: String {
-        switch self {
-        case .passed: "passed"
-        case .taskFailed: "failed"
-        case .invalid: "invalid"
-        case .infrastructure: "infrastructure"
-        case .deadline: "deadline"
-        case .interrupted: "interrupted"
-        }
-    }
-}

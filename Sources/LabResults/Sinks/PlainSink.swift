@@ -6,26 +6,16 @@ public final class PlainSink: RunSink {
     private let formatter: Mutex<EventFormatter>
     private let columns: @Sendable () -> Int
 
-    /// A sink that writes to the stream; `directory` is where the results are, as the user should see it. Lines are broken
-    /// between words to fit `columns`, which is asked before each event: a log's are not.
+    /// A sink that writes to the stream, when it is quiet only failures, warnings and the last word. `directory` is where the
+    /// results are, as the user should see it. Lines are broken between words to fit `columns`, which is asked before each
+    /// event: a log's are not.
     public init(
-        _ stream: TextStream, style: TextStyle = .plain, directory: String? = nil,
+        _ stream: TextStream, style: TextStyle = .plain, directory: String? = nil, isQuiet: Bool = false,
         columns: @escaping @Sendable () -> Int = { .max }
     ) {
         self.stream = stream
         self.columns = columns
-        formatter = Mutex(EventFormatter(.everything, style: style, directory: directory))
-    }
-
-    /// A sink that tells only failures, warnings and the last word.
-    public static func quiet(_ stream: TextStream, style: TextStyle = .plain, directory: String? = nil) -> PlainSink {
-        PlainSink(stream, formatter: EventFormatter(.failures, style: style, directory: directory))
-    }
-
-    private init(_ stream: TextStream, formatter: consuming EventFormatter) {
-        self.stream = stream
-        columns = { .max }
-        self.formatter = Mutex(formatter)
+        formatter = Mutex(EventFormatter(isQuiet ? .failures : .everything, style: style, directory: directory))
     }
 
     /// Writes the event's lines.

@@ -6,25 +6,23 @@ import Synchronization
 /// already when it is interrupted, each in one step, so that no reader sees half a file.
 public final class ReportSink: RunSink {
     /// One file made from the report.
-    public struct File: Sendable {
-        enum Kind: Sendable {
-            case resultsJSON, junit
-        }
-
-        let path: String
-        let kind: Kind
-
-        /// The whole run for programs.
-        public static func resultsJSON(_ path: String) -> File { File(path: path, kind: .resultsJSON) }
-
+    public enum File: Sendable {
+        /// The whole run for programs, at this path.
+        case resultsJSON(String)
         /// The run for CI systems.
-        public static func junit(_ path: String) -> File { File(path: path, kind: .junit) }
+        case junit(String)
+
+        var path: String {
+            switch self {
+            case .resultsJSON(let path), .junit(let path): path
+            }
+        }
 
         /// Writes what the report comes to so far, a task at a time. Throws what keeps it from being written.
         func write(_ builder: borrowing RunReportBuilder) throws(Diagnostic) {
             let head = builder.head
             try FileWriter.replace(path) { put in
-                switch kind {
+                switch self {
                 case .resultsJSON: head.writeJSON(builder.tasks, to: put)
                 case .junit: JUnitReport.write(head, builder.tasks) { put(Array($0.utf8)) }
                 }

@@ -38,8 +38,7 @@ public struct SinkSelection: Sendable, Hashable {
         let charset = locale.lowercased()
         // https://no-color.org: any value but the empty one counts.
         let noColour = environment["NO_COLOR"].map { !$0.isEmpty } ?? false
-        style = TextStyle(
-            colour: canMove && !noColour, unicode: charset.contains("utf-8") || charset.contains("utf8"))
+        style = TextStyle(colour: canMove && !noColour, unicode: charset.contains("utf-8") || charset.contains("utf8"))
     }
 
     /// The sink that shows the run on standard output; `directory` is where its results are, as the user should see it. At the
@@ -53,8 +52,7 @@ public struct SinkSelection: Sendable, Hashable {
         let sink: any RunSink =
             switch mode {
             case .terminal: TerminalSink(stream, style: style, directory: directory)
-            case .plain: PlainSink(stream, style: style, directory: directory)
-            case .quiet: PlainSink.quiet(stream, style: style, directory: directory)
+            case .plain, .quiet: PlainSink(stream, style: style, directory: directory, isQuiet: mode == .quiet)
             case .json: JSONLinesSink(stream)
             }
         return try QueuedSink(sink, name: "standard output", patience: patience)

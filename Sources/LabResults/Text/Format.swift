@@ -8,7 +8,7 @@ func pad(_ text: String, _ width: Int) -> String {
 }
 
 /// The text with blanks after it up to the width.
-func padEnd(_ text: String, _ width: Int) -> String {
+public func padEnd(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - displayWidth(text)))
 }
 

@@ -163,18 +163,10 @@ extension Outcome {
         }
     }
 
+    private static let byGravity: [Outcome] = [.passed, .flaky, .skipped, .failed, .timeout, .error, .panicked]
+
     /// The greater, the more it matters among the runs of one task.
-    public var gravity: Int {
-        switch self {
-        case .passed: 0
-        case .flaky: 1
-        case .skipped: 2
-        case .failed: 3
-        case .timeout: 4
-        case .error: 5
-        case .panicked: 6
-        }
-    }
+    public var gravity: Int { Self.byGravity.firstIndex(of: self) ?? 0 }
 }
 
 extension TaskID {

@@ -7,12 +7,6 @@ public struct TextStyle: Sendable, Hashable {
     /// Whether the reader can show more than ASCII.
     public var unicode: Bool
 
-    /// A style as given.
-    public init(colour: Bool, unicode: Bool) {
-        self.colour = colour
-        self.unicode = unicode
-    }
-
     /// No colours, ASCII only.
     public static let plain = TextStyle(colour: false, unicode: false)
 

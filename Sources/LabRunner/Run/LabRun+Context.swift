@@ -11,22 +11,22 @@ extension LabRun {
         let timeFactor: Double
         let scheduler: Scheduler
         let tasks: TaskRunner
-        let report: RunReport
+        let progress: RunProgress
         let stopOnFailure: Bool
-        var plan: RunPlan { report.plan }
-        var recorder: RunRecorder { report.recorder }
+        var plan: RunPlan { progress.plan }
+        var recorder: RunRecorder { progress.recorder }
         /// Set once the run is to end early.
         let isEnding = Completion<Void>()
 
         /// Records the end of one run of a task. No further run starts after a failure that stops the lab.
         func finished(_ result: TaskResult) async {
-            report.finished(result)
+            progress.finished(result)
             if !result.outcome.isSuccess { await stopIfWanted() }
         }
 
         /// A guest could not be used: infrastructure failed even if it cost no task.
         func guestFailed() async {
-            report.guestFailed()
+            progress.guestFailed()
             await stopIfWanted()
         }
 
@@ -35,7 +35,7 @@ extension LabRun {
         func end(_ cause: EarlyEnd.Cause) async -> Bool {
             guard isEnding.fulfil() else { return false }
             let end = EarlyEnd(cause, grace: plan.lab.timeouts.grace * timeFactor)
-            if cause == .deadline { report.deadlinePassed() }
+            if cause == .deadline { progress.deadlinePassed() }
             recorder.emit(.interrupted(reason: end.reason))
             if plan.lab.tasks.contains(where: { $0.condition == .always || !$0.get.isEmpty }) {
                 let message = graceNote(

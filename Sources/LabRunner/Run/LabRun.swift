@@ -74,12 +74,12 @@ public struct LabRun: Sendable {
     public func run() async -> ExitStatus {
         let recorder = recorder
         let plan = plan
-        let report = RunReport(plan, recorder)
+        let progress = RunProgress(plan, recorder)
         let admission = Admission(memory: plan.budget.limit, slots: plan.slots, mode: plan.lab.admission)
         let scheduler = Scheduler(
             Dispatch(
                 Schedule(tasks: plan.lab.tasks, guests: plan.guests.map(\.guest.name)), isRoomy: plan.batches <= 1),
-            admission: admission, report: report)
+            admission: admission, progress: progress)
         recorder.emit(.fleetAdmitted(batches: plan.batches, note: admissionNote))
 
         let networks: LabNetworks
@@ -98,7 +98,7 @@ public struct LabRun: Sendable {
         let watch = MemoryWatch(meter: options.meter, admission: admission, boots: fleet.boots, recorder: recorder)
         if isWatched { fleet.observers.append(watch) }
         let context = Context(
-            fleet: fleet, timeFactor: options.timeFactor, scheduler: scheduler, tasks: tasks, report: report,
+            fleet: fleet, timeFactor: options.timeFactor, scheduler: scheduler, tasks: tasks, progress: progress,
             stopOnFailure: options.stopOnFailure)
 
         await withTaskCancellationHandler {
@@ -112,9 +112,10 @@ public struct LabRun: Sendable {
         await scheduler.stop(
             reason: tasks.ending.current?.reason ?? (isInterrupted ? Self.interruption : "no guest was left for it"),
             cleaningUp: false)
-        let status = isInterrupted ? ExitStatus.interrupted : report.status
+        let status = isInterrupted ? ExitStatus.interrupted : progress.status
         recorder.emit(.admissionEnded(admission.summary))
-        recorder.emit(.runFinished(RunSummary(status: status, duration: recorder.clock.elapsed, counts: report.counts)))
+        recorder.emit(
+            .runFinished(RunSummary(status: status, duration: recorder.clock.elapsed, counts: progress.counts)))
         return status
     }
 

@@ -11,15 +11,15 @@ actor Scheduler {
 
     private var dispatch: Dispatch
     private let admission: Admission
-    private let report: RunReport
+    private let progress: RunProgress
     private var orders: [Int: CheckedContinuation<Dispatch.Order, Never>] = [:]
     private var answers: [Int: CheckedContinuation<Bool, Never>] = [:]
 
     /// A scheduler that makes room for the guests that wait at `admission`, and reports runs that will never start.
-    init(_ dispatch: Dispatch, admission: Admission, report: RunReport) {
+    init(_ dispatch: Dispatch, admission: Admission, progress: RunProgress) {
         self.dispatch = dispatch
         self.admission = admission
-        self.report = report
+        self.progress = progress
     }
 
     /// The next order for a free, running guest. Waits while there is nothing to do; ends with `finished`.
@@ -92,8 +92,8 @@ actor Scheduler {
         guard dispatch.canMakeRoom, let shortage = admission.shortage else { return }
         perform(
             dispatch.makeRoom(
-                Dispatch.Need(shortage: shortage) { [admission, report] in
-                    admission.reclaimable(from: $0) ?? report.plan.guests[$0].cost
+                Dispatch.Need(shortage: shortage) { [admission, progress] in
+                    admission.reclaimable(from: $0) ?? progress.plan.guests[$0].cost
                 }))
     }
 
@@ -107,10 +107,10 @@ actor Scheduler {
             switch effect {
             case .order(let guest, let order): orders.removeValue(forKey: guest)?.resume(returning: order)
             case .boot(let guest, let answer): answers.removeValue(forKey: guest)?.resume(returning: answer)
-            case .abandon(let gone): report.abandoned(gone)
+            case .abandon(let gone): progress.abandoned(gone)
             case .park(let guest, let isPressing):
                 admission.noteParked()
-                report.parked(guest, isPressing: isPressing)
+                progress.parked(guest, isPressing: isPressing)
             case .finish: finished.fulfil()
             }
         }

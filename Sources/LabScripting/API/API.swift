@@ -18,8 +18,7 @@ struct API {
                 + CheckFunctions.all + [ScriptLab.function(world)],
             values: [
                 "args": .table(LuaTable(array: arguments.map { .text($0) })),
-                "env": .table(
-                    LuaTable(fields: Dictionary(variables.map { (LuaString($0.key), LuaValue.text($0.value)) }) { $1 })),
+                "env": .texts(variables.map { ($0.key, $0.value) }),
             ])
     }
 

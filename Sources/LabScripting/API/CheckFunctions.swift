@@ -82,8 +82,7 @@ enum CheckFunctions {
                 } catch  where !Task.isCancelled {
                     let message = Verdict(of: error).message
                     if let pattern, try await !pattern.matches(somewhereIn: message, deadline: .now + patience) {
-                        throw Verdict(
-                            .failed, "the error \(message.debugDescription) does not match /\(pattern.text)/")
+                        throw Verdict(.failed, "the error \(message.debugDescription) does not match /\(pattern.text)/")
                     }
                     return [.text(message)]
                 }

@@ -90,10 +90,9 @@ struct FleetFunctions {
             ],
             body: { call in
                 let name = try call.string(1)
-                var options = try Options(call, 2)
-                let nat = try options.boolean("nat") ?? false
-                let host = try options.integers("host", 1...65535)
-                try options.finish()
+                let (nat, host) = try call.options(2) {
+                    (try $0.boolean("nat") ?? false, try $0.integers("host", 1...65535))
+                }
                 if !nat, !host.isEmpty { throw call.badArgument(2, "option 'host' needs 'nat'") }
                 try world.needFleet().addNetwork(
                     NetworkSpec(name: name, nat: nat, host: Set(host.map { UInt16(clamping: $0) })))
@@ -112,13 +111,8 @@ struct FleetFunctions {
         as reservation: ScriptFleet.Reservation? = nil
     ) async throws -> [LiveGuest] {
         try await ScriptScope.step(call, text) { _ in
-            var lab: Lab
-            do throws(DiagnosticList) {
-                lab = try LabFile.fleet(
-                    root, source: tree.span.file, directory: world.folder, catalog: catalog, access: world.access)
-            } catch {
-                throw error
-            }
+            var lab = try LabFile.fleet(
+                root, source: tree.span.file, directory: world.folder, catalog: catalog, access: world.access)
             lab.name = world.source.path
             return try await fleet.boot(lab, as: reservation)
         }

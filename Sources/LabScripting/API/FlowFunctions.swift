@@ -35,9 +35,7 @@ struct FlowFunctions {
             waiting: { call in
                 let values = try call.table(1).array
                 let body = try call.function(2)
-                var options = try Options(call, 3)
-                let limit = try options.integer("limit", 1...1_000_000) ?? .max
-                try options.finish()
+                let limit = try call.options(3) { try $0.integer("limit", 1...1_000_000) ?? .max }
                 let calls = values.enumerated().map { (body, [$0.element, .integer(Int64($0.offset + 1))]) }
                 return [.table(LuaTable(array: try await sideBySide(calls, limit: limit)))]
             })
@@ -85,9 +83,7 @@ struct FlowFunctions {
             waiting: { call in
                 let name = try call.string(1)
                 let body = try call.function(2)
-                var options = try Options(call, 3)
-                let keepsGoing = try options.boolean("keep_going") ?? false
-                try options.finish()
+                let keepsGoing = try call.options(3) { try $0.boolean("keep_going") ?? false }
                 return [.boolean(try await run(subtest: name, body, keepsGoing))]
             })
     }
@@ -134,10 +130,9 @@ struct FlowFunctions {
             results: [LuaParameter("...", "any", "The function's results.")],
             waiting: { call in
                 let body = try call.function(1)
-                var options = try Options(call, 2)
-                let times = try options.integer("times", 1...1_000_000) ?? 3
-                let delay = try options.duration("delay") ?? .seconds(1)
-                try options.finish()
+                let (times, delay) = try call.options(2) {
+                    (try $0.integer("times", 1...1_000_000) ?? 3, try $0.duration("delay") ?? .seconds(1))
+                }
                 for attempt in 1..<max(times, 1) {
                     do {
                         return try await body.call([.integer(Int64(attempt))])
@@ -222,14 +217,11 @@ struct FlowFunctions {
                     "options", "table?",
                     "`keep_going` (true), whether the script continues after a failed subtest."),
             ],
-            results: [
-                LuaParameter(
-                    "cells", "table[]", "The combinations, each a table of values by axis.")
-            ],
+            results: [LuaParameter("cells", "table[]", "The combinations, each a table of values by axis.")],
             waiting: { call in
                 let axes = try call.table(1)
                 let tree = LabTree(call, in: world)
-                let cells = try Notation.cells(try tree.value(.table(axes), named: "axes", call))
+                let cells = try MatrixCell.cells(of: try tree.value(.table(axes), named: "axes", call))
                 let given = Self.values(of: axes)
                 let tables = cells.map { cell in
                     LuaTable(
@@ -239,9 +231,7 @@ struct FlowFunctions {
                 }
                 if !call.isMissing(2) {
                     let body = try call.function(2)
-                    var options = try Options(call, 3)
-                    let keepsGoing = try options.boolean("keep_going") ?? true
-                    try options.finish()
+                    let keepsGoing = try call.options(3) { try $0.boolean("keep_going") ?? true }
                     for (cell, table) in zip(cells, tables) {
                         _ = try await run(subtest: cell.id, body, keepsGoing, [.table(table)])
                     }

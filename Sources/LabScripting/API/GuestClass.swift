@@ -13,23 +13,19 @@ extension LuaClass {
         methods: GuestMethods.commands + GuestMethods.console + GuestMethods.files + GuestMethods.machine
             + GuestMethods.snapshots,
         fields: [
-            LuaField("name", "string", "Its name, which is also its host name.", of: ScriptGuest.self) {
-                .text($0.live.name)
-            },
-            LuaField("os", "string", "`linux` or `windows`.", of: ScriptGuest.self) {
-                .text($0.live.planned.os.rawValue)
-            },
-            LuaField("group", "string", "The name of its group.", of: ScriptGuest.self) {
-                .text($0.live.planned.group.name)
-            },
-            LuaField("image", "string", "The name of its image.", of: ScriptGuest.self) {
-                .text($0.live.planned.group.image)
-            },
-            LuaField("console", "string", "The last 200 lines of its kernel's console.", of: ScriptGuest.self) {
-                .text($0.live.consoleLines.joined(separator: "\n"))
-            },
+            field("name", "Its name, which is also its host name.") { $0.name },
+            field("os", "`linux` or `windows`.") { $0.planned.os.rawValue },
+            field("group", "The name of its group.") { $0.planned.group.name },
+            field("image", "The name of its image.") { $0.planned.group.image },
+            field("console", "The last 200 lines of its kernel's console.") { $0.consoleLines.joined(separator: "\n") },
         ],
         describe: { ($0.object as? ScriptGuest).map { "guest \($0.live.name)" } ?? "guest" })
+
+    private static func field(
+        _ name: String, _ documentation: String, _ text: @escaping @Sendable (LiveGuest) -> String
+    ) -> LuaField {
+        LuaField(name, "string", documentation, of: ScriptGuest.self) { .text(text($0.live)) }
+    }
 }
 
 /// The methods of guests.
@@ -93,20 +89,15 @@ enum GuestMethods {
     /// The receiver, a command and its options.
     private static func command(of call: LuaCall) throws -> (ScriptGuest, String, CommandOptions) {
         let guest = try call.receiver(as: ScriptGuest.self)
-        let text = try call.string(1)
-        var options = try Options(call, 2)
-        let command = try CommandOptions(&options)
-        try options.finish()
-        return (guest, text, command)
+        return (guest, try call.string(1), try call.options(2) { try CommandOptions(&$0) })
     }
 
     private static func waitUntil(_ call: LuaCall) async throws -> [LuaValue] {
         let guest = try call.receiver(as: ScriptGuest.self)
         let text = try call.string(1)
-        var options = try Options(call, 2)
-        let interval = try options.duration("interval") ?? .milliseconds(200)
-        var command = try CommandOptions(&options)
-        try options.finish()
+        var (interval, command) = try call.options(2) {
+            (try $0.duration("interval") ?? .milliseconds(200), try CommandOptions(&$0))
+        }
         let limits = guest.live.limits
         let patience = command.timeout ?? limits.timeouts.task
         let deadline = limits.deadline(in: patience)
@@ -244,11 +235,7 @@ enum GuestMethods {
     ]
 
     private static func expectation(of call: LuaCall) throws -> (Pattern, Duration?) {
-        let pattern = try call.pattern(1)
-        var options = try Options(call, 2)
-        let timeout = try options.duration("timeout")
-        try options.finish()
-        return (pattern, timeout)
+        (try call.pattern(1), try timeout(call, 2))
     }
 
     private static func interact(_ call: LuaCall) async throws -> [LuaValue] {
@@ -258,9 +245,7 @@ enum GuestMethods {
         var place = 2
         if case .function(let function) = call[2] { (talk, place) = (function, 3) }
         if place == 2, call.isMissing(2), !call.isMissing(3) { place = 3 }
-        var options = try Options(call, place)
-        let command = try CommandOptions(&options)
-        try options.finish()
+        let command = try call.options(place) { try CommandOptions(&$0) }
         let interaction = Interaction(
             GuestCommand(
                 text, shell: guest.live.planned.shell(command.shell),

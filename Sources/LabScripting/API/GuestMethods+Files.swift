@@ -29,10 +29,9 @@ extension GuestMethods {
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let (host, path) = (try call.hostPath(1), try call.guestPath(2))
-                var options = try Options(call, 3)
-                let timeout = try options.duration("timeout")
-                let links = try options.choice("links", LinkCopy.self) ?? .keep
-                try options.finish()
+                let (timeout, links) = try call.options(3) {
+                    (try $0.duration("timeout"), try $0.choice("links", LinkCopy.self) ?? .keep)
+                }
                 try await ScriptScope.step(call, on: guest.live, "\(host) → \(path)") { _ in
                     var copy = FileCopy(
                         host: try guest.world.readablePath(host, as: "the file"), guest: path, links: links)
@@ -48,8 +47,7 @@ extension GuestMethods {
                 LuaParameter(
                     "path", "string", "An absolute path in the guest; it may end in a pattern, such as `/root/*.log`."),
                 LuaParameter("folder", "string?", "A folder for it in the results, such as `logs/`."),
-                LuaParameter(
-                    "options", "table?", "`timeout`; `limit`, the largest total size (`\"4GiB\"`)."),
+                LuaParameter("options", "table?", "`timeout`; `limit`, the largest total size (`\"4GiB\"`)."),
             ],
             results: [
                 LuaParameter(
@@ -59,10 +57,7 @@ extension GuestMethods {
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let path = try call.guestPath(1, for: .collected)
                 let folder = try call.optional(2, call.string) ?? ""
-                var options = try Options(call, 3)
-                let timeout = try options.duration("timeout")
-                let limit = try options.size("limit")
-                try options.finish()
+                let (timeout, limit) = try call.options(3) { (try $0.duration("timeout"), try $0.size("limit")) }
                 let target: HostFolder
                 do {
                     target = try guest.world.collectionFolder(folder)
@@ -106,10 +101,7 @@ extension GuestMethods {
     ]
 
     static func timeout(_ call: LuaCall, _ place: Int) throws -> Duration? {
-        var options = try Options(call, place)
-        let timeout = try options.duration("timeout")
-        try options.finish()
-        return timeout
+        try call.options(place) { try $0.duration("timeout") }
     }
 
     // MARK: The machine

@@ -50,9 +50,7 @@ extension LuaClass {
                 ],
                 waiting: { call in
                     let lab = try call.receiver(as: ScriptLab.self)
-                    var options = try Options(call, 1)
-                    let settings = try options.environment("set")
-                    try options.finish()
+                    let settings = try call.options(1) { try $0.environment("set") }
                     guard let run = lab.world.runLab else {
                         throw LuaCallError("a task of a lab cannot run another lab")
                     }
@@ -61,9 +59,7 @@ extension LuaClass {
                     }
                 })
         ],
-        fields: [
-            LuaField("file", "string", "Its path.", of: ScriptLab.self) { .text($0.path) }
-        ],
+        fields: [LuaField("file", "string", "Its path.", of: ScriptLab.self) { .text($0.path) }],
         describe: { ($0.object as? ScriptLab).map { "lab \($0.path)" } ?? "lab" })
 }
 
@@ -71,25 +67,22 @@ extension RunReport {
     /// The report for scripts.
     fileprivate var table: LuaTable {
         let tasks = tasks.map { task -> LuaValue in
-            var table = LuaTable()
-            table["task"] = .text(task.id.task)
-            table["guest"] = task.id.guest.map { .text($0) } ?? .nil
-            table["index"] = .integer(Int64(task.id.index))
-            table["outcome"] = .text(task.outcome.rawValue)
-            table["exit"] = task.exit.map { .integer(Int64($0)) } ?? .nil
-            table["duration"] = .number(task.duration)
-            table["message"] = task.message.map { .text($0) } ?? .nil
-            table["output"] = .text(task.outputTail)
-            return .table(table)
+            .table(
+                LuaTable(fields: [
+                    "task": .text(task.id.task), "guest": task.id.guest.map { .text($0) } ?? .nil,
+                    "index": .integer(Int64(task.id.index)), "outcome": .text(task.outcome.rawValue),
+                    "exit": task.exit.map { .integer(Int64($0)) } ?? .nil, "duration": .number(task.duration),
+                    "message": task.message.map { .text($0) } ?? .nil, "output": .text(task.outputTail),
+                ]))
         }
         let guests = guests.map { report -> LuaValue in
-            var table = LuaTable()
-            table["name"] = .text(report.guest.name)
-            table["image"] = .text(report.guest.image)
-            table["backend"] = .text(report.guest.backend)
-            table["boot_seconds"] = report.bootSeconds.map { .number($0) } ?? .nil
-            table["reason"] = report.reason.map { .text($0) } ?? .nil
-            return .table(table)
+            .table(
+                LuaTable(fields: [
+                    "name": .text(report.guest.name), "image": .text(report.guest.image),
+                    "backend": .text(report.guest.backend),
+                    "boot_seconds": report.bootSeconds.map { .number($0) } ?? .nil,
+                    "reason": report.reason.map { .text($0) } ?? .nil,
+                ]))
         }
         return LuaTable(fields: [
             "status": .text(status), "ok": .boolean(status == "passed"), "duration": .number(duration),

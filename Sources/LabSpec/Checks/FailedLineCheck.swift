@@ -1,23 +1,14 @@
 import Diagnostics
 
 /// Scripts that ask for the status of a line that has failed, behind which `sh -e` never comes.
-struct FailedLineCheck {
-    /// The shell that each guest's group names.
-    private let shells: [String: String]
-
-    init(_ groups: [GuestGroup]) {
-        var shells: [String: String] = [:]
-        for group in groups {
-            for guest in group.guests { shells[guest.name] = group.shell }
-        }
-        self.shells = shells
-    }
-
-    /// Warns of each such `run:`; `drafts` are the same tasks as written.
-    func check(_ tasks: [LabTask], _ drafts: [TaskDraft], _ decoding: Decoding) {
+enum FailedLineCheck {
+    /// Warns of each such `run:`; `drafts` are the same tasks as written, `groups` those of the guests by name.
+    static func check(
+        _ tasks: [LabTask], _ drafts: [TaskDraft], groups: [String: GuestGroup], _ decoding: Decoding
+    ) {
         for (task, draft) in zip(tasks, drafts) where task.shell == nil {
-            guard case .run(let script) = task.action, let line = Self.lineInVain(of: script),
-                task.targets.flatMap(\.guests).contains(where: { shells[$0] == nil })
+            guard case .run(let script) = task.action, let line = lineInVain(of: script),
+                task.targets.flatMap(\.guests).contains(where: { groups[$0]?.shell == nil })
             else { continue }
             decoding.warning(
                 "a script stops at its first failing line, so the line \(line.quoted()) never sees a failure",

@@ -90,11 +90,9 @@ struct GuestNames {
         case 2 where parts[0] == "any":
             return members(String(parts[1]), at: word.span, decoding).map { .any($0) }
         default:
-            decoding.error(
+            return decoding.refuse(
                 "\(word.value.quoted()) names no guest or group",
-                remedy: "write a guest, a group, `any <group>` or a list: `[a, b]`",
-                at: word.span)
-            return nil
+                remedy: "write a guest, a group, `any <group>` or a list: `[a, b]`", at: word.span)
         }
     }
 
@@ -116,10 +114,8 @@ struct GuestNames {
                 ? "\(last.quoted()) has no `count`, so it is one guest of that name"
                 : "the group has \(members[0].quoted()) to \(last.quoted())"
         }
-        decoding.error(
+        return decoding.refuse(
             "there is no guest or group \(name.quoted())",
-            remedy: remedy ?? (declared.isEmpty ? nil : "groups: \(declared.listed)"),
-            at: span)
-        return nil
+            remedy: remedy ?? (declared.isEmpty ? nil : "groups: \(declared.listed)"), at: span)
     }
 }

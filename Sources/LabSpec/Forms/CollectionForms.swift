@@ -9,9 +9,8 @@ extension Form {
         if !allowEmpty { schema = schema.adding("minItems", 1) }
         return Form(schema: schema, definitions: element.definitions, noun: "a list") { node, decoding in
             guard let elements = node.elements else {
-                decoding.wrongKind(
+                return decoding.wrongKind(
                     node, wanted: "a list", remedy: node.entries == nil ? nil : "start each value with `- `")
-                return nil
             }
             if elements.isEmpty, !allowEmpty {
                 decoding.error("\(decoding.subject) is an empty list", remedy: "fill it or leave it out", at: node.span)
@@ -22,8 +21,7 @@ extension Form {
 
     /// A list, or one element alone.
     static func listOrOne<Element>(of element: Form<Element>) -> Form where Value == [Element] {
-        .byKind(
-            "\(element.noun), or a list of those", scalar: element.map { [$0] }, sequence: .list(of: element))
+        .byKind("\(element.noun), or a list of those", scalar: element.map { [$0] }, sequence: .list(of: element))
     }
 
     /// A value that may be written in several ways, told apart by the kind of node.
@@ -41,11 +39,7 @@ extension Form {
                 case .sequence: sequence
                 case .mapping: mapping
                 }
-            guard let form else {
-                decoding.wrongKind(node, wanted: noun)
-                return nil
-            }
-            return form.decode(node, decoding)
+            return form.map { $0.decode(node, decoding) } ?? decoding.wrongKind(node, wanted: noun)
         }
     }
 
@@ -64,8 +58,8 @@ extension Form {
         return Form(schema: schema, definitions: value.definitions, noun: "a map") { node, decoding in
             guard let entries = node.entries else {
                 let remedy = node.elements == nil ? nil : "write `name: …` instead of `- …`"
-                decoding.wrongKind(node, wanted: "a map", remedy: example.map { "write it as `\($0)`" } ?? remedy)
-                return nil
+                return decoding.wrongKind(
+                    node, wanted: "a map", remedy: example.map { "write it as `\($0)`" } ?? remedy)
             }
             if entries.isEmpty, !allowEmpty {
                 decoding.error("\(decoding.subject) is an empty map", remedy: "fill it or leave it out", at: node.span)
@@ -83,7 +77,7 @@ extension Form {
                     return value.decode(entry.value, decoding)
                 }
                 guard isKeyGood, let decoded else { return nil }
-                return Named(name: entry.key, nameSpan: entry.keySpan, value: decoded, valueSpan: entry.value.span)
+                return Named(name: entry.key, nameSpan: entry.keySpan, value: decoded)
             }
         }
     }
@@ -94,7 +88,6 @@ struct Named<Value> {
     var name: String
     var nameSpan: SourceSpan
     var value: Value
-    var valueSpan: SourceSpan
 }
 
 extension Named: Sendable where Value: Sendable {}

@@ -33,6 +33,15 @@ struct Form<Value>: Sendable {
         }
     }
 
+    /// The same form for a draft of which `key` alone is written.
+    func alone<Whole: Draft>(_ key: any WritableKeyPath<Whole, Value?> & Sendable) -> Form<Whole> {
+        map { value in
+            var draft = Whole()
+            draft[keyPath: key] = value
+            return draft
+        }
+    }
+
     /// The same form, keeping the place.
     var located: Form<Located<Value>> {
         let decode = decode
@@ -93,6 +102,12 @@ final class Decoding {
         diagnostics.append(Diagnostic(.specification, message, remedy: remedy, cause: cause, at: span))
     }
 
+    /// Reports an error in the value at hand, in whose place there is none.
+    func refuse<Value>(_ message: String, remedy: String? = nil, at span: SourceSpan?) -> Value? {
+        error(message, remedy: remedy, at: span)
+        return nil
+    }
+
     /// Reports something that is allowed but probably not meant.
     func warning(_ message: String, remedy: String? = nil, at span: SourceSpan?) {
         diagnostics.append(Diagnostic(.specification, message, severity: .warning, remedy: remedy, at: span))
@@ -107,13 +122,10 @@ final class Decoding {
         return isElement ? "a value of \(key.quoted())" : key.quoted()
     }
 
-    /// Reports that the value at hand is of the wrong kind.
-    func wrongKind(_ node: YAMLNode, wanted noun: String, remedy: String? = nil) {
-        guard !node.isNull else {
-            error("\(subject) is empty", remedy: "write \(noun), or leave it out", at: node.span)
-            return
-        }
-        error("\(subject) must be \(noun), not \(node.kind)", remedy: remedy, at: node.span)
+    /// Reports that the value at hand is of the wrong kind, in whose place there is none.
+    func wrongKind<Value>(_ node: YAMLNode, wanted noun: String, remedy: String? = nil) -> Value? {
+        if node.isNull { return refuse("\(subject) is empty", remedy: "write \(noun), or leave it out", at: node.span) }
+        return refuse("\(subject) must be \(noun), not \(node.kind)", remedy: remedy, at: node.span)
     }
 
     /// Decodes under a key.

@@ -15,12 +15,8 @@ extension Form {
         let whole: JSONValue = orExpression ? ["anyOf": [schema, ["$ref": "#/$defs/expression"]]] : schema
         let definitions = orExpression ? ["expression": expression] : [:]
         return Form(schema: whole, definitions: definitions, noun: noun) { node, decoding in
-            guard let scalar = node.scalar else {
-                decoding.wrongKind(node, wanted: noun)
-                return nil
-            }
-            guard !node.isUnresolved else { return nil }
-            return parse(scalar, node, decoding)
+            guard let scalar = node.scalar else { return decoding.wrongKind(node, wanted: noun) }
+            return node.isUnresolved ? nil : parse(scalar, node, decoding)
         }
     }
 }
@@ -36,28 +32,19 @@ extension Form where Value == String {
             schema: ["type": orNull ? ["string", "number", "boolean", "null"] : ["string", "number", "boolean"]],
             orExpression: false
         ) { scalar, node, decoding in
-            if node.isNull {
-                if orNull { return "" }
-                decoding.wrongKind(node, wanted: noun)
-                return nil
-            }
-            guard !scalar.text.unicodeScalars.contains("\0") else {
-                decoding.error("\(decoding.subject) contains a NUL character", remedy: "leave it out", at: node.span)
-                return nil
-            }
-            return scalar.text
+            if node.isNull { return orNull ? "" : decoding.wrongKind(node, wanted: noun) }
+            guard scalar.text.unicodeScalars.contains("\0") else { return scalar.text }
+            return decoding.refuse(
+                "\(decoding.subject) contains a NUL character", remedy: "leave it out", at: node.span)
         }
     }
 
     /// Text with at least one character that is not blank.
     static func filled(_ noun: String) -> Form {
         var form = text(noun).then { text, node, decoding -> String? in
-            guard text.contains(where: { !$0.isWhitespace }) else {
-                decoding.error(
-                    "\(decoding.subject) is empty", remedy: "write \(noun), or leave it out", at: node.span)
-                return nil
-            }
-            return text
+            if text.contains(where: { !$0.isWhitespace }) { return text }
+            return decoding.refuse(
+                "\(decoding.subject) is empty", remedy: "write \(noun), or leave it out", at: node.span)
         }
         form.schema = form.schema.adding("pattern", "\\S")
         return form
@@ -66,11 +53,8 @@ extension Form where Value == String {
     /// Text that fits on one line.
     static func line(_ noun: String) -> Form {
         filled(noun).then { text, node, decoding in
-            guard !text.contains(where: \.isNewline) else {
-                decoding.error("\(decoding.subject) must be one line", remedy: "join its lines", at: node.span)
-                return nil
-            }
-            return text
+            guard text.contains(where: \.isNewline) else { return text }
+            return decoding.refuse("\(decoding.subject) must be one line", remedy: "join its lines", at: node.span)
         }
     }
 
@@ -88,9 +72,9 @@ extension Form where Value == Bool {
     /// `true` or `false`.
     static let boolean = scalar("`true` or `false`", schema: ["type": "boolean"]) { scalar, node, decoding in
         switch scalar.text {
-        case "true", "True", "TRUE": return scalar.isPlain ? true : wrong(node, decoding)
-        case "false", "False", "FALSE": return scalar.isPlain ? false : wrong(node, decoding)
-        default: return wrong(node, decoding)
+        case "true" where scalar.isPlain, "True" where scalar.isPlain, "TRUE" where scalar.isPlain: true
+        case "false" where scalar.isPlain, "False" where scalar.isPlain, "FALSE" where scalar.isPlain: false
+        default: wrong(node, decoding)
         }
     }
 
@@ -99,8 +83,7 @@ extension Form where Value == Bool {
         let words = ["true": ["yes", "y", "on", "true", "1"], "false": ["no", "n", "off", "false", "0"]]
         let meant = words.first { $0.value.contains(text) }?.key
         let quotes = node.scalar?.isPlain == true ? "" : " without quotes"
-        decoding.wrongKind(node, wanted: "`true` or `false`", remedy: meant.map { "write `\($0)`\(quotes)" })
-        return nil
+        return decoding.wrongKind(node, wanted: "`true` or `false`", remedy: meant.map { "write `\($0)`\(quotes)" })
     }
 }
 
@@ -115,14 +98,9 @@ extension Form where Value == Int {
         return scalar(noun, schema: schema) { scalar, node, decoding in
             guard scalar.isPlain, let number = parse(scalar.text, hexadecimal: hexadecimal) else {
                 let isQuoted = !scalar.isPlain && Int(scalar.text) != nil
-                decoding.wrongKind(node, wanted: noun, remedy: isQuoted ? "leave the quotes out" : nil)
-                return nil
+                return decoding.wrongKind(node, wanted: noun, remedy: isQuoted ? "leave the quotes out" : nil)
             }
-            guard range.contains(number) else {
-                decoding.error("\(decoding.subject) must be \(noun), not \(scalar.text.quoted())", at: node.span)
-                return nil
-            }
-            return number
+            return range.contains(number) ? number : decoding.wrongKind(node, wanted: noun)
         }
     }
 
@@ -143,9 +121,8 @@ extension Form where Value: CaseIterable & RawRepresentable & Sendable, Value.Ra
         let words = Value.allCases.map(\.rawValue)
         let noun = words.count == 1 ? "`\(words[0])`" : "one of " + words.map { "`\($0)`" }.joined(separator: ", ")
         return scalar(noun, schema: ["enum": .array(words.map { .string($0) })]) { scalar, node, decoding in
-            if let value = Value(rawValue: scalar.text) { return value }
-            decoding.wrongKind(node, wanted: noun, remedy: decoding.didYouMean(scalar.text, words))
-            return nil
+            Value(rawValue: scalar.text)
+                ?? decoding.wrongKind(node, wanted: noun, remedy: decoding.didYouMean(scalar.text, words))
         }
     }
 }
@@ -159,8 +136,7 @@ extension Form where Value == Duration {
         do throws(Quantity.Refusal) {
             return try Quantity.duration(scalar.text)
         } catch {
-            decoding.error("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
-            return nil
+            return decoding.refuse("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
         }
     }
 }
@@ -174,8 +150,7 @@ extension Form where Value == ByteCount {
             do throws(Quantity.Refusal) {
                 return try Quantity.size(scalar.text, atLeast: minimum, usual: usual)
             } catch {
-                decoding.error("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
-                return nil
+                return decoding.refuse("\(decoding.subject) \(error.message)", remedy: error.remedy, at: node.span)
             }
         }
     }

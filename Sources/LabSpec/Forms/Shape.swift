@@ -59,10 +59,9 @@ struct Shape<Value: Draft>: Sendable {
             let names = fields.prefix(3).map { "`\($0.name)`" }.joined(separator: ", ")
             let word = node.scalar?.text.prefix { $0 != ":" }
             let isKey = word.map { word in fields.contains { $0.name == word } } ?? false
-            decoding.wrongKind(
+            return decoding.wrongKind(
                 node, wanted: "a map with keys such as \(names)",
                 remedy: isKey && word != node.scalar?.text[...] ? "put a space after the `:`" : nil)
-            return nil
         }
         draft.place.span = entries.first { !$0.key.isAuthorsOwn }?.keySpan ?? node.span
         var given: [String: SourceSpan] = [:]
@@ -103,8 +102,7 @@ struct Shape<Value: Draft>: Sendable {
                 remedy: "keep one", at: last.span)
         }
         if !atLeastOne.isEmpty, !atLeastOne.contains(where: { given[$0] != nil || misspelt[$0] != nil }) {
-            decoding.error(
-                "\(noun) needs one of " + atLeastOne.map { "`\($0)`" }.joined(separator: ", "), at: span)
+            decoding.error("\(noun) needs one of " + atLeastOne.map { "`\($0)`" }.joined(separator: ", "), at: span)
         }
     }
 
@@ -122,8 +120,7 @@ struct Shape<Value: Draft>: Sendable {
             names.indices.flatMap { first in names[(first + 1)...].map { (names[first], $0) } }
         }
         if !pairs.isEmpty {
-            schema = schema.adding(
-                "allOf", .array(pairs.map { ["not": ["required": [.string($0), .string($1)]]] }))
+            schema = schema.adding("allOf", .array(pairs.map { ["not": ["required": [.string($0), .string($1)]]] }))
         }
         if !atLeastOne.isEmpty {
             schema = schema.adding("anyOf", .array(atLeastOne.map { ["required": [.string($0)]] }))
@@ -144,6 +141,8 @@ struct Field<Value: Draft>: Sendable {
     let schema: JSONValue
     let definitions: [String: JSONValue]
     let decode: @Sendable (YAMLNode, Decoding, inout Value) -> Void
+    /// Takes another draft's value where there is none.
+    let fill: @Sendable (inout Value, Value) -> Void
 
     /// The key `name`, decoded by `form` into the draft's `target`.
     init<Part>(
@@ -158,5 +157,6 @@ struct Field<Value: Draft>: Sendable {
         schema = form.schema
         definitions = form.definitions
         decode = { node, decoding, draft in draft[keyPath: target] = form.decode(node, decoding) }
+        fill = { draft, other in draft[keyPath: target] = draft[keyPath: target] ?? other[keyPath: target] }
     }
 }

@@ -67,19 +67,9 @@ struct GuestDraft: Draft {
     /// The group's own words, else those of `defaults`; environments add up.
     func filled(from defaults: GuestDraft) -> GuestDraft {
         var filled = self
-        filled.image = image ?? defaults.image
-        filled.count = place.keys["count"] == nil ? defaults.count : count
-        filled.memory = memory ?? defaults.memory
-        filled.cpus = cpus ?? defaults.cpus
-        filled.nested = nested ?? defaults.nested
-        filled.disks = disks ?? defaults.disks
-        filled.networks = networks ?? defaults.networks
-        filled.backend = backend ?? defaults.backend
-        filled.boot = boot ?? defaults.boot
-        filled.cpuWeight = cpuWeight ?? defaults.cpuWeight
-        filled.ioWeight = ioWeight ?? defaults.ioWeight
-        filled.cmdline = cmdline ?? defaults.cmdline
-        filled.shell = shell ?? defaults.shell
+        for field in Self.fields { field.fill(&filled, defaults) }
+        // One that was refused is not the usual one.
+        if place.keys["count"] != nil { filled.count = count }
         filled.env = (defaults.env ?? []) + (env ?? [])
         return filled
     }
@@ -100,8 +90,7 @@ struct DiskDraft: Draft {
             Field("format", \.format, .choice(), DiskFileDraft.formatHelp),
         ], exclusive: [["size", "path"], ["size", "format"]], atLeastOne: ["size", "path"])
 
-    static let form: Form<DiskDraft> = .byKind(
-        "a size such as `2GiB` or a path", scalar: word, mapping: shape.form())
+    static let form: Form<DiskDraft> = .byKind("a size such as `2GiB` or a path", scalar: word, mapping: shape.form())
 
     /// A text is a size when it begins with a digit and has no `/`, else a path.
     private static let word: Form<DiskDraft> = {

@@ -38,8 +38,7 @@ struct ImageDraft: Draft {
             Field(
                 "console", \.console, ConsoleDraft.form, "How commands reach the guest: a dialect, or a map of details."
             ),
-            Field(
-                "memory", \.memory, .size(atLeast: .mebibytes(16)), "Default RAM of guests, such as `512MiB`."),
+            Field("memory", \.memory, .size(atLeast: .mebibytes(16)), "Default RAM of guests, such as `512MiB`."),
         ], atLeastOne: ["from", "kernel", "disk", "firmware"])
 }
 
@@ -61,11 +60,7 @@ struct DiskFileDraft: Draft {
 
     static let form: Form<DiskFileDraft> = .byKind(
         "a path, or a map of `path` and `format`",
-        scalar: Form<Located<String>>.path.map { path in
-            var draft = DiskFileDraft()
-            draft.path = path
-            return draft
-        }, mapping: shape.form())
+        scalar: Form<Located<String>>.path.alone(\.path), mapping: shape.form())
 }
 
 /// What `console:` says.
@@ -102,11 +97,7 @@ struct ConsoleDraft: Draft {
 
     static let form: Form<ConsoleDraft> = .byKind(
         "`sh`, `cmd`, `sac`, `uefi` or a map of details",
-        scalar: dialectForm.map { dialect in
-            var draft = ConsoleDraft()
-            draft.dialect = dialect
-            return draft
-        }, mapping: shape.form())
+        scalar: dialectForm.alone(\.dialect), mapping: shape.form())
 }
 
 /// What an entry of `reactions:` says.
@@ -129,9 +120,8 @@ struct ReactionDraft: Draft {
         ])
 
     private static let keys = Form<String>.text("what to type").then { text, node, decoding -> String? in
-        guard !text.isEmpty else {
-            decoding.error("\(decoding.subject) is empty", remedy: #"the Enter key is `"\n"`"#, at: node.span)
-            return nil
+        if text.isEmpty {
+            return decoding.refuse("\(decoding.subject) is empty", remedy: #"the Enter key is `"\n"`"#, at: node.span)
         }
         if text.contains(#"\n"#) {
             decoding.warning(
@@ -151,16 +141,14 @@ extension Form where Value == Pattern {
     /// A regular expression that compiles.
     static let pattern = Form<String>.text("a regular expression").then { text, node, decoding -> Pattern? in
         // A block's last line end is not meant to be matched.
-        let isBlock = node.scalar?.style == .literal || node.scalar?.style == .folded
-        let text = isBlock ? String(text.trimmingSuffix(while: \.isNewline)) : text
+        let text = node.scalar?.isBlock == true ? String(text.trimmingSuffix(while: \.isNewline)) : text
         do throws(PatternProblem) {
             return try Pattern(text)
         } catch {
-            decoding.error(
+            return decoding.refuse(
                 "\(text.quoted()) is not a regular expression: \(error)",
                 remedy: "Docs/patterns.md has the syntax; `\\` before a character matches it literally",
                 at: decoding.place(of: text, in: node.span).from(error.offset, of: text))
-            return nil
         }
     }
 }

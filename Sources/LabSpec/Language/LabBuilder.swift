@@ -34,8 +34,9 @@ struct LabBuilder {
         let uncounted = (draft.guests ?? []).filter { $0.value.place.keys["count"] != nil && $0.value.count == nil }
         let guests = GuestNames(groups, declared: declaredGuests, uncounted: Set(uncounted.map(\.name)), decoding)
         let tasks = self.tasks(guests)
-        ResetCheck(groups).check(tasks, draft.tasks ?? [], decoding)
-        FailedLineCheck(groups).check(tasks, draft.tasks ?? [], decoding)
+        let groupOf = Dictionary(groups.flatMap { group in group.guests.map { ($0.name, group) } }) { $1 }
+        ResetCheck.check(tasks, draft.tasks ?? [], groups: groupOf, decoding)
+        FailedLineCheck.check(tasks, draft.tasks ?? [], groups: groupOf, decoding)
         NeedsGraph(draft.tasks ?? []).check(decoding)
         checkUse(groups)
         let timeouts = draft.timeouts
@@ -53,11 +54,7 @@ struct LabBuilder {
     // MARK: Images and networks
 
     private func images() -> [String: ImageDeclaration] {
-        var images: [String: ImageDeclaration] = [:]
-        for named in draft.images ?? [] {
-            images[named.name] = declaration(named.value, named)
-        }
-        return images
+        Dictionary((draft.images ?? []).map { ($0.name, declaration($0.value, $0)) }) { $1 }
     }
 
     private func declaration(_ image: ImageDraft, _ named: Named<ImageDraft>) -> ImageDeclaration {
@@ -170,14 +167,12 @@ struct LabBuilder {
 
     /// Reports images and networks that do not exist.
     private func checkReferences(_ guest: GuestDraft) {
-        if let image = guest.image {
-            if !knownImages.contains(image.value) {
-                decoding.error(
-                    "there is no image \(image.value.quoted())",
-                    remedy: decoding.didYouMean(image.value, knownImages.names)
-                        ?? "the catalog has \(catalog.joined(separator: ", ")); declare your own under `images:`",
-                    at: image.span)
-            }
+        if let image = guest.image, !knownImages.contains(image.value) {
+            decoding.error(
+                "there is no image \(image.value.quoted())",
+                remedy: decoding.didYouMean(image.value, knownImages.names)
+                    ?? "the catalog has \(catalog.joined(separator: ", ")); declare your own under `images:`",
+                at: image.span)
         }
         var seen: Set<String> = []
         for network in guest.networks ?? [] {

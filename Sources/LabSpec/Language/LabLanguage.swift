@@ -33,9 +33,7 @@ struct LabDraft: Draft {
         doc: "A lab: a fleet of virtual machines and the tasks to run on them.",
         fields: [
             Field("lab", \.lab, Form.name.located, required: "lab: my-lab", "The lab's name."),
-            Field(
-                "defaults", \.defaults, GuestDraft.defaults.form(orNull: true),
-                "Defaults for all guest groups."),
+            Field("defaults", \.defaults, GuestDraft.defaults.form(orNull: true), "Defaults for all guest groups."),
             Field(
                 "guests", \.guests, .named(GuestDraft.group.form(), nullAs: { GuestDraft() }),
                 required: "guests: {vm: {image: debian}}", "The fleet: groups of identical guests by name."),
@@ -94,7 +92,7 @@ struct NetworkDraft: Draft {
     static let form: Form<[Named<NetworkDraft>]> = .byKind(
         "a list of names, or a map of names",
         sequence: Form<[Located<String>]>.list(of: Form.name.located).map { names in
-            names.map { Named(name: $0.value, nameSpan: $0.span, value: NetworkDraft(), valueSpan: $0.span) }
+            names.map { Named(name: $0.value, nameSpan: $0.span, value: NetworkDraft()) }
         },
         mapping: .named(shape.form(), nullAs: { NetworkDraft() }))
 }

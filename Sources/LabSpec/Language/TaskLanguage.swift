@@ -104,11 +104,7 @@ struct PutDraft: Draft {
 
     static let form: Form<PutDraft> = .byKind(
         "a path in the guest, or a map with `to` and `links`",
-        scalar: path.map { path in
-            var draft = PutDraft()
-            draft.to = path
-            return draft
-        }, mapping: shape.form())
+        scalar: path.alone(\.to), mapping: shape.form())
 }
 
 /// An entry of `get:`.
@@ -130,11 +126,7 @@ struct GetDraft: Draft {
 
     static let form: Form<GetDraft> = .byKind(
         "a path in the guest, or a map with `path` and `limit`",
-        scalar: pathForm.map { path in
-            var draft = GetDraft()
-            draft.path = path
-            return draft
-        }, mapping: shape.form())
+        scalar: pathForm.alone(\.path), mapping: shape.form())
 }
 
 extension Form where Value == String {
@@ -162,11 +154,7 @@ struct RetryDraft: Draft {
 
     static let form: Form<RetryDraft> = .byKind(
         "a whole number, or a map with `count` and `on`",
-        scalar: number.map { count in
-            var draft = RetryDraft()
-            draft.count = count
-            return draft
-        }, mapping: shape.form())
+        scalar: number.alone(\.count), mapping: shape.form())
 }
 
 /// What `expect:` says as a map.
@@ -192,8 +180,7 @@ private struct ExpectDraft: Draft {
 extension Form where Value == LuaText {
     /// Lua; a block begins in the line after its sign.
     static let lua = Form<String>.filled("Lua").then { text, node, _ in
-        let isBlock = node.scalar?.style == .literal || node.scalar?.style == .folded
-        return LuaText(text, line: node.span.start.line + (isBlock ? 1 : 0), span: node.span)
+        LuaText(text, line: node.span.start.line + (node.scalar?.isBlock == true ? 1 : 0), span: node.span)
     }
 }
 
@@ -211,7 +198,7 @@ extension Form where Value == Expectation {
             schema: ["anyOf": [Form<Int32>.exitStatus.schema, pattern.schema]],
             definitions: Form<Int32>.exitStatus.definitions, noun: "an exit status or a regular expression"
         ) { node, decoding in
-            if let scalar = node.scalar, scalar.isPlain, Int.parse(scalar) != nil {
+            if let scalar = node.scalar, scalar.isPlain, Form<Int>.parse(scalar.text, hexadecimal: true) != nil {
                 return Form<Int32>.exitStatus.decode(node, decoding).map { Expectation(exit: [$0]) }
             }
             return pattern.decode(node, decoding).map { Expectation(stdout: [$0]) }
@@ -222,11 +209,6 @@ extension Form where Value == Expectation {
                 Expectation(exit: $0.exit ?? [0], stdout: $0.stdout ?? [], predicate: $0.lua)
             })
     }()
-}
-
-extension Int {
-    /// A scalar that is written as a whole number.
-    fileprivate static func parse(_ scalar: YAMLScalar) -> Int? { Form<Int>.parse(scalar.text, hexadecimal: true) }
 }
 
 extension Form where Value == [TroubleKind] {
@@ -252,7 +234,7 @@ extension Form where Value == TaskCondition {
     /// `always()`.
     static let condition = scalar("`always()`", schema: ["const": "always()"]) { scalar, node, decoding in
         if scalar.text == "always()" { return TaskCondition.always }
-        decoding.wrongKind(node, wanted: "`always()`", remedy: "leave `if` out to run after what it `needs` has passed")
-        return nil
+        return decoding.wrongKind(
+            node, wanted: "`always()`", remedy: "leave `if` out to run after what it `needs` has passed")
     }
 }

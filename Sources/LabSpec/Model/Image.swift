@@ -20,7 +20,7 @@ public struct ImageDeclaration: Sendable, Hashable {
     /// Initial RAM disk on the host, absolute.
     public var initrd: String?
     /// Kernel modules on the host that are loaded once the guest is ready, in order, absolute.
-    public var modules: [String]
+    public var modules: [String] = []
     /// System disk on the host, absolute; never written to.
     public var disk: String?
     /// How the disk is laid out; nil lets its bytes tell.
@@ -36,30 +36,7 @@ public struct ImageDeclaration: Sendable, Hashable {
     /// Where it is declared.
     public var span: SourceSpan?
     /// Where each key's value is written, for errors found when the files are looked at.
-    public var keySpans: [String: SourceSpan]
-
-    /// A declaration as given.
-    public init(
-        name: String, from: String? = nil, os: GuestOS? = nil, kernel: String? = nil, initrd: String? = nil,
-        modules: [String] = [], disk: String? = nil, diskFormat: ImageDisk.Format? = nil, cmdline: String? = nil,
-        firmware: String? = nil, console: ConsoleSpec? = nil, memory: ByteCount? = nil, span: SourceSpan? = nil,
-        keySpans: [String: SourceSpan] = [:]
-    ) {
-        self.name = name
-        self.from = from
-        self.os = os
-        self.kernel = kernel
-        self.initrd = initrd
-        self.modules = modules
-        self.disk = disk
-        self.diskFormat = diskFormat
-        self.cmdline = cmdline
-        self.firmware = firmware
-        self.console = console
-        self.memory = memory
-        self.span = span
-        self.keySpans = keySpans
-    }
+    public var keySpans: [String: SourceSpan] = [:]
 }
 
 /// How commands reach a guest.
@@ -113,14 +90,7 @@ public struct ConsoleReaction: Sendable, Hashable {
     /// What is typed then, line ends included.
     public var send: String
     /// How many times at most.
-    public var times: Int
-
-    /// A reaction as given.
-    public init(expect: Pattern, send: String, times: Int = 1) {
-        self.expect = expect
-        self.send = send
-        self.times = times
-    }
+    public var times = 1
 }
 
 /// An image as files on this host, ready to boot: what the catalog and the lab's declarations come to.

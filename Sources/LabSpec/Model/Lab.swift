@@ -13,48 +13,25 @@ public struct Lab: Sendable {
     /// The folder that relative host paths start from.
     public var directory: String
     /// What of the host's files it may name.
-    public var access: HostAccess
+    public var access = HostAccess.everything
     /// The cell of the matrix that this lab is, when the file has a matrix.
     public var cell: MatrixCell?
     /// Images declared in the file by name; other names are the catalog's.
-    public var images: [String: ImageDeclaration]
+    public var images: [String: ImageDeclaration] = [:]
     /// Groups in the order of the file.
     public var groups: [GuestGroup]
     /// Networks in the order of the file.
-    public var networks: [NetworkSpec]
+    public var networks: [NetworkSpec] = []
     /// Tasks in the order of the file.
     public var tasks: [LabTask]
     /// What the guests that run at once may come to.
-    public var admission: AdmissionMode
+    public var admission = AdmissionMode.strict
     /// How long things may take.
-    public var timeouts: Timeouts
+    public var timeouts = Timeouts()
     /// What of a guest's kernel fails a task that does not say.
-    public var failOn: Set<TroubleKind>
+    public var failOn = TroubleKind.grave
     /// How much of a task's output is kept, unless the task says: what is beyond is dropped, and told.
-    public var outputLimit: ByteCount
-
-    /// A lab as given; checks nothing.
-    public init(
-        name: String, source: SourceFile, directory: String, access: HostAccess = .everything,
-        cell: MatrixCell? = nil, images: [String: ImageDeclaration] = [:], groups: [GuestGroup],
-        networks: [NetworkSpec] = [],
-        tasks: [LabTask], admission: AdmissionMode = .strict, timeouts: Timeouts = Timeouts(),
-        failOn: Set<TroubleKind> = TroubleKind.grave, outputLimit: ByteCount = .mebibytes(64)
-    ) {
-        self.name = name
-        self.source = source
-        self.directory = directory
-        self.access = access
-        self.cell = cell
-        self.images = images
-        self.groups = groups
-        self.networks = networks
-        self.tasks = tasks
-        self.admission = admission
-        self.timeouts = timeouts
-        self.failOn = failOn
-        self.outputLimit = outputLimit
-    }
+    public var outputLimit = ByteCount.mebibytes(64)
 
     /// Every guest of every group, in order.
     public var guests: [Guest] { groups.flatMap(\.guests) }
@@ -73,13 +50,7 @@ public struct MatrixCell: Sendable, Hashable {
     /// Axis and value in the order of the file.
     public var values: [(axis: String, value: String)]
     /// Axes whose value is text even where it looks like a number: it is written in quotes.
-    public var quoted: Set<String>
-
-    /// A cell as given.
-    public init(values: [(axis: String, value: String)], quoted: Set<String> = []) {
-        self.values = values
-        self.quoted = quoted
-    }
+    public var quoted: Set<String> = []
 
     /// The stable id, such as `kernel=6.1,fs=ext4`.
     public var id: String { values.map { "\($0.axis)=\($0.value)" }.joined(separator: ",") }

@@ -13,65 +13,35 @@ public struct LabTask: Sendable {
     /// What runs its script; nil for what its guest's group says.
     public var shell: String?
     /// What makes it pass.
-    public var expect: Expectation
+    public var expect = Expectation()
     /// Deadline of one attempt; nil takes the lab's.
     public var timeout: Duration?
     /// How many more attempts after an infrastructure failure (or any failure with `retryOn` `.anyFailure`).
-    public var retries: Int
+    public var retries = 0
     /// What a retry is for.
-    public var retryOn: RetryReason
+    public var retryOn = RetryReason.infrastructure
     /// How many times it runs; `VMLAB_INDEX` counts from 1.
-    public var repetitions: Int
+    public var repetitions = 1
     /// Names of tasks that must have passed everywhere before this one starts.
-    public var needs: [String]
+    public var needs: [String] = []
     /// Whether it runs when what it needs did not pass.
-    public var condition: TaskCondition
+    public var condition = TaskCondition.needsPassed
     /// Its environment, over the guest's.
-    public var env: [EnvironmentVariable]
+    public var env: [EnvironmentVariable] = []
     /// Host files and folders copied into the guest before it runs.
-    public var put: [FileCopy]
+    public var put: [FileCopy] = []
     /// Guest files and folders collected after it ran, also when it failed.
-    public var get: [FileCollection]
+    public var get: [FileCollection] = []
     /// Whether the guest is rebooted after the action, and must become ready again.
-    public var reboot: Bool
+    public var reboot = false
     /// What each of its runs finds.
-    public var reset: TaskReset
+    public var reset = TaskReset.nothing
     /// What of its guest's kernel fails it; nil takes the lab's.
     public var failOn: Set<TroubleKind>?
     /// How much of its output is kept; nil takes the lab's.
     public var outputLimit: ByteCount?
     /// Where it is declared.
     public var span: SourceSpan?
-
-    /// A task as given; the defaults are the file's.
-    public init(
-        name: String, targets: [TaskTarget], action: TaskAction, shell: String? = nil,
-        expect: Expectation = Expectation(),
-        timeout: Duration? = nil, retries: Int = 0, retryOn: RetryReason = .infrastructure, repetitions: Int = 1,
-        needs: [String] = [], condition: TaskCondition = .needsPassed, env: [EnvironmentVariable] = [],
-        put: [FileCopy] = [], get: [FileCollection] = [], reboot: Bool = false, reset: TaskReset = .nothing,
-        failOn: Set<TroubleKind>? = nil, outputLimit: ByteCount? = nil, span: SourceSpan? = nil
-    ) {
-        self.name = name
-        self.targets = targets
-        self.action = action
-        self.shell = shell
-        self.expect = expect
-        self.timeout = timeout
-        self.retries = retries
-        self.retryOn = retryOn
-        self.repetitions = repetitions
-        self.needs = needs
-        self.condition = condition
-        self.env = env
-        self.put = put
-        self.get = get
-        self.reboot = reboot
-        self.reset = reset
-        self.failOn = failOn
-        self.outputLimit = outputLimit
-        self.span = span
-    }
 }
 
 extension LabTask {
@@ -123,18 +93,11 @@ public enum LuaSource: Sendable, Hashable {
 /// What makes a task pass.
 public struct Expectation: Sendable {
     /// The exit statuses that pass; 0 unless told otherwise. Windows statuses are 32 bits, signed.
-    public var exit: [Int32]
+    public var exit: [Int32] = [0]
     /// Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends.
-    public var stdout: [Pattern]
+    public var stdout: [Pattern] = []
     /// A Lua expression or chunk over `exit` and `output` that must come out true.
     public var predicate: LuaText?
-
-    /// Exit 0, any output.
-    public init(exit: [Int32] = [0], stdout: [Pattern] = [], predicate: LuaText? = nil) {
-        self.predicate = predicate
-        self.exit = exit
-        self.stdout = stdout
-    }
 }
 
 /// What a retry is for.

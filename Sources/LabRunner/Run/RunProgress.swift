@@ -3,7 +3,7 @@ import LabSpec
 import Synchronization
 
 /// What a run's parts report of its tasks and guests: recorded as it comes, and counted for the run's status.
-final class RunReport: Sendable {
+final class RunProgress: Sendable {
     private struct State {
         var counts: [Outcome: Int] = [:]
         var guestFailed = false

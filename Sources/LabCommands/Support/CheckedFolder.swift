@@ -8,7 +8,7 @@ import LabSpec
 import Quantities
 
 /// A folder that runs write to, as `doctor` looks at it: by writing to it, for what its mode says is not all.
-struct HostFolder {
+struct CheckedFolder {
     /// What it is for.
     let subject: String
     let path: String
@@ -21,21 +21,21 @@ struct HostFolder {
     /// What is wrong with it beyond what writing shows.
     var check: () throws -> Void = {}
 
-    static var all: [HostFolder] {
+    static var all: [CheckedFolder] {
         let run = RunFolders.standard
         return [
-            HostFolder(
+            CheckedFolder(
                 subject: "image cache", path: ImageStore.defaultDirectory, little: 2 << 30,
                 remedy: "set XDG_CACHE_HOME to a folder of your own with about 2GiB free", isNeeded: true),
-            HostFolder(
+            CheckedFolder(
                 subject: "state", path: run.journals, little: 1 << 20,
                 remedy: "set XDG_STATE_HOME to a folder of your own", isNeeded: true),
-            HostFolder(
+            CheckedFolder(
                 subject: "temporary files", path: run.temporary, little: 1 << 30,
                 remedy: "set TMPDIR to a folder of your own with some GiB free: guests' disks are kept there",
                 isNeeded: true,
                 check: { try run.checkTemporary() }),
-            HostFolder(
+            CheckedFolder(
                 subject: "results", path: "./results", little: 1 << 26,
                 remedy: "run labs in another folder, or with `--out DIR`", isNeeded: false),
         ]
@@ -47,9 +47,7 @@ struct HostFolder {
             let place = existing
             try Self.write(in: place)
             let free = try HostFacts.freeSpace(at: place)
-            return DoctorVerb.Finding(
-                level: free < little ? .limited : .good, subject: subject, text: "\(path), \(ByteCount(free)) free",
-                remedy: free < little ? remedy : nil)
+            return .fair(free >= little, subject, "\(path), \(ByteCount(free)) free", remedy: remedy)
         } catch {
             let problem = error as? Diagnostic
             return DoctorVerb.Finding(
@@ -61,22 +59,14 @@ struct HostFolder {
 
     /// Writes a block to a file, which does not stay.
     private static func write(in folder: String) throws {
-        let path = "\(folder)/.vmlab-doctor-\(getpid())"
-        let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
-        defer {
-            unlink(path)
-            withExtendedLifetime(file) {}
-        }
-        let block = [UInt8](repeating: 0, count: 4096)
-        try writeAll(file.number, block[...], at: nil, path)
+        let file = try OwnedDescriptor.temporaryFile(in: folder)
+        try writeAll(file.number, [UInt8](repeating: 0, count: 4096)[...], at: nil, folder)
     }
 
     /// The folder, or the nearest above it that is there.
     private var existing: String {
         var path = path
-        while access(path, F_OK) != 0, errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-            path = String(path[..<slash])
-        }
+        while access(path, F_OK) != 0, errno == ENOENT, path != "." { path = FilePath.folder(of: path) }
         return path
     }
 }

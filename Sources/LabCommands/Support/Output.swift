@@ -5,7 +5,7 @@ import LabResults
 import Logging
 
 /// What a verb says to people: errors to standard error, answers to standard output.
-enum Report {
+enum Output {
     /// Prints diagnostics, most with their source line and caret, and how many errors there are.
     static func errors(_ list: DiagnosticList) {
         let style = SinkSelection(environment: Environment.all, isTerminal: isatty(2) == 1).style
@@ -43,11 +43,9 @@ enum Report {
     /// Rows under headings, columns aligned; the last column is not padded.
     static func table(_ headings: [String], _ rows: [[String]]) {
         let all = [headings] + rows
-        let widths = headings.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        let widths = headings.indices.map { column in all.map { displayWidth($0[column]) }.max() ?? 0 }
         for row in all {
-            let cells = row.enumerated().map { column, cell in
-                column == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
-            }
+            let cells = zip(row.dropLast(), widths).map(padEnd) + row.suffix(1)
             line(cells.joined(separator: "  "))
         }
     }
