@@ -93,7 +93,11 @@ let package = Package(
                 "Quantities", "Diagnostics", logging,
             ]),
         library(
-            "LabImages", ["LabSpec", "KernelFormat", "Hashing", "HostSystem", "Quantities", "Diagnostics", logging],
+            "LabImages",
+            [
+                "GuestControl", "LabSpec", "KernelFormat", "Hashing", "HostSystem", "Quantities", "Diagnostics",
+                logging,
+            ],
             resources: [.embedInCode("Recipes")]),
         library(
             "LabMachines",
@@ -163,7 +167,9 @@ let package = Package(
                 "LabTestSupport", "LabRunner", "GuestControl", "HostResources", "LabSpec", "LabResults", "LuaRuntime",
                 "GuestConsole", "HostSystem",
             ]),
-        tests(of: "LabImages", ["LabTestSupport", "KernelFormat", "LabSpec", "Hashing", "HostSystem", "Quantities"]),
+        tests(
+            of: "LabImages",
+            ["GuestControl", "LabTestSupport", "KernelFormat", "LabSpec", "Hashing", "HostSystem", "Quantities"]),
         // The probe guest's interpreters, whose sources are among the recipes; the folder has links to them.
         .testTarget(
             name: "ProbeTests", dependencies: ["GuestConsole", "LabTestSupport"], swiftSettings: strict),

@@ -9,7 +9,7 @@ final class FolderLease: Sendable {
 
     /// Takes it; nil when the folder is not there or is just being removed.
     init?(_ folder: String) {
-        path = "\(folder)/\(ManifestFile.name)"
+        path = "\(folder)/\(manifestName)"
         guard let file = try? OwnedDescriptor.open(path, O_RDONLY), (try? file.tryLock(LOCK_SH, path)) == true,
             file.isStill(at: path)
         else { return nil }
@@ -38,7 +38,7 @@ extension CacheFolder {
 
     /// Does away with a folder by `body`, which returns the bytes freed, unless it is in use.
     static func removeUnused(_ folder: String, by body: () -> UInt64?) -> Removal {
-        let path = "\(folder)/\(ManifestFile.name)"
+        let path = "\(folder)/\(manifestName)"
         // Without a manifest it is nobody's.
         let manifest = (try? OwnedDescriptor.open(path, O_RDONLY)) ?? OwnedDescriptor(owning: -1)
         if manifest.isOpen, (try? manifest.tryLock(LOCK_EX, path)) != true { return .inUse }

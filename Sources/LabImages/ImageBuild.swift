@@ -1,7 +1,6 @@
 import Diagnostics
 import Foundation
 import Glibc
-import Hashing
 import HostSystem
 
 /// Hears how a build gets on: what it does now, and how much of that is done (0 to 1) when that is known. May be called
@@ -82,15 +81,10 @@ struct ImageBuild: Sendable {
         guard let kernel = FileStamp("\(out)/kernel"), kernel.size > 0 else {
             throw Diagnostic(.image, "the recipe of the image \(recipe.name) made no kernel")
         }
-        var files: [ImageManifest.File] = []
-        for name in try FileTree.names(in: out) {
-            let path = "\(out)/\(name)"
-            let hash = try await FileHash.sha256(of: path)
-            files.append(ImageManifest.File(name: name, size: FileStamp(path)?.size ?? 0, sha256: hash))
-        }
         let manifest = ImageManifest(
-            image: recipe.name, key: recipe.key, built: Date(), packages: packages, files: files)
-        try ManifestFile.write(manifest, in: out)
+            image: recipe.name, key: recipe.key, built: Date(), packages: packages,
+            files: try await ImageManifest.files(in: out))
+        try manifest.write(in: out)
     }
 
     private func write(_ bytes: [UInt8], to path: String) throws {

@@ -89,7 +89,7 @@ package struct ImageStore: Sendable {
     /// right before are read only `again`.
     private func examine(_ recipe: Recipe, again: Bool = false) async throws -> (ImageManifest?, damage: String?) {
         let folder = folder(of: recipe)
-        guard let manifest: ImageManifest = ManifestFile.read(in: folder) else {
+        guard let manifest = ImageManifest(in: folder) else {
             return (nil, "its manifest is missing or damaged")
         }
         do {
@@ -285,7 +285,7 @@ package struct ImageStore: Sendable {
     /// The manifest of the recipe's image if that is there and intact.
     private func manifest(of recipe: Recipe) -> ImageManifest? {
         let folder = folder(of: recipe)
-        guard let manifest: ImageManifest = ManifestFile.read(in: folder), manifest.isIntact(in: folder) else {
+        guard let manifest = ImageManifest(in: folder), manifest.visibleDamage(in: folder) == nil else {
             return nil
         }
         return manifest

@@ -1,23 +1,80 @@
 import Foundation
+import Hashing
 import HostSystem
 
-/// The `manifest.json` beside the files that it is about, of an image or of a golden.
-enum ManifestFile {
-    static let name = "manifest.json"
+/// The `manifest.json` beside the files that it is about, of an image or of a golden. It is written when they are on disk and
+/// closed; nobody writes to them from then on.
+protocol ManifestFile: Codable, Sendable {
+    /// What the folder consists of beside it.
+    var files: [CachedFile] { get }
+    /// The hash of a file's bytes.
+    static func hash(_ path: String, size: UInt64) async throws -> String
+}
+
+/// One file of a folder in the cache, as the folder's manifest has it.
+struct CachedFile: Codable, Sendable {
+    var name: String
+    var size: UInt64
+    /// As `ManifestFile.hash` says.
+    var sha256: String
+}
+
+/// The name of every manifest.
+let manifestName = "manifest.json"
+
+extension ManifestFile {
+    static func hash(_ path: String, size: UInt64) async throws -> String { try await FileHash.sha256(of: path) }
 
     /// The manifest in a folder; nil when there is none that can be read.
-    static func read<Manifest: Decodable>(in folder: String) -> Manifest? {
-        guard let bytes = try? SmallFile.bytes("\(folder)/\(name)") else { return nil }
+    init?(in folder: String) {
+        guard let bytes = try? SmallFile.bytes("\(folder)/\(manifestName)") else { return nil }
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .iso8601
-        return try? decoder.decode(Manifest.self, from: Data(bytes))
+        guard let manifest = try? decoder.decode(Self.self, from: Data(bytes)) else { return nil }
+        self = manifest
     }
 
     /// Writes it into a folder.
-    static func write(_ manifest: some Encodable, in folder: String) throws {
+    func write(in folder: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         encoder.dateEncodingStrategy = .iso8601
-        try SmallFile.replace("\(folder)/\(name)", with: Array(try encoder.encode(manifest)))
+        try SmallFile.replace("\(folder)/\(manifestName)", with: Array(try encoder.encode(self)))
+    }
+
+    /// All files in a folder, as they are now.
+    static func files(in folder: String) async throws -> [CachedFile] {
+        var files: [CachedFile] = []
+        for name in try FileTree.names(in: folder) {
+            let path = "\(folder)/\(name)"
+            guard let size = FileStamp(path)?.size else { continue }
+            files.append(CachedFile(name: name, size: size, sha256: try await hash(path, size: size)))
+        }
+        return files
+    }
+
+    /// Where the files are.
+    func paths(in folder: String) -> [String] { files.map { "\(folder)/\($0.name)" } }
+
+    /// What is wrong with the files in a folder, as far as their facts tell; nil when nothing is.
+    func visibleDamage(in folder: String) -> String? {
+        if files.isEmpty { return "it has no files" }
+        for file in files {
+            guard let facts = FileStamp("\(folder)/\(file.name)") else { return "\(file.name) is missing" }
+            if facts.size != file.size { return "\(file.name) has another length" }
+        }
+        return nil
+    }
+
+    /// What is wrong with the files in a folder; nil when nothing is. They are read unless they were `checked` before and have
+    /// not changed since, or `again`.
+    func damage(in folder: String, checked: CheckedFiles, again: Bool = false) async throws -> String? {
+        if let damage = visibleDamage(in: folder) { return damage }
+        return try await checked.damage(of: paths(in: folder), again: again) {
+            for file in files where try await Self.hash("\(folder)/\(file.name)", size: file.size) != file.sha256 {
+                return "the contents of \(file.name) have changed"
+            }
+            return nil
+        }
     }
 }

@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Glibc
+import GuestControl
 import HostSystem
 import LabSpec
 import Quantities
@@ -16,11 +17,14 @@ struct GoldenStoreTests {
         facts: [("memory", "128MiB"), ("cpus", "1"), ("host", "a long fingerprint of it")])
 
     /// A machine's files: a memory that is mostly holes, a state, a disk.
-    private static func save(_ folder: String) throws {
+    @Sendable private static func save(_ folder: String) throws -> SavedMachine {
         try FileTree.makeSparseFile("\(folder)/memory", size: 64 << 20)
         try patch("\(folder)/memory", at: 5 << 20, [UInt8](repeating: 7, count: 300_000))
         try Data("state".utf8).write(to: URL(fileURLWithPath: "\(folder)/state"))
         try Data(count: 100_000).write(to: URL(fileURLWithPath: "\(folder)/disk0"))
+        return SavedMachine(
+            state: "\(folder)/state", memory: "\(folder)/memory",
+            disks: [0: SavedMachine.Disk(path: "\(folder)/disk0", format: .raw)])
     }
 
     /// Writes into a file, also into one that nobody may write to, and has it look as if it was not written to.
@@ -82,17 +86,19 @@ struct GoldenStoreTests {
         try await withCache { cache in
             let store = store(cache)
             #expect(hasNoGolden(try await store.existing(Self.key)))
-            let first = try await store.golden(Self.key) { _, _ in
-            } build: { folder in
+            let first = try await store.golden(Self.key) { _ in
+            } make: { folder in
                 #expect(try FileTree.names(in: folder).isEmpty)
-                try Self.save(folder)
+                return try Self.save(folder)
             }
-            let second = try await store.golden(Self.key) { step, _ in
+            let second = try await store.golden(Self.key) { step in
                 Issue.record("\(step)")
-            } build: { _ in
-                Issue.record("built again")
+            } make: { _ in
+                throw Diagnostic(.host, "made again")
             }
             #expect(first.folder == second.folder && first.key == Self.key)
+            #expect(first.machine == second.machine && second.machine.memory == "\(second.folder)/memory")
+            #expect(second.machine.disks == [0: SavedMachine.Disk(path: "\(second.folder)/disk0", format: .raw)])
             #expect(try FileTree.names(in: first.folder) == ["disk0", "manifest.json", "memory", "state"])
             #expect(SmallFile.text("\(first.folder)/state") == "state")
             for (name, mode) in [("state", mode_t(0o400)), ("disk0", 0o400), ("memory", 0o600)] {
@@ -155,11 +161,11 @@ struct GoldenStoreTests {
     func damage(_ accident: Accident) async throws {
         try await withCache { cache in
             let store = store(cache)
-            let folder = try await store.golden(Self.key, progress: { _, _ in }, build: Self.save).folder
+            let folder = try await store.golden(Self.key, progress: { _ in }, make: Self.save).folder
             try accident.happen(in: folder)
             #expect(hasNoGolden(try await store.existing(Self.key)))
             let steps = Steps()
-            let again = try await store.golden(Self.key, progress: steps.receive, build: Self.save)
+            let again = try await store.golden(Self.key, progress: { steps.receive($0, nil) }, make: Self.save)
             #expect(
                 steps.received.count == 1 && steps.received[0].hasPrefix("its golden is damaged ("), "\(steps.received)"
             )
@@ -174,7 +180,7 @@ struct GoldenStoreTests {
     func verification() async throws {
         try await withCache { cache in
             let store = store(cache)
-            let golden = try await store.golden(Self.key, progress: { _, _ in }, build: Self.save)
+            let golden = try await store.golden(Self.key, progress: { _ in }, make: Self.save)
             func damage() async throws -> [String?] {
                 var found: [String?] = []
                 try await store.verify { found.append($1) }
@@ -191,7 +197,7 @@ struct GoldenStoreTests {
     func readOnce() async throws {
         try await withCache { cache in
             let store = store(cache)
-            let golden = try await store.golden(Self.key, progress: { _, _ in }, build: Self.save)
+            let golden = try await store.golden(Self.key, progress: { _ in }, make: Self.save)
             let notes = "\(store.directory)/checked/golden-\(Self.key.name)"
             // A note of what the files are like now is believed.
             let first = try #require(SmallFile.text(notes))
@@ -209,7 +215,7 @@ struct GoldenStoreTests {
     func copied() async throws {
         try await withCache { cache in
             let store = store(cache)
-            let golden = try await store.golden(Self.key, progress: { _, _ in }, build: Self.save)
+            let golden = try await store.golden(Self.key, progress: { _ in }, make: Self.save)
             for sparse in ["always", "never"] {
                 let copy = "\(cache.directory)/\(sparse)"
                 try await Tool.run("cp", ["-r", "--sparse=\(sparse)", store.directory, copy]).checked("cp")
@@ -218,7 +224,23 @@ struct GoldenStoreTests {
                 try await other.verify { #expect($1 == nil) }
                 #expect(other.list().map(\.isWhole) == [true])
             }
-            #expect(golden.isInPlace)
+            #expect(golden.lease.isInPlace)
+        }
+    }
+
+    @Test("a golden of another form is not taken, and goes when the cache is pruned")
+    func olderForm() async throws {
+        try await withCache { cache in
+            let store = store(cache)
+            let folder = try await store.golden(Self.key, progress: { _ in }, make: Self.save).folder
+            // As it was when the engine wrote a file of its own beside the manifest.
+            let path = "\(folder)/manifest.json"
+            var manifest = try #require(
+                try JSONSerialization.jsonObject(with: Data(try SmallFile.bytes(path))) as? [String: Any])
+            #expect(manifest.removeValue(forKey: "machine") != nil)
+            try SmallFile.replace(path, with: Array(try JSONSerialization.data(withJSONObject: manifest)))
+            #expect(hasNoGolden(try await store.existing(Self.key)) && store.list().isEmpty)
+            #expect(store.prune().freed > 0 && cache.names("goldens").isEmpty)
         }
     }
 
@@ -228,22 +250,22 @@ struct GoldenStoreTests {
             let (one, other) = (store(cache), store(cache))
             let (isBuilding, mayEnd) = (Completion<Void>(), Completion<Void>())
             let first = Task {
-                try await one.golden(Self.key) { _, _ in
-                } build: { folder in
+                try await one.golden(Self.key) { _ in
+                } make: { folder in
                     isBuilding.fulfil()
                     _ = try await mayEnd.wait()
-                    try Self.save(folder)
+                    return try Self.save(folder)
                 }
             }
             _ = try await isBuilding.wait()
             // Nobody sees it half made.
             #expect(hasNoGolden(try await other.existing(Self.key)))
             let steps = Steps()
-            let second = try await other.golden(Self.key) { step, fraction in
-                steps.receive(step, fraction)
+            let second = try await other.golden(Self.key) { step in
+                steps.receive(step, nil)
                 mayEnd.fulfil()
-            } build: { _ in
-                Issue.record("built twice")
+            } make: { _ in
+                throw Diagnostic(.host, "made twice")
             }
             #expect(try await first.value.folder == second.folder)
             #expect(steps.received == ["waiting for process \(getpid()), which is making its golden"])
@@ -256,17 +278,17 @@ struct GoldenStoreTests {
             let store = store(cache)
             let meeting = (Completion<Void>(), Completion<Void>())
             let other = GoldenKey(image: "debian", imageID: "abc", facts: [("memory", "256MiB")])
-            async let one = store.golden(Self.key) { _, _ in
-            } build: { folder in
+            async let one = store.golden(Self.key) { _ in
+            } make: { folder in
                 meeting.0.fulfil()
                 _ = try await meeting.1.wait()
-                try Self.save(folder)
+                return try Self.save(folder)
             }
-            async let two = store.golden(other) { _, _ in
-            } build: { folder in
+            async let two = store.golden(other) { _ in
+            } make: { folder in
                 meeting.1.fulfil()
                 _ = try await meeting.0.wait()
-                try Self.save(folder)
+                return try Self.save(folder)
             }
             let folders = (try await one.folder, try await two.folder)
             #expect(folders.0 != folders.1)
@@ -279,16 +301,16 @@ struct GoldenStoreTests {
             let store = store(cache)
             let (isBuilding, mayEnd) = (Completion<Void>(), Completion<Void>())
             let first = Task {
-                try await store.golden(Self.key) { _, _ in
-                } build: { folder in
-                    try Self.save(folder)
+                try await store.golden(Self.key) { _ in
+                } make: { folder in
+                    _ = try Self.save(folder)
                     isBuilding.fulfil()
                     _ = try await mayEnd.wait()
                     throw Diagnostic(.guest, "it did not boot", remedy: "look at its console")
                 }
             }
             _ = try await isBuilding.wait()
-            let second = try await store.golden(Self.key, progress: { _, _ in mayEnd.fulfil() }, build: Self.save)
+            let second = try await store.golden(Self.key, progress: { _ in mayEnd.fulfil() }, make: Self.save)
             let problem = await #expect(throws: Diagnostic.self) { try await first.value }
             #expect(problem?.message == "it did not boot")
             #expect(SmallFile.text("\(second.folder)/state") == "state")
@@ -302,17 +324,18 @@ struct GoldenStoreTests {
             let store = store(cache)
             let isBuilding = Completion<Void>()
             let build = Task {
-                try await store.golden(Self.key) { _, _ in
-                } build: { folder in
-                    try Self.save(folder)
+                try await store.golden(Self.key) { _ in
+                } make: { folder in
+                    _ = try Self.save(folder)
                     isBuilding.fulfil()
                     _ = try await Completion<Void>().wait()
+                    return SavedMachine(state: "")
                 }
             }
             _ = try await isBuilding.wait()
             let isWaiting = Completion<Void>()
             let wait = Task {
-                try await store.golden(Self.key, progress: { _, _ in isWaiting.fulfil() }, build: Self.save)
+                try await store.golden(Self.key, progress: { _ in isWaiting.fulfil() }, make: Self.save)
             }
             _ = try await isWaiting.wait()
             wait.cancel()
@@ -335,16 +358,16 @@ struct GoldenStoreTests {
                     let folder = "\(cache.directory)/cache/build/\(name)"
                     try FileTree.remove(folder)
                     try FileTree.makeFolder(folder)
-                    try Self.save(folder)
+                    _ = try Self.save(folder)
                 }
                 // A build of an image, which is none of ours.
                 try FileTree.makeFolder("\(cache.directory)/cache/build/debian-123")
             }
             try leave()
-            _ = try await store.golden(Self.key) { _, _ in
-            } build: { folder in
+            _ = try await store.golden(Self.key) { _ in
+            } make: { folder in
                 #expect(try FileTree.names(in: folder).isEmpty)
-                try Self.save(folder)
+                return try Self.save(folder)
             }
             #expect(cache.names("build").sorted() == ["debian-123", "golden-other-0123456789abcdef"])
             try leave()
@@ -378,7 +401,7 @@ struct GoldenStoreTests {
             #expect(SmallFile.text("\(scratch)/state") == "half\n")
             // It is killed while another waits.
             let golden = try await store.golden(
-                Self.key, progress: { _, _ in builder.cancel() }, build: Self.save)
+                Self.key, progress: { _ in builder.cancel() }, make: Self.save)
             await #expect(throws: CancellationError.self) { try await builder.value }
             #expect(SmallFile.text("\(golden.folder)/state") == "state")
             #expect(cache.names("build").isEmpty)
@@ -391,9 +414,9 @@ struct GoldenStoreTests {
             let store = store(cache)
             let problem = try #require(
                 await #expect(throws: Diagnostic.self) {
-                    try await store.golden(Self.key) { _, _ in
-                    } build: { folder in
-                        try Self.save(folder)
+                    try await store.golden(Self.key) { _ in
+                    } make: { folder in
+                        _ = try Self.save(folder)
                         throw SystemCallError("write", errno: errno, "\(folder)/memory")
                     }
                 })
@@ -411,7 +434,7 @@ struct GoldenStoreTests {
             try Data().write(to: URL(fileURLWithPath: "\(cache.directory)/cache"))
             let problem = try #require(
                 await #expect(throws: Diagnostic.self) {
-                    try await store(cache).golden(Self.key, progress: { _, _ in }, build: Self.save)
+                    try await store(cache).golden(Self.key, progress: { _ in }, make: Self.save)
                 })
             #expect(problem.message == "cannot use the image cache \(cache.directory)/cache")
             #expect(problem.cause != nil)
@@ -420,7 +443,7 @@ struct GoldenStoreTests {
             #expect(store(cache).prune(isOutOfDate: { _ in true }) == CacheCleaning())
         }
         try await withCache { cache in
-            let golden = try await store(cache).golden(Self.key, progress: { _, _ in }, build: Self.save)
+            let golden = try await store(cache).golden(Self.key, progress: { _ in }, make: Self.save)
             let folders = [golden.folder, "\(cache.directory)/cache/locks", "\(cache.directory)/cache/build"]
             for folder in folders { chmod(folder, 0o500) }
             defer { for folder in folders { chmod(folder, 0o700) } }
@@ -433,10 +456,15 @@ struct GoldenStoreTests {
         try await withCache { cache in
             let store = store(cache)
             await #expect(throws: Diagnostic.self) {
-                try await store.golden(Self.key, progress: { _, _ in }, build: { _ in })
+                try await store.golden(Self.key, progress: { _ in }, make: { _ in SavedMachine(state: "") })
             }
             await #expect(throws: Diagnostic.self) {
-                try await store.golden(Self.key, progress: { _, _ in }, build: { try FileTree.makeFolder("\($0)/x") })
+                try await store.golden(
+                    Self.key, progress: { _ in },
+                    make: { folder in
+                        try FileTree.makeFolder("\(folder)/x")
+                        return SavedMachine(state: "\(folder)/x")
+                    })
             }
             #expect(cache.names("build").isEmpty && cache.names("goldens").isEmpty)
         }
@@ -446,7 +474,7 @@ struct GoldenStoreTests {
     func inUse() async throws {
         try await withCache { cache in
             let store = store(cache)
-            var golden: Golden? = try await store.golden(Self.key, progress: { _, _ in }, build: Self.save)
+            var golden: Golden? = try await store.golden(Self.key, progress: { _ in }, make: Self.save)
             let other = self.store(cache)
             #expect(other.remove(image: "debian") == CacheCleaning(inUse: [Self.key.name]))
             #expect(other.prune(isOutOfDate: { _ in true }) == CacheCleaning(inUse: [Self.key.name]))
@@ -463,7 +491,7 @@ struct GoldenStoreTests {
     func discarding() async throws {
         try await withCache { cache in
             let store = store(cache)
-            let first = try await store.golden(Self.key, progress: { _, _ in }, build: Self.save)
+            let first = try await store.golden(Self.key, progress: { _ in }, make: Self.save)
             let second = try #require(try await store.existing(Self.key))
             // What runs on it keeps its files.
             let memory = try OwnedDescriptor.open("\(first.folder)/memory", O_RDONLY)
@@ -472,7 +500,7 @@ struct GoldenStoreTests {
             var byte: UInt8 = 0
             #expect(pread(memory.number, &byte, 1, 5 << 20) == 1 && byte == 7)
             try await store.discard(second)
-            let third = try await store.golden(Self.key, progress: { _, _ in }, build: Self.save)
+            let third = try await store.golden(Self.key, progress: { _ in }, make: Self.save)
             try await store.discard(second)
             #expect(SmallFile.text("\(third.folder)/state") == "state")
             #expect(cache.names("build").isEmpty)
@@ -485,7 +513,7 @@ struct GoldenStoreTests {
             let store = store(cache)
             func make(_ image: String, _ id: String, unusedFor seconds: Int = 0) async throws {
                 let key = GoldenKey(image: image, imageID: id, facts: [])
-                let folder = try await store.golden(key, progress: { _, _ in }, build: Self.save).folder
+                let folder = try await store.golden(key, progress: { _ in }, make: Self.save).folder
                 let time = timespec(tv_sec: Glibc.time(nil) - seconds, tv_nsec: 0)
                 #expect(utimensat(AT_FDCWD, "\(folder)/manifest.json", [time, time], 0) == 0)
             }
@@ -517,7 +545,7 @@ struct GoldenStoreTests {
             let store = store(cache, limit: ByteCount(1_000_000))
             func key(_ number: Int) -> GoldenKey { GoldenKey(image: "i", imageID: "\(number)", facts: []) }
             func make(_ number: Int, unusedFor seconds: Int) async throws -> Golden {
-                let golden = try await store.golden(key(number), progress: { _, _ in }, build: Self.save)
+                let golden = try await store.golden(key(number), progress: { _ in }, make: Self.save)
                 let time = timespec(tv_sec: Glibc.time(nil) - seconds, tv_nsec: 0)
                 #expect(utimensat(AT_FDCWD, "\(golden.folder)/manifest.json", [time, time], 0) == 0)
                 return golden
@@ -527,7 +555,7 @@ struct GoldenStoreTests {
             _ = try await make(3, unusedFor: 200)
             _ = try await make(4, unusedFor: 100)
             #expect(Set(store.list().map(\.imageID)) == ["1", "4"])
-            #expect(used.isInPlace)
+            #expect(used.lease.isInPlace)
         }
     }
 
@@ -540,7 +568,7 @@ struct GoldenStoreTests {
             let goldens = store(cache)
             func make(_ image: String, _ id: String) async throws {
                 let key = GoldenKey(image: image, imageID: id, facts: [])
-                _ = try await goldens.golden(key, progress: { _, _ in }, build: Self.save)
+                _ = try await goldens.golden(key, progress: { _ in }, make: Self.save)
             }
             try await make("fake", id)
             try await make("fake", "before")

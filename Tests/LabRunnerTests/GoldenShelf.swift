@@ -5,7 +5,7 @@ import Synchronization
 /// Keeps goldens in a folder, and counts them.
 final class GoldenShelf: GoldenStoring {
     private let path: String
-    private let state = Mutex((made: 0, discarded: 0))
+    private let state = Mutex((made: 0, discarded: 0, machines: [String: SavedMachine]()))
 
     init(in path: String) { self.path = path }
 
@@ -19,32 +19,40 @@ final class GoldenShelf: GoldenStoring {
     var folders: [String] { (try? FileTree.names(in: path))?.map { "\(path)/\($0)" } ?? [] }
 
     func golden(
-        _ shape: GoldenShape, progress: @escaping @Sendable (String) -> Void,
-        make: @escaping @Sendable (_ folder: String) async throws -> Void
-    ) async throws -> any GoldenFolder {
-        let facts = shape.facts.map { "\($0.name) \($0.value)" }.joined(separator: ",")
-        let folder = "\(path)/\(shape.image) \(facts.replacing("/", with: "-"))"
-        if try FileTree.names(in: path).contains(where: { folder == "\(path)/\($0)" }) {
-            return Kept(path: folder, shelf: self)
+        _ key: GoldenKey, progress: @escaping @Sendable (String) -> Void,
+        make: @escaping @Sendable (_ folder: String) async throws -> SavedMachine
+    ) async throws -> Kept {
+        let facts = key.facts.map { "\($0.name) \($0.value)" }.joined(separator: ",")
+        let folder = "\(path)/\(key.image) \(facts.replacing("/", with: "-"))"
+        if let machine = state.withLock({ $0.machines[folder] }) {
+            return Kept(machine: machine, path: folder, shelf: self)
         }
+        let machine: SavedMachine
         do {
             try FileTree.makeFolder(folder)
-            try await make(folder)
+            machine = try await make(folder)
         } catch {
             try FileTree.remove(folder)
             throw error
         }
-        state.withLock { $0.made += 1 }
-        return Kept(path: folder, shelf: self)
+        state.withLock { state in
+            state.made += 1
+            state.machines[folder] = machine
+        }
+        return Kept(machine: machine, path: folder, shelf: self)
     }
 
-    private struct Kept: GoldenFolder {
-        let path: String
-        let shelf: GoldenShelf
+    struct Kept: KeptGolden {
+        let machine: SavedMachine
+        fileprivate let path: String
+        fileprivate let shelf: GoldenShelf
 
         func discard() async {
             try? FileTree.remove(path)
-            shelf.state.withLock { $0.discarded += 1 }
+            shelf.state.withLock { state in
+                state.discarded += 1
+                state.machines[path] = nil
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ package struct Fleet: Sendable {
     let journal: RunJournal
     package let networks: LabNetworks
     /// Where clones come from; nil where every guest boots.
-    package let goldens: Goldens?
+    package let goldens: RunGoldens?
     /// Lets guests in.
     package let admission: Admission
     /// Bounds how many guests boot at the same time.
@@ -35,7 +35,7 @@ package struct Fleet: Sendable {
         self.recorder = recorder
         self.results = results
         self.journal = journal
-        self.goldens = goldens.map { Goldens(in: $0, limits: limits, recorder: recorder, journal: journal) }
+        self.goldens = goldens.map { RunGoldens(in: $0, limits: limits, recorder: recorder, journal: journal) }
         shares = GuestShares(groups: groups, journal: journal, recorder: recorder)
         observers = [OutOfMemoryOrder(), shares]
     }

@@ -89,9 +89,9 @@ extension MachineBackend {
 
 /// A machine at one moment: any number of others can go on from there. Its files belong to who had it saved, must stay for as
 /// long as a machine that was restored from it lives, and are never written to.
-public struct SavedMachine: Sendable, Hashable {
+public struct SavedMachine: Sendable, Hashable, Codable {
     /// A disk that the guest wrote to.
-    public struct Disk: Sendable, Hashable {
+    public struct Disk: Sendable, Hashable, Codable {
         /// The file, absolute.
         public var path: String
         /// How it is laid out.

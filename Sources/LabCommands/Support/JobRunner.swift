@@ -73,7 +73,7 @@ struct JobRunner: Sendable {
                 variables: grants.variables)
             return await LabRun(
                 plan: plan, images: images, options: options, recorder: recorder, results: directory,
-                journal: journal, scripting: scripting, goldens: KeptGoldens()
+                journal: journal, scripting: scripting, goldens: GoldenStore()
             ).run()
         } catch {
             // The images could not be had: no guest was started, every task is an error, and the results say so.

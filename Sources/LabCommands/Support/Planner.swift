@@ -72,7 +72,7 @@ struct Planner {
                 try await ImageSupply().images(for: lab) { image, step, fraction in
                     recorder.emit(.imageProgress(image: image, step: step, fraction: fraction))
                 }
-            }, goldens: KeptGoldens())
+            }, goldens: GoldenStore())
     }
 
     private func plan(

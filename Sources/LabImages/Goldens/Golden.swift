@@ -1,20 +1,26 @@
+import GuestControl
+
 /// A machine at its ready point, saved in the files of a folder, for any number of others to go on from.
 ///
-/// For as long as this lives, also in another process, pruning leaves the folder alone. Its files are read-only; nobody writes
-/// to them.
-package final class Golden: Sendable {
-    /// The folder with the files that its builder made. Absolute, and not the one that the builder was given.
-    package let folder: String
-    /// What it depends on.
-    package let key: GoldenKey
-    private let lease: FolderLease
+/// For as long as this lives, also in another process, pruning leaves the folder alone. Its files are read-only.
+package final class Golden: KeptGolden {
+    package let machine: SavedMachine
+    /// The folder with its files and its manifest, absolute.
+    let folder: String
+    let key: GoldenKey
+    let lease: FolderLease
+    private let store: GoldenStore
 
-    init(_ key: GoldenKey, in folder: String, _ lease: FolderLease) {
+    init(_ manifest: GoldenManifest, in folder: String, _ lease: FolderLease, of store: GoldenStore) {
+        machine = manifest.machine(in: folder)
         self.folder = folder
-        self.key = key
+        key = manifest.key
         self.lease = lease
+        self.store = store
     }
 
-    /// Whether it is still what is at its place: it may have been discarded, and made again.
-    var isInPlace: Bool { lease.isInPlace }
+    package func discard() async {
+        // What cannot be thrown away is found wanting again by the next who asks.
+        try? await store.discard(self)
+    }
 }

@@ -22,8 +22,7 @@ package struct GoldenEntry: Sendable {
 
     /// The golden in a folder; nil when there is none that can be read.
     init?(_ name: String, in folder: String) {
-        guard let manifest: GoldenManifest = ManifestFile.read(in: folder),
-            let facts = FileStamp("\(folder)/\(ManifestFile.name)")
+        guard let manifest = GoldenManifest(in: folder), let facts = FileStamp("\(folder)/\(manifestName)")
         else { return nil }
         self.name = name
         image = manifest.key.image

@@ -1,8 +1,10 @@
+import Diagnostics
 import Foundation
+import GuestControl
 import HostSystem
 
 /// Why a golden cannot be made, as its guest showed: it is not tried again in each run.
-package struct GoldenFailure: Sendable, Hashable, Codable {
+package struct GoldenFailure: Sendable, Hashable, ManifestFile {
     /// What it would have been made of.
     package let key: GoldenKey
     /// Why its guest did not come up, one line.
@@ -20,6 +22,18 @@ package struct GoldenFailure: Sendable, Hashable, Codable {
         failed = Date()
     }
 
+    /// There are none.
+    var files: [CachedFile] { [] }
+
+    /// As a user reads it who wants the golden all the same.
+    var diagnostic: Diagnostic {
+        Diagnostic(
+            .guest, "the attempt at \(failed.formatted(.iso8601)) failed: \(reason)",
+            remedy:
+                "`vmlab images rm \(key.image)` has it tried again, as does waiting a day; `boot: cold` needs no golden"
+        )
+    }
+
     /// Whether it still keeps the golden from being tried. One of the future was noted by a wrong clock.
     var isValid: Bool { failed <= Date() && failed.timeIntervalSinceNow > -Self.age }
 }
@@ -35,7 +49,7 @@ extension GoldenStore {
     package func noteFailure(of key: GoldenKey, _ reason: String) {
         let folder = "\(failures)/\(key.name)"
         guard (try? FileTree.makeFolder(folder)) != nil else { return }
-        try? ManifestFile.write(GoldenFailure(key, reason), in: folder)
+        try? GoldenFailure(key, reason).write(in: folder)
     }
 
     /// Every failure that is noted, by image, the latest first.
@@ -57,5 +71,5 @@ extension GoldenStore {
 
     private var failures: String { "\(directory)/failed" }
     private var failureNames: [String] { (try? FileTree.names(in: failures)) ?? [] }
-    private func read(_ name: String) -> GoldenFailure? { ManifestFile.read(in: "\(failures)/\(name)") }
+    private func read(_ name: String) -> GoldenFailure? { GoldenFailure(in: "\(failures)/\(name)") }
 }

@@ -22,7 +22,7 @@ extension GoldenStore {
     ) async throws {
         for entry in list() where image == nil || entry.image == image {
             let folder = folder(entry.name)
-            guard let manifest: GoldenManifest = ManifestFile.read(in: folder) else { continue }
+            guard let manifest = GoldenManifest(in: folder) else { continue }
             found(entry, try await manifest.damage(in: folder, checked: checked(entry.name), again: true))
         }
     }

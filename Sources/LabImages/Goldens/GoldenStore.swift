@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Glibc
+import GuestControl
 import HostSystem
 import LabSpec
 import Logging
@@ -18,7 +19,7 @@ import Quantities
 /// Who uses a golden holds a shared lock on its manifest; who removes it holds that lock alone, so what a running lab uses stays.
 /// Only `discard` and damage take a golden away from under others: their clones keep the files that they opened, new ones do not
 /// find them. The manifest's own time of change says when the golden was last used.
-package struct GoldenStore: Sendable {
+package struct GoldenStore: GoldenStoring {
     /// The cache's folder.
     package let directory: String
     /// Bytes on disk of all goldens; when a new one exceeds it, those that were not used for the longest time go.
@@ -41,14 +42,13 @@ package struct GoldenStore: Sendable {
         return golden
     }
 
-    /// The golden of this key. When it is not there or damaged, `build` makes its files in the empty folder that it is given,
-    /// which must be closed when it returns; the folder is renamed afterwards.
+    /// See the protocol. One whose guest showed that it does not come up is not tried again for a day.
     ///
-    /// One builds at a time, whether in this process or another; others wait for it, which costs a thread each, and are told
-    /// by `progress`. When the task is cancelled the wait ends and `CancellationError` is thrown. Otherwise throws what `build`
-    /// throws, or a `Diagnostic` when the disk is full or the cache cannot be written to. Nothing is left then.
+    /// Waiting costs a thread each. Nothing is left when this throws, which it also does when the disk is full or the cache cannot
+    /// be written to.
     package func golden(
-        _ key: GoldenKey, progress: @escaping ImageProgress, build: (_ folder: String) async throws -> Void
+        _ key: GoldenKey, progress: @escaping @Sendable (String) -> Void,
+        make: @escaping @Sendable (_ folder: String) async throws -> SavedMachine
     ) async throws -> Golden {
         if let golden = try await existing(key) { return golden }
         do throws(SystemCallError) {
@@ -66,10 +66,10 @@ package struct GoldenStore: Sendable {
         case .absent: break
         case .damaged(let reason):
             log.debug("golden is damaged", metadata: ["golden": "\(key.name)", "why": "\(reason)"])
-            progress("its golden is damaged (\(reason)) and is made again", nil)
+            progress("its golden is damaged (\(reason)) and is made again")
         }
         let begun = ContinuousClock.now
-        let golden = try await make(key, build)
+        let golden = try await makeGolden(key, make)
         log.debug("golden was made", metadata: ["golden": "\(key.name)", "ms": "\(begun.millisecondsAgo)"])
         trim(keeping: key.name)
         return golden
@@ -77,11 +77,11 @@ package struct GoldenStore: Sendable {
 
     /// Throws away a golden that did not work, though it looked whole. What goes on from it already is not disturbed. Nothing
     /// happens when somebody else did so before, and perhaps made it again.
-    package func discard(_ golden: Golden) async throws {
+    func discard(_ golden: Golden) async throws {
         let name = golden.key.name
-        let lock = try await lock(name) { _, _ in }
+        let lock = try await lock(name) { _ in }
         defer { lock.release() }
-        guard golden.isInPlace else { return }
+        guard golden.lease.isInPlace else { return }
         do throws(SystemCallError) {
             try setAside(name)
         } catch {
@@ -89,10 +89,10 @@ package struct GoldenStore: Sendable {
         }
     }
 
-    private func lock(_ name: String, _ progress: ImageProgress) async throws -> FileLock {
+    private func lock(_ name: String, _ progress: (String) -> Void) async throws -> FileLock {
         do {
             return try await FileLock.acquire(lockPath(name)) { holder in
-                progress("waiting for \(describe(holder)), which is making its golden", nil)
+                progress("waiting for \(describe(holder)), which is making its golden")
             }
         } catch let error as SystemCallError {
             throw error.diagnostic("cannot use the image cache \(directory)")
@@ -102,24 +102,25 @@ package struct GoldenStore: Sendable {
     // MARK: Making one
 
     /// Call with the golden's lock held.
-    private func make(_ key: GoldenKey, _ build: (String) async throws -> Void) async throws -> Golden {
+    private func makeGolden(_ key: GoldenKey, _ make: (String) async throws -> SavedMachine) async throws -> Golden {
+        // Who waited for another that failed does not try again either.
+        if let failure = failure(of: key) { throw failure.diagnostic }
         let scratch = scratch(key.name)
         do {
             _ = removeLeftovers(key.name)
             defer { _ = removeLeftovers(key.name) }
-            do {
-                try FileTree.makeFolder(scratch, mode: 0o700)
-                try await build(scratch)
-                try Task.checkCancellation()
-                try await seal(scratch, key)
-                try CacheFolder.publish(scratch, as: folder(key.name), aside: aside(key.name))
-                // They were read a moment ago.
-                if let manifest: GoldenManifest = ManifestFile.read(in: folder(key.name)) {
-                    checked(key.name).note(CheckedFiles.stamps(of: manifest.paths(in: folder(key.name))))
-                }
-            } catch {
-                throw explained(error, key)
-            }
+            try FileTree.makeFolder(scratch, mode: 0o700)
+            let machine = try await make(scratch)
+            try Task.checkCancellation()
+            let manifest = try await seal(machine, in: scratch, key)
+            try CacheFolder.publish(scratch, as: folder(key.name), aside: aside(key.name))
+            // They were read a moment ago.
+            checked(key.name).note(CheckedFiles.stamps(of: manifest.paths(in: folder(key.name))))
+        } catch let loss as GuestLoss where loss.isGuestsDoing && !Task.isCancelled {
+            noteFailure(of: key, loss.message)
+            throw loss
+        } catch {
+            throw explained(error, key)
         }
         guard case .whole(let golden) = try await find(key) else {
             throw Diagnostic(
@@ -130,7 +131,7 @@ package struct GoldenStore: Sendable {
     }
 
     /// Has the files on disk for good, read-only, and described by a manifest.
-    private func seal(_ scratch: String, _ key: GoldenKey) async throws {
+    private func seal(_ machine: SavedMachine, in scratch: String, _ key: GoldenKey) async throws -> GoldenManifest {
         for name in try FileTree.names(in: scratch) {
             let path = "\(scratch)/\(name)"
             guard FileStamp(path)?.isFile == true else {
@@ -140,11 +141,12 @@ package struct GoldenStore: Sendable {
             // QEMU before 8.2 opens guest memory for writing even where it maps it for itself alone, so its owner may.
             try systemCall("chmod", path) { chmod(path, name == "memory" ? 0o600 : 0o400) }
         }
-        let manifest = try await GoldenManifest(of: scratch, key: key)
+        let manifest = try await GoldenManifest(of: machine, in: scratch, key: key)
         guard !manifest.files.isEmpty else {
             throw Diagnostic(.host, "nothing was saved for the golden of the image \(key.image)")
         }
-        try ManifestFile.write(manifest, in: scratch)
+        try manifest.write(in: scratch)
+        return manifest
     }
 
     /// A full disk told as such, whatever the builder made of it.
@@ -172,17 +174,17 @@ package struct GoldenStore: Sendable {
 
     private func find(_ key: GoldenKey) async throws -> Finding {
         let folder = folder(key.name)
-        guard access("\(folder)/\(ManifestFile.name)", R_OK) == 0 else {
+        guard access("\(folder)/\(manifestName)", R_OK) == 0 else {
             return access(folder, F_OK) == 0 ? .damaged("its manifest is missing") : .absent
         }
         // Nil when somebody is removing it just now, or has done so.
         guard let lease = FolderLease(folder) else { return .absent }
-        guard let manifest: GoldenManifest = ManifestFile.read(in: folder), manifest.key == key else {
+        guard let manifest = GoldenManifest(in: folder), manifest.key == key else {
             return .damaged("its manifest is damaged")
         }
         if let damage = try await manifest.damage(in: folder, checked: checked(key.name)) { return .damaged(damage) }
         lease.noteUse()
-        return .whole(Golden(key, in: folder, lease))
+        return .whole(Golden(manifest, in: folder, lease, of: self))
     }
 
     func checked(_ name: String) -> CheckedFiles {

@@ -188,7 +188,7 @@ public struct ImageFacts: Sendable, Hashable {
 /// A disk file of an image.
 public struct ImageDisk: Sendable, Hashable {
     /// How the file is laid out.
-    public enum Format: String, Sendable, Hashable, CaseIterable {
+    public enum Format: String, Sendable, Hashable, CaseIterable, Codable {
         case raw, qcow2, vmdk, vdi, vhd, vhdx, qed, parallels, iso
 
         /// The name of QEMU's driver for it.

@@ -9,9 +9,9 @@ import Quantities
 import Synchronization
 
 /// The goldens of one run: each shape of guest is booted once, saved at its ready point, and cloned from then on.
-package final class Goldens: Sendable {
+package final class RunGoldens: Sendable {
     /// The form of goldens, what waits in them included; another makes all of them anew.
-    private static let version = 2
+    private static let version = 3
 
     private enum Found: Sendable {
         case snapshot(GuestSnapshot)
@@ -34,7 +34,7 @@ package final class Goldens: Sendable {
     private let limits: LiveLimits
     private let recorder: RunRecorder
     private let journal: RunJournal
-    private let places = Mutex<[String: Place]>([:])
+    private let places = Mutex<[GoldenKey: Place]>([:])
     private let log = Logger(label: "vmlab.guests")
 
     /// Goldens in `store`, which is asked once for each shape. Their machines are written down in `journal`.
@@ -54,12 +54,11 @@ package final class Goldens: Sendable {
             guard guest.group.boot == .clone else { return nil }
             throw obstacle.diagnostic(guest.group)
         }
-        let golden = Golden(of: guest, image, cards: cards)
-        guard let shape = golden.shape(version: Self.version) else {
+        let golden = GoldenGuest(of: guest, image, cards: cards)
+        guard let key = golden.key(version: Self.version) else {
             guard guest.group.boot == .clone else { return nil }
             throw CloneObstacle.backend(guest.backend.name).diagnostic(guest.group)
         }
-        let key = shape.facts.map { "\($0.name)=\($0.value)" }.joined(separator: "\n") + shape.imageID
         let place = places.withLock { places in
             let place = places[key] ?? Place(places.count)
             places[key] = place
@@ -71,7 +70,7 @@ package final class Goldens: Sendable {
         if let known = place.found.withLock({ $0 }) {
             found = known
         } else {
-            found = try await find(golden, shape, place.number)
+            found = try await find(golden, key, place.number)
             place.found.withLock { $0 = found }
         }
         switch found {
@@ -102,33 +101,34 @@ package final class Goldens: Sendable {
             }
         }
         // Only who takes it away throws it away.
-        if place != nil { await (snapshot.files as? any GoldenFolder)?.discard() }
+        if place != nil { await (snapshot.files as? any KeptGolden)?.discard() }
     }
 
-    private func find(_ golden: Golden, _ shape: GoldenShape, _ number: Int) async throws -> Found {
+    private func find(_ golden: GoldenGuest, _ key: GoldenKey, _ number: Int) async throws -> Found {
         let begun = ContinuousClock.now
         do {
-            let folder = try await store.golden(shape) { [recorder] news in
-                recorder.emit(.imageProgress(image: shape.image, step: news, fraction: nil))
+            let kept: any KeptGolden = try await store.golden(key) { [recorder] news in
+                recorder.emit(.imageProgress(image: key.image, step: news, fraction: nil))
             } make: { [recorder, journal, limits, log] folder in
-                recorder.emit(.imageProgress(image: shape.image, step: "making its golden snapshot", fraction: nil))
-                log.debug("golden is made", metadata: Self.metadata(shape))
-                try await golden.make(
+                recorder.emit(.imageProgress(image: key.image, step: "making its golden snapshot", fraction: nil))
+                log.debug("golden is made", metadata: Self.metadata(key))
+                let machine = try await golden.make(
                     in: folder, workingIn: "\(journal.directory)/golden\(number)", journal: journal,
                     deadline: limits.deadline(in: limits.timeouts.boot))
-                recorder.emit(.imageProgress(image: shape.image, step: "ready", fraction: 1))
+                recorder.emit(.imageProgress(image: key.image, step: "ready", fraction: 1))
+                return machine
             }
             log.debug(
                 "golden found",
-                metadata: Self.metadata(shape).merging([
-                    "folder": "\(folder.path)", "ms": "\(begun.millisecondsAgo)",
+                metadata: Self.metadata(key).merging([
+                    "state": "\(kept.machine.state)", "ms": "\(begun.millisecondsAgo)",
                 ]) { $1 })
-            return .snapshot(try golden.snapshot(in: folder))
+            return .snapshot(golden.snapshot(of: kept))
         } catch  where !Task.isCancelled {
             log.debug(
-                "no golden", metadata: Self.metadata(shape).merging(["why": "\(sentence(of: error))"]) { $1 })
+                "no golden", metadata: Self.metadata(key).merging(["why": "\(sentence(of: error))"]) { $1 })
             let problem = Diagnostic(
-                .guest, "no golden snapshot of the image \(shape.image) could be made",
+                .guest, "no golden snapshot of the image \(key.image) could be made",
                 remedy: (error as? Diagnostic)?.remedy, cause: sentence(of: error),
                 notes: (error as? GuestLoss)?.consoleTail ?? (error as? Diagnostic)?.notes ?? [])
             recorder.emit(.note(level: .warning, message: sentence(of: problem)))
@@ -136,7 +136,7 @@ package final class Goldens: Sendable {
         }
     }
 
-    private static func metadata(_ shape: GoldenShape) -> Logger.Metadata {
-        ["image": "\(shape.image)", "shape": "\(shape.facts.map { "\($0.name)=\($0.value)" }.joined(separator: " "))"]
+    private static func metadata(_ key: GoldenKey) -> Logger.Metadata {
+        ["image": "\(key.image)", "shape": "\(key.facts.map { "\($0.name)=\($0.value)" }.joined(separator: " "))"]
     }
 }

@@ -1,16 +1,15 @@
 import Diagnostics
 import Foundation
 import HostSystem
-import LabImages
 import Synchronization
 import Testing
 
 @testable import GuestControl
-@testable import LabMachines
+@testable import LabImages
 
-@Suite("Kept goldens", .timeLimit(.minutes(1)))
-struct KeptGoldensTests {
-    private static let shape = GoldenShape(image: "own", imageID: "abc", facts: [("memory", "128MiB")])
+@Suite("Goldens that cannot be made", .timeLimit(.minutes(1)))
+struct GoldenFailureTests {
+    private static let key = GoldenKey(image: "own", imageID: "abc", facts: [("memory", "128MiB")])
 
     private static func loss(isGuestsDoing: Bool) -> GuestLoss {
         GuestLoss(
@@ -24,12 +23,11 @@ struct KeptGoldensTests {
         try await body(GoldenStore(cacheDirectory: folder))
     }
 
-    /// Whether the golden of a shape is tried, and what the one who wants it is told; every try ends with `loss`.
-    private func want(_ shape: GoldenShape, in store: GoldenStore, _ loss: GuestLoss) async -> (Bool, any Error) {
+    /// Whether the golden of a key is tried, and what the one who wants it is told; every try ends with `loss`.
+    private func want(_ key: GoldenKey, in store: GoldenStore, _ loss: GuestLoss) async -> (Bool, any Error) {
         let isTried = Mutex(false)
         do {
-            // Each run has its own.
-            _ = try await KeptGoldens(in: store).golden(shape, progress: { _ in }) { _ in
+            _ = try await store.golden(key, progress: { _ in }) { _ in
                 isTried.withLock { $0 = true }
                 throw loss
             }
@@ -43,25 +41,25 @@ struct KeptGoldensTests {
     func triedOnce() async throws {
         try await withStore { store in
             let loss = Self.loss(isGuestsDoing: true)
-            let first = await want(Self.shape, in: store, loss)
+            let first = await want(Self.key, in: store, loss)
             #expect(first.0 && first.1 as? GuestLoss == loss)
-            let second = await want(Self.shape, in: store, loss)
+            let second = await want(Self.key, in: store, loss)
             let problem = try #require(second.1 as? Diagnostic)
             #expect(!second.0 && problem.message.contains("failed: no network card: needs virtio_net"), "\(problem)")
             #expect(problem.remedy?.contains("`vmlab images rm own`") == true, "\(problem)")
             #expect(store.listFailures().map(\.reason) == [loss.message])
-            var changed = Self.shape
-            changed.imageID = "its kernel has the driver"
+            let changed = GoldenKey(
+                image: "own", imageID: "its kernel has the driver", facts: [("memory", "128MiB")])
             #expect(await want(changed, in: store, loss).0)
             _ = store.remove(image: "own")
-            #expect(await want(Self.shape, in: store, loss).0)
+            #expect(await want(Self.key, in: store, loss).0)
         }
     }
 
     @Test("N6: one that a busy host may have kept from coming up is tried again")
     func triedAgain() async throws {
         try await withStore { store in
-            for _ in 0..<2 { #expect(await want(Self.shape, in: store, Self.loss(isGuestsDoing: false)).0) }
+            for _ in 0..<2 { #expect(await want(Self.key, in: store, Self.loss(isGuestsDoing: false)).0) }
             #expect(store.listFailures().isEmpty)
         }
     }

@@ -5,7 +5,7 @@ import HostSystem
 import LabSpec
 
 /// The guest that others of its image and shape are clones of.
-struct Golden: Sendable {
+struct GoldenGuest: Sendable {
     private let planned: PlannedGuest
     private let image: BootableImage
     private let cards: [NetworkAttachment.Kind]
@@ -20,12 +20,12 @@ struct Golden: Sendable {
     }
 
     /// What it depends on; nil when its backend saves no such machine.
-    func shape(version: Int) -> GoldenShape? {
+    func key(version: Int) -> GoldenKey? {
         guard let fingerprint = planned.backend.fingerprint(of: configuration(in: "/golden", saving: "/saved")) else {
             return nil
         }
         let group = planned.group
-        return GoldenShape(
+        return GoldenKey(
             image: image.name, imageID: image.id,
             facts: [
                 ("memory", planned.memory.description), ("cpus", "\(group.cpus)"),
@@ -47,7 +47,7 @@ struct Golden: Sendable {
     /// Boots the guest, and saves it at its ready point into `folder`. `directory` is for its machine's files.
     func make(
         in folder: String, workingIn directory: String, journal: RunJournal, deadline: ContinuousClock.Instant
-    ) async throws {
+    ) async throws -> SavedMachine {
         try FileTree.makeFolder(directory, mode: 0o700)
         defer { try? FileTree.remove(directory) }
         // Where its cards are plugged in: nobody else is.
@@ -63,7 +63,7 @@ struct Golden: Sendable {
                 log: { _ in }, onNote: { _ in }, onLoss: {}
             ) { await save($0, to: folder, deadline: deadline) }
         }
-        try GoldenRecord(try result.get()).write(in: folder)
+        return try result.get()
     }
 
     private func save(
@@ -93,11 +93,11 @@ struct Golden: Sendable {
             of: planned.guest.name, hostPorts: [], journal: journal, onNote: { _ in }, body)
     }
 
-    /// The golden that was saved into a folder.
-    func snapshot(in folder: any GoldenFolder) throws -> GuestSnapshot {
+    /// The guest as it was saved.
+    func snapshot(of golden: any KeptGolden) -> GuestSnapshot {
         GuestSnapshot(
-            of: planned, try GoldenRecord.machine(in: folder.path), image: image, cards: cards.indices.map(Self.mac),
-            isPrewarmed: Dialect.of(image.console).prewarmed != nil, files: folder)
+            of: planned, golden.machine, image: image, cards: cards.indices.map(Self.mac),
+            isPrewarmed: Dialect.of(image.console).prewarmed != nil, files: golden)
     }
 
     private var cmdline: String { Fleet.cmdline(of: planned, image) }
