@@ -1,7 +1,7 @@
 import CKVM
 
 /// Writes that the kernel collected instead of leaving the guest for each (`KVM_REGISTER_COALESCED_MMIO`).
-public struct CoalescedRing: @unchecked Sendable {
+package struct CoalescedRing: @unchecked Sendable {
     // Unchecked because of the pointer. The kernel writes the ring's end, and we its beginning, under the owner's lock.
     private let ring: UnsafeMutablePointer<kvm_coalesced_mmio_ring>
     private let capacity: UInt32
@@ -13,7 +13,7 @@ public struct CoalescedRing: @unchecked Sendable {
     }
 
     /// Takes what is there, oldest first. Not on two threads at once.
-    public func take(_ body: (_ address: UInt64, _ width: Int, _ value: UInt64) -> Void) {
+    package func take(_ body: (_ address: UInt64, _ width: Int, _ value: UInt64) -> Void) {
         var first = ring.pointee.first
         while first != vmlab_ring_last(ring), first < capacity, let entry = vmlab_ring_entry(ring, first) {
             let value = withUnsafeBytes(of: entry.pointee.data) { $0.loadUnaligned(as: UInt64.self) }

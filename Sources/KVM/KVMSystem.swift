@@ -22,12 +22,12 @@ public struct KVMSystem: ~Copyable, Sendable {
     }
 
     /// What the host offers of a capability: 0 when nothing, else 1 or a number that it stands for.
-    public func value(of capability: Capability) -> Int32 {
+    package func value(of capability: Capability) -> Int32 {
         max(0, vmlab_kvm(descriptor.number, vmlab_KVM_CHECK_EXTENSION, .init(bitPattern: capability.rawValue)))
     }
 
     /// Whether the host offers a capability.
-    public func has(_ capability: Capability) -> Bool { value(of: capability) > 0 }
+    package func has(_ capability: Capability) -> Bool { value(of: capability) > 0 }
 
     /// Everything that guests' processors may have here: the values of the CPUID instruction.
     public func supportedCPUID() throws(SystemCallError) -> [kvm_cpuid_entry2] {

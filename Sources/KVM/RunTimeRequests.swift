@@ -2,9 +2,9 @@ import CKVM
 
 /// The requests that a machine makes of `/dev/kvm`'s descriptors once it runs, for the sandbox: exactly those of running,
 /// holding, resetting and saving it. What makes a machine, connects its devices or restores it is over before that.
-public enum RunTimeRequests {
+package enum RunTimeRequests {
     /// Their numbers, the most frequent first.
-    public static let all: [UInt32] = requests.map { UInt32(truncatingIfNeeded: $0) }
+    package static let all: [UInt32] = requests.map { UInt32(truncatingIfNeeded: $0) }
 
     private static let requests = [
         vmlab_KVM_RUN,

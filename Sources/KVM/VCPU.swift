@@ -101,7 +101,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
 
     /// Where the kernel collects writes to coalesced ports, one ring for all vCPUs of a machine; nil where it cannot. Valid as
     /// long as this vCPU lives.
-    public var coalescedWrites: CoalescedRing? { ring.map { CoalescedRing(ring: $0, size: Self.pageSize) } }
+    package var coalescedWrites: CoalescedRing? { ring.map { CoalescedRing(ring: $0, size: Self.pageSize) } }
 
     // MARK: State
 

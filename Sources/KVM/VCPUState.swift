@@ -3,38 +3,33 @@ import Glibc
 import HostSystem
 
 /// All that a vCPU is besides its CPUID table, as a value (Documentation/virt/kvm/api.rst names each part).
-public struct VCPUState: Sendable, Hashable {
+package struct VCPUState: Sendable, Hashable {
     /// What one request reads and another writes, as the bytes of the kernel's structure. In the order in which they are
     /// read and written: the run state may change the local APIC; the registers drop pending exceptions; the system
     /// registers say where the local APIC is, whose mode some model-specific registers depend on; events come last.
-    public enum Part: UInt8, Sendable, CaseIterable {
+    package enum Part: UInt8, Sendable, CaseIterable {
         case runState, registers, systemRegisters, floatingPoint, extendedState, extendedControl, debugRegisters
         case localAPIC, events
     }
 
-    /// A model-specific register.
-    public struct ModelSpecificRegister: Sendable, Hashable {
-        /// Its number.
-        public var index: UInt32
-        /// Its value.
-        public var value: UInt64
+    package struct ModelSpecificRegister: Sendable, Hashable {
+        package var index: UInt32
+        package var value: UInt64
 
-        /// A register as given.
-        public init(index: UInt32, value: UInt64) {
+        package init(index: UInt32, value: UInt64) {
             self.index = index
             self.value = value
         }
     }
 
     /// What the host knows of these parts; `registers` and what is needed to go on are always there.
-    public var parts: [Part: [UInt8]]
+    package var parts: [Part: [UInt8]]
     /// Those that the host told.
-    public var modelSpecificRegisters: [ModelSpecificRegister]
+    package var modelSpecificRegisters: [ModelSpecificRegister]
     /// The time stamp counter's frequency in kHz; nil where the host does not tell.
-    public var timeStampFrequency: UInt32?
+    package var timeStampFrequency: UInt32?
 
-    /// A state as given.
-    public init(
+    package init(
         parts: [Part: [UInt8]], modelSpecificRegisters: [ModelSpecificRegister], timeStampFrequency: UInt32?
     ) {
         self.parts = parts
@@ -76,13 +71,13 @@ extension VCPUState.Part {
     fileprivate func isThere(_ bytes: [UInt8]) -> Bool { self != .extendedControl || bytes.prefix(4) != [0, 0, 0, 0] }
 
     /// Whether `count` bytes are this part's structure.
-    public func hasSize(_ count: Int) -> Bool { count == request.size }
+    package func hasSize(_ count: Int) -> Bool { count == request.size }
 }
 
 extension VCPU {
     /// Its state, with those of the model-specific registers `indices` that the host tells; while it is held. Throws what the
     /// kernel says.
-    public func state(modelSpecific indices: [UInt32]) throws(SystemCallError) -> VCPUState {
+    package func state(modelSpecific indices: [UInt32]) throws(SystemCallError) -> VCPUState {
         var parts: [VCPUState.Part: [UInt8]] = [:]
         for part in VCPUState.Part.allCases where part != .events { parts[part] = try read(part) }
         let frequency = timeStampFrequency
@@ -94,7 +89,7 @@ extension VCPU {
     /// Puts a state into a vCPU that has its CPUID table; while it is held.
     ///
     /// Throws what the kernel says, and `EINVAL` for parts of another size.
-    public func setState(_ state: VCPUState) throws(SystemCallError) {
+    package func setState(_ state: VCPUState) throws(SystemCallError) {
         if let wanted = state.timeStampFrequency, let own = timeStampFrequency { try setFrequency(wanted, from: own) }
         for part in VCPUState.Part.allCases where part != .events { try write(state.parts[part], part) }
         try setModelSpecificRegisters(state.modelSpecificRegisters)
@@ -192,21 +187,21 @@ extension VCPU {
     }
 
     /// What the guest's time stamp counter says now; nil where the host does not tell.
-    public func timeStamp() -> UInt64? {
+    package func timeStamp() -> UInt64? {
         let registers = try? modelSpecificRegisters([VCPUState.timeStampCounter])
         return registers?.first?.value
     }
 
     /// What the guest's time stamp counter is ahead of the host's, modulo 2⁶⁴; nil where the host (before Linux 5.16) does not
     /// tell.
-    public func timeStampOffset() -> UInt64? {
+    package func timeStampOffset() -> UInt64? {
         var offset: UInt64 = 0
         return offsetRequest(vmlab_KVM_GET_DEVICE_ATTR, &offset) ? offset : nil
     }
 
     /// Sets it. False where the host cannot.
     @discardableResult
-    public func setTimeStampOffset(_ offset: UInt64) -> Bool {
+    package func setTimeStampOffset(_ offset: UInt64) -> Bool {
         var offset = offset
         return offsetRequest(vmlab_KVM_SET_DEVICE_ATTR, &offset)
     }

@@ -9,7 +9,6 @@ struct DebianPackage: Codable, Sendable, Hashable {
     var version: String
     /// The file's name, as apt writes it.
     var file: String
-    /// The file's length in bytes.
     var size: UInt64
     /// The file's hash as the archive's signed index has it; another kind of hash than SHA-256 is not known.
     var sha256: String
@@ -32,15 +31,13 @@ struct DebianPackage: Codable, Sendable, Hashable {
 
 /// Downloaded Debian packages, shared by all images. Uses the host's own apt and its sources, as an ordinary user.
 struct PackageCache: Sendable {
-    /// Where the files are.
     let directory: String
     /// The lock file under which it changes.
     let lock: String
 
     /// Sees that the packages are there, complete and as apt's signed lists have them, and says which they are.
     ///
-    /// Complete files are kept, others fetched again. Throws a `Diagnostic` when apt knows no such package or cannot
-    /// fetch it.
+    /// Complete files are kept, others fetched again. Throws a `Diagnostic` when apt knows no such package or cannot fetch it.
     func fetch(_ names: [String], progress: @escaping ImageProgress) async throws -> [DebianPackage] {
         let packages = try await resolve(names)
         try FileTree.makeFolder(directory)

@@ -51,10 +51,8 @@ package struct ImageCatalog: Sendable {
         "probe-main.swift": PackageResources.probe_main_swift,
     ]
 
-    /// The names of the standard catalog.
     package static var names: [String] { standard.recipes.map(\.name) }
 
-    /// The recipe of that name; nil when there is none.
     package subscript(name: String) -> Recipe? { recipes.first { $0.name == name } }
 
     /// What is known, before anything is built, of the images that a lab's guests use, and what is wrong with those it
@@ -63,7 +61,6 @@ package struct ImageCatalog: Sendable {
         standard.facts(of: lab)
     }
 
-    /// See the static function of the same name.
     package func facts(of lab: Lab) -> (facts: [String: ImageFacts], problems: [Diagnostic]) {
         var facts: [String: ImageFacts] = [:]
         var problems: [Diagnostic] = []

@@ -3,9 +3,7 @@ import Hashing
 
 /// What a built image says about itself.
 struct ImageManifest: ManifestFile {
-    /// The catalog's name.
     var image: String
-    /// The recipe's key.
     var key: String
     /// When it was built, in UTC.
     var built: Date

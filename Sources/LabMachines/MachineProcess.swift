@@ -93,7 +93,6 @@ struct MachineProcess {
             child: child, log: log, monitor: monitor, console: sockets.console, commands: commands, answers: answers)
     }
 
-    /// Our ends.
     private struct Sockets {
         let monitor: StreamSocket
         let console: StreamSocket
@@ -161,8 +160,7 @@ extension MachineProcess.Failure {
         return lines.last.map { "\(words): \(reason($0))" } ?? words
     }
 
-    /// A line of standard error without the name of its program and the option that it repeats, which may be a kilobyte of
-    /// JSON.
+    /// A line of standard error without the name of its program and the option that it repeats, which may be a kilobyte of JSON.
     private static func reason(_ line: String) -> String {
         guard let program = line.firstRange(of: ": ") else { return line }
         let rest = line[program.upperBound...]

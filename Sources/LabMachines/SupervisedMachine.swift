@@ -17,10 +17,9 @@ final class SupervisedMachine: Machine {
     private let child: ChildProcess
     private let log: Logger
     private let monitor: QMPClient
-    /// What the machine made on disk.
     private let files: [String]
     private let dialect: any MachineDialect
-    private let isEnding = Mutex(false)
+    private let isEnding = Atomic(false)
     private let ended = Completion<Void>()
 
     /// Takes over a process that runs, and the files that go with it.
@@ -130,12 +129,8 @@ final class SupervisedMachine: Machine {
     }
 
     func end() async {
-        let isFirst = isEnding.withLock { isEnding in
-            defer { isEnding = true }
-            return !isEnding
-        }
         // Detached: a cancelled caller must not cut the teardown short.
-        if isFirst {
+        if !isEnding.exchange(true, ordering: .acquiringAndReleasing) {
             Task.detached { [self] in
                 await tearDown()
                 ended.fulfil()

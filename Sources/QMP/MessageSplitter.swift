@@ -1,7 +1,6 @@
 /// Cuts a stream of bytes into JSON texts. Objects come one behind the other, with line ends between them or without (Python's
 /// `qemu.qmp`), so an object ends where its braces close.
 package struct MessageSplitter: Sendable {
-    /// What a stream consists of.
     package enum Piece: Sendable, Equatable {
         /// An object or array from its first to its last bracket; or a line that begins with something else.
         case message([UInt8])
@@ -15,7 +14,6 @@ package struct MessageSplitter: Sendable {
     private var isString = false
     private var isEscaped = false
 
-    /// Messages of at most `limit` bytes.
     package init(limit: Int) { self.limit = limit }
 
     /// Takes the next bytes of the stream; returns the messages that they complete, at most one `tooLong` as the last.

@@ -6,9 +6,7 @@ package struct QMPCommand: Sendable, Hashable {
 
     /// The names of arguments that both sides know.
     package enum Argument {
-        /// Of `setAction`.
         package static let shutdown = "shutdown"
-        /// Of `saveSnapshot`.
         package static let path = "path"
     }
 
@@ -23,7 +21,6 @@ package struct QMPCommand: Sendable, Hashable {
         self.id = id
     }
 
-    /// The command as it is sent.
     package var json: JSONValue {
         [
             "execute": .string(name.rawValue), "id": id,

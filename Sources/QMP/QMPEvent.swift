@@ -3,7 +3,6 @@ import JSON
 
 /// Something that happened to a machine, whoever caused it.
 package struct QMPEvent: Sendable, Hashable {
-    /// What an event is called.
     package typealias Name = QMPName<QMPEvent>
 
     /// Why a machine went off or was reset.
@@ -19,7 +18,6 @@ package struct QMPEvent: Sendable, Hashable {
     }
 
     package var name: Name
-    /// More about it.
     package var data: JSONObject
     /// When it happened, in microseconds of the machine's clock since 1970.
     package var time: Int64
@@ -45,7 +43,6 @@ package struct QMPEvent: Sendable, Hashable {
         return ["guest": .bool(isByGuest), "reason": .string(cause.rawValue)]
     }
 
-    /// This host's clock.
     package static var now: Int64 {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)

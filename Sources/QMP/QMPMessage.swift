@@ -28,7 +28,6 @@ package enum QMPMessage: Sendable, Hashable {
         }
     }
 
-    /// The message as it is sent.
     package var json: JSONValue {
         switch self {
         case .greeting(let version): ["QMP": ["version": version, "capabilities": []]]
@@ -46,7 +45,6 @@ package struct QMPRefusal: Error, Sendable, Hashable {
     package enum Kind: String, Sendable, Hashable {
         /// There is no such command, or not at this time.
         case commandNotFound = "CommandNotFound"
-        /// Anything else.
         case generic = "GenericError"
     }
 

@@ -1,6 +1,5 @@
 /// The name of a command or an event in QMP. Those that vmlab uses have a constant; both programs know more.
 package struct QMPName<Subject>: RawRepresentable, Sendable, Hashable, ExpressibleByStringLiteral {
-    /// The name in QMP.
     package let rawValue: String
 
     package init(rawValue: String) { self.rawValue = rawValue }

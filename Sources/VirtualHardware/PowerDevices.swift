@@ -37,8 +37,7 @@ package final class WritePort: BusDevice {
     }
 }
 
-/// The registers of hardware-reduced ACPI (ACPI 6.4, 4.8.3.7 and 4.8.3.6) and the status of its generic event device, a
-/// byte each.
+/// The registers of hardware-reduced ACPI (ACPI 6.4, 4.8.3.7 and 4.8.3.6) and the status of its generic event device, a byte each.
 package final class PowerRegisters: BusDevice {
     /// Where the registers are, in bytes from the first.
     package enum Offset {

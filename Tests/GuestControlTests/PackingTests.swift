@@ -20,7 +20,7 @@ struct PackingTests {
         _ = try await TreePacker.pack(
             FileCopy(host: host, guest: guest, links: links), as: guest, with: .everything, keepsHoles: keepsHoles,
             into: archive.number)
-        try archive.rewind()
+        #expect(lseek(archive.number, 0, SEEK_SET) == 0)
         try await Tool.run(
             program[0], Array(program[1...]), workingDirectory: root, standardInput: .descriptor(archive.number)
         ).checked("\(program) could not unpack")

@@ -12,8 +12,10 @@ private struct Server {
 
     /// A client connected to a server that has not said anything yet.
     static func connected() throws -> (QMPClient, Server) {
-        let (ours, theirs) = try StreamSocket.pair()
-        return (QMPClient(ours), Server(socket: theirs))
+        let pair = try DescriptorPair.socketPair()
+        return (
+            QMPClient(try StreamSocket(owning: pair.first)), Server(socket: try StreamSocket(owning: pair.second))
+        )
     }
 
     func say(_ text: String) async throws { try await socket.write(Array((text + "\r\n").utf8)) }

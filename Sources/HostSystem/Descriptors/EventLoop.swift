@@ -3,16 +3,13 @@ import Synchronization
 
 /// One thread that waits on epoll for everyone: sockets, pipes, children.
 ///
-/// The thread lives as long as the process. Children that must die with their parent rely on that: Linux sends
-/// `PR_SET_PDEATHSIG` when the *thread* that made the child ends, so children are made on such a thread (`spawner`) and
-/// never on Swift's pool.
+/// The thread lives as long as the process. Children that must die with their parent rely on that: Linux sends `PR_SET_PDEATHSIG`
+/// when the *thread* that made the child ends, so children are made on such a thread (`spawner`) and never on Swift's pool.
 public final class EventLoop: Sendable {
-    private typealias Waiter = (id: UInt64, continuation: CheckedContinuation<Bool, Never>)
-
     private struct Entry {
         let watch: Reactor.Watch
-        var reader: Waiter?
-        var writer: Waiter?
+        var reader: Completion<Void>?
+        var writer: Completion<Void>?
 
         /// Level-triggered and told once: each change looks at the descriptor again, so no readiness is ever missed.
         var interest: Reactor.Interest {
@@ -89,9 +86,9 @@ public final class EventLoop: Sendable {
 
     /// Wakes whoever waits for what a descriptor is ready for.
     private func dispatch(_ token: UInt64, _ ready: Reactor.Interest) {
-        let woken = state.withLock { state -> [Waiter] in
+        let woken = state.withLock { state -> [Completion<Void>] in
             guard var entry = state.entries[token] else { return [] }
-            var woken: [Waiter] = []
+            var woken: [Completion<Void>] = []
             if !ready.isDisjoint(with: [.readable, .hungUp]), let reader = entry.reader {
                 woken.append(reader)
                 entry.reader = nil
@@ -105,62 +102,42 @@ public final class EventLoop: Sendable {
             if entry.interest != .once { reactor.update(entry.watch, to: entry.interest) }
             return woken
         }
-        for waiter in woken { waiter.continuation.resume(returning: true) }
+        for waiter in woken { waiter.fulfil() }
     }
 
     /// Forgets a descriptor that is still open; whoever waits for it wakes. Safe to repeat.
     func remove(_ token: UInt64) {
         guard let entry = state.withLock({ $0.entries.removeValue(forKey: token) }) else { return }
         reactor.unwatch(entry.watch)
-        entry.reader?.continuation.resume(returning: true)
-        entry.writer?.continuation.resume(returning: true)
+        entry.reader?.fulfil()
+        entry.writer?.fulfil()
     }
 
     enum Direction { case read, write }
 
-    /// Returns when the descriptor is ready or forgotten. Throws `CancellationError` at once when the task is cancelled.
+    /// Returns when the descriptor is ready or forgotten, or another waits for the same already. Throws `CancellationError` at
+    /// once when the task is cancelled.
     func wait(_ token: UInt64, for direction: Direction) async throws {
-        let id = state.withLock { state in
-            defer { state.next += 1 }
-            return state.next
+        try Task.checkCancellation()
+        let place = direction == .read ? \Entry.reader : \Entry.writer
+        let waiter = Completion<Void>()
+        let mustWait = state.withLock { state in
+            guard var entry = state.entries[token], entry[keyPath: place] == nil else { return false }
+            entry[keyPath: place] = waiter
+            state.entries[token] = entry
+            reactor.update(entry.watch, to: entry.interest)
+            return true
         }
-        let ready = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let answer = state.withLock { state -> Bool? in
-                    // Cancelled before it waits: the handler below finds nobody to resume, so answer here.
-                    if Task.isCancelled { return false }
-                    guard var entry = state.entries[token] else { return true }
-                    switch direction {
-                    case .read:
-                        guard entry.reader == nil else { return true }
-                        entry.reader = (id, continuation)
-                    case .write:
-                        guard entry.writer == nil else { return true }
-                        entry.writer = (id, continuation)
-                    }
-                    state.entries[token] = entry
-                    reactor.update(entry.watch, to: entry.interest)
-                    return nil
-                }
-                if let answer { continuation.resume(returning: answer) }
+        guard mustWait else { return }
+        do {
+            try await waiter.wait()
+        } catch {
+            state.withLock { state in
+                guard state.entries[token]?[keyPath: place] === waiter else { return }
+                state.entries[token]?[keyPath: place] = nil
             }
-        } onCancel: {
-            let waiter = state.withLock { state -> CheckedContinuation<Bool, Never>? in
-                guard var entry = state.entries[token] else { return nil }
-                defer { state.entries[token] = entry }
-                if let reader = entry.reader, reader.id == id {
-                    entry.reader = nil
-                    return reader.continuation
-                }
-                if let writer = entry.writer, writer.id == id {
-                    entry.writer = nil
-                    return writer.continuation
-                }
-                return nil
-            }
-            waiter?.resume(returning: false)
+            throw error
         }
-        if !ready { throw CancellationError() }
     }
 }
 

@@ -22,21 +22,16 @@ public final class StreamSocket: Sendable {
 
     deinit { close() }
 
-    /// Connects to a listening socket at `path`, of any length.
+    /// Connects to the socket at `path`, of any length: one that listens, or one that takes datagrams.
     ///
     /// Unix sockets connect or fail at once; throws what the kernel says, such as `ECONNREFUSED`.
-    public static func connect(to path: String) throws(SystemCallError) -> StreamSocket {
+    public static func connect(
+        to path: String, kind: __socket_type = SOCK_STREAM
+    ) throws(SystemCallError) -> StreamSocket {
         let address = try UnixAddress(path)
-        let descriptor = try makeSocket(SOCK_STREAM)
+        let descriptor = try makeSocket(kind)
         try systemCall("connect", path) { address.with { Glibc.connect(descriptor.number, $0, $1) } }
         return try StreamSocket(owning: descriptor)
-    }
-
-    /// Two sockets connected to each other.
-    public static func pair() throws(SystemCallError) -> (StreamSocket, StreamSocket) {
-        let pair = try DescriptorPair.socketPair()
-        let left = try StreamSocket(owning: pair.first)
-        return (left, try StreamSocket(owning: pair.second))
     }
 
     /// The next bytes, at least one and at most `readLimit`; empty at the end of the stream and after `close`.
@@ -65,9 +60,8 @@ public final class StreamSocket: Sendable {
     private func readNow() throws(SystemCallError) -> [UInt8]? {
         try descriptor.withLock { (descriptor) throws(SystemCallError) in
             guard descriptor.isOpen else { return [] }
-            let number = descriptor.number
             do throws(SystemCallError) {
-                let bytes = try OwnedDescriptor.piece(Self.readLimit, nil) { Glibc.read(number, $0, Self.readLimit) }
+                let bytes = try descriptor.read(upTo: Self.readLimit)
                 isDelivering.store(!bytes.isEmpty, ordering: .releasing)
                 // A little text must not keep 64 KiB alive.
                 return bytes.count < Self.readLimit / 2 ? Array(bytes[...]) : bytes
@@ -133,25 +127,9 @@ public final class StreamSocket: Sendable {
     }
 }
 
-/// A unix socket that listens at a path of the file system.
-public final class ListeningSocket: Sendable {
-    /// Where it listens.
-    public let path: String
-    private let descriptor: Mutex<OwnedDescriptor>
-    private let readiness: Readiness
-
-    /// Binds `path`, which must not exist, and listens. Throws `EADDRINUSE` when it does.
-    public init(path: String, backlog: Int32 = 8) throws(SystemCallError) {
-        let descriptor = try Self.bind(path: path, backlog: backlog)
-        try descriptor.setNonBlocking()
-        self.path = path
-        readiness = try Readiness(of: descriptor.number)
-        self.descriptor = Mutex(descriptor)
-    }
-
-    deinit { close() }
-
-    /// A listening descriptor at `path` to hand to a child that will accept on it.
+/// Unix sockets that listen at a path of the file system.
+public enum ListeningSocket {
+    /// A listening descriptor at `path`, which must not exist. Throws `EADDRINUSE` when it does.
     public static func bind(path: String, backlog: Int32 = 8) throws(SystemCallError) -> OwnedDescriptor {
         let address = try UnixAddress(path)
         let descriptor = try StreamSocket.makeSocket(SOCK_STREAM)
@@ -166,34 +144,5 @@ public final class ListeningSocket: Sendable {
             return false
         }
         return address.with { Glibc.connect(probe.number, $0, $1) } != 0 && errno == ECONNREFUSED
-    }
-
-    /// The next connection; nil after `close`. Throws `CancellationError` and what the kernel says.
-    public func accept() async throws -> StreamSocket? {
-        while true {
-            try Task.checkCancellation()
-            let number = descriptor.withLock { descriptor -> Int32? in
-                guard descriptor.isOpen else { return nil }
-                let number = vmlab_accept(descriptor.number)
-                return number >= 0 ? number : -errno
-            }
-            guard let number else { return nil }
-            if number >= 0 { return try StreamSocket(owning: OwnedDescriptor(owning: number)) }
-            switch -number {
-            case EINTR, ECONNABORTED: continue
-            case EAGAIN: try await readiness.readable()
-            default: throw SystemCallError("accept", errno: -number, path)
-            }
-        }
-    }
-
-    /// Stops listening and removes the path. Safe to repeat.
-    public func close() {
-        readiness.end()
-        descriptor.withLock { descriptor in
-            guard descriptor.isOpen else { return }
-            descriptor.close()
-            unlink(path)
-        }
     }
 }

@@ -1,5 +1,4 @@
-/// How much work stands still for want of memory (Linux's pressure stall information): shares of the last ten seconds, in
-/// percent.
+/// How much work stands still for want of memory (Linux's pressure stall information): shares of the last ten seconds, in percent.
 public struct MemoryPressure: Sendable, Hashable {
     /// While at least one task waited for memory.
     public var some: Double

@@ -35,19 +35,24 @@ extension OwnedDescriptor {
 
     /// The bytes from where it stands up to its end, at most `limit` of them.
     public borrowing func readAll(limit: Int = .max, _ subject: String? = nil) throws(SystemCallError) -> [UInt8] {
-        let number = number
         var result: [UInt8] = []
         while result.count < limit {
             let count = min(1 << 16, limit - result.count)
-            let piece = try Self.piece(count, subject) { Glibc.read(number, $0, count) }
+            let piece = try read(upTo: count, subject)
             if piece.isEmpty { break }
             result += piece
         }
         return result
     }
 
+    /// The next bytes of a stream, at most `count`; none at its end.
+    public borrowing func read(upTo count: Int, _ subject: String? = nil) throws(SystemCallError) -> [UInt8] {
+        let number = number
+        return try Self.piece(count, subject) { Glibc.read(number, $0, count) }
+    }
+
     /// What one call of `read` gives, which is told where to put at most so many bytes.
-    static func piece(
+    private static func piece(
         _ most: Int, _ subject: String?, _ read: (UnsafeMutablePointer<UInt8>?) -> Int
     ) throws(SystemCallError) -> [UInt8] {
         var failure: SystemCallError?
@@ -62,8 +67,7 @@ extension OwnedDescriptor {
         return bytes
     }
 
-    /// Where a file of `size` bytes has data, ascending: what lies between are holes. All of it where the file system does not
-    /// say.
+    /// Where a file of `size` bytes has data, ascending: what lies between are holes. All of it where the file system does not say.
     public borrowing func data(in size: Int) -> [Range<Int>] {
         var ranges: [Range<Int>] = []
         var end = 0

@@ -54,12 +54,6 @@ extension OwnedDescriptor {
         _ = vmlab_punch_hole(number, 0, Int64(clamping: length))
     }
 
-    /// Goes back to the beginning of the file.
-    public borrowing func rewind() throws(SystemCallError) {
-        let number = number
-        try systemCall("lseek") { lseek(number, 0, SEEK_SET) }
-    }
-
     /// An empty file without a name on the file system of a folder, gone with its owner.
     public static func temporaryFile(
         in folder: String = Environment.temporaryFolder

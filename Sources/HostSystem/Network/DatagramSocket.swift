@@ -27,7 +27,7 @@ public final class DatagramSocket: Sendable {
     private let sender: OwnedDescriptor
     private let peerPath: String
     private let peer: UnixAddress
-    private let connection: Mutex<Bool>
+    private let connection: Atomic<Bool>
 
     /// Binds sockets at `path` and `path.out`, to send to `peer`, which need not exist yet; but who may not connect any more
     /// sends nothing to a peer that was not there. What a process that was killed has left there is replaced.
@@ -44,7 +44,7 @@ public final class DatagramSocket: Sendable {
             unlink(path)
             throw error
         }
-        connection = Mutex((try? Self.connect(sender.number, to: peerAddress, peer)) != nil)
+        connection = Atomic((try? Self.connect(sender.number, to: peerAddress, peer)) != nil)
         self.receiver = receiver
         self.sender = sender
         self.path = path
@@ -71,7 +71,7 @@ public final class DatagramSocket: Sendable {
     }
 
     /// Whether the peer was there when it was last looked for.
-    public var isConnected: Bool { connection.withLock { $0 } }
+    public var isConnected: Bool { connection.load(ordering: .acquiring) }
 
     /// Sends one datagram.
     public func send(_ bytes: UnsafeRawBufferPointer) -> Sent {
@@ -79,7 +79,7 @@ public final class DatagramSocket: Sendable {
         var failure = sendConnected(bytes)
         if [ECONNREFUSED, ENOTCONN].contains(failure) {
             // The peer has gone; another may have come at its path.
-            connection.withLock { $0 = false }
+            connection.store(false, ordering: .releasing)
             guard (try? connect()) != nil else { return .lost }
             failure = sendConnected(bytes)
         }
@@ -98,18 +98,16 @@ public final class DatagramSocket: Sendable {
         return count >= 0 ? count : nil
     }
 
-    /// A descriptor that is writable when a send that was `full` is worth another try; not `number`. Throws when nobody is
-    /// there.
+    /// A descriptor that is writable when a send that was `full` is worth another try; not `number`. Throws when nobody is there.
     public func sendable() throws(SystemCallError) -> Int32 {
         try connect()
         return sender.number
     }
 
     private func connect() throws(SystemCallError) {
-        try connection.withLock { (isConnected) throws(SystemCallError) in
-            if !isConnected { try Self.connect(sender.number, to: peer, peerPath) }
-            isConnected = true
-        }
+        // Two at once connect to the same peer.
+        if !isConnected { try Self.connect(sender.number, to: peer, peerPath) }
+        connection.store(true, ordering: .releasing)
     }
 
     private static func connect(

@@ -165,11 +165,12 @@ private final class SwitchPort: Sendable {
             bufferingPolicy: .bufferingOldest(EthernetSwitch.queueLimit))
         self.queue = queue
         sender = Task.detached {
-            var connection: DatagramConnection?
+            // Connected, so that the kernel tells when the receiver has room.
+            var connection: StreamSocket?
             for await frame in frames {
                 do {
-                    if connection == nil { connection = try DatagramConnection(to: path) }
-                    try await connection?.send(frame)
+                    if connection == nil { connection = try StreamSocket.connect(to: path, kind: SOCK_DGRAM) }
+                    try await connection?.write(frame)
                 } catch {
                     // Not there yet, or gone: it may come back at the same path.
                     connection = nil
@@ -186,36 +187,5 @@ private final class SwitchPort: Sendable {
     func close() {
         queue.finish()
         sender.cancel()
-    }
-}
-
-/// A datagram socket connected to one receiver, so that the kernel tells when that receiver has room.
-private final class DatagramConnection: Sendable {
-    private let socket: OwnedDescriptor
-    private let readiness: Readiness
-
-    init(to path: String) throws(SystemCallError) {
-        let address = try UnixAddress(path)
-        let socket = try StreamSocket.makeSocket(SOCK_DGRAM)
-        try systemCall("connect", path) { address.with { connect(socket.number, $0, $1) } }
-        try socket.setNonBlocking()
-        readiness = try Readiness(of: socket.number)
-        self.socket = socket
-    }
-
-    deinit { readiness.end() }
-
-    func send(_ frame: [UInt8]) async throws {
-        while true {
-            let sent = frame.withUnsafeBytes {
-                Glibc.send(socket.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
-            if sent >= 0 { return }
-            switch errno {
-            case EINTR: continue
-            case EAGAIN: try await readiness.writable()
-            default: throw SystemCallError("send")
-            }
-        }
     }
 }

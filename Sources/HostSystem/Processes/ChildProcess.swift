@@ -23,8 +23,8 @@ public final class ChildProcess: Sendable {
     private let pidfd: OwnedDescriptor
     private let supervision = Mutex(Supervision())
     private let exit = Completion<ChildStatus>()
-    private let output: RingReceiver?
-    private let errors: RingReceiver?
+    private let output: ByteRing?
+    private let errors: ByteRing?
 
     /// Starts a child; the program runs when this returns.
     ///
@@ -123,10 +123,10 @@ public final class ChildProcess: Sendable {
     }
 
     /// What it said on standard error, as kept by `.ring`; complete once it has ended.
-    public var standardError: [String] { errors?.contents.lines ?? [] }
+    public var standardError: [String] { errors?.lines ?? [] }
 
     /// What it said on standard output, as kept by `.ring`; complete once it has ended.
-    public var standardOutput: [UInt8] { output?.contents.bytes ?? [] }
+    public var standardOutput: [UInt8] { output?.bytes ?? [] }
 }
 
 extension ChildProcess {

@@ -25,18 +25,16 @@ final class OutputPump: Sendable {
         let chunk = 64 * 1024
         // A child that writes without end must not keep the loop to itself: 1 MiB a turn.
         for _ in 0..<16 {
-            var ended = false
-            let bytes: [UInt8] = descriptor.withLock { descriptor in
-                guard descriptor.isOpen else { return [] }
-                return [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
-                    let result = Glibc.read(descriptor.number, buffer.baseAddress, chunk)
-                    ended = result == 0 || (result < 0 && errno != EAGAIN && errno != EINTR)
-                    count = max(result, 0)
-                }
+            let result = descriptor.withLock { descriptor in
+                Result { () throws(SystemCallError) in descriptor.isOpen ? try descriptor.read(upTo: chunk) : [] }
             }
-            if !bytes.isEmpty { receive(bytes) }
-            if ended { return close() }
-            if bytes.count < chunk { return }
+            switch result {
+            case .success(let bytes) where !bytes.isEmpty:
+                receive(bytes)
+                if bytes.count < chunk { return }
+            case .failure(let error) where error.errno == EAGAIN: return
+            case .success, .failure: return close()
+            }
         }
     }
 
@@ -55,7 +53,7 @@ final class OutputPump: Sendable {
 /// One of a child's output streams while the child starts: the descriptor it gets, and our end of the pipe if we read it.
 struct OutputEnd: ~Copyable {
     /// Keeps what `.ring` collects.
-    let ring: RingReceiver?
+    let ring: ByteRing?
     private let receive: (@Sendable ([UInt8]) -> Void)?
     private var ours = OwnedDescriptor(owning: -1)
     private var childs = OwnedDescriptor(owning: -1)
@@ -69,7 +67,7 @@ struct OutputEnd: ~Copyable {
             (ring, receive, shared) = (nil, nil, -1)
             childs = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_APPEND)
         case .ring(let limit):
-            let ring = RingReceiver(limit: limit)
+            let ring = ByteRing(limit: limit)
             (self.ring, receive, shared) = (ring, { ring.append($0) }, -1)
             try openPipe()
         case .receiver(let body):
@@ -94,15 +92,4 @@ struct OutputEnd: ~Copyable {
         swap(&number, &ours)
         return try OutputPump(number, receive)
     }
-}
-
-/// A ring that the event loop's thread fills and others read.
-final class RingReceiver: Sendable {
-    private let ring: Mutex<ByteRing>
-
-    init(limit: Int) { ring = Mutex(ByteRing(limit: limit)) }
-
-    func append(_ bytes: [UInt8]) { ring.withLock { $0.append(bytes) } }
-
-    var contents: ByteRing { ring.withLock { $0 } }
 }

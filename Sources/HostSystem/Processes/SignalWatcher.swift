@@ -33,8 +33,7 @@ public enum SignalWatcher {
 
         deinit { end() }
 
-        /// The signals do what they did before: they go to the watch before this one, or have their usual effect. Safe to
-        /// repeat.
+        /// The signals do what they did before: they go to the watch before this one, or have their usual effect. Safe to repeat.
         public func end() { SignalWatcher.end(ObjectIdentifier(self)) }
     }
 

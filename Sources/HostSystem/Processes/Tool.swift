@@ -104,57 +104,52 @@ public enum Tool {
     }
 }
 
-/// Gathers one output stream of a tool and cuts it into lines.
+/// Gathers one output stream of a tool, all of it or its end, and cuts it into lines.
 private final class OutputCollector: Sendable {
     private struct State {
         var bytes: [UInt8] = []
-        var ring: ByteRing
         var partial: [UInt8] = []
         var isFull = false
         var whenFull: (@Sendable () -> Void)?
     }
 
-    private let state: Mutex<State>
+    private let state = Mutex(State())
     private let limit: Int
-    private let keepsEnd: Bool
+    /// What keeps the end, where that is wanted.
+    private let end: ByteRing?
     private let onLine: (@Sendable (String) -> Void)?
 
     init(limit: Int, keepsEnd: Bool = false, onLine: (@Sendable (String) -> Void)?) {
         self.limit = limit
-        self.keepsEnd = keepsEnd
         self.onLine = onLine
-        state = Mutex(State(ring: ByteRing(limit: keepsEnd ? limit : 1)))
+        end = keepsEnd ? ByteRing(limit: limit) : nil
     }
 
     func append(_ new: [UInt8]) {
-        var full: (@Sendable () -> Void)?
-        let lines = state.withLock { state -> [String] in
-            if keepsEnd {
-                state.ring.append(new)
-            } else if state.bytes.count + new.count <= limit {
-                state.bytes += new
-            } else {
-                state.isFull = true
-                full = state.whenFull
+        end?.append(new)
+        let (full, lines) = state.withLock { state in
+            if end == nil {
+                state.isFull = state.isFull || state.bytes.count + new.count > limit
+                if !state.isFull { state.bytes += new }
             }
-            guard onLine != nil else { return [] }
-            state.partial += new
-            guard let end = state.partial.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
-            let whole = state.partial[..<end]
-            let lines = whole.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            state.partial.removeSubrange(...end)
-            return lines.map { String(decoding: $0, as: UTF8.self) }
+            return (state.isFull ? state.whenFull : nil, onLine == nil ? [] : Self.lines(new, &state.partial))
         }
         full?()
         if let onLine { lines.forEach(onLine) }
     }
 
+    /// The lines that new bytes end; `partial` is what there is of the next one.
+    private static func lines(_ new: [UInt8], _ partial: inout [UInt8]) -> [String] {
+        partial += new
+        guard let end = partial.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
+        defer { partial.removeSubrange(...end) }
+        return partial[..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// Hands over a last line that has no end.
     func flush() {
-        let rest = state.withLock { state in
-            defer { state.partial = [] }
-            return state.partial
-        }
+        let rest = state.withLock { $0.partial }
         if !rest.isEmpty { onLine?(String(decoding: rest, as: UTF8.self)) }
     }
 
@@ -168,5 +163,5 @@ private final class OutputCollector: Sendable {
 
     var isFull: Bool { state.withLock { $0.isFull } }
     var bytes: [UInt8] { state.withLock { $0.bytes } }
-    var lines: [String] { state.withLock { $0.ring.lines } }
+    var lines: [String] { end?.lines ?? [] }
 }

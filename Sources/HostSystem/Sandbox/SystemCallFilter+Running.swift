@@ -2,10 +2,9 @@ import CLinux
 import Glibc
 
 extension SystemCallFilter {
-    /// What a program of plain threads needs once all its threads run and all its descriptors are open: reading and
-    /// writing them, waiting, memory, locks, time and its end. It starts no thread or process, opens no socket, sends only
-    /// where its sockets are connected to, passes no descriptors, maps no code, and signals, limits and asks about nobody but
-    /// itself.
+    /// What a program of plain threads needs once all its threads run and all its descriptors are open: reading and writing them,
+    /// waiting, memory, locks, time and its end. It starts no thread or process, opens no socket, sends only where its sockets are
+    /// connected to, passes no descriptors, maps no code, and signals, limits and asks about nobody but itself.
     ///
     /// `ioctls` are the requests that it makes of its devices, the most frequent first; those of terminals are always
     /// allowed. `opensFiles` leaves it opening and removing files, which `Sandbox.confineFiles` limits to some folders,

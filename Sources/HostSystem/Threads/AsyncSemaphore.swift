@@ -5,21 +5,15 @@ public final class AsyncSemaphore: Sendable {
     private struct State {
         var limit: Int
         var taken = 0
-        var waiters: [Waiter] = []
-        var nextTicket: UInt64 = 0
+        var waiters: [Completion<Void>] = []
 
         /// Takes places for those who wait, as far as there are some.
-        mutating func admit() -> [Waiter] {
+        mutating func admit() -> [Completion<Void>] {
             let admitted = waiters.prefix(max(limit - taken, 0))
             waiters.removeFirst(admitted.count)
             taken += admitted.count
             return Array(admitted)
         }
-    }
-
-    private struct Waiter {
-        let ticket: UInt64
-        let continuation: CheckedContinuation<Bool, Never>
     }
 
     private let places: Int
@@ -39,31 +33,25 @@ public final class AsyncSemaphore: Sendable {
 
     /// Waits for a place and takes it. Throws `CancellationError` in a cancelled task: nothing is taken then.
     public func acquire() async throws(CancellationError) {
-        let ticket = state.withLock { state in
-            state.nextTicket += 1
-            return state.nextTicket
-        }
-        let hasPlace = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let answer = state.withLock { state -> Bool? in
-                    // The handler below has run, or will find it among those who wait.
-                    if Task.isCancelled { return false }
-                    if state.taken < state.limit {
-                        state.taken += 1
-                        return true
-                    }
-                    state.waiters.append(Waiter(ticket: ticket, continuation: continuation))
-                    return nil
-                }
-                if let answer { continuation.resume(returning: answer) }
+        guard !Task.isCancelled else { throw CancellationError() }
+        let waiter = state.withLock { state -> Completion<Void>? in
+            if state.taken < state.limit {
+                state.taken += 1
+                return nil
             }
-        } onCancel: {
-            let waiter = state.withLock { state in
-                state.waiters.firstIndex { $0.ticket == ticket }.map { state.waiters.remove(at: $0) }
-            }
-            waiter?.continuation.resume(returning: false)
+            state.waiters.append(Completion())
+            return state.waiters.last
         }
-        guard hasPlace else { throw CancellationError() }
+        do {
+            try await waiter?.wait()
+        } catch {
+            // It may have been let in at the last moment.
+            let isWaiting = state.withLock { state in
+                state.waiters.firstIndex { $0 === waiter }.map { _ = state.waiters.remove(at: $0) } != nil
+            }
+            if !isWaiting { release() }
+            throw CancellationError()
+        }
     }
 
     /// Gives back what `acquire` took.
@@ -84,6 +72,6 @@ public final class AsyncSemaphore: Sendable {
             body(&state)
             return state.admit()
         }
-        for waiter in admitted { waiter.continuation.resume(returning: true) }
+        for waiter in admitted { waiter.fulfil() }
     }
 }

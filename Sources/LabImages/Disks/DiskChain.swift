@@ -67,7 +67,6 @@ package struct DiskChain: Sendable, Hashable {
     }
 }
 
-/// A look at one file of a disk.
 private struct DiskLook {
     /// The disk's own file.
     let disk: String

@@ -6,11 +6,8 @@ import LabSpec
 /// host open other files for him. So only what a lab brings from outside is looked at, its `format:` overrides what is found,
 /// QEMU is told the result and looks at nothing itself, and no layer leads out of what the lab may read (`HostAccess`).
 struct DiskSignature: Sendable {
-    /// Where the bytes are.
     enum Place: Sendable, Hashable {
-        /// So many bytes from the start.
         case start(Int)
-        /// So many bytes before the end.
         case end(Int)
     }
 

@@ -9,13 +9,11 @@ package struct GoldenFailure: Sendable, Hashable, ManifestFile {
     package let key: GoldenKey
     /// Why its guest did not come up, one line.
     package let reason: String
-    /// When that was.
     package let failed: Date
 
     /// For so many seconds it is not tried again.
     private static let age = 24 * 3600.0
 
-    /// A failure of now.
     init(_ key: GoldenKey, _ reason: String) {
         self.key = key
         self.reason = reason

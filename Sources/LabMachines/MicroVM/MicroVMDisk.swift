@@ -1,5 +1,5 @@
-import HostSystem
 import GuestControl
+import HostSystem
 import LabImages
 import LabSpec
 import QMP
@@ -8,7 +8,6 @@ import QMP
 struct MicroVMDisk: Sendable, Hashable {
     /// What makes the file.
     enum Preparation: Sendable, Hashable {
-        /// The file is used as it is.
         case none
         /// An empty sparse file of so many bytes.
         case sparse(bytes: UInt64)
@@ -35,64 +34,60 @@ struct MicroVMDisk: Sendable, Hashable {
     var preparation = Preparation.none
     var keeping = Keeping.none
 
-    /// All disks of a machine in the order the guest sees them: the image's, the lab's, the exchange disk.
-    ///
-    /// Those that were a saved machine's own are read from its copies by a restored one. `chainOf` looks at a disk file, of
-    /// a format that is known or not.
+    /// All disks of a machine in the order the guest sees them; see `GuestDisk`.
     static func all<Failure>(
         of configuration: MachineConfiguration,
         chainOf: (String, ImageDisk.Format?) throws(Failure) -> DiskChain
     ) throws(Failure) -> [MicroVMDisk] {
-        var disks: [MicroVMDisk] = []
-        func file(_ name: String) -> String { "\(configuration.directory)/\(name)\(disks.count)" }
-        /// Adds the saved copy of a disk that was the machine's own; false when there is none.
-        func goOn(serial: String, isReadOnly: Bool = false) -> Bool {
-            guard let saved = configuration.restoring?.disks[disks.count] else { return false }
-            disks.append(
-                MicroVMDisk(
-                    path: saved.path, serial: serial, isReadOnly: isReadOnly,
-                    overlay: isReadOnly ? nil : file("overlay"), keeping: .shared))
-            return true
-        }
-        func add(_ chain: DiskChain, serial: String, isReadOnly: Bool) {
-            if chain.format.driver == ImageDisk.Format.raw.driver {
-                let overlay = isReadOnly ? nil : file("overlay")
-                disks.append(MicroVMDisk(path: chain.path, serial: serial, isReadOnly: isReadOnly, overlay: overlay))
-            } else if !goOn(serial: serial, isReadOnly: isReadOnly) {
+        try GuestDisk.all(of: configuration, chainOf: chainOf).enumerated().map { number, disk in
+            func file(_ name: String) -> String { "\(configuration.directory)/\(name)\(number)" }
+            var result = MicroVMDisk(path: "", serial: disk.serial, isReadOnly: disk.isReadOnly)
+            switch disk.source {
+            case .file(let chain) where chain.format.driver == ImageDisk.Format.raw.driver:
+                result.path = chain.path
+                result.overlay = disk.isReadOnly ? nil : file("overlay")
+            case .file(let chain):
                 // The raw copy is the machine's own, so it needs no overlay.
-                disks.append(
-                    MicroVMDisk(
-                        path: file("disk"), serial: serial, isReadOnly: isReadOnly, preparation: .unpacked(from: chain),
-                        keeping: .copied))
+                (result.path, result.preparation, result.keeping) = (file("disk"), .unpacked(from: chain), .copied)
+            case .scratch(let bytes):
+                (result.path, result.preparation, result.keeping) = (file("scratch"), .sparse(bytes: bytes), .copied)
+            case .saved(let chain):
+                (result.path, result.keeping) = (chain.path, .shared)
+                result.overlay = disk.isReadOnly ? nil : file("overlay")
+            case .exchange(let path): result.path = path
             }
+            return result
         }
-        for disk in configuration.image.disks {
-            add(try chainOf(disk.path, disk.format), serial: disk.serial, isReadOnly: disk.readOnly)
-        }
-        for (index, disk) in configuration.disks.enumerated() {
-            switch disk {
-            case .scratch where goOn(serial: "disk\(index)"): break
-            case .scratch(let size):
-                disks.append(
-                    MicroVMDisk(
-                        path: file("scratch"), serial: "disk\(index)", preparation: .sparse(bytes: size.bytes),
-                        keeping: .copied))
-            case .file(let path, let format):
-                let chain = try chainOf(path, format)
-                add(chain, serial: "disk\(index)", isReadOnly: chain.format == .iso)
-            }
-        }
-        if let exchange = configuration.exchangeDisk {
-            disks.append(MicroVMDisk(path: exchange, serial: "vmlab-xchg"))
-        }
-        return disks
     }
 
-    /// What vmlab-vmm is told of it.
     var configuration: VMConfiguration.Disk {
         VMConfiguration.Disk(path: path, serial: serial, readOnly: isReadOnly, overlay: overlay)
     }
 
     /// Files that were made for the machine and go with it.
     var made: [String] { [overlay].compactMap { $0 } + (preparation == .none ? [] : [path]) }
+}
+
+extension VMConfiguration {
+    /// What vmlab-vmm is told of a guest's machine that has no obstacles: a pure function of what it is made of.
+    init(_ guest: MachineConfiguration, _ disks: [MicroVMDisk]) {
+        // Our images ask QEMU for virtio ports by these words. Here commands go over the second serial port, which is quick
+        // enough and which every kernel has.
+        let words = guest.cmdline.split(separator: " ").filter {
+            !$0.hasPrefix("vmlab.port=") && !$0.hasPrefix("vmlab.keys=")
+        }
+        self.init(
+            name: guest.name, kernel: guest.image.kernel ?? "", initrd: guest.image.initrd,
+            cmdline: words.joined(separator: " "),
+            // Whole pages.
+            memory: (guest.memory.bytes &+ 4095) & ~4095, cpus: guest.cpus,
+            com1: .descriptor(MachineProcess.Descriptor.console),
+            com2: .descriptor(MachineProcess.Descriptor.commands),
+            monitor: .descriptor(MachineProcess.Descriptor.monitor), disks: disks.map(\.configuration),
+            networks: guest.networks.map {
+                Network(mac: $0.mac, link: .sockets(local: $0.local, remote: $0.remote))
+            },
+            snapshots: guest.directory, golden: guest.goldenFolder.map(MicroVMSaver.state),
+            restore: guest.restoring?.state)
+    }
 }

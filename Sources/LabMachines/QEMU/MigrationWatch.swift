@@ -21,7 +21,6 @@ final class MigrationWatch: Sendable {
 
     private let state = Mutex(State())
 
-    /// A migration begins.
     func begin() {
         state.withLock { state in
             let end = Completion<End>()
@@ -34,14 +33,12 @@ final class MigrationWatch: Sendable {
     /// Whether the machine went on since the last migration began.
     var isResumed: Bool { state.withLock { $0.isResumed } }
 
-    /// Sees each of the machine's events.
     func receive(_ event: QMPEvent) {
         if event.name == .resume { state.withLock { $0.isResumed = true } }
         guard event.name == "MIGRATION", let end = event.data["status"]?.stringValue.flatMap(End.init) else { return }
         state.withLock { $0.end }?.fulfil(end)
     }
 
-    /// No event comes any more.
     func close() {
         let end = state.withLock { state in
             state.isClosed = true

@@ -26,16 +26,14 @@ struct QEMUCommandLine: Sendable {
 
     /// Whether the image asks to have what is typed to it on a terminal of its own.
     ///
-    /// A virtio port is no terminal, so Ctrl-C on it is a byte like any other. A virtio console is one, but QEMU drops what
-    /// comes out of it when its socket does not take it at once. So such images are typed to on the console and
-    /// answer on the port.
+    /// A virtio port is no terminal, so Ctrl-C on it is a byte like any other. A virtio console is one, but QEMU drops what comes
+    /// out of it when its socket does not take it at once. So such images are typed to on the console and answer on the port.
     static func hasKeys(_ configuration: MachineConfiguration) -> Bool {
         configuration.cmdline.split(separator: " ").contains("vmlab.keys=hvc0")
     }
 
     let accelerator: Accelerator
 
-    /// The arguments, without the program.
     func arguments(for configuration: MachineConfiguration, drives: [QEMUDrive]) -> [String] {
         var words = machine(configuration)
         // It waits to be told where from, so that it can be told first what is there. And a machine that moves tells the

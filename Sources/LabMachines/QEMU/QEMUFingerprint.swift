@@ -6,9 +6,8 @@ import LabSpec
 extension QEMUBackend {
     /// What a saved machine depends on. See the protocol.
     ///
-    /// The arguments as they would be for a machine of no particular name, place, addresses or kernel words; the program's
-    /// file, which is looked at and not run; and the host's processor, which shows through in what a guest was told that it
-    /// can do.
+    /// The arguments as they would be for a machine of no particular name, place, addresses or kernel words; the program's file,
+    /// which is looked at and not run; and the host's processor, which shows through in what a guest was told that it can do.
     package func fingerprint(of configuration: MachineConfiguration) -> String? {
         let plain = Self.plain(configuration)
         let drives = QEMUDrive.all(of: plain) { DiskChain(path: $0, format: $1 ?? .raw) }

@@ -16,7 +16,6 @@ enum QEMUMemory: Sendable, Hashable {
 
     private static let name = "pc.ram"
 
-    /// The RAM of such a machine.
     init(of configuration: MachineConfiguration) {
         if let saved = configuration.restoring {
             self = saved.memory.map { .copied($0) } ?? .anonymous
@@ -38,7 +37,6 @@ enum QEMUMemory: Sendable, Hashable {
     /// What `-M` is told beyond the machine's type.
     var machineOption: String { file == nil ? "" : ",memory-backend=\(Self.name)" }
 
-    /// The words that make it.
     func arguments(mebibytes: UInt64) -> [String] {
         guard let file else { return [] }
         let backend: JSONValue = [

@@ -84,7 +84,6 @@ struct QEMUSaver: Sendable {
         if !wasRunning { try await monitor.execute(.stop) }
     }
 
-    /// Writes the state into a new file.
     private func writeState(
         _ monitor: QMPClient, to path: String, withMemory: Bool
     ) async throws {
@@ -168,7 +167,6 @@ struct QEMUSaver: Sendable {
 final class SavedState: Sendable {
     private let file: OwnedDescriptor
 
-    /// Opens the file. Throws a `Diagnostic`.
     init(opening path: String) throws {
         do throws(SystemCallError) {
             file = try OwnedDescriptor.open(path, O_RDONLY)
@@ -177,6 +175,5 @@ final class SavedState: Sendable {
         }
     }
 
-    /// Valid while this lives.
     var descriptor: Int32 { file.number }
 }

@@ -1,4 +1,3 @@
-/// A version of QEMU.
 package struct QEMUVersion: Sendable, Hashable, Comparable, CustomStringConvertible {
     package var major: Int
     package var minor: Int

@@ -7,13 +7,9 @@ import Synchronization
 
 /// Why a QMP command has no answer.
 enum QMPError: Error, Hashable, CustomStringConvertible {
-    /// The machine refused it, in its words.
     case refused(command: QMPCommand.Name, QMPRefusal)
-    /// The connection ended before the answer: the machine is gone.
     case closed
-    /// No answer in time.
     case silent(command: QMPCommand.Name)
-    /// What came is not QMP.
     case malformed(String)
 
     var description: String {
@@ -36,7 +32,6 @@ final class QMPClient: Sendable {
     /// Finishes with the connection. One consumer.
     let events: AsyncStream<QMPEvent>
 
-    /// A command whose answer is yet to come.
     private struct Pending {
         let name: QMPCommand.Name
         let sent = ContinuousClock.now
@@ -56,7 +51,6 @@ final class QMPClient: Sendable {
     private let eventSink: AsyncStream<QMPEvent>.Continuation
     private let outgoing: AsyncStream<Outgoing>.Continuation
 
-    /// What is on its way to the machine.
     private enum Outgoing {
         case line([UInt8])
         /// A descriptor for the `getfd` behind it, and who must know that it is gone.
@@ -223,5 +217,23 @@ final class QMPClient: Sendable {
         for command in pending { command.answer.fulfil(.failure(reason)) }
         eventSink.finish()
         outgoing.finish()
+    }
+}
+
+/// The answer to a command that was sent, once it comes.
+struct QMPAnswer: Sendable {
+    let command: QMPCommand.Name
+    let answer: Completion<Result<JSONValue, QMPError>>
+
+    /// Waits for it.
+    ///
+    /// Throws `QMPError`, and `CancellationError` at once when the task is cancelled; the command may run all the same.
+    @discardableResult
+    func value(timeout: Duration = .seconds(10)) async throws -> JSONValue {
+        do {
+            return try await withDeadline(.now + timeout) { try await answer.wait() }.get()
+        } catch is DeadlineExceeded {
+            throw QMPError.silent(command: command)
+        }
     }
 }

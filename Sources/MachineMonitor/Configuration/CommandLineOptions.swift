@@ -81,7 +81,6 @@ struct CommandLineOption: Sendable {
         }
     }
 
-    /// What `--help` prints.
     static var helpText: String {
         let lines = all.map { option -> String in
             let head = "  " + option.name + (option.value.map { " " + $0 } ?? "")
@@ -103,7 +102,6 @@ struct CommandLineOption: Sendable {
     }
 }
 
-/// What is wrong with an option's value.
 struct CommandLineProblem: Error {
     var message: String
     var remedy: String?

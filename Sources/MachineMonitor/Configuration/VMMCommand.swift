@@ -4,9 +4,7 @@ import QMP
 
 /// What a command line of `vmlab-vmm` asks for.
 enum VMMCommand: Sendable, Hashable {
-    /// To run this machine.
     case run(VMConfiguration)
-    /// To print this and do nothing.
     case print(String)
 
     /// The most that a configuration may be, in bytes.

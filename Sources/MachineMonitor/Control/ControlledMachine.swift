@@ -4,9 +4,7 @@ import QMP
 ///
 /// The machine tells of what happens to it by `QMPServer.emit`, whoever caused it: also of what a command here did.
 protocol ControlledMachine: AnyObject, Sendable {
-    /// The name it was given.
     var name: String { get }
-    /// What it is doing now.
     var status: RunState { get }
     /// The host's thread of each vCPU, in order.
     var threadIDs: [Int32] { get }

@@ -1,7 +1,6 @@
 import JSON
 import QMP
 
-/// One command that the monitor knows.
 struct MonitorCommand: Sendable {
     typealias Answer = @Sendable (Result<JSONValue, QMPRefusal>) -> Void
 
@@ -48,10 +47,8 @@ struct MonitorCommand: Sendable {
 
     private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 
-    /// The names of all commands in order.
     static let names = (all.map(\.name) + [.negotiate]).map(\.rawValue).sorted()
 
-    /// The command of that name; nil when there is none.
     static func named(_ name: QMPCommand.Name) -> MonitorCommand? { byName[name] }
 
     /// A command's arguments in order. Throws what is wrong with them, in QEMU's words.

@@ -17,7 +17,6 @@ struct OutputQueue {
         if start > limit { compact() }
     }
 
-    /// Takes everything out.
     mutating func takeAll() -> [UInt8] {
         defer { self = OutputQueue() }
         return Array(bytes[start...])

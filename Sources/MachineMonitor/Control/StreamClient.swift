@@ -7,7 +7,6 @@ import Synchronization
 /// Both directions have a descriptor and a watch of their own, also of a socket, for they end at different times. Everything
 /// happens on the reactor's thread.
 final class StreamClient: Sendable {
-    /// What happens with the client.
     struct Handlers: Sendable {
         var received: @Sendable ([UInt8]) -> Void
         /// All that was sent has been written.
@@ -121,21 +120,16 @@ final class StreamClient: Sendable {
 
     /// What is there to read; nil when that is nothing yet, empty at the end.
     private func read() -> [UInt8]? {
-        var count = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: Self.readLimit) { buffer, used in
-            repeat {
-                count = Glibc.read(input.number, buffer.baseAddress, buffer.count)
-            } while count < 0 && errno == EINTR
-            used = max(count, 0)
+        do throws(SystemCallError) {
+            // A little text must not keep 64 KiB alive.
+            return Array(try input.read(upTo: Self.readLimit)[...])
+        } catch {
+            return error.errno == EAGAIN ? nil : []
         }
-        if count < 0 { return errno == EAGAIN ? nil : [] }
-        // A little text must not keep 64 KiB alive.
-        return Array(bytes[...])
     }
 
     // MARK: Output
 
-    /// Bytes that were sent and not yet written.
     var queued: Int { state.withLock { $0.output.count } }
 
     /// Sends bytes, at once as far as the client takes them.

@@ -14,7 +14,6 @@ final class StreamPort: Sendable {
     struct Handlers: Sendable {
         /// A client is there. What is sent from now on comes behind the history.
         var connected: @Sendable () -> Void = {}
-        /// Bytes came in.
         var received: @Sendable ([UInt8]) -> Void = { _ in }
         /// All that was sent has been written.
         var drained: @Sendable () -> Void = {}
@@ -22,9 +21,6 @@ final class StreamPort: Sendable {
         var disconnected: @Sendable () -> Void = {}
         /// Ctrl-A x was typed on the terminal.
         var quit: @Sendable () -> Void = {}
-
-        /// Handlers that do nothing.
-        init() {}
     }
 
     private final class Listener: Sendable {
@@ -182,7 +178,6 @@ final class StreamPort: Sendable {
         if typed.wantsQuit { handlers.quit() }
     }
 
-    /// Whether anybody is connected.
     var isConnected: Bool { state.withLock { $0.client != nil } }
 
     /// Bytes that were sent and that the client has not taken yet. The sender decides how many are too many.
@@ -200,5 +195,14 @@ final class StreamPort: Sendable {
     /// Writes what is left, waiting at most so long for a slow client: for a machine's last words, when the reactor has ended.
     func finish(milliseconds: Int) {
         state.withLock { $0.client }?.finish(by: .now + .milliseconds(milliseconds))
+    }
+}
+
+extension OwnedDescriptor {
+    /// What was inherited under a number, as an open file of our own, so that it can be made non-blocking without surprising
+    /// the shell and others who share it. Where that is not allowed, and for sockets, it is shared.
+    static func reopened(_ number: Int32, _ flags: Int32) throws(SystemCallError) -> OwnedDescriptor {
+        if let own = try? OwnedDescriptor.open("/proc/self/fd/\(number)", flags | O_NONBLOCK | O_NOCTTY) { return own }
+        return OwnedDescriptor(owning: try systemCall("fcntl") { fcntl(number, F_DUPFD_CLOEXEC, 3) })
     }
 }

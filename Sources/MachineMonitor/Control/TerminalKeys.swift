@@ -2,7 +2,6 @@
 struct TerminalKeys {
     /// What to do with what was typed.
     struct Typed: Equatable {
-        /// For the guest.
         var bytes: [UInt8] = []
         var wantsHelp = false
         var wantsQuit = false

@@ -5,9 +5,8 @@ import Synchronization
 /// Writes the guest's marks on the debug port to a descriptor of the host's, one line each: the mark, the nanoseconds of the
 /// monotonic clock, and how often the processors had left the guest.
 ///
-/// A processor only notes its mark and goes on; the lines are written on the reactor's thread, which does not wait either.
-/// When the reader is slow a bounded number of marks waits for it, and those beyond that are lost and counted in a line
-/// `lost COUNT`.
+/// A processor only notes its mark and goes on; the lines are written on the reactor's thread, which does not wait either. When the
+/// reader is slow a bounded number of marks waits for it, and those beyond that are lost and counted in a line `lost COUNT`.
 final class DebugLog: Sendable {
     private struct Mark {
         let byte: UInt8

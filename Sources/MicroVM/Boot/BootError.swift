@@ -3,13 +3,9 @@ import VirtualHardware
 
 /// Why a guest cannot be booted from the files it was given.
 package enum BootError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The file cannot be read.
     case unreadable(SystemCallError)
-    /// The file is not what it should be.
     case malformed(path: String, reason: String, remedy: String)
-    /// What is to be loaded does not fit the guest's memory.
     case tooLarge(what: String, need: UInt64, have: UInt64)
-    /// The command line is longer than kernels take.
     case longCommandLine(Int)
 
     init(_ error: any Error) {

@@ -18,8 +18,7 @@ struct JSONFields {
     let problems: Problems
     private let members: JSONObject
 
-    /// The fields of an object whose keys are `known`. A value that is no object is a problem, and so is a key that is not
-    /// known.
+    /// The fields of an object whose keys are `known`. A value that is no object is a problem, and so is a key that is not known.
     init?(_ value: JSONValue, at path: String, known: [String], _ problems: Problems) {
         guard case .object(let members) = value else {
             let place = path.isEmpty ? "the configuration" : path
@@ -55,7 +54,6 @@ struct JSONFields {
         return nil
     }
 
-    /// A text that may be left out.
     func text(_ key: String) -> String? { optional(key, "a string", \.stringValue) }
 
     /// A text that must be there; empty, with a problem noted, when it is not.

@@ -12,13 +12,11 @@ package struct VMConfiguration: Sendable, Hashable {
         case socket(String)
     }
 
-    /// A virtio disk.
     package struct Disk: Sendable, Hashable {
         /// A raw image, or a block device.
         package var path: String
         /// By which the guest finds it: at most 20 printable ASCII characters.
         package var serial: String
-        /// Whether the guest only reads it.
         package var readOnly: Bool
         /// A file that takes what the guest writes, so that `path` is only read; nil writes to `path` itself.
         package var overlay: String?
@@ -31,9 +29,7 @@ package struct VMConfiguration: Sendable, Hashable {
         }
     }
 
-    /// A virtio network card.
     package struct Network: Sendable, Hashable {
-        /// Where the card's frames go.
         package enum Link: Sendable, Hashable {
             /// Each frame is a datagram between these two unix sockets: `local` is made by the machine, `remote` is there.
             case sockets(local: String, remote: String)
@@ -43,7 +39,6 @@ package struct VMConfiguration: Sendable, Hashable {
 
         /// The card's address, such as `52:54:00:12:34:56`.
         package var mac: String
-        /// Where its frames go.
         package var link: Link
 
         package init(mac: String, link: Link) {
@@ -56,7 +51,6 @@ package struct VMConfiguration: Sendable, Hashable {
     package var name: String
     /// Linux kernel (bzImage or vmlinux) or another ELF file with an entry for it.
     package var kernel: String
-    /// Initial RAM disk.
     package var initrd: String?
     /// The whole kernel command line.
     package var cmdline: String
@@ -64,9 +58,7 @@ package struct VMConfiguration: Sendable, Hashable {
     package var memory: UInt64
     /// vCPUs, 1 to 16.
     package var cpus: Int
-    /// The first serial port.
     package var com1: Endpoint
-    /// The second serial port.
     package var com2: Endpoint
     /// Where QMP is spoken; not the terminal.
     package var monitor: Endpoint
@@ -90,7 +82,6 @@ package struct VMConfiguration: Sendable, Hashable {
     package static let usualMemory: UInt64 = 256 << 20
     /// How much RAM a machine can have, in bytes: 32 MiB to 1 TiB.
     package static let memoryRange = UInt64(32 << 20)...(1 << 40)
-    /// How many vCPUs a machine can have.
     package static let cpuRange = 1...16
     /// How long a disk's serial may be, in bytes (virtio 1.2, 5.2.6).
     package static let serialLimit = 20

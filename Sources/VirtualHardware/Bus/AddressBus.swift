@@ -1,3 +1,5 @@
+import HostSystem
+
 /// A device as the processor sees it: registers at offsets from wherever the device was put.
 ///
 /// Called on vCPU threads, several at once. Offsets and values are the guest's: no combination may trap or fail, and none
@@ -56,3 +58,11 @@ package struct AddressBus: Sendable {
         return slots[low]
     }
 }
+
+/// A device's edge-triggered interrupt line. With KVM it is an eventfd registered as an irqfd; in tests it counts.
+package protocol InterruptLine: AnyObject, Sendable {
+    /// One rising edge. May be called on any thread; never blocks.
+    func signal()
+}
+
+extension EventDescriptor: InterruptLine {}

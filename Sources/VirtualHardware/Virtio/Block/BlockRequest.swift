@@ -38,8 +38,7 @@ struct BlockRequest {
     let target: GuestSegments
     private let statusByte: GuestSegments
 
-    /// Nil when there is no whole header, or no byte for the status. Where one buffer ends and the next begins means
-    /// nothing.
+    /// Nil when there is no whole header, or no byte for the status. Where one buffer ends and the next begins means nothing.
     init?(_ chain: DescriptorChain) {
         guard let header = chain.readable.load(Header.self), chain.writable.count > 0 else { return nil }
         self.header = header

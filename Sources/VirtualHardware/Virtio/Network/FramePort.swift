@@ -29,8 +29,7 @@ extension FramePort {
 package final class SegmentPort: FramePort {
     private let socket: DatagramSocket
 
-    /// Receives at `path`, which must not exist, and sends to `peer`, such as an `EthernetSwitch`. Throws what the kernel
-    /// says.
+    /// Receives at `path`, which must not exist, and sends to `peer`, such as an `EthernetSwitch`. Throws what the kernel says.
     package init(path: String, peer: String) throws(SystemCallError) {
         socket = try DatagramSocket(path: path, peer: peer)
     }

@@ -37,8 +37,7 @@ package final class VirtioMMIOTransport: BusDevice {
 
     deinit { device.reset() }
 
-    /// The driver made buffers available in this queue: what an ioeventfd's handler calls. Any number, any thread; does not
-    /// block.
+    /// The driver made buffers available in this queue: what an ioeventfd's handler calls. Any number, any thread; does not block.
     package func notify(queue: Int) { device.notify(queue: queue) }
 
     /// Puts the device back to how it was before any driver, as a reset of the machine does and a driver can too. On return it
