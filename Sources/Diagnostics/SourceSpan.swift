@@ -26,6 +26,13 @@ public struct SourceSpan: Sendable, Hashable {
     /// The character after its last one.
     public let end: SourcePosition
 
+    /// A span within a line, of these columns from 1; nothing is checked.
+    public init(file: SourceFile, line: Int, columns: Range<Int>) {
+        self.init(
+            file: file, start: SourcePosition(line: line, column: columns.lowerBound),
+            end: SourcePosition(line: line, column: columns.upperBound))
+    }
+
     /// A span; nothing is checked.
     public init(file: SourceFile, start: SourcePosition, end: SourcePosition) {
         self.file = file

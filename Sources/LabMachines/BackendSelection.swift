@@ -58,7 +58,7 @@ package struct BackendSelection: Sendable {
 
     /// The backend of a guest of an image that asks for nothing in particular. Throws what this host lacks.
     package func choice(for image: ImageFacts) throws(Diagnostic) -> Choice {
-        try choice(for: GuestGroup(name: "a guest", image: ""), of: image, obstacle: nil)
+        try choice(for: GuestGroup("a guest"), of: image, obstacle: nil)
     }
 
     func choice(

@@ -43,7 +43,8 @@ extension APIDocument {
         "if not ok and err.exit == 2 then print(err.output) end", "```", "",
         "- `err.message`: what went wrong. `err.place`: where in the script, such as `smoke.lua:3`. `tostring(err)` has both.",
         "- `err.call`: the function that failed, such as `succeed`. `err.guest`: the guest's name.",
-        "- `err.outcome`: `failed`, `timeout`, `panicked` or `error`, as in the results.",
+        "- `err.outcome`: `failed`; `timeout`; `panicked`; or `error`, for what is not the script's doing: a guest that died, a host that "
+            + "refused, a file that could not be copied into a guest. As in the results.",
         "- `err.command`, `err.exit`, `err.output`: for functions that run a command. `exit` is nil if the command did not end.",
         "",
     ]

@@ -1,5 +1,4 @@
 import Diagnostics
-import LabSpec
 import LuaRuntime
 import YAMLTree
 
@@ -14,12 +13,9 @@ struct LabTree {
         let line = call.location?.line ?? 1
         var file = world.source
         if let name = call.location?.file, name != file.path { file = SourceFile(path: name, text: "") }
-        let lines = file.text.split(separator: "\n", omittingEmptySubsequences: false)
-        let text = lines.indices.contains(line - 1) ? lines[line - 1] : ""
+        let text = file.line(line) ?? ""
         let indent = text.unicodeScalars.prefix { $0 == " " || $0 == "\t" }.count
-        span = SourceSpan(
-            file: file, start: SourcePosition(line: line, column: indent + 1),
-            end: SourcePosition(line: line, column: max(text.unicodeScalars.count, indent) + 1))
+        span = SourceSpan(file: file, line: line, columns: (indent + 1)..<(max(text.unicodeScalars.count, indent) + 1))
     }
 
     /// A map.

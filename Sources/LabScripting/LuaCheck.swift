@@ -82,8 +82,6 @@ extension Diagnostic {
         }
         self.init(
             .specification, error.message,
-            at: SourceSpan(
-                file: file, start: SourcePosition(line: number, column: columns.lowerBound + 1),
-                end: SourcePosition(line: number, column: columns.upperBound + 1)))
+            at: SourceSpan(file: file, line: number, columns: (columns.lowerBound + 1)..<(columns.upperBound + 1)))
     }
 }

@@ -67,9 +67,7 @@ public struct LuaTasks: TaskScripting {
     }
 
     /// Asks a predicate; see `TaskScripting`.
-    public func judge(
-        _ predicate: LuaText, exit: Int32, output: [UInt8], in task: ScriptTask
-    ) async throws -> String? {
+    public func judge(_ predicate: LuaText, exit: Int32, output: [UInt8], in task: ScriptTask) async throws -> String? {
         let source = task.lab.source
         return try await withState(for: task, source) { state, _ in
             try await state.setGlobal("exit", .integer(Int64(exit)))

@@ -1,8 +1,6 @@
 import Diagnostics
 import HostSystem
 import LabResults
-import LabSpec
-import LuaRuntime
 
 /// A script of the user's that is a lab of its own.
 public struct Script: Sendable {
@@ -45,8 +43,6 @@ public struct Script: Sendable {
 
     /// The run's first event.
     public func description(host: HostDescription, version: String) -> RunDescription {
-        RunDescription(
-            lab: name, cell: nil, file: path, host: host, guests: [], tasks: [TaskID(task: name, guest: nil)],
-            version: version)
+        RunDescription(lab: name, file: path, host: host, tasks: [TaskID(task: name, guest: nil)], version: version)
     }
 }

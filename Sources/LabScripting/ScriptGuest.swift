@@ -3,7 +3,6 @@ import GuestConsole
 import HostSystem
 import GuestControl
 import LabResults
-import LabSpec
 import LuaRuntime
 import Quantities
 import Synchronization

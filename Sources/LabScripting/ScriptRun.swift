@@ -1,10 +1,8 @@
-import Diagnostics
 import HostSystem
 import GuestControl
 import HostResources
 import LabRunner
 import LabResults
-import LabSpec
 import LuaRuntime
 import Synchronization
 
@@ -80,7 +78,7 @@ public struct ScriptRun: Sendable {
         let scope = ScriptScope(id: id, recorder: recorder, output: results.outputWriter(id), results: results)
         let outcomes = Mutex<[Outcome]>([])
         recorder.emit(.taskStarted(id, attempt: 1))
-        var result = TaskResult(id: id, outcome: .passed, started: recorder.clock.elapsed)
+        var result = TaskResult(id, .passed, started: recorder.clock.elapsed)
         var failure: (any Error)?
         do {
             try await run(scope) { part in outcomes.withLock { $0.append(part.outcome) } }

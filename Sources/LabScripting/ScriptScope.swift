@@ -67,7 +67,7 @@ final class ScriptScope: Sendable {
         log.trace("\(call.name): \(text)")
         scope.activity.begin(id)
         let notes = StepNotes(copy: scope.output)
-        var result = StepResult(id: id, outcome: .passed, started: scope.recorder.clock.elapsed)
+        var result = StepResult(id, .passed, started: scope.recorder.clock.elapsed)
         defer {
             // What was cut short is what the script was in when its time was up.
             if !Task.isCancelled { scope.activity.end(id) }

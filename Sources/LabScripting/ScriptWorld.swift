@@ -3,7 +3,6 @@ import HostSystem
 import GuestControl
 import LabRunner
 import LabResults
-import LabSpec
 import LuaRuntime
 import Synchronization
 

@@ -58,7 +58,7 @@ struct CommandFailed: Judged, CustomStringConvertible {
 
 extension LuaError: Judged {
     /// That of the error beneath it, in the words and at the place that the script gave it; else the script's own failure.
-    public var verdict: Verdict {
+    package var verdict: Verdict {
         guard let underlying else { return Verdict(.failed, description) }
         let verdict = Verdict(of: underlying)
         let said = message == LuaError.words(for: underlying) ? verdict.message : message
@@ -69,6 +69,5 @@ extension LuaError: Judged {
 }
 
 extension LuaCallError: Judged {
-    /// The script's own failure.
-    public var verdict: Verdict { Verdict(.failed, description) }
+    package var verdict: Verdict { Verdict(.failed, description) }
 }

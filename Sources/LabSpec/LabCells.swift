@@ -135,6 +135,6 @@ extension LabTask {
 extension SourceSpan {
     /// Its first character alone, for a place in a long stretch.
     var firstCharacter: SourceSpan {
-        SourceSpan(file: file, start: start, end: SourcePosition(line: start.line, column: start.column + 1))
+        SourceSpan(file: file, line: start.line, columns: start.column..<(start.column + 1))
     }
 }

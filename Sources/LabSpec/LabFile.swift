@@ -101,7 +101,6 @@ public struct LabFile: Sendable {
             .specification, "the lab is empty",
             remedy:
                 "begin with `lab: name`, `guests: {vm: {image: debian}}` and `tasks: [{name: hello, run: uname -a}]`",
-            at: SourceSpan(
-                file: source, start: SourcePosition(line: 1, column: 1), end: SourcePosition(line: 1, column: 1)))
+            at: SourceSpan(file: source, line: 1, columns: 1..<1))
     }
 }

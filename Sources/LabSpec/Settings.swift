@@ -16,8 +16,7 @@ enum Settings {
         var steps: [Step] = []
         for key in setting.key.split(separator: ".", omittingEmptySubsequences: false) {
             let end = column + key.unicodeScalars.count
-            let span = SourceSpan(
-                file: source, start: SourcePosition(line: 1, column: column), end: SourcePosition(line: 1, column: end))
+            let span = SourceSpan(file: source, line: 1, columns: column..<end)
             guard !key.isEmpty else {
                 decoding.error(
                     "a key is missing in \(setting.key.quoted())", remedy: "write it as `guests.lin.count=2`", at: span)
@@ -26,9 +25,7 @@ enum Settings {
             steps.append(Step(key: String(key), span: span))
             column = end + 1
         }
-        let valueSpan = SourceSpan(
-            file: source, start: SourcePosition(line: 1, column: keyLength + 2),
-            end: SourcePosition(line: 1, column: keyLength + 2))
+        let valueSpan = SourceSpan(file: source, line: 1, columns: (keyLength + 2)..<(keyLength + 2))
         let value = document.root ?? YAMLNode(.scalar(YAMLScalar("")), at: valueSpan)
         guard namesKnown(steps, in: root, decoding) else { return }
         set(steps[...], to: value, in: &root, decoding)

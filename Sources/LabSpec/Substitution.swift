@@ -138,9 +138,7 @@ extension SourceSpan {
             left -= bytes.count + 1
             guard let found = bytes.firstRange(of: text.utf8) else { continue }
             let column = line[..<found.lowerBound].unicodeScalars.count + 1
-            return SourceSpan(
-                file: file, start: SourcePosition(line: number, column: column),
-                end: SourcePosition(line: number, column: column + count))
+            return SourceSpan(file: file, line: number, columns: column..<(column + count))
         }
         return nil
     }

@@ -1,5 +1,3 @@
-import HostSystem
-
 /// Makes kernel files, sound ones and damaged ones.
 public enum KernelFile {
     /// An ELF file for x86-64 whose segments are (physical address, content, bytes in memory) and which may have a PVH note.

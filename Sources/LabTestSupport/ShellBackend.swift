@@ -1,7 +1,6 @@
 import Diagnostics
 import HostSystem
 import GuestControl
-import LabSpec
 import Quantities
 import Synchronization
 

@@ -1,5 +1,4 @@
 import Glibc
-import GuestConsole
 import HostSystem
 import Synchronization
 

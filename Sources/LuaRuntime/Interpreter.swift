@@ -1,6 +1,5 @@
 import CLua
 import CLuaShims
-import Diagnostics
 
 /// A `lua_State` and what Swift keeps for it. It lives on the state's thread and is used nowhere else.
 ///
@@ -22,9 +21,7 @@ final class Interpreter {
     var classes: [LuaClass] = []
     private(set) var state: OpaquePointer?
 
-    init(
-        _ thread: LuaThread, isTrusted: Bool, modules: ModuleFolder?, print: @escaping @Sendable (LuaString) -> Void
-    ) {
+    init(_ thread: LuaThread, isTrusted: Bool, modules: ModuleFolder?, print: @escaping @Sendable (LuaString) -> Void) {
         self.thread = thread
         self.isTrusted = isTrusted
         self.modules = modules

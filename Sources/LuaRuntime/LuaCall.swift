@@ -12,13 +12,6 @@ public struct LuaCall: Sendable {
     /// The calls that led here, the innermost first; at most ``LuaError/maximumFrames``.
     public let traceback: [LuaFrame]
 
-    /// A call, for tests of bodies.
-    public init(
-        name: String, receiver: LuaObject? = nil, arguments: [LuaValue] = [], traceback: [LuaFrame] = []
-    ) {
-        (self.name, self.receiver, self.arguments, self.traceback) = (name, receiver, arguments, traceback)
-    }
-
     /// Where in the script the call is: the innermost place that has a line.
     public var location: LuaLocation? { traceback.lazy.compactMap(\.location).first }
 

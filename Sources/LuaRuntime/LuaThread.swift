@@ -116,9 +116,7 @@ final class LuaThread: Sendable {
     // MARK: - Strands
 
     /// Runs what `begin` puts onto a coroutine to its end. Functions that wait do so here, in the caller's task.
-    func drive(
-        _ begin: @escaping @Sendable (Interpreter, Strand) throws -> Int32
-    ) async throws -> [LuaValue] {
+    func drive(_ begin: @escaping @Sendable (Interpreter, Strand) throws -> Int32) async throws -> [LuaValue] {
         try Task.checkCancellation()
         let strand = Strand(limits)
         var step = await advance(strand) { $0.start(strand, begin) }

@@ -34,7 +34,6 @@ struct Locator {
             }
             afterReturn = scalar == "\r"
         }
-        let start = SourcePosition(line: line, column: column)
-        return SourceSpan(file: file, start: start, end: SourcePosition(line: line, column: column + 1))
+        return SourceSpan(file: file, line: line, columns: column..<(column + 1))
     }
 }

@@ -1,5 +1,4 @@
 import CYAML
-import Diagnostics
 
 /// libyaml's parser, owned: freed exactly once, with the text it reads.
 ///

@@ -15,8 +15,7 @@ extension YAMLSyntaxProblem {
         // What is never closed is noticed only at the end; the beginning is the place to look at.
         let isAtEnd = locator.file.line(place.line)?.isEmpty ?? true && locator.file.line(place.line + 1) == nil
         if isAtEnd, !context.isEmpty { place = opener }
-        let span = SourceSpan(
-            file: locator.file, start: place, end: SourcePosition(line: place.line, column: place.column + 1))
+        let span = SourceSpan(file: locator.file, line: place.line, columns: place.column..<(place.column + 1))
         let line = locator.file.line(place.line) ?? ""
         let (message, remedy) = words(line: line, opener: opener, isAtEnd: isAtEnd)
         let own = [context, problem].filter { !$0.isEmpty }.joined(separator: ": ")

@@ -1,11 +1,11 @@
 import Glibc
 import LabResults
-import LabSpec
 import LabTestSupport
 import Testing
 
-@testable import HostSystem
 @testable import HostResources
+@testable import HostSystem
+@testable import LabSpec
 
 @Suite("Shares of guests", .timeLimit(.minutes(1)))
 struct GuestSharesTests {

@@ -1,10 +1,10 @@
 import Diagnostics
 import HostSystem
-import LabSpec
 import Quantities
 import Testing
 
 @testable import LabMachines
+@testable import LabSpec
 
 @Suite("Which backend runs a guest")
 struct BackendSelectionTests {

@@ -2,9 +2,10 @@ import Diagnostics
 import GuestConsole
 import HostSystem
 import LabResults
-import LabSpec
 import LabTestSupport
 import Testing
+
+@testable import LabSpec
 
 /// Guests that do not come up are told by name and at once, not at their boot deadline.
 @Suite(.timeLimit(.minutes(2)))

@@ -3,13 +3,13 @@ import Glibc
 import GuestConsole
 import HostSystem
 import LabResults
-import LabSpec
 import Patterns
 import LabTestSupport
 import Synchronization
 import Testing
 
 @testable import GuestControl
+@testable import LabSpec
 
 @Suite("Guests on demand") struct ScriptFleetTests {
     @Test("guests boot when they are asked for, run commands, and are gone with the fleet")

@@ -1,7 +1,6 @@
 import GuestConsole
 import HostSystem
 import LabResults
-import LabSpec
 import LabTestSupport
 import Quantities
 import Synchronization
@@ -10,6 +9,7 @@ import Testing
 @testable import GuestControl
 @testable import HostResources
 @testable import LabRunner
+@testable import LabSpec
 
 /// A fleet of shells, or of notebooks, and what became of it.
 struct TestFleet {

@@ -5,13 +5,13 @@ import GuestControl
 import HostResources
 import LabRunner
 import LabResults
-import LabSpec
 import LabTestSupport
 import LuaRuntime
 import Synchronization
 import Testing
 
 @testable import LabScripting
+@testable import LabSpec
 
 /// Keeps a run's events.
 final class EventList: RunSink {

@@ -8,21 +8,21 @@ import Patterns
 /// What an error makes of the task, the script or the step that it ends.
 ///
 /// Tasks in YAML, scripts and verbs ask the same question, so that one failure has one outcome, however it was come by.
-public struct Verdict: Error, Sendable, Hashable, CustomStringConvertible {
+package struct Verdict: Error, Sendable, Hashable, CustomStringConvertible {
     /// The outcome.
-    public var outcome: Outcome
+    package var outcome: Outcome
     /// What happened, one line of at most some 4000 bytes.
-    public let message: String
+    package let message: String
     /// The last console lines of the guest to blame.
-    public var consoleTail: [String]
+    package var consoleTail: [String]
     /// What became of the guest that the task ran on.
-    public var guest: Recovery
+    package var guest: Recovery
 
     /// What a script raises may be of any length.
     private static let longest = 4000
 
     /// A verdict as given; the lines of the message become one.
-    public init(_ outcome: Outcome, _ message: String, consoleTail: [String] = [], guest: Recovery = .atPrompt) {
+    package init(_ outcome: Outcome, _ message: String, consoleTail: [String] = [], guest: Recovery = .atPrompt) {
         let isCut = message.utf8.count > Self.longest
         let head = isCut ? String(decoding: message.utf8.prefix(Self.longest), as: UTF8.self) + "…" : message
         self.outcome = outcome
@@ -32,22 +32,20 @@ public struct Verdict: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The verdict of any error: its own where it has one, else that something failed of which no task is the reason.
-    public init(of error: any Error) {
+    package init(of error: any Error) {
         self = (error as? any Judged)?.verdict ?? Verdict(.error, "\(error)", guest: .lost)
     }
 
-    /// The message.
-    public var description: String { message }
+    package var description: String { message }
 }
 
 /// An error that knows what it makes of the task that it ends.
-public protocol Judged: Error {
-    /// What that is.
+package protocol Judged: Error {
     var verdict: Verdict { get }
 }
 
 /// What became of a guest whose command was to end.
-public enum Recovery: Sendable, Hashable {
+package enum Recovery: Sendable, Hashable {
     /// The command is gone, and all that it had started; the rest of the guest is as it was.
     case atPrompt
     /// The guest is another one, as it was at its ready point.
@@ -57,40 +55,36 @@ public enum Recovery: Sendable, Hashable {
 }
 
 extension Verdict: Judged {
-    /// Itself.
-    public var verdict: Verdict { self }
+    package var verdict: Verdict { self }
 }
 
 extension GuestLoss: Judged {
-    /// The guest's end.
-    public var verdict: Verdict { Verdict(outcome, message, consoleTail: consoleTail, guest: .lost) }
+    package var verdict: Verdict { Verdict(outcome, message, consoleTail: consoleTail, guest: .lost) }
 }
 
 extension GuestTimeout: Judged {
-    /// A timeout.
-    public var verdict: Verdict { Verdict(.timeout, description, guest: recovery) }
+    package var verdict: Verdict { Verdict(.timeout, description, guest: recovery) }
 }
 
 extension InteractionEnded: Judged {
-    /// The command's failure.
-    public var verdict: Verdict { Verdict(.failed, description) }
+    package var verdict: Verdict { Verdict(.failed, description) }
 }
 
 extension Diagnostic: Judged {
     /// A mistake is the task's own failure; whatever else went wrong is not.
-    public var verdict: Verdict { Verdict(category == .specification ? .failed : .error, lineWithRemedy) }
+    package var verdict: Verdict { Verdict(category == .specification ? .failed : .error, lineWithRemedy) }
 }
 
 extension DiagnosticList: Judged {
     /// That of several mistakes, the first of which are named.
-    public var verdict: Verdict {
+    package var verdict: Verdict {
         Verdict(all.allSatisfy { $0.category == .specification } ? .failed : .error, line)
     }
 }
 
 extension PatternFailure: Judged {
     /// A task whose output could not be judged has not failed.
-    public var verdict: Verdict {
+    package var verdict: Verdict {
         switch self {
         case .tooSlow: Verdict(.timeout, description)
         case .tooLarge: Verdict(.error, description)
@@ -101,22 +95,19 @@ extension PatternFailure: Judged {
 
 extension ConsoleError: Judged {
     /// The guest's console failed, or nobody waits for it any more.
-    public var verdict: Verdict {
+    package var verdict: Verdict {
         self == .cancelled ? CancellationError().verdict : Verdict(.error, diagnostic.line, guest: .lost)
     }
 }
 
 extension SystemCallError: Judged {
-    /// The host's refusal.
-    public var verdict: Verdict { Verdict(.error, sentence(of: self), guest: .lost) }
+    package var verdict: Verdict { Verdict(.error, sentence(of: self), guest: .lost) }
 }
 
 extension DeadlineExceeded: Judged {
-    /// A timeout.
-    public var verdict: Verdict { Verdict(.timeout, "its time was up") }
+    package var verdict: Verdict { Verdict(.timeout, "its time was up") }
 }
 
 extension CancellationError: Judged {
-    /// The run's end.
-    public var verdict: Verdict { Verdict(.skipped, "interrupted", guest: .lost) }
+    package var verdict: Verdict { Verdict(.skipped, "interrupted", guest: .lost) }
 }

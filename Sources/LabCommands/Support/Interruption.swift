@@ -1,8 +1,6 @@
-import Diagnostics
 import Glibc
 import HostSystem
 import HostResources
-import LabResults
 import Synchronization
 
 /// What the signals that ask a command to end do to it.

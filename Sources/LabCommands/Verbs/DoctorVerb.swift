@@ -5,7 +5,6 @@ import HostSystem
 import LabImages
 import LabMachines
 import LabResults
-import LabSpec
 import Quantities
 
 struct DoctorVerb: LoggingCommand {

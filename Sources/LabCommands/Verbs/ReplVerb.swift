@@ -44,11 +44,9 @@ struct ReplVerb: LoggingCommand {
             columns: { isatty(1) == 1 ? TerminalSink.Size.of(1).columns : .max })
         let recorder = RunRecorder(sinks: [progress] + (try SinkSelection.fileSinks(directory)))
         defer { recorder.finish() }
-        recorder.emit(
-            .runStarted(
-                RunDescription(
-                    lab: lab?.name ?? "session", cell: nil, file: self.lab ?? "", host: .current, guests: [], tasks: [],
-                    version: vmlabVersion)))
+        let description = RunDescription(
+            lab: lab?.name ?? "session", file: self.lab ?? "", host: .current, version: vmlabVersion)
+        recorder.emit(.runStarted(description))
         let journal = try RunJournal.begin(lab: lab?.name ?? "session", results: directory.path)
         defer { journal.end() }
         let options = ScriptRun.Options(

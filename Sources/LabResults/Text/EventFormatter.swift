@@ -54,10 +54,7 @@ struct EventFormatter {
         var lines = lines(for: recorded.event)
         guard !lines.isEmpty else { return [] }
         if detail == .everything {
-            let stamp = "[\(pad(fixed(recorded.elapsed, 1), 7))s] "
-            var first = StyledLine(stamp, .faint)
-            for part in lines[0].parts { first.add(part.text, part.colour) }
-            lines[0] = first
+            lines[0] = StyledLine("[\(pad(fixed(recorded.elapsed, 1), 7))s] ", .faint).adding(lines[0])
         }
         return lines.flatMap { $0.wrapped(to: columns) }.map { $0.rendered(style) }
     }

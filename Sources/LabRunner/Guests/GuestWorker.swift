@@ -239,7 +239,7 @@ struct GuestWorker: Sendable {
     ) async -> TaskResult {
         let attempt = { @Sendable () async -> TaskResult in
             if let loss = await reset(guest, for: task) {
-                var result = TaskResult(id: id, outcome: loss.outcome, attempts: next.attempt, message: loss.message)
+                var result = TaskResult(id, loss.outcome, attempts: next.attempt, message: loss.message)
                 result.consoleTail = loss.consoleTail
                 return result
             }
@@ -249,7 +249,7 @@ struct GuestWorker: Sendable {
         }
         if case .lua = task.action { return await attempt() }
         return (try? await guest.exclusive(attempt))
-            ?? TaskResult(id: id, outcome: .skipped, attempts: next.attempt, message: "interrupted")
+            ?? TaskResult(id, .skipped, attempts: next.attempt, message: "interrupted")
     }
 
     /// Makes the guest a fresh one for a task that wants one. Returns why it could not be.

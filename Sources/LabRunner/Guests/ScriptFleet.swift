@@ -135,7 +135,7 @@ public final class ScriptFleet: Sendable {
 
         fileprivate init(_ group: String, count: Int?) {
             self.group = group
-            guests = Set(GuestGroup(name: group, count: count, image: "").guests.map(\.name))
+            guests = Set(GuestGroup(group, count: count).guests.map(\.name))
         }
     }
 

@@ -30,8 +30,8 @@ final class RunProgress: Sendable {
         let task = plan.lab.tasks[gone.run.task]
         let guest = gone.run.pinned.map { plan.guests[$0].guest.name }
         var result = TaskResult(
-            id: TaskID(task: task.name, guest: guest, index: gone.run.index, repetitions: task.repetitions),
-            outcome: gone.outcome, started: recorder.clock.elapsed, attempts: gone.run.attempt - 1,
+            TaskID(task: task.name, guest: guest, index: gone.run.index, repetitions: task.repetitions), gone.outcome,
+            started: recorder.clock.elapsed, attempts: gone.run.attempt - 1,
             message: gone.reason)
         if let last = gone.run.before?.results.last {
             result = last

@@ -37,7 +37,7 @@ struct TaskRunner: Sendable {
         let output = results.outputWriter(id, limit: Int(clamping: limit.bytes))
         let troubles = TroubleLog()
         let failOn = task.failOn ?? lab.failOn
-        var result = TaskResult(id: id, outcome: .passed, attempts: run.attempt)
+        var result = TaskResult(id, .passed, attempts: run.attempt)
         result.outputPath = RunDirectory.taskOutput(id)
         let timeout = (task.timeout ?? lab.timeouts.task) * timeFactor
         let time = TimeLimit(timeout, until: .now + timeout)

@@ -1,5 +1,4 @@
 import GuestControl
-import Diagnostics
 import LuaRuntime
 import Patterns
 

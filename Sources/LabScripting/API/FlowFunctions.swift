@@ -1,5 +1,4 @@
 import GuestControl
-import Diagnostics
 import HostSystem
 import LabResults
 import LabSpec
@@ -102,7 +101,7 @@ struct FlowFunctions {
             id: id, recorder: world.recorder, output: results.outputWriter(id),
             results: results, parent: parent, failOn: parent.failOn.withLock { $0 })
         world.recorder.emit(.taskStarted(id, attempt: 1))
-        var result = TaskResult(id: id, outcome: .passed, started: world.recorder.clock.elapsed)
+        var result = TaskResult(id, .passed, started: world.recorder.clock.elapsed)
         var failure: (any Error)?
         do {
             _ = try await ScriptScope.$current.withValue(scope) { try await body.call(arguments) }

@@ -1,4 +1,3 @@
-import Diagnostics
 import GuestConsole
 import HostSystem
 import GuestControl

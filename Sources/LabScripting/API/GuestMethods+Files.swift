@@ -1,4 +1,3 @@
-import Diagnostics
 import HostSystem
 import GuestControl
 import LabSpec
@@ -158,9 +157,7 @@ extension GuestMethods {
             }),
     ]
 
-    private static func machine(
-        _ call: LuaCall, _ body: (LiveGuest) async throws -> Void
-    ) async throws -> [LuaValue] {
+    private static func machine(_ call: LuaCall, _ body: (LiveGuest) async throws -> Void) async throws -> [LuaValue] {
         let guest = try call.receiver(as: ScriptGuest.self)
         try await ScriptScope.step(call, on: guest.live, "") { _ in try await body(guest.live) }
         return []

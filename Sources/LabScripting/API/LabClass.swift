@@ -1,5 +1,4 @@
 import Diagnostics
-import LabRunner
 import LabResults
 import LuaRuntime
 

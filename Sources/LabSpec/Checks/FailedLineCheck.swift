@@ -3,9 +3,7 @@ import Diagnostics
 /// Scripts that ask for the status of a line that has failed, behind which `sh -e` never comes.
 enum FailedLineCheck {
     /// Warns of each such `run:`; `drafts` are the same tasks as written, `groups` those of the guests by name.
-    static func check(
-        _ tasks: [LabTask], _ drafts: [TaskDraft], groups: [String: GuestGroup], _ decoding: Decoding
-    ) {
+    static func check(_ tasks: [LabTask], _ drafts: [TaskDraft], groups: [String: GuestGroup], _ decoding: Decoding) {
         for (task, draft) in zip(tasks, drafts) where task.shell == nil {
             guard case .run(let script) = task.action, let line = lineInVain(of: script),
                 task.targets.flatMap(\.guests).contains(where: { groups[$0]?.shell == nil })

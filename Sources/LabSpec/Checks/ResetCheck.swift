@@ -3,9 +3,7 @@ import Diagnostics
 /// Tasks that want a fresh clone for each run, of guests that are never cloned.
 enum ResetCheck {
     /// Reports each such task once, with its groups; `drafts` are the same tasks as written, `groups` those of the guests by name.
-    static func check(
-        _ tasks: [LabTask], _ drafts: [TaskDraft], groups: [String: GuestGroup], _ decoding: Decoding
-    ) {
+    static func check(_ tasks: [LabTask], _ drafts: [TaskDraft], groups: [String: GuestGroup], _ decoding: Decoding) {
         for (task, draft) in zip(tasks, drafts) where task.reset == .snapshot {
             var seen: Set<String> = []
             let cold = task.targets.flatMap(\.guests).compactMap { groups[$0] }

@@ -1,6 +1,5 @@
 import Diagnostics
 import JSON
-import YAMLTree
 
 extension Form {
     /// A list, each element in the given form. An element that is wrong does not hide the others.
@@ -25,9 +24,7 @@ extension Form {
     }
 
     /// A value that may be written in several ways, told apart by the kind of node.
-    static func byKind(
-        _ noun: String, scalar: Form? = nil, sequence: Form? = nil, mapping: Form? = nil
-    ) -> Form {
+    static func byKind(_ noun: String, scalar: Form? = nil, sequence: Form? = nil, mapping: Form? = nil) -> Form {
         let forms = [scalar, sequence, mapping].compactMap { $0 }
         var definitions: [String: JSONValue] = [:]
         for form in forms { definitions.merge(form.definitions) { first, _ in first } }

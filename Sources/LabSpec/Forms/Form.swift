@@ -24,9 +24,7 @@ struct Form<Value>: Sendable {
     }
 
     /// The same form with a check or a change that may report.
-    func then<Other>(
-        _ transform: @escaping @Sendable (Value, YAMLNode, Decoding) -> Other?
-    ) -> Form<Other> {
+    func then<Other>(_ transform: @escaping @Sendable (Value, YAMLNode, Decoding) -> Other?) -> Form<Other> {
         let decode = decode
         return Form<Other>(schema: schema, definitions: definitions, noun: noun) { node, decoding in
             decode(node, decoding).flatMap { transform($0, node, decoding) }

@@ -158,7 +158,6 @@ extension SourceSpan {
     fileprivate func from(_ offset: Int, of text: String) -> SourceSpan {
         let count = text.unicodeScalars.count
         guard start.line == end.line, end.column - start.column == count, count > 0 else { return self }
-        let first = SourcePosition(line: start.line, column: start.column + min(offset, count - 1))
-        return SourceSpan(file: file, start: first, end: end)
+        return SourceSpan(file: file, line: start.line, columns: (start.column + min(offset, count - 1))..<end.column)
     }
 }

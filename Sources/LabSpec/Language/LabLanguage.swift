@@ -1,4 +1,3 @@
-import Diagnostics
 import Quantities
 
 /// What a lab file says.

@@ -1,7 +1,5 @@
-import Diagnostics
 import Patterns
 import Quantities
-import YAMLTree
 
 /// What an entry of `tasks:` says.
 struct TaskDraft: Draft {

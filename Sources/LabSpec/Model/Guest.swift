@@ -12,17 +12,17 @@ public struct GuestGroup: Sendable, Hashable {
     /// RAM of each guest in bytes; nil takes the image's default.
     public var memory: ByteCount?
     /// vCPUs of each guest, 1 to 64.
-    public var cpus: Int
+    public var cpus = 1
     /// Whether its processors can run guests of their own.
-    public var nested: Bool
+    public var nested = false
     /// Disks beyond the image's own, in order.
-    public var disks: [DiskSpec]
+    public var disks: [DiskSpec] = []
     /// Names of the networks that each guest joins, in the order of its network cards.
-    public var networks: [String]
+    public var networks: [String] = []
     /// Which backend runs it.
-    public var backend: BackendChoice
+    public var backend = BackendChoice.auto
     /// How it comes up.
-    public var boot: BootChoice
+    public var boot = BootChoice.auto
     /// Its share of the processors when all want them, 1 to 10000; nil is the usual 100.
     public var cpuWeight: Int?
     /// Its share of the disks' time when all want it, 1 to 10000; nil is the usual 100.
@@ -30,44 +30,25 @@ public struct GuestGroup: Sendable, Hashable {
     /// Words added to the kernel command line.
     public var cmdline: String?
     /// Environment of every task on these guests.
-    public var env: [EnvironmentVariable]
+    public var env: [EnvironmentVariable] = []
     /// What runs the scripts of tasks that do not say; nil for the guest's own shell.
     public var shell: String?
     /// Where it is declared.
     public var span: SourceSpan?
     /// Where each of `disks` is written, for errors found when the files are looked at.
-    public var diskSpans: [SourceSpan]
-
-    /// A group as given.
-    public init(
-        name: String, count: Int? = nil, image: String, memory: ByteCount? = nil, cpus: Int = 1,
-        nested: Bool = false, disks: [DiskSpec] = [], networks: [String] = [], backend: BackendChoice = .auto,
-        boot: BootChoice = .auto, cpuWeight: Int? = nil, ioWeight: Int? = nil, cmdline: String? = nil,
-        env: [EnvironmentVariable] = [], shell: String? = nil, span: SourceSpan? = nil, diskSpans: [SourceSpan] = []
-    ) {
-        self.name = name
-        self.count = count
-        self.image = image
-        self.memory = memory
-        self.cpus = cpus
-        self.nested = nested
-        self.disks = disks
-        self.networks = networks
-        self.backend = backend
-        self.boot = boot
-        self.cpuWeight = cpuWeight
-        self.ioWeight = ioWeight
-        self.cmdline = cmdline
-        self.env = env
-        self.shell = shell
-        self.span = span
-        self.diskSpans = diskSpans
-    }
+    public var diskSpans: [SourceSpan] = []
 
     /// The guests of the group: `name` itself without a count, `name-1` … `name-N` with one.
     public var guests: [Guest] {
         guard let count else { return [Guest(name: name, group: name, index: 1)] }
         return (1...max(count, 1)).prefix(count).map { Guest(name: "\(name)-\($0)", group: name, index: $0) }
+    }
+}
+
+extension GuestGroup {
+    /// A group of which nothing else is said.
+    public init(_ name: String, count: Int? = nil, image: String = "") {
+        self.init(name: name, count: count, image: image)
     }
 }
 
