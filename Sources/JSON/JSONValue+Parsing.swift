@@ -146,7 +146,14 @@ private struct JSONParser {
         let start = index
         index += 1
         var content: [UInt8] = []
-        while let byte {
+        var plain = index
+        while index < bytes.count {
+            let byte = bytes[index]
+            if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
+                index += 1
+                continue
+            }
+            content += bytes[plain..<index]
             index += 1
             switch byte {
             case UInt8(ascii: "\""):
@@ -155,9 +162,9 @@ private struct JSONParser {
                 }
                 return text
             case UInt8(ascii: "\\"): content += try Array(String(escaped()).utf8)
-            case 0..<0x20: throw error("a control character in a string must be escaped", at: index - 1)
-            default: content.append(byte)
+            default: throw error("a control character in a string must be escaped", at: index - 1)
             }
+            plain = index
         }
         throw error("expected the string's closing quote")
     }

@@ -86,28 +86,52 @@ private struct JSONPrinter {
         text.append(UInt8(ascii: close))
     }
 
-    /// Whether a terminal or an editor takes it for more than a character, though JSON does not.
-    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-        ("\u{7F}"..."\u{9F}").contains(scalar) || scalar == "\u{2028}" || scalar == "\u{2029}"
-    }
-
+    /// Appends plain stretches whole: outputs of guests are long.
     private mutating func print(_ string: String) {
         text.append(UInt8(ascii: "\""))
-        for scalar in string.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\"".utf8
-            case "\\": text += "\\\\".utf8
-            case "\n": text += "\\n".utf8
-            case "\r": text += "\\r".utf8
-            case "\t": text += "\\t".utf8
-            case "\u{8}" where !escapesAllControls: text += "\\b".utf8
-            case "\u{C}" where !escapesAllControls: text += "\\f".utf8
-            case _ where scalar < " " || escapesAllControls && Self.isControl(scalar):
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".utf8
-            default: text += UTF8.encode(scalar).map(Array.init) ?? []
+        var string = string
+        string.withUTF8 { bytes in
+            var (start, index) = (0, 0)
+            while index < bytes.count {
+                let byte = bytes[index]
+                if byte >= 0x20, byte < 0x7F, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
+                    index += 1
+                } else if let (escape, length) = escape(bytes[index...].prefix(3)) {
+                    text += bytes[start..<index]
+                    text += escape.utf8
+                    index += length
+                    start = index
+                } else {
+                    index += 1
+                }
             }
+            text += bytes[start...]
         }
         text.append(UInt8(ascii: "\""))
+    }
+
+    /// How the character that begins here is escaped, and how many bytes it has; nil for one that is written as it is.
+    private func escape(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> (String, length: Int)? {
+        func code(_ value: Int) -> String {
+            let digits = String(value, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }
+        let bytes = Array(bytes)
+        switch bytes[0] {
+        case UInt8(ascii: "\""): return ("\\\"", 1)
+        case UInt8(ascii: "\\"): return ("\\\\", 1)
+        case UInt8(ascii: "\n"): return ("\\n", 1)
+        case UInt8(ascii: "\r"): return ("\\r", 1)
+        case UInt8(ascii: "\t"): return ("\\t", 1)
+        case 0x08 where !escapesAllControls: return ("\\b", 1)
+        case 0x0C where !escapesAllControls: return ("\\f", 1)
+        case 0..<0x20: return (code(Int(bytes[0])), 1)
+        case _ where !escapesAllControls: return nil
+        case 0x7F: return (code(0x7F), 1)
+        case 0xC2 where bytes.count > 1 && bytes[1] < 0xA0: return (code(Int(bytes[1])), 2)
+        case 0xE2 where bytes.count > 2 && bytes[1] == 0x80 && (0xA8...0xA9).contains(bytes[2]):
+            return (code(0x2000 + Int(bytes[2]) - 0x80), 3)
+        default: return nil
+        }
     }
 }
