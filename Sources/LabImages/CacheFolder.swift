@@ -91,13 +91,13 @@ extension CacheFolder {
         case failed
     }
 
-    /// Does away with a folder by `body`, which returns the bytes freed, unless it is in use.
-    static func removeUnused(_ folder: String, by body: () -> UInt64?) -> Removal {
+    /// Does away with a folder, or has `body` do so, which returns the bytes freed, unless it is in use.
+    static func removeUnused(_ folder: String, by body: (() -> UInt64?)? = nil) -> Removal {
         let path = "\(folder)/\(manifestName)"
         // Without a manifest it is nobody's.
         let manifest = (try? OwnedDescriptor.open(path, O_RDONLY)) ?? OwnedDescriptor(owning: -1)
         if manifest.isOpen, (try? manifest.tryLock(LOCK_EX, path)) != true { return .inUse }
-        let freed = body()
+        let freed = body.map { $0() } ?? remove(folder)
         _ = consume manifest
         return freed.map { .removed($0) } ?? .failed
     }

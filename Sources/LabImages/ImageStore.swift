@@ -33,9 +33,7 @@ package struct ImageEntry: Sendable {
 /// The key is a hash of the recipe, so a new recipe makes a new image and never disturbs guests that run on the old one. Whoever
 /// got an image holds it (`BootableImage.hold`): nobody removes its files until then.
 package struct ImageStore: Sendable {
-    /// The cache's folder.
     package let directory: String
-    /// What can be built.
     package let catalog: ImageCatalog
 
     /// `$XDG_CACHE_HOME/vmlab`, else `~/.cache/vmlab`.
@@ -142,7 +140,6 @@ package struct ImageStore: Sendable {
 
     // MARK: What is there
 
-    /// Every image of the catalog, built or not.
     package func list() -> [ImageEntry] {
         catalog.recipes.map { recipe in
             let manifest = manifest(of: recipe)
@@ -172,7 +169,7 @@ package struct ImageStore: Sendable {
             cleaning.freed += removeLeftovers(of: recipe)
             for entry in try FileTree.names(in: "\(directory)/images") where Self.imageName(entry) == name {
                 let path = "\(directory)/images/\(entry)"
-                switch CacheFolder.removeUnused(path, by: { CacheFolder.remove(path) }) {
+                switch CacheFolder.removeUnused(path) {
                 case .removed(let space): cleaning.freed += space
                 case .inUse: cleaning.imagesInUse.append(name)
                 // Says why.
@@ -232,14 +229,11 @@ package struct ImageStore: Sendable {
 
     /// Removes some of the images' folders but for those that a lab uses; returns the bytes freed.
     private func removeUnused(where isUnwanted: (String) -> Bool) -> UInt64 {
-        let names = (try? FileTree.names(in: "\(directory)/images")) ?? []
-        return names.filter(isUnwanted).reduce(0) { total, name in
-            let path = "\(directory)/images/\(name)"
-            guard case .removed(let space) = CacheFolder.removeUnused(path, by: { CacheFolder.remove(path) }) else {
-                return total
-            }
-            return total + space
+        var freed: UInt64 = 0
+        for name in (try? FileTree.names(in: "\(directory)/images")) ?? [] where isUnwanted(name) {
+            if case .removed(let space) = CacheFolder.removeUnused("\(directory)/images/\(name)") { freed += space }
         }
+        return freed
     }
 
     /// Reads every file of the built images and of the goldens, of one name or all, and says what is wrong with each. What is

@@ -5,7 +5,6 @@ import LabSpec
 package struct ImageSupply: Sendable {
     private let store: ImageStore
 
-    /// Supplies from this store, by default this user's.
     package init(store: ImageStore = ImageStore()) {
         self.store = store
     }

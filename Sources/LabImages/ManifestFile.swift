@@ -7,7 +7,6 @@ import HostSystem
 protocol ManifestFile: Codable, Sendable {
     /// What the folder consists of beside it.
     var files: [CachedFile] { get }
-    /// The hash of a file's bytes.
     static func hash(_ path: String, size: UInt64) async throws -> String
 }
 
@@ -19,7 +18,6 @@ struct CachedFile: Codable, Sendable {
     var sha256: String
 }
 
-/// The name of every manifest.
 let manifestName = "manifest.json"
 
 extension ManifestFile {
@@ -34,7 +32,6 @@ extension ManifestFile {
         self = manifest
     }
 
-    /// Writes it into a folder.
     func write(in folder: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -53,7 +50,6 @@ extension ManifestFile {
         return files
     }
 
-    /// Where the files are.
     func paths(in folder: String) -> [String] { files.map { "\(folder)/\($0.name)" } }
 
     /// What is wrong with the files in a folder, as far as their facts tell; nil when nothing is.

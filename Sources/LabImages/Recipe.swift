@@ -8,7 +8,6 @@ import Quantities
 package struct Recipe: Sendable {
     package let name: String
     package let os: GuestOS
-    /// How commands reach it.
     package let console: ConsoleSpec
     /// The script, run by bash.
     package let script: [UInt8]
@@ -18,7 +17,6 @@ package struct Recipe: Sendable {
     package let packages: [String]
     /// Programs of the host that it runs, each with its Debian package.
     package let tools: [String: String]
-    /// Kernel command line of the image.
     package let cmdline: String
     /// RAM when the lab says nothing.
     package let memory: ByteCount

@@ -45,7 +45,6 @@ package final class PowerRegisters: BusDevice {
         package static let sleepControl: UInt64 = 0
         /// What sleep state was left.
         package static let sleepStatus: UInt64 = 1
-        /// Resets the machine.
         package static let reset: UInt64 = 2
         /// Which events there are.
         package static let eventStatus: UInt64 = 3
@@ -80,7 +79,6 @@ package final class PowerRegisters: BusDevice {
         self.onReset = onReset
     }
 
-    /// Presses the power button.
     package func pressPowerButton() {
         events.withLock { $0 |= Value.powerButton }
         interrupt.signal()

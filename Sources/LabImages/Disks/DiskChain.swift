@@ -12,12 +12,6 @@ package struct DiskChain: Sendable, Hashable {
         package var format: ImageDisk.Format
         /// The raw file that has its data, absolute; nil when it has them itself.
         package var data: String?
-
-        package init(path: String, format: ImageDisk.Format, data: String? = nil) {
-            self.path = path
-            self.format = format
-            self.data = data
-        }
     }
 
     /// The disk's own file, then what is read where that has nothing, and so on; never empty.

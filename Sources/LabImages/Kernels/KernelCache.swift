@@ -18,7 +18,6 @@ import Synchronization
 /// What is lost on the way is KASLR, which is the unpacking code's work: an unpacked kernel boots as with `nokaslr`, at the
 /// addresses of its symbols.
 package final class KernelCache: Sendable {
-    /// What to boot.
     package enum Outcome: Sendable, Hashable {
         /// The ELF kernel at this path, in place of the file that was asked for.
         case unpacked(String)
@@ -48,7 +47,6 @@ package final class KernelCache: Sendable {
         return Dictionary(uniqueKeysWithValues: formats + [(limiter.program, limiter.package)])
     }
 
-    /// What limits them.
     private static let limiter = (program: "prlimit", package: "util-linux")
     /// Kernels that are kept; the one that was not used for the longest time goes first.
     static let capacity = 8

@@ -2,11 +2,14 @@ package struct QEMUVersion: Sendable, Hashable, Comparable, CustomStringConverti
     package var major: Int
     package var minor: Int
 
-    package init(major: Int, minor: Int) {
-        self.major = major
-        self.minor = minor
+    package static func < (left: QEMUVersion, right: QEMUVersion) -> Bool {
+        (left.major, left.minor) < (right.major, right.minor)
     }
 
+    package var description: String { "\(major).\(minor)" }
+}
+
+extension QEMUVersion {
     /// From what `--version` prints: `QEMU emulator version 7.2.22 (Debian …)`; nil when it is not there.
     init?(parsing text: String) {
         guard let range = text.firstRange(of: "version ") else { return nil }
@@ -14,10 +17,4 @@ package struct QEMUVersion: Sendable, Hashable, Comparable, CustomStringConverti
         guard numbers.count >= 2, let major = Int(numbers[0]), let minor = Int(numbers[1]) else { return nil }
         self.init(major: major, minor: minor)
     }
-
-    package static func < (left: QEMUVersion, right: QEMUVersion) -> Bool {
-        (left.major, left.minor) < (right.major, right.minor)
-    }
-
-    package var description: String { "\(major).\(minor)" }
 }

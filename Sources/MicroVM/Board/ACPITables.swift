@@ -5,7 +5,6 @@ struct ACPITables: Sendable {
     /// The tables, for `MachineLayout.acpiTables`; the root pointer comes first.
     let bytes: [UInt8]
 
-    /// The tables of a machine with so many processors and virtio devices.
     init(cpus: Int, virtioDevices: Int) {
         var area = Area()
         let description = area.add(Self.description(virtioDevices: virtioDevices))
@@ -21,7 +20,6 @@ struct ACPITables: Sendable {
         private static let rootSize = 36
         private var tables = [UInt8](repeating: 0, count: 64)
 
-        /// Returns the table's guest-physical address.
         mutating func add(_ table: [UInt8]) -> UInt64 {
             tables += [UInt8](repeating: 0, count: (16 - tables.count % 16) % 16)
             defer { tables += table }

@@ -2,7 +2,6 @@
 struct AML {
     private(set) var bytes: [UInt8] = []
 
-    /// Some terms one after the other.
     init(_ body: (inout AML) -> Void) { body(&self) }
 
     private init() {}
@@ -132,7 +131,6 @@ enum Resource {
     }
 }
 
-/// A number as little-endian bytes.
 func littleEndian<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) -> [UInt8] {
     withUnsafeBytes(of: value.littleEndian, Array.init)
 }

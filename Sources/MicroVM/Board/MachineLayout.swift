@@ -35,10 +35,8 @@ package enum MachineLayout {
     static let highMemoryStart: UInt64 = 0x10_0000
     /// Where RAM makes way for devices.
     static let holeStart: UInt64 = 0xc000_0000
-    /// Where it goes on.
     static let holeEnd: UInt64 = 0x1_0000_0000
 
-    /// The ranges of RAM of a machine with so many bytes of it.
     static func memoryRanges(size: UInt64) -> [Range<UInt64>] {
         size <= holeStart ? [0..<size] : [0..<holeStart, holeEnd..<(holeEnd + (size - holeStart))]
     }
@@ -51,7 +49,6 @@ package enum MachineLayout {
     static let virtioSize = VirtioMMIOTransport.size
     /// The IOAPIC that KVM emulates.
     static let ioapic: UInt64 = 0xfec0_0000
-    /// Local APICs.
     static let localAPIC: UInt64 = 0xfee0_0000
     /// Three pages that KVM needs on Intel processors for real mode, out of the guest's way.
     static let taskStateSegment: UInt64 = 0xfffb_d000

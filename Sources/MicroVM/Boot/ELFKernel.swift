@@ -20,7 +20,6 @@ struct ELFKernel: Sendable {
     private static let mostProgramHeaders: UInt64 = 64
     private static let longestNotes = 64 * 1024
 
-    /// Reads an ELF file's headers. Throws what is wrong with them.
     init(_ file: HostFile) throws(BootError) {
         func malformed(_ reason: String) -> BootError {
             .malformed(path: file.path, reason: reason, remedy: "give a vmlinux or bzImage of Linux for x86-64")

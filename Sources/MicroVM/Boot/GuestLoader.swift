@@ -5,7 +5,6 @@ import VirtualHardware
 
 /// Puts a kernel, its initial RAM disk and its command line into guest memory, and says where the first processor begins.
 package struct GuestLoader: Sendable {
-    /// How the first processor starts.
     enum Entry: Sendable, Hashable {
         /// In 64-bit mode with paging on and the zero page in RSI.
         case long(UInt64)

@@ -38,7 +38,6 @@ struct ZeroPage {
         set(Self.initrdAddressMax, UInt32(0x7fff_ffff))
     }
 
-    /// Puts the page into guest memory.
     mutating func write() throws(GuestMemoryError) {
         // A boot loader without a number of its own.
         set(0x210, UInt8(0xff))

@@ -32,7 +32,6 @@ final class CoalescedWrites: Sendable {
         self.bus = bus
     }
 
-    /// Delivers what was collected.
     func drain() {
         taking.withLock { _ in ring.take { address, width, value in bus.write(value, at: address, width: width) } }
     }

@@ -80,10 +80,8 @@ package final class Machine: Sendable {
     /// How often the processors have left the guest for us.
     package var exitCount: UInt64 { runners.reduce(0) { $0 + $1.exitCount } }
 
-    /// The host's thread of each processor.
     package var threadIDs: [Int32] { runners.map(\.threadID) }
 
-    /// Lets the processors run.
     package func run() { gate.run() }
 
     /// Whether nothing has asked the processors to hold, the guest neither.
@@ -140,7 +138,6 @@ package final class Machine: Sendable {
 
 /// What happens to a machine by its guest's doing.
 package enum GuestEvent: Sendable, Hashable {
-    /// The guest switched it off.
     case poweredOff
     /// The guest reset it: by the keyboard controller, ACPI's reset register, or a triple fault.
     case reset(by: ResetCause)
@@ -149,7 +146,6 @@ package enum GuestEvent: Sendable, Hashable {
     /// A processor cannot go on: why.
     case failed(String)
 
-    /// What made a guest's machine reset.
     package enum ResetCause: String, Sendable, Hashable {
         case keyboardController = "keyboard controller"
         case resetRegister = "reset register"

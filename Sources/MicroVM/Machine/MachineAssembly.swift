@@ -18,13 +18,13 @@ package struct MachineAssembly: ~Copyable {
 
     /// Opens `/dev/kvm` and makes a machine with `memory` bytes of RAM, a multiple of 4096.
     ///
-    /// Throws `MissingCapability` when the host's KVM lacks something, and what the kernel says.
+    /// Throws `AssemblyError` when the host's KVM lacks something, and what the kernel says.
     package static func make(
         memory size: UInt64, processors: Int, backing: GuestMemory.Backing = .memory
     ) throws -> MachineAssembly {
         let system = try KVMSystem.open()
         for capability in Capability.needed where !system.has(capability) {
-            throw MissingCapability(capability: capability)
+            throw AssemblyError.lacking(capability)
         }
         let memory = try GuestMemory(ranges: MachineLayout.memoryRanges(size: size), backing: backing)
         let machine = try system.makeVirtualMachine()
@@ -48,7 +48,6 @@ package struct MachineAssembly: ~Copyable {
         self.processors = processors
     }
 
-    /// An interrupt line into the guest.
     package mutating func interrupt(_ number: UInt32) throws -> EventDescriptor {
         let event = try EventDescriptor()
         try machine.attachInterrupt(event, to: number)
@@ -56,7 +55,6 @@ package struct MachineAssembly: ~Copyable {
         return event
     }
 
-    /// Puts a device at I/O ports.
     package mutating func attach(_ device: any BusDevice, atPorts range: Range<UInt64>) {
         ports.insert(device, at: range)
         if let device = device as? any StatefulDevice { devices.append(device) }
@@ -66,7 +64,7 @@ package struct MachineAssembly: ~Copyable {
     /// on the reactor's.
     package mutating func attach(_ device: any VirtioDevice, reactor: Reactor) throws {
         let number = UInt64(virtioDevices)
-        guard virtioDevices < MachineLayout.mostVirtioDevices else { throw TooManyDevices() }
+        guard virtioDevices < MachineLayout.mostVirtioDevices else { throw AssemblyError.tooManyDevices }
         virtioDevices += 1
         let line = try interrupt(MachineLayout.virtioInterrupt + UInt32(number))
         let transport = VirtioMMIOTransport(device: device, memory: memory, interrupt: line)
@@ -91,19 +89,18 @@ package struct MachineAssembly: ~Copyable {
         return doorbell
     }
 
-    /// Hands the virtual machine over.
     consuming func takeMachine() -> VirtualMachine { machine }
 }
 
-/// Something that this host's KVM does not offer and a machine needs.
-struct MissingCapability: Error, CustomStringConvertible {
-    let capability: Capability
-    var description: String { "this host's KVM lacks \(capability): use a newer kernel" }
-}
+/// Why a machine cannot be put together.
+struct AssemblyError: Error, CustomStringConvertible {
+    let description: String
 
-/// More virtio devices than interrupts.
-struct TooManyDevices: Error, CustomStringConvertible {
-    var description: String {
-        "a machine has room for \(MachineLayout.mostVirtioDevices) disks, network cards and other virtio devices"
+    static func lacking(_ capability: Capability) -> AssemblyError {
+        AssemblyError(description: "this host's KVM lacks \(capability): use a newer kernel")
     }
+
+    static let tooManyDevices = AssemblyError(
+        description:
+            "a machine has room for \(MachineLayout.mostVirtioDevices) disks, network cards and other virtio devices")
 }

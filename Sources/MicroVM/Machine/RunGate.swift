@@ -75,10 +75,8 @@ final class RunGate: Sendable {
         while state.wait(milliseconds: 10, { $0.held >= count ? true : nil }) == nil { kickAll() }
     }
 
-    /// Whether the vCPUs may run.
     var isOpen: Bool { state.read { $0.command == .run } }
 
-    /// Lets all vCPUs run.
     func run() {
         for runner in runners.read({ $0 }) { runner.kicker.allow() }
         state.withLock { if $0.command == .hold { $0.command = .run } }

@@ -25,7 +25,6 @@ final class VCPURunner: @unchecked Sendable {
     /// The host's number of its thread; 0 before it has started.
     var threadID: Int32 { threadNumber.load(ordering: .relaxed) }
 
-    /// Takes over a vCPU that has not run yet.
     init(
         _ vcpu: consuming VCPU, number: Int, gate: RunGate, ports: AddressBus, registers: AddressBus,
         coalescing: CoalescedWrites?, onEvent: @escaping @Sendable (GuestEvent) -> Void
@@ -40,7 +39,6 @@ final class VCPURunner: @unchecked Sendable {
         self.onEvent = onEvent
     }
 
-    /// Starts the thread, which waits at the gate.
     func start() throws(SystemCallError) {
         let thread = try HostThread("vcpu\(number)") { [self] in
             RunGate.admitSignal()

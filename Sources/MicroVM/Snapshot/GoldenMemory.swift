@@ -5,7 +5,6 @@ import VirtualHardware
 /// The memory of a machine that will be written down: it is kept in the snapshot's file from the start, so that nothing is
 /// copied then. Once that has happened the machine stands still, as its memory is others' too.
 package final class GoldenMemory: Sendable {
-    /// The snapshot that it is for.
     package let files: SnapshotFiles
     private let size: UInt64
     let file: OwnedDescriptor

@@ -9,7 +9,6 @@ import VirtualHardware
 /// ours and not hostile, but may be torn, old, or somebody else's: whatever the bytes are, nothing worse than a refusal comes
 /// of them here. (What the kernel is told to restore, it checks itself.)
 struct MachineSnapshot: Sendable, Hashable {
-    /// One device.
     struct Device: Sendable, Hashable {
         /// `StatefulDevice.stateForm`.
         var form: String
@@ -20,7 +19,6 @@ struct MachineSnapshot: Sendable, Hashable {
     struct Layer: Sendable, Hashable {
         /// The disk's number in the machine's configuration, from 0.
         var disk: UInt64
-        /// Bytes of the disk.
         var size: UInt64
         /// `OverlayStorage.Layer.blocks`.
         var blocks: [Range<UInt64>]
@@ -28,11 +26,9 @@ struct MachineSnapshot: Sendable, Hashable {
 
     /// Random; the memory and the layers that belong to this have the same.
     var identity: [UInt8]
-    /// RAM in bytes.
     var memory: UInt64
     /// What the CPUID instruction tells on the first processor.
     var features: [ProcessorLeaf]
-    /// One for each processor.
     var processors: [VCPUState]
     /// The guest's clocks, where the host tells.
     var clock: ClockReading?

@@ -6,7 +6,6 @@ import VirtualHardware
 /// holes; then its label. Mapped by a restored machine, and never written again.
 enum MemoryImage {
     private static let pageSize = SnapshotLabel.pageSize
-    /// Pages written at once.
     private static let mostPages = 1024
 
     /// Writes the memory of a held machine to an empty file. Throws what the kernel says.

@@ -12,7 +12,6 @@ package struct SnapshotFiles: Sendable, Hashable {
     var memoryPath: String { path + ".memory" }
     func layerPath(_ disk: Int) -> String { "\(path).disk\(disk)" }
 
-    /// What becomes of the memory.
     enum Memory {
         case copied(GuestMemory)
         case kept(GoldenMemory)

@@ -5,7 +5,6 @@ import VirtualHardware
 /// The last page of each file that belongs to a snapshot and is too large for a checksum: it says whose file it is. It is
 /// written last, so that a file without it was not written to its end.
 enum SnapshotLabel {
-    /// What is before it in the file.
     enum Kind: String {
         case memory = "VMLABMEM"
         case layer = "VMLABLAY"

@@ -17,7 +17,6 @@ struct ProcessorFeatures {
     /// Bits of an APIC number that tell cores apart.
     private var coreBits: UInt32 { UInt32(Int.bitWidth - (count - 1).leadingZeroBitCount) }
 
-    /// The table of one vCPU.
     func entries(of vcpu: Int) -> [kvm_cpuid_entry2] {
         let number = UInt32(vcpu)
         let cores = UInt32(count)

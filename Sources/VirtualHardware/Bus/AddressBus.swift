@@ -19,7 +19,6 @@ package struct AddressBus: Sendable {
         let device: any BusDevice
     }
 
-    /// Ascending by address.
     private var slots: [Slot] = []
 
     package init() {}

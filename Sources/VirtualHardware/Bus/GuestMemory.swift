@@ -15,10 +15,8 @@ package final class GuestMemory: @unchecked Sendable {
         package let base: UInt64
         /// Bytes, a multiple of the page size.
         package let size: UInt64
-        /// Where it is mapped here.
         package let host: UInt
 
-        /// The first address after it.
         package var end: UInt64 { base + size }
     }
 
@@ -160,15 +158,8 @@ package final class GuestMemory: @unchecked Sendable {
 
 /// An address range that is not guest RAM.
 package struct GuestMemoryError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The first address.
     package let address: UInt64
-    /// How many bytes were wanted there.
     package let count: UInt64
-
-    package init(address: UInt64, count: UInt64) {
-        self.address = address
-        self.count = count
-    }
 
     package var description: String {
         "\(count) bytes at guest address 0x\(String(address, radix: 16)) are not in its RAM"

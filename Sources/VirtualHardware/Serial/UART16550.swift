@@ -132,7 +132,6 @@ package final class UART16550: BusDevice {
 
     // MARK: The host's side
 
-    /// Takes up to `limit` bytes that the guest sent.
     package func takeOutput(_ limit: Int) -> [UInt8] {
         let (bytes, signal) = state.withLock { state in
             let bytes = state.output.take(limit)

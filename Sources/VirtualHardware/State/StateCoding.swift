@@ -1,11 +1,9 @@
 /// Writes state as bytes: numbers little-endian, without names; what they mean, the version of the whole says.
 package struct StateEncoder: Sendable {
-    /// What has been written.
     package private(set) var bytes: [UInt8] = []
 
     package init() {}
 
-    /// Adds a number in its own width.
     package mutating func add(_ value: some FixedWidthInteger) {
         withUnsafeBytes(of: value.littleEndian) { bytes += $0 }
     }
@@ -54,7 +52,6 @@ package struct StateDecoder: Sendable {
         return Array(rest.prefix(Int(count)))
     }
 
-    /// A text in UTF-8.
     package mutating func text() throws(StateError) -> String { String(decoding: try bytes(), as: UTF8.self) }
 
     /// How many elements follow, each of at least `size` bytes, so that a number which is none takes no memory.
@@ -64,7 +61,6 @@ package struct StateDecoder: Sendable {
         return Int(count)
     }
 
-    /// Throws when something is left.
     package func finish() throws(StateError) {
         guard rest.isEmpty else { throw StateError("\(rest.count) bytes too many") }
     }
@@ -72,11 +68,9 @@ package struct StateDecoder: Sendable {
 
 /// Why a state cannot be saved or restored.
 package struct StateError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// A part of a sentence.
     package let description: String
 
     package init(_ description: String) { self.description = description }
 
-    /// The bytes end too early.
     package static let truncated = StateError("it ends too early")
 }

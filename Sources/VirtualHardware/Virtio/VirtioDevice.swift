@@ -54,12 +54,6 @@ package struct VirtioDriver: Sendable {
     /// How to speak to it.
     package let signals: VirtioSignals
 
-    package init(features: VirtioFeatures, queues: [Virtqueue?], signals: VirtioSignals) {
-        self.features = features
-        self.queues = queues
-        self.signals = signals
-    }
-
     /// The queue with this number; nil when the driver set up none.
     package func queue(_ number: Int) -> Virtqueue? {
         queues.indices.contains(number) ? queues[number] : nil

@@ -1,6 +1,5 @@
 /// A request to a block device, taken out of its buffers (virtio 1.2, 5.2.6).
 struct BlockRequest {
-    /// What is asked for.
     struct Kind {
         static let read: UInt32 = 0
         static let write: UInt32 = 1

@@ -1,7 +1,6 @@
 import HostSystem
 import Synchronization
 
-/// Serves a disk's requests on the device's thread.
 final class BlockServer: Sendable {
     /// Requests served under one hold of the lock; a reset waits no longer than for these.
     private static let batch = 64
@@ -24,7 +23,6 @@ final class BlockServer: Sendable {
     /// Returns when no request is being served.
     func detach() { driver.withLock { $0 = nil } }
 
-    /// Serves until there is nothing more to do.
     func serve() {
         while serveBatch() {}
     }

@@ -17,7 +17,6 @@ struct DiskFile: ~Copyable, Sendable {
         self.path = path
     }
 
-    /// Makes the file exactly this long.
     mutating func resize(to size: UInt64) throws(SystemCallError) {
         try descriptor.resize(to: size, path)
         self.size = size

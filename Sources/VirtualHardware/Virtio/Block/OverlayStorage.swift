@@ -25,7 +25,6 @@ package final class OverlayStorage: BlockStorage {
 
     /// Changes of a disk that were kept: blocks at their places in a file that never changes.
     package struct Layer: Sendable, Hashable {
-        /// The file.
         package var path: String
         /// Which blocks of `OverlayStorage.blockSize` bytes it has, in ascending order; the others are the base's.
         package var blocks: [Range<UInt64>]
@@ -36,7 +35,6 @@ package final class OverlayStorage: BlockStorage {
         }
     }
 
-    /// An open layer.
     private final class Below: Sendable {
         let file: DiskFile
         let present: BlockSet
@@ -47,7 +45,6 @@ package final class OverlayStorage: BlockStorage {
         }
     }
 
-    /// Where a block is.
     private enum Source: Equatable {
         case base, layer, overlay
     }

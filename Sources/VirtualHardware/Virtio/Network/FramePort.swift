@@ -7,7 +7,6 @@ package protocol FramePort: AnyObject, Sendable {
 
     /// A descriptor that is readable when a frame has come. Valid as long as this object lives.
     var number: Int32 { get }
-    /// Sends one frame.
     func send(_ frame: UnsafeRawBufferPointer) -> Sent
     /// Takes one frame; one that fills the buffer was too long and is cut. Nil when there is none.
     func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int?

@@ -18,7 +18,6 @@ package final class NetworkDevice: VirtioDevice {
 
     package let identifier: UInt32 = 1
     package let queueSizes: [UInt16] = [256, 256]
-    /// MAC and STATUS.
     package let features = VirtioFeatures(rawValue: 1 << 5 | 1 << 16)
     /// The address, that the link is up, and the MTU.
     package let configuration: [UInt8]
@@ -71,7 +70,6 @@ package final class NetworkDevice: VirtioDevice {
         }
     }
 
-    /// What has happened so far.
     package var statistics: Statistics { state.withLock { $0.statistics } }
 
     // MARK: The driver

@@ -39,9 +39,7 @@ package final class TapPort: FramePort {
 
 /// A tap interface that cannot be used.
 package struct TapError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The interface's name.
     package let interface: String
-    /// What the kernel said.
     package let cause: SystemCallError
 
     package var description: String { "cannot use the tap interface \(interface): \(cause); \(remedy)" }

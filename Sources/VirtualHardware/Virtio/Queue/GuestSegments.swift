@@ -75,7 +75,6 @@ package struct GuestSegments {
         return done
     }
 
-    /// Whether all bytes are zero.
     var isZero: Bool {
         pieces.allSatisfy { piece in
             guard let base = piece.iov_base, piece.iov_len > 0 else { return true }
@@ -84,7 +83,6 @@ package struct GuestSegments {
         }
     }
 
-    /// Sets all bytes to zero.
     package func clear() {
         for piece in pieces { memset(piece.iov_base, 0, piece.iov_len) }
     }

@@ -20,8 +20,6 @@ package struct VirtqueueLayout: Sendable, Hashable {
     package var available: UInt64 = 0
     /// Of the ring that the device writes.
     package var used: UInt64 = 0
-
-    package init(size: UInt16) { self.size = size }
 }
 
 /// The device's side of a split virtqueue (virtio 1.2, 2.7): takes chains of buffers and gives them back used.
@@ -64,8 +62,6 @@ package final class Virtqueue: @unchecked Sendable {
         package var nextUsed: UInt16 = 0
         /// Whether the driver broke the rules.
         package var isBroken = false
-
-        package init() {}
     }
 
     /// Checks where the driver put the rings and remembers them; goes on at `position`.
