@@ -66,7 +66,7 @@ let package = Package(
         library("JSON", []),
         library("QMP", ["JSON", "Quantities", "Diagnostics"]),
         library("LuaRuntime", ["CLua", "CLuaShims", "HostSystem", "Quantities", "Diagnostics"]),
-        library("GuestConsole", ["Patterns", "Diagnostics", logging]),
+        library("GuestConsole", ["Patterns", "HostSystem", "Diagnostics", logging]),
         library("KVM", ["CKVM", "HostSystem"]),
         library("KernelFormat", []),
         library("VirtualHardware", ["HostSystem", "CLinux"]),
@@ -148,7 +148,7 @@ let package = Package(
         tests(
             of: "MachineMonitor", ["MicroVM", "QMP", "JSON", "VirtualHardware", "HostSystem", "LabTestSupport"],
             exclude: ["Clients"]),
-        tests(of: "GuestConsole", ["LabTestSupport"]),
+        tests(of: "GuestConsole", ["LabTestSupport", "HostSystem"]),
         tests(of: "LabSpec", ["YAMLTree", "HostSystem", "Quantities"], exclude: ["Fixtures"]),
         tests(of: "LabResults", ["HostSystem", "Quantities"], exclude: ["Fixtures"]),
         tests(of: "LabLogging", ["LabResults", "HostSystem", logging]),

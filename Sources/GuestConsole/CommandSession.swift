@@ -1,3 +1,4 @@
+import HostSystem
 import Diagnostics
 import Logging
 import Synchronization
@@ -187,7 +188,7 @@ public final class CommandSession: Sendable {
     ) async throws(ConsoleError) -> CommandResult {
         // Somebody had the shell replaced, and did not wait for that.
         if core.isRenewing { try await open(setting: variables.withLock { $0 }, deadline: deadline) }
-        let start = ContinuousClock.now
+        let start = HostClock.now
         var bytes = 0
         var status: Int32 = 0
         for exchange in exchanges {
@@ -202,7 +203,7 @@ public final class CommandSession: Sendable {
             status = answer.status
             if exchange.isOutput { bytes += answer.bytes }
         }
-        return CommandResult(exit: status, bytes: bytes, duration: start.duration(to: .now))
+        return CommandResult(exit: status, bytes: bytes, duration: start.duration(to: HostClock.now))
     }
 
     /// Stops a command that was given up, and kills what it has left in the background. True when the shell is free for the
@@ -211,7 +212,7 @@ public final class CommandSession: Sendable {
     /// Types Ctrl-C, or whatever the dialect has, in rising order of force, the next one after `step`. False leaves the session
     /// busy: what does not even end then can only be ended with its guest.
     public func interrupt(grace: Duration, step: Duration = .seconds(3)) async -> Bool {
-        let start = ContinuousClock.now
+        let start = HostClock.now
         defer { log.debug("interrupting took", metadata: ["ms": "\(start.millisecondsAgo)"]) }
         log.debug("the command is interrupted", metadata: ["grace": "\(grace)"])
         do {
@@ -221,7 +222,7 @@ public final class CommandSession: Sendable {
             for (index, keys) in dialect.interrupts.enumerated() {
                 do {
                     // Not sooner: a second Ctrl-C that meets the shell as it prints the end marker would take that away.
-                    let patience = index == dialect.interrupts.count - 1 ? start + grace : ContinuousClock.now + share
+                    let patience = index == dialect.interrupts.count - 1 ? start + grace : HostClock.now + share
                     _ = try await core.wait(typing: keys, deadline: patience) { $0.awaitAbandoned(begin: false) }
                     if let cleanUp = dialect.cleanUp {
                         let rest = start + grace

@@ -1,3 +1,4 @@
+import HostSystem
 import Synchronization
 
 /// The shell around `SessionState`: its lock, the one waiting task and its timer, and the two tasks on the channel.
@@ -15,9 +16,9 @@ final class SessionCore: Sendable {
         var ending: SessionState.Ending?
         var waiter: CheckedContinuation<SessionState.Ending, Never>?
         /// When anything was last received from or sent to the guest.
-        var lastReceived = ContinuousClock.now
+        var lastReceived = HostClock.now
         /// When the guest last came a step further on its way to the shell, or was found to stand still.
-        var lastStep = ContinuousClock.now
+        var lastStep = HostClock.now
         /// Raised when the shell is replaced: what is queued for the old one is not typed.
         var generation = 0
         /// Recognizes a copy in progress in the guest's output; nil while there is none.
@@ -52,11 +53,11 @@ final class SessionCore: Sendable {
         _ begin: (inout SessionState) -> SessionState.Actions
     ) async throws(ConsoleError) -> SessionState.Answer {
         if Task.isCancelled { throw .cancelled }
-        if deadline <= .now { throw .deadline }
+        if deadline <= HostClock.now { throw .deadline }
         let (number, search) = guarded.withLock { guarded in
             guarded.number += 1
-            guarded.lastReceived = .now
-            guarded.lastStep = .now
+            guarded.lastReceived = HostClock.now
+            guarded.lastStep = HostClock.now
             let actions = begin(&guarded.state)
             guarded.ending = actions.ending
             if actions.ending == nil {
@@ -93,15 +94,15 @@ final class SessionCore: Sendable {
             let quiet = silence.map { received + $0 } ?? deadline
             let stall = patience.map { step + $0 } ?? deadline
             let end = min(deadline, quiet)
-            if end <= .now {
+            if end <= HostClock.now {
                 giveUp(number, end == deadline ? .deadline : .silence)
                 return
             }
-            if stall <= .now {
+            if stall <= HostClock.now {
                 perform(during: number) { $0.stalled() }
                 continue
             }
-            try? await Task.sleep(until: min(end, stall), clock: .continuous)
+            try? await HostClock.sleep(until: min(end, stall))
         }
     }
 
@@ -195,8 +196,8 @@ final class SessionCore: Sendable {
             if let number, guarded.number != number { return (nil, nil, nil) }
             let revision = guarded.state.revision
             let actions = event(&guarded.state)
-            guarded.lastReceived = .now
-            if number != nil || guarded.state.revision != revision { guarded.lastStep = .now }
+            guarded.lastReceived = HostClock.now
+            if number != nil || guarded.state.revision != revision { guarded.lastStep = HostClock.now }
             if actions.dropsTyping { guarded.generation += 1 }
             for keys in actions.typing { typing.yield(Typing(bytes: keys, generation: guarded.generation)) }
             return (actions.ending.map { guarded.end(with: $0) } ?? nil, actions.ending, actions.search)

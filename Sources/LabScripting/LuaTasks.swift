@@ -54,7 +54,7 @@ public struct LuaTasks: TaskScripting {
                 }
             }
         } catch  where Task.isCancelled {
-            guard ContinuousClock.now >= task.deadline, let step = scope.activity.latest else {
+            guard HostClock.now >= task.deadline, let step = scope.activity.latest else {
                 throw CancellationError()
             }
             throw Verdict(.timeout, "did not end within \(task.timeout.notation): it was in \(step)")

@@ -144,7 +144,7 @@ public struct ScriptRun: Sendable {
         let grace = options.limits.timeouts.grace * options.limits.factor
         recorder.emit(
             .note(level: .info, message: graceNote("calling the functions of vmlab.defer", grace, isFirst: false)))
-        await world.callPostponed(until: .now + grace)
+        await world.callPostponed(until: HostClock.now + grace)
         return nil
     }
 

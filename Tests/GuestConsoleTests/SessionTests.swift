@@ -1,3 +1,4 @@
+import HostSystem
 import GuestConsole
 import LabTestSupport
 import Synchronization
@@ -111,44 +112,59 @@ struct SessionTests {
     }
 
     @Test func silenceIsBrokenByAnyByte() async throws {
-        let play = try await Play.opened()
-        let start = ContinuousClock.now
-        let running = Task {
-            try await play.session.run(
-                GuestCommand("x"), deadline: .after(.seconds(60)), silence: .seconds(2))
+        let clock = ManualClock()
+        try await HostClock.$current.withValue(clock) {
+            let play = try await Play.opened()
+            let running = Task {
+                try await play.session.run(
+                    GuestCommand("x"), deadline: clock.now + .seconds(60), silence: .seconds(2))
+            }
+            let nonce = try await play.hearCommand()
+            for _ in 0..<6 {
+                clock.advance(by: .seconds(1))
+                play.guest.say("\u{1e}\(nonce.prefix(8))+")
+                #expect(try await eventually { play.guest.isDrained })
+            }
+            // It looks at the time once a second, and the last byte came when it did.
+            for _ in 1...2 { try await clock.fire(after: .seconds(1)) }
+            await #expect(throws: ConsoleError.silence) { _ = try await running.value }
         }
-        let nonce = try await play.hearCommand()
-        for _ in 0..<6 {
-            try await Task.sleep(for: .milliseconds(500))
-            play.guest.say("\u{1e}\(nonce.prefix(8))+")
-        }
-        await #expect(throws: ConsoleError.silence) { _ = try await running.value }
-        let time = start.duration(to: .now)
-        #expect(time > .seconds(4) && time < .seconds(55))
     }
 
     @Test func aPeerThatPrintsForEver() async throws {
-        let play = try await Play.opened()
+        let clock = ManualClock()
         let count = Mutex(0)
-        let printing = Task {
-            let nonce = try await play.hearCommand()
-            play.guest.say("\u{1e}\(nonce.prefix(8))+")
-            while !Task.isCancelled {
-                play.guest.say(Array(repeating: UInt8(ascii: "y"), count: 4096))
-                try? await Task.sleep(for: .milliseconds(1))
+        try await HostClock.$current.withValue(clock) {
+            let play = try await Play.opened()
+            let printing = Task {
+                let nonce = try await play.hearCommand()
+                play.guest.say("\u{1e}\(nonce.prefix(8))+")
+                while !Task.isCancelled {
+                    play.guest.say(Array(repeating: UInt8(ascii: "y"), count: 4096))
+                    try? await Task.sleep(for: .milliseconds(1))
+                }
             }
+            let turning = Task { @Sendable in
+                #expect(try await eventually { count.withLock { $0 } > 0 })
+                clock.advance(by: .seconds(9))
+                let seen = count.withLock { $0 }
+                #expect(try await eventually { count.withLock { $0 } > seen + 8192 })
+                // Where silence would have ended it, and its deadline.
+                try await clock.fire(after: .seconds(1))
+                try await clock.fire(after: .seconds(2))
+            }
+            await #expect(throws: ConsoleError.deadline) {
+                _ = try await play.session.run(
+                    GuestCommand("yes"), deadline: clock.now + .seconds(12), silence: .seconds(10)
+                ) { piece in count.withLock { $0 += piece.count } }
+            }
+            try await turning.value
+            let atTheEnd = count.withLock { $0 }
+            await Task.yield()
+            printing.cancel()
+            _ = await printing.result
+            #expect(count.withLock { $0 } == atTheEnd)
         }
-        await #expect(throws: ConsoleError.deadline) {
-            _ = try await play.session.run(
-                GuestCommand("yes"), deadline: .after(.seconds(12)), silence: .seconds(10)
-            ) { piece in count.withLock { $0 += piece.count } }
-        }
-        let atTheEnd = count.withLock { $0 }
-        #expect(atTheEnd > 0)
-        await Task.yield()
-        printing.cancel()
-        _ = await printing.result
-        #expect(count.withLock { $0 } == atTheEnd)
     }
 
     @Test func theChannelClosesInMidCommand() async throws {

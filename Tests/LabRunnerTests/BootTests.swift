@@ -19,17 +19,26 @@ struct BootTests {
     }
 
     private func failure(
-        of lab: TestLab, _ play: @escaping @Sendable (ShellMachine) throws -> Void
+        of lab: TestLab, _ play: @escaping @Sendable (ShellMachine, ManualClock) async throws -> Void
     ) async throws -> (outcome: Outcome, message: String) {
-        let run = try await lab.run { _ in try play(try await lab.backend.machine("g")) }
+        let clock = ManualClock()
+        var lab = lab
+        lab.clock = clock
+        let run = try await lab.run { [backend = lab.backend] _ in try await play(backend.machine("g"), clock) }
         #expect(run.status == .infrastructure)
         for case .guestFailed(_, let outcome, let message, _) in run.events { return (outcome, message) }
         return (.passed, "no guest failed")
     }
 
+    /// Returns when the guest's kernel has said `text` and that was looked at.
+    private static func say(_ text: String, _ machine: ShellMachine) async throws {
+        machine.kernel.say(text)
+        #expect(try await eventually { machine.kernel.isDrained })
+    }
+
     @Test("A12: a guest that resets for ever")
     func resets() async throws {
-        let (outcome, message) = try await failure(of: lab()) { machine in
+        let (outcome, message) = try await failure(of: lab()) { machine, _ in
             for _ in 1...BootWatch.mostResets { machine.report(.reset) }
         }
         #expect(outcome == .error)
@@ -38,15 +47,16 @@ struct BootTests {
 
     @Test("A12: a guest that prints nothing", arguments: [1, 2])
     func silence(ports: Int) async throws {
-        // Of which a sixth is silence enough.
-        let (_, message) = try await failure(of: lab(boot: .seconds(6), ports: ports)) { _ in }
+        // Of which a half is silence enough.
+        let (_, message) = try await failure(of: lab(ports: ports)) { try await $1.fire(after: .seconds(300)) }
         #expect(message.hasPrefix("the guest has printed nothing on its console in ") && message.contains("remedy: "))
     }
 
     @Test("A12: trouble of the boot on the kernel's console", arguments: [1, 2])
     func initramfs(ports: Int) async throws {
-        let (outcome, message) = try await failure(of: lab(boot: .seconds(60), ports: ports)) { machine in
-            machine.kernel.say("ALERT!  /dev/vda1 does not exist.  Dropping to a shell!\n(initramfs) ")
+        let (outcome, message) = try await failure(of: lab(boot: .seconds(60), ports: ports)) { machine, clock in
+            try await Self.say("ALERT!  /dev/vda1 does not exist.  Dropping to a shell!\n(initramfs) ", machine)
+            while true { try await clock.fireNext(within: .seconds(10)) }
         }
         #expect(outcome == .error)
         #expect(message.contains("initial RAM disk did not find") && message.contains("check `root=`"))
@@ -54,9 +64,11 @@ struct BootTests {
 
     @Test("A12: a kernel that cannot mount its root file system")
     func noRoot() async throws {
-        let (outcome, message) = try await failure(of: lab()) { machine in
+        let (outcome, message) = try await failure(of: lab()) { machine, clock in
             machine.kernel.say("Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n")
             machine.report(.panicked("the guest reported a kernel panic"))
+            // What it may still have to say.
+            while true { try await clock.fireNext(within: .seconds(1)) }
         }
         #expect(outcome == .panicked)
         #expect(message.contains("unknown-block(0,0)") && message.contains("root=/dev/vda1"))
@@ -64,8 +76,9 @@ struct BootTests {
 
     @Test("A12: what is said at the deadline tells how far the guest came")
     func deadline() async throws {
-        let (_, message) = try await failure(of: lab(boot: .seconds(3))) { machine in
-            machine.kernel.say("[    0.000000] Linux version 6.1.0\n")
+        let (_, message) = try await failure(of: lab()) { machine, clock in
+            try await Self.say("[    0.000000] Linux version 6.1.0\n", machine)
+            while true { try await clock.fireNext(within: .seconds(600)) }
         }
         #expect(
             message
@@ -75,7 +88,10 @@ struct BootTests {
 
     @Test("A12: a login prompt on the first port, where commands are awaited on the second")
     func wrongPort() async throws {
-        let (_, message) = try await failure(of: lab(boot: .seconds(3))) { $0.kernel.say("box login: ") }
+        let (_, message) = try await failure(of: lab()) { machine, clock in
+            try await Self.say("box login: ", machine)
+            while true { try await clock.fireNext(within: .seconds(600)) }
+        }
         #expect(message.contains("`ports: 1`"))
     }
 }

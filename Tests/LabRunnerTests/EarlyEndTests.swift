@@ -12,9 +12,10 @@ struct EarlyEndTests {
         TestLab(
             groups: [group("g", count: 2), group("late")],
             tasks: [
-                task("long", "echo kept > \(folder)/file; : > \(folder)/begun; sleep 1000", on: ["g-1"]).with {
-                    $0.get = [FileCollection("\(folder)/file")]
-                },
+                task("long", "echo kept > \(folder)/file; sh -c ': > \(folder)/begun; exec sleep 1000'", on: ["g-1"])
+                    .with {
+                        $0.get = [FileCollection("\(folder)/file")]
+                    },
                 task("other", on: ["g-1"]),
                 task("cleanup", "echo clean", on: ["g-1"], needs: ["long"]).with { $0.condition = .always },
                 task("never", on: ["late"], needs: ["long"]).with { $0.condition = .always },
@@ -54,8 +55,13 @@ struct EarlyEndTests {
     func deadline() async throws {
         try await withTemporaryFolder { folder in
             var lab = Self.lab(in: folder)
-            lab.timeouts.lab = .seconds(10)
-            let run = try await lab.run()
+            lab.timeouts.lab = .seconds(600)
+            let clock = ManualClock()
+            lab.clock = clock
+            let run = try await lab.run { _ in
+                try await Self.hasBegun(folder)
+                try await clock.fire(after: .seconds(600))
+            }
             #expect(run.status == .deadline)
             let long = try run.result("long")
             #expect(long.outcome == .timeout && long.message == "the lab's time was up", "\(long)")
@@ -68,16 +74,24 @@ struct EarlyEndTests {
     func graceTime() async throws {
         try await withTemporaryFolder { folder in
             var lab = TestLab(tasks: [
-                task("long", ": > \(folder)/begun; sleep 1000"),
-                task("cleanup", "sleep 1000").with { $0.condition = .always },
+                task("long", "sh -c ': > \(folder)/begun; exec sleep 1000'"),
+                task("cleanup", "sh -c ': > \(folder)/cleaning; exec sleep 1000'").with { $0.condition = .always },
                 task("next").with { $0.condition = .always },
             ])
-            lab.timeouts.grace = .seconds(10)
+            lab.timeouts.grace = .seconds(600)
+            let clock = ManualClock()
+            lab.clock = clock
+            // The time of what cleans up begins with the interruption.
+            let turning = Task {
+                #expect(try await eventually { SmallFile.text("\(folder)/cleaning") != nil })
+                try await clock.fire(after: .seconds(600))
+            }
             let run = try await lab.run(interrupting: true) { _ in try await Self.hasBegun(folder) }
+            try await turning.value
             #expect(run.status == .interrupted)
             let cleanup = try run.result("cleanup")
             #expect(cleanup.outcome == .timeout)
-            #expect(cleanup.message == "did not end within the grace time of 10s")
+            #expect(cleanup.message == "did not end within the grace time of 10m")
             #expect(run.duration < .seconds(300))
         }
     }

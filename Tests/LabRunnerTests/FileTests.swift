@@ -72,12 +72,12 @@ struct FileTests {
     func afterTimeout() async throws {
         try await withTemporaryFolder { base in
             let lab = consoleLab([
-                task("t", "echo partial > \(base)/log; sleep 100").with {
-                    $0.timeout = .seconds(3)
+                task("t", "echo partial > \(base)/log; " + sleeping).with {
+                    $0.timeout = .seconds(600)
                     $0.get = [.init(base + "/log")]
                 }
             ])
-            let run = try await lab.run()
+            let run = try await lab.run(firing: .seconds(600), after: "begun")
             #expect(try run.result("t").outcome == .timeout)
             #expect(try run.result("t").artifacts.count == 1)
         }
@@ -160,7 +160,7 @@ struct FileTests {
             // A tar that is never done, as with a file without end.
             try FileTree.makeFolder(base + "/bin")
             try write(
-                "#!/bin/sh\n[ $1 = --version ] || while :; do echo more; sleep 1; done\n", to: base + "/bin/tar",
+                "#!/bin/sh\n[ $1 = --version ] || { : > \(base)/begun; exec sleep 1000; }\n", to: base + "/bin/tar",
                 mode: 0o755)
             var lab = TestLab(
                 tasks: [
@@ -170,8 +170,15 @@ struct FileTests {
                 ],
                 backend: ShellBackend(shell: "env PATH=\(base)/bin:/usr/bin:/bin busybox sh"))
             lab.image.console.announces = false
-            lab.timeouts.task = .seconds(5)
-            let run = try await lab.run()
+            lab.timeouts.task = .seconds(600)
+            let clock = ManualClock()
+            lab.clock = clock
+            let run = try await lab.run { _ in
+                for _ in 1...2 {
+                    #expect(try await eventually { unlink(base + "/begun") == 0 })
+                    try await clock.fire(after: .seconds(600))
+                }
+            }
             #expect(try run.result("out").outcome == .timeout)
             #expect(try run.result("out").message?.contains("could not be collected before") == true)
             #expect(try run.result("out").duration < 30)

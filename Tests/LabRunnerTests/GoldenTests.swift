@@ -90,8 +90,14 @@ struct GoldenTests {
         try await withShelf { shelf in
             let notebooks = NotebookBackend { $0.kind == .restored ? fates[how] : .comesUp }
             var lab = lab(shelf, count: 1)
-            lab.timeouts.boot = .seconds(12)
-            let run = try await lab.run(on: notebooks)
+            let clock = ManualClock()
+            lab.timeouts.boot = .seconds(600)
+            lab.clock = clock
+            let run = try await lab.run(on: notebooks) { _ in
+                guard case .staysSilent = fates[how] else { return }
+                #expect(try await eventually { notebooks.count(.restored) == 1 })
+                try await clock.fire(after: .seconds(600))
+            }
             #expect(run.status == .passed)
             #expect(run.boots(of: "g-1") == [.clone, .cold])
             #expect(shelf.discarded == 1 && shelf.folders.isEmpty)
@@ -148,7 +154,16 @@ struct GoldenTests {
     enum Mishap: CaseIterable {
         case cannotStart, dies, neverGreets, cannotSave, savesForEver
 
-        var notebooks: NotebookBackend {
+        /// Turns the clock to where the golden is given up, of ten minutes that it may take to boot.
+        func giveUp(_ clock: ManualClock, _ saving: Completion<Void>) async throws {
+            if self == .neverGreets { try await clock.fire(after: .seconds(300)) }
+            guard self == .savesForEver else { return }
+            try await saving.wait()
+            try await clock.fire(after: .seconds(600))
+        }
+
+        /// `saving` is fulfilled when the golden is saved.
+        func notebooks(_ saving: Completion<Void>) -> NotebookBackend {
             NotebookBackend { start in
                 switch (self, start.kind) {
                 case (.cannotStart, .golden): .fails(GoldenTests.trouble)
@@ -157,7 +172,8 @@ struct GoldenTests {
                 default: .comesUp
                 }
             } saving: { _ in
-                switch self {
+                saving.fulfil(())
+                return switch self {
                 case .cannotSave: .fails(GoldenTests.trouble)
                 case .savesForEver: .takesForever
                 default: .works
@@ -171,10 +187,13 @@ struct GoldenTests {
         arguments: Mishap.allCases)
     func cannotBeMade(_ mishap: Mishap) async throws {
         try await withShelf { shelf in
-            let notebooks = mishap.notebooks
+            let saving = Completion<Void>()
+            let notebooks = mishap.notebooks(saving)
+            let clock = ManualClock()
             var lab = lab(shelf, count: 6)
-            lab.timeouts.boot = .seconds(12)
-            let run = try await lab.run(on: notebooks)
+            lab.timeouts.boot = .seconds(600)
+            lab.clock = clock
+            let run = try await lab.run(on: notebooks) { _ in try await mishap.giveUp(clock, saving) }
             #expect(run.status == .passed, "\(run.failedGuests)")
             #expect([notebooks.count(.golden), notebooks.count(.restored), notebooks.count(.cold)] == [1, 0, 6])
             #expect(run.warnings.count == 1 && shelf.folders.isEmpty, "\(run.warnings)")
@@ -185,10 +204,13 @@ struct GoldenTests {
     @Test("with `boot: clone` each guest's failure says why it could not be made", arguments: Mishap.allCases)
     func mustBeMade(_ mishap: Mishap) async throws {
         try await withShelf { shelf in
-            let notebooks = mishap.notebooks
+            let saving = Completion<Void>()
+            let notebooks = mishap.notebooks(saving)
+            let clock = ManualClock()
             var lab = lab(shelf, boot: .clone)
-            lab.timeouts.boot = .seconds(12)
-            let run = try await lab.run(on: notebooks)
+            lab.timeouts.boot = .seconds(600)
+            lab.clock = clock
+            let run = try await lab.run(on: notebooks) { _ in try await mishap.giveUp(clock, saving) }
             #expect(run.status == .infrastructure)
             #expect(run.failedGuests.count == 3)
             let reason =

@@ -4,6 +4,7 @@ import HostSystem
 import LabResults
 import LabSpec
 import LabTestSupport
+import Synchronization
 import Testing
 
 @testable import GuestControl
@@ -105,13 +106,23 @@ struct KernelTroubleTests {
     @Test("A6: a guest whose console says that it panicked goes on when its command channel does")
     func notAPanic() async throws {
         let warning = "the console says, and the guest goes on: Kernel panic - not syncing: test"
-        let lab = TestLab(tasks: [task("t", "until test -e go; do echo on; sleep 0.02; done"), task("next")])
+        var lab = TestLab(tasks: [task("t", "until test -e go; do echo on; sleep 0.02; done"), task("next")])
+        let clock = ManualClock()
+        lab.clock = clock
+        let lines = Mutex(0)
+        lab.onLine = { _ in lines.withLock { $0 += 1 } }
         let backend = lab.backend
         let run = try await lab.run { sink in
             try await sink.waitForStart(of: "t")
             let machine = try await backend.machine("g")
             machine.kernel.say("[    1.0] Kernel panic - not syncing: test\r\n")
-            // The task goes on until the panic was not believed, whenever this busy host comes to that.
+            try await clock.fire(after: .milliseconds(500))
+            // Within the time that it is watched for, the task says something.
+            try await clock.sleeper(for: .milliseconds(2500))
+            clock.advance(by: .seconds(1))
+            let before = lines.withLock { $0 }
+            #expect(try await eventually { lines.withLock { $0 } > before + 1 })
+            try await clock.fire(after: .milliseconds(1500))
             try await sink.wait { if case .note(.warning, let text) = $0 { text.hasSuffix(warning) } else { false } }
             try Self.give(machine)
         }

@@ -39,12 +39,16 @@ struct LossTests {
         let begun = Completion<Void>()
         var lab = TestLab(tasks: [task("t", "echo begun; sleep 100"), task("next")])
         lab.onLine = { if $0 == "begun" { begun.fulfil() } }
+        let clock = ManualClock()
+        lab.clock = clock
         let backend = lab.backend
         let run = try await lab.run { _ in
             _ = try await begun.wait()
             try await backend.machine("g").kernel.say(
                 "[    1.0] all is well\r\n[    2.0] Kernel panic - not syncing: sysrq triggered crash\r\n[    2.1] CPU: 0\r\n"
             )
+            // What was said before has come, the guest shows no life, and it has said all.
+            for time in [500, 2500, 1000] { try await clock.fire(after: .milliseconds(time)) }
         }
         let result = try run.result("t")
         #expect(result.outcome == .panicked)
@@ -84,10 +88,20 @@ struct LossTests {
             groups: [group("g", count: 2)],
             tasks: [task("t", on: ["g-1", "g-2"]), shared("s", "sleep 0.3", among: ["g-1", "g-2"], repetitions: 10)],
             backend: ShellBackend { guest, _ in guest == "g-1" ? .boots(.never) : .normally })
-        lab.timeouts.boot = .seconds(10)
+        let clock = ManualClock()
+        lab.timeouts.boot = .seconds(600)
+        lab.clock = clock
         let backend = lab.backend
-        let run = try await lab.run { _ in
-            try await backend.machine("g-1").kernel.say("Waiting for root device\n")
+        let run = try await lab.run { sink in
+            let machine = try await backend.machine("g-1")
+            machine.kernel.say("Waiting for root device\n")
+            // All that the other guest has to do is done.
+            #expect(
+                try await eventually {
+                    machine.kernel.isDrained
+                        && sink.events.count { if case .taskFinished = $0 { true } else { false } } == 11
+                })
+            while true { try await clock.fireNext(within: .seconds(600)) }
         }
         #expect(try run.result("t", on: "g-1").outcome == .error)
         #expect(run.failedGuests["g-1"]?.hasPrefix("the guest did not become ready before its boot deadline: ") == true)

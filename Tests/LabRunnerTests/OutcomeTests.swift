@@ -101,9 +101,9 @@ struct OutcomeTests {
     @Test("a task that runs too long is a timeout, and its guest goes on")
     func timeout() async throws {
         let lab = TestLab(tasks: [
-            task("slow", "echo begun; sleep 100").with { $0.timeout = .seconds(3) }, task("next", "echo fine"),
+            task("slow", sleeping).with { $0.timeout = .seconds(3) }, task("next", "echo fine"),
         ])
-        let run = try await lab.run()
+        let run = try await lab.run(firing: .seconds(3), after: "begun")
         let slow = try run.result("slow")
         #expect(slow.outcome == .timeout)
         #expect(slow.message == "the command did not end within 3s")
@@ -116,11 +116,22 @@ struct OutcomeTests {
     @Test("a task that falls silent is a timeout; one that talks is none")
     func silence() async throws {
         var lab = TestLab(tasks: [
-            task("talks", "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.6; done"), task("silent", "echo a; sleep 100"),
-            task("next"),
+            task("talks", "for i in 1 2 3; do echo $i; while [ ! -e go$i ]; do sleep 0.05; done; done"),
+            task("silent", sleeping), task("next"),
         ])
         lab.timeouts.silence = .seconds(3)
-        let run = try await lab.run()
+        let clock = ManualClock()
+        let (lines, said) = AsyncStream.makeStream(of: String.self)
+        lab.clock = clock
+        lab.onLine = { said.yield($0) }
+        let run = try await lab.run { [backend = lab.backend] _ in
+            var seen: Set<String> = []
+            for await line in lines where seen.insert(line).inserted {
+                if line == "begun" { return try await clock.fire(after: .seconds(3)) }
+                clock.advance(by: .seconds(2))
+                try FileTree.makeFolder("\(try await backend.machine("g").directory)/go\(line)")
+            }
+        }
         #expect(try run.result("talks").outcome == .passed)
         #expect(try run.result("silent").outcome == .timeout)
         #expect(try run.result("silent").message == "the command printed nothing for 3s")
@@ -131,12 +142,19 @@ struct OutcomeTests {
     @Test("A11: a command that ignores Ctrl-C is killed and costs no other task its guest")
     func unstoppable() async throws {
         var lab = TestLab(tasks: [
-            task("stubborn", "trap '' INT; while :; do sleep 1; done").with { $0.timeout = .milliseconds(600) },
+            task("stubborn", "trap '' INT; echo begun; while :; do sleep 1; done").with { $0.timeout = .seconds(4) },
             task("next"),
         ])
-        // A busy host may need more than the ten seconds that killing it may take.
-        lab.timeFactor = 5
-        let run = try await lab.run()
+        let clock = ManualClock()
+        let begun = Completion<Void>()
+        lab.clock = clock
+        lab.onLine = { if $0 == "begun" { begun.fulfil() } }
+        let run = try await lab.run { _ in
+            try await begun.wait()
+            try await clock.fire(after: .seconds(4))
+            // Neither Ctrl-C nor a second one ends it; what is typed then does.
+            for _ in 1...2 { try await clock.fire(after: .seconds(3)) }
+        }
         #expect(try run.result("stubborn").outcome == .timeout)
         #expect(try run.result("next").outcome == .passed)
         #expect(run.warnings.isEmpty && run.census.starts["g"] == 1)
@@ -145,15 +163,24 @@ struct OutcomeTests {
 
     @Test("A11: where nothing ends a command its guest is made anew, and that is told")
     func madeAnew() async throws {
-        let lab = TestLab(tasks: [
+        var lab = TestLab(tasks: [
             // The terminal has no keys any more.
-            task("deaf", "stty -isig </dev/tty; while :; do sleep 1; done").with {
+            task("deaf", "stty -isig </dev/tty; echo begun; while :; do sleep 1; done").with {
                 $0.timeout = .seconds(3)
                 $0.get = ["/etc/hostname"]
             },
             task("next"),
         ])
-        let run = try await lab.run()
+        let clock = ManualClock()
+        let begun = Completion<Void>()
+        lab.clock = clock
+        lab.onLine = { if $0 == "begun" { begun.fulfil() } }
+        let run = try await lab.run { _ in
+            try await begun.wait()
+            for _ in 1...3 { try await clock.fire(after: .seconds(3)) }
+            // What is left of the ten seconds that ending it may take.
+            try await clock.fire(after: .seconds(4))
+        }
         let result = try run.result("deaf")
         #expect(result.outcome == .timeout)
         #expect(result.message == "the command did not end within 3s; its files were lost with the guest's state")

@@ -50,10 +50,13 @@ import Testing
 
     @Test("one that does not power itself off loses its power, and starts again")
     func cut() async throws {
-        try await TestFleet.with(on: NotebookBackend()) { test in
+        let clock = ManualClock()
+        try await TestFleet.with(on: NotebookBackend(), clock: clock) { test in
             let guest = try await test.boot(group("g"))[0]
             _ = try await guest.say("note stay on")
-            try await guest.powerOff(timeout: .milliseconds(200))
+            async let turned: Void = clock.fire(after: .seconds(300))
+            try await guest.powerOff(timeout: .seconds(300))
+            try await turned
             let notes = test.sink.events.compactMap { if case .note(.warning, let text) = $0 { text } else { nil } }
             #expect(
                 notes.count == 1

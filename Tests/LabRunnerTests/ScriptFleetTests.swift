@@ -106,12 +106,21 @@ import Testing
 
     @Test("a command that takes too long is ended, and the guest goes on")
     func timeout() async throws {
-        try await TestFleet.with { test in
+        let clock = ManualClock()
+        try await TestFleet.with(clock: clock) { test in
             let guest = try await test.boot(group("g"))[0]
-            let error = await #expect(throws: GuestTimeout.self) {
-                try await guest.say("sleep 1000", timeout: .milliseconds(300))
+            let begun = Completion<Void>()
+            let turning = Task {
+                try await begun.wait()
+                try await clock.fire(after: .seconds(300))
             }
-            #expect(error?.description == "the command did not end within 0.3s")
+            let error = await #expect(throws: GuestTimeout.self) {
+                try await guest.run(GuestCommand(sleeping), timeout: .seconds(300)) { _ in
+                    begun.fulfil()
+                }
+            }
+            try await turning.value
+            #expect(error?.description == "the command did not end within 5m")
             #expect(try await guest.say("echo on").0 == "on\n")
         }
     }
@@ -122,7 +131,7 @@ import Testing
             let guest = try await test.boot(group("g"))[0]
             let started = Completion<Void>()
             let waiter = Task {
-                try await guest.run(GuestCommand("echo begun; sleep 1000")) { _ in started.fulfil() }
+                try await guest.run(GuestCommand(sleeping)) { _ in started.fulfil() }
             }
             _ = try await started.wait()
             waiter.cancel()
@@ -232,7 +241,8 @@ import Testing
 
     @Test("after an interaction that was cut off, the next one gets all that is typed to it, and nothing else")
     func interactionAfterOneCutOff() async throws {
-        try await TestFleet.with { test in
+        let clock = ManualClock()
+        try await TestFleet.with(clock: clock) { test in
             let guest = try await test.boot(group("g"))[0]
             for (command, typed) in [
                 // Its timeout comes; part of what was typed is still unread, and its shell must not run it.
@@ -240,9 +250,12 @@ import Testing
                 // The terminal is left as a program has made it.
                 ("stty sane min 0; cat >/dev/null; sleep 1000", "read\n"),
             ] {
-                let first = Interaction(GuestCommand(command), on: guest, timeout: .seconds(1))
+                let first = Interaction(GuestCommand("echo begun; " + command), on: guest, timeout: .seconds(300))
+                _ = try await first.expect(Pattern("begun"))
                 try first.send(Array(typed.utf8))
+                async let turned: Void = clock.fire(after: .seconds(300))
                 await #expect(throws: GuestTimeout.self) { try await first.finish() }
+                try await turned
                 // Typed before the guest is free for its command.
                 let second = Interaction(GuestCommand("read a; read b; echo \"got $a, $b\"; ls ran"), on: guest)
                 try second.send(Array("one\n".utf8))

@@ -38,7 +38,7 @@ struct TestFleet {
     /// Runs `body` with a fleet; nothing may be left of it afterwards.
     static func with<Result: Sendable>(
         _ timeouts: Timeouts = Timeouts(boot: .seconds(20), task: .seconds(20)), memory: ByteCount = .gibibytes(100),
-        on notebooks: NotebookBackend? = nil, goldens: GoldenShelf? = nil,
+        on notebooks: NotebookBackend? = nil, goldens: GoldenShelf? = nil, clock: ManualClock? = nil,
         _ body: @escaping @Sendable (TestFleet) async throws -> Result
     ) async throws -> Result {
         try await withTemporaryFolder { folder in
@@ -63,7 +63,9 @@ struct TestFleet {
             defer {
                 #expect(backend.census.live == 0 && notebooks?.live ?? 0 == 0, "machines are left")
             }
-            return try await fleet.run { try await body(test) }
+            return try await HostClock.$current.withValue(clock ?? ContinuousClock()) {
+                try await fleet.run { try await body(test) }
+            }
         }
     }
 }

@@ -67,6 +67,8 @@ struct TestLab: Sendable {
     var admission = AdmissionMode.strict
     var failOn = TroubleKind.grave
     var meter: any MemoryMeter = HostMeter()
+    /// Turned by hand; nil for the host's clock.
+    var clock: ManualClock?
     /// Hears the last line of what a command has printed so far.
     var onLine: @Sendable (String) -> Void = { _ in }
     /// Where goldens are kept; nil boots every guest.
@@ -115,7 +117,9 @@ struct TestLab: Sendable {
                 recorder: recorder,
                 results: results, journal: journal, goldens: goldens)
             let begun = ContinuousClock.now
-            let task = Task { await run.run() }
+            let task = Task { [clock] in
+                await HostClock.$current.withValue(clock ?? ContinuousClock()) { await run.run() }
+            }
             let side = Task { try await beside(sink) }
             if cancelling || interrupting { try await side.value }
             if cancelling { task.cancel() }
@@ -133,6 +137,19 @@ struct TestLab: Sendable {
             if let notebooks = other as? NotebookBackend { #expect(notebooks.live == 0, "machines are left") }
             try Self.inspect?(ended)
             return ended
+        }
+    }
+
+    /// Runs it by a clock that is turned to the end of a sleep of `duration` once a command has printed `line`.
+    func run(firing duration: Duration, after line: String) async throws -> TestRun {
+        let clock = ManualClock()
+        let begun = Completion<Void>()
+        var lab = self
+        lab.clock = clock
+        lab.onLine = { if $0 == line { begun.fulfil() } }
+        return try await lab.run { _ in
+            try await begun.wait()
+            try await clock.fire(after: duration)
         }
     }
 
@@ -158,6 +175,9 @@ struct TestLab: Sendable {
 func group(_ name: String, count: Int? = nil, memory: ByteCount? = nil, env: [EnvironmentVariable] = []) -> GuestGroup {
     GuestGroup(name: name, count: count, image: "debian", memory: memory, env: env)
 }
+
+/// A command that says `begun` and then sleeps. It takes the first Ctrl-C: a shell that has just begun a child may not.
+let sleeping = "sh -c 'echo begun; exec sleep 1000'"
 
 /// A task that runs `text` on every named guest.
 func task(_ name: String, _ text: String = "true", on guests: [String] = ["g"], needs: [String] = []) -> LabTask {

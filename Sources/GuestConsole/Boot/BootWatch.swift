@@ -1,3 +1,4 @@
+import HostSystem
 /// The state of a guest's boot as its kernel's console shows it: how far it is, and what holds it up. A value.
 public struct BootWatch: Sendable {
     /// How long a guest may do what before it is given up.
@@ -24,7 +25,7 @@ public struct BootWatch: Sendable {
     private var usesOtherPort = false
 
     /// A watch over a guest that starts now.
-    public init(at time: ContinuousClock.Instant = .now) {
+    public init(at time: ContinuousClock.Instant = HostClock.now) {
         begun = time
         lastStep = time
     }
@@ -36,7 +37,7 @@ public struct BootWatch: Sendable {
     public var isAtLogin: Bool { dialogue.lastLine.hasSuffix("login:") }
 
     /// Receives the next output of the kernel's console.
-    public mutating func receive(_ bytes: ArraySlice<UInt8>, at time: ContinuousClock.Instant = .now) {
+    public mutating func receive(_ bytes: ArraySlice<UInt8>, at time: ContinuousClock.Instant = HostClock.now) {
         let revision = dialogue.revision
         dialogue.receive(bytes)
         if dialogue.revision != revision { lastStep = time }
@@ -46,7 +47,7 @@ public struct BootWatch: Sendable {
     public mutating func receiveElsewhere() { usesOtherPort = true }
 
     /// The guest reset itself. Returns the trouble where it does so over and over.
-    public mutating func reset(at time: ContinuousClock.Instant = .now) -> BootTrouble? {
+    public mutating func reset(at time: ContinuousClock.Instant = HostClock.now) -> BootTrouble? {
         resets += 1
         dialogue = ConsoleDialogue()
         lastStep = time
@@ -62,7 +63,7 @@ public struct BootWatch: Sendable {
     /// What holds the guest up, if that is known by now. `hasSerialWords`: whether its kernel's command line asks it to use
     /// the serial port; nil where it boots by itself from a disk.
     public mutating func check(
-        _ patience: Patience, hasSerialWords: Bool?, at time: ContinuousClock.Instant = .now
+        _ patience: Patience, hasSerialWords: Bool?, at time: ContinuousClock.Instant = HostClock.now
     ) -> BootTrouble? {
         guard time >= nextCheck(patience) else { return nil }
         defer { lastStep = time }

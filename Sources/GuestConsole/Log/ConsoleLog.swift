@@ -1,3 +1,4 @@
+import HostSystem
 /// One line of a guest's kernel console.
 public struct ConsoleLine: Sendable, Hashable {
     /// Its place in the log, from 1.
@@ -41,7 +42,7 @@ public struct ConsoleLog: Sendable {
 
     /// Takes the next bytes, which came at `time`. `line` is given each line that they complete.
     public mutating func receive(
-        _ bytes: ArraySlice<UInt8>, at time: ContinuousClock.Instant = .now, line: (ConsoleLine) -> Void
+        _ bytes: ArraySlice<UInt8>, at time: ContinuousClock.Instant = HostClock.now, line: (ConsoleLine) -> Void
     ) {
         var rest = bytes
         while !rest.isEmpty {

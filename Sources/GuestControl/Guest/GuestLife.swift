@@ -180,7 +180,7 @@ final class GuestLife: Sendable {
     /// Ends the machine that is there, if any, and has another go on from the snapshot, or boot. Returns once it is ready.
     /// Throws as `boot`; the guest is lost then, and its machine on its way out.
     func begin(_ snapshot: GuestSnapshot?, deadline: ContinuousClock.Instant) async throws -> GuestSession {
-        let started = ContinuousClock.now
+        let started = HostClock.now
         let next = advance(to: snapshot)
         let name = guest.guest.name
         fleet.recorder.emit(
@@ -205,7 +205,7 @@ final class GuestLife: Sendable {
                 try await session.becomeReady(deadline: deadline)
             }
             fleet.recorder.emit(
-                .guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
+                .guestReady(guest: name, seconds: (HostClock.now - started) / .seconds(1)))
             log.debug("ready", metadata: ["ms": "\(started.millisecondsAgo)"])
             return session
         } catch {

@@ -44,13 +44,13 @@ extension LiveGuest {
                     .specification, "\(name) is already running",
                     remedy: "`reboot` restarts it; `start` is for a guest that is powered off")
             }
-            let started = ContinuousClock.now
+            let started = HostClock.now
             let recorder = life.fleet.recorder
             recorder.emit(.guestBooting(guest: name, backend: planned.backend.name, boot: .cold))
             try await session.start(deadline: limits.deadline(in: patience))
             move(.start)
             hasComeUp()
-            recorder.emit(.guestReady(guest: name, seconds: (ContinuousClock.now - started) / .seconds(1)))
+            recorder.emit(.guestReady(guest: name, seconds: (HostClock.now - started) / .seconds(1)))
         }
     }
 

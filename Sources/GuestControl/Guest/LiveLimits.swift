@@ -1,3 +1,4 @@
+import HostSystem
 import LabSpec
 import Quantities
 
@@ -15,7 +16,7 @@ public struct LiveLimits: Sendable {
     }
 
     /// The moment this much time from now, stretched.
-    public func deadline(in time: Duration) -> ContinuousClock.Instant { ContinuousClock.now + time * factor }
+    public func deadline(in time: Duration) -> ContinuousClock.Instant { HostClock.now + time * factor }
 
     var silence: Duration? { timeouts.silence.map { $0 * factor } }
 }

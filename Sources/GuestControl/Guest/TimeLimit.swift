@@ -1,3 +1,4 @@
+import HostSystem
 import LabSpec
 
 /// How long an operation may take, and by when that is over.
@@ -20,7 +21,7 @@ package struct TimeLimit: Sendable {
     }
 
     /// For an operation that begins now.
-    package var deadline: ContinuousClock.Instant { end ?? .now + duration }
+    package var deadline: ContinuousClock.Instant { end ?? HostClock.now + duration }
 }
 
 extension LiveLimits {

@@ -141,7 +141,7 @@ final class ConsoleWatch: Sendable {
     /// What went wrong in the guest since this was last asked, with the lines around it. Waits for them for a second at most.
     func takeTroubles() async -> [PanicDetector.Trouble] {
         if let more = state.withLock({ $0.trouble }) {
-            _ = try? await withDeadline(.now + Self.lastWords) { try await more.wait() }
+            _ = try? await withDeadline(HostClock.now + Self.lastWords) { try await more.wait() }
         }
         return state.withLock { state in
             if state.trouble != nil { _ = state.detect({ _, _ in }, isLast: true) }
@@ -171,7 +171,7 @@ final class ConsoleWatch: Sendable {
         // Unstructured on purpose: it ends by itself within a second.
         Task { [self] in
             let saidAll = state.withLock { $0.end?.saidAll } ?? Completion()
-            _ = try? await withDeadline(.now + Self.lastWords) { try await saidAll.wait() }
+            _ = try? await withDeadline(HostClock.now + Self.lastWords) { try await saidAll.wait() }
             loss.fulfil(panicLoss ?? GuestLoss(outcome: .panicked, message: message, consoleTail: tail))
         }
     }

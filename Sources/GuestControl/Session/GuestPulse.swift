@@ -1,3 +1,4 @@
+import HostSystem
 import Synchronization
 
 /// Whether a guest goes on, though its console says that its kernel has panicked: any program that may write to the console can
@@ -15,12 +16,12 @@ final class GuestPulse: Sendable {
     init(_ machine: any Machine) { self.machine = machine }
 
     /// The guest has said something on its command channel.
-    func beat() { answered.withLock { $0 = .now } }
+    func beat() { answered.withLock { $0 = HostClock.now } }
 
     /// Watches the guest for three seconds, or until it shows that it goes on.
     func goesOn() async -> Bool {
-        guard (try? await Task.sleep(for: Self.transit)) != nil else { return false }
-        let start = ContinuousClock.now
+        guard (try? await HostClock.sleep(for: Self.transit)) != nil else { return false }
+        let start = HostClock.now
         if await machine.showsLife(within: Self.watch) { return true }
         return answered.withLock { $0.map { $0 > start } ?? false }
     }

@@ -16,7 +16,7 @@ extension GuestSession {
     /// point for as long as a boot may take. Throws as `becomeReady`, also when the machine cannot reset.
     func reboot(patience: Duration, boot: Duration) async throws {
         console.beginBoot()
-        if let obstacle = try await rebootItself(by: .now + patience) {
+        if let obstacle = try await rebootItself(by: HostClock.now + patience) {
             if !obstacle.isEmpty {
                 note("its machine was reset because \(obstacle); what it had not written to its disks is lost")
             }
@@ -29,7 +29,7 @@ extension GuestSession {
                 throw loss.current ?? lose("the guest could not be rebooted: \(sentence(of: error))")
             }
         }
-        try await becomeReady(deadline: .now + boot)
+        try await becomeReady(deadline: HostClock.now + boot)
     }
 
     /// Nil once the guest reboots, else why it does not; empty where nobody could expect it to.

@@ -147,7 +147,7 @@ package final class GuestSession: Sendable {
     /// Waits for the ready point. Throws a `GuestLoss` when the guest dies first, is not ready at the deadline or cannot be
     /// spoken to, else only when the calling task is cancelled.
     func becomeReady(deadline: ContinuousClock.Instant) async throws {
-        let patience = patience(within: deadline - .now)
+        let patience = patience(within: deadline - HostClock.now)
         let watch = Task { await watchBoot(patience) }
         defer { watch.cancel() }
         do {
@@ -183,7 +183,7 @@ package final class GuestSession: Sendable {
     private func watchBoot(_ patience: BootWatch.Patience) async {
         // What a shared console says is the session's matter, but for its silence.
         while let boot = console.boot, !isConsoleShared || boot.stage == .silent {
-            guard (try? await Task.sleep(until: boot.nextCheck(patience), clock: .continuous)) != nil else { return }
+            guard (try? await HostClock.sleep(until: boot.nextCheck(patience))) != nil else { return }
             if let trouble = console.inBoot({ $0.check(patience, hasSerialWords: hasSerialWords) }) {
                 lose(trouble.message, isGuestsDoing: boot.stage != .silent)
                 return
@@ -252,8 +252,8 @@ package final class GuestSession: Sendable {
     /// What went wrong in the guest's kernel, as COM1 said, since this was last asked.
     func takeTroubles() async -> [GuestTrouble] {
         // Commands end on another port: what the kernel said before that end is here, but perhaps not read.
-        let deadline = ContinuousClock.now + .seconds(1)
-        while !isConsoleShared, !machine.console.isDrained, ContinuousClock.now < deadline, !Task.isCancelled {
+        let deadline = HostClock.now + .seconds(1)
+        while !isConsoleShared, !machine.console.isDrained, HostClock.now < deadline, !Task.isCancelled {
             await Task.yield()
         }
         return await console.takeTroubles().map {
@@ -276,7 +276,7 @@ package final class GuestSession: Sendable {
     }
 
     private func lossSoon() async -> GuestLoss {
-        let news = try? await withDeadline(ContinuousClock.now + .seconds(5)) { [loss] in try await loss.wait() }
+        let news = try? await withDeadline(HostClock.now + .seconds(5)) { [loss] in try await loss.wait() }
         return news ?? lose("the guest's command channel closed")
     }
 

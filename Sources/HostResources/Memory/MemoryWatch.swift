@@ -78,7 +78,7 @@ package final class MemoryWatch: MachineObserver {
         while !Task.isCancelled {
             tick()
             if admission.level == .critical || admission.isAwaited { await makeRoom() }
-            guard (try? await Task.sleep(for: Self.interval)) != nil else { return }
+            guard (try? await HostClock.sleep(for: Self.interval)) != nil else { return }
         }
     }
 

@@ -4,7 +4,7 @@ public struct DeadlineExceeded: Error, Sendable, Hashable {
     public let deadline: ContinuousClock.Instant
 }
 
-/// Runs `operation` and cancels it at `deadline`.
+/// Runs `operation` and cancels it at `deadline`, by `HostClock`.
 ///
 /// Throws `DeadlineExceeded` when it was cancelled for its time, else what it throws itself. A result that came at the
 /// last moment is returned, not lost. Returns only when the operation has ended.
@@ -14,7 +14,7 @@ public func withDeadline<Value: Sendable>(
     try await withThrowingTaskGroup(of: Value?.self) { group in
         group.addTask { try await operation() }
         group.addTask {
-            try await Task.sleep(until: deadline, clock: .continuous)
+            try await HostClock.sleep(until: deadline)
             return nil
         }
         defer { group.cancelAll() }

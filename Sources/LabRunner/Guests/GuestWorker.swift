@@ -120,7 +120,7 @@ struct GuestWorker: Sendable {
         guard mayRest else { return await run.scheduler.next(for: number) }
         return await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                guard (try? await Task.sleep(for: Self.restlessness)) != nil else { return }
+                guard (try? await HostClock.sleep(for: Self.restlessness)) != nil else { return }
                 await guest.rest()
             }
             let order = await run.scheduler.next(for: number)

@@ -315,7 +315,7 @@ public final class ScriptFleet: Sendable {
     private func hasRoom(_ request: Request, _ log: Logger) async -> Bool {
         let taken = Completion<Void>()
         _ = try? await request.isUnwanted.cancelling {
-            try await withDeadline(.now + request.patience) {
+            try await withDeadline(HostClock.now + request.patience) {
                 if await self.fleet.admission.acquire(Claim(request.planned.cost), log: log) { taken.fulfil() }
             }
         }

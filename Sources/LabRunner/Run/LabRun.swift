@@ -149,7 +149,7 @@ public struct LabRun: Sendable {
             if let limit = plan.lab.timeouts.lab {
                 group.addTask {
                     let time = limit * options.timeFactor
-                    if (try? await Task.sleep(for: time)) != nil { _ = await context.end(.deadline) }
+                    if (try? await HostClock.sleep(for: time)) != nil { _ = await context.end(.deadline) }
                 }
             }
             group.addTask {
@@ -173,7 +173,7 @@ public struct LabRun: Sendable {
             }
             group.addTask {
                 guard let end = try? await context.tasks.ending.wait() else { return true }
-                try? await Task.sleep(until: end.deadline + Self.lastWords, clock: .continuous)
+                try? await HostClock.sleep(until: end.deadline + Self.lastWords)
                 return true
             }
             while let isOver = await group.next(), !isOver {}

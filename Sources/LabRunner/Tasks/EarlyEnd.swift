@@ -20,7 +20,7 @@ struct EarlyEnd: Error, Sendable, Hashable {
     init(_ cause: Cause, grace: Duration) {
         self.cause = cause
         self.grace = grace
-        deadline = .now + grace
+        deadline = HostClock.now + grace
     }
 
     /// What is said of the run, and of what did not begin.
@@ -43,7 +43,7 @@ extension Completion<EarlyEnd> {
         try await unless(
             {
                 let end = try await self.wait()
-                if cleaningUp { try await Task.sleep(until: end.deadline, clock: .continuous) }
+                if cleaningUp { try await HostClock.sleep(until: end.deadline) }
                 return end
             }, operation)
     }

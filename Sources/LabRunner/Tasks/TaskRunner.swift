@@ -40,7 +40,7 @@ struct TaskRunner: Sendable {
         var result = TaskResult(id, .passed, attempts: run.attempt)
         result.outputPath = RunDirectory.taskOutput(id)
         let timeout = (task.timeout ?? lab.timeouts.task) * timeFactor
-        let time = TimeLimit(timeout, until: .now + timeout)
+        let time = TimeLimit(timeout, until: HostClock.now + timeout)
         var hasRebooted = false
         do {
             for copy in task.put {
@@ -115,7 +115,7 @@ struct TaskRunner: Sendable {
                     + "(print less, or raise the task's `output-limit`)")
         }
         // A command that ended in time is judged, however late it was.
-        let judged = max(time.deadline, ContinuousClock.now + Self.judgementTime)
+        let judged = max(time.deadline, HostClock.now + Self.judgementTime)
         let mismatch = try await bound(task) { () -> String? in
             if let found = try await task.expect.mismatch(exit: exit, output: path, deadline: judged) {
                 return found
@@ -143,7 +143,7 @@ struct TaskRunner: Sendable {
         _ task: LabTask, _ guest: LiveGuest, by time: TimeLimit, _ result: inout TaskResult
     ) async {
         guard !task.get.isEmpty, guest.loss == nil else { return }
-        let late = max(time.deadline, ContinuousClock.now + Self.collectionTime)
+        let late = max(time.deadline, HostClock.now + Self.collectionTime)
         let time = TimeLimit(time.duration, until: ending.current.map { min($0.deadline, late) } ?? late)
         for collection in task.get {
             do {

@@ -42,7 +42,7 @@ public struct ScriptTask: Sendable {
 
     /// Until when a script that was ended may clean up.
     public var cleanupDeadline: ContinuousClock.Instant {
-        let usual = ContinuousClock.now + Self.cleanupTime
+        let usual = HostClock.now + Self.cleanupTime
         return ending.current.map { min($0.deadline, usual) } ?? usual
     }
 

@@ -1,3 +1,4 @@
+import HostSystem
 import GuestControl
 import LuaRuntime
 import Patterns
@@ -45,7 +46,7 @@ enum CheckFunctions {
             let text = try call.string(1)
             let pattern = try call.pattern(2)
             try await check(call, 3, subject: pattern.text) {
-                let isMet = try await pattern.matches(somewhereIn: text, deadline: .now + patience)
+                let isMet = try await pattern.matches(somewhereIn: text, deadline: HostClock.now + patience)
                 return isMet ? nil : "\(call[1].shown) does not match /\(pattern.text)/"
             }
             return []
@@ -80,7 +81,8 @@ enum CheckFunctions {
                     _ = try await body.call()
                 } catch  where !Task.isCancelled {
                     let message = Verdict(of: error).message
-                    if let pattern, try await !pattern.matches(somewhereIn: message, deadline: .now + patience) {
+                    if let pattern, try await !pattern.matches(somewhereIn: message, deadline: HostClock.now + patience)
+                    {
                         throw Verdict(.failed, "the error \(message.debugDescription) does not match /\(pattern.text)/")
                     }
                     return [.text(message)]

@@ -137,7 +137,7 @@ struct FlowFunctions {
                         return try await body.call([.integer(Int64(attempt))])
                     } catch  where !Task.isCancelled {
                         world.note("attempt \(attempt) of \(times): \(Verdict(of: error).message); trying again")
-                        try await Task.sleep(for: delay)
+                        try await HostClock.sleep(for: delay)
                     }
                 }
                 return try await body.call([.integer(Int64(times))])
@@ -161,7 +161,7 @@ struct FlowFunctions {
             parameters: [LuaParameter("duration", "string|number", "Such as `\"2s\"`, or a number of seconds.")],
             waiting: { call in
                 let duration = try Options.duration(call[1]) { call.badArgument(1, "the duration \($0)") }
-                try await Task.sleep(for: duration)
+                try await HostClock.sleep(for: duration)
                 return []
             })
     }

@@ -117,7 +117,7 @@ enum GuestMethods {
             }
             while true {
                 // An attempt may use up what is left; the limits multiply it again.
-                command.timeout = max(.milliseconds(1), (deadline - .now) / limits.factor)
+                command.timeout = max(.milliseconds(1), (deadline - HostClock.now) / limits.factor)
                 let attempt = StepNotes()
                 attempts += 1
                 let answer: CommandAnswer
@@ -133,10 +133,10 @@ enum GuestMethods {
                     notes.append(answer.output[...])
                     return answer
                 }
-                guard ContinuousClock.now + interval < deadline else {
+                guard HostClock.now + interval < deadline else {
                     throw end("ended with exit status \(answer.result.exit)", answer.output)
                 }
-                try await Task.sleep(for: interval)
+                try await HostClock.sleep(for: interval)
             }
         }
         return [answer.trimmed]
