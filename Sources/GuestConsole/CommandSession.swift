@@ -80,6 +80,9 @@ public final class CommandSession: Sendable {
     /// How far the guest came on the way to its shell, as a clause about it; nil when it asked nothing that was answered.
     public var progress: String? { core.progress }
 
+    /// Whether a command runs in the guest, or may still run there as nobody has seen its end.
+    public var isBusy: Bool { core.isBusy }
+
     /// Whether a command waits in the guest's shell for the next `run`.
     public var isPrewarmed: Bool { core.prewarmed != nil }
 

@@ -120,6 +120,9 @@ final class SessionCore: Sendable {
     /// The variables to be set once the command has run that waits; nil when none does.
     var prewarmed: [(name: String, value: String)]? { guarded.withLock { $0.state.prewarmed } }
 
+    /// Whether a command has begun whose end has not been seen.
+    var isBusy: Bool { guarded.withLock { $0.state.isBusy } }
+
     /// Whether the shell is being replaced.
     var isRenewing: Bool { guarded.withLock { $0.state.isRenewing } }
 

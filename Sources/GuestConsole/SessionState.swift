@@ -165,6 +165,9 @@ struct SessionState {
         return Actions()
     }
 
+    /// Whether a command has begun whose end has not been seen.
+    var isBusy: Bool { frame != nil }
+
     private func claim() -> Ending? {
         if let closed { return .failure(closed) }
         return wait == nil ? nil : .failure(.busy)

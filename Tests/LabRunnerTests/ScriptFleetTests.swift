@@ -125,6 +125,28 @@ import Testing
         }
     }
 
+    @Test("a command that was left by an error of the host is ended before the next one")
+    func left() async throws {
+        try await TestFleet.with { test in
+            let guest = try await test.boot(group("g"))[0]
+            let begun = Completion<Void>()
+            await #expect(throws: SystemCallError.self) {
+                try await guest.operate(guest.limits.time(nil), "the copy") { deadline in
+                    let copying = Task {
+                        try await guest.session.commands.run(GuestCommand(sleeping), deadline: deadline) { _ in
+                            begun.fulfil(())
+                        }
+                    }
+                    try await begun.wait()
+                    copying.cancel()
+                    _ = await copying.result
+                    throw SystemCallError("write", errno: ENOSPC)
+                }
+            }
+            #expect(try await guest.say("echo on").0 == "on\n")
+        }
+    }
+
     @Test("a command whose waiter is cancelled is ended before the next one")
     func cancelled() async throws {
         try await TestFleet.with { test in

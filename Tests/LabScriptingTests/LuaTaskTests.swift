@@ -168,11 +168,12 @@ private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabT
         let clock = ManualClock()
         var slow = lua("slow", "vmlab.subtest('s', function() guest:run(': >begun; exec sleep 1000') end)")
         slow.timeout = .seconds(600)
-        let result = try await run([slow], clock: clock) { backend in
+        let results = try await run([slow], clock: clock) { backend in
             let begun = try await backend.machine("a").directory + "/begun"
             #expect(try await eventually { SmallFile.text(begun) != nil })
             try await clock.fire(after: .seconds(600))
-        }.first
+        }
+        let result = results.first { $0.id.task == "slow" }
         #expect(result?.outcome == .timeout)
         #expect(
             result?.message == "did not end within 10m: it was in lab.yaml:7: `run : >begun; exec sleep 1000` on a")

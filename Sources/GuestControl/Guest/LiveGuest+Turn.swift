@@ -62,7 +62,7 @@ extension LiveGuest {
             } catch  where Task.isCancelled {
                 move(.leaveCommand)
                 throw CancellationError()
-            } catch let error as ConsoleError where error.leavesCommand {
+            } catch  where session.commands.isBusy {
                 await endCommand(owner ?? what)
                 throw error
             }
@@ -107,17 +107,5 @@ extension LiveGuest {
                     "\(name) is replaced by a fresh guest because \(what) could not be ended: what its tasks had left in it is lost"
             ))
         return (try? await renew()) == nil ? .lost : .madeAnew
-    }
-}
-
-extension ConsoleError {
-    /// Whether a command may still run after it.
-    fileprivate var leavesCommand: Bool {
-        switch self {
-        case .busy, .protocolViolation: true
-        case .deadline, .silence, .cancelled, .channelClosed, .greetedAgain, .renewed, .bootTrouble, .invalidCommand,
-            .unsupported:
-            false
-        }
     }
 }
