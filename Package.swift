@@ -79,7 +79,7 @@ let package = Package(
         library("LabLogging", ["LabResults", "HostSystem", "Quantities", "Diagnostics", logging]),
         library(
             "HostResources",
-            ["LabSpec", "LabResults", "GuestConsole", "HostSystem", "Quantities", "Diagnostics", logging]),
+            ["LabSpec", "LabResults", "HostSystem", "Quantities", "Diagnostics", logging]),
         library(
             "GuestControl",
             [
@@ -126,13 +126,13 @@ let package = Package(
             // A process for each guest: without the shared libraries it starts sooner and has fewer pages of its own.
             linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
 
-        library(
-            "LabTestSupport",
-            [
+        // What the tests of several targets stand on.
+        .target(
+            name: "LabTestSupport",
+            dependencies: [
                 "GuestControl", "LabSpec", "LabResults", "GuestConsole", "HostSystem", "Quantities", "Diagnostics",
-                logging,
-                inMemoryLogging,
-            ]),
+                logging, inMemoryLogging,
+            ], path: "Tests/LabTestSupport", exclude: ["README.md"], swiftSettings: strict),
 
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"], swiftSettings: strict),
         tests(of: "Quantities"),

@@ -67,3 +67,8 @@ public enum ConsoleError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 }
+
+extension ConsoleError: OneLineError {
+    /// What happened.
+    public var line: String { diagnostic.line }
+}

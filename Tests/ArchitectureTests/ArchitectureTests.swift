@@ -45,12 +45,12 @@ struct LayerTests {
     func readmes() throws {
         let package = try Package.described()
         for target in package.targets where target.type != "test" {
-            let path = package.root.appendingPathComponent("Sources/\(target.name)/README.md")
+            let path = package.root.appendingPathComponent("\(target.path)/README.md")
             let text = try String(contentsOf: path, encoding: .utf8)
             let names = target.dependencies.sorted().map { "`\($0)`" }.joined(separator: ", ")
             let line = "Imports: \(names.isEmpty ? "nothing" : names)."
             #expect(
-                text.split(separator: "\n").contains { $0 == line }, "Sources/\(target.name)/README.md lacks: \(line)")
+                text.split(separator: "\n").contains { $0 == line }, "\(target.path)/README.md lacks: \(line)")
         }
     }
 
@@ -85,6 +85,36 @@ struct LayerTests {
         #expect(linked.isSubset(of: package.targets.map(\.name)), "\(linked)")
     }
 
+    @Test("a type, and a file, has a name that no other has")
+    func names() throws {
+        let package = try Package.described()
+        var types: [String: String] = [:]
+        var files: Set<String> = []
+        for target in package.targets where target.path.hasPrefix("Sources/") && target.type != "system" {
+            for file in try package.swiftFiles(of: target) where !file.path.contains("/Recipes/") {
+                let place = "\(target.name)/\(file.lastPathComponent)"
+                #expect(files.insert(file.lastPathComponent).inserted, "\(place) is there twice")
+                for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
+                    guard let name = Self.sharedType(in: line) else { continue }
+                    let other = types.updateValue(place, forKey: name)
+                    #expect(other == nil || other == place, "\(name) is in \(other ?? "") and in \(place)")
+                }
+            }
+        }
+        #expect(types.count > 400)
+    }
+
+    /// The name of the type that a line at a file's top level declares; nil for one of the file's own.
+    private static func sharedType(in line: Substring) -> String? {
+        let words = line.prefix { $0 != "{" }.split(separator: " ")
+        let modifiers: Set<Substring> = ["public", "package", "internal", "final", "indirect"]
+        let kinds: Set<Substring> = ["struct", "class", "enum", "actor", "protocol", "typealias"]
+        guard line.first != " ", let kind = words.firstIndex(where: { !modifiers.contains($0) && !$0.hasPrefix("@") }),
+            kinds.contains(words[kind]), kind + 1 < words.count
+        else { return nil }
+        return String(words[kind + 1].prefix { $0.isLetter || $0.isNumber || $0 == "_" })
+    }
+
     private static func imports(in file: URL) throws -> [String] {
         try String(contentsOf: file, encoding: .utf8).split(separator: "\n").compactMap { line in
             var words = line.split(separator: " ")
@@ -107,6 +137,8 @@ private struct Package {
         var name: String
         /// `regular`, `executable`, `test` or `system`.
         var type: String
+        /// Its folder, from the package's.
+        var path: String
         /// Targets and products, by name.
         var dependencies: Set<String>
     }
@@ -138,14 +170,15 @@ private struct Package {
 
     private static func target(_ dump: [String: Any]) throws -> Target {
         let dependencies = try #require(dump["dependencies"] as? [[String: [Any]]])
+        let name = try #require(dump["name"] as? String)
+        let type = try #require(dump["type"] as? String)
         return Target(
-            name: try #require(dump["name"] as? String), type: try #require(dump["type"] as? String),
+            name: name, type: type, path: dump["path"] as? String ?? "\(type == "test" ? "Tests" : "Sources")/\(name)",
             dependencies: Set(try dependencies.flatMap(\.values).map { try #require($0.first as? String) }))
     }
 
     func swiftFiles(of target: Target) throws -> [URL] {
-        let folder = root.appendingPathComponent(target.type == "test" ? "Tests" : "Sources")
-            .appendingPathComponent(target.name)
+        let folder = root.appendingPathComponent(target.path)
         let all = try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)).allObjects
         return all.compactMap { $0 as? URL }.filter { $0.pathExtension == "swift" }
     }

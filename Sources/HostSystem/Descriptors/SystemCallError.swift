@@ -72,3 +72,8 @@ public func systemCall<Result: SignedInteger>(
         guard error == EINTR else { throw SystemCallError(call, errno: error, subject) }
     }
 }
+
+extension SystemCallError: OneLineError {
+    /// The refusal.
+    public var line: String { diagnostic("the host refused a system call").line }
+}

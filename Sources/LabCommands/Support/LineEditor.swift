@@ -27,8 +27,13 @@ final class LineEditor: Sendable {
     private let history: String
     private let isTerminal = isatty(0) == 1
     private let wake: EventDescriptor
-    private let isOver = Mutex(false)
-    private let pending = Mutex<[UInt8]>([])
+    private struct Input {
+        var isOver = false
+        /// What was read and is no whole line yet.
+        var pending: [UInt8] = []
+    }
+
+    private let input = Mutex(Input())
 
     /// An editor whose history is kept in a file. From now on the terminal keeps what is typed for the next prompt, and shows it
     /// there; its settings are restored when nobody holds this, and when the process ends.
@@ -50,7 +55,7 @@ final class LineEditor: Sendable {
 
     /// Makes this and every later `read` answer `end`. From any thread.
     func end() {
-        isOver.withLock { $0 = true }
+        input.withLock { $0.isOver = true }
         wake.signal()
     }
 
@@ -63,7 +68,7 @@ final class LineEditor: Sendable {
     /// The next line. Blocks: for a thread of its own.
     func read(_ prompt: String) -> TypedLine {
         let line = isTerminal ? readTerminal(prompt) : readPlain().map { .line($0) } ?? .end
-        return isOver.withLock { $0 } ? .end : line
+        return input.withLock { $0.isOver } ? .end : line
     }
 
     /// Adds a line to the history.
@@ -100,10 +105,10 @@ final class LineEditor: Sendable {
 
     private func readPlain() -> String? {
         while true {
-            let line = pending.withLock { pending -> String? in
-                guard let end = pending.firstIndex(of: 10) else { return nil }
-                defer { pending.removeFirst(end + 1) }
-                return String(decoding: pending[..<end], as: UTF8.self)
+            let line = input.withLock { input -> String? in
+                guard let end = input.pending.firstIndex(of: 10) else { return nil }
+                defer { input.pending.removeFirst(end + 1) }
+                return String(decoding: input.pending[..<end], as: UTF8.self)
             }
             if let line { return line }
             guard waitForInput() else { return nil }
@@ -111,13 +116,13 @@ final class LineEditor: Sendable {
             let count = Glibc.read(0, &bytes, bytes.count)
             guard count > 0 else {
                 // A last line without its end.
-                let rest = pending.withLock { pending in
-                    defer { pending = [] }
-                    return pending
+                let rest = input.withLock { input in
+                    defer { input.pending = [] }
+                    return input.pending
                 }
                 return rest.isEmpty ? nil : String(decoding: rest, as: UTF8.self)
             }
-            pending.withLock { $0 += bytes[..<count] }
+            input.withLock { $0.pending += bytes[..<count] }
         }
     }
 

@@ -1,3 +1,4 @@
+import Quantities
 import GuestControl
 import HostSystem
 import LabResults
@@ -32,6 +33,11 @@ extension EarlyEnd: Judged {
         cause == .interrupted
             ? Verdict(.skipped, "interrupted", guest: .lost) : Verdict(.timeout, reason, guest: .lost)
     }
+}
+
+/// What is told of a run that cleans up before it ends; `isFirst` when the next Ctrl-C would be the first.
+public func graceNote(_ what: String, _ grace: Duration, isFirst: Bool) -> String {
+    "\(what) for up to \(grace.notation); press Ctrl-C \(isFirst ? "" : "again ")to stop now"
 }
 
 extension Completion<EarlyEnd> {

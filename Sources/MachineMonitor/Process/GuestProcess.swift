@@ -19,7 +19,7 @@ package final class GuestProcess: @unchecked Sendable {
     private var shutdownAction = ShutdownAction.poweroff
 
     // What `attach…` makes.
-    private(set) var machine: Machine?
+    private(set) var machine: MicroMachine?
     var lines: [SerialLine] = []
     var power: PowerRegisters?
     /// By the numbers of their disks.
@@ -54,7 +54,7 @@ package final class GuestProcess: @unchecked Sendable {
         // All that has a path is open; none of the threads runs that this is to hold for.
         if configuration.sandbox { try confineFiles() }
         try attachVirtio(backing, to: &assembly)
-        machine = try Machine(assembly, loader: loader, boots: saved == nil) { [weak self] event in
+        machine = try MicroMachine(assembly, loader: loader, boots: saved == nil) { [weak self] event in
             guard let self else { return }
             reactor.perform { [weak self] in self?.handle(event) }
         }

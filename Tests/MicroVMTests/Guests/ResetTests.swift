@@ -12,7 +12,7 @@ struct ResetTests {
         var assembly = try MachineAssembly.make(memory: 32 << 20, processors: 1)
         let lines = [try assembly.interrupt(5), try assembly.interrupt(8)]
         let loader = try GuestLoader(kernel: GuestPrograms.folder + "/loop.elf", initrd: nil, commandLine: "")
-        let machine = try Machine(assembly, loader: loader) { _ in }
+        let machine = try MicroMachine(assembly, loader: loader) { _ in }
         defer { machine.end() }
         func pending() throws -> [UInt8] {
             try machine.parts.withLock { parts in

@@ -34,11 +34,11 @@ final class FaultyStorage: BlockStorage {
 
 /// `/dev/full`: reads as zeros, and takes nothing.
 final class FullDisk: BlockStorage {
-    private let file: DiskFile
+    private let file: BackingFile
     let size: UInt64 = 4096
     let isReadOnly = false
 
-    init() throws { file = try DiskFile("/dev/full", O_RDWR) }
+    init() throws { file = try BackingFile("/dev/full", O_RDWR) }
 
     func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) { try file.read(target, at: offset) }
     func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {

@@ -14,9 +14,9 @@ package final class OverlayStorage: BlockStorage {
     /// The largest disk, 16 TiB (what ext4 takes as one file); its set of blocks is 512 MiB, of which the touched part counts.
     static let largest: UInt64 = 1 << 44
 
-    private let base: DiskFile
+    private let base: BackingFile
     private let layer: Below?
-    private let overlay: DiskFile
+    private let overlay: BackingFile
     package let size: UInt64
     package var isReadOnly: Bool { false }
 
@@ -36,10 +36,10 @@ package final class OverlayStorage: BlockStorage {
     }
 
     private final class Below: Sendable {
-        let file: DiskFile
+        let file: BackingFile
         let present: BlockSet
 
-        init(_ file: consuming DiskFile, _ present: BlockSet) {
+        init(_ file: consuming BackingFile, _ present: BlockSet) {
             self.file = file
             self.present = present
         }
@@ -54,7 +54,7 @@ package final class OverlayStorage: BlockStorage {
     /// The disk has the base's size, or `size` bytes if that is more; it ends in zeros. Throws what the kernel says, and
     /// `EINVAL` for a layer with blocks that the disk has not.
     package init(base: String, layer: Layer? = nil, overlay: String, size: UInt64 = 0) throws(SystemCallError) {
-        let baseFile = try DiskFile(base, O_RDONLY)
+        let baseFile = try BackingFile(base, O_RDONLY)
         let bytes = max(baseFile.size, size)
         guard bytes <= Self.largest else { throw SystemCallError("ftruncate", errno: EFBIG, overlay) }
         self.size = (bytes + 511) / 512 * 512
@@ -63,11 +63,11 @@ package final class OverlayStorage: BlockStorage {
             guard let blocks = BlockSet(layer.blocks, count: count) else {
                 throw SystemCallError("open", errno: EINVAL, layer.path)
             }
-            self.layer = Below(try DiskFile(layer.path, O_RDONLY), blocks)
+            self.layer = Below(try BackingFile(layer.path, O_RDONLY), blocks)
         } else {
             self.layer = nil
         }
-        var overlayFile = try DiskFile(overlay, O_RDWR | O_CREAT | O_EXCL)
+        var overlayFile = try BackingFile(overlay, O_RDWR | O_CREAT | O_EXCL)
         try overlayFile.resize(to: self.size)
         self.base = baseFile
         self.overlay = overlayFile
@@ -132,7 +132,7 @@ package final class OverlayStorage: BlockStorage {
                         let part = buffer.slice(0..<Int(min(UInt64(buffer.count), end - start)))
                         try read(part, at: start, present)
                         // Zeros are there already, and take no space.
-                        if !part.isZero { try DiskFile.write(part, to: number, at: start, path) }
+                        if !part.isZero { try BackingFile.write(part, to: number, at: start, path) }
                         start += UInt64(part.count)
                     }
                 }

@@ -23,14 +23,14 @@ package protocol BlockStorage: AnyObject, Sendable {
 
 /// A disk that is a file, byte for byte, or a block device.
 package final class RawStorage: BlockStorage {
-    private let file: DiskFile
+    private let file: BackingFile
     package let size: UInt64
     package let isReadOnly: Bool
 
     /// Opens the file at `path`, which stays as long as it is, but for a last sector that it fills only in part: that is
     /// completed with zeros. Throws what the kernel says.
     package init(path: String, readOnly: Bool) throws(SystemCallError) {
-        var file = try DiskFile(path, readOnly ? O_RDONLY : O_RDWR)
+        var file = try BackingFile(path, readOnly ? O_RDONLY : O_RDWR)
         size = (file.size + 511) / 512 * 512
         isReadOnly = readOnly
         if !readOnly && size != file.size { try file.resize(to: size) }

@@ -6,7 +6,7 @@ import KVM
 import Quantities
 import VirtualHardware
 
-extension Machine {
+extension MicroMachine {
     /// Writes the machine down with what its `overlays` hold, by the numbers of the disks. It is held from then on: `run` lets
     /// it go on, unless its memory is `golden`, in the snapshot's own file.
     ///

@@ -9,7 +9,7 @@ import VirtualHardware
 ///
 /// It is built held, runs after `run()`, and is released with its last reference after `end()`. All functions are for one
 /// thread, the reactor's, unless they say otherwise; what the guest does is told to `onEvent` on a processor's thread.
-package final class Machine: Sendable {
+package final class MicroMachine: Sendable {
     package let memory: GuestMemory
     let parts: Mutex<Parts>
     let gate: RunGate

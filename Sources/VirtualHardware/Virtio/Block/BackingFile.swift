@@ -3,7 +3,7 @@ import Glibc
 import HostSystem
 
 /// A file of a disk: whole transfers straight between the file and guest memory.
-struct DiskFile: ~Copyable, Sendable {
+struct BackingFile: ~Copyable, Sendable {
     private let descriptor: OwnedDescriptor
     private let path: String
     /// Bytes that the file, or block device, had when it was opened or resized.
