@@ -14,12 +14,12 @@ public enum Collector {
         public var killed: [String] = []
         /// The paths that were still there and have been removed.
         public var removed: [String] = []
-        /// What could not be removed, and why; then the journal is kept for the next time.
+        /// What could not be removed, and why. The journal is then kept for the next collection.
         public var failures: [String] = []
     }
 
-    /// Collects every run of this user whose runner is gone. Leaves live runs alone, and those that another collector is
-    /// at. Never fails: what goes wrong is in what it returns.
+    /// Collects every run of this user whose runner is gone. Skips live runs and those that another collector holds. Never
+    /// throws: failures are in the result.
     public static func collect(in folders: RunFolders = .standard) async -> [CollectedRun] {
         var runs: [CollectedRun] = []
         for journal in RunRegistry.journals(in: folders) {
@@ -28,10 +28,10 @@ public enum Collector {
         return runs
     }
 
-    /// Collects one run; nil when it lives, is somebody else's turn, or is no journal.
+    /// Collects one run. Nil when the run is live, another collector holds it, or the file is no journal.
     private static func collect(journal: String) async -> CollectedRun? {
         guard let file = try? OwnedDescriptor.open(journal, O_RDONLY), (try? file.tryLock(LOCK_EX, journal)) == true,
-            // Another collector may have finished with it between our opening and locking it.
+            // Another collector may have removed it between our open and our lock.
             file.isStill(at: journal), let bytes = try? SmallFile.bytes(journal), let record = RunRecord(bytes),
             !record.isRunnerAlive
         else { return nil }
@@ -83,7 +83,7 @@ public enum Collector {
     }
 
     private static func removeTree(_ path: String, _ run: inout CollectedRun) {
-        // A journal is this user's own, but a damaged one must not cost more than what a run can have made.
+        // A journal belongs to this user, but a damaged one must not remove more than a run can have made.
         let parts = path.split(separator: "/")
         guard path.hasPrefix("/"), parts.count >= 3, !parts.contains(".."), FileTree.exists(path) else { return }
         remove(path, &run) { () throws(SystemCallError) in try FileTree.remove(path) }

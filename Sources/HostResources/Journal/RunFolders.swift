@@ -17,7 +17,8 @@ public struct RunFolders: Sendable {
 
     /// This user's folders.
     ///
-    /// Temporary files go to `$TMPDIR` or `/var/tmp`, not to `$XDG_RUNTIME_DIR`: they are disks, and that is memory.
+    /// Temporary files go to `$TMPDIR` or `/var/tmp`, not to `$XDG_RUNTIME_DIR`: they are disks, and the latter is a tmpfs in
+    /// RAM.
     public static var standard: RunFolders {
         let home = Environment["HOME"] ?? "/tmp"
         let state = absolute(Environment["XDG_STATE_HOME"]) ?? home + "/.local/state"
@@ -30,9 +31,9 @@ public struct RunFolders: Sendable {
         return path
     }
 
-    /// Makes the folder for temporary files if it is missing and checks that it is ours alone.
+    /// Makes the folder for temporary files if it is missing, and checks its owner.
     ///
-    /// Others may write to `/var/tmp`; throws when one of them made the folder, or a link in its place.
+    /// `/var/tmp` is writable by all: throws when another user made the folder, or a link in its place.
     func makeTemporary() throws {
         do throws(SystemCallError) {
             try FileTree.makeFolder(temporary, mode: 0o700)
@@ -42,7 +43,7 @@ public struct RunFolders: Sendable {
         try checkTemporary()
     }
 
-    /// Checks that the folder for temporary files, if it is there, is this user's alone. Throws a `Diagnostic`.
+    /// Checks that the folder for temporary files, if it exists, belongs to this user alone. Throws a `Diagnostic`.
     public func checkTemporary() throws {
         var status = stat()
         guard lstat(temporary, &status) == 0 else { return }

@@ -3,25 +3,24 @@ import Glibc
 import HostSystem
 import Synchronization
 
-/// What a run has made on this host, written down before it is made, so that whatever kills the run, `vmlab gc` can
-/// remove the rest.
+/// The resources of a run on this host, each recorded before it is made, so that `vmlab gc` can remove them after a crash.
 ///
-/// The runner holds a lock on the journal for its whole life: whoever gets the lock knows that the run is over.
+/// The runner locks the journal for its whole life: whoever gets the lock knows that the run is over.
 public final class RunJournal: Sendable {
-    /// Who and where.
+    /// The journal's first line: the runner, the lab and the folders.
     public let head: RunHead
     /// The run's id.
     public var id: String { head.run }
-    /// A folder of this run's own for temporary files, with a short path; gone after `end`.
+    /// This run's folder for temporary files, with a short path; removed by `end`.
     public var directory: String { head.directory }
 
-    /// The temporary folders of this process's runs that have not ended, by their ids.
+    /// The temporary folders of this process's unfinished runs, by run id.
     private static let folders = Mutex<[String: String]>([:])
 
     private let file: Mutex<OwnedDescriptor>
     private let folder: String
 
-    /// Begins a run: its journal and its temporary folder are there when this returns. Throws a `Diagnostic`.
+    /// Begins a run: makes its journal and its temporary folder. Throws a `Diagnostic`.
     public static func begin(
         lab: String, results: String?, in folders: RunFolders = .standard
     ) throws -> RunJournal {
@@ -44,7 +43,7 @@ public final class RunJournal: Sendable {
             bootID: RunRecord.bootID, lab: lab, results: results,
             directory: "\(folders.temporary)/\(getpid())-\(random)", began: Int64(now))
         try FileTree.makeFolder(folder, mode: 0o700)
-        // Under its name only once it is locked and has its head, so that a collector never sees less.
+        // Renamed into place only once it is locked and has its head, so that a collector never sees an incomplete one.
         let (draft, journal) = (folder + "/draft", folder + "/journal")
         let descriptor = try OwnedDescriptor.open(draft, O_WRONLY | O_CREAT | O_EXCL | O_APPEND)
         _ = try descriptor.tryLock(LOCK_EX, draft)
@@ -61,7 +60,7 @@ public final class RunJournal: Sendable {
         }
     }
 
-    /// Writes down a resource: a path before it is made, a child as soon as it has started.
+    /// Records a resource: a path before it is made, a child as soon as it has started.
     public func record(_ resource: RunResource) throws(SystemCallError) {
         let line = RunRecord.line(resource)
         try file.withLock { file throws(SystemCallError) in
@@ -69,9 +68,9 @@ public final class RunJournal: Sendable {
         }
     }
 
-    /// Ends the run: removes its temporary folder, then the journal. Call it when all else is gone. Safe to repeat.
+    /// Ends the run: removes its temporary folder, then the journal. Call it when nothing else is left. Safe to repeat.
     ///
-    /// What cannot be removed keeps the journal, for `vmlab gc` to try again.
+    /// If something cannot be removed, the journal stays for `vmlab gc`.
     public func end() {
         file.withLock { file in
             guard file.isOpen else { return }
@@ -84,14 +83,14 @@ public final class RunJournal: Sendable {
         Self.folders.withLock { $0[id] = nil }
     }
 
-    /// Removes the temporary folders of this process's runs that have not ended, for a process that ends before they do. Their
-    /// journals stay, for `vmlab gc` to remove the rest.
+    /// Removes the temporary folders of this process's unfinished runs, for a process that exits before they end. Their
+    /// journals stay for `vmlab gc`.
     public static func removeFolders() {
         for folder in folders.withLock({ $0.values }) { try? FileTree.remove(folder) }
     }
 
     private static func append(_ line: [UInt8], to number: Int32, _ path: String) throws(SystemCallError) {
-        // One write with O_APPEND: a line is there in full or, after a crash or on a full disk, is a torn last one.
+        // One write with O_APPEND: after a crash or on a full disk only the last line can be incomplete.
         let written = try systemCall("write", path) { write(number, line, line.count) }
         guard written == line.count else { throw SystemCallError("write", errno: ENOSPC, path) }
     }

@@ -6,23 +6,23 @@ import HostSystem
 public struct RunHead: Codable, Sendable, Hashable {
     /// The run's id: time, process id and a random part.
     public var run: String
-    /// The runner.
+    /// The runner's process id.
     public var processID: Int32
-    /// When it started, in clock ticks since boot.
+    /// When the runner started, in clock ticks since boot.
     public var startTime: UInt64
-    /// Which boot of the host that was.
+    /// The boot id of the host at that time.
     public var bootID: String
     /// The lab's name.
     public var lab: String
-    /// Where its results go; nil when it leaves none.
+    /// The folder of its results; nil when it keeps none.
     public var results: String?
-    /// Its temporary files.
+    /// The folder of its temporary files.
     public var directory: String
-    /// When it began, in seconds since 1970.
+    /// When the run began, in seconds since 1970.
     public var began: Int64
 }
 
-/// Something that a run has made and must be rid of in the end: each further line of a journal.
+/// A resource that a run must remove at its end: each further line of a journal.
 public enum RunResource: Codable, Sendable, Hashable {
     /// A child process; `program` is part of its command line.
     case child(guest: String, processID: Int32, startTime: UInt64, program: String)
@@ -32,15 +32,14 @@ public enum RunResource: Codable, Sendable, Hashable {
     case controlGroup(String)
 }
 
-/// A journal as read back.
+/// A journal as read from disk.
 public struct RunRecord: Sendable, Hashable {
-    /// Who and where.
+    /// The journal's first line.
     public var head: RunHead
-    /// What it made, in order.
+    /// The run's resources, in the order they were recorded.
     public var resources: [RunResource]
 
-    /// Reads a journal's bytes; nil when the head is not there. Lines that make no sense, such as a torn last one, are
-    /// skipped.
+    /// Decodes a journal's bytes; nil without a valid head. Malformed lines, such as an incomplete last one, are skipped.
     init?(_ bytes: [UInt8]) {
         let lines = bytes.split(separator: UInt8(ascii: "\n"))
         let decoder = JSONDecoder()
@@ -51,21 +50,21 @@ public struct RunRecord: Sendable, Hashable {
         resources = lines.dropFirst().compactMap { try? decoder.decode(RunResource.self, from: Data($0)) }
     }
 
-    /// One line of a journal, its end included.
+    /// One line of a journal, with its line feed.
     static func line(_ value: some Encodable) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // Strings and whole numbers always encode.
+        // Strings and integers always encode.
         guard let data = try? encoder.encode(value) else { return [] }
         return Array(data) + [UInt8(ascii: "\n")]
     }
 
-    /// Which boot of the host this is.
+    /// The boot id of the host.
     static var bootID: String {
         SmallFile.text("/proc/sys/kernel/random/boot_id")?.split(separator: "\n").first.map(String.init) ?? ""
     }
 
-    /// Whether the runner still runs.
+    /// Whether the runner is still alive.
     var isRunnerAlive: Bool {
         head.bootID == Self.bootID && ProcessTable().isAlive(head.processID, startTime: head.startTime)
     }

@@ -1,29 +1,29 @@
 import Glibc
 import HostSystem
 
-/// A run that is going on.
+/// A run in progress.
 public struct LiveRun: Sendable, Hashable {
-    /// A machine of it.
+    /// A running guest of the run.
     public struct Guest: Sendable, Hashable {
         /// The guest's name.
         public let name: String
         /// Its machine's process.
         public let processID: Int32
-        /// Memory that the process has of its own, in bytes.
+        /// The process's private memory, in bytes.
         public let residentMemory: UInt64
     }
 
-    /// Who and where.
+    /// The journal's first line.
     public let head: RunHead
-    /// The guests whose machines run, in the order they were started.
+    /// The guests whose machines are running, in the order they were started.
     public let guests: [Guest]
-    /// Where its journal is.
+    /// The path of its journal.
     public let journal: String
 }
 
-/// The runs on this host by this user.
+/// This user's runs on this host.
 public enum RunRegistry {
-    /// Runs that are going on, oldest first. What cannot be read is left out.
+    /// Runs in progress, oldest first. Unreadable ones are left out.
     public static func live(in folders: RunFolders = .standard) -> [LiveRun] {
         journals(in: folders).compactMap { path in
             guard let bytes = try? SmallFile.bytes(path), let record = RunRecord(bytes), record.isRunnerAlive else {
@@ -41,7 +41,7 @@ public enum RunRegistry {
         }
     }
 
-    /// The journals of all runs, whether they go on or not, oldest first.
+    /// The journals of all runs, live or dead, oldest first.
     static func journals(in folders: RunFolders) -> [String] {
         let runs = (try? FileTree.names(in: folders.journals)) ?? []
         return runs.map { "\(folders.journals)/\($0)/journal" }.filter { access($0, F_OK) == 0 }

@@ -4,7 +4,7 @@ import Logging
 import Quantities
 
 extension Admission {
-    /// Waits as `acquire` until there is room for a guest, and logs who waits and why, and who is let in.
+    /// Like `acquire`, and logs the wait, its reason and the admission.
     package func acquire(_ claim: Claim, log: Logger) async -> Bool {
         if let obstacle = obstacle(to: claim) {
             log.debug("\(obstacle.words)", metadata: figures(of: claim))
@@ -17,7 +17,7 @@ extension Admission {
         return isIn
     }
 
-    /// Gives back what `acquire` took, and logs it.
+    /// Releases the claim and logs it.
     package func release(_ claim: Claim, log: Logger) {
         release(claim)
         log.debug("memory released", metadata: figures(of: claim))

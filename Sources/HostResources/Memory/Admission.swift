@@ -3,9 +3,9 @@ import LabSpec
 import Quantities
 import Synchronization
 
-/// Lets guests in as far as the budget goes, first come, first served; what does not fit waits for what leaves.
+/// Admits guests within the budget, first in, first out; a guest that does not fit waits until others leave.
 ///
-/// The budget has two sides: memory, reckoned by a `MemoryLedger`, and the number of guests at a time.
+/// The budget has two parts: memory, accounted by a `MemoryLedger`, and the number of concurrent guests.
 package final class Admission: Sendable {
     private struct Waiter {
         let ticket: Int
@@ -34,22 +34,22 @@ package final class Admission: Sendable {
         }
     }
 
-    /// What keeps a guest out.
+    /// Why a guest has to wait.
     package enum Obstacle: Hashable {
-        /// Others came first.
+        /// Earlier guests are waiting.
         case queue
-        /// As many guests run as may at a time.
+        /// All slots are taken.
         case slots
-        /// Memory.
+        /// Too little memory.
         case memory(MemoryLedger.Obstacle)
     }
 
     private let state: Mutex<State>
-    /// Says that somebody has begun to wait. For one reader.
+    /// Yields when a guest begins to wait. For one reader.
     package let waits: AsyncStream<Void>
     private let waiting: AsyncStream<Void>.Continuation
 
-    /// A budget of `memory` and at most `slots` guests at a time.
+    /// A budget of `memory` and at most `slots` concurrent guests.
     package init(memory: ByteCount, slots: Int, mode: AdmissionMode = .strict) {
         state = Mutex(
             State(
@@ -58,26 +58,26 @@ package final class Admission: Sendable {
         (waits, waiting) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    /// What others' departures are to bring.
+    /// What has to be freed.
     package struct Shortage: Sendable, Hashable {
         /// Bytes.
         var memory: UInt64
-        /// Guests too many, 0 or 1.
+        /// Slots, 0 or 1.
         var slots: Int
-        /// Whether the host itself is short, so that what idle guests hold counts for less than that they go.
+        /// Whether the host itself is short of memory: then an idle guest has to leave however little it holds.
         package var isPressing = false
 
-        /// Whether anything is still lacking.
+        /// Whether anything is still to be freed.
         package var isShort: Bool { memory > 0 || slots > 0 }
 
-        /// A guest of this cost will leave.
+        /// Subtracts what a leaving guest of this cost frees.
         package mutating func cover(_ cost: ByteCount) {
             memory -= min(memory, cost.bytes)
             slots = max(0, slots - 1)
         }
     }
 
-    /// What the first who waits lacks, or the host; nil when neither lacks anything.
+    /// What the first waiting guest or the host lacks; nil when neither lacks anything.
     package var shortage: Shortage? {
         state.withLock { state in
             let wantedBack = state.ledger.wantedBack
@@ -94,22 +94,22 @@ package final class Admission: Sendable {
         }
     }
 
-    /// What would keep a guest waiting; nil when `acquire` would return at once.
+    /// Why this claim would have to wait; nil when `acquire` would return at once.
     package func obstacle(to claim: Claim) -> Obstacle? {
         state.withLock { state in state.obstacle(to: claim) ?? (state.waiters.isEmpty ? nil : .queue) }
     }
 
-    /// Whether so many guests of this cost in all would be let in at once.
+    /// Whether `guests` guests of this cost, in all, would be admitted at once.
     package func fits(_ cost: ByteCount, guests: Int) -> Bool {
         state.withLock { state in
             state.waiters.isEmpty && state.slots >= guests && state.ledger.obstacle(to: Claim(cost)) == nil
         }
     }
 
-    /// Waits until `cost` fits, then takes it. False when the task was cancelled: nothing is taken then.
+    /// Waits until `cost` fits, then takes it. False when the task was cancelled: then nothing is taken.
     func acquire(_ cost: ByteCount) async -> Bool { await acquire(Claim(cost)) }
 
-    /// Waits until there is room, then takes it. False when the task was cancelled: nothing is taken then.
+    /// Waits until the claim fits, then takes it. False when the task was cancelled: then nothing is taken.
     func acquire(_ claim: Claim) async -> Bool {
         let ticket = state.withLock { state -> Int in
             state.nextTicket += 1
@@ -143,10 +143,10 @@ package final class Admission: Sendable {
         }
     }
 
-    /// Gives back what `acquire` took.
+    /// Releases what `acquire` took.
     func release(_ cost: ByteCount) { release(Claim(cost)) }
 
-    /// Gives back what `acquire` took.
+    /// Releases what `acquire` took.
     func release(_ claim: Claim) {
         state.withLock { state in
             state.ledger.give(claim)
@@ -157,7 +157,7 @@ package final class Admission: Sendable {
 
     private func admitWaiters() {
         let admitted = state.withLock { state -> [Waiter] in
-            // One taken from the front of an array costs as much as the array is long.
+            // Removing waiters from the front one by one would cost the array's length each time.
             var count = 0
             while count < state.waiters.count, state.obstacle(to: state.waiters[count].claim) == nil {
                 state.admit(state.waiters[count].claim)
@@ -169,9 +169,9 @@ package final class Admission: Sendable {
         for waiter in admitted { waiter.continuation.resume(returning: true) }
     }
 
-    // MARK: What is measured
+    // MARK: Measurements
 
-    /// A guest that was let in was measured. See `MemoryLedger.measure`.
+    /// Updates an admitted guest's memory. See `MemoryLedger.measure`.
     func measure(_ guest: Int, holds held: UInt64, isUp: Bool) {
         state.withLock { state in
             state.ledger.measure(guest, holds: held, isUp: isUp)
@@ -179,8 +179,8 @@ package final class Admission: Sendable {
         }
     }
 
-    /// The host was read: who waits may have room now. Gives the level of shortage when it has become another in what it
-    /// means for new guests.
+    /// Updates the host's memory, which may admit waiting guests. Returns the new level when it changes whether new guests are
+    /// admitted.
     func see(_ host: HostMemory) -> (level: MemoryLevel, reserve: ByteCount)? {
         let news = state.withLock { state -> (MemoryLevel, ByteCount)? in
             guard state.ledger.see(host) else { return nil }
@@ -190,29 +190,29 @@ package final class Admission: Sendable {
         return news
     }
 
-    /// How short memory is, by the last reading.
+    /// The level of the last reading.
     package var level: MemoryLevel { state.withLock { $0.ledger.level } }
 
-    /// Whether anybody waits.
+    /// Whether any guest waits.
     var isAwaited: Bool { state.withLock { !$0.waiters.isEmpty } }
 
-    /// What a guest's departure would give back; nil where guests are not told apart.
+    /// What the guest would free by leaving; nil under strict admission.
     package func reclaimable(from guest: Int) -> ByteCount? {
         state.withLock { $0.ledger.reclaimable(from: guest).map { ByteCount($0) } }
     }
 
-    /// A guest that still had something to do was sent away to come back later.
+    /// Counts a guest that was parked with work left.
     package func noteParked() { state.withLock { $0.summary.parked += 1 } }
 
-    /// Who holds how much, and how many more guests may run.
+    /// The ledger, and the number of free slots.
     var figures: (ledger: MemoryLedger, slots: Int) { state.withLock { ($0.ledger, $0.slots) } }
 
-    /// How it went so far.
+    /// The totals so far.
     package var summary: AdmissionSummary { state.withLock { $0.summary } }
 }
 
 extension Admission.Obstacle {
-    /// For counting: what it was, without figures.
+    /// The kind of obstacle, for counting.
     fileprivate var kind: String {
         switch self {
         case .queue: "earlier guests are waiting"
@@ -222,7 +222,7 @@ extension Admission.Obstacle {
         }
     }
 
-    /// Why a guest waits, for people.
+    /// The reason for the wait, for messages.
     package var words: String {
         switch self {
         case .queue: "waits: earlier guests are waiting"

@@ -2,18 +2,18 @@ import HostSystem
 import LabSpec
 import Quantities
 
-/// What a guest asks room for.
+/// A guest's claim to memory.
 package struct Claim: Sendable, Hashable {
-    /// Its number in the run; nil for what is never measured.
+    /// The guest's number in the run; nil for a claim that is never measured.
     var guest: Int?
-    /// Its group: equal guests come to hold about the same.
+    /// The guest's group: guests of a group are expected to use about the same memory.
     var group = ""
-    /// RAM and the machine's overhead: the most it may come to.
+    /// RAM plus the machine's overhead: the most it can use.
     var nominal: ByteCount
-    /// What it is reckoned at under overcommit, until guests of its group have been measured.
+    /// What it is charged under overcommit until guests of its group have been measured.
     var start: ByteCount
 
-    /// A claim to this much, neither more nor less.
+    /// A claim to exactly this much.
     package init(_ cost: ByteCount) {
         nominal = cost
         start = cost
@@ -27,54 +27,55 @@ package struct Claim: Sendable, Hashable {
     }
 }
 
-/// How short memory is.
+/// The host's memory pressure.
 package enum MemoryLevel: Int, Comparable {
-    /// Guests come as they fit.
+    /// Guests are admitted as they fit.
     case ample
     /// New guests wait.
     case tight
-    /// New guests wait, and idle ones leave.
+    /// New guests wait, and idle ones are parked.
     case critical
 
     package static func < (left: MemoryLevel, right: MemoryLevel) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// Who holds how much of the budget, as a plain value.
+/// The memory accounts of the guests, as a plain value.
 ///
-/// Strict: what guests may come to. Overcommit: what they are measured to hold, and for those that have only begun what
-/// their group has come to before, with the host's own reading of what is left as a second limit.
+/// Strict admission charges a guest the most it can use. Overcommit charges what was measured, or for a new guest the mean of
+/// its group; the host's available memory is a second limit.
 package struct MemoryLedger {
-    /// Measured memory is reckoned with an eighth more: a guest that works grows.
+    /// One eighth is added to measured memory, because a working guest grows.
     private static let growth: UInt64 = 8
-    /// What stays free: a twentieth of what was there when the run began, at least 512 MiB but no more than a quarter.
+    /// The reserve to keep free: a twentieth of the memory available when the run began, at least 512 MiB but no more than a
+    /// quarter.
     private static let reserveShare: UInt64 = 20
     private static let leastReserve: UInt64 = 512 << 20
-    /// Percent of time that some task waited for memory: from here on new guests wait, and from there on idle ones leave.
-    /// A host that swaps or reclaims in earnest is far above; ordinary reclaim of page cache stays below one.
+    /// Percent of time in which some task stalled on memory (PSI `some`): from `tight` on new guests wait, from `critical` on
+    /// idle ones are parked. Hosts that swap or reclaim heavily are far above; reclaim of page cache alone stays below 1.
     private static let tightPressure = 10.0
     private static let criticalPressure = 40.0
-    /// Percent of time that all of them did.
+    /// Percent of time in which all tasks stalled (PSI `full`) from which idle guests are parked.
     private static let criticalFullPressure = 10.0
 
     private struct Entry {
         var group: String
         var nominal: UInt64
-        /// Its share of the budget.
+        /// The guest's charge to the budget, in bytes.
         var charge: UInt64
-        /// What it held when it was last measured.
+        /// What it held at the last measurement.
         var held: UInt64 = 0
-        /// The most it ever held once it was up; nil until then.
+        /// Its peak since it was up; nil until then.
         var most: UInt64?
 
-        /// What it has yet to take from the host.
+        /// The part of the charge that it does not hold yet.
         var outstanding: UInt64 { charge > held ? charge - held : 0 }
     }
 
-    /// What guests of a group came to hold.
+    /// The measurements of a group's guests.
     private struct Experience {
         var guests: UInt64 = 0
         var sum: UInt64 = 0
-        /// The mean for which guests were last reckoned anew.
+        /// The mean at the last recalculation of the group's charges.
         var reckoned: UInt64 = 0
     }
 
@@ -87,7 +88,7 @@ package struct MemoryLedger {
     private var entries: [Int: Entry] = [:]
     private var experiences: [String: Experience] = [:]
     private var host: HostMemory?
-    /// What is to stay free on the host; known with its first reading.
+    /// Bytes to keep free on the host; set by the first reading.
     private(set) var reserve: UInt64 = 0
 
     init(mode: AdmissionMode, limit: ByteCount) {
@@ -95,7 +96,7 @@ package struct MemoryLedger {
         self.limit = limit.bytes
     }
 
-    /// What a guest is reckoned at now.
+    /// The charge for a claim at this moment.
     func cost(of claim: Claim) -> UInt64 {
         guard mode == .overcommit else { return claim.nominal.bytes }
         guard let known = experiences[claim.group], known.guests > 0 else {
@@ -104,7 +105,7 @@ package struct MemoryLedger {
         return min(Self.withGrowth(known.sum / known.guests), claim.nominal.bytes)
     }
 
-    /// Bytes that a further guest may be reckoned at.
+    /// Bytes that are left for further guests.
     var room: UInt64 {
         let budget = limit > charged ? limit - charged : 0
         guard mode == .overcommit, let host else { return budget }
@@ -112,16 +113,16 @@ package struct MemoryLedger {
         return min(budget, overflow || kept >= host.available ? 0 : host.available - kept)
     }
 
-    /// What keeps a guest out.
+    /// Why a guest has to wait.
     package enum Obstacle: Hashable {
-        /// So many bytes are lacking of those it is reckoned at.
+        /// The charge exceeds the free budget by this many bytes.
         case room(lacking: UInt64, of: UInt64)
         /// The host is short of memory.
         case pressure(HostMemory, reserve: UInt64)
     }
 
-    /// What keeps a guest out; nil when nothing does. Under overcommit the first guest of all is always let in: there is
-    /// nobody to wait for.
+    /// Why a claim has to wait; nil when it fits. Under overcommit the first guest is always admitted: no other could free
+    /// memory.
     func obstacle(to claim: Claim) -> Obstacle? {
         if mode == .overcommit {
             if count == 0 { return nil }
@@ -131,11 +132,10 @@ package struct MemoryLedger {
         return cost > room ? .room(lacking: cost - room, of: cost) : nil
     }
 
-    /// What sending guests away is to bring; 0 unless the host is critically short. Who has left since the host was read has
-    /// brought his part.
+    /// Bytes that parking guests has to free; 0 unless memory is critical. Reduced by each guest that leaves after the reading.
     private(set) var wantedBack: UInt64 = 0
 
-    /// Lets a guest in.
+    /// Charges an admitted guest.
     mutating func take(_ claim: Claim) {
         let charge = cost(of: claim)
         count += 1
@@ -145,7 +145,7 @@ package struct MemoryLedger {
         outstanding = Self.sum(outstanding, charge)
     }
 
-    /// A guest has left.
+    /// Releases a guest's charge.
     mutating func give(_ claim: Claim) {
         count -= min(count, 1)
         if mode == .overcommit, let guest = claim.guest, let entry = entries.removeValue(forKey: guest) {
@@ -157,12 +157,12 @@ package struct MemoryLedger {
         }
     }
 
-    /// What a guest's departure would give back; nil where guests are not told apart.
+    /// What the guest would free by leaving; nil under strict admission.
     func reclaimable(from guest: Int) -> UInt64? { entries[guest].map { max($0.held, $0.charge) } }
 
-    /// A guest was measured. Until it `isUp` it is reckoned at what its group has come to, or at more if it holds more.
+    /// Updates a guest's memory. Until it `isUp` it is charged its group's mean, or what it holds if that is more.
     mutating func measure(_ guest: Int, holds held: UInt64, isUp: Bool) {
-        // Taken out meanwhile: what it teaches about its group is no news to itself.
+        // Removed during the update, so that raising the group does not affect it.
         guard var entry = entries.removeValue(forKey: guest) else { return }
         outstanding -= min(outstanding, entry.outstanding)
         charged -= min(charged, entry.charge)
@@ -179,7 +179,7 @@ package struct MemoryLedger {
         charged = Self.sum(charged, entry.charge)
     }
 
-    /// The host was read. Says whether it is now short where it was not, or the other way round.
+    /// Updates the host's memory. Returns whether it became short or stopped being short.
     @discardableResult
     mutating func see(_ host: HostMemory) -> Bool {
         if self.host == nil {
@@ -188,7 +188,7 @@ package struct MemoryLedger {
         self.host = host
         let before = level
         level = newLevel(of: host)
-        // Where only stalls tell of it, one guest at a time.
+        // When only stalls show the shortage, one guest at a time is parked.
         wantedBack = level < .critical ? 0 : reserve > host.available ? reserve - host.available : 1
         return (before == .ample) != (level == .ample)
     }
@@ -201,7 +201,7 @@ package struct MemoryLedger {
             return .critical
         }
         if host.available < reserve || pressure.some >= Self.tightPressure { return .tight }
-        // It must ease for good before guests come again, or they would come and go.
+        // Hysteresis: without it guests would be admitted and parked in turn.
         let hasEased = host.available >= reserve + reserve / 4 && pressure.some < Self.tightPressure / 2
         return level == .ample || hasEased ? .ample : .tight
     }
@@ -222,7 +222,7 @@ package struct MemoryLedger {
         experiences[entry.group] = known
     }
 
-    /// Guests that were let in for less than their group comes to will come to it too.
+    /// Raises the charge of guests that were admitted for less than the group's mean.
     private mutating func raise(_ group: String, to mean: UInt64) {
         for (guest, entry) in entries where entry.group == group && entry.most == nil {
             let charge = max(entry.charge, min(Self.withGrowth(mean), entry.nominal))

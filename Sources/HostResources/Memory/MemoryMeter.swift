@@ -1,19 +1,19 @@
 import HostSystem
 
-/// Reads what memory there is and who holds it; tests bring one of their own.
+/// Reads the memory of the host and of processes; tests bring their own.
 public protocol MemoryMeter: Sendable {
-    /// The host as it is now.
+    /// The host's memory now.
     func host() -> HostMemory
 
-    /// Bytes that a process holds of its own; nil when there is no such process.
+    /// The private memory of a process in bytes; nil when there is no such process.
     func held(by processID: Int32) -> UInt64?
 }
 
 /// A host's memory at one moment.
 public struct HostMemory: Sendable, Hashable {
-    /// Bytes that can be had without swapping, under the control groups' limits too.
+    /// Bytes available without swapping, within the control groups' limits.
     public var available: UInt64
-    /// How much work stands still for want of memory; nil where the kernel does not tell.
+    /// The kernel's pressure stall information; nil where it has none.
     public var pressure: MemoryPressure?
 
     /// A reading as given.
@@ -23,7 +23,7 @@ public struct HostMemory: Sendable, Hashable {
     }
 }
 
-/// The meter of this host. One reading of the host is a few small files, one of a process a single one.
+/// Reads this host: a few small files for the host, one for a process.
 public struct HostMeter: MemoryMeter {
     private let facts = HostFacts()
     private let processes = ProcessTable()
@@ -31,10 +31,10 @@ public struct HostMeter: MemoryMeter {
     /// This host's meter.
     public init() {}
 
-    /// What can be had now.
+    /// The memory available now.
     public func host() -> HostMemory { HostMemory(available: facts.usableMemory, pressure: facts.memoryPressure) }
 
-    /// Anonymous and shared memory, page tables, and what was swapped out. Pages of files, such as those that clones map
-    /// from their golden, belong to no process.
+    /// Anonymous and shared memory, page tables and swap. File pages, such as those that clones map from their golden, are
+    /// charged to no process.
     public func held(by processID: Int32) -> UInt64? { processes.heldMemory(of: processID) }
 }

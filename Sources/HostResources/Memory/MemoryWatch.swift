@@ -5,18 +5,17 @@ import Logging
 import Quantities
 import Synchronization
 
-/// Measures what guests hold and what the host has left, and tells admission: what overcommit stands on.
+/// Measures the memory of guests and host for overcommit, and updates the admission.
 ///
-/// The host is read at every tick. A guest is read at every tick while it comes up or grows, then ever more rarely: a
-/// thousand idle guests cost a reading of a small file every few milliseconds.
+/// The host is read at every tick. A guest is read at every tick while it boots or grows, then at growing intervals: a
+/// thousand idle guests cost one small file every few milliseconds.
 package final class MemoryWatch: MachineObserver {
-    /// Between two readings of the host. Memory that is filled at a gigabyte a second has not used up the reserve of a host
-    /// of 24 GiB in between.
+    /// The time between two readings of the host. Filling memory at 1 GB/s does not use up the reserve of a 24 GiB host in it.
     static let interval = Duration.milliseconds(500)
-    /// The most ticks between two readings of a guest; of one while memory is short.
+    /// The most ticks between two readings of a guest, and the most while memory is short.
     private static let longestPause = 32
     private static let pauseWhenShort = 4
-    /// A guest that holds so small a part more than before does not grow.
+    /// Growth of less than this share counts as steady.
     private static let steadyShare: UInt64 = 32
 
     private let log = Logger(label: "vmlab.resources")
@@ -31,10 +30,10 @@ package final class MemoryWatch: MachineObserver {
 
     private struct State {
         var tick = 0
-        /// By process. A guest has two machines while its next one comes up beside the present one.
+        /// By process id. A guest has two machines while its next one boots next to the current one.
         var machines: [Int32: Machine] = [:]
 
-        /// What the machines of a guest hold together, and whether one of them is up.
+        /// The total memory of a guest's machines, and whether one of them is up.
         func sum(of number: Int) -> (held: UInt64, isUp: Bool) {
             machines.values.reduce((0, false)) { sum, machine in
                 machine.number == number ? (sum.0 &+ machine.held, sum.1 || machine.isUp) : sum
@@ -48,7 +47,8 @@ package final class MemoryWatch: MachineObserver {
     private let recorder: RunRecorder
     private let state = Mutex(State())
 
-    /// A watch that tells `admission`, and has `boots` of guests that are let in already go one at a time while memory is short.
+    /// A watch that updates `admission`. While memory is short it throttles `boots`, so that admitted guests boot one at a
+    /// time.
     package init(meter: any MemoryMeter, admission: Admission, boots: AsyncSemaphore, recorder: RunRecorder) {
         self.meter = meter
         self.admission = admission
@@ -73,7 +73,7 @@ package final class MemoryWatch: MachineObserver {
         state.withLock { $0.machines[machine.processID] = nil }
     }
 
-    /// Watches until the task is cancelled. `makeRoom` is called while the host is short or guests wait.
+    /// Watches until cancelled. Calls `makeRoom` while the host is short or guests wait.
     package func run(makeRoom: @Sendable () async -> Void) async {
         while !Task.isCancelled {
             tick()
@@ -82,7 +82,7 @@ package final class MemoryWatch: MachineObserver {
         }
     }
 
-    /// Reads what is due.
+    /// Takes the readings that are due.
     func tick() {
         let isShort = admission.level > .ample
         let due = state.withLock { state -> [Int32] in
@@ -109,7 +109,7 @@ package final class MemoryWatch: MachineObserver {
         if let news = admission.see(host) { tell(host, news.level, reserve: news.reserve) }
     }
 
-    /// Keeps a reading and tells whose it is; nil when the machine has gone meanwhile.
+    /// Stores a reading and returns the guest's number; nil when the machine has ended.
     private func note(_ processID: Int32, holds held: UInt64) -> Int? {
         state.withLock { state in
             guard var machine = state.machines[processID] else { return nil }

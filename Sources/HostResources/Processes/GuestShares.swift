@@ -4,11 +4,11 @@ import LabResults
 import LabSpec
 import Synchronization
 
-/// Gives guests their shares of processors and disks (`cpuWeight`, `ioWeight`): a control group for each machine where this
-/// process may make groups, else a lower priority for those that want less than the usual.
+/// Applies `cpuWeight` and `ioWeight`: a control group per machine where this process may create groups, else a lower priority
+/// for guests below the default weight.
 ///
-/// Nothing is made before a guest comes that wants a share. From then on every machine has a group, so that those that ask
-/// for nothing weigh 100 each.
+/// Nothing is created before a guest declares a weight. From then on every machine gets a group, so that guests without a
+/// declaration weigh 100 each.
 package final class GuestShares: MachineObserver {
     private enum Placement {
         case groups(ControlGroupTree, Set<String>)
@@ -17,21 +17,21 @@ package final class GuestShares: MachineObserver {
 
     private struct State {
         var placement: Placement?
-        /// Machines in each guest's group.
+        /// The process ids in each guest's control group.
         var members: [String: Set<Int32>] = [:]
     }
 
     private let journal: RunJournal
     private let recorder: RunRecorder
-    /// Whether it is known that some guest wants a share: then those that come before it have groups too.
+    /// Whether some guest is known to declare a weight: then earlier guests get groups too.
     private let isEager: Bool
     private let makeTree: @Sendable (RunJournal) throws -> (ControlGroupTree, Set<String>)
     private let processes: ProcessTable
     private let state = Mutex(State())
-    /// One guest's coming makes the run's group, and those of others wait for that.
+    /// Makes the run's group once; other guests wait meanwhile.
     private let making = AsyncSemaphore()
 
-    /// Shares of the guests of a run. `makeTree` makes the run's control group, and tells what its groups can weigh.
+    /// The shares of a run's guests. `makeTree` creates the run's control group and returns the controllers available in it.
     package init(
         groups: [GuestGroup] = [], journal: RunJournal, recorder: RunRecorder, processes: ProcessTable = ProcessTable(),
         makeTree: @escaping @Sendable (RunJournal) throws -> (ControlGroupTree, Set<String>) = GuestShares.delegated
@@ -69,7 +69,7 @@ package final class GuestShares: MachineObserver {
         let tree = state.withLock { state -> ControlGroupTree? in
             guard case .groups(let tree, _) = state.placement else { return nil }
             let name = Self.name(of: machine)
-            // A machine that was never the guest's ends too: one that was made in advance.
+            // Machines that were made in advance and never used end here too.
             guard state.members[name]?.remove(machine.processID) != nil, state.members[name]?.isEmpty == true else {
                 return nil
             }
@@ -79,7 +79,7 @@ package final class GuestShares: MachineObserver {
         tree?.remove(Self.name(of: machine))
     }
 
-    /// Removes what was made. To be called when no machine is left.
+    /// Removes the control groups. Call it when no machine is left.
     package func close() {
         let placement = state.withLock { state in
             defer { state.placement = nil }
@@ -88,7 +88,7 @@ package final class GuestShares: MachineObserver {
         if case .groups(let tree, _) = placement { tree.close() }
     }
 
-    /// How a machine gets its share; nil while nobody wants one, and in a cancelled task.
+    /// How a machine gets its weight; nil while no guest declares one, and in a cancelled task.
     private func placement(for group: GuestGroup) async -> Placement? {
         guard isEager || group.cpuWeight != nil || group.ioWeight != nil || isMade else {
             return nil
@@ -126,10 +126,10 @@ package final class GuestShares: MachineObserver {
             + "`cpuWeight` below 100 only run at a lower priority" + (refusal.map { " (\($0.remedy))" } ?? "")
     }
 
-    /// A guest may be called as a file of its group is.
+    /// Prefixed: a guest's name may equal that of a control file.
     private static func name(of machine: RunningMachine) -> String { "guest-\(machine.guest)" }
 
-    /// The group of a run in this process's own.
+    /// The run's group within this process's own.
     static func delegated(_ journal: RunJournal) throws -> (ControlGroupTree, Set<String>) {
         let delegation = try ControlGroupDelegation.find().get()
         let tree = try ControlGroupTree(delegation, name: "vmlab-\(journal.id)") { path in
@@ -138,8 +138,8 @@ package final class GuestShares: MachineObserver {
         return (tree, delegation.controllers)
     }
 
-    /// The nice value that gives about this share beside others of 100: each step is a quarter. Nil for 100 and more, which
-    /// takes a privilege.
+    /// The nice value for this weight against others of 100: each step is a quarter. Nil for 100 and more, which would need a
+    /// privilege.
     static func niceness(ofWeight weight: Int) -> Int? {
         guard weight < 100 else { return nil }
         var nice = 0

@@ -1,21 +1,20 @@
 import LabSpec
 
-/// Looks after guests' machines while they run, such as who measures, weighs or protects them. Whatever it cannot do costs
-/// no guest its run.
+/// Observes guests' machines while they run: measures, weighs or protects them. Failures of an observer never fail a guest.
 package protocol MachineObserver: Sendable {
-    /// A machine of guest `number` has started. A guest may have one after the other, and a new one before the old is gone.
+    /// A machine of guest `number` has started. A guest may have several in turn, and a new one before the old one is gone.
     func started(_ machine: RunningMachine) async
 
-    /// The guest on it is ready, for the first time or again.
+    /// The guest on the machine is ready, for the first time or again.
     func ready(_ machine: RunningMachine)
 
-    /// The machine is gone.
+    /// The machine has ended.
     func ended(_ machine: RunningMachine) async
 }
 
-/// A machine as those see it who look after it.
+/// What observers know of a machine.
 package struct RunningMachine: Sendable {
-    /// The guest's number in the run; nil for a machine that is no guest of it.
+    /// The guest's number in the run; nil for a machine that is no guest of the run.
     let number: Int?
     /// The guest's name.
     let guest: String

@@ -1,9 +1,9 @@
 import HostSystem
 
-/// Tells the kernel whom to kill when memory runs out in spite of all: a guest, which costs its tasks an error, and not the
-/// runner, which would cost all of them their results.
+/// Sets the kernel's OOM order: it shall kill a guest, whose tasks then end with an error, rather than the runner, which would
+/// lose all results.
 package struct OutOfMemoryOrder: MachineObserver {
-    /// Added to a machine's own badness, which is its share of the memory in thousandths: half of all memory.
+    /// Added to the process's badness, which is its share of memory in thousandths: 500 is half of all memory.
     private static let bias = 500
 
     package init() {}
