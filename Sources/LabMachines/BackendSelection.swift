@@ -4,11 +4,11 @@ import GuestControl
 import LabSpec
 import Logging
 
-/// Picks the backend of each guest group: what the lab or the command line says, else the best that this host can do.
+/// Chooses the backend of each guest group: the one asked for, else the best that this host supports.
 package struct BackendSelection: Sendable {
-    /// A backend, and why it is this one.
+    /// A backend and the reason for it.
     package struct Choice: Sendable {
-        /// What runs the guests.
+        /// The backend.
         package let backend: any MachineBackend
         /// Half a sentence, such as `this host has no usable /dev/kvm`.
         package let reason: String
@@ -19,8 +19,8 @@ package struct BackendSelection: Sendable {
     private let builtIn: Result<MicroVMBackend, Diagnostic>
     private let qemu: Result<QEMUBackend, Diagnostic>
 
-    /// Looks at the host. `override` (`--backend`) outweighs what groups say. Never throws: what is missing is said when a
-    /// group asks for it, and what nobody asks for may be missing.
+    /// Probes the host. `override` (`--backend`) takes precedence over the groups. Never throws: a missing backend is an error
+    /// only when a group needs it.
     package init(override: BackendChoice? = nil) {
         let probe = KVMProbe.run()
         self.init(
@@ -28,7 +28,7 @@ package struct BackendSelection: Sendable {
             qemu: Self.found { try QEMUBackend(probe: probe) })
     }
 
-    /// A selection on a host that has these.
+    /// A selection with these backends available.
     init(
         override: BackendChoice?, probe: KVMProbe, builtIn: Result<MicroVMBackend, Diagnostic>,
         qemu: Result<QEMUBackend, Diagnostic>
@@ -47,7 +47,7 @@ package struct BackendSelection: Sendable {
 
     /// The backend for a group's guests.
     ///
-    /// Throws what this host lacks, or why the guests cannot run on the backend they ask for, with the remedy.
+    /// Throws what this host lacks, or why the requested backend cannot run the guests, with the remedy.
     package func backend(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> any MachineBackend {
         let choice = try choice(for: group, of: image, obstacle: MicroVMObstacle(group, of: image))
         Logger(label: "vmlab.machines").debug(
@@ -56,7 +56,7 @@ package struct BackendSelection: Sendable {
         return choice.backend
     }
 
-    /// The backend of a guest of an image that asks for nothing in particular. Throws what this host lacks.
+    /// The backend for an image without special demands. Throws what this host lacks.
     package func choice(for image: ImageFacts) throws(Diagnostic) -> Choice {
         try choice(for: GuestGroup("a guest"), of: image, obstacle: nil)
     }
@@ -86,7 +86,7 @@ package struct BackendSelection: Sendable {
         }
     }
 
-    /// The built-in backend for somebody who asked for it. Throws where this host cannot run the image on it.
+    /// The built-in backend for a group that asks for it. Throws when it cannot run the image on this host.
     private func usableBuiltIn(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> MicroVMBackend {
         switch probe {
         case .hardware: break
@@ -104,8 +104,8 @@ package struct BackendSelection: Sendable {
         return try builtIn.get()
     }
 
-    /// QEMU, unless the guest would miss what it has in the built-in machine only: freestanding guests find disks and
-    /// network cards where that puts them, not on a PCI bus.
+    /// QEMU, unless the guest needs the built-in machine: bare-metal guests expect disks and network cards at its addresses,
+    /// not on a PCI bus.
     private func qemu(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> QEMUBackend {
         if image.isFreestanding, !group.disks.isEmpty || !group.networks.isEmpty {
             throw Diagnostic(
@@ -115,7 +115,7 @@ package struct BackendSelection: Sendable {
         return try qemu.get()
     }
 
-    /// Why this host is better served by QEMU; nil when it is not.
+    /// Why QEMU is the better choice on this host; nil when it is not.
     private func hostObstacle(_ image: ImageFacts) -> String? {
         switch probe {
         case .unavailable: return "this host has no usable /dev/kvm"

@@ -2,31 +2,31 @@ import GuestControl
 import LabImages
 import LabSpec
 
-/// One disk of a machine, whichever program runs it.
+/// One disk of a machine, for either backend.
 struct GuestDisk {
-    /// Where its bytes come from.
+    /// The origin of its content.
     enum Source {
-        /// A file of the image's or of the lab's.
+        /// A file of the image or of the lab.
         case file(DiskChain)
-        /// Nowhere: it is empty, and has so many bytes.
+        /// An empty disk of this many bytes.
         case scratch(UInt64)
-        /// The file by which the guest and vmlab exchange others.
+        /// The exchange disk, which carries files between guest and host.
         case exchange(String)
-        /// What a saved machine had on a disk of its own.
+        /// The copy of a disk in a saved machine.
         case saved(DiskChain)
     }
 
-    /// By which the guest finds it, at most 20 characters.
+    /// The virtio serial by which the guest finds the disk, at most 20 characters.
     let serial: String
     let isReadOnly: Bool
-    /// Whether it is an image's CD, from which firmware boots what no disk's first sector does.
+    /// Whether it is an image's CD: firmware boots it by another path than a disk's first sector.
     let isInDrive: Bool
     let source: Source
 
     /// All disks of a machine in the order the guest sees them: the image's, the lab's, the exchange disk.
     ///
-    /// Those that were a saved machine's own are read from its copies by a restored one. `chainOf` looks at a disk file, of
-    /// a format that is known or not.
+    /// A restored machine reads the disks that a saved machine wrote from its copies. `chainOf` inspects a disk file whose
+    /// format may be unknown.
     static func all<Failure>(
         of configuration: MachineConfiguration,
         chainOf: (String, ImageDisk.Format?) throws(Failure) -> DiskChain
@@ -36,7 +36,7 @@ struct GuestDisk {
             disks.append(
                 GuestDisk(serial: serial, isReadOnly: isReadOnly, isInDrive: isInDrive, source: source))
         }
-        /// What was saved of the disk that is next.
+        /// The saved copy of the next disk.
         func saved() throws(Failure) -> Source? {
             guard let saved = configuration.restoring?.disks[disks.count] else { return nil }
             return .saved(try chainOf(saved.path, saved.format))

@@ -3,15 +3,15 @@ import GuestControl
 import HostSystem
 import QMP
 
-/// In what a machine's program differs from others that speak QMP: how it keeps a machine's state, and what it makes of events.
+/// The differences between programs that speak QMP: how they save a machine, and what their events mean.
 protocol MachineDialect: Sendable {
     /// See `Machine.save`.
     func save(_ monitor: QMPClient, to folder: String) async throws -> SavedMachine
-    /// Sees each of the machine's events, in their order. False for one that only repeats what another has told.
+    /// Receives each event in order. False for an event that only repeats an earlier one.
     func receive(_ event: QMPEvent) -> Bool
-    /// No event comes any more.
+    /// The end of the events.
     func close()
-    /// Whether a processor is in a program of the guest's, not in its kernel; false where the program does not tell.
+    /// Whether a vCPU runs user code, not kernel code; false where the program cannot tell.
     func isInProgram(_ monitor: QMPClient) async -> Bool
 }
 
@@ -25,7 +25,7 @@ func makeScratchDisk(_ path: String, _ bytes: UInt64) throws(Diagnostic) {
 }
 
 extension MachineDialect {
-    /// What `body` saves. Throws a `Diagnostic` for what the machine or the host does not do.
+    /// Runs `body`, a save. Throws a `Diagnostic` for what the machine or the host cannot do.
     static func saving(_ body: () async throws -> SavedMachine) async throws -> SavedMachine {
         do {
             return try await body()

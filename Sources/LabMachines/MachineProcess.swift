@@ -7,10 +7,10 @@ import QMP
 
 /// The process of one machine with its connections: monitor, console, command channel.
 ///
-/// They are socket pairs of which the child inherits its ends: nothing to bind, to poll for or to clean up, and the machine
-/// writes to them from its first instruction, so not a byte is lost.
+/// They are socket pairs whose far ends the child inherits: nothing to bind, poll or clean up, and no byte is lost from the
+/// first instruction on.
 struct MachineProcess {
-    /// The numbers under which every machine inherits its ends. Others begin at `firstFree`.
+    /// The descriptor numbers in every machine's process. Further ones begin at `firstFree`.
     enum Descriptor {
         static let monitor: Int32 = 3
         static let console: Int32 = 4
@@ -20,11 +20,11 @@ struct MachineProcess {
 
     /// Why a process did not become a machine.
     enum Failure: Error {
-        /// It could not even be started.
+        /// It could not be started.
         case notStarted(SystemCallError)
-        /// It ended, and said this.
+        /// It exited, with these lines on standard error.
         case ended(status: ChildStatus, lines: [String])
-        /// Its monitor did not answer in time. It said this, and was killed.
+        /// Its monitor did not answer in time; it was killed. The lines are its standard error.
         case silent(lines: [String])
     }
 
@@ -33,24 +33,25 @@ struct MachineProcess {
     let monitor: QMPClient
     let console: any ByteChannel
     let commands: any ByteChannel
-    /// The answers to what its monitor was told from the beginning.
+    /// The answers to the orders given at the start.
     let answers: [QMPAnswer]
 
-    /// A loaded host may take minutes to run a monitor's start-up code, above all one that is emulated itself; its end is
-    /// noticed at once.
+    /// A loaded or itself emulated host may take minutes to start a monitor; an exit is noticed at once.
     fileprivate static let patience = Duration.seconds(300)
 
-    /// What a machine's program sees of our environment: where it finds its own files. Nothing else is its business.
+    /// The environment variables that a machine's program needs to find its own files; no others are passed.
     private static var environment: [String: String] {
         let names = ["QEMU_MODULE_DIR", "LD_LIBRARY_PATH", "TMPDIR"]
         return Environment.all.filter { names.contains($0.key) }
     }
 
-    /// Starts `executable` and shakes hands with its monitor.
+    /// Starts `executable` and completes the handshake with its monitor.
     ///
     /// `inherited` are further descriptors: the child's number to ours, which stay open until this returns. With `keys`, the
-    /// child inherits one more socket under that number: what is written to the command channel goes there, and the answers
-    /// come from `commands`. Its monitor is told `orders` before anything else. With `hasSmallPages` it takes less memory. Throws `Failure` or `CancellationError`; nothing is left of the process then.
+    /// child inherits one more socket under that number: input to the command channel goes there, and output comes from
+    /// `commands`. `orders` are the first commands to the monitor. With `hasSmallPages` the machine takes less memory.
+    ///
+    /// Throws `Failure` or `CancellationError`; the process is then gone.
     static func start(
         _ executable: String, _ arguments: [String], log: Logger, inherited: [Int32: Int32] = [:],
         keys: Int32? = nil, orders: [QMPCommand] = [], hasSmallPages: Bool = false
@@ -75,7 +76,7 @@ struct MachineProcess {
         do {
             answers = try await monitor.handshake(timeout: patience, then: orders)
         } catch {
-            // Let it finish its last words when it is dying by itself.
+            // A program that is exiting may still write its error message.
             if error as? QMPError == .closed {
                 _ = try? await withDeadline(.now + .seconds(2)) { try await child.wait() }
             }
@@ -97,11 +98,11 @@ struct MachineProcess {
         let monitor: StreamSocket
         let console: StreamSocket
         let commands: StreamSocket
-        /// Where keys are typed that are not typed to `commands`.
+        /// The socket for typed input, where that is separate from `commands`.
         var keys: StreamSocket?
     }
 
-    /// The child, which inherits the other ends; with `number`, of a socket more for keys, under this one.
+    /// Spawns the child with the far ends of the sockets; `number` adds a socket for typed input under that number.
     private static func spawn(
         _ configuration: ChildConfiguration, keys number: Int32?
     ) async throws(SystemCallError) -> (ChildProcess, Sockets) {
@@ -134,7 +135,7 @@ struct MachineProcess {
 }
 
 extension MachineProcess.Failure {
-    /// What is said of it: `what` did not work, such as `cannot start the guest web`.
+    /// A diagnostic for a failed start; `what` is the headline, such as `cannot start the guest web`.
     func diagnostic(_ what: String, of program: String) -> Diagnostic {
         switch self {
         case .notStarted(let error): error.diagnostic(what)
@@ -150,8 +151,7 @@ extension MachineProcess.Failure {
         }
     }
 
-    /// How a program ended, in words, and what it said last. Linux ends one so that writes to memory for whose file the disk
-    /// has no room.
+    /// How a program exited, and its last lines. SIGBUS means that the disk had no room for memory that is backed by a file.
     private static func cause(_ program: String, _ status: ChildStatus, _ lines: [String]) -> String {
         let words = "\(program): \(status)"
         if status == .signalled(SIGBUS) {
@@ -160,7 +160,7 @@ extension MachineProcess.Failure {
         return lines.last.map { "\(words): \(reason($0))" } ?? words
     }
 
-    /// A line of standard error without the name of its program and the option that it repeats, which may be a kilobyte of JSON.
+    /// A line of standard error without the program's name and the echoed option, which may be a kilobyte of JSON.
     private static func reason(_ line: String) -> String {
         guard let program = line.firstRange(of: ": ") else { return line }
         let rest = line[program.upperBound...]
@@ -170,7 +170,7 @@ extension MachineProcess.Failure {
         return String(rest[option.upperBound...])
     }
 
-    /// What usually helps, from the process's last words; nil when that is not known.
+    /// The usual remedy for these last lines; nil when unknown.
     private static func remedy(for lines: [String]) -> String? {
         let text = lines.joined(separator: "\n")
         if text.contains("Cannot allocate memory") || text.contains("cannot set up guest memory") {

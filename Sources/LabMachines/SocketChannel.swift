@@ -1,10 +1,10 @@
 import GuestConsole
 import HostSystem
 
-// HostSystem knows no consoles and GuestConsole no sockets; they meet here.
+// HostSystem has no consoles and GuestConsole no sockets, so the conformance is here.
 extension StreamSocket: ByteChannel {}
 
-/// A command channel whose two directions are two connections.
+/// A command channel with a separate connection for each direction.
 struct TerminalChannel: ByteChannel {
     let screen: StreamSocket
     let keys: StreamSocket

@@ -7,7 +7,7 @@ import Logging
 import QMP
 import Synchronization
 
-/// A guest in a process of its own that is driven by QMP: QEMU or vmlab-vmm.
+/// A guest in its own process, controlled by QMP: QEMU or vmlab-vmm.
 final class SupervisedMachine: Machine {
     let console: any ByteChannel
     let commands: any ByteChannel
@@ -22,7 +22,7 @@ final class SupervisedMachine: Machine {
     private let isEnding = Atomic(false)
     private let ended = Completion<Void>()
 
-    /// Takes over a process that runs, and the files that go with it.
+    /// Takes over a running process and the files to remove with it.
     init(_ process: MachineProcess, files: [String], dialect: any MachineDialect) {
         child = process.child
         log = process.log
@@ -33,7 +33,7 @@ final class SupervisedMachine: Machine {
         self.dialect = dialect
         let (events, sink) = AsyncStream<MachineEvent>.makeStream()
         self.events = events
-        // Ends with the process, so it needs nobody to cancel it.
+        // Ends with the process, so it needs no cancellation.
         Task.detached { [child, monitor] in
             for await event in monitor.events where dialect.receive(event) {
                 if let event = await Self.machineEvent(event, monitor) { sink.yield(event) }
@@ -48,14 +48,14 @@ final class SupervisedMachine: Machine {
     private static func machineEvent(_ event: QMPEvent, _ monitor: QMPClient) async -> MachineEvent? {
         switch event.name {
         case .shutdown:
-            // What we asked for by `quit` is not the guest's doing.
+            // A `quit` of ours is no shutdown by the guest.
             return event.isByGuest ? .shutdown : nil
         case .reset:
             return .reset
         case .guestPanicked:
             return .panicked("the guest reported a kernel panic")
         case .stop:
-            // By our own pause, or because it cannot go on.
+            // Stopped by our own pause, or by an error.
             switch try? await monitor.status() {
             case .internalError: return .panicked("a virtual processor met a fatal error")
             case .ioError: return .panicked("the machine stopped on an I/O error of the host")
@@ -75,7 +75,7 @@ final class SupervisedMachine: Machine {
     func powerOn() async throws {
         try await setAction(.poweroff)
         try await command(.reset)
-        // QEMU answers before it resets, and refuses to go on until then. Each question waits for its main loop.
+        // QEMU answers before it has reset, and refuses `cont` until then. Each status query waits for its main loop.
         let deadline = ContinuousClock.now + .seconds(60)
         while try await isOff() {
             guard ContinuousClock.now < deadline else {
@@ -109,11 +109,11 @@ final class SupervisedMachine: Machine {
         }
     }
 
-    /// Between two looks at the processors.
+    /// The interval between samples of the vCPUs.
     private static let interval = Duration.milliseconds(100)
 
-    /// As the engine asks: a processor that has nothing to do has its thread sleep, and others are in programs now and then. A
-    /// kernel that turns in a loop does neither, however little of this host's processors it gets.
+    /// An idle vCPU's thread sleeps, and a working one is in user code now and then. A kernel in a panic loop does neither,
+    /// however little CPU time it gets.
     func showsLife(within time: Duration) async -> Bool {
         let deadline = ContinuousClock.now + time
         var looks = 0
@@ -124,7 +124,7 @@ final class SupervisedMachine: Machine {
             if await dialect.isInProgram(monitor) { return true }
             guard (try? await Task.sleep(for: Self.interval)) != nil else { return false }
         }
-        // A moment's sleep may be a wait for a lock.
+        // A single sleep may be a wait for a lock.
         return rests * 2 > looks && ProcessTable().startTime(of: processID) != nil
     }
 
@@ -139,7 +139,7 @@ final class SupervisedMachine: Machine {
         await ended.value()
     }
 
-    /// The ladder: ask, then kill, then remove what it left. What the guest said last stays readable on its channels.
+    /// The teardown in steps: quit, kill, remove files. The guest's last output stays readable on its channels.
     private func tearDown() async {
         let begun = ContinuousClock.now
         if child.exitStatus == nil {

@@ -7,17 +7,16 @@ import Logging
 import QMP
 import Quantities
 
-/// Machines in vmlab's own monitor, `vmlab-vmm`, on `/dev/kvm`: guests with a kernel of their own.
+/// Machines in vmlab's own monitor, `vmlab-vmm`, on `/dev/kvm`: guests that have a kernel of their own.
 package struct MicroVMBackend: MachineBackend {
     package var name: String { "kvm" }
 
     package let executable: String
 
-    /// The monitor runs no programs, and each guest would unpack its kernel on its own virtual processor.
+    /// Kernels unpacked by the host: the monitor cannot do it, and each guest would spend its own vCPU on it.
     private let kernels: KernelCache
 
-    /// Finds the monitor: `VMLAB_VMM`, or beside the running program. Throws when it is not there. Whether `/dev/kvm` is of
-    /// any use is another question.
+    /// Finds the monitor: `VMLAB_VMM`, or next to the running program. Throws when it is missing. Does not check `/dev/kvm`.
     package init() throws(Diagnostic) {
         self.init(executable: try MicroVMProgram.find())
     }
@@ -27,21 +26,21 @@ package struct MicroVMBackend: MachineBackend {
         self.kernels = kernels
     }
 
-    /// What a monitor costs beyond the guest's RAM: 1 MiB of private memory measured for one vCPU (`Benchmarks/vmm`), and as
-    /// much again for the kernel's own tables, rounded up.
+    /// A monitor's memory beyond the guest's RAM: 1 MiB of private memory measured for one vCPU (`Benchmarks/vmm`), plus as
+    /// much for the host kernel's tables, rounded up.
     package func overhead(memory: ByteCount, cpus: Int) -> ByteCount {
         .mebibytes(3 + UInt64(max(cpus, 1)))
     }
 
-    /// Every state depends on the monitor's build and on the host's processor. See the protocol.
+    /// Every saved state depends on the monitor's build and the host's CPU. See the protocol.
     package func fingerprint(of configuration: MachineConfiguration) -> String? {
         Self.fingerprint(of: executable).map {
             ([$0] + DiskChain.stamps(of: configuration)).joined(separator: "\n")
         }
     }
 
-    /// What the states of its machines can only be restored with: the program, whose every build may lay them out in its own way,
-    /// and the processor that guests see, which is the host's as far as the host's kernel lets them. Nil without the program.
+    /// What a saved state depends on: the program, because each build may have another layout, and the CPU features that guests
+    /// see. Nil without the program.
     static func fingerprint(of executable: String, on host: HostFacts = HostFacts()) -> String? {
         guard let stamp = FileStamp(executable) else { return nil }
         return ["\(MicroVMProgram.name): \(stamp)", "kernel: \(host.kernelRelease)", "processor: \(host.processor)"]

@@ -4,32 +4,32 @@ import LabImages
 import LabSpec
 import QMP
 
-/// One disk of a built-in machine, and what must be made before it starts.
+/// One disk of a built-in machine, and how its file is made before the start.
 struct MicroVMDisk: Sendable, Hashable {
-    /// What makes the file.
+    /// How the file is made.
     enum Preparation: Sendable, Hashable {
         case none
-        /// An empty sparse file of so many bytes.
+        /// An empty sparse file of this many bytes.
         case sparse(bytes: UInt64)
-        /// A raw copy of a disk whose layout the machine does not read.
+        /// A raw copy of a disk in a format that the machine cannot read.
         case unpacked(from: DiskChain)
     }
 
-    /// How a saved machine's copy of it comes about.
+    /// How the disk gets into a saved machine.
     enum Keeping: Sendable, Hashable {
-        /// Not at all: it is there for whoever goes on, with what the monitor keeps of its overlay.
+        /// Not at all: the file stays as it is, and the monitor saves the overlay.
         case none
-        /// The file is copied, as the machine writes to it.
+        /// The file is copied, because the machine writes to it.
         case copied
-        /// The file is shared: a saved machine's, which nobody writes to. What is over it the monitor keeps.
+        /// The file, of a saved machine, is linked because it is never written to. The monitor saves the overlay.
         case shared
     }
 
     var path: String
-    /// By which the guest finds it, at most 20 characters.
+    /// The virtio serial by which the guest finds the disk, at most 20 characters.
     var serial: String
     var isReadOnly = false
-    /// A file for what the guest writes, so that `path` is only read.
+    /// The file for the guest's writes; `path` is then read-only.
     var overlay: String?
     var preparation = Preparation.none
     var keeping = Keeping.none
@@ -47,7 +47,7 @@ struct MicroVMDisk: Sendable, Hashable {
                 result.path = chain.path
                 result.overlay = disk.isReadOnly ? nil : file("overlay")
             case .file(let chain):
-                // The raw copy is the machine's own, so it needs no overlay.
+                // The raw copy is private to the machine and needs no overlay.
                 (result.path, result.preparation, result.keeping) = (file("disk"), .unpacked(from: chain), .copied)
             case .scratch(let bytes):
                 (result.path, result.preparation, result.keeping) = (file("scratch"), .sparse(bytes: bytes), .copied)
@@ -64,15 +64,15 @@ struct MicroVMDisk: Sendable, Hashable {
         VMConfiguration.Disk(path: path, serial: serial, readOnly: isReadOnly, overlay: overlay)
     }
 
-    /// Files that were made for the machine and go with it.
+    /// Files that are made for the machine and removed with it.
     var made: [String] { [overlay].compactMap { $0 } + (preparation == .none ? [] : [path]) }
 }
 
 extension VMConfiguration {
-    /// What vmlab-vmm is told of a guest's machine that has no obstacles: a pure function of what it is made of.
+    /// The vmlab-vmm configuration for a guest without obstacles: a pure function of the machine's configuration.
     init(_ guest: MachineConfiguration, _ disks: [MicroVMDisk]) {
-        // Our images ask QEMU for virtio ports by these words. Here commands go over the second serial port, which is quick
-        // enough and which every kernel has.
+        // These words of our images select QEMU's virtio ports. Here commands use the second serial port, which is fast enough
+        // and which every kernel supports.
         let words = guest.cmdline.split(separator: " ").filter {
             !$0.hasPrefix("vmlab.port=") && !$0.hasPrefix("vmlab.keys=")
         }

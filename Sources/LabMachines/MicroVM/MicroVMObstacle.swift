@@ -4,9 +4,9 @@ import LabSpec
 import QMP
 import Quantities
 
-/// What a guest asks for and the built-in machine does not have. QEMU has all of it.
+/// A feature that the guest needs and the built-in machine lacks. QEMU has all of them.
 struct MicroVMObstacle: Sendable, Hashable {
-    /// What it is, as a sentence goes on that begins with "the built-in backend".
+    /// Completes a sentence that begins with "the built-in backend".
     let reason: String
 
     private static let mostProcessors = VMConfiguration.cpuRange.upperBound
@@ -14,7 +14,7 @@ struct MicroVMObstacle: Sendable, Hashable {
 
     private static let firmware = "boots kernels, not firmware or disks"
 
-    /// What stands in the way of a group's guests, whatever the host; nil when nothing does.
+    /// The obstacle for a group's guests on any host; nil when there is none.
     init?(_ group: GuestGroup, of image: ImageFacts) {
         let memory = group.memory ?? image.defaultMemory
         if group.nested {
@@ -30,7 +30,7 @@ struct MicroVMObstacle: Sendable, Hashable {
         }
     }
 
-    /// The same of a machine that is to be started.
+    /// The obstacle for a machine's configuration.
     init?(_ configuration: MachineConfiguration) {
         if configuration.image.kernel == nil || configuration.image.firmware != nil {
             reason = Self.firmware
@@ -39,7 +39,7 @@ struct MicroVMObstacle: Sendable, Hashable {
         }
     }
 
-    /// The obstacle for somebody who asked for the built-in machine all the same.
+    /// The error for a group that asks for the built-in machine.
     func diagnostic(_ guest: String, at span: SourceSpan? = nil) -> Diagnostic {
         Diagnostic(
             .specification, "\(guest): the built-in backend \(reason)",

@@ -2,15 +2,15 @@ import Diagnostics
 import Glibc
 import HostSystem
 
-/// Where vmlab's own virtual machine monitor is.
+/// The location of vmlab's own virtual machine monitor.
 enum MicroVMProgram {
     static let name = "vmlab-vmm"
-    /// The environment variable that says otherwise.
+    /// The environment variable that overrides it.
     static let variable = "VMLAB_VMM"
 
-    /// What `VMLAB_VMM` says, else the program beside the running one. Throws when it is not there.
+    /// The path in `VMLAB_VMM`, else the program next to the running one. Throws when it is missing.
     ///
-    /// PATH is not searched: a monitor of another version would be worse than none.
+    /// PATH is not searched, because a monitor of another version must not be used.
     static func find(environment: String? = Environment[variable]) throws(Diagnostic) -> String {
         let candidate = environment ?? beside
         if let path = Tool.find(candidate) { return path }

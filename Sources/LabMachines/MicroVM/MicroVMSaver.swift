@@ -4,17 +4,16 @@ import HostSystem
 import GuestControl
 import QMP
 
-/// Keeps a vmlab-vmm's machine in files, which it writes itself but for the disks that are files of the machine's own.
-///
-/// In the folder, `state` is the snapshot, `state.memory` its memory, `state.disk0` and so on what the guest has written to
-/// overlays, which vmlab-vmm looks for beside the state; `disk0` and so on are the machine's own disks.
+/// Saves a vmlab-vmm machine. The monitor writes all files but the machine's own disks. | | In the folder, `state` is the
+/// snapshot, `state.memory` its memory, `state.disk0` and so on are the overlays, which vmlab-vmm expects next to the state;
+/// `disk0` and so on are the machine's own disks.
 struct MicroVMSaver: MachineDialect {
-    /// How long a machine may take to write its memory down.
+    /// The time limit for writing a machine's memory.
     private static let patience = Duration.seconds(300)
 
     private let disks: [MicroVMDisk]
     private let golden: String?
-    /// Where vmlab-vmm may write: its sandbox knows this folder before anybody knows where the state will be.
+    /// The folder that vmlab-vmm may write to: its sandbox is set up before the state's final folder is known.
     private let directory: String
 
     /// The snapshot in a folder.
@@ -36,7 +35,7 @@ struct MicroVMSaver: MachineDialect {
         }
     }
 
-    /// The machine's memory is there already; it stands still from here on.
+    /// For memory that is already in its file: the machine stays stopped.
     private func saveForGood(
         _ monitor: QMPClient, _ saved: SavedMachine, to folder: String
     ) async throws -> SavedMachine {
@@ -52,7 +51,7 @@ struct MicroVMSaver: MachineDialect {
         let wasRunning = try await monitor.status() == .running
         var saved = saved
         do {
-            // Also for the disks, which are of the same moment.
+            // Stopped first, so that the disks are from the same moment.
             if wasRunning { try await monitor.execute(.stop) }
             try await write(monitor, to: Self.state(in: directory))
             try await moveState(to: folder)
@@ -60,7 +59,7 @@ struct MicroVMSaver: MachineDialect {
             if wasRunning { try await monitor.execute(.resume) }
             return saved
         } catch {
-            // Also in a cancelled task. A machine that still writes answers when it is done.
+            // Also in a cancelled task. The machine answers once it has finished writing.
             await Task.detached {
                 if wasRunning { _ = try? await monitor.execute(.resume, timeout: Self.patience) }
                 for name in (try? stateFiles()) ?? [] { try? FileTree.remove("\(directory)/\(name)") }
@@ -93,7 +92,7 @@ struct MicroVMSaver: MachineDialect {
         var kept: [Int: SavedMachine.Disk] = [:]
         for (place, disk) in disks.enumerated() where disk.keeping != .none {
             let copy = SavedMachine.Disk(path: "\(folder)/disk\(place)", format: .raw)
-            // Who is never written to can be one file under two names.
+            // A disk that is never written to can be hard-linked.
             if disk.keeping == .copied || link(disk.path, copy.path) != 0 {
                 try await Self.copyDisk(disk.path, to: copy.path)
             }

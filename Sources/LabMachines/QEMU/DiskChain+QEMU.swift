@@ -6,14 +6,14 @@ import LabImages
 import LabSpec
 
 extension DiskChain {
-    /// What QEMU and its tools are told to open: each file by its driver, so that they look for nothing themselves.
+    /// The `-blockdev` node: each file with its driver, so that QEMU and its tools probe nothing.
     var node: JSONValue { .object(members) }
 
     /// The members of `node`.
     var members: JSONObject {
         var node: JSONObject = [:]
         for layer in layers.reversed() {
-            // What lies beneath is said wherever a header might say it, also that nothing does.
+            // The backing file is given even when there is none, so that QEMU never takes it from the header.
             let backing: JSONValue = node.isEmpty ? .null : .object(node)
             node = ["driver": .string(layer.format.driver), "file": Self.file(layer.path)]
             if [.qcow2, .qed, .vmdk].contains(layer.format) { node["backing"] = backing }
@@ -24,8 +24,7 @@ extension DiskChain {
 
     private static func file(_ path: String) -> JSONValue { ["driver": "file", "filename": .string(path)] }
 
-    /// How large a guest sees a disk of one of the formats whose headers are only read by `qemu-img`; nil of all others.
-    /// Throws a `Diagnostic`.
+    /// The virtual size of a disk in a format that only `qemu-img` reads; nil for other formats. Throws a `Diagnostic`.
     func sizeByTool() async throws -> UInt64? {
         if [.raw, .iso, .qcow2].contains(format) { return nil }
         let report = try await Tool.run(
@@ -37,7 +36,7 @@ extension DiskChain {
         return UInt64(size)
     }
 
-    /// The files beneath a machine's disks: a state that was saved with others goes on with none of these.
+    /// Stamps of the files under a machine's disks: a saved state is valid for exactly these.
     static func stamps(of configuration: MachineConfiguration) -> [String] {
         let files = configuration.disks.compactMap { disk -> (String, ImageDisk.Format?)? in
             if case .file(let path, let format) = disk { (path, format) } else { nil }

@@ -2,14 +2,14 @@ import HostSystem
 import QMP
 import Synchronization
 
-/// Follows how a QEMU's migrations end, one at a time.
+/// Tracks how QEMU's migrations end, one at a time.
 final class MigrationWatch: Sendable {
-    /// How a migration ended, in QEMU's words.
+    /// How a migration ended: QEMU's names.
     enum End: String {
         case completed
         case failed
         case cancelled
-        /// Nothing more will be heard of it. Not one of QEMU's.
+        /// No more events will come. Not one of QEMU's.
         case closed
     }
 
@@ -30,7 +30,7 @@ final class MigrationWatch: Sendable {
         }
     }
 
-    /// Whether the machine went on since the last migration began.
+    /// Whether the machine was resumed since the last migration began.
     var isResumed: Bool { state.withLock { $0.isResumed } }
 
     func receive(_ event: QMPEvent) {
@@ -47,7 +47,7 @@ final class MigrationWatch: Sendable {
         end?.fulfil(.closed)
     }
 
-    /// How the last one that began ended; `completed` when none did. Throws `DeadlineExceeded` and `CancellationError`.
+    /// Waits for the last migration to end; `completed` when there was none. Throws `DeadlineExceeded` and `CancellationError`.
     func end(within patience: Duration) async throws -> End {
         guard let end = state.withLock({ $0.end }) else { return .completed }
         return try await withDeadline(.now + patience) { try await end.wait() }

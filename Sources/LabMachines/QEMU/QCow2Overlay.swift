@@ -4,28 +4,27 @@ import HostSystem
 import LabImages
 import LabSpec
 
-/// An empty qcow2 image over another file, as `qemu-img create -b` makes it, without a process for it.
-///
-/// Nothing in it is an overlay's own yet: a header that names the base and its format, a table of as many missing tables as
-/// the size needs, and reference counts of just these clusters. The words are those of QEMU's docs/interop/qcow2.txt.
+/// An empty qcow2 image over a backing file, as `qemu-img create -b` makes it, without starting a process. | | It contains a
+/// header with the backing file and its format, an empty first-level table, and reference counts for these clusters. Terms are
+/// those of QEMU's docs/interop/qcow2.txt.
 struct QCow2Overlay: Sendable, Hashable {
-    /// The file that is read where the overlay has nothing, absolute.
+    /// The backing file, absolute.
     var base: String
     var format: ImageDisk.Format
-    /// What the guest sees, in bytes.
+    /// The virtual size in bytes.
     var size: UInt64
 
     private static let clusterBits: UInt64 = 16
     private static let cluster: UInt64 = 1 << clusterBits
     /// A second-level table is a cluster of 8-byte entries, each for one cluster.
     private static let bytesPerTable = cluster * (cluster / 8)
-    /// QEMU's limit of a base's name.
+    /// QEMU's limit for the length of a backing file's name.
     private static let longestName = 1023
-    /// QEMU's limit, which is that of the first-level table: 32 MiB.
+    /// QEMU's limit: a first-level table of 32 MiB.
     private static let largestSize: UInt64 = 1 << 51
 
-    /// Over this base, as large as that is: `size` bytes when that is known, else what its length or its header says. Throws a
-    /// `Diagnostic`.
+    /// An overlay over this base, of the same size: `size` bytes when known, else its length or the size in its header. Throws
+    /// a `Diagnostic`.
     init(over base: String, _ format: ImageDisk.Format, size known: UInt64? = nil) throws {
         self.base = base
         self.format = format
@@ -46,7 +45,7 @@ struct QCow2Overlay: Sendable, Hashable {
 
     private static func what(_ base: String) -> String { "cannot make an overlay over the disk \(base)" }
 
-    /// Writes the overlay into a new file. Throws a `Diagnostic`; nothing is left then.
+    /// Writes the overlay to a new file. Throws a `Diagnostic`; the file is then removed.
     func write(to path: String) throws {
         do throws(SystemCallError) {
             try FileTree.makeSparseFile(path, size: length)
@@ -73,7 +72,7 @@ struct QCow2Overlay: Sendable, Hashable {
     private var clusters: UInt64 { 3 + tableClusters }
     private var length: UInt64 { clusters * Self.cluster }
 
-    /// All that is not zero, with its place.
+    /// All nonzero bytes and their offsets.
     var pieces: [(offset: UInt64, bytes: [UInt8])] {
         var counts = Bytes()
         for _ in 0..<clusters { counts.append(1, 2) }
@@ -85,12 +84,12 @@ struct QCow2Overlay: Sendable, Hashable {
     private var header: [UInt8] {
         let headerLength: UInt64 = 104
         var extensions = Bytes()
-        // The base's format, so that QEMU need not guess it from what a guest may have written there.
+        // The backing format, so that QEMU does not probe data that a guest wrote.
         let name = Array(format.driver.utf8)
         extensions.append(QCow2Header.backingFormat, 4)
         extensions.append(UInt64(name.count), 4)
         extensions.append(name, paddedTo: 8)
-        // The end of the extensions.
+        // End of the header extensions.
         extensions.append(0, 8)
 
         var header = Bytes()
@@ -100,22 +99,22 @@ struct QCow2Overlay: Sendable, Hashable {
         header.append(UInt64(base.utf8.count), 4)
         header.append(Self.clusterBits, 4)
         header.append(size, 8)
-        // Not encrypted.
+        // Encryption: none.
         header.append(0, 4)
         header.append(tables, 4)
         header.append(3 * Self.cluster, 8)
         header.append(Self.cluster, 8)
         header.append(1, 4)
-        // No snapshots, and no features: incompatible, compatible, automatically cleared.
+        // No snapshots; no incompatible, compatible or autoclear features.
         for length in [4, 8, 8, 8, 8] { header.append(0, length) }
-        // Reference counts of 2 to the 4th bits.
+        // Refcount order 4: 16 bits.
         header.append(4, 4)
         header.append(headerLength, 4)
         return header.bytes + extensions.bytes + Array(base.utf8)
     }
 }
 
-/// Big-endian numbers one after the other.
+/// A buffer of big-endian numbers.
 private struct Bytes {
     private(set) var bytes: [UInt8] = []
 

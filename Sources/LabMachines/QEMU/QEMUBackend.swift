@@ -8,13 +8,13 @@ import Quantities
 
 /// Machines in QEMU: any guest, on any host.
 package struct QEMUBackend: MachineBackend {
-    /// What runs the guests' instructions.
+    /// The accelerator to use.
     package enum Acceleration: Sendable, Hashable {
-        /// The host's processor where its KVM really is hardware, else emulation.
+        /// KVM where it is backed by hardware, else emulation.
         case automatic
-        /// Emulation, whatever the host has.
+        /// Emulation, whatever the host supports.
         case emulated
-        /// KVM, whatever the probe says.
+        /// KVM, whatever the probe finds.
         case kvm
     }
 
@@ -28,10 +28,8 @@ package struct QEMUBackend: MachineBackend {
 
     let commandLine: QEMUCommandLine
 
-    /// Finds QEMU and chooses the accelerator. Its version is asked for only when a guest does not start: that takes as
-    /// long as the rest of vmlab's own start.
-    ///
-    /// Throws a `Diagnostic` with the Debian package when QEMU is missing.
+    /// Finds QEMU and chooses the accelerator. QEMU's version is queried only when a guest fails to start: the query takes as
+    /// long as the rest of vmlab's own start. | | Throws a `Diagnostic` that names the Debian package when QEMU is missing.
     package init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) throws {
         try Tool.require(["qemu-system-x86_64": "qemu-system-x86"])
         let accelerator: QEMUCommandLine.Accelerator
@@ -50,7 +48,7 @@ package struct QEMUBackend: MachineBackend {
         commandLine = QEMUCommandLine(accelerator: accelerator)
     }
 
-    /// Asks the program for its version. Throws a `Diagnostic` when it does not tell or is too old.
+    /// Runs `--version`. Throws a `Diagnostic` when the output is not understood or the version is too old.
     package func version() async throws -> QEMUVersion {
         let result = try await Tool.run(executable, ["--version"], package: "qemu-system-x86")
         guard let version = QEMUVersion(parsing: result.text) else {
@@ -68,7 +66,7 @@ package struct QEMUBackend: MachineBackend {
             remedy: "on Debian 12 or later: `apt-get install qemu-system-x86`")
     }
 
-    /// What QEMU costs beyond the guest's RAM: see `MeasuredOverhead`.
+    /// QEMU's memory beyond the guest's RAM: see `MeasuredOverhead`.
     package func overhead(memory: ByteCount, cpus: Int) -> ByteCount {
         MeasuredOverhead.of(commandLine.accelerator, cpus: cpus)
     }
@@ -117,10 +115,10 @@ package struct QEMUBackend: MachineBackend {
                     ? []
                     : QEMUSaver.orders(
                         from: "fd:\(QEMUCommandLine.savedState)", withMemory: memory.file == nil),
-                // Its RAM has none anyway; elsewhere 3 of 31 MiB are spared without them, with no loss that could be measured.
+                // The RAM file has no huge pages anyway; elsewhere this saves 3 of 31 MiB without a measurable slowdown.
                 hasSmallPages: state != nil && memory.file != nil)
             let saver = QEMUSaver(drives: drives, memory: memory)
-            // Before anything of it is heard.
+            // Before the first event arrives.
             if state != nil { saver.migration.begin() }
             let machine = SupervisedMachine(process, files: files, dialect: QEMUDialect(saver))
             if state != nil {
@@ -133,7 +131,7 @@ package struct QEMUBackend: MachineBackend {
             }
             return machine
         } catch let failure as MachineProcess.Failure {
-            // What an old QEMU does not know is better said by its number than by the option.
+            // For an old QEMU its version is a better message than the unknown option.
             if case .ended = failure {
                 let version = try await version()
                 if !configuration.networks.isEmpty {

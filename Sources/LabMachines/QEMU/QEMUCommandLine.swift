@@ -2,32 +2,31 @@ import JSON
 import GuestControl
 import LabSpec
 
-/// QEMU's arguments for a machine: a pure function of what it is made of.
+/// QEMU's arguments: a pure function of the machine's configuration.
 struct QEMUCommandLine: Sendable {
-    /// What runs the guest's instructions.
+    /// The accelerator.
     enum Accelerator: String, Sendable, Hashable {
-        /// QEMU's own translation: works on any host.
+        /// QEMU's own translation; works on any host.
         case tcg
         /// The host's processor.
         case kvm
     }
 
     private typealias Descriptor = MachineProcess.Descriptor
-    /// The descriptor of the terminal on which some images are typed to.
+    /// The descriptor of the terminal for typed input, for images that need one.
     static let keys = MachineProcess.Descriptor.firstFree
-    /// The descriptor of the file that a machine is restored from.
+    /// The descriptor of the saved state to restore.
     static let savedState = MachineProcess.Descriptor.firstFree + 1
 
-    /// The translation cache of one emulated guest in MiB: the larger part of what it costs beyond its RAM. QEMU's own
-    /// default is a fixed 1 GiB, which fleets do not fit into.
+    /// The translation cache of one emulated guest in MiB: most of its cost beyond its RAM. QEMU's default is a fixed 1 GiB,
+    /// too much for fleets.
     static let translationCache = 64
-    /// The name of the virtio serial port that an image may ask to have its command channel on.
+    /// The virtio serial port for images that have their command channel on one.
     static let fastPort = "vmlab.com2"
 
-    /// Whether the image asks to have what is typed to it on a terminal of its own.
-    ///
-    /// A virtio port is no terminal, so Ctrl-C on it is a byte like any other. A virtio console is one, but QEMU drops what comes
-    /// out of it when its socket does not take it at once. So such images are typed to on the console and answer on the port.
+    /// Whether the image takes typed input on a separate terminal. | | A virtio port is no terminal, so Ctrl-C on it is an
+    /// ordinary byte. A virtio console is a terminal, but QEMU drops its output when the socket is full. So these images are
+    /// typed to on the console and answer on the port.
     static func hasKeys(_ configuration: MachineConfiguration) -> Bool {
         configuration.cmdline.split(separator: " ").contains("vmlab.keys=hvc0")
     }
@@ -36,8 +35,8 @@ struct QEMUCommandLine: Sendable {
 
     func arguments(for configuration: MachineConfiguration, drives: [QEMUDrive]) -> [String] {
         var words = machine(configuration)
-        // It waits to be told where from, so that it can be told first what is there. And a machine that moves tells the
-        // network where it is now; this one is another.
+        // Deferred, so that the capabilities can be set first. Without announcements: after a migration QEMU announces the
+        // guest's address to the network, and this is another guest.
         if configuration.restoring != nil {
             words += ["-incoming", "defer", "-global", "migration.announce-rounds=0"]
         }
@@ -48,7 +47,7 @@ struct QEMUCommandLine: Sendable {
         return words
     }
 
-    /// QEMU's RAM comes in whole MiB.
+    /// RAM in MiB: QEMU takes whole ones.
     static func mebibytes(_ configuration: MachineConfiguration) -> UInt64 {
         max(1, configuration.memory.bytes.dividedRoundingUp(by: 1 << 20))
     }
@@ -59,7 +58,7 @@ struct QEMUCommandLine: Sendable {
         let words = [
             "-name", "guest=\(Self.escaped(configuration.name)),debug-threads=on",
             "-nodefaults", "-no-user-config", "-display", "none",
-            // A guest's process starts nothing and gains nothing.
+            // The process may start no programs and gain no privileges.
             "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
             "-M", "q35,vmport=off,smbus=off,sata=off\(screen(configuration))\(memory.machineOption)",
             "-accel", accelerator == .kvm ? "kvm" : "tcg,tb-size=\(Self.translationCache)",
@@ -67,23 +66,23 @@ struct QEMUCommandLine: Sendable {
             "-smp", "\(configuration.cpus)",
             "-m", "\(mebibytes)M",
             "-rtc", "base=utc",
-            // A panic is an event, and the guest goes on saying its last words. A reboot is a reboot.
+            // A panic is reported as an event while the guest keeps printing. A reboot resets the machine.
             "-device", "pvpanic", "-action", "panic=none,reboot=reset,shutdown=poweroff",
             "-device", "virtio-rng-pci",
         ]
         return words + memory.arguments(mebibytes: mebibytes)
     }
 
-    /// A BIOS that is to find something to boot uses the serial port as its screen and keyboard, and so tells when it does not.
+    /// Has a BIOS that boots a disk use the serial port as its console, which shows when nothing bootable is found.
     private func screen(_ configuration: MachineConfiguration) -> String {
         configuration.image.kernel == nil && configuration.image.firmware == nil ? ",graphics=off" : ""
     }
 
-    /// Emulated SMAP breaks Wine's user-mode iretq, which oopses the guest's kernel, also that of a guest's guest.
+    /// SMAP is off: QEMU's emulation of it breaks Wine's user-mode iretq and oopses the guest's kernel, also in nested guests.
     ///
-    /// Of the processors that QEMU emulates with SVM and nested paging, EPYC boots Linux in a guest's guest in two thirds
-    /// of the time that `max` takes. It goes without XSAVE, and so without AVX: emulated SVM does not intercept `xsetbv`
-    /// (seen in QEMU 7.2), so the guest's KVM would run its guests with another XCR0 than they believe to have set.
+    /// Of the emulated CPUs with SVM and nested paging, EPYC boots a nested Linux in two thirds of the time of `max`. XSAVE,
+    /// and with it AVX, is off: emulated SVM does not intercept `xsetbv` (seen in QEMU 7.2), so the guest's KVM would run its
+    /// guests with another XCR0 than they set.
     private func processor(_ configuration: MachineConfiguration) -> String {
         if accelerator == .kvm { return "host" }
         return configuration.nested ? "EPYC,+svm,+npt,-smap,-xsave,-avx,-avx2,-fma,-f16c" : "max,-smap"
@@ -100,7 +99,7 @@ struct QEMUCommandLine: Sendable {
         return words
     }
 
-    /// The monitor and the two serial ports come as connected sockets.
+    /// The monitor and the two serial ports, on inherited sockets.
     private func channels(_ configuration: MachineConfiguration) -> [String] {
         var words = [
             "-chardev", "socket,id=monitor,fd=\(Descriptor.monitor)", "-mon", "chardev=monitor,mode=control",
@@ -108,8 +107,8 @@ struct QEMUCommandLine: Sendable {
             "-chardev", "socket,id=com2,fd=\(Descriptor.commands)",
         ]
         if configuration.cmdline.split(separator: " ").contains("vmlab.port=\(Self.fastPort)") {
-            // The image asks for its command channel on a virtio serial port: an emulated 16550A takes a trap for each
-            // byte and passes 150 kB/s, this some forty times more.
+            // The image wants its command channel on a virtio serial port: an emulated 16550A traps on each byte and passes 150
+            // kB/s, a virtio port about forty times more.
             words += ["-device", "virtio-serial-pci"]
             if Self.hasKeys(configuration) {
                 words += [
@@ -128,8 +127,8 @@ struct QEMUCommandLine: Sendable {
         var blockdev = drive.chain.members
         blockdev["node-name"] = .string(node)
         blockdev["read-only"] = .bool(drive.isReadOnly)
-        // Nothing outlives the machine, so nothing is flushed; never O_DIRECT, so that the host and the guest see each
-        // other's writes to the exchange disk through the page cache.
+        // Disks do not outlive the machine, so flushes are ignored. Never O_DIRECT: host and guest exchange files through the
+        // page cache.
         blockdev["cache"] = ["direct": false, "no-flush": true]
         blockdev["discard"] = "unmap"
         let words = ["-blockdev", JSONValue.object(blockdev).line]
@@ -141,7 +140,7 @@ struct QEMUCommandLine: Sendable {
         var device: JSONObject = [
             "driver": "virtio-blk-pci", "drive": .string(node), "serial": .string(drive.serial),
         ]
-        // A full host disk is the guest's I/O error, not a machine that stands still.
+        // A full host disk becomes an I/O error in the guest instead of stopping the machine.
         if !drive.isReadOnly { (device["werror"], device["rerror"]) = ("report", "report") }
         return words + ["-device", JSONValue.object(device).line]
     }
@@ -153,14 +152,14 @@ struct QEMUCommandLine: Sendable {
             "local": ["type": "unix", "path": .string(card.local)],
             "remote": ["type": "unix", "path": .string(card.remote)],
         ]
-        // Without its option ROM the card does not try to boot the guest from the network.
+        // Without an option ROM the card does not try to boot from the network.
         let device: JSONValue = [
             "driver": "virtio-net-pci", "netdev": .string(id), "mac": .string(card.mac), "romfile": "",
         ]
         return ["-netdev", backend.line, "-device", device.line]
     }
 
-    /// A value inside a comma-separated option.
+    /// Escapes a value within a comma-separated option.
     private static func escaped(_ value: String) -> String {
         value.split(separator: ",", omittingEmptySubsequences: false).joined(separator: ",,")
     }

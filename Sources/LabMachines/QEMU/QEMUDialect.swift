@@ -2,10 +2,10 @@ import GuestControl
 import QMP
 import Synchronization
 
-/// QEMU keeps a machine's state by migrations, of which its events tell, and tells of a reset twice.
+/// QEMU's dialect: it saves by migration, and may report one reset twice.
 final class QEMUDialect: MachineDialect {
-    /// A reset is one event: SeaBIOS, when it finds itself restarted warm, resets the machine once more by itself, 35 ms
-    /// later on an idle host. No system boots and resets again within this many microseconds.
+    /// Resets within this many microseconds count as one: SeaBIOS resets the machine again after a warm restart, 35 ms later on
+    /// an idle host, and no system boots and resets within one second.
     private static let resetWindow: Int64 = 1_000_000
 
     private let saver: QEMUSaver
@@ -28,7 +28,7 @@ final class QEMUDialect: MachineDialect {
 
     func close() { saver.migration.close() }
 
-    /// A processor that is in a guest's program is at privilege level 3.
+    /// A vCPU runs user code at privilege level 3.
     func isInProgram(_ monitor: QMPClient) async -> Bool {
         let answer = try? await monitor.execute(
             "human-monitor-command", ["command-line": "info registers -a"], timeout: .seconds(1))

@@ -2,24 +2,24 @@ import GuestControl
 import LabImages
 import LabSpec
 
-/// One virtio disk of a QEMU guest, and what must be made before it starts.
+/// One virtio disk of a QEMU guest, and how its file is made before the start.
 struct QEMUDrive: Sendable, Hashable {
-    /// What makes the file that the guest writes to.
+    /// How the file that the guest writes to is made.
     enum Preparation: Sendable, Hashable {
         case none
         /// A qcow2 overlay over this file, which is never written to.
         case overlay(base: String, format: ImageDisk.Format)
-        /// An empty sparse file of so many bytes.
+        /// An empty sparse file of this many bytes.
         case sparse(bytes: UInt64)
     }
 
     /// The files that QEMU opens.
     var chain: DiskChain
-    /// By which the guest finds it, at most 20 characters.
+    /// The virtio serial by which the guest finds the disk, at most 20 characters.
     var serial: String
     var isReadOnly: Bool
     var preparation: Preparation
-    /// Whether the guest finds it in a CD drive, from which firmware boots what no disk's first sector does.
+    /// Whether it is in a CD drive: firmware boots it by another path than a disk's first sector.
     var isInDrive = false
 
     var path: String { chain.path }

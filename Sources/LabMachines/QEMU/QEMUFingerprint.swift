@@ -6,8 +6,8 @@ import LabSpec
 extension QEMUBackend {
     /// What a saved machine depends on. See the protocol.
     ///
-    /// The arguments as they would be for a machine of no particular name, place, addresses or kernel words; the program's file,
-    /// which is looked at and not run; and the host's processor, which shows through in what a guest was told that it can do.
+    /// It covers the arguments with names, folders, addresses and kernel words removed, the identity of the program's file
+    /// (which is not run), and the host's CPU, because the guest has seen its features.
     package func fingerprint(of configuration: MachineConfiguration) -> String? {
         let plain = Self.plain(configuration)
         let drives = QEMUDrive.all(of: plain) { DiskChain(path: $0, format: $1 ?? .raw) }
@@ -16,13 +16,13 @@ extension QEMUBackend {
         return (lines + host + DiskChain.stamps(of: configuration)).joined(separator: "\n")
     }
 
-    /// The machine without what may differ between those that go on from one state.
+    /// The configuration without the parts that may differ between machines restored from one state.
     private static func plain(_ configuration: MachineConfiguration) -> MachineConfiguration {
         var plain = configuration
         plain.name = "guest"
         plain.directory = "/machine"
         (plain.goldenFolder, plain.restoring) = ("/golden", nil)
-        // Equal images are told by their id, which is the caller's to compare.
+        // The caller compares images by their ids.
         plain.image.kernel = plain.image.kernel.map { _ in "/kernel" }
         plain.image.initrd = plain.image.initrd.map { _ in "/initrd" }
         plain.image.firmware = plain.image.firmware.map { _ in "/firmware" }
@@ -34,7 +34,7 @@ extension QEMUBackend {
         plain.networks = plain.networks.map { _ in
             NetworkAttachment(mac: "52:54:00:00:00:00", local: "/card", remote: "/switch")
         }
-        // Of the words only those make a difference that choose devices, which are among the arguments.
+        // Only the kernel words that choose devices matter, and those are among the arguments.
         let devices = plain.cmdline.split(separator: " ").filter {
             $0.hasPrefix("vmlab.") && !$0.hasPrefix("vmlab.guest=")
         }
@@ -42,12 +42,12 @@ extension QEMUBackend {
         return plain
     }
 
-    /// Another build of a program has another size or time; one that was copied over it another inode.
+    /// Another build has another size, time or inode.
     private static func identity(of path: String) -> String {
         FileStamp(path).map { "\(path) \($0)" } ?? path
     }
 
-    /// The host's processor in the words of the kernel; guests under KVM see all that it can do.
+    /// The host's CPU as its kernel reports it; guests under KVM see all its features.
     private var processor: String {
         let wanted =
             commandLine.accelerator == .kvm ? ["model name", "stepping", "microcode", "flags"] : ["model name"]

@@ -2,16 +2,14 @@ import HostSystem
 import JSON
 import GuestControl
 
-/// Where a QEMU guest's RAM is.
-///
-/// Wherever it is, QEMU calls it by the name that it gives a q35 machine's RAM itself: so a state that was saved from one
-/// kind of RAM can be restored into any other.
+/// Where a QEMU guest's RAM is. | | The memory backend always has the name that QEMU gives a q35 machine's default RAM, so that
+/// a state saved with one kind can be restored with any other.
 enum QEMUMemory: Sendable, Hashable {
-    /// Nowhere but in the process.
+    /// Anonymous memory of the process.
     case anonymous
-    /// In this file: what the guest writes is there for others to go on from.
+    /// This file, shared: the guest's writes go to it, for clones to map.
     case kept(String)
-    /// As this file says, which is never written to: what the guest changes is its own, page by page.
+    /// This file, mapped copy-on-write: it is never written to.
     case copied(String)
 
     private static let name = "pc.ram"
@@ -26,7 +24,7 @@ enum QEMUMemory: Sendable, Hashable {
         }
     }
 
-    /// The file that a saved state finds its memory in; nil when that is a part of the state.
+    /// The file with a saved state's memory; nil when the memory is part of the state.
     var file: String? {
         switch self {
         case .anonymous: nil
@@ -34,7 +32,7 @@ enum QEMUMemory: Sendable, Hashable {
         }
     }
 
-    /// What `-M` is told beyond the machine's type.
+    /// The addition to `-M` after the machine's type.
     var machineOption: String { file == nil ? "" : ",memory-backend=\(Self.name)" }
 
     func arguments(mebibytes: UInt64) -> [String] {
@@ -46,7 +44,7 @@ enum QEMUMemory: Sendable, Hashable {
         return ["-object", backend.line]
     }
 
-    /// Makes the file that the guest will write to, readable to nobody else. Throws a `Diagnostic`.
+    /// Makes the file for the guest's RAM, readable only by its owner. Throws a `Diagnostic`.
     func prepare(mebibytes: UInt64) throws {
         guard case .kept(let path) = self else { return }
         do throws(SystemCallError) {

@@ -5,15 +5,15 @@ import JSON
 import GuestControl
 import QMP
 
-/// Keeps a QEMU's memory, devices and disks in files, and lets another one go on from there, by what QEMU calls migration.
+/// Saves a QEMU machine's memory, devices and disks, and restores them in another, by migration to and from files.
 struct QEMUSaver: Sendable {
-    /// How long QEMU may take to write or read its state. 5 GiB of memory take 10 s from a page cache.
+    /// The time limit for saving or restoring. 5 GiB of memory take 10 s from the page cache.
     private static let patience = Duration.seconds(300)
 
-    /// The files that the guest writes to, by their places.
+    /// The files that the guest writes to, by disk index.
     private let disks: [Int: SavedMachine.Disk]
     private let memory: QEMUMemory
-    /// How the migration that is on its way ends.
+    /// The end of the migration in progress.
     let migration = MigrationWatch()
 
     init(drives: [QEMUDrive], memory: QEMUMemory) {
@@ -33,17 +33,15 @@ struct QEMUSaver: Sendable {
         }
     }
 
-    /// The machine's memory stays where it is. From here on it must not change: the machine stands still.
-    ///
-    /// It is not stopped first: then the state tells that it ran, and who is restored from it goes on by itself.
+    /// For memory that stays in its file: it must not change from here on, so the machine stays stopped. | | The machine is not
+    /// stopped beforehand: the state then records it as running, and restored machines run without `cont`.
     private func saveForGood(
         _ monitor: QMPClient, memory: String, to folder: String
     ) async throws -> SavedMachine {
         var saved = SavedMachine(state: "\(folder)/state", memory: memory)
         try await writeState(monitor, to: saved.state, withMemory: false)
         saved.disks = try await copyDisks(to: folder)
-        // What the guest has had and cleared is as good as what it never had. Where the file system has no holes, or the
-        // host no such tool, the file is larger, no more.
+        // Zeroed pages become holes. Without holes in the file system, or without the tool, the file is only larger.
         _ = try? await Tool.run("fallocate", ["--dig-holes", memory], package: "util-linux")
         try Task.checkCancellation()
         return saved
@@ -61,7 +59,7 @@ struct QEMUSaver: Sendable {
             try await goOn(monitor, wasRunning)
             return saved
         } catch {
-            // Also in a cancelled task, and when the state is still being written.
+            // Also in a cancelled task, and while the state is still being written.
             await Task.detached {
                 _ = try? await monitor.execute("migrate_cancel")
                 _ = try? await migration.end(within: .seconds(10))
@@ -71,10 +69,9 @@ struct QEMUSaver: Sendable {
         }
     }
 
-    /// After a migration QEMU has let go of its disks; `cont` takes them back.
-    ///
-    /// The end of a migration is told a moment before QEMU is done with it, and no event tells of that: until then it is in a
-    /// state of its own, in which it refuses to go on. Each question waits for the lock that QEMU holds for the last steps.
+    /// A migration releases QEMU's disks; `cont` takes them back. | | QEMU reports the end a moment before it has finished,
+    /// without an event for the latter, and refuses `cont` while in `finish-migrate`. Each status query waits for the lock that
+    /// QEMU holds for the last steps.
     private func goOn(_ monitor: QMPClient, _ wasRunning: Bool) async throws {
         let deadline = ContinuousClock.now + .seconds(60)
         while try await monitor.status() == .finishMigrate {
@@ -89,7 +86,7 @@ struct QEMUSaver: Sendable {
     ) async throws {
         let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
         let prepared = monitor.send(Self.capabilities(withMemory: withMemory))
-        // Bytes a second; the default is that of a network.
+        // Bytes per second; the default is meant for a network.
         try await monitor.execute("migrate-set-parameters", ["max-bandwidth": .integer(1 << 40)])
         try await prepared.value()
         try await monitor.give(file, as: "state")
@@ -98,7 +95,7 @@ struct QEMUSaver: Sendable {
         try await expectCompletion(monitor)
     }
 
-    /// Copies the disks once the state is written: what QEMU held back of them has been written by then.
+    /// Copies the disks after the state: the migration has flushed them by then.
     private func copyDisks(to folder: String) async throws -> [Int: SavedMachine.Disk] {
         var copies: [Int: SavedMachine.Disk] = [:]
         for (place, disk) in disks {
@@ -109,23 +106,22 @@ struct QEMUSaver: Sendable {
         return copies
     }
 
-    /// What makes a QEMU that was started with `-incoming defer` read a saved state, of which its memory is a part or not.
-    ///
-    /// QEMU takes what it is told byte by byte, at ten microseconds each: the fewer words the better.
+    /// The commands that restore a saved state in a QEMU started with `-incoming defer`; `withMemory` when the state includes
+    /// the memory. | | QEMU reads commands byte by byte, at ten microseconds each, so they are kept short.
     static func orders(from source: String, withMemory: Bool) -> [QMPCommand] {
         [capabilities(withMemory: withMemory), QMPCommand("migrate-incoming", ["uri": .string(source)])]
     }
 
-    /// Waits until a QEMU goes on that was given these orders; `migration` has begun. Throws a `Diagnostic`; the process is of
-    /// no use then.
+    /// Waits until a QEMU that was given these commands has resumed; `migration` has begun. Throws a `Diagnostic`; the process
+    /// is then unusable.
     func restore(_ process: MachineProcess) async throws {
         do {
             for answer in process.answers { try await answer.value(timeout: Self.patience) }
             try await expectCompletion(process.monitor)
-            // A state that was saved from a running machine runs; this is for those that stood still.
+            // A state saved while running resumes without a command; this is for one saved while stopped.
             if !migration.isResumed { try await process.monitor.execute(.resume) }
         } catch let error as QMPError {
-            // It says why on standard error and then ends; what comes first here is a matter of chance.
+            // QEMU prints the reason and exits; the event may arrive before the exit.
             _ = try? await withDeadline(.now + .seconds(2)) { try await process.child.wait() }
             throw Diagnostic(
                 .host, "the saved guest could not be restored", cause: error.description,
@@ -133,14 +129,14 @@ struct QEMUSaver: Sendable {
         }
     }
 
-    /// Makes a migration's progress events, and says whether memory that is in a file of its own goes with it.
+    /// Enables migration events, and sets whether memory in a file of its own is left out.
     private static func capabilities(withMemory: Bool) -> QMPCommand {
         QMPCommand(
             "migrate-set-capabilities",
             [
                 "capabilities": [
                     ["capability": "events", "state": true],
-                    // Also when it is not: it may have been for the migration before.
+                    // Set in both cases: an earlier migration may have enabled it.
                     ["capability": "x-ignore-shared", "state": .bool(!withMemory)],
                 ]
             ])
@@ -163,7 +159,7 @@ struct QEMUSaver: Sendable {
     }
 }
 
-/// A saved state that is open for reading.
+/// A saved state, open for reading.
 final class SavedState: Sendable {
     private let file: OwnedDescriptor
 

@@ -10,7 +10,7 @@ package struct QEMUVersion: Sendable, Hashable, Comparable, CustomStringConverti
 }
 
 extension QEMUVersion {
-    /// From what `--version` prints: `QEMU emulator version 7.2.22 (Debian …)`; nil when it is not there.
+    /// Parses the output of `--version`: `QEMU emulator version 7.2.22 (Debian …)`; nil when there is no version in it.
     init?(parsing text: String) {
         guard let range = text.firstRange(of: "version ") else { return nil }
         let numbers = text[range.upperBound...].prefix { $0.isNumber || $0 == "." }.split(separator: ".")

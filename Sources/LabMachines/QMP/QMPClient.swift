@@ -22,11 +22,10 @@ enum QMPError: Error, Hashable, CustomStringConvertible {
     }
 }
 
-/// Speaks the QEMU Machine Protocol over one connection: commands answered by id, events as a stream.
-///
-/// Every wait ends: with the answer, the connection's end, the command's deadline or cancellation.
+/// A QMP client on one connection: answers are matched by id, events are a stream. | | Every wait ends with the answer, the end
+/// of the connection, the command's deadline or cancellation.
 final class QMPClient: Sendable {
-    /// The longest message taken, in bytes; QEMU's own have a few thousand.
+    /// The limit for a message in bytes; QEMU's have a few thousand.
     static let messageLimit = 4 << 20
 
     /// Finishes with the connection. One consumer.
@@ -53,18 +52,18 @@ final class QMPClient: Sendable {
 
     private enum Outgoing {
         case line([UInt8])
-        /// A descriptor for the `getfd` behind it, and who must know that it is gone.
+        /// A descriptor for the `getfd` that follows; `sent` is fulfilled once it has been passed on.
         case descriptor(Int32, sent: Completion<Bool>)
     }
 
-    /// Takes over a connection; call `handshake` next. What is said on it is logged to `log`.
+    /// Takes over a connection; call `handshake` next. Messages are logged to `log`.
     init(_ socket: StreamSocket, log: Logger = Logger(label: "vmlab.machines")) {
         self.socket = socket
         self.log = log
         (events, eventSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(10_000))
         let (lines, outgoing) = AsyncStream<Outgoing>.makeStream()
         self.outgoing = outgoing
-        // Both loops end with the connection, which `close` and the machine's end bring about.
+        // Both loops end with the connection, which `close` or the machine's exit closes.
         Task.detached { [weak self] in
             for await next in lines {
                 do {
@@ -72,7 +71,7 @@ final class QMPClient: Sendable {
                     case .line(let line): try await socket.write(line)
                     case .descriptor(let number, let sent):
                         defer { sent.fulfil(true) }
-                        // A blank between two lines means nothing.
+                        // A space between two lines is ignored.
                         try await socket.write(UInt8(ascii: " "), passing: number)
                     }
                 } catch {
@@ -100,10 +99,8 @@ final class QMPClient: Sendable {
 
     deinit { close() }
 
-    /// Waits for the machine's greeting and leaves the negotiation mode.
-    ///
-    /// Whatever `commands` follow are on their way before the machine listens, so that it never waits for us; their answers
-    /// are left to the caller.
+    /// Waits for the greeting and leaves negotiation mode. | | `commands` are sent before the machine is ready, so that it
+    /// never waits for us; the caller handles their answers.
     @discardableResult
     func handshake(timeout: Duration, then commands: [QMPCommand] = []) async throws -> [QMPAnswer] {
         let deadline = ContinuousClock.now + timeout
@@ -121,7 +118,7 @@ final class QMPClient: Sendable {
 
     /// Runs a command and returns its answer.
     ///
-    /// Throws `QMPError`, and `CancellationError` at once when the task is cancelled; the command may run all the same.
+    /// Throws `QMPError`, or `CancellationError` at once when cancelled; the command may still run.
     @discardableResult
     func execute(
         _ command: QMPCommand.Name, _ arguments: JSONObject = [:], timeout: Duration = .seconds(10)
@@ -129,10 +126,10 @@ final class QMPClient: Sendable {
         try await send(QMPCommand(command, arguments)).value(timeout: timeout)
     }
 
-    /// What the machine is doing; nil for a state that nobody here asks about. Throws as `execute`.
+    /// The run state; nil for one that is not modelled here. Throws as `execute`.
     func status() async throws -> RunState? { RunState(answer: try await execute(.queryStatus)) }
 
-    /// Sends a command without waiting for its answer. Commands run in the order in which they were sent.
+    /// Sends a command without waiting for its answer. Commands run in the order they were sent.
     func send(_ command: QMPCommand) -> QMPAnswer {
         let answer = Completion<Result<JSONValue, QMPError>>()
         let id = state.withLock { state -> Int64? in
@@ -154,17 +151,17 @@ final class QMPClient: Sendable {
         return QMPAnswer(command: command.name, answer: answer)
     }
 
-    /// Gives the machine a copy of a descriptor, which its other commands then know by `name`. Throws as `execute`.
+    /// Passes a copy of a descriptor to the machine, which other commands then refer to as `name`. Throws as `execute`.
     func give(_ descriptor: borrowing OwnedDescriptor, as name: String) async throws {
         let sent = Completion<Bool>()
         if case .enqueued = outgoing.yield(.descriptor(descriptor.number, sent: sent)) {
-            // Also in a cancelled task: it must stay open until then. The writer ends with the connection.
+            // Also in a cancelled task: the descriptor must stay open until it is sent. The writer ends with the connection.
             _ = await sent.value()
         }
         try await execute("getfd", ["fdname": .string(name)])
     }
 
-    /// Ends the connection; everyone who waits gets `closed`. Safe to repeat.
+    /// Closes the connection; all waits end with `closed`. Safe to repeat.
     func close() { fail(.closed) }
 
     private func take(_ piece: MessageSplitter.Piece) throws {
@@ -190,7 +187,7 @@ final class QMPClient: Sendable {
         }
     }
 
-    /// Gives a command's answer to who waits for it, if anybody does.
+    /// Delivers an answer to the waiter, if there is one.
     private func answer(
         _ id: JSONValue?, _ outcome: String, _ result: (QMPCommand.Name) -> Result<JSONValue, QMPError>
     ) {
@@ -220,14 +217,12 @@ final class QMPClient: Sendable {
     }
 }
 
-/// The answer to a command that was sent, once it comes.
+/// The future answer to a command.
 struct QMPAnswer: Sendable {
     let command: QMPCommand.Name
     let answer: Completion<Result<JSONValue, QMPError>>
 
-    /// Waits for it.
-    ///
-    /// Throws `QMPError`, and `CancellationError` at once when the task is cancelled; the command may run all the same.
+    /// Waits for the answer. | | Throws `QMPError`, or `CancellationError` at once when cancelled; the command may still run.
     @discardableResult
     func value(timeout: Duration = .seconds(10)) async throws -> JSONValue {
         do {
