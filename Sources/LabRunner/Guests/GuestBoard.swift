@@ -4,11 +4,11 @@ import HostSystem
 import LabSpec
 import Synchronization
 
-/// The running guests of a lab by name, for scripts that want another guest than their own.
+/// The running guests of a lab by name, for scripts that use other guests than their own.
 final class GuestBoard: Sendable {
     private let places: Mutex<[String: Completion<LiveGuest>]>
 
-    /// A board for guests of these names, none of them there yet.
+    /// A board for guests of these names, none of which is up yet.
     init(_ names: [String]) {
         places = Mutex(Dictionary(names.map { ($0, Completion()) }, uniquingKeysWith: { first, _ in first }))
     }
@@ -19,7 +19,7 @@ final class GuestBoard: Sendable {
     /// A guest is gone; it may come again.
     func depart(_ name: String) { places.withLock { $0[name] = Completion() } }
 
-    /// The guest of this name, once it is ready. Throws a `Diagnostic` when there is none or it does not come in time.
+    /// The guest of this name, once it is ready. Throws a `Diagnostic` when there is none or the deadline passes.
     func guest(_ name: String, deadline: ContinuousClock.Instant) async throws -> LiveGuest {
         let (place, names) = places.withLock { ($0[name], $0.keys.sorted()) }
         guard let place else {

@@ -7,22 +7,21 @@ import LabResults
 import LabSpec
 import Logging
 
-/// One guest's life in a run: wait for work and for room, boot, take runs, make room or stay until the lab is done.
+/// One guest's loop in a run: wait for work and admission, boot, run tasks, then leave when room is needed or the lab is done.
 struct GuestWorker: Sendable {
     let number: Int
     let guest: PlannedGuest
     let image: BootableImage
-    /// A guest without any task is booted all the same: that it comes up is what its lab asks.
+    /// A guest without tasks is booted too: the lab then tests that it comes up.
     let hasTasks: Bool
     let run: LabRun.Context
 
     private enum End {
-        /// There is nothing more for this guest, or the run is being stopped.
+        /// Nothing is left for this guest, or the run is being stopped.
         case finished
-        /// The machine is gone, and another comes when there is something for it to run: it goes on from where this one was,
-        /// or anew where there is nothing to go on from.
+        /// The machine has ended. The next one starts when there is work for it: restored from this snapshot, or booted.
         case again(from: GuestSnapshot?)
-        /// The guest will not come back.
+        /// The guest is lost for good.
         case lost
     }
 
@@ -40,7 +39,7 @@ struct GuestWorker: Sendable {
             }
             guard await run.fleet.admission.acquire(claim, log: log) else { return }
             let end = await isStillWanted() ? await live(from: parked) : hasTasks ? .again(from: parked) : .finished
-            // In this order: room is asked for only where what has been given back is not enough.
+            // Release first: parking others is only for what is still lacking then.
             run.fleet.admission.release(claim, log: log)
             await run.scheduler.depart(number)
             switch end {
@@ -52,16 +51,16 @@ struct GuestWorker: Sendable {
 
     private var name: String { guest.guest.name }
 
-    /// Whether there is something to boot for: while the guest waited for room others may have done its work.
+    /// Whether the guest still has work: other guests may have taken it during the wait for admission.
     private func isStillWanted() async -> Bool {
         let hasWork = await run.scheduler.arrive(number)
         return hasTasks ? hasWork : run.scheduler.stopped.current == nil
     }
 
-    /// Why the guest does not come up, though nothing went wrong.
+    /// The guest is not needed; this is no failure.
     private struct Unwanted: Error {
         let end: End
-        /// Told of a guest that had begun to boot.
+        /// The reason, for a guest that had begun to boot.
         var reason: String?
     }
 
@@ -107,15 +106,15 @@ struct GuestWorker: Sendable {
             case .look: break
             }
             if let loss = live.loss {
-                // One that was on its way back to a snapshot is lost by the end of the run alone.
+                // A guest on its way back to a snapshot is skipped only when the run ends.
                 let isOver = Task.isCancelled || loss.outcome == .skipped
                 return isOver ? end("interrupted", .finished) : await handleLoss(loss, hasRun: hasRun)
             }
         }
     }
 
-    /// Waits for the guest's next order. Under overcommit it stands still meanwhile: an emulated guest that does nothing takes
-    /// two thousandths of a processor, of which there are not enough for hundreds of them.
+    /// Waits for the guest's next order. Under overcommit its vCPUs are paused meanwhile: an idle emulated guest uses 0.2 % of
+    /// a host CPU, too much for hundreds of guests.
     private func nextOrder(_ guest: LiveGuest) async -> Dispatch.Order {
         guard mayRest else { return await run.scheduler.next(for: number) }
         return await withTaskGroup(of: Void.self) { group in
@@ -129,10 +128,10 @@ struct GuestWorker: Sendable {
         }
     }
 
-    /// How long an idle guest goes on before it stands still.
+    /// How long an idle guest runs before its vCPUs are paused.
     private static let restlessness = Duration.seconds(1)
 
-    /// Whether nobody but its own tasks can want anything of the guest: neither peers on a network nor scripts.
+    /// Whether only its own tasks use the guest: no peers on a network and no scripts.
     private var mayRest: Bool {
         let lab = run.plan.lab
         return lab.admission == .overcommit && image.isCloneable && guest.group.networks.isEmpty
@@ -142,13 +141,13 @@ struct GuestWorker: Sendable {
             }
     }
 
-    /// Says that the guest's machine ends by the engine's own will.
+    /// Records the end of a machine that the engine ends on purpose.
     private func end(_ reason: String, _ end: End) -> End {
         run.recorder.emit(.guestEnded(guest: name, orderly: true, reason: reason))
         return end
     }
 
-    /// Makes room for other guests. One that has more to run is parked: its state is kept in a file, from which it goes on.
+    /// Leaves to make room for other guests. A guest with work left is parked: saved to a file, to be restored later.
     private func leave(_ guest: LiveGuest, early: Bool) async -> End {
         let reason = "frees memory for a waiting guest"
         guard early, !guest.isFresh else { return end(reason, .again(from: nil)) }
@@ -167,8 +166,8 @@ struct GuestWorker: Sendable {
         }
     }
 
-    /// A guest that was up is lost. One that had a run since it came up is replaced by a fresh one for what does not rest on
-    /// what it held: so there are no more of them than runs.
+    /// Handles the loss of a guest that was up. If it had a run since it came up, it is replaced for runs that do not depend on
+    /// its state; so there are never more replacements than runs.
     private func handleLoss(_ loss: GuestLoss, hasRun: Bool) async -> End {
         run.recorder.emit(.guestEnded(guest: name, orderly: false, reason: loss.message))
         if await run.scheduler.hasRetry(for: number) { return .again(from: nil) }
@@ -181,8 +180,7 @@ struct GuestWorker: Sendable {
         return .lost
     }
 
-    /// Starts the guest and waits until it is ready. Throws `Unwanted` when meanwhile the others have done all its work, or the
-    /// run is stopped.
+    /// Starts the guest and waits until it is ready. Throws `Unwanted` when its work is gone meanwhile, or the run is stopped.
     private func whileWanted(
         _ start: @escaping @Sendable () async throws -> GuestSession
     ) async throws -> GuestSession {
@@ -232,8 +230,8 @@ struct GuestWorker: Sendable {
         await run.scheduler.finish(next, outcome: result.outcome)
     }
 
-    /// Runs one attempt on a guest that is fresh where the task wants one. It has the guest to itself, unless it is a script: that
-    /// asks for its guest's attention, and others', as it goes.
+    /// Runs one attempt, after a reset if the task wants a fresh guest. A task holds the guest exclusively; a script locks it,
+    /// and other guests, for each operation.
     private func attempt(
         _ next: Schedule.Run, of task: LabTask, _ id: TaskID, on guest: LiveGuest
     ) async -> TaskResult {
@@ -252,11 +250,11 @@ struct GuestWorker: Sendable {
             ?? TaskResult(id, .skipped, attempts: next.attempt, message: "interrupted")
     }
 
-    /// Makes the guest a fresh one for a task that wants one. Returns why it could not be.
+    /// Resets the guest for a task that wants a fresh one. Returns the loss when that fails.
     private func reset(_ guest: LiveGuest, for task: LabTask) async -> GuestLoss? {
         guard task.reset == .snapshot, !guest.isFresh else { return nil }
         do {
-            // One that is yet to be cleaned up comes back first.
+            // A guest with cleanup tasks pending still comes back first.
             try await run.tasks.ending.bound(cleaningUp: run.tasks.cleansUp(on: name)) { try await guest.renew() }
             return nil
         } catch let error where Task.isCancelled || error is EarlyEnd {
@@ -266,13 +264,13 @@ struct GuestWorker: Sendable {
         }
     }
 
-    /// Whether any task wants this guest fresh.
+    /// Whether any task resets this guest.
     private var willBeReset: Bool { run.plan.lab.tasks.contains { $0.resets(anyOf: [name]) } }
 
-    /// Clones have the devices of their golden, which is for all tasks.
+    /// Clones have the devices of their golden, which serves all tasks.
     private var mayBeCloned: Bool { run.fleet.goldens != nil && guest.group.boot != .cold }
 
-    /// Whether any task that may run here copies files: a disk that nobody uses would only cost the guest a driver.
+    /// Whether any task that may run here copies files: without one, an exchange disk would only cost the guest a driver.
     private var copiesFiles: Bool {
         run.plan.lab.tasks.contains { task in
             if case .lua = task.action { return true }
@@ -280,7 +278,7 @@ struct GuestWorker: Sendable {
         }
     }
 
-    /// The guest will not come back: what only it could have run is given up.
+    /// Gives up the guest, and the runs that only it could take.
     private func lose(_ loss: GuestLoss) async {
         run.recorder.emit(
             .guestFailed(guest: name, outcome: loss.outcome, message: loss.message, consoleTail: loss.consoleTail))
@@ -290,7 +288,7 @@ struct GuestWorker: Sendable {
 }
 
 extension RetryReason {
-    /// Whether a task that ended so is tried again.
+    /// Whether a task with this outcome is retried.
     fileprivate func covers(_ outcome: Outcome) -> Bool {
         switch outcome {
         case .passed, .flaky, .skipped: false

@@ -8,21 +8,21 @@ import Logging
 import Quantities
 import Synchronization
 
-/// Guests that are booted as a script asks for them. All of them are gone when `run` returns, however it does.
+/// Guests that a script boots on demand. When `run` returns or throws, all of them have ended.
 public final class ScriptFleet: Sendable {
-    /// What a fleet has to boot with.
+    /// The resources of a fleet.
     public struct Resources: Sendable {
-        /// Memory that all guests together may take.
+        /// The memory limit for all guests together.
         public var memory: ByteCount
-        /// How many guests may run at a time.
+        /// The maximum number of concurrent guests.
         public var slots: Int
-        /// How many guests may boot at the same time.
+        /// The maximum number of concurrent boots.
         public var boots: Int
-        /// Plans a lab whose guests are to be booted. Throws a `DiagnosticList`.
+        /// Plans the lab of the guests to boot. Throws a `DiagnosticList`.
         public var plan: @Sendable (Lab) throws -> RunPlan
-        /// Gets the images of a lab.
+        /// Provides the images of a lab.
         public var images: @Sendable (Lab) async throws -> [String: BootableImage]
-        /// Keeps what guests are cloned from; nil boots every guest.
+        /// The golden store; nil boots every guest.
         public var goldens: (any GoldenStoring)?
 
         /// Resources as given.
@@ -40,25 +40,25 @@ public final class ScriptFleet: Sendable {
         }
     }
 
-    /// A guest that is to be up.
+    /// A guest to bring up.
     private struct Wanted: Sendable {
         let guest: PlannedGuest
         let image: BootableImage
-        /// What it goes on from; nil for one that boots.
+        /// The snapshot to restore; nil to boot.
         var snapshot: GuestSnapshot?
     }
 
-    /// Its way there.
+    /// A request for a guest.
     private struct Request: Sendable {
         let wanted: Wanted
-        /// Its number in the run, which it gives back in the end.
+        /// The guest's number in the run, released at its end.
         let number: Int
-        /// Its place in the order of all boots.
+        /// The position in the order of all boots.
         let place: Int
-        /// How long it may wait for room.
+        /// How long it may wait for admission.
         let patience: Duration
         let ready = Completion<Result<LiveGuest, any Error>>()
-        /// Set when nobody wants the guest any more.
+        /// Set when the guest is no longer wanted.
         let isUnwanted = Completion<Void>()
 
         var planned: PlannedGuest { wanted.guest }
@@ -66,9 +66,9 @@ public final class ScriptFleet: Sendable {
     }
 
     private struct State {
-        /// All that guests ever had.
+        /// All names ever used.
         var names: Set<String> = []
-        /// By their places in the order of all boots.
+        /// By position in the order of all boots.
         var guests: [Int: LiveGuest] = [:]
         var requests = 0
     }
@@ -76,15 +76,15 @@ public final class ScriptFleet: Sendable {
     private let resources: Resources
     private let limits: LiveLimits
     private let fleet: Fleet
-    /// The parts of the script that may boot guests, and end some.
+    /// The parts of the script that may boot and end guests.
     public let strands = ScriptStrands()
-    /// How long what guests that have ended leave may take to be free.
+    /// How long resources of ended guests may take to be released.
     private static let departure = Duration.seconds(5)
     private let requests: AsyncStream<Request>
     private let requesting: AsyncStream<Request>.Continuation
     private let state = Mutex(State())
 
-    /// A fleet without guests. Their machines and folders are written down in `journal`, which the caller ends afterwards.
+    /// A fleet without guests. Their machines and folders are recorded in `journal`, which the caller ends afterwards.
     public init(
         resources: Resources, limits: LiveLimits, recorder: RunRecorder, results: RunDirectory, journal: RunJournal
     ) {
@@ -97,7 +97,7 @@ public final class ScriptFleet: Sendable {
         (requests, requesting) = AsyncStream.makeStream()
     }
 
-    /// Runs `body`, in which guests may be booted, and ends all guests that are left. One call only.
+    /// Runs `body`, which may boot guests, and ends all remaining guests. One call only.
     public func run<Result: Sendable>(
         _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
@@ -122,12 +122,12 @@ public final class ScriptFleet: Sendable {
         }
     }
 
-    /// The running guests, in the order of their boots.
+    /// The running guests, in boot order.
     public var guests: [LiveGuest] {
         state.withLock { $0.guests }.sorted { $0.key < $1.key }.map(\.value)
     }
 
-    /// A group's name, and those of its guests: nobody else's any more.
+    /// Names reserved for a group and its guests.
     public struct Reservation: Sendable {
         /// The group's name.
         public let group: String
@@ -139,8 +139,7 @@ public final class ScriptFleet: Sendable {
         }
     }
 
-    /// Reserves a name like `debian-2` for a group, so that none of its guests has a name that was used before. `count` is the
-    /// group's.
+    /// Reserves a name such as `debian-2` for a group, so that none of its guests reuses a name. `count` is that of the group.
     public func reserve(_ stem: String, count: Int?) -> Reservation {
         state.withLock { state in
             var number = 1
@@ -155,14 +154,12 @@ public final class ScriptFleet: Sendable {
         }
     }
 
-    /// Makes a network, unless there is one of this name. Throws a `Diagnostic`.
+    /// Adds a network, unless one of this name exists. Throws a `Diagnostic`.
     public func addNetwork(_ network: NetworkSpec) throws { try fleet.networks.add(network) }
 
-    /// Boots the guests of a lab, all at once, and returns them in its order when all are ready. Their names are new, or
-    /// those of a `reservation` that was made for them.
-    ///
-    /// Throws a `DiagnosticList` when they cannot be, a `GuestLoss` when one of them does not come up: the others are ended
-    /// then.
+    /// Boots the guests of a lab concurrently and returns them in the lab's order when all are ready. Their names must be new,
+    /// or belong to `reservation`. | | Throws a `DiagnosticList` when the guests cannot be booted, and a `GuestLoss` when one
+    /// does not come up; the others are then ended.
     public func boot(_ lab: Lab, as reservation: Reservation? = nil) async throws -> [LiveGuest] {
         let plan = try resources.plan(lab)
         try take(plan.guests.map(\.guest.name).filter { reservation?.guests.contains($0) != true })
@@ -177,10 +174,9 @@ public final class ScriptFleet: Sendable {
             })
     }
 
-    /// Makes guests that go on from a snapshot, all at once, and returns them when all are ready: each with an identity of its
-    /// own, and what else the guest was then. They are called after it, `web-1`, or as `names` say.
-    ///
-    /// Throws a `Diagnostic` for a name that was used before, else as `boot`.
+    /// Clones a snapshot `count` times, and returns the guests when all are ready. Each has an identity of its own and
+    /// otherwise the snapshot's state. They are named after the snapshot's guest, such as `web-1`, or by `names`. | | Throws a
+    /// `Diagnostic` for a name already in use, else as `boot`.
     public func clone(_ snapshot: GuestSnapshot, count: Int, names: [String]? = nil) async throws -> [LiveGuest] {
         let original = snapshot.planned
         let names = try names.map { try take($0) } ?? takeFree(original.guest.name, count)
@@ -192,7 +188,7 @@ public final class ScriptFleet: Sendable {
         return try await start(guests.map { Wanted(guest: $0, image: snapshot.image, snapshot: snapshot) })
     }
 
-    /// Names for guests that are to come. Throws a `Diagnostic` when one was used before.
+    /// Claims names for new guests. Throws a `Diagnostic` for a name already used.
     @discardableResult
     private func take(_ names: [String]) throws -> [String] {
         try state.withLock { state in
@@ -207,7 +203,7 @@ public final class ScriptFleet: Sendable {
         }
     }
 
-    /// Names like `web-1` that no guest has had.
+    /// Claims unused names such as `web-1`.
     private func takeFree(_ stem: String, _ count: Int) -> [String] {
         state.withLock { state in
             var names: [String] = []
@@ -220,7 +216,7 @@ public final class ScriptFleet: Sendable {
         }
     }
 
-    /// Throws a `Diagnostic` for guests that can never be up at the same time.
+    /// Throws a `Diagnostic` for guests that can never run at the same time.
     private func start(_ wanted: [Wanted]) async throws -> [LiveGuest] {
         let cost = wanted.reduce(ByteCount(0)) { $0 + $1.guest.cost }
         guard cost <= resources.memory, wanted.count <= resources.slots else {
@@ -233,7 +229,7 @@ public final class ScriptFleet: Sendable {
         }
         let usual = limits.timeouts.boot * limits.factor
         if !fleet.admission.fits(cost, guests: wanted.count) {
-            // Those that are off keep their room only as long as nobody needs it.
+            // Powered-off guests keep their memory only while no other guest needs it.
             for guest in guests {
                 await guest.giveUpIfOff("its memory was given to other guests while it was powered off")
             }
@@ -264,16 +260,16 @@ public final class ScriptFleet: Sendable {
         }
     }
 
-    // MARK: One guest's life
+    // MARK: A guest's lifetime
 
     private func live(_ request: Request) async {
         let guest = await self.guest(of: request)
         fleet.networks.leave(request.number)
-        // Whoever waited for its end finds all free that was its.
+        // Fulfilled last, when all of the guest's resources are released.
         guest?.ended?.fulfil()
     }
 
-    /// Brings a guest up and returns it when it has ended, and given its room back. Nil when it did not come up.
+    /// Brings a guest up and returns it after its end and release. Nil when it did not come up.
     private func guest(of request: Request) async -> LiveGuest? {
         let (guest, name) = (request.planned, request.name)
         let recorder = fleet.recorder
@@ -311,7 +307,8 @@ public final class ScriptFleet: Sendable {
         return nil
     }
 
-    /// Takes room for a guest within its patience, and while it is wanted. False when there is none; then none is taken.
+    /// Waits for admission within the request's patience and while the guest is wanted. False when it was not admitted; nothing
+    /// is then taken.
     private func hasRoom(_ request: Request, _ log: Logger) async -> Bool {
         let taken = Completion<Void>()
         _ = try? await request.isUnwanted.cancelling {
@@ -322,7 +319,7 @@ public final class ScriptFleet: Sendable {
         return taken.current != nil
     }
 
-    /// Lets the script have a guest that is up, until it is done with it, the guest is lost, or all is over.
+    /// Serves a running guest until the script is done with it, it is lost, or the fleet ends.
     private func serve(_ guest: LiveGuest, _ request: Request) async {
         state.withLock { $0.guests[request.place] = guest }
         request.ready.fulfil(.success(guest))

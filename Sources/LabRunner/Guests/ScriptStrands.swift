@@ -1,7 +1,6 @@
 import Synchronization
 
-/// The parts of a script that go on side by side, and those of them that wait for room for guests. When all do, nobody is left
-/// who could make some.
+/// Counts a script's concurrent strands, and those that wait for room for guests. When all wait, none is left to free any.
 public final class ScriptStrands: Sendable {
     private struct State {
         var active = 1
@@ -10,7 +9,7 @@ public final class ScriptStrands: Sendable {
 
     private let state = Mutex(State())
 
-    /// Runs `body`, which begins and ends strands of its own, in the place of one.
+    /// Runs `body`, which starts and ends strands of its own, in place of one strand.
     public func replacing<Result>(_ body: () async throws -> Result) async rethrows -> Result {
         state.withLock { $0.active -= 1 }
         defer { state.withLock { $0.active += 1 } }
@@ -24,7 +23,7 @@ public final class ScriptStrands: Sendable {
         return try await body()
     }
 
-    /// Runs `body` in a strand that waits for room meanwhile; it is told whether any other strand goes on.
+    /// Runs `body` in a strand that waits for room; `isLast` says that no other strand is running.
     func waiting<Result>(_ body: (_ isLast: Bool) async throws -> Result) async rethrows -> Result {
         let isLast = state.withLock { state in
             state.waiting += 1

@@ -2,8 +2,8 @@ import Diagnostics
 import LabSpec
 
 extension RunPlan {
-    /// Paths of `put` and `get` that belong to another system than the task's guests: `C:\x` on Linux is an error, `/x` on a
-    /// Windows-like guest a warning, for Wine's has a Linux side.
+    /// Problems of `put` and `get` paths of another system: `C:\x` on Linux is an error, `/x` on a Windows-like guest a
+    /// warning, because Wine guests have a Linux side.
     public var pathProblems: [Diagnostic] {
         let systems = Dictionary(guests.map { ($0.guest.name, $0.os) }) { first, _ in first }
         return lab.tasks.flatMap { task -> [Diagnostic] in

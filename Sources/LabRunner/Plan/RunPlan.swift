@@ -5,30 +5,29 @@ import LabResults
 import LabSpec
 import Quantities
 
-/// What would run where: every guest with its image, memory and backend, and every run of every task.
+/// The plan of a run: every guest with its image, memory and backend, and every run of every task.
 public struct RunPlan: Sendable {
-    /// What a guest takes of its RAM to boot and stand at its prompt, as far as it has so much. Debian's and Wine's images
-    /// come to 90 to 160 MiB, a distribution of one's own to more.
+    /// The RAM in use at the prompt after a boot, at most all of it. Debian's and Wine's images use 90 to 160 MiB, other
+    /// distributions more.
     static let bootedMemory = ByteCount.mebibytes(256)
-    /// What a clone takes of RAM of its own to take up its identity and run a first command. Most of it stays the golden's,
-    /// which all share.
+    /// The private RAM of a clone after it has its identity and has run a command. Most of its RAM is shared with the golden.
     static let clonedMemory = ByteCount.mebibytes(64)
 
     /// The lab.
     public let lab: Lab
     /// Guests in the order of the file.
     public let guests: [PlannedGuest]
-    /// How much memory the fleet may take at a time.
+    /// The memory limit of the fleet.
     public let budget: MemoryBudget
-    /// How many guests may run at a time.
+    /// The maximum number of concurrent guests.
     public let slots: Int
 
     /// Plans a lab.
     ///
-    /// `images` tells what is known of each image the lab names, `backend` picks the backend of a group. Throws every
-    /// reason why the lab can never run here, all at once: a guest below its image's minimum, one that is larger than the
-    /// budget, networked guests that must be up together and do not fit, whatever `backend` throws. Under overcommit a guest
-    /// is too large only when its image's minimum is, and peers when what they are reckoned at is.
+    /// `images` provides the facts of each image in the lab, `backend` chooses a group's backend. Throws all reasons why the
+    /// lab cannot run here at once: a guest below its image's minimum or above the budget, networked guests that must be up
+    /// together and do not fit, errors of `backend`. Under overcommit the image's minimum is compared with the budget, and for
+    /// peers their initial charges.
     public static func make(
         lab: Lab, images: [String: ImageFacts], budget: MemoryBudget, slots: Int? = nil,
         backend: (GuestGroup, ImageFacts) throws(Diagnostic) -> any MachineBackend
@@ -54,7 +53,7 @@ public struct RunPlan: Sendable {
             }
             do throws(Diagnostic) {
                 let backend = try backend(group, facts)
-                // Beside a guest that is reset stands a spare.
+                // A guest that is reset has a second machine prepared next to it.
                 let names = Set(group.guests.map(\.name))
                 let machines = lab.tasks.contains { $0.resets(anyOf: names) } ? 2 : 1 as UInt64
                 let overhead = ByteCount(backend.overhead(memory: memory, cpus: group.cpus).bytes * machines)
@@ -85,11 +84,11 @@ public struct RunPlan: Sendable {
     /// The cost of the whole fleet.
     public var totalCost: ByteCount { guests.reduce(ByteCount(0)) { $0 + $1.cost } }
 
-    /// In how many batches the fleet comes up when each guest runs to its end before the next takes its place; under overcommit
-    /// as far as can be told before guests are measured.
+    /// The number of batches when each guest runs to its end before the next takes its slot; under overcommit an estimate
+    /// before guests are measured.
     public var batches: Int { batchSizes(lab.admission).count }
 
-    /// How many guests run at once in the largest batch.
+    /// The number of concurrent guests in the largest batch.
     public func guestsAtOnce(_ admission: AdmissionMode) -> Int { batchSizes(admission).max() ?? 0 }
 
     private func batchSizes(_ admission: AdmissionMode) -> [Int] {
@@ -109,12 +108,12 @@ public struct RunPlan: Sendable {
         return count > 0 ? sizes + [count] : sizes
     }
 
-    /// The names of the guests that some task may run on.
+    /// The names of guests that some task may run on.
     var guestsWithTasks: Set<String> {
         Set(lab.tasks.flatMap(\.targets).flatMap(\.guests))
     }
 
-    /// Every run of every task in the order of the file.
+    /// Every run of every task, in file order.
     public var runs: [TaskID] {
         lab.tasks.flatMap { task in
             task.targets.flatMap { target -> [TaskID] in
@@ -132,7 +131,7 @@ public struct RunPlan: Sendable {
         }
     }
 
-    /// What the run's first event says.
+    /// The content of the run's first event.
     public func description(host: HostDescription, version: String) -> RunDescription {
         RunDescription(
             lab: lab.name, cell: lab.cell?.id, file: lab.source.path, host: host,
@@ -142,7 +141,7 @@ public struct RunPlan: Sendable {
     private static func tooLarge(
         _ group: GuestGroup, memory: ByteCount, cost: ByteCount, budget: MemoryBudget
     ) -> Diagnostic {
-        // Of large guests the overhead is lost in the rounding.
+        // For large guests the overhead vanishes in rounding.
         let overhead = "\(cost)" == "\(memory)" ? "" : " (\(memory) and the virtual machine's overhead)"
         return Diagnostic(
             .specification,
@@ -150,7 +149,7 @@ public struct RunPlan: Sendable {
             remedy: "lower its `memory:`, or free memory on the host", cause: budget.explanation, at: group.span)
     }
 
-    /// Guests on one network are peers that must be up together.
+    /// Guests on a common network are peers that must be up together.
     private static func networksThatCannotFit(
         _ lab: Lab, guests: [PlannedGuest], budget: MemoryBudget
     ) -> [Diagnostic] {
@@ -169,7 +168,7 @@ public struct RunPlan: Sendable {
     private static func unsupported(_ lab: Lab) -> [Diagnostic] {
         var problems: [Diagnostic] = []
         for task in lab.tasks {
-            // Its results would have nothing to tell them apart by.
+            // Results could not be told apart.
             var seen = Set<String>()
             if let twice = task.targets.flatMap({ Set($0.guests).sorted() }).first(where: { !seen.insert($0).inserted })
             {
@@ -182,7 +181,7 @@ public struct RunPlan: Sendable {
         return problems
     }
 
-    /// cmd.exe runs all scripts of its guests itself.
+    /// On Windows-like guests cmd.exe runs all scripts itself.
     private static func shellsOfOthers(_ lab: Lab, guests: [PlannedGuest]) -> [Diagnostic] {
         let windows = guests.filter { $0.os == .windows }
         let names = Set(windows.map(\.guest.name))
@@ -208,11 +207,11 @@ public struct RunPlan: Sendable {
     }
 }
 
-/// How much memory a fleet may take.
+/// The memory limit of a fleet.
 public struct MemoryBudget: Sendable, Hashable {
     /// The limit.
     public var limit: ByteCount
-    /// Where the limit comes from, in words: `22.1GiB are available on this host`.
+    /// The source of the limit, for messages: `22.1GiB are available on this host`.
     public var explanation: String
 
     /// A budget as given.
@@ -223,7 +222,7 @@ public struct MemoryBudget: Sendable, Hashable {
 }
 
 extension LabTask {
-    /// Whether it may run on one of these guests, and wants that fresh.
+    /// Whether the task may run on one of these guests and resets it.
     func resets(anyOf guests: Set<String>) -> Bool {
         reset == .snapshot && targets.contains { !guests.isDisjoint(with: $0.guests) }
     }

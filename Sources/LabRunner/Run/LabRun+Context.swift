@@ -5,7 +5,7 @@ import LabResults
 import LabSpec
 
 extension LabRun {
-    /// What the parts of a run share.
+    /// The shared parts of a run.
     struct Context: Sendable {
         let fleet: Fleet
         let timeFactor: Double
@@ -18,20 +18,19 @@ extension LabRun {
         /// Set once the run is to end early.
         let isEnding = Completion<Void>()
 
-        /// Records the end of one run of a task. No further run starts after a failure that stops the lab.
+        /// Records the end of a task's run. A failure that stops the lab starts no further runs.
         func finished(_ result: TaskResult) async {
             progress.finished(result)
             if !result.outcome.isSuccess { await stopIfWanted() }
         }
 
-        /// A guest could not be used: infrastructure failed even if it cost no task.
+        /// Records that a guest was unusable: an infrastructure failure, even without an affected task.
         func guestFailed() async {
             progress.guestFailed()
             await stopIfWanted()
         }
 
-        /// The run ends early: nothing more starts but what cleans up, and what runs is cut short. False when it was ending
-        /// already.
+        /// Ends the run early: starts only cleanup tasks and interrupts running ones. False when it was already ending.
         func end(_ cause: EarlyEnd.Cause) async -> Bool {
             guard isEnding.fulfil() else { return false }
             let end = EarlyEnd(cause, grace: plan.lab.timeouts.grace * timeFactor)
@@ -42,7 +41,7 @@ extension LabRun {
                     "running cleanup tasks and collecting files", end.grace, isFirst: cause == .deadline)
                 recorder.emit(.note(level: .info, message: message))
             }
-            // First: what is cut short makes its guest ask for more.
+            // First, because an interrupted run makes its guest ask for more work.
             await scheduler.stop(reason: end.reason, cleaningUp: true)
             tasks.ending.fulfil(end)
             return true

@@ -10,19 +10,19 @@ import Synchronization
 
 /// One run of one lab: admission, boots, tasks, teardown.
 ///
-/// Structured from end to end: `run` returns when no guest is left, also when its task is cancelled.
+/// Structured concurrency throughout: `run` returns when no guest is left, also when cancelled.
 public struct LabRun: Sendable {
-    /// What the command line says about a run.
+    /// A run's options from the command line.
     public struct Options: Sendable {
         /// Multiplies every timeout.
         public var timeFactor: Double
-        /// Whether the first failure keeps further tasks from starting.
+        /// Whether the first failure stops further tasks from starting.
         public var stopOnFailure: Bool
-        /// How many guests may boot at the same time: boots are bounded by the processors.
+        /// The maximum number of concurrent boots, limited by the host's CPUs.
         public var boots: Int
-        /// Reads memory, for labs whose guests are admitted by what they use.
+        /// Reads memory, for labs with overcommit.
         public var meter: any MemoryMeter
-        /// Set by who wants the run to end in order.
+        /// Fulfilled to end the run gracefully.
         public var interruption: Completion<Void>
 
         /// Options as given.
@@ -47,10 +47,10 @@ public struct LabRun: Sendable {
     private let scripting: (any TaskScripting)?
     private let goldens: (any GoldenStoring)?
 
-    /// A run of `plan`. `images` holds every image that the lab's groups name. The recorder must have been told
-    /// `runStarted`; it is told everything up to and including `runFinished`. Machines and their folders are written down in
-    /// `journal`, which the caller ends afterwards. `scripting` runs the tasks that are scripts; without it they are errors. `goldens` keeps what
-    /// guests are cloned from; without it every guest boots.
+    /// A run of `plan`. `images` has every image that the lab's groups name. The recorder must already have `runStarted`; the
+    /// run emits everything up to `runFinished`. Machines and folders are recorded in `journal`, which the caller ends
+    /// afterwards. | | `scripting` runs script tasks; without it they are errors. `goldens` is the golden store; without it
+    /// every guest boots.
     public init(
         plan: RunPlan, images: [String: BootableImage], options: Options, recorder: RunRecorder,
         results: RunDirectory, journal: RunJournal, scripting: (any TaskScripting)? = nil,
@@ -66,11 +66,11 @@ public struct LabRun: Sendable {
         self.journal = journal
     }
 
-    /// Runs the lab and returns the status that the command should exit with.
+    /// Runs the lab and returns the command's exit status.
     ///
-    /// When `options.interruption` is set, or the lab's time is up, tasks that run are cut short, their files are collected,
-    /// and tasks that run always are run where their guests are up, all within the lab's grace time. A cancelled task tears
-    /// everything down at once. Both give `interrupted`.
+    /// When `options.interruption` is fulfilled, or the lab's deadline passes, running tasks are interrupted, their files are
+    /// collected, and tasks that always run do so on guests that are up, all within the lab's grace time. Cancellation tears
+    /// everything down at once. Both return `interrupted`.
     public func run() async -> ExitStatus {
         let recorder = recorder
         let plan = plan
@@ -107,7 +107,7 @@ public struct LabRun: Sendable {
             if context.isEnding.fulfil() { recorder.emit(.interrupted(reason: Self.interruption)) }
             Task { await scheduler.stop(reason: Self.interruption, cleaningUp: false) }
         }
-        // Whatever became of the guests, every run has its result before the last event.
+        // Whatever happened to the guests, every run has a result before the last event.
         let isInterrupted = Task.isCancelled || options.interruption.current != nil
         await scheduler.stop(
             reason: tasks.ending.current?.reason ?? (isInterrupted ? Self.interruption : "no guest was left for it"),
@@ -119,7 +119,7 @@ public struct LabRun: Sendable {
         return status
     }
 
-    /// Records a run that could not begin: every task is an error for the reason given (skipped when it was cancelled).
+    /// Records a run that could not begin: every task gets this error, or is skipped when the run was cancelled.
     public static func abandon(_ plan: RunPlan, because error: any Error, recorder: RunRecorder) -> ExitStatus {
         let verdict = Verdict(of: error)
         if verdict.outcome == .skipped { return recorder.skip(plan.runs, because: interruption) }
@@ -127,13 +127,13 @@ public struct LabRun: Sendable {
         return recorder.abandon(plan.runs, .error, .infrastructure, because: verdict.message)
     }
 
-    /// What is said of a run that a signal ended.
+    /// The reason given for a run that a signal ended.
     public static let interruption = "the run was interrupted"
 
-    /// Strict admission has nothing to measure.
+    /// Strict admission needs no measurements.
     private var isWatched: Bool { plan.lab.admission == .overcommit }
 
-    /// Returns when no guest is left: all is done, or the run was to end and its grace time is over.
+    /// Returns when no guest is left: all work is done, or the run ended early and its grace time is over.
     private func work(_ context: Context, watch: MemoryWatch?) async {
         await context.scheduler.settle()
         await withTaskGroup(of: Void.self) { group in
@@ -163,8 +163,8 @@ public struct LabRun: Sendable {
         }
     }
 
-    /// Ends the run when it is interrupted. Returns when guests that are still there are to be torn down: the grace time is
-    /// over, or a run that was ending already is interrupted.
+    /// Ends the run when it is interrupted. Returns when the remaining guests are to be torn down: the grace time is over, or a
+    /// second interruption came.
     private func enforceEnds(_ context: Context) async {
         await withTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -181,7 +181,7 @@ public struct LabRun: Sendable {
         }
     }
 
-    /// How long what the end of the grace time cuts short may take to say so.
+    /// How long operations interrupted at the end of the grace time may take to return.
     private static let lastWords = Duration.seconds(2)
 
     private func workGuests(_ context: Context) async {

@@ -2,7 +2,7 @@ import LabResults
 import LabSpec
 import Synchronization
 
-/// What a run's parts report of its tasks and guests: recorded as it comes, and counted for the run's status.
+/// The progress of tasks and guests: recorded as events, and counted for the exit status.
 final class RunProgress: Sendable {
     private struct State {
         var counts: [Outcome: Int] = [:]
@@ -25,7 +25,7 @@ final class RunProgress: Sendable {
         recorder.emit(.taskFinished(result))
     }
 
-    /// A run of a task will never start, or not again.
+    /// A run of a task will never start, or will not be retried.
     func abandoned(_ gone: Schedule.Abandoned) {
         let task = plan.lab.tasks[gone.run.task]
         let guest = gone.run.pinned.map { plan.guests[$0].guest.name }
@@ -41,24 +41,24 @@ final class RunProgress: Sendable {
         finished(result)
     }
 
-    /// A guest is sent away before its time.
+    /// A guest is parked, or ended early.
     func parked(_ guest: Int, isPressing: Bool) {
         let reason = isPressing ? "the host is short of memory" : "guests that it waits for need its room"
         recorder.emit(.guestParked(guest: plan.guests[guest].guest.name, reason: reason))
     }
 
-    /// A guest could not be used: infrastructure failed even if it cost no task.
+    /// A guest was unusable: an infrastructure failure, even without an affected task.
     func guestFailed() { state.withLock { $0.guestFailed = true } }
 
-    /// The lab's time was up.
+    /// The lab's deadline has passed.
     func deadlinePassed() { state.withLock { $0.deadlinePassed = true } }
 
-    /// How many runs of tasks came to each outcome.
+    /// The number of task runs by outcome.
     var counts: [String: Int] {
         state.withLock { Dictionary(uniqueKeysWithValues: $0.counts.map { ($0.key.rawValue, $0.value) }) }
     }
 
-    /// What all of it comes to.
+    /// The run's exit status.
     var status: ExitStatus {
         state.withLock { state in
             var outcomes = Array(state.counts.keys)

@@ -2,56 +2,56 @@ import HostResources
 import LabResults
 import Quantities
 
-/// Who does what next: the schedule, the guests that ask it for orders, and who of them makes room for others. A value: each change
-/// returns what is to be done about it.
+/// Assigns work: holds the schedule, the guests that wait for orders, and the choice of guests to park. A value: each change
+/// returns the resulting effects.
 struct Dispatch {
-    /// What a free guest is told.
+    /// An order to an idle guest.
     enum Order: Hashable {
         /// Run this.
         case run(Schedule.Run)
-        /// Other guests need this one's memory: make room. `early` when the guest still had runs to wait for, so that what
-        /// its tasks left in it is lost.
+        /// Leave, because other guests need the memory. `early` when the guest still had runs to wait for, so that its state
+        /// must be kept.
         case makeRoom(early: Bool)
-        /// Something happened to the guest itself: see what.
+        /// The guest's own state changed: check it.
         case look
         /// The lab is done.
         case finished
     }
 
-    /// What is to be done.
+    /// An effect of a change.
     enum Effect: Hashable {
-        /// A free guest, which asked, has its order.
+        /// A waiting guest gets its order.
         case order(guest: Int, Order)
-        /// A guest that is down, and asked whether to boot, has its answer.
+        /// A guest that is down gets the answer whether to boot.
         case boot(guest: Int, Bool)
         /// A run will never start.
         case abandon(Schedule.Abandoned)
-        /// A guest is sent away before its time. It is `isPressing` when the host itself is short of memory.
+        /// A guest is parked or ended early. `isPressing` when the host itself is short of memory.
         case park(guest: Int, isPressing: Bool)
         /// Every run has ended.
         case finish
     }
 
-    /// What guests that wait for memory lack, or the host, and what a guest's departure gives back.
+    /// What waiting guests or the host lack, and what each guest would free by leaving.
     struct Need {
         var shortage: Admission.Shortage
         var reclaimable: (Int) -> ByteCount
     }
 
     private(set) var schedule: Schedule
-    /// Whether there is room for all guests at once: then they boot while they wait for their first run.
+    /// Whether all guests fit at once: then they boot before their first run is ready.
     private var isRoomy: Bool
-    /// Guests that are up and have nothing to run, and those that are down and have nothing to run.
+    /// Guests without work: those that are up, and those that are down.
     private var idle: Set<Int> = []
     private var absent: Set<Int> = []
-    /// Guests that hold memory, those of them that are up, and those that are on their way out.
+    /// Guests that hold memory; of these, those that are up and those that are leaving.
     private var present: Set<Int> = []
     private var up: Set<Int> = []
     private var leaving: Set<Int> = []
-    /// In what order they came.
+    /// The order in which guests were admitted.
     private var arrivals: [Int: Int] = [:]
     private var nextArrival = 0
-    /// Guests to which something happened while they were not idle.
+    /// Guests whose state changed while they were busy.
     private var recalled: Set<Int> = []
     private var stopReason: String?
 
@@ -62,7 +62,7 @@ struct Dispatch {
 
     // MARK: Guests
 
-    /// A free, running guest wants its next order: among the effects, or of a later change.
+    /// A running guest is free. Its next order is an effect of this or a later change.
     mutating func next(for guest: Int) -> [Effect] {
         up.insert(guest)
         if recalled.remove(guest) != nil { return [.order(guest: guest, .look)] }
@@ -71,15 +71,15 @@ struct Dispatch {
         return []
     }
 
-    /// A guest that is not running asks whether to boot: true once it has something to run, or there is room for it to wait in;
-    /// false once it will never have anything to run. The answer is among the effects, or of a later change.
+    /// A guest that is down asks whether to boot: true once it has work, or may wait for work while up; false once it will
+    /// never have work. The answer is an effect of this or a later change.
     mutating func waitForWork(_ guest: Int) -> [Effect] {
         if let answer = hasWork(guest) { return [.boot(guest: guest, answer)] }
         absent.insert(guest)
         return []
     }
 
-    /// A guest has its memory. False when it has nothing to run any more, others having taken it: then it need not boot.
+    /// A guest was admitted. False when it has no work any more and need not boot.
     mutating func arrive(_ guest: Int) -> Bool {
         if present.insert(guest).inserted {
             arrivals[guest] = nextArrival
@@ -88,7 +88,7 @@ struct Dispatch {
         return hasWork(guest) == true
     }
 
-    /// A guest has given its memory back.
+    /// A guest has released its memory.
     mutating func depart(_ guest: Int) -> [Effect] {
         present.remove(guest)
         arrivals[guest] = nil
@@ -99,20 +99,20 @@ struct Dispatch {
         return settle()
     }
 
-    /// Something happened to a guest that is up: if it is idle it is told to look, else at its next turn.
+    /// A running guest's state changed: it checks now if it is idle, else at its next order.
     mutating func recall(_ guest: Int) -> [Effect] {
         if idle.remove(guest) != nil { return [.order(guest: guest, .look)] }
         if present.contains(guest) { recalled.insert(guest) }
         return []
     }
 
-    /// A guest will not come back.
+    /// A guest is lost for good.
     mutating func lose(_ guest: Int, reason: String) -> [Effect] {
         schedule.lose(guest: guest, reason: reason)
         return settle()
     }
 
-    /// A guest is lost. True when a fresh one is to take its place; see `Schedule.replace`.
+    /// A guest is lost. True when it is replaced; see `Schedule.replace`.
     mutating func replace(_ guest: Int, reason: String) -> (isReplaced: Bool, [Effect]) {
         let isReplaced = schedule.replace(guest: guest, reason: reason)
         return (isReplaced, settle())
@@ -124,11 +124,11 @@ struct Dispatch {
     mutating func finish(_ run: Schedule.Run, success: Bool) -> [Effect] {
         let before = schedule.changes
         schedule.finish(run, success: success)
-        // Most ends concern nobody but the guest, which asks for its next run itself.
+        // Most ends affect only the guest itself, which then asks for its next order.
         return schedule.changes == before ? [] : settle()
     }
 
-    /// A run goes back for another attempt, `before` being how this one went. Nil when nothing is started any more: then it has
+    /// A run is to be retried; `before` is the attempt that ended. Nil when nothing is started any more: the run has then
     /// ended.
     mutating func retry(_ run: Schedule.Run, before: Schedule.Attempt) -> [Effect]? {
         if stopReason != nil { return nil }
@@ -136,20 +136,20 @@ struct Dispatch {
         return settle()
     }
 
-    /// A run that was handed out and not begun goes back.
+    /// A run that was assigned but not started is returned.
     mutating func giveBack(_ run: Schedule.Run) -> [Effect] {
         schedule.giveBack(run)
         return settle()
     }
 
-    /// Nothing more is started; with `cleaningUp`, but tasks that run always, on guests that are up.
+    /// Starts no further runs; with `cleaningUp`, only tasks that always run, on guests that are up.
     mutating func stop(reason: String, cleaningUp: Bool) -> [Effect] {
         schedule.stop(reason: reason, cleaningUpOn: cleaningUp ? up : [])
         stopReason = stopReason ?? reason
         return settle()
     }
 
-    /// Tells everybody anew.
+    /// Decides again for all waiting guests.
     mutating func settle() -> [Effect] {
         var effects = schedule.takeAbandoned().map { Effect.abandon($0) }
         if schedule.isFinished { effects.append(.finish) }
@@ -168,12 +168,12 @@ struct Dispatch {
 
     // MARK: Room
 
-    /// Whether anybody could make room.
+    /// Whether any guest could leave.
     var canMakeRoom: Bool { stopReason == nil && !idle.isEmpty }
 
-    /// Sends away as many idle guests as the next waiting guest needs: first those that have nothing left to run. Those that
-    /// wait for other guests keep what their tasks left in them for as long as anybody else gets on, unless the host itself is
-    /// short: then the newest go first, which have the least to lose.
+    /// Sends away as many idle guests as the next waiting guest needs, first those without further work. Guests that wait for
+    /// others' results keep their state as long as any guest makes progress, unless the host itself is short: then the newest
+    /// leave first, as they have the least to lose.
     mutating func makeRoom(_ need: Need) -> [Effect] {
         guard canMakeRoom else { return [] }
         var lacking = need.shortage
@@ -193,7 +193,7 @@ struct Dispatch {
         }
         guard lacking.isPressing || (leaving.isEmpty && present.count == idle.count) else { return effects }
         for guest in candidates where lacking.isShort && idle.contains(guest) {
-            // Nobody comes back only to wait for work where there was no memory for it.
+            // Under memory pressure guests no longer boot ahead of their work.
             if lacking.isPressing { isRoomy = false }
             effects.append(.park(guest: guest, isPressing: lacking.isPressing))
             send(guest, early: true)

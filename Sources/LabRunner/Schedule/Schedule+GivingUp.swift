@@ -1,8 +1,8 @@
 import LabResults
 
-/// Runs that will never start: their guests are lost, or the run is being stopped.
+/// Runs that will never start, because their guests are lost or the run is being stopped.
 extension Schedule {
-    /// A guest is gone for good: runs that only it could have taken are given up.
+    /// A guest is lost for good: runs that only it could take are given up.
     mutating func lose(guest: Int, reason: String) {
         lostGuests[guest] = reason
         changes += 1
@@ -10,9 +10,9 @@ extension Schedule {
         settle()
     }
 
-    /// A guest is lost, and a fresh one takes its place for runs that do not rest on what it held: those of tasks that have
-    /// their guest made a fresh one anyway, and those that any guest may take of tasks none of whose needs, near or far, had a
-    /// run here. Others that only it could have taken are given up. False when nothing is left for a fresh one.
+    /// A guest is lost and replaced for runs that do not depend on its state: those of tasks that reset their guest, and `any`
+    /// runs of tasks none of whose direct or indirect needs ran here. Other runs that only it could take are given up. False
+    /// when nothing is left for a replacement.
     mutating func replace(guest: Int, reason: String) -> Bool {
         guard lostGuests[guest] == nil, stop == nil else { return false }
         for number in tasksOfGuest[guest] where !tasks[number].resets {
@@ -32,7 +32,7 @@ extension Schedule {
         }
     }
 
-    /// What a task needs, and what that needs.
+    /// A task's direct and indirect needs.
     private func needs(of number: Int) -> Set<Int> {
         var all: Set<Int> = []
         var next = tasks[number].needs
@@ -42,13 +42,13 @@ extension Schedule {
         return all
     }
 
-    /// Why a guest cannot take runs of a task any more; nil while it can.
+    /// Why a guest can no longer take runs of a task; nil while it can.
     private func obstacle(to number: Int, on guest: Int) -> String? {
         lostGuests[guest] ?? tasks[number].barred[guest]
     }
 
-    /// No further run is handed out but those of tasks that run always, on these guests: all others that have not started are
-    /// given up as skipped. A second call may take guests away, and adds none.
+    /// Hands out no further runs, except of tasks that always run, on these guests; all others that have not started are
+    /// skipped. A second call can only remove guests.
     mutating func stop(reason: String, cleaningUpOn guests: Set<Int> = []) {
         let stop = Stop(reason: reason, guests: guests.intersection(self.stop?.guests ?? guests))
         self.stop = stop
@@ -77,7 +77,7 @@ extension Schedule {
     }
 
     private mutating func giveUp(_ run: Run, _ outcome: Outcome, _ reason: String) {
-        // What was tried before is the run's outcome; that it was not tried again is only the end of its story.
+        // An earlier attempt determines the outcome; the missing retry is only added to it.
         let (outcome, reason) =
             run.before.map { ($0.outcome, "\($0.message); not tried again: \(reason)") } ?? (outcome, reason)
         abandoned.append(Abandoned(run: run, outcome: outcome, reason: reason))
@@ -92,7 +92,7 @@ extension Schedule {
         for run in pinned + shared { giveUp(run, outcome, reason) }
     }
 
-    /// Gives up the runs of a task that no guest is left for; `lost` names the guest that is newly lost, where one is.
+    /// Gives up the runs of a task that no guest can take any more; `lost` is the guest just lost, if any.
     mutating func giveUpHopeless(of number: Int, lost guest: Int? = nil) {
         for guest in guest.map({ [$0] }) ?? tasks[number].pinned.keys.sorted() {
             guard let reason = obstacle(to: number, on: guest) else { continue }

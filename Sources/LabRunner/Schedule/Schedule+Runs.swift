@@ -1,35 +1,35 @@
 import LabResults
 
 extension Schedule {
-    /// One run, as the schedule hands it out.
+    /// One run as handed out by the schedule.
     struct Run: Hashable {
         var task: Int
         /// From 1.
         var index: Int
-        /// The guest it is bound to; nil where any free guest of the target may take it.
+        /// The guest that the run is bound to; nil for any guest of the target.
         var pinned: Int?
-        /// Which of its task's `any` targets it belongs to, where it is bound to no guest.
+        /// The index of the task's `any` target, for a run that is bound to no guest.
         var queue = 0
         /// From 1.
         var attempt = 1
-        /// How the attempt before this one went.
+        /// The previous attempt.
         var before: Attempt?
     }
 
-    /// How an attempt went that is to be tried again.
+    /// An attempt that is to be retried.
     struct Attempt: Hashable {
         var outcome: Outcome
         var message: String
-        /// Its result, behind those of the attempts before it.
+        /// The results of all attempts so far.
         var results: [TaskResult] = []
     }
 
-    /// What a guest does next.
+    /// A guest's next step.
     enum Decision: Hashable {
         case run(Run)
-        /// Nothing now, but something may become ready.
+        /// Nothing now; a run may become ready.
         case wait
-        /// Nothing is left that this guest could ever run.
+        /// Nothing is left for this guest.
         case nothing
     }
 

@@ -1,10 +1,9 @@
 import LabResults
 import LabSpec
 
-/// Which task runs where, and when: a plain value that the scheduler's actor holds.
-///
-/// A *run* is one task on one guest in one repetition. A guest takes one run at a time, in the order of the file among
-/// those that are ready; a task is ready when all it needs has ended well. Guests and tasks are indices into the plan.
+/// Which task runs where and when: a plain value. | | A *run* is one task on one guest in one repetition. A guest takes one run
+/// at a time, in file order among those that are ready; a task is ready when all its needs have succeeded. Guests and tasks are
+/// indices into the plan.
 struct Schedule {
     enum TaskState {
         case waiting
@@ -16,45 +15,45 @@ struct Schedule {
         let name: String
         let needs: [Int]
         let always: Bool
-        /// Whether each run has its guest made a fresh one.
+        /// Whether each run resets its guest.
         let resets: Bool
         var state = TaskState.waiting
         /// Runs bound to a guest, by guest, in order.
         var pinned: [Int: ArraySlice<Run>] = [:]
         /// Runs for any guest of a set, in order; one queue per `any` target.
         var shared: [(guests: Set<Int>, runs: ArraySlice<Run>)] = []
-        /// Guests that cannot take its runs any more, and why: they were lost with what it rests on.
+        /// Guests that can no longer take its runs, with the reason: the state that the runs depend on was lost.
         var barred: [Int: String] = [:]
         /// Runs not yet ended.
         var open = 0
         var failed = false
     }
 
-    /// No further run is handed out, but for those that clean up.
+    /// Only cleanup runs are handed out.
     struct Stop {
         var reason: String
-        /// Where tasks that run always still run.
+        /// The guests on which tasks that always run may still run.
         var guests: Set<Int>
     }
 
-    // Changed here and in the extension that gives runs up, by nobody else.
+    // Mutated only here and in the extension that gives runs up.
     var tasks: [TaskEntry]
-    /// For each guest the tasks that may run on it, in the order of the file, without those at the front that have ended.
+    /// By guest, the tasks that may run on it, in file order, without leading ones that have ended.
     var tasksOfGuest: [ArraySlice<Int>]
-    /// For each guest the tasks that it has had runs of since it came up.
+    /// By guest, the tasks that have run on it since it came up.
     var held: [Set<Int>]
     var lostGuests: [Int: String] = [:]
     var stop: Stop?
-    /// Runs given up since they were last taken.
+    /// Runs given up since the last `takeAbandoned`.
     var abandoned: [Abandoned] = []
 
-    /// How many runs have not ended yet.
+    /// The number of runs that have not ended.
     var openRuns = 0
 
-    /// Grows with everything that may give a guest other than the one concerned something to do, or take it away.
+    /// Incremented by every change that may affect the work of another guest.
     var changes = 0
 
-    /// A schedule for the lab's tasks over guests given by name in the plan's order.
+    /// A schedule of the lab's tasks; `guests` are names in the plan's order.
     init(tasks labTasks: [LabTask], guests: [String]) {
         let guestIndex = Dictionary(guests.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let taskIndex = Dictionary(labTasks.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -96,8 +95,7 @@ struct Schedule {
     /// Whether every run has ended.
     var isFinished: Bool { openRuns == 0 }
 
-    /// The next run for a guest that is free. A returned run counts as running until `finish`, `retry` or `giveBack` is
-    /// told of it.
+    /// The next run for a free guest. It counts as running until `finish`, `retry` or `giveBack`.
     mutating func next(for guest: Int) -> Decision {
         while let first = tasksOfGuest[guest].first, case .ended = tasks[first].state {
             tasksOfGuest[guest].removeFirst()
@@ -114,7 +112,7 @@ struct Schedule {
         return decision
     }
 
-    /// What `next` would say, taking nothing.
+    /// The result of `next`, without taking the run.
     func peek(for guest: Int) -> Decision {
         if lostGuests[guest] != nil || stop?.guests.contains(guest) == false { return .nothing }
         var hope = false
@@ -128,20 +126,20 @@ struct Schedule {
             }
             for target in tasks[number].shared where target.guests.contains(guest) {
                 if ready, let run = target.runs.first { return .run(run) }
-                // An empty queue may fill again: a run that another guest dies with comes back for a retry.
+                // An empty queue may fill again: a run whose guest is lost is retried.
                 hope = true
             }
         }
         return hope ? .wait : .nothing
     }
 
-    /// A run handed out has ended.
+    /// A run has ended.
     mutating func finish(_ run: Run, success: Bool) {
         close(run, success: success)
         if tasks[run.task].open == 0 { settle() }
     }
 
-    /// A run handed out goes back to the head of its queue for another attempt.
+    /// A run goes back to the head of its queue for another attempt.
     mutating func retry(_ run: Run, before: Attempt) {
         var again = run
         again.attempt += 1
@@ -149,7 +147,7 @@ struct Schedule {
         giveBack(again)
     }
 
-    /// A run handed out goes back to the head of its queue as it is.
+    /// A run goes back unchanged to the head of its queue.
     mutating func giveBack(_ run: Run) {
         if let pinned = run.pinned {
             var runs = tasks[run.task].pinned[pinned, default: []]
@@ -165,7 +163,7 @@ struct Schedule {
         settle()
     }
 
-    /// Whether a run that this guest could take waits for another attempt.
+    /// Whether a retry waits that this guest could take.
     func hasRetry(for guest: Int) -> Bool {
         guard lostGuests[guest] == nil else { return false }
         return tasksOfGuest[guest].contains { number in
@@ -180,7 +178,7 @@ struct Schedule {
         if !success { tasks[run.task].failed = true }
     }
 
-    /// Carries every change to its end: tasks become ready, end, or are given up, which may decide others in turn.
+    /// Propagates changes until stable: tasks become ready, end or are given up, which may affect others.
     mutating func settle() {
         var changed = true
         while changed {

@@ -2,9 +2,9 @@ import HostResources
 import HostSystem
 import LabResults
 
-/// The dispatch that all guests share: lets them wait for their orders, and performs what a change asks for.
+/// The dispatch that all guests share: suspends guests until they have orders, and performs effects.
 actor Scheduler {
-    /// Fulfilled once no guest need come up any more: every run has ended, or the run is being stopped.
+    /// Fulfilled once no guest needs to boot any more: every run has ended, or the run is being stopped.
     nonisolated let finished = Completion<Void>()
     /// Fulfilled once the run is being stopped, with the reason.
     nonisolated let stopped = Completion<String>()
@@ -15,14 +15,14 @@ actor Scheduler {
     private var orders: [Int: CheckedContinuation<Dispatch.Order, Never>] = [:]
     private var answers: [Int: CheckedContinuation<Bool, Never>] = [:]
 
-    /// A scheduler that makes room for the guests that wait at `admission`, and reports runs that will never start.
+    /// A scheduler that makes room for guests that wait at `admission`, and reports abandoned runs to `progress`.
     init(_ dispatch: Dispatch, admission: Admission, progress: RunProgress) {
         self.dispatch = dispatch
         self.admission = admission
         self.progress = progress
     }
 
-    /// The next order for a free, running guest. Waits while there is nothing to do; ends with `finished`.
+    /// The next order for a free, running guest. Waits until there is one; the last is `finished`.
     func next(for guest: Int) async -> Dispatch.Order {
         await withCheckedContinuation {
             orders[guest] = $0
@@ -31,7 +31,7 @@ actor Scheduler {
         }
     }
 
-    /// For a guest that is not running: whether it should boot, once that is known.
+    /// Whether a guest that is down should boot, once that is known.
     func waitForWork(_ guest: Int) async -> Bool {
         await withCheckedContinuation {
             answers[guest] = $0
@@ -39,13 +39,13 @@ actor Scheduler {
         }
     }
 
-    /// A guest has its memory. False when it need not boot any more.
+    /// A guest was admitted. False when it need not boot any more.
     func arrive(_ guest: Int) -> Bool { dispatch.arrive(guest) }
 
-    /// A guest has given its memory back.
+    /// A guest has released its memory.
     func depart(_ guest: Int) { settled(dispatch.depart(guest)) }
 
-    /// Something happened to a guest that is up.
+    /// A running guest's state changed.
     func recall(_ guest: Int) { perform(dispatch.recall(guest)) }
 
     /// A run has ended.
@@ -53,30 +53,30 @@ actor Scheduler {
         settled(dispatch.finish(run, success: outcome.isSuccess))
     }
 
-    /// A run goes back for another attempt, `before` being how this one went. False when it has ended instead.
+    /// A run is to be retried; `before` is the attempt that ended. False when it has ended instead.
     func retry(_ run: Schedule.Run, before: Schedule.Attempt) -> Bool {
         guard let effects = dispatch.retry(run, before: before) else { return false }
         settled(effects)
         return true
     }
 
-    /// A run that was handed out and not begun goes back.
+    /// A run that was assigned but not started is returned.
     func giveBack(_ run: Schedule.Run) { settled(dispatch.giveBack(run)) }
 
-    /// Whether a run that this guest could take waits for another attempt.
+    /// Whether a retry waits that this guest could take.
     func hasRetry(for guest: Int) -> Bool { dispatch.schedule.hasRetry(for: guest) }
 
-    /// A guest will not come back.
+    /// A guest is lost for good.
     func lose(_ guest: Int, reason: String) { settled(dispatch.lose(guest, reason: reason)) }
 
-    /// A guest is lost. True when a fresh one is to take its place.
+    /// A guest is lost. True when it is replaced.
     func replace(_ guest: Int, reason: String) -> Bool {
         let (isReplaced, effects) = dispatch.replace(guest, reason: reason)
         settled(effects)
         return isReplaced
     }
 
-    /// Nothing more is started; with `cleaningUp`, but tasks that run always, on guests that are up.
+    /// Starts no further runs; with `cleaningUp`, only tasks that always run, on guests that are up.
     func stop(reason: String, cleaningUp: Bool) {
         let effects = dispatch.stop(reason: reason, cleaningUp: cleaningUp)
         stopped.fulfil(reason)
@@ -84,10 +84,10 @@ actor Scheduler {
         settled(effects)
     }
 
-    /// Tells everybody anew.
+    /// Decides again for all waiting guests.
     func settle() { settled(dispatch.settle()) }
 
-    /// Has idle guests make room for those that wait. To be called when a guest begins to wait, and while the host is short.
+    /// Has idle guests make room for waiting ones. Called when a guest begins to wait, and while the host is short of memory.
     func makeRoom() {
         guard dispatch.canMakeRoom, let shortage = admission.shortage else { return }
         perform(

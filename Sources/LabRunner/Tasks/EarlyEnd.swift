@@ -3,19 +3,19 @@ import GuestControl
 import HostSystem
 import LabResults
 
-/// Why a run ends before all its tasks have run, and until when those that clean up may still run.
+/// Why a run ends early, and the deadline for cleanup.
 struct EarlyEnd: Error, Sendable, Hashable {
     enum Cause: Sendable, Hashable {
-        /// Somebody wants it to end.
+        /// An interruption by the user.
         case interrupted
-        /// The lab's time is up.
+        /// The lab's deadline.
         case deadline
     }
 
     let cause: Cause
-    /// The grace time, as the host's speed stretches it.
+    /// The grace time, scaled for slow hosts.
     let grace: Duration
-    /// Its end.
+    /// The end of the grace time.
     let deadline: ContinuousClock.Instant
 
     init(_ cause: Cause, grace: Duration) {
@@ -24,7 +24,7 @@ struct EarlyEnd: Error, Sendable, Hashable {
         deadline = HostClock.now + grace
     }
 
-    /// What is said of the run, and of what did not begin.
+    /// The reason given for the run and for tasks that did not start.
     var reason: String { cause == .interrupted ? LabRun.interruption : "the lab's time was up" }
 }
 
@@ -35,14 +35,14 @@ extension EarlyEnd: Judged {
     }
 }
 
-/// What is told of a run that cleans up before it ends; `isFirst` when the next Ctrl-C would be the first.
+/// The message for a run that cleans up before it ends; `isFirst` when the next Ctrl-C would be the first.
 public func graceNote(_ what: String, _ grace: Duration, isFirst: Bool) -> String {
     "\(what) for up to \(grace.notation); press Ctrl-C \(isFirst ? "" : "again ")to stop now"
 }
 
 extension Completion<EarlyEnd> {
-    /// Runs `operation` as long as the run goes on, and for one that cleans up through the grace time. Throws the `EarlyEnd`
-    /// when that is over first.
+    /// Runs `operation` until the run ends early, or, when it cleans up, until the end of the grace time. Throws the `EarlyEnd`
+    /// when that comes first.
     func bound<Result: Sendable>(
         cleaningUp: Bool, _ operation: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {

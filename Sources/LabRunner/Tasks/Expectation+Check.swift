@@ -2,11 +2,11 @@ import LabSpec
 import Patterns
 
 extension Expectation {
-    /// Whether what the command printed counts.
+    /// Whether the command's output is checked.
     var looksAtOutput: Bool { !stdout.isEmpty || predicate != nil }
 
-    /// Why the command did not meet the expectation, one line; nil when it did. `output` is the file of what it printed, all of
-    /// which is searched. Throws as `Pattern.withSearchThread`.
+    /// Why the command did not meet the expectation, in one line; nil when it did. `output` is the file of its output, which is
+    /// searched in full. Throws as `Pattern.withSearchThread`.
     func mismatch(
         exit status: Int32, output path: String, deadline: ContinuousClock.Instant
     ) async throws -> String? {

@@ -3,11 +3,11 @@ import HostSystem
 import Patterns
 
 extension Pattern {
-    /// How much of a file is read at a time, at least.
+    /// The least number of bytes read at a time.
     private static let pieceSize = 1 << 20
 
-    /// Whether the pattern matches somewhere in the text of a file. Of the file only so much is in memory as a match may reach
-    /// over. Throws as `withSearchThread`, and a `SystemCallError` when the file cannot be read.
+    /// Whether the pattern matches anywhere in a file. Only as much of the file is in memory as a match may span. Throws as
+    /// `withSearchThread`, and a `SystemCallError` when the file cannot be read.
     func matches(somewhereInFile path: String, deadline: ContinuousClock.Instant) async throws -> Bool {
         try await withSearchThread(deadline: deadline) { stop in
             let file = try OwnedDescriptor.open(path, O_RDONLY)
@@ -15,7 +15,7 @@ extension Pattern {
             var text: [UInt8] = []
             var place = 0
             while true {
-                // Where a match may reach over all that is there, twice as much the next time: no text is searched often.
+                // When a match may span all of the text, twice as much is read next: no text is searched many times.
                 let piece = try read(max(Self.pieceSize, text.count), of: file, path)
                 text += piece.isEmpty ? stream.finish() : stream.take(piece)
                 let finding = try text.withUnsafeBytes {

@@ -9,7 +9,7 @@ import LabSpec
 import Patterns
 import Quantities
 
-/// Carries one task through on one guest: files in, the command, the verdict, files out, the reboot.
+/// Runs one task on one guest: copy files in, run the command, judge it, collect files, reboot.
 struct TaskRunner: Sendable {
     let lab: Lab
     let timeFactor: Double
@@ -17,21 +17,21 @@ struct TaskRunner: Sendable {
     let ending: Completion<EarlyEnd>
     let results: RunDirectory
     let recorder: RunRecorder
-    /// Where scripts find other guests.
+    /// The other guests, for scripts.
     let board: GuestBoard
-    /// What runs scripts; nil where there is nobody who could.
+    /// Runs scripts; nil where scripts are not supported.
     let scripting: (any TaskScripting)?
 
-    /// How long collecting files may take when the task's own time is already used up.
+    /// The time for collecting files when the task's time is used up.
     private static let collectionTime = Duration.seconds(10)
-    /// How long judging what a command printed may take when the task's own time is already used up.
+    /// The time for judging output when the task's time is used up.
     private static let judgementTime = Duration.seconds(5)
 
-    /// Runs one attempt. Never throws: whatever happens is the result's outcome. When the guest is lost on the way, its
-    /// session says so afterwards.
+    /// Runs one attempt. Never throws: errors become the result's outcome. If the guest is lost, its session reports that
+    /// afterwards.
     func attempt(_ run: Schedule.Run, of task: LabTask, on guest: LiveGuest) async -> TaskResult {
         let id = TaskID(task: task.name, guest: guest.name, index: run.index, repetitions: task.repetitions)
-        // What an earlier attempt left would be taken for this one's.
+        // Files of an earlier attempt must not be taken for this one's.
         if run.attempt > 1 { try? FileTree.remove(results.absolute(RunDirectory.artifacts(id))) }
         let limit = task.outputLimit ?? lab.outputLimit
         let output = results.outputWriter(id, limit: Int(clamping: limit.bytes))
@@ -59,7 +59,7 @@ struct TaskRunner: Sendable {
             }
             await collect(task, guest, by: time, &result)
             if task.reboot, result.outcome == .passed, !hasRebooted {
-                // One that is yet to be cleaned up comes back first.
+                // A guest with cleanup tasks pending still comes back first.
                 try await ending.bound(cleaningUp: task.condition == .always || cleansUp(on: guest.name)) {
                     try await guest.reboot()
                 }
@@ -82,8 +82,8 @@ struct TaskRunner: Sendable {
         return result
     }
 
-    /// Runs the task's script and judges it. True when it rebooted the guest, as the task wants: that took its exit status
-    /// away, which is none of the verdict then.
+    /// Runs the task's script and judges it. True when the script rebooted the guest as the task demands: its exit status is
+    /// then lost and not judged.
     private func perform(
         _ script: (text: String, name: String), _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
         _ time: TimeLimit, _ result: inout TaskResult
@@ -114,7 +114,7 @@ struct TaskRunner: Sendable {
                     + "\(ByteCount(UInt64(output.count - output.dropped))) are kept "
                     + "(print less, or raise the task's `output-limit`)")
         }
-        // A command that ended in time is judged, however late it was.
+        // A command that ended in time is judged, even when it ended just before the deadline.
         let judged = max(time.deadline, HostClock.now + Self.judgementTime)
         let mismatch = try await bound(task) { () -> String? in
             if let found = try await task.expect.mismatch(exit: exit, output: path, deadline: judged) {
@@ -138,7 +138,7 @@ struct TaskRunner: Sendable {
         "the guest or its shell restarted while the task ran (`reboot: true` is for a task that reboots its guest)",
         guest: .lost)
 
-    /// Collects the task's files; what is missing fails a task that would have passed.
+    /// Collects the task's files; a missing one fails a task that would have passed.
     private func collect(
         _ task: LabTask, _ guest: LiveGuest, by time: TimeLimit, _ result: inout TaskResult
     ) async {
@@ -161,7 +161,7 @@ struct TaskRunner: Sendable {
                     result.note(.timeout, late)
                 case is Verdict, is Diagnostic, is GuestLoss: result.note(verdict.outcome, verdict.message)
                 default:
-                    // No verdict on the task where the run itself was ended.
+                    // The run was ended, so this is no verdict on the task.
                     result.note(
                         Task.isCancelled ? .skipped : .error,
                         "\(collection.path) could not be collected: \(verdict.message)")
@@ -172,7 +172,7 @@ struct TaskRunner: Sendable {
         }
     }
 
-    /// Turns what ended an attempt early into its outcome, and collects what can be collected still.
+    /// Turns the error that ended an attempt into its outcome, and collects what can still be collected.
     private func record(
         _ error: any Error, of task: LabTask, on guest: LiveGuest, by time: TimeLimit, in result: inout TaskResult
     ) async {
@@ -181,7 +181,7 @@ struct TaskRunner: Sendable {
             if task.condition == .always {
                 verdict = Verdict(.timeout, "did not end within the grace time of \(end.grace.notation)", guest: .lost)
             }
-            // Where the guest ends now and nothing is collected from it, its command needs no interruption.
+            // When the guest ends now and nothing is collected, its command need not be interrupted.
             if !task.get.isEmpty || cleansUp(on: guest.name) {
                 let recovery = try? await ending.bound(cleaningUp: true) {
                     await guest.endLeftCommand("task \(task.name)")
@@ -190,7 +190,7 @@ struct TaskRunner: Sendable {
             }
         }
         (result.outcome, result.message, result.consoleTail) = (verdict.outcome, verdict.message, verdict.consoleTail)
-        // What could not be given its files has run nothing.
+        // When copying files in has failed, nothing has run.
         guard !(error is Diagnostic) else { return }
         switch verdict.guest {
         case .atPrompt: await collect(task, guest, by: time, &result)
@@ -199,24 +199,24 @@ struct TaskRunner: Sendable {
         }
     }
 
-    /// Whether a task of the lab cleans up on this guest.
+    /// Whether a cleanup task of the lab may run on this guest.
     func cleansUp(on guest: String) -> Bool {
         lab.tasks.contains { task in
             task.condition == .always && task.targets.contains { $0.guests.contains(guest) }
         }
     }
 
-    /// The limits of what scripts do.
+    /// The limits for scripts.
     var limits: LiveLimits { LiveLimits(timeouts: lab.timeouts, factor: timeFactor) }
 
-    /// Runs `body` as long as the run goes on. Throws the `EarlyEnd`.
+    /// Runs `body` until the run ends early. Throws the `EarlyEnd`.
     private func bound<Result: Sendable>(
         _ task: LabTask, _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         try await ending.bound(cleaningUp: task.condition == .always, body)
     }
 
-    /// Runs `body` as long as the task has time. Throws the `GuestTimeout`.
+    /// Runs `body` within the task's time. Throws the `GuestTimeout`.
     private func withinTime<Result: Sendable>(
         _ time: TimeLimit, until deadline: ContinuousClock.Instant? = nil,
         _ body: @escaping @Sendable () async throws -> Result
@@ -235,7 +235,7 @@ struct TaskRunner: Sendable {
         return scripting
     }
 
-    /// The text that the guest's shell is given, and what its file is called.
+    /// The script's text for the guest's shell, and its file name.
     private func script(of action: TaskAction) throws -> (text: String, name: String)? {
         switch action {
         case .run(let text): return (text, "script")
@@ -259,14 +259,14 @@ struct TaskRunner: Sendable {
 }
 
 extension TaskResult {
-    /// Adds what went wrong in guests' kernels; what `failOn` names fails a task that would have passed.
+    /// Adds kernel troubles of guests; those that `failOn` names fail a task that would have passed.
     public mutating func judge(_ troubles: [GuestTrouble], failOn: Set<TroubleKind>) {
         trouble += troubles
         let wrong = troubles.first { TroubleKind(rawValue: $0.kind).map(failOn.contains) ?? false }
         if let wrong { note(.failed, "the kernel of \(wrong.guest) reported: \(wrong.message)") }
     }
 
-    /// Adds trouble that came after the verdict: it outweighs a pass and is told beside a failure.
+    /// Adds a problem found after the verdict: it replaces a pass and is appended to a failure.
     fileprivate mutating func note(_ outcome: Outcome, _ message: String) {
         if self.outcome == .passed { self.outcome = outcome }
         self.message = [self.message, message].compactMap { $0 }.joined(separator: "; ")

@@ -3,44 +3,44 @@ import HostSystem
 import LabResults
 import LabSpec
 
-/// Runs tasks that are written in another language than their guest's shell: the engine itself knows none.
+/// Runs tasks in a scripting language; the engine itself has none.
 public protocol TaskScripting: Sendable {
-    /// Runs a task's script to its end. Throws its `Verdict`, or what ended it.
+    /// Runs a task's script. Throws its `Verdict`, or the error that ended it.
     func run(_ script: LuaSource, in task: ScriptTask) async throws
 
-    /// Whether a command's exit status and output are what a predicate wants: nil when they are, else why not. Throws when
-    /// the predicate itself fails.
+    /// Judges a command's exit status and output by a predicate: nil when it holds, else the reason. Throws when the predicate
+    /// itself fails.
     func judge(_ predicate: LuaText, exit: Int32, output: [UInt8], in task: ScriptTask) async throws -> String?
 }
 
-/// What a script of a lab's task has to work with.
+/// The context of a script task.
 public struct ScriptTask: Sendable {
     /// The lab.
     public let lab: Lab
-    /// The task on its guest.
+    /// The task's id, with its guest.
     public let id: TaskID
     /// The guest it runs on.
     public let guest: LiveGuest
     /// The task's environment.
     public let environment: [EnvironmentVariable]
-    /// Where steps are told.
+    /// Records the script's steps.
     public let recorder: RunRecorder
-    /// What the script prints.
+    /// Receives the script's output.
     public let output: OutputWriter
-    /// Where collected files go.
+    /// The folder for collected files.
     public let results: RunDirectory
-    /// The task's time.
+    /// The task's timeout.
     public let timeout: Duration
-    /// When that is up.
+    /// The task's deadline.
     public let deadline: ContinuousClock.Instant
-    /// Where it is kept what went wrong in the kernels of guests that the script uses.
+    /// Collects kernel troubles of the guests that the script uses.
     public let troubles: TroubleLog
-    /// What of that fails the task.
+    /// The kinds of trouble that fail the task.
     public let failOn: Set<TroubleKind>
     let board: GuestBoard
     let ending: Completion<EarlyEnd>
 
-    /// Until when a script that was ended may clean up.
+    /// The deadline for cleanup by a script that was ended.
     public var cleanupDeadline: ContinuousClock.Instant {
         let usual = HostClock.now + Self.cleanupTime
         return ending.current.map { min($0.deadline, usual) } ?? usual
@@ -48,7 +48,7 @@ public struct ScriptTask: Sendable {
 
     private static let cleanupTime = Duration.seconds(10)
 
-    /// Another guest of the lab, once it is ready. Throws when there is none of this name, or it does not come.
+    /// Another guest of the lab, once it is ready. Throws when there is none of this name, or it does not come up in time.
     public func guest(_ name: String) async throws -> LiveGuest {
         try await board.guest(name, deadline: min(deadline, guest.limits.deadline(in: guest.limits.timeouts.boot)))
     }
