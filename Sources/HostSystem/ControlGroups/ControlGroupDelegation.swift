@@ -1,8 +1,8 @@
 import Glibc
 
-/// What this process may do with control groups (version 2) of its own: share processors and disks out among its children.
+/// This process's delegated control group (version 2), with which it distributes CPU and I/O among its children.
 public struct ControlGroupDelegation: Sendable, Hashable {
-    /// Why it may not, and what helps.
+    /// Why there is no delegation, and the remedy.
     public struct Refusal: Error, Sendable, Hashable {
         /// The reason, such as `the control group /sys/fs/cgroup/user.slice belongs to another user`.
         public var reason: String
@@ -12,15 +12,15 @@ public struct ControlGroupDelegation: Sendable, Hashable {
 
     /// This process's own group.
     public let folder: String
-    /// The controllers that it can pass on, of `cpu` and `io`.
+    /// The controllers that it can delegate, of `cpu` and `io`.
     public let controllers: Set<String>
-    /// Those that it must enable first, which it can only once no process is in the group itself.
+    /// Those that it must enable first, which requires that the group itself has no processes.
     let missing: Set<String>
 
-    /// What shares are made with.
+    /// The controllers used for shares.
     static let wanted: Set<String> = ["cpu", "io"]
 
-    /// Looks, and changes nothing.
+    /// Inspects the host without changing it.
     public static func find(
         procRoot: String = "/proc", cgroupRoot: String = "/sys/fs/cgroup",
         files: some ControlGroupFiles = KernelControlGroupFiles()
@@ -33,7 +33,7 @@ public struct ControlGroupDelegation: Sendable, Hashable {
         return find(folder: folder, files: files) { $0 == own || table.parent(of: $0) == own }
     }
 
-    /// As `find`, of a process in this group. `isOurs` tells it and its children from others.
+    /// As `find`, for a process in this group. `isOurs` distinguishes it and its children from others.
     static func find(
         folder: String, files: some ControlGroupFiles, isOurs: (pid_t) -> Bool
     ) -> Result<ControlGroupDelegation, Refusal> {
@@ -45,7 +45,7 @@ public struct ControlGroupDelegation: Sendable, Hashable {
             return .failure(
                 Refusal(
                     reason: "the control group \(folder) has neither the cpu nor the io controller",
-                    // Beside version 1, where the controllers are then.
+                    // A hybrid hierarchy: the controllers are in version 1.
                     remedy: folder.contains("/unified") ? unified : ownScope))
         }
         guard files.mayMakeGroups(in: folder) else {
@@ -54,7 +54,7 @@ public struct ControlGroupDelegation: Sendable, Hashable {
         }
         let missing = controllers.subtracting(words(files.text("\(folder)/cgroup.subtree_control") ?? ""))
         let others = words(files.text("\(folder)/cgroup.procs") ?? "").filter { pid_t($0).map(isOurs) != true }
-        // Groups pass controllers on only when they hold no processes, and others' are not ours to move.
+        // Only groups without processes can delegate controllers, and other users' processes must not be moved.
         guard missing.isEmpty || others.isEmpty else {
             return .failure(
                 Refusal(reason: "other processes are in the control group \(folder) too", remedy: ownScope))

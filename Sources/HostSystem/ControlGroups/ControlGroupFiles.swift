@@ -1,16 +1,16 @@
 import Glibc
 
-/// How the files of control groups are read and written; a test brings a hierarchy of its own.
+/// Access to the files of control groups; tests supply their own hierarchy.
 public protocol ControlGroupFiles: Sendable {
     /// A file's text; nil when it cannot be read.
     func text(_ path: String) -> String?
     /// Writes to a file in one call.
     func write(_ text: String, to path: String) throws(SystemCallError)
-    /// Makes a group. No error when it is there already.
+    /// Creates a group. No error when it exists.
     func makeGroup(_ path: String) throws(SystemCallError)
-    /// Removes a group without processes and groups of its own.
+    /// Removes a group without processes and child groups.
     func removeGroup(_ path: String) throws(SystemCallError)
-    /// Whether this process may make groups there.
+    /// Whether this process may create groups there.
     func mayMakeGroups(in path: String) -> Bool
 }
 
@@ -32,12 +32,12 @@ public struct KernelControlGroupFiles: ControlGroupFiles {
         if mkdir(path, 0o755) != 0, errno != EEXIST { throw SystemCallError("mkdir", path) }
     }
 
-    /// Removes its folder: what lies in it is no files.
+    /// Removes its folder; the kernel's files in it need no removal.
     public func removeGroup(_ path: String) throws(SystemCallError) {
         if rmdir(path) != 0, errno != ENOENT { throw SystemCallError("rmdir", path) }
     }
 
-    /// Whether the folder and who is in it can be written.
+    /// Whether the folder, its `cgroup.procs` and its `cgroup.subtree_control` are writable.
     public func mayMakeGroups(in path: String) -> Bool {
         access(path, W_OK) == 0 && access("\(path)/cgroup.procs", W_OK) == 0
             && access("\(path)/cgroup.subtree_control", W_OK) == 0

@@ -1,18 +1,19 @@
 import Glibc
 
-/// A group of this process's own with one group in it for each child that gets a share: made by `init`, gone after `close`.
+/// A control group with one child group for each child process that gets a share; created by `init`, removed by `close`.
 public final class ControlGroupTree: Sendable {
     private let delegation: ControlGroupDelegation
     private let files: any ControlGroupFiles
-    /// The group of the groups.
+    /// The parent group.
     private let base: String
-    /// Where this process and its children went so that their group may pass controllers on; nil where they could stay.
+    /// The group to which this process and its children were moved, so that their group may delegate controllers; nil where they
+    /// stayed.
     private let refuge: String?
     private let willMake: @Sendable (String) throws -> Void
 
-    /// Makes the group `name`. `willMake` is told of each group before it is made.
+    /// Creates the group `name`. `willMake` is called before each group is created.
     ///
-    /// Throws a `SystemCallError`, or what `willMake` throws; then all is as it was.
+    /// Throws a `SystemCallError`, or what `willMake` throws; then all changes are undone.
     public init(
         _ delegation: ControlGroupDelegation, name: String, files: some ControlGroupFiles = KernelControlGroupFiles(),
         willMake: @escaping @Sendable (String) throws -> Void
@@ -37,10 +38,10 @@ public final class ControlGroupTree: Sendable {
         }
     }
 
-    /// Puts a process into a group of its own with these weights, 1 to 10000; nil is the usual 100. Weights of controllers
-    /// that were not passed on to us are left out.
+    /// Moves a process into its own group with these weights, 1 to 10000; nil is the default of 100. Weights of controllers that
+    /// were not delegated to us are skipped.
     ///
-    /// Throws what went wrong; the process is where it was then, or has not all of its weights.
+    /// On an error the process stays in its old group or lacks some weights.
     public func add(_ name: String, processID: pid_t, cpuWeight: Int?, ioWeight: Int?) throws {
         let group = "\(base)/\(name)"
         try willMake(group)
@@ -50,28 +51,27 @@ public final class ControlGroupTree: Sendable {
             try files.write("\(cpuWeight)", to: "\(group)/cpu.weight")
         }
         if let ioWeight, delegation.controllers.contains("io") {
-            // Alone on the line it is the default for all disks.
+            // The default for all disks.
             try files.write("default \(ioWeight)", to: "\(group)/io.weight")
         }
     }
 
-    /// Removes a process's group. To be called when the process is gone; does nothing while another is in it.
+    /// Removes the group of an ended process; no effect while another process is in it.
     public func remove(_ name: String) {
         try? files.removeGroup("\(base)/\(name)")
     }
 
-    /// Removes the group and goes back to where this process came from. To be called when all groups in it are removed. Safe
-    /// to repeat.
+    /// Removes the group and moves this process back. Call it after all child groups were removed. Safe to repeat.
     public func close() {
         try? files.removeGroup(base)
         guard let refuge else { return }
-        // In this order: nobody may be in a group that passes controllers on.
+        // In this order: a group that delegates controllers may hold no processes.
         try? files.write(Self.list("-", delegation.missing), to: "\(delegation.folder)/cgroup.subtree_control")
         try? move(from: refuge, to: delegation.folder)
         try? files.removeGroup(refuge)
     }
 
-    /// Leaves the group to those in it. A child that is started meanwhile comes into the way: then again.
+    /// Moves all processes out of the group. Repeated if a child started meanwhile.
     private func vacate(to refuge: String) throws(SystemCallError) {
         var tries = 5
         while true {
@@ -91,7 +91,7 @@ public final class ControlGroupTree: Sendable {
             do throws(SystemCallError) {
                 try files.write(process, to: "\(other)/cgroup.procs")
             } catch {
-                // A child that has ended by now need not be moved.
+                // A child that has ended need not be moved.
                 if error.errno != ESRCH { throw error }
             }
         }

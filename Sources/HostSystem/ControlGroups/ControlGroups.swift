@@ -11,7 +11,7 @@ struct ControlGroups {
     /// This process's group of version 2; nil where there is no such hierarchy.
     var ownFolder: String? { folders(controller: nil).first }
 
-    /// Bytes left until the nearest memory limit; nil without a limit.
+    /// Bytes below the nearest memory limit; nil without a limit.
     var memoryLeft: UInt64? {
         let unified = folders(controller: nil).compactMap { folder -> UInt64? in
             let limits = ["memory.max", "memory.high"].compactMap { number("\(folder)/\($0)") }
@@ -27,13 +27,13 @@ struct ControlGroups {
         return (unified + legacy).min()
     }
 
-    /// How much work of this process's group stands still for want of memory; nil where the kernel does not tell.
+    /// Memory pressure of this process's group; nil where the kernel does not report it.
     var memoryPressure: MemoryPressure? {
         folders(controller: nil).first.flatMap { SmallFile.text("\($0)/memory.pressure") }
             .flatMap { MemoryPressure($0) }
     }
 
-    /// The processors that quotas allow, such as 1.5; nil without a quota.
+    /// The CPUs that quotas allow, such as 1.5; nil without a quota.
     var processors: Double? {
         let unified = folders(controller: nil).compactMap { folder -> Double? in
             let words = (SmallFile.text("\(folder)/cpu.max") ?? "").split { $0 == " " || $0 == "\n" }
@@ -85,7 +85,7 @@ struct ControlGroups {
         return result + [mount]
     }
 
-    /// A file's number; nil for `max`, negative numbers and files that are not there.
+    /// A file's number; nil for `max`, negative numbers and missing files.
     private func number(_ path: String) -> UInt64? {
         SmallFile.text(path).flatMap { $0.split(separator: "\n").first }.flatMap { UInt64($0) }
     }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A value that comes once and that any number of tasks wait for.
+/// A value that is set once and that any number of tasks can await (a future).
 public final class Completion<Value: Sendable>: Sendable {
     private struct State {
         var value: Value?
@@ -13,7 +13,7 @@ public final class Completion<Value: Sendable>: Sendable {
     /// A completion without its value.
     public init() {}
 
-    /// Sets the value and wakes everyone. Only the first call counts; says whether this was it.
+    /// Sets the value and wakes all waiting tasks. Only the first call has an effect; returns whether this was it.
     @discardableResult
     public func fulfil(_ value: Value) -> Bool {
         let waiters: [CheckedContinuation<Value?, Never>]? = state.withLock { state in
@@ -27,10 +27,10 @@ public final class Completion<Value: Sendable>: Sendable {
         return true
     }
 
-    /// The value if it is there already.
+    /// The value if it is set.
     public var current: Value? { state.withLock { $0.value } }
 
-    /// The value, once it is there. Throws `CancellationError` at once when the calling task is cancelled.
+    /// Waits for the value. Throws `CancellationError` at once when the calling task is cancelled.
     public func wait() async throws -> Value {
         let id = state.withLock { state in
             state.nextWaiter += 1
@@ -40,7 +40,7 @@ public final class Completion<Value: Sendable>: Sendable {
             await withCheckedContinuation { continuation in
                 let now: Value?? = state.withLock { state in
                     if let value = state.value { return .some(value) }
-                    // Cancelled before it waits: the handler below has run or will find nobody, so answer here.
+                    // Cancelled before it waits: the handler below finds no waiter, so return here.
                     if Task.isCancelled { return .some(nil) }
                     state.waiters[id] = continuation
                     return nil
@@ -54,11 +54,11 @@ public final class Completion<Value: Sendable>: Sendable {
         return value
     }
 
-    /// The value, once it is there, also in a cancelled task: for teardown, where something else makes sure it comes.
+    /// Waits for the value also in a cancelled task: for teardown, where the value is certain to be set.
     public func value() async -> Value {
         await Task.detached { [self] in
             while true {
-                // A detached task that nobody else holds is never cancelled, so this returns at the first turn.
+                // A detached task without other references is never cancelled, so this returns in the first iteration.
                 if let value = try? await wait() { return value }
             }
         }.value

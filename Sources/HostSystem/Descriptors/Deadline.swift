@@ -1,13 +1,13 @@
 /// An operation did not finish in time.
 public struct DeadlineExceeded: Error, Sendable, Hashable {
-    /// When its time was over.
+    /// The deadline that passed.
     public let deadline: ContinuousClock.Instant
 }
 
 /// Runs `operation` and cancels it at `deadline`, by `HostClock`.
 ///
-/// Throws `DeadlineExceeded` when it was cancelled for its time, else what it throws itself. A result that came at the
-/// last moment is returned, not lost. Returns only when the operation has ended.
+/// Throws `DeadlineExceeded` when the deadline cancelled it, else its own error. A result at the last moment is returned, not lost.
+/// Returns only when the operation has ended.
 public func withDeadline<Value: Sendable>(
     _ deadline: ContinuousClock.Instant, _ operation: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
@@ -18,7 +18,7 @@ public func withDeadline<Value: Sendable>(
             return nil
         }
         defer { group.cancelAll() }
-        // The operation ended first, or the clock did.
+        // Either the operation or the timer finished first.
         if let value = try await group.next().flatMap({ $0 }) { return value }
         try Task.checkCancellation()
         group.cancelAll()
@@ -47,7 +47,7 @@ public func unless<Result: Sendable>(
 }
 
 extension Completion {
-    /// Runs `operation` until it ends or the value comes: then it is cancelled, and a `CancellationError` thrown.
+    /// Runs `operation`; when the value is set first, cancels it and throws `CancellationError`.
     public func cancelling<Result: Sendable>(
         _ operation: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {

@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// One thread that waits on epoll for everyone: sockets, pipes, children.
+/// One epoll thread for all sockets, pipes and children.
 ///
 /// The thread lives as long as the process. Children that must die with their parent rely on that: Linux sends `PR_SET_PDEATHSIG`
 /// when the *thread* that made the child ends, so children are made on such a thread (`spawner`) and never on Swift's pool.
@@ -11,7 +11,7 @@ public final class EventLoop: Sendable {
         var reader: Completion<Void>?
         var writer: Completion<Void>?
 
-        /// Level-triggered and told once: each change looks at the descriptor again, so no readiness is ever missed.
+        /// Level-triggered with one-shot: each re-arm checks the descriptor again, so no readiness is missed.
         var interest: Reactor.Interest {
             var interest = Reactor.Interest.once
             if reader != nil { interest.formUnion(.readable) }
@@ -39,13 +39,12 @@ public final class EventLoop: Sendable {
         }
     }
 
-    /// The process's loop. Throws when the kernel refuses its thread or descriptors, at the first use and ever after.
+    /// The process's loop. Throws when its thread or descriptors cannot be created, at the first use and ever after.
     public static var shared: EventLoop {
         get throws(SystemCallError) { try started.get() }
     }
 
-    /// A second thread that starts children and does nothing else: each start takes it a millisecond or more, which
-    /// everyone's input and output should not wait for.
+    /// A second thread that only starts children: each start takes a millisecond or more, which must not delay I/O.
     static var spawner: EventLoop {
         get throws(SystemCallError) { try spawning.get() }
     }
@@ -55,7 +54,7 @@ public final class EventLoop: Sendable {
         var all = sigset_t()
         var before = sigset_t()
         sigfillset(&all)
-        // The thread inherits an all-blocked mask: signals are for the threads that expect them.
+        // The thread inherits a mask that blocks all signals: other threads handle them.
         pthread_sigmask(SIG_SETMASK, &all, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         _ = try HostThread(name, stack: 1 << 20) { [reactor] in reactor.run() }
@@ -84,7 +83,7 @@ public final class EventLoop: Sendable {
         return token
     }
 
-    /// Wakes whoever waits for what a descriptor is ready for.
+    /// Wakes the tasks that wait for these events of a descriptor.
     private func dispatch(_ token: UInt64, _ ready: Reactor.Interest) {
         let woken = state.withLock { state -> [Completion<Void>] in
             guard var entry = state.entries[token] else { return [] }
@@ -98,14 +97,14 @@ public final class EventLoop: Sendable {
                 entry.writer = nil
             }
             state.entries[token] = entry
-            // It was told once: again for whoever still waits.
+            // One-shot: re-arm for a task that still waits.
             if entry.interest != .once { reactor.update(entry.watch, to: entry.interest) }
             return woken
         }
         for waiter in woken { waiter.fulfil() }
     }
 
-    /// Forgets a descriptor that is still open; whoever waits for it wakes. Safe to repeat.
+    /// Unregisters a descriptor, which must still be open, and wakes its waiting tasks. Safe to repeat.
     func remove(_ token: UInt64) {
         guard let entry = state.withLock({ $0.entries.removeValue(forKey: token) }) else { return }
         reactor.unwatch(entry.watch)
@@ -115,8 +114,8 @@ public final class EventLoop: Sendable {
 
     enum Direction { case read, write }
 
-    /// Returns when the descriptor is ready or forgotten, or another waits for the same already. Throws `CancellationError` at
-    /// once when the task is cancelled.
+    /// Returns when the descriptor is ready or unregistered, or another task already waits for the same. Throws `CancellationError`
+    /// at once when the task is cancelled.
     func wait(_ token: UInt64, for direction: Direction) async throws {
         try Task.checkCancellation()
         let place = direction == .read ? \Entry.reader : \Entry.writer
@@ -141,9 +140,9 @@ public final class EventLoop: Sendable {
     }
 }
 
-/// An open descriptor's place in the event loop. End it before the descriptor is closed.
+/// A descriptor's registration with the event loop. End it before the descriptor is closed.
 ///
-/// One task may wait to read and one to write at a time; a second one returns at once and tries again.
+/// One task may wait to read and one to write at a time; a second one returns at once and must retry.
 public final class Readiness: Sendable {
     private let loop: EventLoop
     private let token: UInt64
@@ -164,14 +163,14 @@ public final class Readiness: Sendable {
 
     deinit { end() }
 
-    /// Returns when a read will not wait: bytes, the end, an error, or this registration's end.
+    /// Returns when a read does not block: bytes, end of stream, an error, or the end of this registration.
     ///
     /// Throws `CancellationError` at once when the calling task is cancelled.
     public func readable() async throws { try await loop.wait(token, for: .read) }
 
-    /// Returns when a write will not wait, likewise.
+    /// Returns when a write does not block, likewise.
     public func writable() async throws { try await loop.wait(token, for: .write) }
 
-    /// Forgets the descriptor and wakes whoever waits. Safe to repeat.
+    /// Unregisters the descriptor and wakes waiting tasks. Safe to repeat.
     public func end() { loop.remove(token) }
 }

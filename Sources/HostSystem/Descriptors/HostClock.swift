@@ -3,14 +3,14 @@ public protocol DeadlineClock: Clock where Instant == ContinuousClock.Instant {}
 
 extension ContinuousClock: DeadlineClock {}
 
-/// The clock of all deadlines and waits: the host's, unless a caller hands in another one, as tests do that turn theirs by hand.
+/// The clock of all deadlines and sleeps: the host's, or a manual clock of a test.
 ///
-/// It is a value of the task, and of the tasks that this one starts.
+/// It is task-local and inherited by child tasks.
 public enum HostClock {
     /// The clock.
     @TaskLocal public static var current: any DeadlineClock = ContinuousClock()
 
-    /// Its present time.
+    /// The current time.
     public static var now: ContinuousClock.Instant { current.now }
 
     /// Sleeps until a moment. Throws `CancellationError`.

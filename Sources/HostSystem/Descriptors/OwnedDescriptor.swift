@@ -6,7 +6,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     /// The number, or -1 once closed. Valid only while this owner lives.
     public private(set) var number: Int32
 
-    /// Takes over a descriptor that nobody else will close.
+    /// Takes ownership of a descriptor.
     public init(owning number: Int32) {
         self.number = number
     }
@@ -20,14 +20,14 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
 
     /// Closes it now. Safe to repeat.
     ///
-    /// What `close` reports is dropped: Linux closes the descriptor whatever it returns.
+    /// The result of `close` is ignored: Linux closes the descriptor in any case.
     public mutating func close() {
         guard number >= 0 else { return }
         _ = Glibc.close(number)
         number = -1
     }
 
-    /// Closes it now, and throws what the file system says only then: that of a network may have lost a write. Safe to repeat.
+    /// Closes it now, and throws its error: a network file system reports a lost write only here. Safe to repeat.
     public mutating func finish(_ subject: String? = nil) throws(SystemCallError) {
         guard number >= 0 else { return }
         let result = Glibc.close(number)
@@ -35,21 +35,21 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
         guard result == 0 || errno == EINTR else { throw SystemCallError("close", subject) }
     }
 
-    /// Hands the descriptor over to a caller who will close it.
+    /// Transfers ownership of the descriptor to the caller.
     public consuming func release() -> Int32 {
         let released = number
         number = -1
         return released
     }
 
-    /// Opens a file, close-on-exec. `mode` counts only with `O_CREAT`.
+    /// Opens a file, close-on-exec. `mode` is used only with `O_CREAT`.
     public static func open(
         _ path: String, _ flags: Int32, mode: mode_t = 0o600
     ) throws(SystemCallError) -> OwnedDescriptor {
         OwnedDescriptor(owning: try systemCall("open", path) { Glibc.open(path, flags | O_CLOEXEC, mode) })
     }
 
-    /// Makes reads and writes return `EAGAIN` instead of waiting.
+    /// Sets `O_NONBLOCK`.
     public borrowing func setNonBlocking() throws(SystemCallError) {
         let number = number
         let flags = try systemCall("fcntl") { fcntl(number, F_GETFL) }
@@ -57,12 +57,12 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     }
 }
 
-/// Two descriptors that belong together: the ends of a pipe or of a connection.
+/// The two ends of a pipe or of a socket pair.
 @frozen
 public struct DescriptorPair: ~Copyable, Sendable {
-    /// One end; of a pipe the one to read from.
+    /// One end; the read end of a pipe.
     public var first: OwnedDescriptor
-    /// The other end; of a pipe the one to write to.
+    /// The other end; the write end of a pipe.
     public var second: OwnedDescriptor
 
     private init(_ call: String, _ make: (UnsafeMutablePointer<Int32>) -> Int32) throws(SystemCallError) {
@@ -77,7 +77,7 @@ public struct DescriptorPair: ~Copyable, Sendable {
         try DescriptorPair("pipe2") { vmlab_pipe($0) }
     }
 
-    /// Two unix sockets connected to each other, close-on-exec.
+    /// A pair of connected Unix sockets, close-on-exec.
     public static func socketPair() throws(SystemCallError) -> DescriptorPair {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         return try DescriptorPair("socketpair") { socketpair(AF_UNIX, kind, 0, $0) }

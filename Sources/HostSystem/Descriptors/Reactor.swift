@@ -2,22 +2,22 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// An epoll loop whose handlers run one after the other on the thread that called `run()`: for programs of plain threads
-/// such as the virtual machine monitor. (`EventLoop` serves Swift's `async` instead.)
+/// An epoll loop that runs its handlers sequentially on the thread that called `run()`: for programs of plain threads such as the
+/// virtual machine monitor. (`EventLoop` serves Swift's `async` instead.)
 public final class Reactor: Sendable {
-    /// What a descriptor is watched for, or is ready for.
+    /// Events that a descriptor is watched for, or is ready for.
     public struct Interest: OptionSet, Sendable, Hashable {
         /// epoll's event bits (epoll_ctl(2)).
         public let rawValue: UInt32
         /// Events by epoll's bits.
         public init(rawValue: UInt32) { self.rawValue = rawValue }
-        /// There is something to read, or the end of the stream.
+        /// Bytes or end of stream can be read.
         public static let readable = Interest(rawValue: EPOLLIN.rawValue)
-        /// A write will not wait.
+        /// A write does not block.
         public static let writable = Interest(rawValue: EPOLLOUT.rawValue)
-        /// Tells of one event, then of nothing until `update`.
+        /// Reports one event, then none until `update`.
         public static let once = Interest(rawValue: EPOLLONESHOT.rawValue)
-        /// The other side is gone, or the descriptor has an error. Always reported, never asked for.
+        /// The peer is gone, or the descriptor has an error. Always reported.
         public static let hungUp = Interest(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
     }
 
@@ -70,7 +70,7 @@ public final class Reactor: Sendable {
         return Watch(token: token)
     }
 
-    /// Watches for something else from now on; an empty interest still hears `hungUp`. No effect after `unwatch`.
+    /// Changes the watched events; an empty interest still reports `hungUp`. No effect after `unwatch`.
     public func update(_ watch: Watch, to interest: Interest) {
         state.withLock { state in
             guard let entry = state.entries[watch.token] else { return }
@@ -78,19 +78,19 @@ public final class Reactor: Sendable {
         }
     }
 
-    /// Forgets a descriptor that is still open. Its handler does not start any more when this is called on the loop's
-    /// thread. Safe to repeat.
+    /// Stops watching a descriptor, which must still be open. When called on the loop's thread, its handler does not run any more.
+    /// Safe to repeat.
     public func unwatch(_ watch: Watch) {
         let entry = state.withLock { state -> Entry? in
             guard let entry = state.entries.removeValue(forKey: watch.token) else { return nil }
             try? control(EPOLL_CTL_DEL, entry.number, 0, [])
             return entry
         }
-        // Not before the lock is open: what its handler holds may go with it, and unwatch others.
+        // Released outside the lock: this may free objects that unwatch other descriptors.
         withExtendedLifetime(entry) {}
     }
 
-    /// Runs `job` on the loop's thread, soon and in order. May be called on any thread.
+    /// Queues `job` for the loop's thread, in order. May be called on any thread.
     public func perform(_ job: @escaping @Sendable () -> Void) {
         state.withLock { $0.jobs.append(job) }
         wake.signal()
@@ -127,10 +127,10 @@ public final class Reactor: Sendable {
     }
 }
 
-/// Waits on an epoll descriptor on this thread and hands on what is ready, for as long as `goesOn`.
+/// Calls `handle` for each ready event of an epoll descriptor, on this thread, while `goesOn` returns true.
 ///
-/// The kernel's answers go into memory of this call and not into an array: optimized, Swift 6.3 makes a new array for each
-/// `epoll_wait` where a loop goes through a slice of it, and never frees one of them (1.5 KiB for each wakeup).
+/// The events are stored in memory of this call, not in an array: with optimization, Swift 6.3 allocates a new array for each
+/// `epoll_wait` where a loop iterates over a slice of it, and never frees it (1.5 KiB per wakeup).
 private func forEachReady(_ epoll: Int32, while goesOn: () -> Bool, _ handle: (epoll_event) -> Void) {
     let ready = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: 128)
     defer { ready.deallocate() }

@@ -2,15 +2,15 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// A connected unix socket, read and written without blocking a thread.
+/// A connected Unix socket, read and written without blocking a thread.
 public final class StreamSocket: Sendable {
     /// The most that one `read` returns, in bytes.
     public static let readLimit = 64 * 1024
 
-    // Under the lock so that `close` from another thread never lets a read or write touch a number used anew.
+    // Locked, so that after a `close` on another thread no read or write uses a reused number.
     private let descriptor: Mutex<OwnedDescriptor>
     private let readiness: Readiness
-    /// Whether the reader still has to do with what it was given.
+    /// Whether the reader is still processing the last bytes.
     private let isDelivering = Atomic(false)
 
     /// Takes over a connected stream socket. Throws when the event loop cannot watch it.
@@ -22,9 +22,9 @@ public final class StreamSocket: Sendable {
 
     deinit { close() }
 
-    /// Connects to the socket at `path`, of any length: one that listens, or one that takes datagrams.
+    /// Connects to the socket at `path`, of any length: a listening or a datagram socket.
     ///
-    /// Unix sockets connect or fail at once; throws what the kernel says, such as `ECONNREFUSED`.
+    /// Unix sockets connect or fail at once; throws the kernel's error, such as `ECONNREFUSED`.
     public static func connect(
         to path: String, kind: __socket_type = SOCK_STREAM
     ) throws(SystemCallError) -> StreamSocket {
@@ -36,7 +36,7 @@ public final class StreamSocket: Sendable {
 
     /// The next bytes, at least one and at most `readLimit`; empty at the end of the stream and after `close`.
     ///
-    /// Throws what the kernel says, and `CancellationError`. One reader at a time.
+    /// Throws the kernel's error, and `CancellationError`. One reader at a time.
     public func read() async throws -> [UInt8] {
         isDelivering.store(false, ordering: .releasing)
         while true {
@@ -46,7 +46,7 @@ public final class StreamSocket: Sendable {
         }
     }
 
-    /// Whether all bytes that have come so far were read, and the reader is back for more.
+    /// Whether all bytes received so far were read, and the reader waits again.
     public var isDrained: Bool {
         descriptor.withLock { descriptor in
             guard descriptor.isOpen else { return true }
@@ -56,7 +56,7 @@ public final class StreamSocket: Sendable {
         }
     }
 
-    /// What is there to read now; nil when that is nothing yet, empty at the end.
+    /// The bytes available now; nil when there are none, empty at the end.
     private func readNow() throws(SystemCallError) -> [UInt8]? {
         try descriptor.withLock { (descriptor) throws(SystemCallError) in
             guard descriptor.isOpen else { return [] }
@@ -68,7 +68,7 @@ public final class StreamSocket: Sendable {
             } catch {
                 switch error.errno {
                 case EAGAIN: return nil
-                // The other side closed with unread bytes of ours: for a reader that is the end.
+                // The peer closed with unread bytes of ours: end of stream for a reader.
                 case ECONNRESET: return []
                 default: throw error
                 }
@@ -76,9 +76,9 @@ public final class StreamSocket: Sendable {
         }
     }
 
-    /// Writes all of `bytes`, waiting while the other side is slow.
+    /// Writes all of `bytes`, waiting while the peer is slow.
     ///
-    /// Throws `EPIPE` when the other side or this socket is closed, and `CancellationError`; part may be written then.
+    /// Throws `EPIPE` when the peer or this socket is closed, and `CancellationError`; part may have been written.
     public func write(_ bytes: [UInt8]) async throws {
         var start = 0
         while start < bytes.count {
@@ -91,7 +91,7 @@ public final class StreamSocket: Sendable {
         }
     }
 
-    /// Writes one byte and hands the other side a copy of a descriptor with it, waiting while the other side is slow.
+    /// Writes one byte with a copy of a descriptor (`SCM_RIGHTS`), waiting while the peer is slow.
     ///
     /// The descriptor must stay open until this returns. Throws as `write`.
     public func write(_ byte: UInt8, passing passed: Int32) async throws {
@@ -101,7 +101,7 @@ public final class StreamSocket: Sendable {
         }
     }
 
-    /// Writes by `body`, which is given the descriptor; nil while there is no room.
+    /// Writes by `body`, which gets the descriptor; nil when it would block.
     private func writeNow(_ call: String, _ body: (Int32) -> Int) throws(SystemCallError) -> Int? {
         try descriptor.withLock { (descriptor) throws(SystemCallError) in
             guard descriptor.isOpen else { throw SystemCallError(call, errno: EPIPE) }
@@ -127,7 +127,7 @@ public final class StreamSocket: Sendable {
     }
 }
 
-/// Unix sockets that listen at a path of the file system.
+/// Unix sockets that listen at a path.
 public enum ListeningSocket {
     /// A listening descriptor at `path`, which must not exist. Throws `EADDRINUSE` when it does.
     public static func bind(path: String, backlog: Int32 = 8) throws(SystemCallError) -> OwnedDescriptor {
@@ -138,7 +138,7 @@ public enum ListeningSocket {
         return descriptor
     }
 
-    /// Whether a socket of that kind is at `path` whose process has gone.
+    /// Whether a socket of that kind without a process is at `path`.
     public static func isAbandoned(_ path: String, _ kind: __socket_type = SOCK_STREAM) -> Bool {
         guard let address = try? UnixAddress(path), let probe = try? StreamSocket.makeSocket(kind) else {
             return false

@@ -1,13 +1,13 @@
 import Diagnostics
 import Glibc
 
-/// A system call that the kernel refused: the one form in which errno leaves this target.
+/// A failed system call: the one form in which errno leaves this target.
 public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The call, such as `open`.
     public let call: String
-    /// What the kernel said, such as `ENOENT`.
+    /// The error number, such as `ENOENT`.
     public let errno: Int32
-    /// What it was about: a path or another name that the user may know.
+    /// The call's object: a path or another name that the user may know.
     public let subject: String?
 
     /// An error as given; `errno` is by default the calling thread's.
@@ -25,14 +25,14 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
     /// `No such file or directory`.
     public var reason: String { strerror(errno).map { String(cString: $0) } ?? "errno \(errno)" }
 
-    /// The error as a user reads it, with the remedy where there is a usual one.
+    /// The error as a message to the user, with the usual remedy if there is one.
     ///
-    /// `what` says in a few words what failed, such as `cannot start QEMU`.
+    /// `what` names in a few words what failed, such as `cannot start QEMU`.
     public func diagnostic(_ what: String) -> Diagnostic {
         Diagnostic(.host, what, remedy: remedy, cause: description)
     }
 
-    /// The same; where the file system of `folder` is full, with how much is free and how much would be needed.
+    /// The same; if the file system of `folder` is full, with the free and the needed space.
     public func diagnostic(_ what: String, in folder: String, needing need: () -> UInt64?) -> Diagnostic {
         var result = diagnostic(what)
         guard errno == ENOSPC || errno == EDQUOT else { return result }
@@ -58,7 +58,7 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
     }
 }
 
-/// Calls `body` until it is not interrupted by a signal.
+/// Calls `body` again while it fails with `EINTR`.
 ///
 /// Throws when it returns -1, with the errno of that call.
 @discardableResult
@@ -74,6 +74,6 @@ public func systemCall<Result: SignedInteger>(
 }
 
 extension SystemCallError: OneLineError {
-    /// The refusal.
+    /// The error as a one-line message.
     public var line: String { diagnostic("the host refused a system call").line }
 }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Where a unix socket is. The kernel takes 107 bytes; longer paths go by way of an open directory.
+/// The address of a Unix socket. The kernel's limit is 107 bytes; longer paths go through an open directory.
 struct UnixAddress: ~Copyable {
     private var address = sockaddr_un()
     /// Keeps the directory open while `/proc/self/fd/N/name` stands for a long path.
@@ -8,7 +8,7 @@ struct UnixAddress: ~Copyable {
 
     static let longest = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
 
-    /// Throws when the folder cannot be opened or even the socket's own name is too long.
+    /// Throws when the folder cannot be opened or the socket's own name is too long.
     init(_ path: String) throws(SystemCallError) {
         var text = path
         if path.utf8.count > Self.longest {

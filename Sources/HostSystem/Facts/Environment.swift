@@ -8,7 +8,7 @@ public enum Environment {
         return value
     }
 
-    /// Where files without a name are: `$TMPDIR` or `/tmp`.
+    /// The folder of temporary files: `$TMPDIR` or `/tmp`.
     public static var temporaryFolder: String { self["TMPDIR"] ?? "/tmp" }
 
     /// All of them.

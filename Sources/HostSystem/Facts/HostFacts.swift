@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// What this host has: memory, processors, names and limits. Every reading is of the moment.
+/// This host's memory, processors, names and limits, each read at the time of the call.
 public struct HostFacts: Sendable {
     let procRoot: String
     private let cgroupRoot: String
@@ -15,19 +15,18 @@ public struct HostFacts: Sendable {
     /// RAM of the host in bytes (MemTotal); 0 when unknown.
     public var totalMemory: UInt64 { memoryInformation("MemTotal") ?? 0 }
 
-    /// RAM that can be had without swapping, in bytes (MemAvailable); 0 when unknown.
+    /// RAM available without swapping, in bytes (MemAvailable); 0 when unknown.
     public var availableMemory: UInt64 { memoryInformation("MemAvailable") ?? 0 }
 
-    /// What this process may still allocate under the cgroups it is in, in bytes; nil when none limits it.
+    /// The bytes that this process may still allocate under its cgroups; nil without a limit.
     ///
     /// A cgroup's reclaimable page cache counts as free, as it does in MemAvailable.
     public var cgroupMemory: UInt64? { ControlGroups(procRoot: procRoot, cgroupRoot: cgroupRoot).memoryLeft }
 
-    /// What guests may take now, in bytes: the smaller of available memory and what the cgroups leave.
+    /// Memory available to guests now, in bytes: the smaller of available memory and the cgroups' remainder.
     public var usableMemory: UInt64 { min(availableMemory, cgroupMemory ?? .max) }
 
-    /// How much work stands still for want of memory, on the host or in this process's control group, whichever is worse;
-    /// nil where the kernel does not tell.
+    /// Memory pressure of the host or of this process's control group, whichever is worse; nil where the kernel does not report it.
     public var memoryPressure: MemoryPressure? {
         let host = SmallFile.text("\(procRoot)/pressure/memory").flatMap { MemoryPressure($0) }
         let group = ControlGroups(procRoot: procRoot, cgroupRoot: cgroupRoot).memoryPressure
@@ -79,11 +78,11 @@ public struct HostFacts: Sendable {
 }
 
 extension HostFacts {
-    /// What this host's processors are and can do, as far as a guest that runs on them may come to rely on it: vendor, family,
-    /// model, stepping, microcode, and all features. Empty when the kernel does not tell.
+    /// The CPU properties that a guest may rely on: vendor, family, model, stepping, microcode, and all features. Empty when the
+    /// kernel does not report them.
     public var processor: String {
         let keys: Set = ["vendor_id", "cpu family", "model", "model name", "stepping", "microcode", "flags", "bugs"]
-        // The first of them speaks for all.
+        // The first processor stands for all.
         let lines = (SmallFile.text("\(procRoot)/cpuinfo") ?? "").split(
             separator: "\n", omittingEmptySubsequences: false)
         return lines.prefix { !$0.isEmpty }.compactMap { line -> String? in

@@ -1,20 +1,20 @@
 import CLinux
 import Glibc
 
-/// What this host's `/dev/kvm` is good for.
+/// The usability of this host's `/dev/kvm`.
 ///
-/// That it opens is not enough: some hosts (KVM's PVM backend) interpret all kernel-mode guest code, so that a stock
-/// kernel never boots. A scratch VM that runs a few thousand instructions at CPL 0 tells the two apart, and where that is slow, the
-/// module that KVM uses.
+/// Opening it is not enough: some hosts (KVM's PVM backend) interpret all kernel-mode guest code, so that a stock kernel never
+/// boots. A scratch VM that runs a few thousand instructions at CPL 0 distinguishes the two and, where that is slow, the loaded
+/// KVM module.
 public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
-    /// There is none that this process can use, and what would help.
+    /// This process cannot use it; with a remedy.
     case unavailable(reason: String, remedy: String)
-    /// Kernel-mode guest code is interpreted, at so many instructions per second: use emulation for stock kernels.
+    /// Kernel-mode guest code is interpreted, at this speed: use emulation for stock kernels.
     case interpreted(instructionsPerSecond: Double)
-    /// Kernel-mode guest code runs on the processor.
+    /// Kernel-mode guest code runs on the CPU.
     case hardware(instructionsPerSecond: Double)
 
-    /// What the host has, as a clause.
+    /// The result as a clause.
     public var description: String {
         switch self {
         case .unavailable(let reason, _): reason
@@ -25,7 +25,7 @@ public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// What would make it better; nil where nothing needs to.
+    /// What would improve it; nil where nothing needs to.
     public var remedy: String? {
         switch self {
         case .unavailable(_, let remedy): remedy
@@ -40,16 +40,16 @@ public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
             ? "\((rate / 1e8).rounded() / 10) G instructions/s" : "\((rate / 1e5).rounded() / 10) M instructions/s"
     }
 
-    /// Below this the processor does not run the code itself: an interpreter was measured at 1.5 million instructions a
-    /// second, hardware at over 100 times that even when nested.
+    /// Slower than this means interpreted: an interpreter was measured at 1.5 million instructions a second, hardware at over 100
+    /// times that even when nested.
     public static let hardwareThreshold = 8_000_000.0
 
-    /// Slower than any interpreter that was measured, in instructions a second: no property of a host, but one that was starved of
-    /// its processor meanwhile. A host that is a guest itself does not see that it stands still, so no clock of it tells.
+    /// Slower than any measured interpreter, in instructions a second: the host was starved of CPU time during the measurement. A
+    /// host that is itself a guest cannot see this in any of its clocks.
     static let starvedThreshold = 300_000.0
 
-    /// Asks this host; takes some milliseconds and at most 100, but up to ten seconds on a host that is starved, or where a virtual
-    /// machine gets nowhere.
+    /// Probes this host; takes some milliseconds and at most 100, but up to ten seconds on a starved host or where a virtual
+    /// machine makes no progress.
     public static func run(device: String = "/dev/kvm") -> KVMProbe {
         let deadline = ContinuousClock.now + .seconds(5)
         return settled(usesProcessor: usesProcessor(), isTimeLeft: { ContinuousClock.now < deadline }) {
@@ -57,18 +57,18 @@ public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether KVM is known to stand on the processor's own virtualization: AMD's or Intel's module is loaded, which refuses to be
-    /// without it. One that is built into the kernel has a folder in any case and no `initstate`: it tells nothing.
+    /// Whether KVM is known to use hardware virtualization: AMD's or Intel's module is loaded, which requires it. A built-in one
+    /// has a folder in any case and no `initstate`, so it proves nothing.
     static func usesProcessor(modules: String = "/sys/module") -> Bool {
         ["kvm_amd", "kvm_intel"].contains { SmallFile.text("\(modules)/\($0)/initstate") == "live\n" }
     }
 
-    /// The answer of a host that is measured as often as it takes, each time within a limit in microseconds.
+    /// The result after repeated measurements, each with a limit in microseconds.
     ///
-    /// A slow measurement says "interpreted" only where KVM may do without the processor's virtualization; elsewhere the host was
-    /// starved. Asks twice before it says so: the first virtual machine of a KVM that was just loaded, or of a host that is
-    /// emulated itself, was seen to crawl. After that each measurement has twice the time: a starved host may need all of a short
-    /// one to get ready.
+    /// A slow measurement means "interpreted" only where KVM may work without hardware virtualization; elsewhere the host was
+    /// starved. It is measured twice: the first virtual machine of a KVM module just loaded, or of an emulated host, was observed
+    /// to be very slow. After that each measurement has twice the time, because a starved host may use all of a short one for the
+    /// setup.
     static func settled(
         usesProcessor: Bool, isTimeLeft: () -> Bool, _ measure: (_ limit: UInt32) -> KVMProbe
     ) -> KVMProbe {

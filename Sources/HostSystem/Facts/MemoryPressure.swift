@@ -1,8 +1,8 @@
-/// How much work stands still for want of memory (Linux's pressure stall information): shares of the last ten seconds, in percent.
+/// Memory pressure (Linux's pressure stall information): shares of the last ten seconds, in percent.
 public struct MemoryPressure: Sendable, Hashable {
-    /// While at least one task waited for memory.
+    /// Share of time in which at least one task waited for memory.
     public var some: Double
-    /// While all that had work did.
+    /// Share of time in which all non-idle tasks did.
     public var full: Double
 
     /// Pressure as given.
@@ -11,7 +11,7 @@ public struct MemoryPressure: Sendable, Hashable {
         self.full = full
     }
 
-    /// What `/proc/pressure/memory` or a control group's `memory.pressure` says; nil when it says nothing of the kind.
+    /// Parses `/proc/pressure/memory` or a control group's `memory.pressure`; nil when malformed.
     init?(_ text: String) {
         var shares: [Substring: Double] = [:]
         for line in text.split(separator: "\n") {
@@ -23,7 +23,7 @@ public struct MemoryPressure: Sendable, Hashable {
         self.init(some: some, full: shares["full"] ?? 0)
     }
 
-    /// The worse of both.
+    /// The maximum of both.
     func worse(_ other: MemoryPressure) -> MemoryPressure {
         MemoryPressure(some: max(some, other.some), full: max(full, other.full))
     }

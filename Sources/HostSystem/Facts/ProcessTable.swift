@@ -1,6 +1,6 @@
 import Glibc
 
-/// What `/proc` tells about processes.
+/// Facts about processes from `/proc`.
 public struct ProcessTable: Sendable {
     private let root: String
 
@@ -11,18 +11,18 @@ public struct ProcessTable: Sendable {
 
     /// When a process started, in clock ticks since boot; nil when there is no such process. A zombie still has one.
     public func startTime(of processID: pid_t) -> UInt64? {
-        // Field 22; counted from behind the command's name, which may hold blanks and parentheses.
+        // Field 22, counted from behind the command's name, which may contain blanks and parentheses.
         guard let fields = fields(of: processID), fields.count > 19 else { return nil }
         return UInt64(fields[19])
     }
 
-    /// Who started a process, or took it over; nil when there is no such process.
+    /// A process's parent; nil when there is no such process.
     public func parent(of processID: pid_t) -> pid_t? {
         guard let fields = fields(of: processID), fields.count > 1 else { return nil }
         return pid_t(fields[1])
     }
 
-    /// Whether a thread of a process runs, or waits for a processor, at this moment; false when there is no such process.
+    /// Whether a thread of a process is in state R (running or runnable) now; false when there is no such process.
     public func isRunning(_ processID: pid_t) -> Bool {
         let threads = ProcessTable(root: "\(root)/\(processID)/task")
         let names = (try? FileTree.names(in: threads.root)) ?? []
@@ -41,19 +41,19 @@ public struct ProcessTable: Sendable {
         return text.split(separator: "\0").map(String.init)
     }
 
-    /// A process's resident memory in bytes (VmRSS), files that it shares included; nil when there is no such process.
+    /// A process's resident memory in bytes (VmRSS), including shared files; nil when there is no such process.
     public func residentMemory(of processID: pid_t) -> UInt64? { sum(of: ["VmRSS"], processID) }
 
-    /// What a process holds of its own in bytes: anonymous and shared memory, page tables, and what was swapped out. Files
-    /// that it maps and has not written to belong to all. Nil when there is no such process.
+    /// A process's own memory in bytes: anonymous and shared memory, page tables, and swap. Mapped files without private changes
+    /// do not count. Nil when there is no such process.
     ///
-    /// Read from `status`: `smaps_rollup` is exact in what is shared with whom, and costs a walk over all pages.
+    /// Read from `status`: `smaps_rollup` is exact about sharing, but walks all pages.
     public func heldMemory(of processID: pid_t) -> UInt64? {
         sum(of: ["RssAnon", "RssShmem", "VmPTE", "VmSwap"], processID)
     }
 
-    /// Makes the kernel rather kill this process than others when memory runs out: adds `bias`, in thousandths of all memory,
-    /// to what it inherited. Says whether it could; raising it takes no privilege.
+    /// Makes this process a preferred victim of the OOM killer: adds `bias`, in thousandths of all memory, to the inherited value.
+    /// Returns whether it succeeded; raising it takes no privilege.
     @discardableResult
     public func preferAsVictim(_ processID: pid_t, bias: Int) -> Bool {
         let path = "\(root)/\(processID)/oom_score_adj"
@@ -64,13 +64,13 @@ public struct ProcessTable: Sendable {
         return (try? SmallFile.write(bytes, to: path)) != nil
     }
 
-    /// Has the processes of a group, which its leader's session has alone, yield the processors to others as much as `nice`
-    /// says, 1 to 19. Raising it takes no privilege. Where it cannot be done, nothing happens.
+    /// Sets the nice value, 1 to 19, of a process group that is alone in its leader's session. Raising it takes no privilege.
+    /// Errors are ignored.
     public func lowerPriority(ofGroup processID: pid_t, nice: Int) async {
-        // By its group: by its number it would be the main thread's alone.
+        // For the group: by process id it would apply to the main thread only.
         _ = setpriority(__priority_which_t(PRIO_PGRP.rawValue), id_t(max(processID, 0)), Int32(nice))
-        // Where sessions are scheduled as wholes ("autogroup"), their own nice value is what counts. The kernel takes one
-        // such change in a tenth of a second from those without privilege, and says EAGAIN to others.
+        // With autogroup scheduling the session's own nice value counts. Without privilege the kernel accepts one such change per
+        // 0.1 s, and returns EAGAIN to others.
         let path = "\(root)/\(processID)/autogroup"
         for _ in 0..<20 {
             do throws(SystemCallError) {
@@ -88,13 +88,13 @@ public struct ProcessTable: Sendable {
             guard let colon = line.firstIndex(of: ":"), keys.contains(line[..<colon]) else { continue }
             let words = line[colon...].split { $0 == " " || $0 == "\t" }
             guard words.count > 1, let kibibytes = UInt64(words[1]) else { continue }
-            // No process has so much that this overflows.
+            // No process has enough memory to overflow this.
             sum = (sum ?? 0) &+ kibibytes &* 1024
         }
         return sum
     }
 
-    /// The fields of `stat` from the third (the state) on.
+    /// The fields of `stat` from the third (the state).
     private func fields(of processID: pid_t) -> [Substring]? {
         guard let text = SmallFile.text("\(root)/\(processID)/stat"), let end = text.lastIndex(of: ")") else {
             return nil

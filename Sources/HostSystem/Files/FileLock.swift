@@ -1,11 +1,11 @@
 import Glibc
 
-/// An advisory lock on a file, held until its owner goes or the process ends, however it ends.
+/// An advisory lock on a file, held until its owner is released or the process ends.
 public struct FileLock: ~Copyable {
     private let file: OwnedDescriptor
 
-    /// Takes the lock, making the file when it is missing. When another holds it, calls `busy` once with that process's
-    /// id, if it is known, and waits; a cancelled wait throws `CancellationError` at once.
+    /// Takes the lock, creating the file if missing. If another process holds it, calls `busy` once with that process's id, if
+    /// known, and waits; a cancelled wait throws `CancellationError` at once.
     public static func acquire(_ path: String, busy: (pid_t?) -> Void = { _ in }) async throws -> FileLock {
         if let lock = try tryAcquire(path) { return lock }
         busy(SmallFile.text(path).flatMap { pid_t($0) })
@@ -15,11 +15,11 @@ public struct FileLock: ~Copyable {
         }
     }
 
-    /// The file at that path, locked. It may have been removed meanwhile by who had it.
+    /// The file at that path, locked. Its previous holder may have removed it meanwhile.
     private static func waited(for path: String) async throws -> OwnedDescriptor {
         let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
-        // flock cannot be waited for otherwise, so it gets a thread, none of Swift's, with a descriptor of its own for the same
-        // open file: whichever of the two is closed last lets the lock go, also when nobody waits for it any more.
+        // flock can only block, so it gets a thread outside Swift's pool, with a duplicate descriptor of the same open file:
+        // closing the last of the two releases the lock, also when no task waits for it any more.
         let second = fcntl(file.number, F_DUPFD_CLOEXEC, 3)
         guard second >= 0 else { throw SystemCallError("fcntl", path) }
         let locked = Completion<Void>()
@@ -37,7 +37,7 @@ public struct FileLock: ~Copyable {
         return file
     }
 
-    /// Takes the lock if nobody has it; nil when somebody has.
+    /// Takes the lock if it is free; nil otherwise.
     public static func tryAcquire(_ path: String) throws(SystemCallError) -> FileLock? {
         while true {
             let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o644)
@@ -46,18 +46,18 @@ public struct FileLock: ~Copyable {
         }
     }
 
-    /// Lets the lock go. Written out where it is held, because its owner would otherwise go after its last use.
+    /// Releases the lock. Call it explicitly: Swift would otherwise release the owner after its last use.
     public borrowing func release() {
         _ = flock(file.number, LOCK_UN)
     }
 
-    /// Lets the lock go for good: what it was about is gone. Those who wait for it find out and take a new one.
+    /// Removes the lock file and releases the lock. Waiting processes notice and create a new one.
     public borrowing func release(removing path: String) {
         unlink(path)
         release()
     }
 
-    /// Writes our id into the file, for those who wait. Only a courtesy, so failures are dropped.
+    /// Writes our process id into the file, as information for waiting processes. Failures are ignored.
     private init(signing file: consuming OwnedDescriptor) {
         let id = Array(String(getpid()).utf8)
         _ = ftruncate(file.number, 0)
@@ -67,15 +67,14 @@ public struct FileLock: ~Copyable {
 }
 
 extension OwnedDescriptor {
-    /// Takes an advisory lock, `LOCK_EX` or `LOCK_SH`, if it is free. It goes with the descriptor.
+    /// Takes an advisory lock, `LOCK_EX` or `LOCK_SH`, if it is free. Closing the descriptor releases it.
     public borrowing func tryLock(_ kind: Int32, _ path: String) throws(SystemCallError) -> Bool {
         guard flock(number, kind | LOCK_NB) != 0 else { return true }
         guard errno == EWOULDBLOCK else { throw SystemCallError("flock", path) }
         return false
     }
 
-    /// Whether this file is the one at `path`: another may have been put there, or it may have been removed, between opening
-    /// and locking it.
+    /// Whether this file is still the one at `path`: it may have been replaced or removed between opening and locking.
     public borrowing func isStill(at path: String) -> Bool {
         guard let own = try? status(), let there = FileStamp(path) else { return false }
         return own.st_ino == there.inode && own.st_dev == there.device

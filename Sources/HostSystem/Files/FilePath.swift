@@ -2,7 +2,7 @@ import Glibc
 
 /// Paths of the host.
 public enum FilePath {
-    /// The folder that a path's last name is in; `.` for a bare name.
+    /// The parent folder of a path; `.` for a bare name.
     public static func folder(of path: String) -> String {
         var trimmed = path[...]
         while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
@@ -11,7 +11,7 @@ public enum FilePath {
         return folder.isEmpty ? "/" : String(folder)
     }
 
-    /// The path, without links, of what a path leads to; nil when that is nothing, with the reason in errno.
+    /// The real path, without links; nil when it cannot be resolved, with the reason in errno.
     public static func real(_ path: String) -> String? {
         guard let real = realpath(path, nil) else { return nil }
         defer { free(real) }

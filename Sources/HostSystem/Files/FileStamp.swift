@@ -1,6 +1,6 @@
 import Glibc
 
-/// By what one tells that a file has been changed or replaced, without reading it.
+/// Metadata that reveals a changed or replaced file without reading it.
 public struct FileStamp: Sendable, Hashable, CustomStringConvertible {
     /// Length in bytes.
     public let size: UInt64

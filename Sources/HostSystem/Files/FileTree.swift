@@ -1,8 +1,8 @@
 import Glibc
 
-/// Makes, replaces and removes what lies at paths.
+/// Creates, replaces and removes files and folders by path.
 public enum FileTree {
-    /// Makes a folder and those above it that are missing, each with `mode`. No error when it is there already.
+    /// Creates a folder and missing parents, each with `mode`. No error when it exists.
     public static func makeFolder(_ path: String, mode: mode_t = 0o755) throws(SystemCallError) {
         if mkdir(path, mode) == 0 { return }
         switch errno {
@@ -19,19 +19,19 @@ public enum FileTree {
         }
     }
 
-    /// Whether anything lies at a path, be it a broken link.
+    /// Whether a path exists, even as a broken link.
     public static func exists(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0
     }
 
-    /// Puts what lies at a path in the place of another, in one step.
+    /// Moves a file or folder over another path, atomically.
     public static func move(_ path: String, to place: String) throws(SystemCallError) {
         try systemCall("rename", place) { rename(path, place) }
     }
 
-    /// Makes a file or link, or replaces the one that is there in one step, by what `make` leaves at the path that it is given:
-    /// whoever looks meanwhile finds the old or the new one. Nothing is left of the new one when that throws.
+    /// Creates a file or link, or atomically replaces the existing one, with what `make` creates at a temporary path. When `make`
+    /// throws, nothing is left behind.
     public static func replace(
         _ path: String, by make: (_ draft: String) throws(SystemCallError) -> Void
     ) throws(SystemCallError) {
@@ -45,8 +45,8 @@ public enum FileTree {
         }
     }
 
-    /// Removes a file, socket, link or whole folder; links are not followed. No error when nothing is there, nor
-    /// when somebody else removes it meanwhile.
+    /// Removes a file, socket, link or folder tree without following links. No error when it does not exist or another process
+    /// removes it meanwhile.
     ///
     /// Throws what stopped it; what could be removed is gone then.
     public static func remove(_ path: String) throws(SystemCallError) {
@@ -60,7 +60,7 @@ public enum FileTree {
             return
         }
         do throws(SystemCallError) {
-            // By names of any bytes: guests' need not be UTF-8.
+            // Names may be any bytes: guests need not use UTF-8.
             try HostFolder(path).removeContents()
             try systemCall("rmdir", path) { rmdir(path) }
         } catch {
@@ -73,7 +73,7 @@ public enum FileTree {
         try HostFolder(path).names().map { String(decoding: $0, as: UTF8.self) }.sorted()
     }
 
-    /// Makes an empty file of `size` bytes that takes no space until it is written to. Throws `EEXIST` when it is there.
+    /// Creates a sparse file of `size` bytes. Throws `EEXIST` when it exists.
     public static func makeSparseFile(_ path: String, size: UInt64) throws(SystemCallError) {
         let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL)
         do throws(SystemCallError) {
@@ -84,8 +84,7 @@ public enum FileTree {
         }
     }
 
-    /// How much of its file system a file, or all in a folder, takes, in bytes; links are not followed. What cannot be looked
-    /// at counts as nothing.
+    /// The disk space of a file or a folder tree in bytes, without following links. Inaccessible entries count as 0.
     public static func space(of path: String) -> UInt64 {
         var status = stat()
         guard lstat(path, &status) == 0 else { return 0 }
@@ -94,7 +93,7 @@ public enum FileTree {
         return ((try? names(in: path)) ?? []).reduce(own) { $0 + space(of: path + "/" + $1) }
     }
 
-    /// The same of an open file.
+    /// The disk space of an open file in bytes.
     public static func space(of descriptor: Int32) -> UInt64 {
         var status = stat()
         return fstat(descriptor, &status) == 0 ? UInt64(status.st_blocks) * 512 : 0

@@ -1,35 +1,35 @@
 import Diagnostics
 import Glibc
 
-/// What of the host's files a lab or a script may name: what lies at or below some folders, wherever links lead.
+/// The host's files that a lab or a script may access: those at or below some folders, after resolving links.
 public struct HostAccess: Sendable, Hashable {
-    /// The real paths of files and folders; nil opens everything.
+    /// The real paths of permitted files and folders; nil permits everything.
     private var roots: [String]?
 
-    /// All that this process may see.
+    /// Everything that this process can access.
     public static let everything = HostAccess(roots: nil)
 
-    /// What lies at or below these paths; one that does not exist opens nothing.
+    /// The files at or below these paths; a path that does not exist permits nothing.
     public init(to paths: [String]) { self.init(roots: paths.compactMap(FilePath.real)) }
 
     private init(roots: [String]?) { self.roots = roots }
 
-    /// The same, and what lies at or below another path.
+    /// This access plus the files at or below another path.
     public func adding(_ path: String) -> HostAccess {
         HostAccess(roots: roots.map { $0 + (FilePath.real(path).map { [$0] } ?? []) })
     }
 
-    /// Why a path cannot be had.
+    /// Why access to a path is refused.
     public enum Refusal: Error, Sendable, Hashable {
         /// It has a NUL byte, which no path of a file has.
         case hasNUL
-        /// It leads to a place that is not open; that place.
+        /// It resolves to this path, which is not permitted.
         case outside(String)
-        /// It leads nowhere, or only through what may not be passed; the errno.
+        /// It cannot be resolved; the errno.
         case unreachable(Int32)
     }
 
-    /// The path, without links, of what a path leads to. A path that leads out is refused whether or not something is there.
+    /// The real path, without links. A path outside is refused whether or not it exists.
     public func real(_ path: String) throws(Refusal) -> String {
         if path.utf8.contains(0) { throw .hasNUL }
         if let real = FilePath.real(path) {
@@ -37,7 +37,7 @@ public struct HostAccess: Sendable, Hashable {
             return real
         }
         let error = errno
-        // As far as the path exists.
+        // The existing part of the path.
         var above = path[...]
         while let slash = above.dropLast().lastIndex(of: "/") {
             above = slash == above.startIndex ? above[...slash] : above[..<slash]
@@ -55,7 +55,7 @@ public struct HostAccess: Sendable, Hashable {
 }
 
 extension HostAccess.Refusal {
-    /// What to do about a path that is not open.
+    /// The remedy for a path that is not permitted.
     public static func remedy(_ path: String) -> String {
         "open it with `--allow \(path)`, or everything with `--trust`; see Docs/security.md"
     }

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 extension HostFolder {
-    /// What lies at a path, a link as itself; nil when nothing does.
+    /// The `stat` of a path without following a link; nil when it does not exist.
     public func status(_ path: RelativePath) throws(SystemCallError) -> stat? {
         var status = stat()
         do throws(SystemCallError) {
@@ -14,10 +14,10 @@ extension HostFolder {
         return status
     }
 
-    /// The folder's own facts.
+    /// The `stat` of the folder itself.
     public func status() throws(SystemCallError) -> stat { try descriptor.status(path) }
 
-    /// What a symbolic link says.
+    /// The target of a symbolic link.
     public func linkTarget(_ path: RelativePath) throws(SystemCallError) -> [UInt8] {
         var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
         var count = 0
@@ -28,9 +28,9 @@ extension HostFolder {
         return bytes.prefix(count).map { UInt8(bitPattern: $0) }
     }
 
-    /// The names in the folder itself, in no order, without `.` and `..`.
+    /// The names in the folder, unordered, without `.` and `..`.
     public func names() throws(SystemCallError) -> [[UInt8]] {
-        // A descriptor of its own: reading moves it, and closedir closes it.
+        // A separate descriptor: reading moves it, and closedir closes it.
         let number = try open(.here, O_RDONLY | O_DIRECTORY).release()
         guard let stream = fdopendir(number) else {
             let error = SystemCallError("opendir", path)
@@ -46,12 +46,12 @@ extension HostFolder {
         return names
     }
 
-    /// Makes a symbolic link that says `target`.
+    /// Creates a symbolic link to `target`.
     public func makeLink(_ path: RelativePath, to target: [UInt8]) throws(SystemCallError) {
         try atParent(of: path, "symlink") { folder, name in withCString(target) { symlinkat($0, folder, name) } }
     }
 
-    /// Gives the file at `existing` a second name.
+    /// Creates a hard link to the file at `existing`.
     public func makeHardLink(_ path: RelativePath, to existing: RelativePath) throws(SystemCallError) {
         let source = try parent(of: existing)
         try atParent(of: path, "link") { target, name in
@@ -59,8 +59,8 @@ extension HostFolder {
         }
     }
 
-    /// Moves what lies at a path to another folder of the same file system. False when something lies there already, which is
-    /// then left as it is unless it is to be replaced.
+    /// Moves a path to another folder of the same file system. When the destination exists and `replacing` is false, returns false
+    /// and changes nothing.
     @discardableResult
     public func move(
         _ path: RelativePath, to folder: HostFolder, _ target: RelativePath, replacing: Bool
@@ -77,8 +77,8 @@ extension HostFolder {
         }
     }
 
-    /// Removes a file, socket, link or whole folder; links are not followed. No error when nothing is there, nor when somebody
-    /// else removes it meanwhile.
+    /// Removes a file, socket, link or folder tree without following links. No error when it does not exist or another process
+    /// removes it meanwhile.
     ///
     /// Throws what stopped it; what could be removed is gone then.
     public func remove(_ path: RelativePath) throws(SystemCallError) {
@@ -92,7 +92,7 @@ extension HostFolder {
         }
     }
 
-    /// Removes all that is in the folder, as `remove` does.
+    /// Removes the folder's contents, as `remove` does.
     func removeContents() throws(SystemCallError) {
         var failure: SystemCallError?
         for name in try names() {
@@ -101,7 +101,7 @@ extension HostFolder {
         if let failure { throw failure }
     }
 
-    /// Calls `body` with the folder that a path's last name is in, and that name.
+    /// Calls `body` with a path's parent folder and its last name.
     private func atParent(
         of path: RelativePath, _ call: String, _ body: (Int32, UnsafePointer<CChar>) -> Int32
     ) throws(SystemCallError) {

@@ -1,10 +1,10 @@
 import CLinux
 import Glibc
 
-/// A folder held by its descriptor. What is opened, made, renamed or removed by way of it lies beneath it, whatever links lie
-/// on the way: no step follows a symbolic link, and where one stands in the way the call fails with `ELOOP` or `ENOTDIR`.
+/// A folder held by its descriptor. All operations stay below it: no path component follows a symbolic link, and a link in the way
+/// fails with `ELOOP` or `ENOTDIR`.
 public final class HostFolder: Sendable {
-    /// The path that it was opened by, for messages.
+    /// The path it was opened with, for messages.
     public let path: String
     let descriptor: OwnedDescriptor
 
@@ -13,17 +13,17 @@ public final class HostFolder: Sendable {
         self.descriptor = descriptor
     }
 
-    /// Holds the folder at a path that the caller vouches for: links in it are followed.
+    /// Opens the folder at a trusted path: links in it are followed.
     public convenience init(_ path: String) throws(SystemCallError) {
         self.init(path, owning: try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY))
     }
 
-    /// Holds a folder beneath this one.
+    /// Opens a folder below this one.
     public func folder(_ path: RelativePath) throws(SystemCallError) -> HostFolder {
         HostFolder(subject(path), owning: try open(path, O_RDONLY | O_DIRECTORY))
     }
 
-    /// Holds a folder beneath this one, which is made with those above it where it is missing, each with `mode`.
+    /// Opens a folder below this one, creating it and missing parents with `mode`.
     public func makeFolder(_ path: RelativePath, mode: mode_t = 0o777) throws(SystemCallError) -> HostFolder {
         var folder = self
         for name in path.names {
@@ -36,7 +36,7 @@ public final class HostFolder: Sendable {
         return folder
     }
 
-    /// Opens what lies at a path, close-on-exec. `mode` counts only with `O_CREAT`.
+    /// Opens a path below the folder, close-on-exec. `mode` is used only with `O_CREAT`.
     public func open(
         _ path: RelativePath, _ flags: Int32, mode: mode_t = 0o666
     ) throws(SystemCallError) -> OwnedDescriptor {
@@ -48,14 +48,14 @@ public final class HostFolder: Sendable {
             })
     }
 
-    /// Whether openat2(2) is there: Linux has it since 5.6, but some containers' filters refuse it.
+    /// Whether openat2(2) is available: since Linux 5.6, but some containers' filters reject it.
     private static let kernelConfines: Bool = {
         let number = vmlab_open_beneath(AT_FDCWD, ".", __O_PATH, 0)
         if number >= 0 { _ = close(number) }
         return number >= 0
     }()
 
-    /// What `open` does on kernels without openat2(2): one step after the other.
+    /// `open` for kernels without openat2(2), component by component.
     func walk(_ path: RelativePath, _ flags: Int32, mode: mode_t) throws(SystemCallError) -> OwnedDescriptor {
         let subject = subject(path)
         var folder = OwnedDescriptor(owning: -1)
@@ -73,13 +73,13 @@ public final class HostFolder: Sendable {
             })
     }
 
-    /// How a path beneath the folder is named in messages.
+    /// A path below the folder as messages name it.
     public func subject(_ path: RelativePath) -> String {
         path.names.isEmpty ? self.path : "\(self.path == "/" ? "" : self.path)/\(path)"
     }
 }
 
-/// Hands bytes without a NUL to the C library.
+/// Calls `body` with bytes without a NUL as a C string.
 func withCString<Result>(_ bytes: [UInt8], _ body: (UnsafePointer<CChar>) -> Result) -> Result {
     (bytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { buffer in
         guard let start = buffer.baseAddress else { return withUnsafePointer(to: 0, body) }

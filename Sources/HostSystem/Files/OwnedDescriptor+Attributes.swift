@@ -2,19 +2,19 @@ import CLinux
 import Glibc
 
 extension OwnedDescriptor {
-    /// Sets when the file was last written, to the nanosecond where the file system keeps them. Nothing is reported.
+    /// Sets the modification time, to the nanosecond where the file system stores it. Errors are ignored.
     public borrowing func setModified(_ time: timespec) {
         _ = futimens(number, [time, time])
     }
 
-    /// Gives the file an extended attribute. False where its file system has none.
+    /// Sets an extended attribute. False where the file system has none.
     @discardableResult
     public borrowing func setAttribute(_ name: [UInt8], _ value: [UInt8]) -> Bool {
         let number = number
         return withCString(name) { vmlab_set_attribute(number, $0, value, value.count) } == 0
     }
 
-    /// The extended attributes that users may set, without the `user.` of their names.
+    /// The extended attributes of the `user.` namespace, without that prefix.
     public borrowing func userAttributes() -> [(name: [UInt8], value: [UInt8])] {
         let number = number
         var names = [CChar](repeating: 0, count: 1 << 16)

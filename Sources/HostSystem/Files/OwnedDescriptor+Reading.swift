@@ -1,7 +1,7 @@
 import Glibc
 
 extension OwnedDescriptor {
-    /// What the kernel knows of the file; `subject` is for messages, as in all that follows.
+    /// The file's `stat`. `subject` is for messages, here and in the functions below.
     public borrowing func status(_ subject: String? = nil) throws(SystemCallError) -> stat {
         var status = stat()
         let number = number
@@ -9,7 +9,7 @@ extension OwnedDescriptor {
         return status
     }
 
-    /// Bytes of the file from an offset on, at most `count`; none at its end.
+    /// At most `count` bytes of the file from an offset; none at its end.
     public borrowing func read(
         upTo count: Int, at offset: Int, _ subject: String? = nil
     ) throws(SystemCallError) -> [UInt8] {
@@ -17,7 +17,7 @@ extension OwnedDescriptor {
         return try Self.piece(count, subject) { pread(number, $0, count, off_t(offset)) }
     }
 
-    /// Fills memory with the file's bytes from an offset on. Throws `EIO` where the file ends before.
+    /// Fills memory with the file's bytes from an offset. Throws `EIO` when the file ends before.
     public borrowing func read(
         into target: UnsafeMutableRawBufferPointer, at offset: UInt64, _ subject: String? = nil
     ) throws(SystemCallError) {
@@ -33,7 +33,7 @@ extension OwnedDescriptor {
         }
     }
 
-    /// The bytes from where it stands up to its end, at most `limit` of them.
+    /// The bytes from the current offset to the end, at most `limit`.
     public borrowing func readAll(limit: Int = .max, _ subject: String? = nil) throws(SystemCallError) -> [UInt8] {
         var result: [UInt8] = []
         while result.count < limit {
@@ -51,7 +51,7 @@ extension OwnedDescriptor {
         return try Self.piece(count, subject) { Glibc.read(number, $0, count) }
     }
 
-    /// What one call of `read` gives, which is told where to put at most so many bytes.
+    /// The result of one `read` of at most `count` bytes.
     private static func piece(
         _ most: Int, _ subject: String?, _ read: (UnsafeMutablePointer<UInt8>?) -> Int
     ) throws(SystemCallError) -> [UInt8] {
@@ -67,7 +67,7 @@ extension OwnedDescriptor {
         return bytes
     }
 
-    /// Where a file of `size` bytes has data, ascending: what lies between are holes. All of it where the file system does not say.
+    /// The data ranges of a file of `size` bytes, ascending, with holes between them. All of it where the file system cannot tell.
     public borrowing func data(in size: Int) -> [Range<Int>] {
         var ranges: [Range<Int>] = []
         var end = 0
@@ -88,7 +88,7 @@ extension OwnedDescriptor {
 }
 
 extension ArraySlice<UInt8> {
-    /// Whether there are bytes and all are zeros: the first is, and each is what the one before it is.
+    /// Whether it is non-empty and all zeros: the first byte is zero, and each equals the one before it.
     public var isZeros: Bool {
         withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress, bytes.first == 0 else { return false }

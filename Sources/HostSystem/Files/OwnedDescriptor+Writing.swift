@@ -1,8 +1,8 @@
 import CLinux
 import Glibc
 
-/// Writes all of the bytes to a descriptor, at an offset of the file or where it stands. One that does not block, as somebody may
-/// have made a terminal or a pipe, is waited for like any other.
+/// Writes all of the bytes to a descriptor, at an offset or at its current position. Waits when the descriptor is non-blocking, as
+/// a terminal or pipe shared with other processes may be.
 public func writeAll(
     _ descriptor: Int32, _ bytes: ArraySlice<UInt8>, at offset: Int? = nil, _ subject: String? = nil
 ) throws(SystemCallError) {
@@ -35,33 +35,33 @@ public func writeAll(
 }
 
 extension OwnedDescriptor {
-    /// Has the file written out to its disk, which takes its time.
+    /// Writes the file to its disk (fsync), which may be slow.
     public borrowing func flush(_ subject: String? = nil) throws(SystemCallError) {
         let number = number
         try systemCall("fsync", subject) { fsync(number) }
     }
 
-    /// Makes the file exactly so many bytes long; what is new reads as zeros and takes no space.
+    /// Truncates or extends the file to `size` bytes; the extension is a hole.
     public borrowing func resize(to size: UInt64, _ subject: String? = nil) throws(SystemCallError) {
         guard let length = off_t(exactly: size) else { throw SystemCallError("ftruncate", errno: EFBIG, subject) }
         let number = number
         try systemCall("ftruncate", subject) { ftruncate(number, length) }
     }
 
-    /// Gives back the space of the file's first `length` bytes, which then read as zeros. A file system that cannot do so
-    /// keeps them as they are: nothing is reported.
+    /// Punches a hole into the file's first `length` bytes, which then read as zeros. A file system without support keeps them,
+    /// without an error.
     public borrowing func punchHole(length: UInt64) {
         _ = vmlab_punch_hole(number, 0, Int64(clamping: length))
     }
 
-    /// An empty file without a name on the file system of a folder, gone with its owner.
+    /// An unnamed empty file on the file system of a folder, deleted when closed.
     public static func temporaryFile(
         in folder: String = Environment.temporaryFolder
     ) throws(SystemCallError) -> OwnedDescriptor {
         do throws(SystemCallError) {
             return try open(folder, O_RDWR | __O_TMPFILE)
         } catch {
-            // Not every file system can (some overlays): then one with a name, for a moment.
+            // Not every file system supports this (some overlays do not): then a named file that is unlinked at once.
             let path = "\(folder)/vmlab-\(getpid())-\(UInt64.random(in: 0 ... .max))"
             let file = try open(path, O_RDWR | O_CREAT | O_EXCL)
             unlink(path)
@@ -69,11 +69,10 @@ extension OwnedDescriptor {
         }
     }
 
-    /// A file in memory without a name that holds `bytes`, to be read from its beginning: for handing a child more than fits a
-    /// pipe. `name` is for people who look at `/proc`.
+    /// A memfd that holds `bytes`, positioned at its beginning: passes a child more than fits a pipe. `name` is shown in `/proc`.
     public static func memoryFile(_ name: String, holding bytes: [UInt8]) throws(SystemCallError) -> OwnedDescriptor {
         let file = OwnedDescriptor(owning: try systemCall("memfd_create") { vmlab_memory_file(name) })
-        // Which leaves it at its beginning.
+        // A write at an offset leaves the position at the beginning.
         try writeAll(file.number, bytes[...], at: 0, name)
         return file
     }

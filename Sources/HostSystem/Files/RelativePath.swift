@@ -1,7 +1,7 @@
-/// A path beneath some folder: one name after the other, each of at least one byte and none of them `..`. It holds whatever
-/// bytes a file system takes; guests need not speak UTF-8.
+/// A path below some folder: names of at least one byte, none of them `..`. They may hold any bytes that a file system accepts;
+/// guests need not use UTF-8.
 public struct RelativePath: Sendable, Hashable, CustomStringConvertible {
-    /// Why a text is no such path.
+    /// Why a text is not such a path.
     public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         case hasNUL, isAbsolute, leaves
 
@@ -18,7 +18,7 @@ public struct RelativePath: Sendable, Hashable, CustomStringConvertible {
     /// The names from the folder down; none for the folder itself.
     public private(set) var names: [[UInt8]]
 
-    /// The path that bytes spell: empty steps and `.` are left out. Throws for a leading slash, a `..` and a NUL.
+    /// Parses a path: empty components and `.` are dropped. Throws for a leading slash, a `..` and a NUL.
     public init(_ bytes: some Collection<UInt8>) throws(Refusal) {
         if bytes.contains(0) { throw .hasNUL }
         if bytes.first == UInt8(ascii: "/") { throw .isAbsolute }
@@ -26,10 +26,10 @@ public struct RelativePath: Sendable, Hashable, CustomStringConvertible {
         if names.contains(Array("..".utf8)) { throw .leaves }
     }
 
-    /// The path that a text spells. Throws as for bytes.
+    /// Parses a path from text. Throws as for bytes.
     public init(_ text: String) throws(Refusal) { try self.init(Array(text.utf8)) }
 
-    /// The path of these names, which have been names of files.
+    /// The path of these names, which must be valid file names.
     public init(names: some Sequence<[UInt8]>) { self.names = Array(names) }
 
     /// The folder itself.

@@ -13,7 +13,7 @@ public enum SmallFile {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Writes a file that is there already in one call, as files of `/proc` and control groups want it.
+    /// Writes to an existing file in one call, as `/proc` and control groups require.
     public static func write(_ bytes: [UInt8], to path: String) throws(SystemCallError) {
         let descriptor = try OwnedDescriptor.open(path, O_WRONLY)
         let number = descriptor.number
@@ -21,8 +21,8 @@ public enum SmallFile {
         guard written == bytes.count else { throw SystemCallError("write", errno: EIO, path) }
     }
 
-    /// Makes a file, or replaces the one that is there in one step: a reader sees the old or the new contents, never half of
-    /// them. Nothing is left of the new ones when they cannot be written.
+    /// Creates a file or atomically replaces the existing one: a reader sees the old or the new contents. A failed write leaves
+    /// nothing behind.
     public static func replace(_ path: String, with bytes: [UInt8], mode: mode_t = 0o666) throws(SystemCallError) {
         try FileTree.replace(path) { (draft) throws(SystemCallError) in
             var file = try OwnedDescriptor.open(draft, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)

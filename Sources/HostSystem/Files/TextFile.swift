@@ -1,13 +1,12 @@
 import Diagnostics
 import Glibc
 
-/// A file that a user names as a lab or a script.
+/// A lab or script file named by a user.
 public enum TextFile {
     private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
-    /// The bytes of a plain file, without the byte order mark that editors of other systems begin UTF-8 with. Throws for what is
-    /// none, at once: a pipe would wait for its writer, a device may have no end. Of a file beyond `limit` only its size is
-    /// looked at.
+    /// The bytes of a regular file, without a UTF-8 byte order mark. Throws at once for anything else: a pipe would wait for its
+    /// writer, a device may be endless. A file larger than `limit` is not read.
     public static func bytes(_ path: String, limit: Int) throws(Diagnostic) -> [UInt8] {
         let file = try reading(path) { () throws(SystemCallError) in
             guard !path.utf8.contains(0) else { throw SystemCallError("open", errno: ENOENT) }
@@ -25,12 +24,12 @@ public enum TextFile {
                 .specification, "\(path.quoted()) has \(facts.st_size) bytes; at most \(limit) are read",
                 remedy: "is it the right file?")
         }
-        // A file of /proc has more than its size says, and one that grows has no end.
+        // A file of /proc holds more than its size, and a growing file has no end.
         let bytes = try reading(path) { () throws(SystemCallError) in try file.readAll(limit: limit + 1) }
         return withoutByteOrderMark(bytes)
     }
 
-    /// The bytes of a file of text, without the mark that it may begin with.
+    /// The bytes of a text file without its byte order mark.
     public static func withoutByteOrderMark(_ bytes: [UInt8]) -> [UInt8] {
         bytes.starts(with: byteOrderMark) ? Array(bytes.dropFirst(byteOrderMark.count)) : bytes
     }

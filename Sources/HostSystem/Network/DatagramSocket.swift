@@ -1,25 +1,23 @@
 import Glibc
 import Synchronization
 
-/// A unix datagram socket at a path of its own that sends to one other path, without waiting: the end of a link on which
-/// each datagram is an Ethernet frame.
+/// A non-blocking Unix datagram socket bound to its own path that sends to one other path. Each datagram is an Ethernet frame.
 public final class DatagramSocket: Sendable {
-    /// What became of a datagram.
+    /// The outcome of a send.
     public enum Sent: Sendable, Hashable {
-        /// The other side's queue has it.
+        /// Queued at the peer.
         case delivered
-        /// The other side's queue is full: try again when `sendable()` is writable.
+        /// The peer's queue is full: retry when `sendable()` is writable.
         case full
-        /// Nobody is there, or it takes no such datagram.
+        /// There is no peer, or it rejects the datagram.
         case lost
     }
 
-    /// What the name of the socket that sends has beyond that of the one that receives. They are two, for one that is
-    /// connected hears its peer alone, and a switch speaks from other sockets; and who confines itself may send only where
-    /// its sockets are connected to.
+    /// The suffix of the sending socket's path. There are two sockets because a connected one receives only from its peer, while a
+    /// switch sends from other sockets; and a confined process may send only through connected sockets.
     static let senderSuffix = ".out"
 
-    /// The socket that receives, to be watched for `readable`. Valid as long as this object lives.
+    /// The receiving socket, to be watched for `readable`. Valid as long as this object lives.
     public var number: Int32 { receiver.number }
 
     private let path: String
@@ -29,11 +27,10 @@ public final class DatagramSocket: Sendable {
     private let peer: UnixAddress
     private let connection: Atomic<Bool>
 
-    /// Binds sockets at `path` and `path.out`, to send to `peer`, which need not exist yet; but who may not connect any more
-    /// sends nothing to a peer that was not there. What a process that was killed has left there is replaced.
+    /// Binds sockets at `path` and `path.out`, to send to `peer`. It need not exist yet, unless this process may no longer connect.
+    /// Replaces sockets left there by a killed process.
     ///
-    /// Throws what the kernel says: `EADDRINUSE` when somebody is there, and `ENAMETOOLONG` for a name in the last folder
-    /// that is longer than 103 bytes.
+    /// Throws the kernel's error: `EADDRINUSE` for a path in use, `ENAMETOOLONG` for a last path component of more than 103 bytes.
     public init(path: String, peer: String) throws(SystemCallError) {
         let peerAddress = try UnixAddress(peer)
         let receiver = try Self.bind(path)
@@ -64,13 +61,13 @@ public final class DatagramSocket: Sendable {
         return socket
     }
 
-    /// Removes both paths: nobody reaches it any more. Safe to repeat.
+    /// Removes both paths. Safe to repeat.
     public func close() {
         unlink(path)
         unlink(path + Self.senderSuffix)
     }
 
-    /// Whether the peer was there when it was last looked for.
+    /// Whether the last connection attempt found the peer.
     public var isConnected: Bool { connection.load(ordering: .acquiring) }
 
     /// Sends one datagram.
@@ -78,7 +75,7 @@ public final class DatagramSocket: Sendable {
         guard (try? connect()) != nil else { return .lost }
         var failure = sendConnected(bytes)
         if [ECONNREFUSED, ENOTCONN].contains(failure) {
-            // The peer has gone; another may have come at its path.
+            // The peer is gone; another may have bound its path.
             connection.store(false, ordering: .releasing)
             guard (try? connect()) != nil else { return .lost }
             failure = sendConnected(bytes)
@@ -92,20 +89,20 @@ public final class DatagramSocket: Sendable {
         return count >= 0 ? 0 : errno
     }
 
-    /// Takes the next datagram; what does not fit is cut. Nil when there is none.
+    /// Receives the next datagram, truncated to the buffer; nil when there is none.
     public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
         let count = recv(receiver.number, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT))
         return count >= 0 ? count : nil
     }
 
-    /// A descriptor that is writable when a send that was `full` is worth another try; not `number`. Throws when nobody is there.
+    /// A descriptor, other than `number`, that is writable when a `full` send may be retried. Throws when there is no peer.
     public func sendable() throws(SystemCallError) -> Int32 {
         try connect()
         return sender.number
     }
 
     private func connect() throws(SystemCallError) {
-        // Two at once connect to the same peer.
+        // Concurrent calls connect to the same peer.
         if !isConnected { try Self.connect(sender.number, to: peer, peerPath) }
         connection.store(true, ordering: .releasing)
     }

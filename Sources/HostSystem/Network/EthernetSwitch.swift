@@ -1,30 +1,30 @@
 import Glibc
 import Synchronization
 
-/// An Ethernet switch between processes, without root: a unix datagram socket to which each port sends its frames, one
-/// per datagram, and which sends them on to the ports they are for.
+/// An Ethernet switch between processes, without root: a Unix datagram socket that receives one frame per datagram and forwards
+/// it to its destination ports.
 ///
-/// It learns which address is behind which port, and floods what is for everyone or for an address not seen yet. A port
-/// that does not take its frames loses them once its queue is full, and holds up nobody else.
+/// It learns the addresses behind each port, and floods broadcasts, multicasts and unknown destinations. Frames for a port whose
+/// queue is full are dropped; other ports are unaffected.
 public final class EthernetSwitch: Sendable {
-    /// What has happened so far, in frames.
+    /// Counters, in frames.
     public struct Statistics: Sendable, Hashable {
         /// Received from a port and well-formed.
         public var received = 0
-        /// Handed to one port's queue because its address was known.
+        /// Queued for one port because its address was known.
         public var forwarded = 0
-        /// Received and handed to all other ports.
+        /// Queued for all other ports.
         public var flooded = 0
-        /// Lost: a full queue, a port that is not there, or no frame at all.
+        /// Dropped: full queue, unknown port, or malformed frame.
         public var dropped = 0
     }
 
     /// Where the ports send their frames.
     public let path: String
 
-    /// Frames that wait for a slow port; some hundred kilobytes.
+    /// Frames queued for a slow port; some hundred kilobytes.
     static let queueLimit = 256
-    /// Addresses remembered; a guest that makes up more only makes the switch flood.
+    /// Learned addresses; beyond it the switch floods.
     static let addressLimit = 4096
 
     private struct State {
@@ -37,7 +37,7 @@ public final class EthernetSwitch: Sendable {
     private let state = Mutex(State())
     private let readiness = Mutex<Readiness?>(nil)
 
-    /// Makes the switch's socket at `path`, which must not exist. Throws what the kernel says.
+    /// Creates the switch's socket at `path`, which must not exist. Throws the kernel's error.
     public init(path: String) throws(SystemCallError) {
         let address = try UnixAddress(path)
         let socket = try StreamSocket.makeSocket(SOCK_DGRAM)
@@ -53,7 +53,7 @@ public final class EthernetSwitch: Sendable {
 
     deinit { close() }
 
-    /// Adds the port whose process receives at `path`. It need not be there yet, nor be the first to speak.
+    /// Adds the port whose process receives at `path`. The path need not exist yet.
     ///
     /// Throws `ENAMETOOLONG` beyond 107 bytes, more than a process such as QEMU can bind.
     public func attach(_ path: String) throws(SystemCallError) {
@@ -72,10 +72,10 @@ public final class EthernetSwitch: Sendable {
         port?.close()
     }
 
-    /// What has happened so far.
+    /// The counters so far.
     public var statistics: Statistics { state.withLock { $0.statistics } }
 
-    /// Ends it and removes its socket. Safe to repeat.
+    /// Closes it and removes its socket. Safe to repeat.
     public func close() {
         readiness.withLock { $0.take() }?.end()
         descriptor.withLock { descriptor in
@@ -90,7 +90,7 @@ public final class EthernetSwitch: Sendable {
         for port in ports { port.close() }
     }
 
-    /// Takes what has come. On the event loop's thread; a busy switch leaves the loop to others after some frames.
+    /// Receives pending frames on the event loop's thread; after some frames it yields to other handlers.
     private func receive() {
         for _ in 0..<64 {
             guard let (frame, sender) = descriptor.withLock({ Self.receiveOne($0.number) }) else { return }
@@ -118,7 +118,7 @@ public final class EthernetSwitch: Sendable {
         let sender = withUnsafeBytes(of: &address.sun_path) { bytes in
             String(decoding: bytes.prefix(pathLength).prefix { $0 != 0 }, as: UTF8.self)
         }
-        // What is received there is sent to the port's own path.
+        // The sending socket's frames come from the port's path plus suffix.
         let suffix = DatagramSocket.senderSuffix
         return (Array(frame[...]), sender.hasSuffix(suffix) ? String(sender.dropLast(suffix.count)) : sender)
     }
@@ -131,7 +131,7 @@ public final class EthernetSwitch: Sendable {
             }
             state.statistics.received += 1
             let (target, source) = (Self.address(frame[0..<6]), Self.address(frame[6..<12]))
-            // The lowest bit of the first byte marks an address of many; no card has one.
+            // The lowest bit of the first byte marks a group address; no card has one.
             if frame[6] & 1 == 0 && (state.addresses[source] != nil || state.addresses.count < Self.addressLimit) {
                 state.addresses[source] = sender
             }
@@ -165,14 +165,14 @@ private final class SwitchPort: Sendable {
             bufferingPolicy: .bufferingOldest(EthernetSwitch.queueLimit))
         self.queue = queue
         sender = Task.detached {
-            // Connected, so that the kernel tells when the receiver has room.
+            // Connected, so that the descriptor is writable when the receiver has room.
             var connection: StreamSocket?
             for await frame in frames {
                 do {
                     if connection == nil { connection = try StreamSocket.connect(to: path, kind: SOCK_DGRAM) }
                     try await connection?.write(frame)
                 } catch {
-                    // Not there yet, or gone: it may come back at the same path.
+                    // Not bound yet, or gone: it may be bound again at the same path.
                     connection = nil
                     drop()
                 }

@@ -7,7 +7,7 @@ final class ByteRing: Sendable {
 
     init(limit: Int) { self.limit = max(limit, 1) }
 
-    /// Adds bytes, dropping the oldest beyond the limit; now and then only, for they may come one by one.
+    /// Adds bytes. The oldest beyond the limit are dropped only occasionally, because bytes may arrive one by one.
     func append(_ bytes: [UInt8]) {
         kept.withLock { kept in
             kept += bytes
@@ -15,10 +15,10 @@ final class ByteRing: Sendable {
         }
     }
 
-    /// What it keeps, oldest first.
+    /// The kept bytes, oldest first.
     var bytes: [UInt8] { kept.withLock { $0.suffix(limit) } }
 
-    /// What it keeps as lines of text, without empty ones; what is not UTF-8 is shown as replacement characters.
+    /// The kept bytes as lines, without empty ones; invalid UTF-8 becomes replacement characters.
     var lines: [String] {
         String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init)
     }

@@ -1,6 +1,6 @@
 /// A child process to start.
 public struct ChildConfiguration: Sendable {
-    /// Where a child reads from.
+    /// A child's standard input.
     public enum Input: Sendable {
         /// `/dev/null`.
         case null
@@ -8,27 +8,27 @@ public struct ChildConfiguration: Sendable {
         case descriptor(Int32)
     }
 
-    /// Where a child writes to.
+    /// A destination of a child's output.
     public enum Output: Sendable {
         /// `/dev/null`.
         case null
         /// A descriptor of ours, which must stay open until the child has started.
         case descriptor(Int32)
-        /// The end of a file, made when it is not there.
+        /// Appended to a file, created if missing.
         case file(String)
-        /// Kept in memory: the last so many bytes.
+        /// Kept in memory: the last bytes, up to this count.
         case ring(Int)
-        /// Handed over as it comes, on the event loop's thread: do not block there.
+        /// Delivered as it arrives, on the event loop's thread: do not block there.
         case receiver(@Sendable ([UInt8]) -> Void)
     }
 
     /// Absolute path of the program.
     public var executable: String
-    /// What it gets after its own name.
+    /// Its arguments, without the program's name.
     public var arguments: [String]
-    /// Its whole environment; nil gives it ours.
+    /// Its complete environment; nil inherits ours.
     public var environment: [String: String]?
-    /// Where it starts; nil starts it where we are.
+    /// Its working directory; nil inherits ours.
     public var workingDirectory: String?
     /// Its standard input.
     public var standardInput: Input
@@ -36,15 +36,15 @@ public struct ChildConfiguration: Sendable {
     public var standardOutput: Output
     /// Its standard error.
     public var standardError: Output
-    /// Further descriptors: the child's number (3 and up) to ours, which must stay open until it has started.
+    /// Further descriptors: the child's number (3 and up) mapped to ours, which must stay open until it has started.
     public var inherited: [Int32: Int32]
-    /// Whether its memory is only ever as large as what it touched, in small pages: for one of many that should be small.
+    /// Whether it uses small pages only, so that its memory is no larger than what it touched: for one of many small children.
     public var hasSmallPages: Bool
-    /// Whether it has no capabilities, cannot gain any, dumps no core, and has network, IPC and host-name namespaces of its own
-    /// where the host allows that: for one that works for somebody who is not trusted.
+    /// Whether it has no capabilities, cannot gain any, dumps no core, and has its own network, IPC and UTS namespaces where the
+    /// host allows that: for a child that handles untrusted input.
     public var isUnprivileged: Bool
 
-    /// A child that reads nothing, whose output is dropped and whose last 64 KiB on standard error are kept.
+    /// A child without input or standard output, whose last 64 KiB on standard error are kept.
     public init(
         executable: String, arguments: [String] = [], environment: [String: String]? = nil,
         workingDirectory: String? = nil, standardInput: Input = .null, standardOutput: Output = .null,

@@ -2,16 +2,16 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// A supervised child: in a session of its own, killed by the kernel when this process dies, reaped exactly once.
+/// A supervised child process in its own session, killed by the kernel when this process dies, reaped exactly once.
 ///
-/// It is reaped whether or not anybody waits for it.
+/// It is reaped even if no task waits for it.
 public final class ChildProcess: Sendable {
-    /// Its process id. After it was reaped the number may belong to another; use `kill` rather than the number.
+    /// Its process id, which may be reused after it was reaped; use `kill` instead of the number.
     public let processID: pid_t
-    /// When it started, in clock ticks since the host's boot: with the id it names the process for ever. 0 if unknown.
+    /// Its start time in clock ticks since the host's boot, unique together with the id. 0 if unknown.
     public let startTime: UInt64
 
-    /// Whether it has network, IPC and host-name namespaces of its own, as an unprivileged child has where the host allows it.
+    /// Whether it has its own network, IPC and UTS namespaces, as an unprivileged child has where the host allows it.
     public let hasOwnNamespaces: Bool
 
     private struct Supervision: Sendable {
@@ -26,9 +26,9 @@ public final class ChildProcess: Sendable {
     private let output: ByteRing?
     private let errors: ByteRing?
 
-    /// Starts a child; the program runs when this returns.
+    /// Starts a child; `execve` has succeeded when this returns.
     ///
-    /// Throws the call that failed, `execve` with the program's path when it cannot be run. Never cancelled half-way.
+    /// Throws the failed call, `execve` with the program's path when it cannot run. Never cancelled half-way.
     public static func spawn(_ configuration: ChildConfiguration) async throws(SystemCallError) -> ChildProcess {
         try await EventLoop.spawner.run { () -> Result<ChildProcess, SystemCallError> in
             do throws(SystemCallError) {
@@ -71,7 +71,7 @@ public final class ChildProcess: Sendable {
                 supervision.readiness = try Readiness(of: pidfd.number) { self.reap() }
             }
         } catch {
-            // Not supervised: better no child than one nobody reaps.
+            // Supervision failed: kill it, because it would never be reaped.
             kill(SIGKILL)
             _ = waitpid(processID, nil, 0)
             throw error
@@ -95,21 +95,21 @@ public final class ChildProcess: Sendable {
         }
         for pump in pumps { pump.finish() }
         readiness?.end()
-        // -1: somebody else reaped it, against the rules; it is gone all the same.
+        // -1: other code reaped it, against the rules; it is gone all the same.
         let ended: ChildStatus = result == 1 && code != CLD_EXITED ? .signalled(status) : .exited(status)
         exit.fulfil(ended)
     }
 
-    /// How it ended, once it has. Throws `CancellationError` at once when the calling task is cancelled.
+    /// Waits for its exit status. Throws `CancellationError` at once when the calling task is cancelled.
     public func wait() async throws -> ChildStatus { try await exit.wait() }
 
-    /// How it ended, once it has, also in a cancelled task: call it when the child has been killed.
+    /// Waits for its exit status, also in a cancelled task: call it when the child has been killed.
     public func ended() async -> ChildStatus { await exit.value() }
 
-    /// How it ended, or nil while it runs.
+    /// Its exit status; nil while it runs.
     public var exitStatus: ChildStatus? { exit.current }
 
-    /// Sends it a signal; does nothing once it is gone, whoever has its number now.
+    /// Sends it a signal; no effect after it was reaped, even if its id was reused.
     public func kill(_ signal: Int32 = SIGKILL) {
         _ = vmlab_pidfd_send_signal(pidfd.number, signal)
     }
@@ -117,15 +117,15 @@ public final class ChildProcess: Sendable {
     /// Sends a signal to it and to its own children that stayed in its process group.
     public func killGroup(_ signal: Int32 = SIGKILL) {
         supervision.withLock { supervision in
-            // Until it is reaped nobody else can have its number.
+            // Its id cannot be reused until it is reaped.
             if !supervision.isReaped { _ = Glibc.kill(-processID, signal) }
         }
     }
 
-    /// What it said on standard error, as kept by `.ring`; complete once it has ended.
+    /// Its standard error as kept by `.ring`; complete after its end.
     public var standardError: [String] { errors?.lines ?? [] }
 
-    /// What it said on standard output, as kept by `.ring`; complete once it has ended.
+    /// Its standard output as kept by `.ring`; complete after its end.
     public var standardOutput: [UInt8] { output?.bytes ?? [] }
 }
 

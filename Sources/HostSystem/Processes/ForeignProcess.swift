@@ -1,17 +1,17 @@
 import CLinux
 import Glibc
 
-/// A process that is not (or no longer) our child, held by a pidfd so that its number cannot become another's.
+/// A process that is not (or no longer) our child, held by a pidfd so that a reused id cannot be confused with it.
 public struct ForeignProcess: ~Copyable, Sendable {
     private let pidfd: OwnedDescriptor
 
-    /// Takes hold of the process with this id if it still runs, started when `startTime` says (clock ticks since boot) and
-    /// has `program` in its command line; nil when there is no such process.
+    /// The running process with this id, this start time (clock ticks since boot) and `program` in its command line; nil when there
+    /// is none.
     public static func find(_ processID: pid_t, startTime: UInt64, program: String) -> ForeignProcess? {
         let number = vmlab_pidfd_open(processID)
         guard number >= 0 else { return nil }
         let process = ForeignProcess(pidfd: OwnedDescriptor(owning: number))
-        // Looked at after the pidfd was opened: from here on it is this process and no other of the same number.
+        // Checked after the pidfd was opened, which rules out a reused id.
         let table = ProcessTable()
         guard table.isAlive(processID, startTime: startTime),
             table.commandLine(of: processID)?.contains(where: { $0.contains(program) }) == true
@@ -23,7 +23,7 @@ public struct ForeignProcess: ~Copyable, Sendable {
         self.pidfd = pidfd
     }
 
-    /// Kills it and waits for its end. Throws when we may not, and `DeadlineExceeded` when it has not ended in ten seconds.
+    /// Kills it and waits for its end. Throws when not permitted, and `DeadlineExceeded` after ten seconds.
     public func kill() async throws {
         guard vmlab_pidfd_send_signal(pidfd.number, SIGKILL) == 0 else {
             if errno == ESRCH { return }

@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Reads what a child writes into a pipe, on the event loop's thread.
+/// Reads a child's output from a pipe, on the event loop's thread.
 final class OutputPump: Sendable {
     private let descriptor: Mutex<OwnedDescriptor>
     private let receive: @Sendable ([UInt8]) -> Void
@@ -14,16 +14,16 @@ final class OutputPump: Sendable {
         self.receive = receive
         let number = descriptor.number
         self.descriptor = Mutex(descriptor)
-        // Under the lock that `close` takes: the first bytes may come, and end, before this returns.
+        // Under the lock that `close` takes: output and its end may arrive before this returns.
         try readiness.withLock { (readiness: inout Readiness?) throws(SystemCallError) in
             readiness = try Readiness(of: number) { [weak self] in self?.pump() }
         }
     }
 
-    /// Hands over what is there; at the end of the stream closes. On the loop's thread only, so calls never overlap.
+    /// Delivers pending output; closes at end of stream. On the loop's thread only, so calls never overlap.
     func pump() {
         let chunk = 64 * 1024
-        // A child that writes without end must not keep the loop to itself: 1 MiB a turn.
+        // A child with endless output must not monopolize the loop: 1 MiB per turn.
         for _ in 0..<16 {
             let result = descriptor.withLock { descriptor in
                 Result { () throws(SystemCallError) in descriptor.isOpen ? try descriptor.read(upTo: chunk) : [] }
@@ -38,7 +38,7 @@ final class OutputPump: Sendable {
         }
     }
 
-    /// Hands over what is still in the pipe and closes it: the child is gone, though its own children may hold the pipe.
+    /// Delivers the rest of the pipe and closes it: the child is gone, but its own children may hold the pipe open.
     func finish() {
         pump()
         close()

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// Turns signals of this process into values to wait for.
+/// Turns signals of this process into values that tasks can await.
 public enum SignalWatcher {
     private struct Entry {
         var watch: ObjectIdentifier
@@ -10,7 +10,7 @@ public enum SignalWatcher {
         var handler: @Sendable (Int32) -> Void
     }
 
-    /// The watches that have not ended, the newest last.
+    /// The active watches, the newest last.
     private static let entries = Mutex<[Entry]>([])
 
     // The pipe is made once and kept: a handler may still be writing while a stream ends.
@@ -27,22 +27,22 @@ public enum SignalWatcher {
         }
     }()
 
-    /// Signals that no longer end the process, until `end` or until nobody holds this.
+    /// Signals that do not terminate the process until `end` or until this object is released.
     public final class Watch: Sendable {
         fileprivate init() {}
 
         deinit { end() }
 
-        /// The signals do what they did before: they go to the watch before this one, or have their usual effect. Safe to repeat.
+        /// Restores the previous handling: the watch before this one, or the default action. Safe to repeat.
         public func end() { SignalWatcher.end(ObjectIdentifier(self)) }
     }
 
     /// The signals that ask a command to end.
     public static let endings = [SIGINT, SIGTERM, SIGHUP]
 
-    /// Calls `handler` with each signal of these numbers as it comes, on the event loop's thread: it must not block.
+    /// Calls `handler` with each of these signals, on the event loop's thread: it must not block.
     ///
-    /// A signal that is ignored (by nohup) stays ignored. One handler at a time gets a signal: that of the newest watch.
+    /// A signal that is ignored (by nohup) stays ignored. Only the newest watch's handler gets a signal.
     public static func watch(
         _ numbers: [Int32] = endings, _ handler: @escaping @Sendable (Int32) -> Void
     ) throws(SystemCallError) -> Watch {
@@ -72,8 +72,7 @@ public enum SignalWatcher {
         }
     }
 
-    /// A write to a pipe whose reader has gone fails with `EPIPE` from now on, and no signal ends this process. Its children
-    /// have the usual effect of the signal.
+    /// Ignores SIGPIPE from now on: a write to a pipe without a reader fails with `EPIPE`. Children have the default action.
     public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
     /// The signals of these numbers as they come; see `watch`. It ends when the stream's consumer is cancelled or lets go of it.

@@ -2,13 +2,13 @@ import Diagnostics
 import Glibc
 import Synchronization
 
-/// What a host tool left.
+/// The result of a host tool.
 public struct ToolResult: Sendable {
     /// The program's name as asked for.
     public let name: String
     /// How it ended.
     public let status: ChildStatus
-    /// What it wrote to standard output; empty when that went elsewhere.
+    /// Its standard output; empty when that was redirected.
     public let output: [UInt8]
     /// The last lines of standard error.
     public let errors: [String]
@@ -22,7 +22,7 @@ public struct ToolResult: Sendable {
         _ what: String, category: Diagnostic.Category = .host, remedy: String? = nil
     ) throws -> ToolResult {
         if status.isSuccess { return self }
-        // Some readers see the cause alone: it has the reason as far as the tool gave one.
+        // Some outputs show only the cause, so it includes the tool's reason if there is one.
         let reason = errors.last { !$0.allSatisfy(\.isWhitespace) }.map { ": \($0)" } ?? ""
         throw Diagnostic(
             category, what, remedy: remedy, cause: "\(name): \(status)\(reason)", notes: Array(errors.suffix(12)))
@@ -31,7 +31,7 @@ public struct ToolResult: Sendable {
 
 /// Runs programs of the host: apt-get, tar, qemu-img.
 public enum Tool {
-    /// The absolute path of a program in PATH; nil when it is not there. A name with a slash is looked at as it is.
+    /// The absolute path of a program in PATH; nil when it is not found. A name with a slash is not searched for.
     public static func find(_ name: String, path: String? = Environment["PATH"]) -> String? {
         if name.contains("/") { return isExecutable(name) ? name : nil }
         for folder in (path ?? "/usr/bin:/bin").split(separator: ":") {
@@ -46,7 +46,7 @@ public enum Tool {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
     }
 
-    /// Checks for programs, each with the Debian package that has it. Throws one `Diagnostic` that names all missing.
+    /// Checks that programs exist, each with its Debian package. Throws one `Diagnostic` that names all missing ones.
     public static func require(_ packages: [String: String], path: String? = Environment["PATH"]) throws {
         let missing = packages.filter { find($0.key, path: path) == nil }
         guard !missing.isEmpty else { return }
@@ -93,7 +93,7 @@ public enum Tool {
         } onCancel: {
             child.killGroup()
         }
-        // Its children may have outlived it in its group; a cancelled task leaves none of them.
+        // Its children may outlive it in its process group; a cancelled task kills them.
         try Task.checkCancellation()
         collected.flush()
         errors.flush()
@@ -104,7 +104,7 @@ public enum Tool {
     }
 }
 
-/// Gathers one output stream of a tool, all of it or its end, and cuts it into lines.
+/// Collects a tool's output stream, all of it or its end, and splits it into lines.
 private final class OutputCollector: Sendable {
     private struct State {
         var bytes: [UInt8] = []
@@ -115,7 +115,7 @@ private final class OutputCollector: Sendable {
 
     private let state = Mutex(State())
     private let limit: Int
-    /// What keeps the end, where that is wanted.
+    /// Keeps the end of the stream, if wanted.
     private let end: ByteRing?
     private let onLine: (@Sendable (String) -> Void)?
 
@@ -138,7 +138,7 @@ private final class OutputCollector: Sendable {
         if let onLine { lines.forEach(onLine) }
     }
 
-    /// The lines that new bytes end; `partial` is what there is of the next one.
+    /// The lines completed by new bytes; `partial` holds the incomplete last line.
     private static func lines(_ new: [UInt8], _ partial: inout [UInt8]) -> [String] {
         partial += new
         guard let end = partial.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
@@ -147,7 +147,7 @@ private final class OutputCollector: Sendable {
             .map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// Hands over a last line that has no end.
+    /// Delivers an unterminated last line.
     func flush() {
         let rest = state.withLock { $0.partial }
         if !rest.isEmpty { onLine?(String(decoding: rest, as: UTF8.self)) }

@@ -1,17 +1,17 @@
 import CLinux
 import Glibc
 
-/// Takes from this process what it needs no more, so that a guest who breaks out of its devices finds little: no files, no
-/// new descriptors, no other programs. Nothing of it can be undone.
+/// Irreversibly drops this process's unneeded rights, so that a guest that breaks out of its devices has no files, no new
+/// descriptors, and no other programs.
 ///
-/// The order is: open everything, `confineFiles` on the first thread, start the other threads (landlock holds for the
-/// threads that a confined thread starts, not for its elders), then `confineCalls`, which holds for all threads.
+/// The order is: open everything, `confineFiles` on the first thread, start the other threads (landlock applies to threads that a
+/// confined thread starts, not to existing ones), then `confineCalls`, which applies to all threads.
 public enum Sandbox {
-    /// A file or folder that stays within reach.
+    /// A file or folder that stays accessible.
     public struct Place: Sendable, Hashable {
         /// A folder with all below it, or a file.
         public var path: String
-        /// Whether files there may be made, written and removed too.
+        /// Whether files there may also be created, written and removed.
         public var isWritable: Bool
 
         /// A place to read from, or to write to as well.
@@ -21,11 +21,11 @@ public enum Sandbox {
         }
     }
 
-    /// Leaves the calling thread, and those that it starts, only these places of the file system, and no TCP. Descriptors
-    /// that are open stay as they are.
+    /// Restricts the calling thread, and those it starts, to these places of the file system, and denies TCP. Open descriptors are
+    /// unaffected.
     ///
-    /// Returns the version of landlock; 0 says that this kernel has none and that nothing is confined. Throws `EBUSY` when
-    /// there are other threads, for which it would not hold, and when a place cannot be opened.
+    /// Returns the version of landlock; 0 when the kernel has none and nothing is confined. Throws `EBUSY` when there are other
+    /// threads, to which it would not apply, and when a place cannot be opened.
     public static func confineFiles(to places: [Place]) throws(SystemCallError) -> Int {
         guard try threadCount() == 1 else { throw SystemCallError("landlock_restrict_self", errno: EBUSY, "threads") }
         let version = vmlab_landlock_version()
@@ -38,7 +38,7 @@ public enum Sandbox {
             let descriptor = try OwnedDescriptor.open(place.path, 0o10000000)  // O_PATH
             let status = try descriptor.status(place.path)
             var rights: FileRights = place.isWritable ? [.reading, .writing] : .reading
-            // A right over folders is refused for a file.
+            // Folder rights are rejected for a file.
             if status.st_mode & S_IFMT != S_IFDIR { rights.formIntersection(.ofFiles) }
             rights.formIntersection(handled)
             try systemCall("landlock_add_rule", place.path) {
@@ -50,9 +50,9 @@ public enum Sandbox {
         return Int(version)
     }
 
-    /// Leaves all threads only the system calls of `filter`, no core dumps, and at most `openFiles` descriptors.
+    /// Restricts all threads to the system calls of `filter`, no core dumps, and at most `openFiles` descriptors.
     ///
-    /// A call that is not in it is told on standard error by its number, and the process exits with status 159.
+    /// A call outside the filter is reported on standard error by its number, and the process exits with status 159.
     /// Throws when the kernel has no seccomp, and `EBUSY` when another thread has a filter of its own.
     public static func confineCalls(_ filter: SystemCallFilter, openFiles: UInt64 = 256) throws(SystemCallError) {
         try limit(RLIMIT_CORE, to: 0)
@@ -63,11 +63,11 @@ public enum Sandbox {
         try systemCall("seccomp") { vmlab_filter_calls(program, program.count) }
     }
 
-    /// Threads that run code of this process. Threads that the kernel adds to it for work of its own (KVM does so, from
-    /// Linux 6.13 on) run none.
+    /// The number of threads that run code of this process. The kernel's own worker threads in it (KVM adds some, from Linux 6.13
+    /// on) do not count.
     private static func threadCount() throws(SystemCallError) -> Int {
         try FileTree.names(in: "/proc/self/task").count { thread in
-            // One that has ended meanwhile has no file any more.
+            // A thread that ended meanwhile has no file.
             SmallFile.text("/proc/self/task/\(thread)/stat").map { !isKernelWorker($0) } ?? false
         }
     }
@@ -84,7 +84,7 @@ public enum Sandbox {
         try systemCall("prctl") { vmlab_forbid_new_privileges() }
     }
 
-    /// Lowers a limit for good; one that is lower stays.
+    /// Lowers a hard limit; a lower one stays.
     private static func limit(_ resource: __rlimit_resource, to value: UInt64) throws(SystemCallError) {
         var limits = rlimit()
         let number = Int32(bitPattern: resource.rawValue)
@@ -112,7 +112,7 @@ private struct FileRights: OptionSet {
     static let writing: FileRights = [.writeFile, .removeFile, .makeFile, .truncate]
     static let ofFiles: FileRights = [.execute, .writeFile, .readFile, .truncate, .deviceRequest]
 
-    /// All rights that this version knows, each of which is taken away where it is not given.
+    /// All rights of this version; each is denied unless granted.
     static func handled(version: Int32) -> FileRights {
         switch version {
         case 1: FileRights(rawValue: (1 << 13) - 1)

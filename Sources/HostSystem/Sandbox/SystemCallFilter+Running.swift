@@ -18,7 +18,7 @@ extension SystemCallFilter {
         let code = UInt32(bitPattern: PROT_EXEC)
         let emptyPath: UInt32 = 0x1000  // AT_EMPTY_PATH: the C library's fstat
         let limited: [Rule] = [
-            // No address: it goes where the socket is connected to.
+            // No address: only to the connected peer.
             .allowWhere(SYS_sendto, [.isZero(argument: 4)]),
             .allowWhere(SYS_mmap, [.hasNone(argument: 2, of: code)]),
             .allowWhere(SYS_mprotect, [.hasNone(argument: 2, of: code)]),
@@ -26,7 +26,7 @@ extension SystemCallFilter {
             .allowWhere(SYS_fcntl, [.isOneOf(argument: 1, descriptorFlags)]),
             .allowWhere(SYS_newfstatat, [.isOneOf(argument: 3, [emptyPath])]),
             .allowWhere(SYS_prctl, [.isOneOf(argument: 0, [UInt32(bitPattern: PR_SET_NAME)])]),
-            // Its own limits, to be read.
+            // Reading its own limits.
             .allowWhere(SYS_prlimit64, [.isOneOf(argument: 0, [0, itself]), .isZero(argument: 2)]),
             .allowWhere(SYS_sched_getaffinity, [.isOneOf(argument: 0, [0, itself])]),
         ]
@@ -70,13 +70,12 @@ extension SystemCallFilter {
     private static var process: [Int32] {
         [
             SYS_exit_group, SYS_exit, SYS_getpid, SYS_gettid, SYS_getrandom, SYS_sched_yield, SYS_getrusage,
-            // A thread's first calls, with all signals blocked: it may be just starting as the filter comes over it.
+            // A thread's first calls, with all signals blocked: it may just be starting when the filter is installed.
             SYS_rseq, SYS_set_robust_list,
         ]
     }
 
-    /// Calls that take a path. Where they are not for this program they fail like any file that may not be read: the C library
-    /// tries some on its own and goes on without.
+    /// Calls that take a path. Where not allowed they fail like an unreadable file: the C library tries some and continues without.
     private static var paths: [Int32] {
         [
             SYS_openat, SYS_open, SYS_unlink, SYS_unlinkat, SYS_rename, SYS_renameat2, SYS_mkdir, SYS_rmdir, SYS_access,

@@ -1,22 +1,21 @@
 import CLinux
 import Glibc
 
-/// Which system calls a process may still make: an allow-list that becomes a seccomp program (seccomp(2)).
+/// The system calls that a process may still make: an allow-list that becomes a seccomp program (seccomp(2)).
 ///
-/// Rules are looked at in order, so what is called most comes first. A call without a rule is trapped: the process tells
-/// its number and ends.
+/// Rules are checked in order, so put frequent calls first. A call without a rule traps: the process prints its number and exits.
 public struct SystemCallFilter: Sendable {
-    /// What is said about one system call, by its number such as `SYS_read`.
+    /// The rule for one system call, by its number such as `SYS_read`.
     public enum Rule: Sendable, Hashable {
-        /// It may be made.
+        /// Allowed.
         case allow(Int32)
-        /// It may be made when all of these hold.
+        /// Allowed when all conditions hold.
         case allowWhere(Int32, [Condition])
-        /// It is not made and fails with this errno.
+        /// Not made; fails with this errno.
         case fail(Int32, errno: Int32)
     }
 
-    /// What is said about an argument, 0 to 5, of a system call.
+    /// A condition on an argument, 0 to 5, of a system call.
     public enum Condition: Sendable, Hashable {
         /// Its low 32 bits are one of at most 200 values.
         case isOneOf(argument: Int, [UInt32])
@@ -26,7 +25,7 @@ public struct SystemCallFilter: Sendable {
         case isZero(argument: Int)
     }
 
-    /// In the order in which they are looked at.
+    /// The rules in the order of their checks.
     public var rules: [Rule]
 
     /// A filter of these rules.
@@ -34,7 +33,7 @@ public struct SystemCallFilter: Sendable {
         self.rules = rules
     }
 
-    /// The program as the kernel takes it.
+    /// The BPF program for the kernel.
     var program: [sock_filter] {
         // Numbers mean other calls to 32-bit callers; those of the x32 interface match no rule.
         let x86Machine: UInt32 = 0xc000_003e
@@ -46,7 +45,7 @@ public struct SystemCallFilter: Sendable {
         ] + rules.flatMap(Self.instructions) + [Self.end(SECCOMP_RET_TRAP)]
     }
 
-    /// A rule begins with the call's number loaded, and either ends the program or leaves that as it was.
+    /// A rule starts with the call's number loaded, and either returns or leaves it loaded.
     private static func instructions(of rule: Rule) -> [sock_filter] {
         switch rule {
         case .allow(let call):
@@ -59,12 +58,12 @@ public struct SystemCallFilter: Sendable {
         }
     }
 
-    /// Goes on behind its end when the condition holds, else ends the program.
+    /// Continues behind its end when the condition holds, else returns.
     private static func instructions(of condition: Condition) -> [sock_filter] {
         let trap = end(SECCOMP_RET_TRAP)
         switch condition {
         case .isOneOf(let argument, let values):
-            // A jump goes at most 255 instructions far.
+            // A jump spans at most 255 instructions.
             let values = values.prefix(200)
             let checks = values.enumerated().map { index, value in
                 skip(ifEqual: value, UInt8(values.count - index), else: 0)

@@ -1,13 +1,13 @@
 import Synchronization
 
-/// Lets so many tasks go on at a time, first come, first served. Who waits can be cancelled.
+/// A counting semaphore for tasks, first come, first served. A waiting task can be cancelled.
 public final class AsyncSemaphore: Sendable {
     private struct State {
         var limit: Int
         var taken = 0
         var waiters: [Completion<Void>] = []
 
-        /// Takes places for those who wait, as far as there are some.
+        /// Gives free places to waiting tasks.
         mutating func admit() -> [Completion<Void>] {
             let admitted = waiters.prefix(max(limit - taken, 0))
             waiters.removeFirst(admitted.count)
@@ -28,7 +28,7 @@ public final class AsyncSemaphore: Sendable {
     /// Whether `acquire` would return at once.
     public var isFree: Bool { state.withLock { $0.taken < $0.limit } }
 
-    /// How many wait.
+    /// The number of waiting tasks.
     var waiting: Int { state.withLock { $0.waiters.count } }
 
     /// Waits for a place and takes it. Throws `CancellationError` in a cancelled task: nothing is taken then.
@@ -45,7 +45,7 @@ public final class AsyncSemaphore: Sendable {
         do {
             try await waiter?.wait()
         } catch {
-            // It may have been let in at the last moment.
+            // It may have been admitted at the last moment.
             let isWaiting = state.withLock { state in
                 state.waiters.firstIndex { $0 === waiter }.map { _ = state.waiters.remove(at: $0) } != nil
             }
@@ -57,7 +57,7 @@ public final class AsyncSemaphore: Sendable {
     /// Gives back what `acquire` took.
     public func release() { change { $0.taken -= 1 } }
 
-    /// Gives places out one at a time only, or all of them again. Who has one keeps it.
+    /// Limits the semaphore to one place, or lifts that limit. Places in use are kept.
     public func throttle(_ isThrottled: Bool) { change { $0.limit = isThrottled ? 1 : places } }
 
     /// Waits for a place and keeps it while `body` runs. Throws `CancellationError`, and what `body` throws.

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// A plain thread of the host, for work that blocks: a virtual processor in the guest, a disk's reads and writes.
+/// A plain thread of the host, for blocking work: a vCPU in the guest, a disk's reads and writes.
 public final class HostThread: Sendable {
     private struct State {
         var thread: pthread_t?
@@ -68,27 +68,26 @@ public final class HostThread: Sendable {
     }
 }
 
-/// Whether the work that it was given to is still wanted.
+/// Tells blocking work that it was cancelled.
 public final class CancellationFlag: Sendable {
     private let isRaised = Atomic<Bool>(false)
 
-    /// A flag that nobody has raised.
+    /// A flag that is not raised.
     public init() {}
 
-    /// Says that the work is not wanted any more.
+    /// Cancels the work.
     public func raise() { isRaised.store(true, ordering: .relaxed) }
 
-    /// Throws `CancellationError` once it is raised. Work that takes long asks between its steps.
+    /// Throws `CancellationError` once it is raised. Long work calls it between its steps.
     public func check() throws {
         if isRaised.load(ordering: .relaxed) { throw CancellationError() }
     }
 }
 
 extension HostThread {
-    /// Runs `body`, which may block, on a thread of its own. In a cancelled task the flag that it is given is raised; this
-    /// returns only once `body` has.
+    /// Runs `body`, which may block, on its own thread. Cancelling the task raises the flag; this still returns only after `body`.
     ///
-    /// Throws what `body` throws, and a `SystemCallError` when there is no thread to be had.
+    /// Throws what `body` throws, and a `SystemCallError` when no thread can be created.
     public static func run<Value: Sendable>(
         _ name: String, _ body: @escaping @Sendable (CancellationFlag) throws -> Value
     ) async throws -> Value {

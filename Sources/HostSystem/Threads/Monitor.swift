@@ -1,8 +1,8 @@
 import Glibc
 
-/// A value that threads share under a lock, and whose changes they can wait for. For plain threads only: a wait blocks.
+/// A value shared by threads under a lock, with a condition variable for its changes. For plain threads only: a wait blocks.
 public final class Monitor<State>: @unchecked Sendable {
-    // Unchecked: the value is touched under the lock alone.
+    // Unchecked: the value is accessed only under the lock.
     private var state: State
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let change: UnsafeMutablePointer<pthread_cond_t>
@@ -36,7 +36,7 @@ public final class Monitor<State>: @unchecked Sendable {
         return try body(state)
     }
 
-    /// Changes the value, and wakes whoever waits for it.
+    /// Changes the value, and wakes all waiting threads.
     public func withLock<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -48,7 +48,7 @@ public final class Monitor<State>: @unchecked Sendable {
         return try body(&state)
     }
 
-    /// Waits until `body` returns something, which it is asked at each change. It changes the value only when it does.
+    /// Waits until `body`, called at each change, returns a value. It may change the state only then.
     public func wait<Result>(_ body: (inout State) -> Result?) -> Result {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
@@ -58,7 +58,7 @@ public final class Monitor<State>: @unchecked Sendable {
         }
     }
 
-    /// Likewise, for at most so many milliseconds; nil when nothing came of it.
+    /// Likewise, with a timeout in milliseconds; nil when it expires.
     public func wait<Result>(milliseconds: Int, _ body: (inout State) -> Result?) -> Result? {
         var deadline = timespec()
         clock_gettime(CLOCK_MONOTONIC, &deadline)

@@ -1,19 +1,19 @@
-/// Which frames of a guest go to the outside: those of its card's own address that do not reach the host's own 127.0.0.1, but
-/// for the ports that are open by name.
+/// Decides which of a guest's frames may leave: those from its card's own address that do not reach the host's 127.0.0.1, except
+/// explicitly opened ports.
 ///
-/// passt turns what a guest sends into sockets of the host, and so a packet for 127.0.0.1 or 0.0.0.0, which no honest system
-/// sends, into a connection to the host's own services; and its router's address stands for the host too.
+/// passt turns a guest's packets into host sockets. A packet for 127.0.0.1 or 0.0.0.0, which no well-behaved system sends, would
+/// become a connection to the host's own services. The router's address stands for the host too.
 struct OutsideFilter: Sendable {
     /// The router's address, which stands for the host's 127.0.0.1.
     static let router: [UInt8] = [10, 0, 2, 2]
     /// The card's own address.
     static let card: [UInt8] = [10, 0, 2, 15]
-    /// What a system has for an address that asks for one, by DHCP.
+    /// The source address of a system that requests one by DHCP.
     private static let none: [UInt8] = [0, 0, 0, 0]
 
     /// The TCP and UDP ports of the host's 127.0.0.1 that are open.
     var hostPorts: Set<UInt16>
-    /// Whether the router answers questions for names.
+    /// Whether the router answers DNS queries.
     var routerKnowsNames: Bool
 
     private enum EtherType {
@@ -27,7 +27,7 @@ struct OutsideFilter: Sendable {
         static let udp: UInt8 = 17
     }
 
-    /// Whether a frame may go out. What is not understood may not.
+    /// Whether a frame may leave. Unknown protocols may not.
     func passes(_ frame: UnsafeRawBufferPointer) -> Bool {
         switch Self.number(frame, at: 12) {
         case EtherType.arp: return true
@@ -40,17 +40,17 @@ struct OutsideFilter: Sendable {
         guard packet.count >= 20, packet[0] >> 4 == 4 else { return false }
         let headerLength = Int(packet[0] & 15) * 4
         guard headerLength >= 20, packet.count >= headerLength else { return false }
-        // passt takes the newest source for the guest's own address, and sends the answers of all its connections there.
+        // passt uses the newest source as the guest's address, and sends the answers of all its connections there.
         guard [Self.card, Self.none].contains(Array(packet[12..<16])) else { return false }
         switch Array(packet[16..<20]) {
         case Self.router: return reachesOpenPort(packet, headerLength)
-        // 127.0.0.0/8 is the host; Linux takes 0.0.0.0 for it too, and the rest of 0.0.0.0/8 is nobody.
+        // 127.0.0.0/8 is the host; Linux treats 0.0.0.0 as the host too, and the rest of 0.0.0.0/8 is unused.
         case let target: return target[0] != 127 && target[0] != 0
         }
     }
 
     private func reachesOpenPort(_ packet: UnsafeRawBufferPointer, _ headerLength: Int) -> Bool {
-        // The ports are in the first fragment only; more fragments, or an offset, is what these bits tell.
+        // Only the first fragment has the ports; these bits are "more fragments" and the fragment offset.
         guard let fragments = Self.number(packet, at: 6), fragments & 0x3fff == 0 else { return false }
         let transport = packet[9]
         if transport == Transport.icmp { return true }
@@ -60,7 +60,7 @@ struct OutsideFilter: Sendable {
         return hostPorts.contains(port) || routerKnowsNames && transport == Transport.udp && port == 53
     }
 
-    /// A big-endian number of 16 bits; nil beyond the end.
+    /// A big-endian 16-bit number; nil beyond the end.
     private static func number(_ bytes: UnsafeRawBufferPointer, at place: Int) -> UInt16? {
         guard place + 1 < bytes.count else { return nil }
         return UInt16(bytes[place]) << 8 | UInt16(bytes[place + 1])

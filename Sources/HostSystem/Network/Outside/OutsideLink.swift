@@ -1,22 +1,22 @@
 import Diagnostics
 import Glibc
 
-/// One network card's way to the outside: passt, in a process of its own, makes sockets of the host from its frames, and
-/// nothing of it reaches the host's own 127.0.0.1 but the ports that were opened by name.
+/// User-mode networking for one network card: passt, as a child process, turns its frames into host sockets. The host's 127.0.0.1
+/// is reachable only through explicitly opened ports.
 ///
-/// The card speaks as with a switch, in datagrams between unix sockets. Its network is 10.0.2.0/24, where it has the address
-/// 10.0.2.15, by DHCP too, and the router has 10.0.2.2.
+/// The card uses datagrams between Unix sockets, as with a switch. Its network is 10.0.2.0/24: the card is 10.0.2.15 (also by
+/// DHCP), the router 10.0.2.2.
 public final class OutsideLink: Sendable {
-    /// The card's own address with the length of the network's part.
+    /// The card's address and prefix length.
     public static let address = "10.0.2.15/24"
-    /// The router's address, at which the open ports of the host's 127.0.0.1 are reached.
+    /// The router's address. Open ports of the host's 127.0.0.1 are reached there.
     public static let router = "10.0.2.2"
-    /// Whom guests ask for names: the host's name server, or the router where that is the host itself.
+    /// The guests' DNS server: the host's, or the router where the host is its own.
     public static var nameServer: String { HostResolver.address() ?? router }
     /// The program, and the Debian package that has it.
     public static let programs = ["passt": "passt"]
 
-    /// How long passt may take to answer for the first time, on a busy host.
+    /// Deadline for passt's first answer, on a busy host.
     private static let patience = Duration.seconds(60)
 
     /// The process of passt.
@@ -27,11 +27,10 @@ public final class OutsideLink: Sendable {
     private let filter: OutsideFilter
     private let relay = Completion<Task<Void, Never>>()
 
-    /// Opens the way of the card `mac` whose process receives at `card` and sends to `path`, which must not exist, and runs
-    /// `body`. `started` is told of passt's process, `ended` of its end while it was still needed, with its last words.
+    /// Connects the card `mac`, whose process receives at `card` and sends to `path`, which must not exist, and runs `body`.
+    /// `started` gets passt's process; `ended` gets its last error output if it ends while still needed.
     ///
-    /// Throws a `Diagnostic` when the host has no passt or does not let it work, and what `body` throws. However it ends,
-    /// nothing is left.
+    /// Throws a `Diagnostic` when passt is missing or cannot run, and what `body` throws. Cleans up in every case.
     public static func with<Result: Sendable>(
         card: String, mac: String, at path: String, hostPorts: Set<UInt16>,
         started: @Sendable (ChildProcess) -> Void, ended: @escaping @Sendable (String) -> Void,
@@ -69,7 +68,7 @@ public final class OutsideLink: Sendable {
             "--address", "10.0.2.15", "--netmask", "255.255.255.0", "--gateway", Self.router, "--mtu", "1500",
             "--search", "none",
         ]
-        // A name server of the host's own is offered as the router's address, and is reached there.
+        // A DNS server on the host itself is offered at the router's address and reached there.
         if asksHost {
             words += ["--dns-forward", Self.router]
         } else if hostPorts.isEmpty {
@@ -81,7 +80,7 @@ public final class OutsideLink: Sendable {
                 workingDirectory: "/", inherited: [number: pair.second.number]))
     }
 
-    /// Waits until passt answers, and has frames go both ways from then on.
+    /// Waits until passt answers, then forwards frames in both directions.
     private func begin(_ mac: String, _ ended: @escaping @Sendable (String) -> Void) async throws {
         do {
             try await withDeadline(.now + Self.patience) { try await self.handshake(mac) }
@@ -114,7 +113,7 @@ public final class OutsideLink: Sendable {
         return lines.last ?? child.exitStatus?.description ?? "it does not answer"
     }
 
-    /// Asks for the router's Ethernet address, as every guest does first.
+    /// Sends an ARP request for the router, as every guest does first.
     private func handshake(_ mac: String) async throws {
         let own = mac.split(separator: ":").compactMap { UInt8($0, radix: 16) }
         let question: [UInt8] =
@@ -132,7 +131,7 @@ public final class OutsideLink: Sendable {
         } while try frames.next() == nil
     }
 
-    /// Hands what the card sends to passt, as far as it may go out.
+    /// Forwards the card's permitted frames to passt.
     private func sendOut() async throws {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameStream.longest, alignment: 16)
         defer { buffer.deallocate() }
@@ -148,7 +147,7 @@ public final class OutsideLink: Sendable {
         }
     }
 
-    /// Hands what passt sends to the card, and waits while that is slow.
+    /// Forwards passt's frames to the card, and waits while the card is slow.
     private func takeIn() async throws {
         var frames = FrameStream()
         while true {
@@ -178,9 +177,9 @@ public final class OutsideLink: Sendable {
     }
 }
 
-/// Whom this host asks for names, as its `/etc/resolv.conf` says.
+/// The host's DNS server from `/etc/resolv.conf`.
 enum HostResolver {
-    /// The address of the first IPv4 name server that others can reach too; nil when the host asks itself.
+    /// The address of the first IPv4 DNS server that other machines can reach; nil when it is the host itself.
     static func address(in text: String? = SmallFile.text("/etc/resolv.conf")) -> String? {
         for line in (text ?? "").split(whereSeparator: \.isNewline) {
             let words = line.split(whereSeparator: \.isWhitespace)
