@@ -2,21 +2,20 @@ import Glibc
 import HostSystem
 import LabSpec
 
-/// What makes a clone another guest than the one that it was: what is typed to its shells, made anew for each clone.
-///
-/// In emulation a clone's first process costs a hundred milliseconds, as the guest's kernel runs cold. So the images of ours have
-/// programs (`vmlab-identity.c`, `vmlab-rename.c` in Recipes/) that were started before the clone was saved and wait for the
-/// words of its identity; a guest without them runs a script.
+/// A clone's own identity: commands for its shells that set its name, addresses, machine id, random seed and clock. | | In
+/// emulation a clone's first process costs 100 ms, because the guest's kernel is cold. Therefore our images have programs
+/// (`vmlab-identity.c`, `vmlab-rename.c` in Recipes/) that were started before the clone was saved and wait for the identity;
+/// guests without them run a script.
 struct CloneIdentity: Sendable {
     private let name: String
     private let formerly: String
     private let isWindows: Bool
-    /// Its network cards: the addresses that they had, and theirs from now on.
+    /// Its network cards: their former and new addresses.
     private let cards: [LabNetworks.CardChange]
     private let hasOutside: Bool
     private let hosts: [String]
 
-    /// The identity of guest number `number`, called `name`, that goes on from `snapshot`.
+    /// The identity of guest number `number`, called `name`, restored from `snapshot`.
     init(_ name: String, number: Int, from snapshot: GuestSnapshot, on networks: LabNetworks) {
         self.name = name
         formerly = snapshot.planned.guest.name
@@ -26,8 +25,7 @@ struct CloneIdentity: Sendable {
         hosts = networks.hosts(of: number).lines.filter { !snapshot.knownHosts.contains($0) }
     }
 
-    /// A guest's own identity once more: what it takes on before it is saved for clones, so that they find in memory, and
-    /// waiting, what gives them theirs.
+    /// The guest's own identity, set once more before it is saved for clones, so that the programs are in memory and waiting.
     init(again name: String, os: GuestOS) {
         self.name = name
         formerly = name
@@ -37,15 +35,15 @@ struct CloneIdentity: Sendable {
         hosts = []
     }
 
-    /// What cmd.exe has to be told: programs that it starts inherit its variables, not the registry's.
+    /// Variables for cmd.exe: its child processes inherit these, not the registry's.
     var variables: [(name: String, value: String)] {
         guard isWindows else { return [] }
         let name = String(self.name.prefix { $0 != "." }.prefix(15)).uppercased()
         return [("COMPUTERNAME", name), ("USERDOMAIN", name), ("LOGONSERVER", "\\\\\(name)")]
     }
 
-    /// A line for the control shell itself, which starts no process where the programs wait. Its status is 127 where the
-    /// guest has none.
+    /// A line for the control shell; it starts no process where the programs wait. Its status is 127 where the guest has no
+    /// such program.
     var line: String {
         var lines = [Self.ask("identity", "vmlab-identity", words.joined(separator: " "))]
         if isWindows { lines.append(Self.ask("rename", "vmlab-rename", name)) }
@@ -56,24 +54,24 @@ struct CloneIdentity: Sendable {
         return lines.joined(separator: "&&")
     }
 
-    /// Has the program that waits take some words, or starts it, to wait for the next ones from then on.
+    /// Sends words to the waiting program, or starts it so that it waits for the next ones.
     private static func ask(_ resident: String, _ program: String, _ words: String) -> String {
         let fifo = "/run/vmlab/\(resident)"
         return "if read -r p <\(fifo).pid&&kill -0 $p;then echo \(words) >\(fifo);read -r -t 60 p <\(fifo).answer;"
             + "[ \"$p\" = ok ]||{ echo \"$p\";false;};else \(program) \(words);fi"
     }
 
-    /// A line for the control shell of a guest that stood still for a while: it sets the clock.
+    /// A line for the control shell that sets the clock of a guest that was paused.
     static var clock: String {
         let time = now
         let seconds = time.prefix { $0 != "." }
-        // GNU's `date` takes fractions, busybox's does not.
+        // GNU's `date` accepts fractions, busybox's does not.
         return
             "{ \(ask("identity", "vmlab-identity", "time=\(time)"));} >/dev/null 2>&1||date -u -s @\(time) >/dev/null 2>&1"
             + "||date -u -s @\(seconds) >/dev/null 2>&1||busybox date -u -s @\(seconds) 2>&1 >/dev/null"
     }
 
-    /// The time in seconds, with a fraction.
+    /// The time in seconds since 1970, with a fraction.
     private static var now: String {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
@@ -89,7 +87,7 @@ struct CloneIdentity: Sendable {
             + (hasOutside ? ["gateway=\(OutsideLink.router)"] : [])
     }
 
-    /// The same as a script, for guests that have none of our programs.
+    /// The identity as a script, for guests without our programs.
     var script: String {
         var lines = naming + NetworkScript.readdressing(cards)
         if hasOutside { lines += NetworkScript.outside }
@@ -127,9 +125,9 @@ struct CloneIdentity: Sendable {
         (0..<count).map { _ in UInt8.random(in: .min ... .max) }
     }
 
-    /// Gives the kernel random bytes of the host's, and has it draw its generator's key from them now. What is written to
-    /// /dev/urandom is only mixed in, and the next key may be a minute away; the request to draw one, `RNDRESEEDCRNG`,
-    /// is in no shell's tools. ENODATA (61) is the answer of a generator that has no key yet.
+    /// Gives the kernel random bytes from the host and has it reseed now. A write to /dev/urandom is only mixed in, and the
+    /// next reseed may be a minute away; no shell tool offers `RNDRESEEDCRNG`. ENODATA (61) means that the generator is not
+    /// seeded yet.
     private static var reseed: [String] {
         let program = "/tmp/.vmlab-reseed"
         return [
@@ -164,7 +162,7 @@ struct CloneIdentity: Sendable {
         }
         let base: UInt64 = 0x400000
         let size = UInt64(64 + 56 + code.count)
-        // The file's header: 64-bit, little-endian, an executable for x86-64, one program header behind this one.
+        // The ELF header: 64-bit, little-endian, an x86-64 executable, one program header after this one.
         var file: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0] + word(0, 8) + word(2, 2) + word(62, 2) + word(1, 4)
         file += word(base + 120, 8) + word(64, 8) + word(0, 8) + word(0, 4)
         file += word(64, 2) + word(56, 2) + word(1, 2) + word(64, 2) + word(0, 2) + word(0, 2)

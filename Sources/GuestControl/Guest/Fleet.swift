@@ -5,25 +5,25 @@ import LabResults
 import LabSpec
 import Quantities
 
-/// What the guests of a run or of a script are brought up with: room, networks, goldens, the run's records. The one way up for each
-/// of them.
+/// The shared resources of guests in a run or script: admission, networks, goldens, the journal. Every guest is brought up
+/// here.
 package struct Fleet: Sendable {
-    /// Who looks after the machines.
+    /// The observers of every machine.
     package var observers: [any MachineObserver]
     let limits: LiveLimits
     package let recorder: RunRecorder
     let results: RunDirectory
     let journal: RunJournal
     package let networks: LabNetworks
-    /// Where clones come from; nil where every guest boots.
+    /// The source of clones; nil where every guest boots.
     package let goldens: RunGoldens?
-    /// Lets guests in.
+    /// Admits guests.
     package let admission: Admission
-    /// Bounds how many guests boot at the same time.
+    /// Limits concurrent boots.
     package let boots: AsyncSemaphore
     private let shares: GuestShares
 
-    /// A host without guests, which `close` ends. `groups` are those that are known to come.
+    /// A fleet without guests, to be closed with `close`. `groups` are those known in advance.
     package init(
         _ admission: Admission, boots: Int, limits: LiveLimits, networks: LabNetworks, groups: [GuestGroup] = [],
         goldens: (any GoldenStoring)?, recorder: RunRecorder, results: RunDirectory, journal: RunJournal
@@ -40,17 +40,16 @@ package struct Fleet: Sendable {
         observers = [OutOfMemoryOrder(), shares]
     }
 
-    /// Ends what is left when all guests are gone.
+    /// Closes the networks and groups after all guests are gone.
     package func close() {
         networks.close()
         shares.close()
     }
 
-    /// Brings guest `number` up, for which there is room, once it is its turn to boot: from `snapshot`, or as its group wants. Runs
-    /// `body` with it and returns when its last machine is gone. `boot` is given what brings it up, and may have it otherwise.
-    /// `onLoss` is called each time a machine is lost.
-    ///
-    /// Nil when the task is cancelled before its turn; throws what keeps the guest from coming up.
+    /// Brings up guest `number`, already admitted, once it may boot: from `snapshot`, or as its group wants. Runs `body` with
+    /// it and returns when its last machine is gone. `boot` gets the operation that brings the guest up, and may replace or
+    /// wrap it. `onLoss` is called each time a machine is lost. | | Nil when the task is cancelled before its turn; throws when
+    /// the guest does not come up.
     package func withGuest<Result: Sendable>(
         _ number: Int, _ guest: PlannedGuest, image: BootableImage, from snapshot: GuestSnapshot? = nil,
         hasExchange: Bool = true, isOfFleet: Bool, onLoss: @escaping @Sendable () async -> Void = {},
@@ -76,11 +75,10 @@ package struct Fleet: Sendable {
         }.get()
     }
 
-    /// Starts a machine of guest `number` in a new folder, which is removed after it, with its console recorded, and runs `body`
-    /// with it. A spare stands still until it is wanted.
-    ///
-    /// `hasExchange` gives guests that know one a disk for copying files. One that is restored from a `snapshot` is on its
-    /// networks only when it is plugged in. Throws what keeps the machine from starting.
+    /// Starts a machine of guest `number` in a new folder, which is removed afterwards, records its console, and runs `body`
+    /// with it. A prepared machine stays paused until it is used. | | `hasExchange` adds the exchange disk, where guests
+    /// support one. A machine restored from `snapshot` joins its networks only when it is plugged in. Throws when the machine
+    /// cannot start.
     func withMachine<Result: Sendable>(
         _ number: Int, _ guest: PlannedGuest, image: BootableImage, hasExchange: Bool,
         in directory: String, snapshot: GuestSnapshot? = nil, isSpare: Bool = false,
@@ -88,7 +86,7 @@ package struct Fleet: Sendable {
     ) async throws -> Result {
         let name = guest.guest.name
         let log = results.consoleWriter(name, clock: recorder.clock)
-        // What a full disk took from a console log, the run's other files will tell.
+        // If a full disk truncated the console log, the run's other files report it.
         defer { try? log.close() }
         log.append([])
         try FileTree.makeFolder(directory, mode: 0o700)
@@ -107,7 +105,7 @@ package struct Fleet: Sendable {
                 guest, number: number, isSpare: isSpare, observers: observers, image: image,
                 configuration: configuration,
                 journal: journal,
-                // A freestanding guest has no addresses: its commands send frames.
+                // A bare-metal guest has no addresses: its commands send frames.
                 setup: image.isFreestanding ? nil : networks.setup(of: number),
                 log: { log.append($0) }, onNote: onNote, onLoss: onLoss, body: body)
         }

@@ -7,38 +7,37 @@ import LabSpec
 import Logging
 import Synchronization
 
-/// One guest's machines, one after the other: it boots, goes on from a snapshot, goes back to one, as often as it is asked to.
-///
-/// Exists only inside `with`, which ends the last machine however the body ends.
+/// The machines of one guest, in turn: boots, restores and resets. | | Exists only inside `with`, which ends the last machine
+/// however the body returns.
 final class GuestLife: Sendable {
     let number: Int
     let guest: PlannedGuest
     let image: BootableImage
     let fleet: Fleet
-    /// Whether it has a disk for copying files.
+    /// Whether it has an exchange disk.
     private let hasExchange: Bool
     private let onLoss: @Sendable () async -> Void
     private let log: Logger
 
     /// One machine.
     private final class Instance: Sendable {
-        /// What it goes on from; nil for one that boots.
+        /// The snapshot to restore; nil to boot.
         let snapshot: GuestSnapshot?
-        /// By when it must stand ready, if it is a spare: one that is prepared and then stands still until it is wanted.
+        /// For a spare, a machine prepared in advance: when it must be ready. It is then paused until it is used.
         let spareDeadline: ContinuousClock.Instant?
-        /// Its folder. In the run's own, which the journal knows.
+        /// Its folder, within the run's own, which is in the journal.
         let directory: String
-        /// The names of guests that it is given at its ready point, at least.
+        /// The host names that it has at its ready point, at least.
         let hosts: HostNames
-        /// Its session, once it runs.
+        /// Its session, once it is running.
         let begun = Completion<Result<GuestSession, any Error>>()
-        /// Set when it is to go.
+        /// Fulfilled to end the machine.
         let isOver = Completion<Void>()
-        /// Set when it is gone.
+        /// Fulfilled when the machine is gone.
         let isGone = Completion<Void>()
         let ending = Completion<Ending>()
 
-        /// Set when a spare stands ready, or cannot.
+        /// Fulfilled when a spare is ready, or has failed.
         let prepared = Completion<Result<Void, any Error>>()
 
         init(
@@ -53,7 +52,7 @@ final class GuestLife: Sendable {
 
         var isSpare: Bool { spareDeadline != nil }
 
-        /// Has it end, now or as soon as it begins.
+        /// Ends the machine, now or as soon as it has started.
         func dismiss(_ ending: Ending) {
             self.ending.fulfil(ending)
             if case .replaced = ending, case .success(let session) = begun.current { session.loss.fulfil(isReplaced) }
@@ -61,7 +60,7 @@ final class GuestLife: Sendable {
         }
     }
 
-    /// What became of a machine.
+    /// Why a machine ends.
     private enum Ending: Sendable {
         case lost(GuestLoss)
         case replaced(Instance)
@@ -70,9 +69,9 @@ final class GuestLife: Sendable {
 
     private struct State {
         var current: Instance?
-        /// One that is to take the current one's place.
+        /// The spare for the next `begin`.
         var spare: Instance?
-        /// How many there have been.
+        /// The number of machines so far.
         var count = 0
     }
 
@@ -102,7 +101,7 @@ final class GuestLife: Sendable {
         let life = GuestLife(number, guest, image, fleet, hasExchange: hasExchange, onLoss: onLoss)
         return await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                // A machine's end and the next one's start go side by side.
+                // The end of a machine overlaps the start of the next.
                 await withDiscardingTaskGroup { machines in
                     for await next in life.requests { machines.addTask { await life.run(next) } }
                 }
@@ -143,11 +142,9 @@ final class GuestLife: Sendable {
         }
     }
 
-    /// Starts the guest's first machine, or the next one: a clone of its golden where there is one to be had and its group
-    /// does not want otherwise, else it boots. Returns once it is ready.
-    ///
-    /// Each attempt has the boot timeout for itself, and so has the making of the golden: what came before does not count.
-    /// Throws what keeps the machine from starting; a `GuestLoss` when it does not become ready in time.
+    /// Starts the guest's first or next machine: a clone of its golden where one is available and the group allows it, else a
+    /// boot. Returns once it is ready. | | Each attempt has the whole boot timeout, and so does making the golden. Throws when
+    /// the machine cannot start, and a `GuestLoss` when it is not ready in time.
     func boot(within limits: LiveLimits) async throws -> GuestSession {
         func attempt(_ snapshot: GuestSnapshot?) async throws -> GuestSession {
             try await begin(snapshot, deadline: limits.deadline(in: limits.timeouts.boot))
@@ -157,7 +154,7 @@ final class GuestLife: Sendable {
             return try await attempt(golden)
         } catch  where !Task.isCancelled {
             log.debug("the golden did not work", metadata: ["why": "\(sentence(of: error))"])
-            // Whatever it is, the golden is not worth keeping: a new one is made for the next who asks, or now.
+            // The golden is discarded whatever the cause, and made again now or for the next guest.
             await fleet.goldens?.distrust(golden, because: sentence(of: error))
             fleet.recorder.emit(
                 .note(
@@ -170,15 +167,15 @@ final class GuestLife: Sendable {
         }
     }
 
-    /// The snapshot of the guest's image and shape at the ready point; nil where the guest boots instead. Throws what keeps
-    /// it from being made when the group wants nothing else.
+    /// The snapshot at the ready point for the guest's image and shape; nil when the guest boots instead. Throws when it cannot
+    /// be made and the group demands a clone.
     func golden() async throws -> GuestSnapshot? {
         guard guest.group.boot != .cold, let goldens = fleet.goldens else { return nil }
         return try await goldens.snapshot(for: guest, image, cards: fleet.networks.cards(of: number))
     }
 
-    /// Ends the machine that is there, if any, and has another go on from the snapshot, or boot. Returns once it is ready.
-    /// Throws as `boot`; the guest is lost then, and its machine on its way out.
+    /// Replaces the current machine, if any, by one that is restored from the snapshot or booted. Returns once it is ready.
+    /// Throws as `boot`; the guest is then lost and its machine ending.
     func begin(_ snapshot: GuestSnapshot?, deadline: ContinuousClock.Instant) async throws -> GuestSession {
         let started = HostClock.now
         let next = advance(to: snapshot)
@@ -211,7 +208,7 @@ final class GuestLife: Sendable {
         } catch {
             log.debug(
                 "not ready", metadata: ["ms": "\(started.millisecondsAgo)", "why": "\(sentence(of: error))"])
-            // Nobody can have a use for a machine that is half-way there.
+            // A half-started machine is useless.
             next.dismiss(.lost(GuestLoss(of: error)))
             throw error
         }
@@ -224,7 +221,7 @@ final class GuestLife: Sendable {
         try await session.resume(identity, prewarmed: snapshot.isPrewarmed, deadline: deadline)
     }
 
-    /// Makes a spare the guest in all but the time, warms it up and has it stand still.
+    /// Gives a prepared machine the guest's identity, except for the clock, warms it up and pauses it.
     private func prepare(
         _ session: GuestSession, _ snapshot: GuestSnapshot, _ deadline: ContinuousClock.Instant
     ) async -> Result<Void, any Error> {
@@ -238,8 +235,7 @@ final class GuestLife: Sendable {
         }
     }
 
-    /// Has a machine start at the snapshot, prepared by `deadline` for the next `begin` with it: that will have little to wait
-    /// for.
+    /// Prepares a machine from the snapshot by `deadline`, so that the next `begin` with this snapshot is fast.
     func prepareSpare(_ snapshot: GuestSnapshot, deadline: ContinuousClock.Instant) {
         let (new, old) = state.withLock { state -> (Instance?, Instance?) in
             if let spare = state.spare, spare.snapshot === snapshot, spare.ending.current == nil { return (nil, nil) }
@@ -256,23 +252,23 @@ final class GuestLife: Sendable {
 
     private func start(_ instance: Instance) {
         if case .enqueued = requesting.yield(instance) { return }
-        // There will be no more machines, and who waits for this one must be told.
+        // No machine will start any more; fail those that wait for this one.
         instance.begun.fulfil(.failure(Self.hasEnded))
         instance.isGone.fulfil()
     }
 
-    /// For who asks for a machine when there will be no more.
+    /// The loss for requests after the life has ended.
     private static let hasEnded = GuestLoss(outcome: .error, message: "the guest has ended", consoleTail: [])
-    /// For who waits on a machine that another takes the place of.
+    /// The loss for waits on a machine that has been replaced.
     private static let isReplaced = GuestLoss(
         outcome: .error, message: "the guest went back to a snapshot meanwhile", consoleTail: [])
 
-    /// Ends the machine that is there and returns when it is gone.
+    /// Ends the current machine and returns when it is gone.
     func end() async {
         for machine in dismissAll() { _ = await machine.isGone.value() }
     }
 
-    /// Waits until the guest is lost without anybody's will.
+    /// Waits until the guest is lost unintentionally.
     func lost() async throws -> GuestLoss {
         guard var instance = state.withLock({ $0.current }) else { throw CancellationError() }
         while true {
@@ -284,16 +280,16 @@ final class GuestLife: Sendable {
         }
     }
 
-    /// The names in the guest's `/etc/hosts` when it has come up.
+    /// The entries in the guest's `/etc/hosts` at its ready point.
     var hosts: HostNames { state.withLock { $0.current?.hosts } ?? HostNames() }
 
     private func isCurrent(_ instance: Instance) -> Bool { state.withLock { $0.current === instance } }
 
-    /// Puts a machine that goes on from the snapshot, or boots, in the place of the one that is there, which goes.
+    /// Replaces the current machine by one that is restored from the snapshot or booted.
     private func advance(to snapshot: GuestSnapshot?) -> Instance {
         let (next, former, isNew) = state.withLock { state in
             let former = state.current
-            // A spare that has died meanwhile is none.
+            // A spare that has died is not used.
             let spare = state.spare.flatMap { $0.snapshot === snapshot && $0.ending.current == nil ? $0 : nil }
             if spare != nil { state.spare = nil }
             let next = spare ?? makeIncarnation(snapshot, &state)
@@ -314,7 +310,7 @@ final class GuestLife: Sendable {
             hosts: fleet.networks.hosts(of: number))
     }
 
-    /// Tells all machines to go.
+    /// Ends all machines.
     @discardableResult
     private func dismissAll() -> [Instance] {
         let all = state.withLock { state in
@@ -327,7 +323,7 @@ final class GuestLife: Sendable {
 }
 
 extension GuestLoss {
-    /// The loss that an error comes to.
+    /// The loss for an error.
     package init(of error: any Error) {
         self =
             error as? GuestLoss

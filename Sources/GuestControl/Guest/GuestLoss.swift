@@ -6,10 +6,10 @@ public struct GuestLoss: Error, Sendable, Hashable, CustomStringConvertible {
     public var outcome: Outcome
     /// What happened, one line.
     public var message: String
-    /// What COM1 said last.
+    /// The last lines of COM1.
     public var consoleTail: [String]
-    /// Whether the guest itself is why: its kernel's words or a command's failure tell so. Else the host can be, by being busy or
-    /// by killing the machine, and another try may end well.
+    /// Whether the guest itself is the cause, by its kernel's messages or a failed command. Otherwise the host may be, by being
+    /// overloaded or killing the machine, and a retry may succeed.
     public var isGuestsDoing: Bool
 
     package init(outcome: Outcome, message: String, consoleTail: [String], isGuestsDoing: Bool = false) {

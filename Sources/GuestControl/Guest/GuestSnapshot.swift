@@ -1,20 +1,20 @@
 import HostSystem
 import LabSpec
 
-/// A guest at one moment, kept for any number of others to go on from, and for itself to go back to. Its files are there for
-/// as long as anybody holds it, guests that went on from it included.
+/// A guest's saved state, from which any number of guests can be cloned, and to which the guest itself can be restored. The
+/// files stay as long as the snapshot is referenced, also by guests restored from it.
 public final class GuestSnapshot: Sendable {
-    /// The guest that was saved.
+    /// The saved guest.
     public let planned: PlannedGuest
     let machine: SavedMachine
     package let image: BootableImage
-    /// The addresses of its network cards, in order.
+    /// The MAC addresses of its network cards, in order.
     let cards: [String]
-    /// The names that were in its `/etc/hosts`.
+    /// The entries of its `/etc/hosts`.
     let knownHosts: [String]
-    /// Whether a command waits in its shell of tasks.
+    /// Whether its task shell has a prewarmed command.
     let isPrewarmed: Bool
-    /// What keeps the files while it lives.
+    /// Keeps the files while it is referenced.
     let files: any Sendable
 
     init(
@@ -30,8 +30,8 @@ public final class GuestSnapshot: Sendable {
         self.files = files
     }
 
-    /// Why a guest with so many network cards cannot go on from here, as a sentence goes on that begins with its name; nil
-    /// when it can.
+    /// Why a guest with this many network cards cannot be restored from this snapshot; completes a sentence that begins with
+    /// its name. Nil when it can.
     func obstacle(for guest: PlannedGuest, cards: Int) -> String? {
         let (mine, its) = (planned.group, guest.group)
         if its.image != mine.image { return "is of image \(its.image), the snapshot of \(mine.image)" }
@@ -49,14 +49,14 @@ public final class GuestSnapshot: Sendable {
     }
 }
 
-/// A folder that goes when nobody holds it any more.
+/// A folder that is removed with its last reference.
 final class OwnedFolder: Sendable {
     let path: String
 
     init(_ path: String) { self.path = path }
 
     deinit {
-        // Gigabytes, on whatever thread let go of them last.
+        // Removing gigabytes must not block the thread that drops the last reference.
         let isOnItsWay = (try? HostThread("vmlab-remove") { [path] in try? FileTree.remove(path) }) != nil
         if !isOnItsWay { try? FileTree.remove(path) }
     }

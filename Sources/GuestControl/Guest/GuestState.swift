@@ -1,23 +1,22 @@
-/// What a guest is at: a value whose legal moves are `after`, the one table of them.
-///
-/// That a machine ends is its session's news, `GuestSession.loss`; here a guest is lost that has no session any more.
+/// The state of a guest: a value whose legal transitions are all in `after`. | | The end of a machine is in its session
+/// (`GuestSession.loss`); `lost` here is a guest without a session.
 package enum GuestState: Sendable, Hashable {
-    /// Its processors run.
+    /// The vCPUs run.
     case running(Contents)
-    /// Its processors stand still while nobody asks anything of it.
+    /// The vCPUs are paused while the guest is idle.
     case resting(Contents)
-    /// It is powered off, and has its machine and its disks still.
+    /// Powered off; its machine and disks still exist.
     case off
-    /// It was to go back to a snapshot and did not come back.
+    /// It did not come back when it was restored from a snapshot.
     case lost(GuestLoss)
 
-    /// What is in a guest that is up.
+    /// The contents of a guest that is up.
     package struct Contents: Sendable, Hashable {
-        /// Nothing has happened in it since its ready point.
+        /// Unused since its ready point.
         var isFresh = true
-        /// A command was left running when its caller was cancelled: it must be ended before the next.
+        /// A cancelled caller's command may still be running: it must be ended before the next one.
         var hasLeftCommand = false
-        /// It stood still, and its clock has not been set since.
+        /// The guest was paused, and its clock has not been set since.
         var isClockBehind = false
 
         static let fresh = Contents()
@@ -25,23 +24,23 @@ package enum GuestState: Sendable, Hashable {
     }
 
     package enum Move: Sendable {
-        /// Something is about to happen in it.
+        /// The guest is about to be used.
         case use
-        /// A command is left running, and is ended.
+        /// A command is left running; it is ended.
         case leaveCommand, endCommand
-        /// Its processors stop until something is asked of it, and go on.
+        /// The vCPUs are paused while idle; they are resumed.
         case rest, wake
-        /// It stood still at somebody's wish, and has been given the time.
+        /// The guest was paused on request; its clock has been set.
         case fallBehind, setClock
-        /// It powers off, and boots again.
+        /// It powers off; it boots again.
         case powerOff, start
-        /// It is made anew, as it was at its ready point; or what it was at a snapshot.
+        /// It is reset to its ready point; it is restored from a snapshot.
         case renew, restore
-        /// It is gone on its way back.
+        /// It is lost while being restored.
         case lose(GuestLoss)
     }
 
-    /// The state after a move; nil for a move that this state does not have.
+    /// The state after a transition; nil for an illegal one.
     func after(_ move: Move) -> GuestState? {
         switch (self, move) {
         case (.lost, _): nil
@@ -63,7 +62,7 @@ package enum GuestState: Sendable, Hashable {
         }
     }
 
-    /// What is in the guest; nil where it is not up.
+    /// The contents; nil for a guest that is not up.
     var contents: Contents? {
         switch self {
         case .running(let contents), .resting(let contents): contents

@@ -7,18 +7,18 @@ import Patterns
 import Quantities
 import Synchronization
 
-/// A command whose input a script types, and whose output it waits on: a login, a menu, a debugger.
+/// A command with scripted input, whose output is matched against patterns: a login, a menu, a debugger.
 public final class Interaction: Sendable {
     private let guest: LiveGuest
     private let input = CommandInput()
-    /// How long the line is that was typed last and is still open, in bytes.
+    /// The length of the unfinished input line, in bytes.
     private let openLine = Mutex(0)
     private let transcript = Transcript()
     private let log = Log()
 
-    /// All that was printed.
+    /// All output.
     private final class Log: Sendable {
-        /// How much of it is kept.
+        /// The limit for stored output.
         static let limit = OutputWriter.standardLimit
         private let state = Mutex<(bytes: [UInt8], isCut: Bool)>(([], false))
 
@@ -30,7 +30,7 @@ public final class Interaction: Sendable {
             }
         }
 
-        /// Throws when there was more than is kept: who asks would judge a part of it for the whole.
+        /// Throws when the output exceeds the limit, because a truncated one would be misjudged.
         func all() throws(Diagnostic) -> [UInt8] {
             let (bytes, isCut) = state.withLock { $0 }
             guard isCut else { return bytes }
@@ -41,7 +41,7 @@ public final class Interaction: Sendable {
     }
     private let command: Task<CommandResult, any Error>
 
-    /// Starts a command on a guest; it ends by itself, at its timeout, or when this is let go of.
+    /// Starts a command on a guest. It ends on its own, at its timeout, or when this object is released.
     public init(_ command: GuestCommand, on guest: LiveGuest, timeout: Duration? = nil) {
         var command = command
         command.input = input
@@ -61,10 +61,10 @@ public final class Interaction: Sendable {
 
     deinit { command.cancel() }
 
-    /// How much a terminal takes for one line, in bytes.
+    /// The longest line that a terminal accepts, in bytes.
     private static let longestLine = 4095
 
-    /// Types bytes; nothing happens when the command has ended. Throws for a line that is too long for a terminal.
+    /// Types bytes; no effect after the command has ended. Throws for a line that is too long for a terminal.
     public func send(_ keys: [UInt8]) throws(Diagnostic) {
         let isTooLong = openLine.withLock { open in
             let lines = keys.split(separator: 10, omittingEmptySubsequences: false).map(\.count)
@@ -80,15 +80,14 @@ public final class Interaction: Sendable {
         input.send(keys)
     }
 
-    /// Ends the command's input, as Ctrl-D does at a terminal; nothing happens when the command has ended.
+    /// Ends the command's input, as Ctrl-D does on a terminal; no effect after the command has ended.
     public func endInput() {
         openLine.withLock { $0 = 0 }
         input.end()
     }
 
-    /// Waits for the pattern in what the command prints, behind what was met before.
-    ///
-    /// Throws `GuestTimeout` with what was printed instead; what ended the command, if it ended before.
+    /// Waits for the pattern in the output after the previous match. | | Throws `GuestTimeout` with the unmatched output, or
+    /// the error that ended the command.
     public func expect(_ pattern: Pattern, timeout: Duration? = nil) async throws -> PatternMatch {
         let patience = timeout ?? guest.limits.timeouts.task
         do {
@@ -104,7 +103,7 @@ public final class Interaction: Sendable {
         throw InteractionEnded(pattern: pattern.text, exit: result.exit, said: excerpt)
     }
 
-    /// Waits for the command's end. Throws as `LiveGuest.run`.
+    /// Waits for the end of the command. Throws as `LiveGuest.run`.
     public func finish() async throws -> CommandResult {
         try await withTaskCancellationHandler {
             try await command.value
@@ -113,23 +112,23 @@ public final class Interaction: Sendable {
         }
     }
 
-    /// What the command has printed so far. Throws when that is more than 64 MiB.
+    /// The output so far. Throws when it exceeds 64 MiB.
     public var output: [UInt8] { get throws(Diagnostic) { try log.all() } }
 
-    /// What the command printed and nobody has waited for, its end.
+    /// The end of the unmatched output.
     private var excerpt: String { String(transcript.rest.suffix(200)).debugDescription }
 }
 
-/// A command ended without printing what was waited for.
+/// A command ended before the awaited output.
 public struct InteractionEnded: Error, Sendable, Hashable, CustomStringConvertible {
     /// The pattern.
     public var pattern: String
     /// The command's exit status.
     public var exit: Int32
-    /// What it printed since the last match, quoted.
+    /// Its output since the last match, quoted.
     public var said: String
 
-    /// All in a sentence.
+    /// The error as a sentence.
     public var description: String {
         "the command ended (status \(exit)) and did not print /\(pattern)/, only \(said)"
     }

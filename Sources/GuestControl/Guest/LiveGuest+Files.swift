@@ -6,8 +6,7 @@ import Quantities
 
 // Files between the host and a running guest.
 extension LiveGuest {
-    /// Copies a host file or folder into the guest, as far as `access` lets its paths lead. Throws a `Diagnostic` that names
-    /// both, and as `run`.
+    /// Copies a host file or folder into the guest, within `access`. Throws a `Diagnostic` that names both paths, and as `run`.
     public func put(_ copy: FileCopy, with access: HostAccess, timeout: Duration? = nil) async throws {
         try await put(copy, with: access, within: limits.time(timeout))
     }
@@ -17,7 +16,7 @@ extension LiveGuest {
             do {
                 try await session.files.put(copy, with: access, deadline: deadline)
             } catch var problem as Diagnostic where problem.category == .specification {
-                // What changed since the lab was checked is no mistake in it.
+                // The files have changed since the lab was checked, so the lab is not at fault.
                 problem.category = .host
                 throw problem
             }
@@ -25,7 +24,7 @@ extension LiveGuest {
     }
 
     /// Copies a guest file or folder, or all that match a pattern, into a host folder. Throws a `Verdict` when the guest cannot
-    /// give them, such as when there is no such file, and as `put`.
+    /// provide them, for example when no such file exists, and as `put`.
     public func get(
         _ collection: FileCollection, into folder: HostFolder, timeout: Duration? = nil
     ) async throws -> CollectedFiles {
@@ -40,7 +39,7 @@ extension LiveGuest {
         }
     }
 
-    /// What the guest cannot give is the task's own failure.
+    /// A file that the guest cannot provide is the task's own failure.
     private func collecting<Result>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
@@ -49,7 +48,7 @@ extension LiveGuest {
         }
     }
 
-    /// A guest file's content. Throws as `get`; also for a folder, and for a file beyond `limit` bytes.
+    /// A guest file's content. Throws as `get`, also for a folder and for a file larger than `limit` bytes.
     public func read(_ path: String, limit: Int, timeout: Duration? = nil) async throws -> [UInt8] {
         let small = try await operate(limits.time(timeout), "the copy") { [self] deadline in
             try await collecting { try await session.files.read(small: path, deadline: deadline) }
@@ -62,7 +61,7 @@ extension LiveGuest {
         }
     }
 
-    /// Makes a guest file with this content. Throws as `put`.
+    /// Writes a guest file. Throws as `put`.
     public func write(_ bytes: [UInt8], to path: String, timeout: Duration? = nil) async throws {
         if bytes.count <= FileExchange.smallLimit {
             return try await operate(limits.time(timeout), "the copy") { [self] deadline in

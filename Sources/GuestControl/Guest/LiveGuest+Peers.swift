@@ -1,7 +1,7 @@
 import GuestConsole
 
 extension LiveGuest {
-    /// Tells the guest of peers that have come, and of those that are gone.
+    /// Updates the guest's `/etc/hosts` with peers that have joined or left.
     func updateHosts() async throws {
         let known = knownHosts
         guard known.generation != networks.generation else { return }

@@ -4,10 +4,10 @@ import HostResources
 import HostSystem
 import LabResults
 
-// The machine's power, and its processors.
+// The machine's power and vCPUs.
 extension LiveGuest {
-    /// Has the guest reboot itself, or resets it where it does not, and waits until it is ready again. Throws `GuestLoss` when
-    /// it does not come back.
+    /// Reboots the guest, with a machine reset if it does not do so itself, and waits until it is ready. Throws `GuestLoss`
+    /// when it does not come back.
     public func reboot(timeout: Duration? = nil) async throws {
         let boot = (timeout ?? limits.timeouts.boot) * limits.factor
         let patience = min(GuestSession.downTime * limits.factor, boot)
@@ -15,8 +15,8 @@ extension LiveGuest {
         hasComeUp()
     }
 
-    /// Lets the guest shut itself down and waits until it is off. One that does not in time loses its power, which is told.
-    /// Its machine and its disks stay for `start`, until other guests need its room. Throws as `run`.
+    /// Shuts the guest down and waits until it is off. After the timeout it is powered off by force, with a note. Its machine
+    /// and disks stay for `start` until other guests need the memory. Throws as `run`.
     public func powerOff(timeout: Duration? = nil) async throws {
         let patience = timeout ?? limits.timeouts.boot
         try await hold { [self] in
@@ -33,8 +33,8 @@ extension LiveGuest {
         }
     }
 
-    /// Boots a guest that is powered off from the disks that it has, and waits until it is ready. Throws a `Diagnostic` for one
-    /// that is not off; `GuestLoss` when it does not come up.
+    /// Boots a powered-off guest from its disks and waits until it is ready. Throws a `Diagnostic` for a guest that is not off,
+    /// and `GuestLoss` when it does not come up.
     public func start(timeout: Duration? = nil) async throws {
         let patience = timeout ?? limits.timeouts.boot
         try await exclusive { [self] in
@@ -54,7 +54,7 @@ extension LiveGuest {
         }
     }
 
-    /// Ends a guest that is off for good, with the reason that is told to who would start it; nothing happens to others.
+    /// Ends a powered-off guest for good; `reason` is reported to later `start` calls. No effect on other guests.
     package func giveUpIfOff(_ reason: String) async {
         guard isOff else { return }
         wantedEnd.fulfil("powered off")
@@ -62,10 +62,11 @@ extension LiveGuest {
         _ = try? await ended?.wait()
     }
 
-    /// Waits until the guest is lost without anybody's will.
+    /// Waits until the guest is lost unintentionally.
     package func lost() async throws -> GuestLoss { try await life.lost() }
 
-    /// Ends the guest's machine, waits until it is gone, and records why, unless the guest is off, which was recorded then.
+    /// Ends the guest's machine, waits until it is gone, and records the reason, unless the guest is off, which was already
+    /// recorded.
     package func end(_ reason: String, orderly: Bool) async {
         await life.end()
         if !isOff { life.fleet.recorder.emit(.guestEnded(guest: name, orderly: orderly, reason: reason)) }
@@ -80,37 +81,36 @@ extension LiveGuest {
         _ = try await ended?.wait()
     }
 
-    /// Stops the guest's processors. Throws what the machine says, and the `GuestLoss` of a guest that does not run any more.
+    /// Pauses the vCPUs. Throws the machine's error, and the `GuestLoss` of a guest that is lost.
     public func pause() async throws {
         try await whileRunning { try await $0.pause() }
     }
 
-    /// Lets the guest's processors run again, with the present time: now, or where something runs in it, once that has ended.
-    /// Throws what the machine says, and as `run`.
+    /// Resumes the vCPUs and sets the clock: now, or after the running operation. Throws the machine's error, and as `run`.
     public func resume() async throws {
         try await whileRunning { try await $0.resume() }
         move(.fallBehind)
         if isIdle { try await hold {} }
     }
 
-    /// Asks something of the machine itself, whether or not the guest is busy.
+    /// Calls the machine itself, whether or not the guest is busy.
     private func whileRunning(_ body: @escaping @Sendable (any Machine) async throws -> Void) async throws {
         if let loss { throw loss }
         guard !isOff else { throw isOffProblem }
         try await session.whileAlive { [session] in try await body(session.machine) }
     }
 
-    /// Has the guest stand still until something is asked of it. Nothing happens in a cancelled task, and where its machine
-    /// cannot.
+    /// Pauses the vCPUs of an idle guest until its next operation. No effect in a cancelled task, or when the machine cannot
+    /// pause.
     package func rest() async {
         _ = try? await exclusive { [self] in
             guard loss == nil, !Task.isCancelled else { return }
-            // A pause that is given up on its way may have been done all the same.
+            // A cancelled pause may have taken effect.
             if (try? await session.machine.pause()) != nil || Task.isCancelled { move(.rest) }
         }
     }
 
-    /// Lets a guest that stands still go on, with the present time.
+    /// Resumes an idle guest and sets its clock.
     func wake() async throws {
         if move(.wake) { try await session.wake(deadline: limits.deadline(in: limits.timeouts.task)) }
         guard isClockBehind else { return }
@@ -118,7 +118,7 @@ extension LiveGuest {
         try await setClock()
     }
 
-    /// Gives the guest the present time. One that does not take it is told of, and can be used all the same.
+    /// Sets the guest's clock. A failure is noted, and the guest stays usable.
     func setClock() async throws {
         do {
             try await session.setClock(deadline: limits.deadline(in: limits.timeouts.task))

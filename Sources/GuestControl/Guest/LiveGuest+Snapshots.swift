@@ -2,11 +2,11 @@ import Diagnostics
 import GuestConsole
 import HostSystem
 
-// What a guest goes back to, and what goes on from it.
+// Snapshots: save, restore, reset.
 extension LiveGuest {
-    /// Keeps the guest's memory, processes and disks as they are now. It stands still meanwhile, and goes on.
+    /// Saves the guest's memory, processes and disks. It is paused meanwhile and then resumed.
     ///
-    /// Throws a `Diagnostic` when its machine cannot do that, and as `run`.
+    /// Throws a `Diagnostic` when the machine does not support it, and as `run`.
     public func snapshot(timeout: Duration? = nil) async throws -> GuestSnapshot {
         if let obstacle = CloneObstacle(isCloneable: life.image.isCloneable) {
             throw obstacle.diagnostic(planned.group)
@@ -15,10 +15,10 @@ extension LiveGuest {
         return try await operate(limits.time(timeout), "the snapshot") { [self] deadline in
             try FileTree.makeFolder(folder, mode: 0o700)
             do {
-                // What is restored from here runs its first command the sooner, and so does this guest.
+                // Prewarmed, so that the first command after a restore starts fast.
                 try await session.commands.prewarm(deadline: deadline)
                 let saved = try await withDeadline(deadline) { [session] in try await session.machine.save(to: folder) }
-                // It stood still meanwhile.
+                // The guest was paused meanwhile.
                 try await setClock()
                 return GuestSnapshot(
                     of: planned, saved, image: life.image, cards: networks.cardAddresses(of: number),
@@ -31,10 +31,9 @@ extension LiveGuest {
         }
     }
 
-    /// Becomes what some guest was when the snapshot was taken, with a name, addresses, random numbers and time of its own:
-    /// its machine ends, and another goes on from there. What it did since is lost.
-    ///
-    /// Throws a `Diagnostic` when the snapshot is of another shape of guest; `GuestLoss` when the guest does not come back.
+    /// Restores the guest from a snapshot, which may be of another guest; its name, addresses, random seed and clock are set
+    /// anew. The machine is replaced and its later state discarded. | | Throws a `Diagnostic` when the snapshot is of another
+    /// shape of guest, and `GuestLoss` when the guest does not come back.
     public func restore(_ snapshot: GuestSnapshot, timeout: Duration? = nil) async throws {
         if let loss { throw loss }
         if let obstacle = snapshot.obstacle(for: planned, cards: networks.cardAddresses(of: number).count) {
@@ -48,17 +47,16 @@ extension LiveGuest {
         }
     }
 
-    /// Makes the guest as it was at its ready point: a clone of its golden, or one that boots where there is none. Throws as
-    /// `restore`.
+    /// Resets the guest to its ready point: a clone of its golden, or a boot where there is none. Throws as `restore`.
     package func renew() async throws {
         try await exclusive { [self] in
             try await restart(.renew) { try await life.boot(within: limits) }
         }
     }
 
-    /// Has what the next `renew` will need started already.
+    /// Prepares a machine for the next `renew`.
     package func prepareRenewal() async {
-        // What cannot be made now is told of when it is wanted.
+        // A failure is reported by the `renew` itself.
         if let golden = try? await life.golden() {
             life.prepareSpare(golden, deadline: limits.deadline(in: limits.timeouts.boot))
         }

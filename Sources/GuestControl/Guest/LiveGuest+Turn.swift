@@ -3,17 +3,16 @@ import GuestConsole
 import HostSystem
 import LabResults
 
-// One thing after the other, and what happens when one does not end well: at its time's end, at a reboot, when its caller is
-// cancelled, when the guest is lost.
+// One operation at a time, and the recovery from timeouts, reboots, cancellation and loss.
 extension LiveGuest {
-    /// How long a command may take to go, before the limits' factor.
+    /// How long a command may take to end after a signal, before the limits' factor.
     static let grace = Duration.seconds(10)
 
-    /// The guests that the present task has to itself.
+    /// The guests that the current task holds exclusively.
     @TaskLocal private static var held: Set<ObjectIdentifier> = []
 
-    /// Waits for the guest's attention, and runs `body` with the guest to itself: what others ask of it waits meanwhile.
-    /// Throws `CancellationError` when the task is cancelled before.
+    /// Runs `body` with exclusive use of the guest, after waiting for it; other operations wait meanwhile. Throws
+    /// `CancellationError` when cancelled before.
     package func exclusive<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
         let id = ObjectIdentifier(self)
         if Self.held.contains(id) { return try await body() }
@@ -22,8 +21,8 @@ extension LiveGuest {
         return try await Self.$held.withValue(Self.held.union([id])) { try await body() }
     }
 
-    /// Runs `body` with a guest to itself that is up. Throws the `GuestLoss` of one that is lost, a `Diagnostic` for one that is
-    /// off.
+    /// Like `exclusive`, for a guest that is up. Throws the `GuestLoss` of a lost guest, and a `Diagnostic` for one that is
+    /// powered off.
     func hold<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
         if let loss { throw loss }
         return try await exclusive { [self] in
@@ -34,11 +33,10 @@ extension LiveGuest {
         }
     }
 
-    /// Runs `body`, which is `what` in messages, and of the task `owner`, by the deadline that it is given, for as long as the guest
-    /// lives. When the time is over its command is ended, so that the guest can be used for the next.
-    ///
-    /// Throws `GuestTimeout`; `GuestLoss`; `ConsoleError.greetedAgain` for a guest that has rebooted, which is ready again then;
-    /// what `body` throws; `CancellationError`, and its command is ended before the next.
+    /// Runs `body` until its deadline or the guest's loss; `what` names it in messages, `owner` is its task. On a timeout its
+    /// command is ended, so that the guest stays usable. | | Throws `GuestTimeout`, `GuestLoss`, `ConsoleError.greetedAgain`
+    /// for a guest that has rebooted and is ready again, errors of `body`, and `CancellationError`, after which the command is
+    /// ended before the next operation.
     func operate<Result: Sendable>(
         _ time: TimeLimit, _ what: String, of owner: String? = nil,
         _ body: @escaping @Sendable (ContinuousClock.Instant) async throws -> Result
@@ -77,7 +75,7 @@ extension LiveGuest {
         throw CancellationError()
     }
 
-    /// Ends what a cancelled operation left running, `what` in messages.
+    /// Ends the command of a cancelled operation, `what` in messages.
     @discardableResult
     package func endLeftCommand(_ what: String) async -> Recovery {
         let recovery = try? await exclusive { [self] in
@@ -88,8 +86,8 @@ extension LiveGuest {
         return recovery ?? .lost
     }
 
-    /// Ends the command that runs: asks it to go, then kills all that it has started. A guest that does not come back to its
-    /// prompt even so is made anew, which costs those who come after it what was in it, but not the guest.
+    /// Ends the running command: interrupts it, then kills all its processes. A guest that still does not return to its prompt
+    /// is reset, which discards its state but keeps it usable.
     @discardableResult
     private func endCommand(_ what: String) async -> Recovery {
         guard loss == nil, !Task.isCancelled else { return .lost }

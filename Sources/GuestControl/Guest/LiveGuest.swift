@@ -7,34 +7,33 @@ import Patterns
 import Quantities
 import Synchronization
 
-/// A running guest as a script drives it: any task may ask anything of it at any time, and it does one thing after the
-/// other. Every operation has a deadline, and ends early with a `GuestLoss` when the guest is lost.
+/// A running guest as scripts use it. Any task may call it at any time; operations run one at a time. Each has a deadline, and
+/// ends early with a `GuestLoss` when the guest is lost.
 public final class LiveGuest: Sendable {
-    /// The guest, its group, its image's system, its memory.
+    /// The guest's plan: group, system, memory, backend.
     public let planned: PlannedGuest
-    /// How long things may take.
+    /// The limits of operations.
     public let limits: LiveLimits
     let life: GuestLife
     private let state: Mutex<State>
     let networks: LabNetworks
     /// The run's folder for temporary files.
     let directory: String
-    /// By the names of the networks that it has joined.
+    /// By network name.
     private let addresses: [String: String]
-    /// One operation at a time; see `exclusive`.
+    /// The lock for operations; see `exclusive`.
     let turn = AsyncSemaphore()
-    /// Set when the script is done with the guest, with the reason that is told.
+    /// Fulfilled when the script is done with the guest, with the reason to record.
     package let wantedEnd = Completion<String>()
-    /// Set when the guest's machine is gone; nil for a guest whose end is not the script's to wait for, as it comes after
-    /// the task that the script is.
+    /// Fulfilled when the guest's machine is gone. Nil for a script task's guest, which outlives the script.
     package let ended: Completion<Void>?
 
     private struct State {
-        /// The session with its present machine, or with its last one.
+        /// The session with the current machine, or with the last one.
         var session: GuestSession
-        /// What earlier sessions' kernels said went wrong, of which nobody has been told.
+        /// Kernel troubles of earlier sessions that have not been reported.
         var earlierTroubles: [GuestTrouble] = []
-        /// The names in its `/etc/hosts`.
+        /// The entries of its `/etc/hosts`.
         var knownHosts: HostNames
         var guest = GuestState.running(.fresh)
     }
@@ -50,10 +49,10 @@ public final class LiveGuest: Sendable {
         addresses = networks.addresses(of: life.number)
     }
 
-    /// The session with its present machine, or with its last one.
+    /// The session with the current machine, or with the last one.
     var session: GuestSession { state.withLock { $0.session } }
 
-    /// Why the guest can no longer be used; nil while it can.
+    /// Why the guest is unusable; nil while it is usable.
     package var loss: GuestLoss? {
         let (state, session) = state.withLock { ($0.guest, $0.session) }
         if case .lost(let loss) = state { return loss }
@@ -64,7 +63,7 @@ public final class LiveGuest: Sendable {
 
     // MARK: Its state
 
-    /// Makes a move; false, and nothing happens, where the guest's state does not have it.
+    /// Applies a transition; false, without effect, when it is illegal in the current state.
     @discardableResult
     package func move(_ move: GuestState.Move) -> Bool {
         state.withLock { state in
@@ -76,30 +75,30 @@ public final class LiveGuest: Sendable {
 
     private var contents: GuestState.Contents? { state.withLock { $0.guest.contents } }
 
-    /// Whether the guest is as it was at its ready point.
+    /// Whether the guest is unused since its ready point.
     package var isFresh: Bool { contents?.isFresh == true }
     var hasLeftCommand: Bool { contents?.hasLeftCommand == true }
     var isClockBehind: Bool { contents?.isClockBehind == true }
 
-    /// Whether it is powered off, so that it can be started again.
+    /// Whether it is powered off and can be started again.
     package var isOff: Bool { state.withLock { $0.guest } == .off }
 
     var isOffProblem: Diagnostic {
         Diagnostic(.specification, "\(name) is powered off", remedy: "`start` boots it again")
     }
 
-    /// Whether nobody has it to himself.
+    /// Whether no operation is running.
     var isIdle: Bool { turn.isFree }
 
     var knownHosts: HostNames { state.withLock { $0.knownHosts } }
 
-    /// It has been told of these.
+    /// Records the entries that the guest now has.
     func knows(_ hosts: HostNames) { state.withLock { $0.knownHosts = hosts } }
 
-    /// It has come to a ready point, with the names that its life has for that.
+    /// Records a new ready point with the life's host names.
     func hasComeUp() { knows(life.hosts) }
 
-    /// Its present machine is another one.
+    /// Replaces the session.
     func isNow(_ session: GuestSession) { state.withLock { $0.session = session } }
 
     /// Its name.
@@ -108,7 +107,7 @@ public final class LiveGuest: Sendable {
     /// The last 200 lines of the guest's kernel console, as text.
     public var consoleLines: [String] { session.consoleLines }
 
-    /// What went wrong in the guest's kernel since this was last asked.
+    /// Kernel troubles since the last call.
     public func takeTroubles() async -> [GuestTrouble] {
         await keepTroubles()
         return state.withLock { state in
@@ -117,7 +116,7 @@ public final class LiveGuest: Sendable {
         }
     }
 
-    /// Keeps what the present session's kernel has said so far.
+    /// Keeps the current session's kernel troubles before it is replaced.
     func keepTroubles() async {
         let troubles = await session.takeTroubles()
         state.withLock { $0.earlierTroubles += troubles }
@@ -128,10 +127,9 @@ public final class LiveGuest: Sendable {
 
     // MARK: Commands
 
-    /// Runs a command. Another exit status than 0 is a result.
-    ///
-    /// Throws `GuestTimeout` when it does not end in time, with the guest back at its prompt if it can be brought back;
-    /// `GuestLoss`; a `ConsoleError` for a command that no shell can be given; `CancellationError`.
+    /// Runs a command. A nonzero exit status is a result, not an error. | | Throws `GuestTimeout` when it does not end in time,
+    /// with the guest back at its prompt if possible; `GuestLoss`; a `ConsoleError` for a command that the shell cannot take;
+    /// `CancellationError`.
     public func run(
         _ command: GuestCommand, timeout: Duration? = nil, output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
     ) async throws -> CommandResult {
@@ -147,7 +145,7 @@ public final class LiveGuest: Sendable {
         }
     }
 
-    /// Waits until the pattern has been said on the kernel console, since the guest came up or since the last such wait.
+    /// Waits for the pattern on the kernel console, after the previous match or since the guest came up.
     ///
     /// Throws `GuestTimeout`, `GuestLoss`, `CancellationError`.
     public func waitForConsole(_ pattern: Pattern, timeout: Duration? = nil) async throws -> PatternMatch {

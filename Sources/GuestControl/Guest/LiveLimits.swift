@@ -2,11 +2,11 @@ import HostSystem
 import LabSpec
 import Quantities
 
-/// How long a script's operations may take.
+/// The time limits of a script's operations.
 public struct LiveLimits: Sendable {
-    /// The lab's timeouts; `task` is that of an operation which has none of its own.
+    /// The lab's timeouts; `task` applies to operations without their own.
     public var timeouts: Timeouts
-    /// What multiplies each of them.
+    /// The factor for each timeout.
     public var factor: Double
 
     /// Limits as given.
@@ -15,21 +15,21 @@ public struct LiveLimits: Sendable {
         self.factor = factor
     }
 
-    /// The moment this much time from now, stretched.
+    /// The deadline this far from now, scaled.
     public func deadline(in time: Duration) -> ContinuousClock.Instant { HostClock.now + time * factor }
 
     var silence: Duration? { timeouts.silence.map { $0 * factor } }
 }
 
-/// Something in a guest took too long; the guest can still be used, unless it was lost as well.
+/// An operation in a guest timed out. The guest is still usable, unless it was lost too.
 public struct GuestTimeout: Error, Sendable, Hashable, CustomStringConvertible {
     /// What did not happen, a sentence without its end.
     public var what: String
     /// The limit.
     public var limit: Duration
-    /// Whether it is a limit of silence.
+    /// Whether the limit is one without output.
     var isSilence = false
-    /// What became of the guest.
+    /// The guest's state after the recovery.
     package var recovery = Recovery.atPrompt
 
     /// A timeout as given.
@@ -38,6 +38,6 @@ public struct GuestTimeout: Error, Sendable, Hashable, CustomStringConvertible {
         self.limit = limit
     }
 
-    /// Both in a sentence.
+    /// The error as a sentence.
     public var description: String { "\(what) \(isSilence ? "for" : "within") \(limit.notation)" }
 }

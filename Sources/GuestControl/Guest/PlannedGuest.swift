@@ -4,7 +4,7 @@ import LabResults
 import LabSpec
 import Quantities
 
-/// One guest as it will be started.
+/// One guest of a plan.
 public struct PlannedGuest: Sendable {
     /// The guest.
     public var guest: Guest
@@ -14,11 +14,11 @@ public struct PlannedGuest: Sendable {
     public var os: GuestOS
     /// RAM.
     public var memory: ByteCount
-    /// What it costs the host: RAM and the machine's overhead.
+    /// Its host memory: RAM plus the machine's overhead.
     public var cost: ByteCount
-    /// What it is reckoned at under overcommit until guests of its group have been measured.
+    /// Its charge under overcommit until guests of its group have been measured.
     public var start: ByteCount
-    /// What runs it.
+    /// The backend that runs it.
     public var backend: any MachineBackend
 
     package init(
@@ -34,22 +34,22 @@ public struct PlannedGuest: Sendable {
         self.backend = backend
     }
 
-    /// What a run's events say of it.
+    /// Its description in events.
     public var description: GuestDescription {
         GuestDescription(
             name: guest.name, group: guest.group, image: group.image, os: os.rawValue, memory: memory.bytes,
             cpus: group.cpus, backend: backend.name)
     }
 
-    /// What runs a script of its tasks that names a shell, or none.
+    /// The shell for a task's script; `name` is the one that the task names, if any.
     public func shell(_ name: String?) -> ScriptShell {
         name.map { .named($0) } ?? group.shell.map { .firstLine(orNamed: $0) } ?? .standard
     }
 
-    /// What it is reckoned at when it asks for room.
+    /// Its initial charge.
     package func reckoned(_ admission: AdmissionMode) -> ByteCount { admission == .strict ? cost : min(start, cost) }
 
-    /// What it asks of admission, as guest `number` of its run.
+    /// Its claim as guest `number` of the run.
     package func claim(_ number: Int) -> Claim {
         Claim(guest: number, group: group.name, nominal: cost, start: start)
     }

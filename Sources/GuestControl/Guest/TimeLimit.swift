@@ -1,30 +1,30 @@
 import HostSystem
 import LabSpec
 
-/// How long an operation may take, and by when that is over.
+/// The time limit of an operation, with its deadline.
 package struct TimeLimit: Sendable {
-    /// What people are told.
+    /// The limit as shown to users.
     package let duration: Duration
-    /// Nil for a limit that counts from the operation's begin.
+    /// Nil for a limit that starts with the operation.
     private let end: ContinuousClock.Instant?
 
-    /// A limit that counts from the operation's begin.
+    /// A limit that starts with the operation.
     init(_ duration: Duration) {
         self.duration = duration
         end = nil
     }
 
-    /// What is left of a limit for several operations, or a little more.
+    /// A limit shared by several operations, which ends at `end`.
     package init(_ duration: Duration, until end: ContinuousClock.Instant) {
         self.duration = duration
         self.end = end
     }
 
-    /// For an operation that begins now.
+    /// The deadline for an operation that starts now.
     package var deadline: ContinuousClock.Instant { end ?? HostClock.now + duration }
 }
 
 extension LiveLimits {
-    /// The time of an operation, or of one that has none of its own.
+    /// The limit of an operation, by default the task timeout.
     func time(_ timeout: Duration?) -> TimeLimit { TimeLimit((timeout ?? timeouts.task) * factor) }
 }

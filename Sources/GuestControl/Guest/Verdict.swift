@@ -5,23 +5,22 @@ import HostSystem
 import LabResults
 import Patterns
 
-/// What an error makes of the task, the script or the step that it ends.
-///
-/// Tasks in YAML, scripts and verbs ask the same question, so that one failure has one outcome, however it was come by.
+/// The outcome that an error gives to a task, script or step. | | Shared by YAML tasks, scripts and verbs, so that equal
+/// failures have equal outcomes.
 package struct Verdict: Error, Sendable, Hashable, CustomStringConvertible {
     /// The outcome.
     package var outcome: Outcome
-    /// What happened, one line of at most some 4000 bytes.
+    /// What happened, one line of at most about 4000 bytes.
     package let message: String
-    /// The last console lines of the guest to blame.
+    /// The last console lines of the guest at fault.
     package var consoleTail: [String]
-    /// What became of the guest that the task ran on.
+    /// The state of the task's guest after the error.
     package var guest: Recovery
 
-    /// What a script raises may be of any length.
+    /// Errors raised by scripts may have any length.
     private static let longest = 4000
 
-    /// A verdict as given; the lines of the message become one.
+    /// A verdict as given; line breaks in the message are removed.
     package init(_ outcome: Outcome, _ message: String, consoleTail: [String] = [], guest: Recovery = .atPrompt) {
         let isCut = message.utf8.count > Self.longest
         let head = isCut ? String(decoding: message.utf8.prefix(Self.longest), as: UTF8.self) + "…" : message
@@ -31,7 +30,7 @@ package struct Verdict: Error, Sendable, Hashable, CustomStringConvertible {
         self.guest = guest
     }
 
-    /// The verdict of any error: its own where it has one, else that something failed of which no task is the reason.
+    /// The verdict of any error: its own if it is `Judged`, else an infrastructure error.
     package init(of error: any Error) {
         self = (error as? any Judged)?.verdict ?? Verdict(.error, "\(error)", guest: .lost)
     }
@@ -39,18 +38,18 @@ package struct Verdict: Error, Sendable, Hashable, CustomStringConvertible {
     package var description: String { message }
 }
 
-/// An error that knows what it makes of the task that it ends.
+/// An error that determines the outcome of its task.
 package protocol Judged: Error {
     var verdict: Verdict { get }
 }
 
-/// What became of a guest whose command was to end.
+/// The state of a guest after its command was ended.
 package enum Recovery: Sendable, Hashable {
-    /// The command is gone, and all that it had started; the rest of the guest is as it was.
+    /// The command and all its processes are gone; the rest of the guest is unchanged.
     case atPrompt
-    /// The guest is another one, as it was at its ready point.
+    /// The guest was reset to its ready point.
     case madeAnew
-    /// It cannot be used any more, or the run ends anyway.
+    /// It is unusable, or the run ends anyway.
     case lost
 }
 
@@ -71,19 +70,19 @@ extension InteractionEnded: Judged {
 }
 
 extension Diagnostic: Judged {
-    /// A mistake is the task's own failure; whatever else went wrong is not.
+    /// A mistake in the specification is the task's own failure; anything else is an error.
     package var verdict: Verdict { Verdict(category == .specification ? .failed : .error, lineWithRemedy) }
 }
 
 extension DiagnosticList: Judged {
-    /// That of several mistakes, the first of which are named.
+    /// Several mistakes; the message names the first ones.
     package var verdict: Verdict {
         Verdict(all.allSatisfy { $0.category == .specification } ? .failed : .error, line)
     }
 }
 
 extension PatternFailure: Judged {
-    /// A task whose output could not be judged has not failed.
+    /// Output that could not be judged is an error, not a failure.
     package var verdict: Verdict {
         switch self {
         case .tooSlow: Verdict(.timeout, description)
@@ -94,7 +93,7 @@ extension PatternFailure: Judged {
 }
 
 extension ConsoleError: Judged {
-    /// The guest's console failed, or nobody waits for it any more.
+    /// The guest's console failed, or the wait was cancelled.
     package var verdict: Verdict {
         self == .cancelled ? CancellationError().verdict : Verdict(.error, diagnostic.line, guest: .lost)
     }
