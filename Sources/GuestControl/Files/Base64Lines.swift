@@ -1,10 +1,10 @@
 import FoundationEssentials
 
-/// Decodes lines of Base64 as they come. A line of anything else is the guest's own, such as its kernel's, and no part of it.
+/// Decodes Base64 line by line. Other lines, such as the kernel's, are ignored.
 struct Base64Lines {
     private var line: [UInt8] = []
 
-    /// What the lines that these bytes end stand for.
+    /// Decodes the lines that these bytes complete.
     mutating func receive(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
         var decoded: [UInt8] = []
         for byte in bytes {

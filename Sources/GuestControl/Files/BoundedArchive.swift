@@ -2,7 +2,7 @@ import Glibc
 import HostSystem
 import Synchronization
 
-/// An archive that comes over a guest's console, kept as far as it may go.
+/// An archive received over a guest's console, up to a limit.
 final class BoundedArchive: Sendable {
     private struct State: ~Copyable {
         var file: OwnedDescriptor
@@ -12,17 +12,17 @@ final class BoundedArchive: Sendable {
     }
 
     private let state: Mutex<State>
-    /// Valid while the archive lives.
+    /// Valid for the lifetime of the archive.
     let descriptor: Int32
 
-    /// An empty one that may have so many bytes.
+    /// An empty archive with this limit in bytes.
     init(limit: UInt64) throws(SystemCallError) {
         let file = try OwnedDescriptor.temporaryFile()
         descriptor = file.number
         state = Mutex(State(file: file, room: limit))
     }
 
-    /// Takes what the guest sent; beyond the limit, and after a failure to write, nothing is kept.
+    /// Appends received bytes; beyond the limit, or after a write error, they are dropped.
     func append(_ bytes: ArraySlice<UInt8>) {
         state.withLock { state in
             guard state.isWhole, bytes.count <= state.room else {
@@ -38,10 +38,10 @@ final class BoundedArchive: Sendable {
         }
     }
 
-    /// All that was written to it.
+    /// The content.
     func bytes() throws(SystemCallError) -> [UInt8] { try SmallFile.bytes("/proc/self/fd/\(descriptor)", limit: .max) }
 
-    /// Goes back to its beginning. False when more came than it may have; throws what kept it from being written.
+    /// Rewinds it. False when the limit was exceeded; throws the write error, if any.
     func finish() throws(SystemCallError) -> Bool {
         let (isWhole, trouble) = state.withLock { ($0.isWhole, $0.trouble) }
         if let trouble { throw trouble }

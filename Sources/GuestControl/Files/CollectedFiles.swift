@@ -1,19 +1,19 @@
 import HostSystem
 import LabSpec
 
-/// Files of a guest that are on the host now.
+/// Files that were copied from a guest to the host.
 public struct CollectedFiles: Sendable {
-    /// Their names in the folder that they were collected into.
+    /// Their names in the destination folder.
     public var names: [String] = []
-    /// A line for each file that was left out or became something else.
+    /// A line for each file that was skipped or changed.
     public var notes: [String] = []
 }
 
-/// A folder in a folder of results in which one archive is unpacked before its files get their names.
+/// A folder next to the results, into which an archive is unpacked before its files get their final names.
 struct IncomingFolder: ~Copyable {
     private let place: RelativePath
     private let target: HostFolder
-    /// Where to unpack.
+    /// The folder to unpack into.
     let folder: HostFolder
 
     init(in target: HostFolder) throws(SystemCallError) {
@@ -24,8 +24,8 @@ struct IncomingFolder: ~Copyable {
 
     deinit { try? target.remove(place) }
 
-    /// Gives everything in the folder its name in the target, or where that is taken the next like `name-2`; returns the
-    /// names. What is alone there is called `name`, if that is given.
+    /// Moves everything in the folder to the target, under its name or, if that is taken, the next such as `name-2`; returns
+    /// the names. A single file is called `name`, if given.
     func deliver(as name: [UInt8]?) throws(SystemCallError) -> [String] {
         var names: [String] = []
         let entries = try folder.names().sorted { $0.lexicographicallyPrecedes($1) }
@@ -43,7 +43,7 @@ struct IncomingFolder: ~Copyable {
         return names
     }
 
-    /// A name as text; one that is not UTF-8 has its bytes beyond ASCII written as `%FF`.
+    /// A name as text; in one that is not UTF-8 the bytes beyond ASCII become `%FF`.
     private static func text(_ name: [UInt8]) -> String {
         if let text = String(validating: name, as: UTF8.self) { return text }
         return name.map { byte in

@@ -8,28 +8,26 @@ import Synchronization
 
 /// Copies files between the host and one guest, as tar streams.
 ///
-/// Guests with an exchange disk read and write the stream straight from that disk: 64 MiB take seconds even in emulation.
-/// The guest drops its cached blocks before it reads and writes them back after it wrote, and the host goes through the page
-/// cache that QEMU uses too, so both always see the same bytes. Guests without one get the stream over the console: base64
-/// inwards, framed raw bytes outwards.
+/// Guests with an exchange disk read and write the stream directly on that disk: 64 MiB take seconds even in emulation. The
+/// guest drops its cached blocks before it reads and flushes them after it wrote, and the host uses the same page cache as
+/// QEMU, so both see the same bytes. Other guests get the stream over the console: Base64 inwards, framed raw bytes outwards.
 struct FileExchange: Sendable {
     let session: CommandSession
-    /// The exchange disk's file on the host; nil for guests that have none.
+    /// The exchange disk's file on the host; nil for guests without one.
     let disk: String?
     let os: GuestOS
-    /// Whether the session's channel is the console that people read too.
+    /// Whether the session's channel is also the kernel console.
     let sharesConsole: Bool
 
-    /// Set once the guest was found not to see its exchange disk.
+    /// Fulfilled once the guest turned out not to see its exchange disk.
     private let isDiskUnseen = Completion<Void>()
 
-    /// An exchange with the guest that the session speaks to.
+    /// An exchange with the session's guest.
     init(session: CommandSession, disk: String?, os: GuestOS, sharesConsole: Bool = false) {
         (self.session, self.disk, self.os, self.sharesConsole) = (session, disk, os, sharesConsole)
     }
 
-    /// Copies a host file or folder into the guest, as far as `access` lets its paths lead. Throws a `Diagnostic` that names
-    /// both paths.
+    /// Copies a host file or folder into the guest, within `access`. Throws a `Diagnostic` that names both paths.
     func put(
         _ copy: FileCopy, with access: HostAccess, deadline: ContinuousClock.Instant
     ) async throws {
@@ -37,7 +35,7 @@ struct FileExchange: Sendable {
         if let exchange = try openDisk() {
             let descriptor = exchange.descriptor
             let count = try await pack(copy, with: access, into: descriptor, failure, deadline)
-            // busybox's tar reads on to the end of its input, which on the disk itself is 64 GiB away.
+            // busybox's tar reads to the end of its input, which on the disk would be 64 GiB away.
             let script = """
                 \(GuestScript.unpack)\(GuestScript.findDisk)blockdev --flushbufs $d || exit
                 dd if=$d bs=\(GuestScript.blockSize) count=\(count / GuestScript.blockSize + 1) 2>/dev/null | unpack
@@ -53,7 +51,7 @@ struct FileExchange: Sendable {
         try judge(result, said: said, failure: failure)
     }
 
-    /// Packs the source, with its holes where the guest knows what they are; returns the archive's length.
+    /// Packs the source, with holes where the guest supports them; returns the archive's length.
     private func pack(
         _ copy: FileCopy, with access: HostAccess, into descriptor: Int32, _ failure: String,
         _ deadline: ContinuousClock.Instant
@@ -77,11 +75,9 @@ struct FileExchange: Sendable {
         }
     }
 
-    /// Copies a guest file or folder, or all that match a pattern, into a host folder, under its own name or, where that is
-    /// taken, the next like `name-2`. A link that is named itself stands for what it leads to.
-    ///
-    /// Throws a `Diagnostic` of category `guest` when it does not exist in the guest, or what comes is beyond the limit or
-    /// no sound archive.
+    /// Copies a guest file or folder, or all that match a pattern, into a host folder, under its own name or, if that is taken,
+    /// the next such as `name-2`. A link given as the source is followed. | | Throws a `Diagnostic` of category `guest` when
+    /// the source does not exist, or the archive exceeds the limit or is damaged.
     func get(
         _ collection: FileCollection, into folder: HostFolder, deadline: ContinuousClock.Instant
     ) async throws -> CollectedFiles {
@@ -101,7 +97,7 @@ struct FileExchange: Sendable {
         }
         let find = GuestScript.find(path) + GuestScript.refuseSpecial
         let files = try await get(find, as: name, into: folder, limit, failure, deadline)
-        // What is named is wanted: a part of it may be left out, but not all.
+        // Parts of a requested file may be skipped, but not all of it.
         if files.names.isEmpty {
             throw Diagnostic(
                 .guest, failure,
@@ -110,7 +106,7 @@ struct FileExchange: Sendable {
         return files
     }
 
-    /// The files that match a pattern, relative to its folder; nil when it is the path of a file as it stands.
+    /// The files that match a pattern, relative to its folder; nil when a file has the pattern as its literal path.
     private func list(
         _ pattern: GuestPattern, _ path: String, _ failure: String, _ deadline: ContinuousClock.Instant
     ) async throws -> [String]? {
@@ -126,22 +122,22 @@ struct FileExchange: Sendable {
                 .guest, failure, remedy: "name the folder that they are in more closely",
                 cause: "there are too many files to look through")
         }
-        // What is not UTF-8 cannot be named in a script; it comes with its folder.
+        // Names that are not UTF-8 cannot be written in a script; such files are copied with their folder.
         let paths = bytes.split(separator: 0).compactMap { String(validating: $0.dropFirst(2), as: UTF8.self) }
         let matches = pattern.matches(paths)
         guard !matches.isEmpty else { throw Diagnostic(.guest, failure, cause: "no file in the guest matches it") }
         return matches
     }
 
-    /// How much a listing of paths may have, in bytes.
+    /// The limit for a listing of paths, in bytes.
     private static let listingLimit = 8 << 20
 
-    /// Copies what `find` makes the arguments of `pack`; what is alone is called `name`.
+    /// Copies the files that `find` makes the arguments of `pack`; a single file is called `name`.
     private func get(
         _ find: String, as name: String?, into folder: HostFolder, _ limit: CopyLimit, _ failure: String,
         _ deadline: ContinuousClock.Instant
     ) async throws -> CollectedFiles {
-        // What an archive has around its files.
+        // The overhead of an archive.
         let room = limit.bytes.bytes &+ UInt64(limit.entries) * 2048
         if let exchange = try openDisk() {
             let script = GuestScript.findDisk + find + GuestScript.pack + GuestScript.packToDisk(limit: room)
@@ -174,10 +170,11 @@ struct FileExchange: Sendable {
 
     // MARK: Small contents
 
-    /// What goes by way of the console: for this much a disk and two archives would take several times as long, in bytes.
+    /// The limit for copies over the console, in bytes: for so little, a disk and two archives would take several times as
+    /// long.
     static let smallLimit = 8 << 10
 
-    /// Makes a guest file of at most `smallLimit` bytes. Throws as `put`.
+    /// Writes a guest file of at most `smallLimit` bytes. Throws as `put`.
     func write(small bytes: [UInt8], to path: String, deadline: ContinuousClock.Instant) async throws {
         let target = GuestScript.quoted(try linuxPath(path))
         let text = Data(bytes).base64EncodedString(options: [.lineLength76Characters, .endLineWithLineFeed])
@@ -186,9 +183,9 @@ struct FileExchange: Sendable {
         try judge(result, said: said, failure: "\(path) could not be written")
     }
 
-    /// The content of a guest file; nil when it has more than `smallLimit` bytes. Throws as `get`, also for a folder.
+    /// The content of a guest file; nil when it is larger than `smallLimit` bytes. Throws as `get`, also for a folder.
     func read(small path: String, deadline: ContinuousClock.Instant) async throws -> [UInt8]? {
-        // Its content, not what it says of its length, which for files of /proc is nothing.
+        // By its content, not its reported length, which is 0 for files in /proc.
         let script = """
             p=\(GuestScript.quoted(try linuxPath(path)))
             [ -e "$p" ] || exit \(GuestScript.missing)
@@ -203,7 +200,7 @@ struct FileExchange: Sendable {
         return bytes.count <= Self.smallLimit ? bytes : nil
     }
 
-    /// Unpacks an archive in an empty folder of its own, and moves what is in it to its place.
+    /// Unpacks an archive in a temporary folder, and moves its content into place.
     private func take(
         _ name: String?, from archive: Int32, into folder: HostFolder, _ limit: CopyLimit, _ failure: String,
         _ deadline: ContinuousClock.Instant
@@ -217,8 +214,8 @@ struct FileExchange: Sendable {
         }
     }
 
-    /// Does something on the host. What the kernel refuses, and what is wrong with an archive, is said as `failure`; where
-    /// `folder` is full, with how much room there would have to be.
+    /// Runs `body` on the host. System call and archive errors become a diagnostic with the headline `failure`; when `folder`
+    /// is full, with the space that is needed.
     private func onHost<Result>(
         _ failure: String, in folder: String, needing need: () -> UInt64? = { nil }, _ body: () async throws -> Result
     ) async throws -> Result {
@@ -229,12 +226,12 @@ struct FileExchange: Sendable {
         } catch let error as ArchiveError {
             throw error.diagnostic(failure)
         } catch is DeadlineExceeded {
-            // As where the guest takes too long.
+            // The same error as when the guest takes too long.
             throw ConsoleError.deadline
         }
     }
 
-    /// What was remarked by a guest that has packed files, all or nearly all. Throws for one that has not.
+    /// The warnings of a guest that has packed all or most files. Throws when packing failed.
     private func judgePacking(_ result: CommandResult, said: String, failure: String) throws -> [String] {
         if result.exit == GuestScript.incomplete { return said.split(whereSeparator: \.isNewline).map(String.init) }
         try judge(result, said: said, failure: failure)
@@ -246,7 +243,7 @@ struct FileExchange: Sendable {
         return try ExchangeDisk(opening: disk)
     }
 
-    /// Runs a script that uses the disk. False when the guest does not see it: then and from then on it is the console.
+    /// Runs a script that uses the disk. False when the guest does not see the disk: from then on the console is used.
     private func inGuestByDisk(_ script: String, deadline: ContinuousClock.Instant, failure: String) async throws
         -> Bool
     {
@@ -278,8 +275,8 @@ struct FileExchange: Sendable {
                 ?? (words.isEmpty ? "exit status \(result.exit) in the guest" : words))
     }
 
-    /// The path as the guest's Linux side sees it: drive C of a Windows-like guest lies at `/c`. Throws for a path that no
-    /// shell can be told.
+    /// The path on the guest's Linux side: drive C of a Windows-like guest is at `/c`. Throws for a path that cannot be quoted
+    /// for a shell.
     private func linuxPath(_ path: String) throws -> String {
         if path.utf8.contains(0) {
             throw Diagnostic(.specification, "the guest path \(path.quoted()) has a NUL byte")

@@ -1,16 +1,15 @@
-/// A path in a guest whose last steps are a pattern, as shells and GitHub's artifacts have them: `*` and `?` stand for any
-/// characters of a name, `[a-z]` for one of some, `**` for any number of folders. A name that begins with a dot is matched by
-/// a pattern that does.
+/// A guest path with a pattern in its last components, as in shells and GitHub's artifacts: `*` and `?` match any characters of
+/// a name, `[a-z]` one of a set, `**` any number of folders. A name with a leading dot is matched only by a pattern with one.
 struct GuestPattern {
-    /// The folder that the pattern starts from, absolute; nothing in it is a pattern.
+    /// The pattern's literal folder, absolute.
     let folder: String
-    /// The steps from there.
+    /// The pattern's components below it.
     private let steps: [[Character]]
     private let ignoresCase: Bool
 
     private static let anyFolders: [Character] = ["*", "*"]
 
-    /// The pattern that an absolute path is; nil for one without.
+    /// Parses an absolute path; nil for one without a pattern.
     init?(_ path: String, ignoresCase: Bool = false) {
         let parts = path.split(separator: "/").map { Array($0) }
         guard let first = parts.firstIndex(where: { $0.contains { "*?[".contains($0) } }) else { return nil }
@@ -19,11 +18,10 @@ struct GuestPattern {
         self.ignoresCase = ignoresCase
     }
 
-    /// How deep below the folder a match can lie; nil where that is anywhere.
+    /// The greatest depth of a match below the folder; nil when unlimited.
     var depth: Int? { steps.contains(Self.anyFolders) ? nil : steps.count }
 
-    /// Those of these paths, relative to the folder, that match, sorted. What lies in a folder that matches comes with it and
-    /// is not named again.
+    /// The matching ones of these paths, relative to the folder, sorted. Descendants of a matching folder are not listed.
     func matches(_ paths: [String]) -> [String] {
         var found: [String] = []
         for path in paths.filter({ matches($0) }).sorted() {
@@ -46,7 +44,7 @@ struct GuestPattern {
     ) -> Bool {
         guard let step = steps.first else { return names.isEmpty }
         if step == anyFolders {
-            // At its end it stands for whatever is there.
+            // A trailing `**` matches everything below.
             if match(steps.dropFirst(), names, same: same) { return !names.isEmpty || steps.count > 1 }
             guard let name = names.first, name.first != "." else { return false }
             return match(steps, names.dropFirst(), same: same)
@@ -56,7 +54,7 @@ struct GuestPattern {
             && match(steps.dropFirst(), names.dropFirst(), same: same)
     }
 
-    /// Matches one name, in time that grows with the product of both lengths: only the last `*` is ever tried again.
+    /// Matches one name in time proportional to the product of both lengths: only the last `*` backtracks.
     private static func matchName(
         _ pattern: ArraySlice<Character>, _ name: ArraySlice<Character>, same: (Character, Character) -> Bool
     ) -> Bool {
@@ -79,7 +77,7 @@ struct GuestPattern {
         }
     }
 
-    /// The pattern after its first character or set, when that matches.
+    /// The pattern after its first character or set, if that matches.
     private static func matchOne(
         _ pattern: ArraySlice<Character>, _ character: Character, same: (Character, Character) -> Bool
     ) -> ArraySlice<Character>? {
@@ -91,13 +89,13 @@ struct GuestPattern {
         return same(first, character) ? pattern.dropFirst() : nil
     }
 
-    /// What stands in brackets: single characters and ranges, after `!` or `^` all others.
+    /// A bracket expression: characters and ranges, negated by `!` or `^`.
     private struct CharacterSet {
         private var ranges: [(Character, Character)] = []
         private var isNegated = false
         let rest: ArraySlice<Character>
 
-        /// The set at the beginning of a pattern; nil for a bracket that is never closed.
+        /// The set at the start of a pattern; nil for an unclosed bracket.
         init?(_ pattern: ArraySlice<Character>) {
             var body = pattern.dropFirst()
             if body.first == "!" || body.first == "^" {

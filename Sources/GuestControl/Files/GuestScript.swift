@@ -1,34 +1,33 @@
 import LabSpec
 
-/// Shell text by which a guest's POSIX shell copies files; it runs on busybox and on whatever a distribution has.
+/// Shell code that copies files in a guest; it works with busybox and with the tools of distributions.
 enum GuestScript {
     /// The exit status for a path that does not exist.
     static let missing: Int32 = 66
-    /// The exit status where the guest does not see the exchange disk.
+    /// The exit status when the guest does not see the exchange disk.
     static let noDisk: Int32 = 67
-    /// The exit status of `pack` when some files could not be read, or changed meanwhile.
+    /// The exit status of `pack` when some files were unreadable or changed meanwhile.
     static let incomplete: Int32 = 68
-    /// The exit status for an archive that is larger than it may be.
+    /// The exit status for an archive that exceeds the limit.
     static let tooMuch: Int32 = 69
 
-    /// The exit status for a pattern that is the path of a file.
+    /// The exit status for a pattern that is the literal path of a file.
     static let isPath: Int32 = 70
 
-    /// What is no file to copy: the test that tells it, the exit status for it, and what it is.
+    /// Special files: the shell's test, the exit status, the name.
     private static let special: [(test: String, status: Int32, name: String)] = [
         ("-c", 72, "a device"), ("-b", 72, "a device"), ("-p", 73, "a FIFO"), ("-S", 74, "a socket"),
     ]
-    /// The exit status for a folder where a file is wanted.
+    /// The exit status for a folder where a file is expected.
     private static let folder: Int32 = 71
 
-    /// Ends with a status that says so where `$p` is no file and no folder: what comes out of it is not kept there, and may never
-    /// end.
+    /// Exits with a special file's status when `$p` is one: its output is not stored in it and may never end.
     static let refuseSpecial = special.map { "[ ! \($0.test) \"$p\" ] || exit \($0.status)\n" }.joined()
 
-    /// The same where it is a folder.
+    /// The same for a folder.
     static let refuseFolder = "[ ! -d \"$p\" ] || exit \(folder)\n"
 
-    /// Why a script ended, where its exit status says it.
+    /// The reason for an exit status of these scripts.
     static func cause(of status: Int32) -> String? {
         switch status {
         case missing: "there is no such file in the guest"
@@ -37,15 +36,15 @@ enum GuestScript {
         }
     }
 
-    /// How much goes to and from the disk at a time, in bytes.
+    /// The block size for reading and writing the disk, in bytes.
     static let blockSize = 1 << 18
 
-    /// Text that stands for itself.
+    /// Quotes a text for the shell.
     static func quoted(_ text: String) -> String {
         "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }
 
-    /// Sets `$d` to the exchange disk's device, or ends with `noDisk`: a kernel of the lab's own may have no driver for it.
+    /// Sets `$d` to the exchange disk's device, or exits with `noDisk`: a lab's own kernel may lack the driver.
     static let findDisk = """
         for d in /sys/block/*; do s=; read -r s <$d/serial; [ "$s" = \(ExchangeDisk.serial) ] && break; done 2>/dev/null
         [ "$s" = \(ExchangeDisk.serial) ] || exit \(noDisk)
@@ -53,8 +52,8 @@ enum GuestScript {
 
         """
 
-    /// Goes to the folder of a file and makes its name the only argument, or ends with `missing`. A link that is named itself
-    /// stands for what it leads to.
+    /// Changes to a file's folder and makes its name the only argument, or exits with `missing`. A link given as the path is
+    /// followed.
     static func find(_ path: String) -> String {
         """
         p=\(quoted(path))
@@ -66,13 +65,13 @@ enum GuestScript {
         """
     }
 
-    /// Goes to a folder and makes these of its files the arguments.
+    /// Changes to a folder and makes these of its files the arguments.
     static func find(_ paths: [String], in folder: String) -> String {
         "cd -- \(quoted(folder)) || exit\nset -- \(paths.map { quoted("./" + $0) }.joined(separator: " "))\n"
     }
 
-    /// Prints the paths below a folder, each with a NUL after it, at most so many bytes of them. Where the pattern itself is a
-    /// file's path it is that alone that is meant: then it ends with `isPath`.
+    /// Prints the paths below a folder, NUL-terminated, up to a limit in bytes. Exits with `isPath` when a file has the pattern
+    /// as its literal path.
     static func list(_ pattern: String, in folder: String, depth: Int?) -> String {
         """
         [ ! -e \(quoted(pattern)) ] || exit \(isPath)
@@ -81,11 +80,10 @@ enum GuestScript {
         """
     }
 
-    /// A function that writes the files of its arguments in the working folder, whose paths begin with `./`, as an archive to
-    /// its output.
+    /// The function `pack`: archives its arguments, paths in the working folder that begin with `./`, to standard output.
     ///
-    /// tar believes what a file says of its length, and those of `/proc` and its like (on file systems without blocks) say
-    /// nothing of use: where there is no vmlab-files they are copied first.
+    /// tar trusts a file's length, which is useless in `/proc` and similar (file systems without blocks): without vmlab-files
+    /// such files are copied first.
     static let pack = """
         pack() {
           if command -v vmlab-files >/dev/null; then vmlab-files pack "$@"; return; fi
@@ -110,7 +108,7 @@ enum GuestScript {
 
         """
 
-    /// Writes what `pack` makes of the arguments to the exchange disk, or ends with `tooMuch` for more than so many bytes.
+    /// Writes the output of `pack` to the exchange disk, or exits with `tooMuch` beyond the limit in bytes.
     static func packToDisk(limit: UInt64) -> String {
         """
         r=$({ { pack "$@"; echo $? >&3; } | {
@@ -123,16 +121,16 @@ enum GuestScript {
         """
     }
 
-    /// Writes what `pack` makes of the arguments to the console. What tar remarks must not get into it.
+    /// Writes the output of `pack` to the console, without tar's warnings.
     static let packAsBytes = #"pack "$@" 2>/dev/null"#
 
-    /// The same in Base64, for a console that people read too.
+    /// The same in Base64, for a console that is shared with the kernel.
     static let packAsText = #"""
         { r=$({ { pack "$@" 2>/dev/null; echo $? >&3; } | base64 >&4; } 3>&1); } 4>&1
         exit $r
         """#
 
-    /// A function that unpacks the archive of its input, from the root on.
+    /// The function `unpack`: extracts the archive on standard input, relative to the root.
     static let unpack = """
         unpack() {
           cd / || return
@@ -145,7 +143,7 @@ enum GuestScript {
 
         """
 
-    /// Whether what `unpack` uses knows holes: ends with 0 if so.
+    /// Exits with 0 when the unpacking tool supports sparse files.
     static let knowsHoles = """
         command -v vmlab-files >/dev/null || case $(tar --version 2>/dev/null) in *GNU*) ;; *) exit 1 ;; esac
         """

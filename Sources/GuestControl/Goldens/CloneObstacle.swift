@@ -1,20 +1,20 @@
 import Diagnostics
 import LabSpec
 
-/// Why guests of a group are not cloned.
+/// Why guests of a group cannot be cloned.
 package enum CloneObstacle: Sendable, Hashable {
-    /// Nobody could tell its clones apart: it has no shell that would take a name.
+    /// It has no shell that could set a name, so its clones would be identical.
     case noShell
     /// The backend of this name cannot save machines.
     case backend(String)
 
-    /// What keeps a group's guests from being cloned, whatever their backend.
+    /// The obstacle for a group on any backend; nil when there is none.
     package init?(isCloneable: Bool) {
         guard !isCloneable else { return nil }
         self = .noShell
     }
 
-    /// The obstacle for somebody who asked for clones all the same.
+    /// The error for a group that demands clones.
     package func diagnostic(_ group: GuestGroup) -> Diagnostic {
         let reason =
             switch self {

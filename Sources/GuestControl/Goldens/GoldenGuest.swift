@@ -4,7 +4,7 @@ import HostResources
 import HostSystem
 import LabSpec
 
-/// The guest that others of its image and shape are clones of.
+/// The guest that is saved as the golden of its image and shape.
 struct GoldenGuest: Sendable {
     private let planned: PlannedGuest
     private let image: BootableImage
@@ -19,7 +19,7 @@ struct GoldenGuest: Sendable {
         self.cards = cards
     }
 
-    /// What it depends on; nil when its backend saves no such machine.
+    /// The key of everything the golden depends on; nil when the backend cannot save such a machine.
     func key(version: Int) -> GoldenKey? {
         guard let fingerprint = planned.backend.fingerprint(of: configuration(in: "/golden", saving: "/saved")) else {
             return nil
@@ -35,7 +35,7 @@ struct GoldenGuest: Sendable {
             ])
     }
 
-    /// A disk with what it holds.
+    /// A disk with its content.
     private static func describe(_ disk: DiskSpec) -> String {
         switch disk {
         case .scratch(let size): return size.description
@@ -44,13 +44,13 @@ struct GoldenGuest: Sendable {
         }
     }
 
-    /// Boots the guest, and saves it at its ready point into `folder`. `directory` is for its machine's files.
+    /// Boots the guest, and saves it at its ready point into `folder`. `directory` is for the machine's files.
     func make(
         in folder: String, workingIn directory: String, journal: RunJournal, deadline: ContinuousClock.Instant
     ) async throws -> SavedMachine {
         try FileTree.makeFolder(directory, mode: 0o700)
         defer { try? FileTree.remove(directory) }
-        // Where its cards are plugged in: nobody else is.
+        // A hub for its cards, without other guests.
         let hub = cards.isEmpty ? nil : try EthernetSwitch(path: hub(in: directory))
         defer { hub?.close() }
         let configuration = configuration(in: directory, saving: folder)
@@ -58,7 +58,7 @@ struct GoldenGuest: Sendable {
         let result = try await withOutside(in: directory, journal: journal) {
             try await GuestSession.withGuest(
                 planned, image: image, configuration: configuration, journal: journal,
-                // A clone's cards are given addresses later; that the guest has drivers for them is to be known now.
+                // A clone's cards get their addresses later; this checks that the guest has drivers for them.
                 setup: cards.isEmpty ? nil : NetworkScript.check(cards.indices.map(Self.mac)),
                 log: { _ in }, onNote: { _ in }, onLoss: {}
             ) { await save($0, to: folder, deadline: deadline) }
@@ -84,7 +84,7 @@ struct GoldenGuest: Sendable {
         }
     }
 
-    /// Runs `body` while the card for the outside, if there is one, reaches that: a system may wait for it as it boots.
+    /// Runs `body` with outside access for the `nat` card, if any: a system may wait for it while it boots.
     private func withOutside<Result: Sendable>(
         in directory: String, journal: RunJournal, _ body: () async throws -> Result
     ) async throws -> Result {
@@ -93,7 +93,7 @@ struct GoldenGuest: Sendable {
             of: planned.guest.name, hostPorts: [], journal: journal, onNote: { _ in }, body)
     }
 
-    /// The guest as it was saved.
+    /// The guest's snapshot in a golden.
     func snapshot(of golden: any KeptGolden) -> GuestSnapshot {
         GuestSnapshot(
             of: planned, golden.machine, image: image, cards: cards.indices.map(Self.mac),
@@ -119,6 +119,6 @@ struct GoldenGuest: Sendable {
 
     private func hub(in directory: String) -> String { "\(directory)/switch" }
 
-    /// Of a network that no lab has.
+    /// An address of a network number that no lab has.
     private static func mac(_ card: Int) -> String { NetworkMap.mac(0xfe, card) }
 }

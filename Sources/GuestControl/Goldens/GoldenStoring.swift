@@ -1,30 +1,30 @@
-/// Keeps golden snapshots on this host from run to run: each is made once, by whoever needs it first.
+/// Stores golden snapshots on this host across runs: each is made once, when it is first needed.
 public protocol GoldenStoring: Sendable {
-    /// What it hands out.
+    /// The handle of a stored golden.
     associatedtype Kept: KeptGolden
 
-    /// The golden of a key. Where there is none, or it is damaged, `make` saves a machine into the empty folder that it is
-    /// given; one process does so at a time, and the others wait for it. `progress` is told of waiting and of repairs.
+    /// The golden of a key. If there is none, or it is damaged, `make` saves a machine into the given empty folder; one process
+    /// does so at a time, and others wait. `progress` reports waits and repairs.
     ///
-    /// Throws what `make` throws, a `Diagnostic` when nothing can be kept, `CancellationError`.
+    /// Throws errors of `make`, a `Diagnostic` when the store cannot be written, and `CancellationError`.
     func golden(
         _ key: GoldenKey, progress: @escaping @Sendable (String) -> Void,
         make: @escaping @Sendable (_ folder: String) async throws -> SavedMachine
     ) async throws -> Kept
 }
 
-/// A golden in a store. Its files stay for as long as somebody holds this, and nobody writes to them.
+/// A stored golden. Its read-only files stay as long as this is referenced.
 public protocol KeptGolden: Sendable {
-    /// What was saved, with the files where they are now.
+    /// The saved machine, with the current paths of its files.
     var machine: SavedMachine { get }
 
-    /// Has it made anew for the next who asks: it did not work.
+    /// Discards a golden that did not work, so that the next request makes it again.
     func discard() async
 }
 
-/// What a golden's content depends on: any change makes another golden.
+/// Everything that a golden depends on: any change makes another golden.
 public struct GoldenKey: Sendable, Hashable, Codable {
-    /// One thing that it depends on.
+    /// One dependency.
     public struct Fact: Sendable, Hashable, Codable {
         /// What it is, such as `memory`.
         public let name: String
@@ -36,7 +36,7 @@ public struct GoldenKey: Sendable, Hashable, Codable {
     public let image: String
     /// The image's id: that of its contents.
     public let imageID: String
-    /// All else, in the order given: memory, processors, disks, what runs it.
+    /// All other facts, in the order given: memory, CPUs, disks, backend.
     public let facts: [Fact]
 
     /// A key of facts by their names.

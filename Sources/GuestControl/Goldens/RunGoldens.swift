@@ -8,18 +8,18 @@ import Logging
 import Quantities
 import Synchronization
 
-/// The goldens of one run: each shape of guest is booted once, saved at its ready point, and cloned from then on.
+/// The goldens of one run: each shape of guest is booted once, saved at its ready point, and then cloned.
 package final class RunGoldens: Sendable {
-    /// The form of goldens, what waits in them included; another makes all of them anew.
+    /// The format of goldens, including the programs that wait in them; a new version makes all of them anew.
     private static let version = 3
 
     private enum Found: Sendable {
         case snapshot(GuestSnapshot)
-        /// It cannot be made, and this is why.
+        /// It cannot be made, for this reason.
         case nothing(Diagnostic)
     }
 
-    /// One shape's golden. Whoever has the turn looks for it, or makes it, while the others wait.
+    /// The golden of one shape. One guest finds or makes it while others wait.
     private final class Place: Sendable {
         let number: Int
         let turn = AsyncSemaphore()
@@ -37,7 +37,7 @@ package final class RunGoldens: Sendable {
     private let places = Mutex<[GoldenKey: Place]>([:])
     private let log = Logger(label: "vmlab.guests")
 
-    /// Goldens in `store`, which is asked once for each shape. Their machines are written down in `journal`.
+    /// Goldens from `store`, which is asked once for each shape. Their machines are recorded in `journal`.
     init(in store: any GoldenStoring, limits: LiveLimits, recorder: RunRecorder, journal: RunJournal) {
         self.store = store
         self.limits = limits
@@ -45,8 +45,8 @@ package final class RunGoldens: Sendable {
         self.journal = journal
     }
 
-    /// The golden for a guest with these network cards. Nil when its group leaves the choice and it cannot be cloned, or
-    /// its golden cannot be made. Throws a `Diagnostic` when the group wants a clone, and `CancellationError`.
+    /// The golden for a guest with these network cards. Nil when it cannot be cloned, or the golden cannot be made, and the
+    /// group does not demand a clone. Throws a `Diagnostic` when the group does, and `CancellationError`.
     func snapshot(
         for guest: PlannedGuest, _ image: BootableImage, cards: [NetworkAttachment.Kind]
     ) async throws -> GuestSnapshot? {
@@ -81,8 +81,8 @@ package final class RunGoldens: Sendable {
         }
     }
 
-    /// Has a golden that did not work, for this reason, made anew for the next guest that asks. After the second one
-    /// there are no more in this run: whatever it is, it is not the files.
+    /// Discards a golden that did not work, so that the next guest makes it again. After the second failure this run clones no
+    /// more of this shape, since the files are not the cause.
     func distrust(_ snapshot: GuestSnapshot, because reason: String) async {
         let place = places.withLock { places in
             places.values.first { place in
@@ -100,7 +100,7 @@ package final class RunGoldens: Sendable {
                 }
             }
         }
-        // Only who takes it away throws it away.
+        // Only the guest that removed it discards it.
         if place != nil { await (snapshot.files as? any KeptGolden)?.discard() }
     }
 

@@ -1,17 +1,17 @@
 import LabSpec
 import Quantities
 
-/// What one copy out of a guest may come to on the host.
+/// The limit for one copy out of a guest to the host.
 struct CopyLimit: Sendable, Hashable {
-    /// The lengths of all its files together.
+    /// The total length of its files.
     var bytes: ByteCount
-    /// How many files, folders and links there may be.
+    /// The number of files, folders and links.
     var entries = 200_000
 
-    /// What a copy may come to that does not say otherwise.
+    /// The limit for copies that declare none.
     static let standard = CopyLimit(bytes: .gibibytes(4))
 
-    /// A limit of so many bytes.
+    /// A limit of this many bytes.
     init(bytes: ByteCount) { self.bytes = bytes }
 
     var bytesExceeded: ArchiveError {

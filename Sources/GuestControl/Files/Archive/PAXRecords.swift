@@ -1,10 +1,10 @@
 import Glibc
 
-/// What a PAX header says of the member after it: lines of their own length, a key and a value.
+/// The records of a PAX header about the next member: lines with their own length, a key and a value.
 struct PAXRecords {
     private(set) var values: [(key: [UInt8], value: [UInt8])] = []
 
-    /// Reads the lines. Throws when they are none.
+    /// Parses the records. Throws when they are malformed.
     init(_ bytes: [UInt8]) throws(ArchiveError) {
         var rest = bytes[...]
         while let first = rest.first, first != 0 {
@@ -23,14 +23,14 @@ struct PAXRecords {
     /// The last value of a key.
     subscript(_ key: String) -> [UInt8]? { values.last { $0.key == Array(key.utf8) }?.value }
 
-    /// The value of a key as a number. Throws when it is none from 0 on.
+    /// The value of a key as a number. Throws when it is not a number from 0 on.
     func number(_ key: String) throws(ArchiveError) -> Int? {
         guard let value = self[key] else { return nil }
         guard let number = Self.decimal(value[...]) else { throw ArchiveError("its PAX header is damaged") }
         return number
     }
 
-    /// When the member was last written.
+    /// The modification time.
     var modified: timespec? {
         guard let parts = self["mtime"]?.split(separator: UInt8(ascii: "."), maxSplits: 1),
             let seconds = parts.first.flatMap({ Self.decimal($0) })
@@ -42,14 +42,14 @@ struct PAXRecords {
 
     static let attributePrefix = Array("SCHILY.xattr.user.".utf8)
 
-    /// The extended attributes that users may set, without the `user.` of their names.
+    /// The extended attributes in the `user.` namespace, without that prefix.
     var attributes: [(name: [UInt8], value: [UInt8])] {
         values.filter { $0.key.starts(with: Self.attributePrefix) }.map {
             (Array($0.key.dropFirst(Self.attributePrefix.count)), $0.value)
         }
     }
 
-    /// A number in decimal digits that an Int holds.
+    /// A decimal number; nil when it does not fit an Int.
     static func decimal(_ digits: ArraySlice<UInt8>) -> Int? {
         guard let first = digits.first, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else { return nil }
         return Int(String(decoding: digits, as: UTF8.self))
@@ -57,17 +57,17 @@ struct PAXRecords {
 }
 
 extension PAXRecords {
-    /// None yet.
+    /// No records.
     init() {}
 
     /// Adds a value.
     mutating func append(_ key: [UInt8], _ value: [UInt8]) { values.append((key, value)) }
 
-    /// The lines, each with its own length in front.
+    /// The encoded lines, each with its length in front.
     var bytes: [UInt8] {
         values.flatMap { key, value in
             let line = [UInt8(ascii: " ")] + key + [UInt8(ascii: "=")] + value + [UInt8(ascii: "\n")]
-            // Its own digits count too.
+            // The length includes its own digits.
             var count = line.count
             while count != line.count + String(count).utf8.count { count = line.count + String(count).utf8.count }
             return Array(String(count).utf8) + line

@@ -1,7 +1,7 @@
 import Glibc
 import HostSystem
 
-/// A file of a guest's that is being made on the host. Runs of zeros become holes.
+/// A file from a guest, being written on the host. Runs of zeros become holes.
 final class PlainFile {
     let path: RelativePath
     /// Its length so far, in bytes.
@@ -9,11 +9,10 @@ final class PlainFile {
     private let descriptor: OwnedDescriptor
     private let modified: timespec
 
-    /// What is looked at for being all zeros, in bytes.
+    /// The granularity of holes, in bytes.
     private static let stretch = 1 << 16
 
-    /// Makes it, as `name` in a folder: readable, writable and executable for whom the umask lets. Throws `EEXIST` when
-    /// something is there.
+    /// Creates it as `name` in a folder, with the mode that the umask permits. Throws `EEXIST` when the name is taken.
     init(
         _ path: RelativePath, in folder: HostFolder, _ name: RelativePath, like member: TarMember
     ) throws(SystemCallError) {
@@ -22,12 +21,12 @@ final class PlainFile {
         descriptor = try folder.open(
             name, O_WRONLY | O_CREAT | O_EXCL, mode: member.isExecutable ? 0o777 : 0o666)
         for (name, value) in member.attributes {
-            // Not every file system has them.
+            // Not every file system supports them.
             _ = descriptor.setAttribute(Array("user.".utf8) + name, value)
         }
     }
 
-    /// Writes bytes at an offset; zeros that are not there yet need no writing.
+    /// Writes bytes at an offset, except for zeros in holes.
     func write(_ bytes: ArraySlice<UInt8>, at offset: Int) throws(SystemCallError) {
         var (rest, place) = (bytes, offset)
         while !rest.isEmpty {
@@ -38,7 +37,7 @@ final class PlainFile {
         length = max(length, place)
     }
 
-    /// Gives the file its length and its time.
+    /// Sets the file's length and modification time.
     func finish() throws(SystemCallError) {
         let (number, length) = (descriptor.number, length)
         try systemCall("ftruncate", "\(path)") { ftruncate(number, length) }

@@ -1,12 +1,12 @@
 import Diagnostics
 
-/// A tar header as it lies in the stream: 512 bytes with fields at fixed places.
+/// A raw tar header: 512 bytes with fields at fixed offsets.
 struct TarBlock {
     static let size = 512
 
     var bytes: [UInt8]
 
-    /// A field's place.
+    /// A field's offset and length.
     struct Field {
         var start: Int
         var count: Int
@@ -21,22 +21,22 @@ struct TarBlock {
         static let linkName = Field(157, 100)
         static let magic = Field(257, 8)
         static let prefix = Field(345, 155)
-        /// Where in its file the content of GNU's continuation belongs.
+        /// The offset of a GNU continuation's content in its file.
         static let offset = Field(369, 12)
     }
 
     subscript(_ field: Field) -> ArraySlice<UInt8> { bytes[field.start..<field.start + field.count] }
 
-    /// The kind of member: `0` for a file, `5` for a folder.
+    /// The type flag: `0` for a file, `5` for a folder.
     var kind: UInt8 { bytes[Field.kind.start] }
 
-    /// Two of these end an archive.
+    /// Two empty blocks end an archive.
     var isEmpty: Bool { bytes.allSatisfy { $0 == 0 } }
 
-    /// Whether the header says its own sum: what is no header hardly ever does.
+    /// Whether the checksum is right, which is unlikely for anything but a header.
     var isIntact: Bool { (try? number(.checksum)) == sum }
 
-    /// The sum of all bytes, those of the checksum taken as spaces.
+    /// The sum of all bytes, with the checksum field taken as spaces.
     private var sum: Int {
         let own = self[.checksum].reduce(0) { $0 + Int($1) }
         return bytes.reduce(0) { $0 + Int($1) } - own + Field.checksum.count * 32
@@ -45,14 +45,14 @@ struct TarBlock {
     /// A field's text, up to its first NUL.
     func text(_ field: Field) -> [UInt8] { Array(self[field].prefix { $0 != 0 }) }
 
-    /// The member's path, of both its parts. Only POSIX's own headers have the first one.
+    /// The member's path with its prefix; only POSIX headers have one.
     var path: [UInt8] {
         let isPOSIX = self[.magic].starts(with: Array("ustar\0".utf8))
         let prefix = isPOSIX ? text(.prefix) : []
         return prefix.isEmpty ? text(.name) : prefix + [UInt8(ascii: "/")] + text(.name)
     }
 
-    /// A number in octal digits, or in bytes after one of 0x80. Throws what is wrong with it, also when it is negative.
+    /// A number, octal or, after a byte of at least 0x80, binary. Throws when it is malformed or negative.
     func number(_ field: Field) throws(ArchiveError) -> Int {
         let bytes = self[field]
         var value = 0
@@ -78,7 +78,7 @@ struct TarBlock {
 }
 
 extension TarBlock {
-    /// An empty header of POSIX's form.
+    /// An empty POSIX header.
     init() {
         bytes = [UInt8](repeating: 0, count: Self.size)
         set(.magic, Array("ustar\u{0}00".utf8))
@@ -89,7 +89,7 @@ extension TarBlock {
         for (index, byte) in value.prefix(field.count).enumerated() { bytes[field.start + index] = byte }
     }
 
-    /// Writes a number: octal where it fits, else in bytes as GNU does.
+    /// Sets a number: octal where it fits, else binary as GNU does.
     mutating func set(_ field: Field, _ number: Int) {
         let digits = Array(String(number, radix: 8).utf8)
         guard digits.count < field.count else {
@@ -104,30 +104,30 @@ extension TarBlock {
         set(field, [UInt8](repeating: UInt8(ascii: "0"), count: field.count - 1 - digits.count) + digits)
     }
 
-    /// Writes the sum of all else.
+    /// Sets the checksum.
     mutating func seal() { set(.checksum, sum) }
 }
 
-/// What is wrong with an archive, or with what was asked of one.
+/// An error in an archive, or in a request for one.
 struct ArchiveError: Error, Hashable {
     /// Such as `it has a number below zero`.
     var reason: String
-    /// The member that it is about, as far as it is known.
+    /// The member concerned, if known.
     var path: [UInt8]?
 
-    /// What to do about it.
+    /// The remedy.
     var remedy: String?
 
     init(_ reason: String, path: [UInt8]? = nil, remedy: String? = nil) {
         (self.reason, self.path, self.remedy) = (reason, path, remedy)
     }
 
-    /// The same, about a member.
+    /// The same error, with a member's path.
     func about(_ path: [UInt8]) -> ArchiveError {
         self.path == nil ? ArchiveError(reason, path: path, remedy: remedy) : self
     }
 
-    /// As a user reads it; `what` says what failed.
+    /// The error for users; `what` says what failed.
     func diagnostic(_ what: String) -> Diagnostic {
         let name = path.map { String(decoding: $0, as: UTF8.self).quoted() + ": " } ?? ""
         return Diagnostic(.guest, what, remedy: remedy, cause: name + reason)

@@ -5,16 +5,16 @@ struct TarMember {
     enum Kind: Hashable {
         case file
         case folder
-        /// Another name of a member before it.
+        /// A hard link to an earlier member.
         case hardLink(to: [UInt8])
         case link(to: [UInt8])
-        /// More of the file before it, from there on; with no content, that is its length.
+        /// A continuation of the file before it, from this offset; without content, the file's length.
         case continuation(offset: Int)
-        /// What is no file, such as `a device`.
+        /// Not a regular file, such as `a device`.
         case special(String)
     }
 
-    /// A stretch of a file that its archive has the content of; what lies between stretches are zeros.
+    /// A part of a file with content in the archive; the gaps between extents are zeros.
     struct Extent: Hashable {
         var offset: Int
         var length: Int
@@ -23,12 +23,12 @@ struct TarMember {
     var path: [UInt8]
     var kind: Kind
     var isExecutable = false
-    /// When it was last written.
+    /// The modification time.
     var modified = timespec()
-    /// Extended attributes, without the `user.` of their names.
+    /// Extended attributes, without the prefix `user.`.
     var attributes: [(name: [UInt8], value: [UInt8])] = []
     /// A file's length.
     var size = 0
-    /// Where its content belongs, ascending.
+    /// The extents of its content, ascending.
     var extents: [Extent] = []
 }

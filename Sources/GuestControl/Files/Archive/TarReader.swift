@@ -1,24 +1,24 @@
 import Glibc
 import HostSystem
 
-/// Reads a tar stream member by member: POSIX's, GNU's and PAX's forms, as GNU tar, busybox, bsdtar and vmlab-files write
-/// them. Nothing that a header claims is believed beyond what the stream has and memory can bear.
+/// Reads a tar stream member by member, in the POSIX, GNU and PAX forms that GNU tar, busybox, bsdtar and vmlab-files write.
+/// Sizes in headers are checked against the stream and against memory limits.
 struct TarReader: ~Copyable {
-    /// What a header may have before its member: a path, a link's target, attributes, in bytes.
+    /// The limit for data ahead of a member (path, link target, attributes), in bytes.
     private static let mostExtra = 1 << 20
 
     private let input: Int32
     private var buffer: [UInt8] = []
     private var position = 0
-    /// Of the present member's content, in bytes.
+    /// The unread bytes of the current member's content.
     private var unread = 0
-    /// What fills the last block after it.
+    /// The padding after it, to the end of its block.
     private var padding = 0
 
-    /// A reader of what a descriptor reads from its present place on.
+    /// A reader from the descriptor's current offset on.
     init(_ input: Int32) { self.input = input }
 
-    /// The next member; nil at the archive's end. What is left of the content before it is passed over.
+    /// The next member; nil at the end of the archive. Unread content of the previous one is skipped.
     ///
     /// Throws an `ArchiveError` that names the member, and a `SystemCallError` when the stream cannot be read.
     mutating func next(_ cancellation: CancellationFlag) throws -> TarMember? {
@@ -58,7 +58,7 @@ struct TarReader: ~Copyable {
         }
     }
 
-    /// The next bytes of the present member's content, at most `count`; empty at its end.
+    /// The next bytes of the current member's content, at most `count`; empty at its end.
     mutating func read(upTo count: Int) throws -> ArraySlice<UInt8> {
         let wanted = min(count, unread)
         guard wanted > 0 else { return [] }
@@ -98,14 +98,14 @@ struct TarReader: ~Copyable {
             member.extents = [TarMember.Extent(offset: offset, length: unread)]
         default: member.kind = .special("an unknown kind of file")
         }
-        // Only a file has more content than one passes over.
+        // Only files may have more content than is skipped.
         guard !member.extents.isEmpty || unread <= Self.mostExtra else {
             throw ArchiveError("it has content, which its kind does not")
         }
         return member
     }
 
-    /// Reads the map of a sparse file in GNU's form 1.0: decimal numbers, one a line, in blocks before the content.
+    /// Reads the map of a sparse file in GNU form 1.0: decimal numbers, one per line, in blocks before the content.
     private mutating func readMap(into member: inout TarMember, _ records: PAXRecords) throws {
         guard records["GNU.sparse.major"] == [UInt8(ascii: "1")], let size = try records.number("GNU.sparse.realsize")
         else { throw ArchiveError("it is a sparse file in an unknown format") }
@@ -134,7 +134,7 @@ struct TarReader: ~Copyable {
 
     private mutating func mapNumber(_ stored: Int) throws -> Int {
         var digits: [UInt8] = []
-        // A map is in memory while its file is read.
+        // The map is kept in memory, so its size is limited.
         while digits.count < 20, stored - unread < Self.mostExtra, let digit = try read(upTo: 1).first {
             if digit == UInt8(ascii: "\n"), let number = PAXRecords.decimal(digits[...]) { return number }
             digits.append(digit)
@@ -164,7 +164,7 @@ struct TarReader: ~Copyable {
         return buffer[position..<position + count]
     }
 
-    /// Reads more. Throws at the stream's end: an archive says itself where it ends.
+    /// Reads more. Throws at the end of the stream, because an archive has its own end marker.
     private mutating func fill() throws {
         let rest = Array(buffer[position...])
         let room = 1 << 18

@@ -3,8 +3,8 @@ import Glibc
 import HostSystem
 import LabSpec
 
-/// Makes the files of a guest's archive in a host folder: plain files and folders with plain modes, and links that stay in
-/// what was collected. A guest decides what is in the files, and nothing else about the host.
+/// Unpacks a guest's archive into a host folder: plain files and folders with plain modes, and links that stay inside. The
+/// guest controls the files' content and nothing else on the host.
 struct TarUnpacker: ~Copyable {
     private let root: HostFolder
     private let limit: CopyLimit
@@ -13,9 +13,9 @@ struct TarUnpacker: ~Copyable {
     private var bytes: UInt64 = 0
     private var entries = 0
     private var folders: [(path: RelativePath, modified: timespec)] = []
-    /// The file that a continuation would go on with.
+    /// The file that a continuation would extend.
     private var file: PlainFile?
-    /// What was left out or made something else.
+    /// Members that were skipped or changed.
     private var notes: [String] = []
 
     private init(
@@ -25,11 +25,11 @@ struct TarUnpacker: ~Copyable {
         (self.root, self.limit, self.cancellation) = (root, limit, cancellation)
     }
 
-    /// Unpacks the archive that a descriptor reads into an empty folder, on a thread of its own. Returns a line for each
-    /// member that was left out or became something else.
+    /// Unpacks the archive from a descriptor into an empty folder, on a thread of its own. Returns a line for each member that
+    /// was skipped or changed.
     ///
-    /// Throws an `ArchiveError` for an archive that is damaged, leaves the folder or goes beyond the limit, a
-    /// `SystemCallError` where the host refuses, and `CancellationError`.
+    /// Throws an `ArchiveError` for an archive that is damaged, escapes the folder or exceeds the limit, a `SystemCallError` of
+    /// the host, and `CancellationError`.
     static func unpack(_ archive: Int32, into root: HostFolder, limit: CopyLimit) async throws -> [String] {
         try await HostThread.run("unpack") { cancellation in
             var unpacker = TarUnpacker(archive, into: root, limit: limit, cancellation: cancellation)
@@ -87,7 +87,7 @@ struct TarUnpacker: ~Copyable {
                 try parent.makeLink(name, to: target)
             } else {
                 let text = "symbolic link to \(String(decoding: target, as: UTF8.self).quoted())"
-                // A link says that all may execute it, which its text is not for.
+                // A link's mode has all execute bits, which its text as a file must not have.
                 let file = try PlainFile(path, in: parent, name, like: TarMember(path: member.path, kind: .file))
                 try file.write(Array((text + "\n").utf8)[...], at: 0)
                 note(path, "a \(text), which is not in the copy: written as a text file")
@@ -132,8 +132,8 @@ struct TarUnpacker: ~Copyable {
         notes.append("\("\(path)".quoted()) is \(what)")
     }
 
-    /// Whether a link leads nowhere but into the topmost folder that it is in, whatever other such links do: it may go up,
-    /// but not higher than that, and then only down.
+    /// Whether a link's target stays inside the link's topmost folder, whatever other such links do: it may go up, but not
+    /// above that folder, and after that only down.
     static func staysInside(_ target: [UInt8], from link: RelativePath) -> Bool {
         if target.isEmpty || target.first == UInt8(ascii: "/") || target.contains(0) { return false }
         let steps = target.split(separator: UInt8(ascii: "/")).filter { $0 != [UInt8(ascii: ".")] }

@@ -1,20 +1,20 @@
 import Glibc
 import HostSystem
 
-/// Writes members of a tar stream in the form that GNU tar, busybox, bsdtar and vmlab-files read alike: GNU's long names, and
-/// PAX records for what the header has no room for, which busybox passes over.
+/// Writes a tar stream that GNU tar, busybox, bsdtar and vmlab-files read alike: GNU's long names, and PAX records for what
+/// does not fit the header, which busybox skips.
 struct TarWriter: ~Copyable {
     private let output: Int32
     private var buffer: [UInt8] = []
-    /// Bytes of the archive so far.
+    /// The archive's length so far.
     private(set) var count = 0
 
     private static let bufferSize = 1 << 18
 
-    /// A writer of an archive to a descriptor, from its present place on.
+    /// A writer from the descriptor's current offset on.
     init(_ output: Int32) { self.output = output }
 
-    /// A member's header. A file's content follows by `append`, in the order of its extents, and then `endMember`.
+    /// Begins a member. A file's content follows by `append`, in the order of its extents, then `endMember`.
     ///
     /// A file whose extents leave holes is written in GNU's sparse form 1.0, which busybox cannot read.
     mutating func begin(_ member: TarMember, mode: mode_t) throws(SystemCallError) {
@@ -39,7 +39,7 @@ struct TarWriter: ~Copyable {
                 }
                 records.append("GNU.sparse.name", path)
                 path = Array("GNUSparseFile.0".utf8)
-                // The last one says where the file ends.
+                // The last extent marks the end of the file.
                 let extents = member.extents + [TarMember.Extent(offset: member.size, length: 0)]
                 let numbers = [extents.count] + extents.flatMap { [$0.offset, $0.length] }
                 map = Self.padded(numbers.flatMap { Array("\($0)\n".utf8) })
@@ -63,12 +63,12 @@ struct TarWriter: ~Copyable {
         try append(map[...])
     }
 
-    /// Fills the last block of a member's content.
+    /// Pads the member's content to a whole block.
     mutating func endMember() throws(SystemCallError) {
         try append([UInt8](repeating: 0, count: -count & (TarBlock.size - 1))[...])
     }
 
-    /// Takes bytes of a member's content.
+    /// Writes content of the member.
     mutating func append(_ bytes: ArraySlice<UInt8>) throws(SystemCallError) {
         buffer += bytes
         count += bytes.count
@@ -86,7 +86,7 @@ struct TarWriter: ~Copyable {
         buffer.removeAll(keepingCapacity: true)
     }
 
-    /// A member that says something of the next one.
+    /// A member that describes the next one.
     private mutating func describe(_ kind: String, _ content: [UInt8]) throws(SystemCallError) {
         var block = TarBlock()
         block.set(.name, "././@LongLink".utf8)

@@ -3,19 +3,19 @@ import Glibc
 import HostSystem
 import LabSpec
 
-/// Packs a file or folder of the host for a guest. A link that is named itself stands for what it leads to; links below it are
-/// copied as links, or stand for what they lead to where the copy says so.
+/// Packs a host file or folder for a guest. A link given as the source is followed; links below it are copied as links, or
+/// followed where the copy says so.
 struct TreePacker: ~Copyable {
     private let copy: FileCopy
     private let access: HostAccess
-    /// Whether what reads the archive knows holes.
+    /// Whether the reader of the archive supports holes.
     private let keepsHoles: Bool
     private let cancellation: CancellationFlag
     private var writer: TarWriter
     private var hasHoles = false
-    /// The first names of files that have several.
+    /// The first names of files with several hard links.
     private var names: [FileNumber: [UInt8]] = [:]
-    /// The folders that are being packed, outermost first.
+    /// The stack of open folders, outermost first.
     private var open: [FileNumber] = []
 
     private struct FileNumber: Hashable {
@@ -25,15 +25,14 @@ struct TreePacker: ~Copyable {
         init(_ status: stat) { (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino)) }
     }
 
-    /// How deep folders may lie in each other.
+    /// The limit for nested folders.
     private static let deepest = 200
-    /// What is read of a file that does not say how long it is, in bytes.
+    /// The limit for a file that does not report its length, in bytes.
     private static let mostUnsized = 64 << 20
 
-    /// Writes the archive to a descriptor, on a thread of its own; its members lie at the copy's path in the guest, from the
-    /// root on, and replaces what is there. Returns its length in bytes, and whether it has files with holes.
-    ///
-    /// Throws a `SystemCallError` for what cannot be read or written, a `Diagnostic` for what the copy may not see, and
+    /// Writes the archive to a descriptor, on a thread of its own. Its members have the copy's path in the guest, relative to
+    /// the root, and replace existing files. Returns its length in bytes, and whether it has sparse files. | | Throws a
+    /// `SystemCallError` when reading or writing fails, a `Diagnostic` for paths beyond `access`, and `CancellationError`.
     /// `CancellationError`.
     static func pack(
         _ copy: FileCopy, as guest: String, with access: HostAccess, keepsHoles: Bool, into output: Int32
@@ -60,7 +59,7 @@ struct TreePacker: ~Copyable {
         self.writer = writer
     }
 
-    /// Packs what a path leads to, wherever links take it within what may be seen.
+    /// Packs the target of a path; links are followed within the permitted folders.
     private mutating func pack(_ path: String, as member: [UInt8]) throws {
         let real: String
         do throws(HostAccess.Refusal) {
@@ -83,7 +82,7 @@ struct TreePacker: ~Copyable {
         switch status.st_mode & S_IFMT {
         case S_IFDIR: try packFolder(try folder.folder(path), entry, status)
         case S_IFREG:
-            // One whose content is yet to come, as some of /proc, is not waited for.
+            // Nonblocking, for files whose content comes later, as in /proc.
             try packFile(try folder.open(path, O_RDONLY | O_NONBLOCK), entry, status)
         case S_IFLNK where copy.links == .follow: try pack(folder.subject(path), as: member)
         case S_IFLNK:
@@ -109,11 +108,11 @@ struct TreePacker: ~Copyable {
             try pack(RelativePath(names: [name]), in: folder, as: entry.path + [UInt8(ascii: "/")] + name)
         }
         open.removeLast()
-        // After what is in it, so that its time is the source's.
+        // After its content, so that extraction keeps the source's time.
         if !entry.path.isEmpty { try writer.begin(entry, mode: status.st_mode) }
     }
 
-    /// All that a file has that does not say how long it is.
+    /// The content of a file that does not report its length.
     private func readUnsized(_ file: borrowing OwnedDescriptor) throws -> [UInt8] {
         var bytes: [UInt8] = []
         while true {
@@ -140,7 +139,7 @@ struct TreePacker: ~Copyable {
         entry.attributes = file.userAttributes()
         entry.size = Int(status.st_size)
         guard entry.size > 0 else {
-            // Files of /proc and their like do not say how long they are.
+            // Files in /proc and similar report no length.
             let bytes = try readUnsized(file)
             entry.size = bytes.count
             entry.extents = [TarMember.Extent(offset: 0, length: bytes.count)]
