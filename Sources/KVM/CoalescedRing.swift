@@ -1,8 +1,8 @@
 import CKVM
 
-/// Writes that the kernel collected instead of leaving the guest for each (`KVM_REGISTER_COALESCED_MMIO`).
+/// The ring of writes that KVM coalesced instead of an exit for each (`KVM_REGISTER_COALESCED_MMIO`).
 package struct CoalescedRing: @unchecked Sendable {
-    // Unchecked because of the pointer. The kernel writes the ring's end, and we its beginning, under the owner's lock.
+    // Unchecked because of the pointer. The kernel writes the ring's end; we write its beginning, under the owner's lock.
     private let ring: UnsafeMutablePointer<kvm_coalesced_mmio_ring>
     private let capacity: UInt32
 
@@ -12,7 +12,7 @@ package struct CoalescedRing: @unchecked Sendable {
         capacity = UInt32((size - MemoryLayout<kvm_coalesced_mmio_ring>.size) / MemoryLayout<kvm_coalesced_mmio>.size)
     }
 
-    /// Takes what is there, oldest first. Not on two threads at once.
+    /// Consumes all entries, oldest first. Not on two threads at once.
     package func take(_ body: (_ address: UInt64, _ width: Int, _ value: UInt64) -> Void) {
         var first = ring.pointee.first
         while first != vmlab_ring_last(ring), first < capacity, let entry = vmlab_ring_entry(ring, first) {

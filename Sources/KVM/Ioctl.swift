@@ -28,7 +28,7 @@ func kvm<Value>(
     try kvm(call, descriptor, request, &value)
 }
 
-/// Reads a table of whatever length: the kernel says E2BIG until there is room for all of it.
+/// Reads a table of any length: repeats with more room while the kernel returns E2BIG.
 func kvm<Entry: BitwiseCopyable>(
     table call: String, _ descriptor: borrowing OwnedDescriptor, _ request: UInt, header: Int, of entry: Entry
 ) throws(SystemCallError) -> [Entry] {
@@ -54,7 +54,7 @@ func kvm(
     return try systemCall(call) { vmlab_kvm(number, request, UnsafeMutableRawPointer(bitPattern: argument)) }
 }
 
-/// Calls KVM with a structure that ends in a table of entries; returns how many the kernel says there are.
+/// Calls KVM with a structure that ends in a table of entries; returns the kernel's entry count.
 ///
 /// `header` bytes precede the entries; the first four of them are the count.
 func kvm<Entry: BitwiseCopyable>(
@@ -75,7 +75,7 @@ func kvm<Entry: BitwiseCopyable>(
     return (result, count)
 }
 
-/// Does what not every host offers: false where this one does not know the request.
+/// Makes an optional request; false when this host does not support it.
 func offered(_ body: () throws(SystemCallError) -> Void) throws(SystemCallError) -> Bool {
     do throws(SystemCallError) {
         try body()

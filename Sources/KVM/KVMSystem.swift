@@ -6,10 +6,10 @@ import HostSystem
 public struct KVMSystem: ~Copyable, Sendable {
     let descriptor: OwnedDescriptor
 
-    /// The version of the interface since Linux 2.6.22; there is no other.
+    /// The only stable API version, since Linux 2.6.22.
     public static let apiVersion: Int32 = 12
 
-    /// Opens the device. Throws what the kernel says, and `ENOTSUP` for an interface of another version.
+    /// Opens the device. Throws the kernel's error, and `ENOTSUP` for another API version.
     public static func open(_ path: String = "/dev/kvm") throws(SystemCallError) -> KVMSystem {
         let descriptor = try OwnedDescriptor.open(path, O_RDWR)
         let version = try kvm("KVM_GET_API_VERSION", descriptor, vmlab_KVM_GET_API_VERSION)
@@ -21,7 +21,7 @@ public struct KVMSystem: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// What the host offers of a capability: 0 when nothing, else 1 or a number that it stands for.
+    /// A capability's value: 0 when missing, else 1 or a number with its own meaning.
     package func value(of capability: Capability) -> Int32 {
         max(0, vmlab_kvm(descriptor.number, vmlab_KVM_CHECK_EXTENSION, .init(bitPattern: capability.rawValue)))
     }
@@ -29,25 +29,25 @@ public struct KVMSystem: ~Copyable, Sendable {
     /// Whether the host offers a capability.
     package func has(_ capability: Capability) -> Bool { value(of: capability) > 0 }
 
-    /// Everything that guests' processors may have here: the values of the CPUID instruction.
+    /// The CPUID values that this host supports for guests.
     public func supportedCPUID() throws(SystemCallError) -> [kvm_cpuid_entry2] {
         try kvm(
             table: "KVM_GET_SUPPORTED_CPUID", descriptor, vmlab_KVM_GET_SUPPORTED_CPUID, header: 8,
             of: kvm_cpuid_entry2())
     }
 
-    /// The model-specific registers that a vCPU's state consists of here, by their numbers.
+    /// The numbers of the model-specific registers in a vCPU's state on this host.
     public func modelSpecificRegisters() throws(SystemCallError) -> [UInt32] {
         try kvm(
             table: "KVM_GET_MSR_INDEX_LIST", descriptor, vmlab_KVM_GET_MSR_INDEX_LIST, header: 4, of: UInt32(0))
     }
 
-    /// Bytes of the page or pages that a vCPU shares with its owner.
+    /// The size in bytes of a vCPU's shared mapping.
     func vcpuMappingSize() throws(SystemCallError) -> Int {
         Int(try kvm("KVM_GET_VCPU_MMAP_SIZE", descriptor, vmlab_KVM_GET_VCPU_MMAP_SIZE))
     }
 
-    /// Makes a virtual machine without memory, processors or devices.
+    /// Creates a virtual machine without memory, vCPUs or devices.
     public func makeVirtualMachine() throws(SystemCallError) -> VirtualMachine {
         let number = try kvm("KVM_CREATE_VM", descriptor, vmlab_KVM_CREATE_VM)
         let ring = has(.coalescedPIO) ? Int(value(of: .coalescedMMIO)) : 0

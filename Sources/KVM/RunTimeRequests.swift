@@ -1,16 +1,16 @@
 import CKVM
 
-/// The requests that a machine makes of `/dev/kvm`'s descriptors once it runs, for the sandbox: exactly those of running,
-/// holding, resetting and saving it. What makes a machine, connects its devices or restores it is over before that.
+/// The KVM ioctls of a running machine, for the sandbox: exactly those for running, pausing, resetting and saving it. Creating a
+/// machine, connecting its devices and restoring it happen before the sandbox.
 package enum RunTimeRequests {
     /// Their numbers, the most frequent first.
     package static let all: [UInt32] = requests.map { UInt32(truncatingIfNeeded: $0) }
 
     private static let requests = [
         vmlab_KVM_RUN,
-        // Bytes for a serial port that the kernel collects.
+        // Coalesced writes to a serial port.
         vmlab_KVM_REGISTER_COALESCED_MMIO, vmlab_KVM_UNREGISTER_COALESCED_MMIO,
-        // Where a guest stands that failed; the end of a pause.
+        // The state of a failed guest; the end of a pause.
         vmlab_KVM_GET_REGS, vmlab_KVM_KVMCLOCK_CTRL,
         // Back to power-on.
         vmlab_KVM_SET_MP_STATE, vmlab_KVM_SET_REGS, vmlab_KVM_GET_SREGS, vmlab_KVM_SET_SREGS, vmlab_KVM_SET_LAPIC,

@@ -2,9 +2,9 @@ import CKVM
 import Glibc
 import HostSystem
 
-/// One virtual processor. It belongs to one thread; only `Kicker` may be used by others.
+/// A vCPU. It belongs to one thread; other threads may use only its `Kicker`.
 public struct VCPU: ~Copyable, @unchecked Sendable {
-    // Unchecked because of the mapping, which moves from thread to thread with its owner.
+    // Unchecked because of the mapping, which moves between threads with its owner.
     let descriptor: OwnedDescriptor
     private let run: UnsafeMutablePointer<kvm_run>
     private let mappingSize: Int
@@ -32,27 +32,26 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
 
     // MARK: Running
 
-    /// Makes `enter` return `.interrupted` on the vCPU's thread: at once when it is not in the guest, and with a signal
-    /// to that thread when it is.
+    /// Makes `enter` return `.interrupted`: at once when the vCPU is not in the guest; otherwise its thread also needs a signal.
     public struct Kicker: @unchecked Sendable {
         fileprivate let run: UnsafeMutablePointer<kvm_run>
 
-        /// From now on `enter` returns at once, until `allow`. The vCPU must still exist.
+        /// Makes `enter` return at once until `allow`. The vCPU must still exist.
         public func stop() { vmlab_set_immediate_exit(run, 1) }
         /// Lets `enter` enter the guest again.
         public func allow() { vmlab_set_immediate_exit(run, 0) }
     }
 
-    /// What other threads kick this vCPU with; valid as long as it lives.
+    /// The handle with which other threads kick this vCPU; valid as long as it lives.
     public var kicker: Kicker { Kicker(run: run) }
 
-    /// Runs the guest until it leaves for a reason. Completes the access that it left for last time.
+    /// Runs the guest until the next exit. Completes the access of the previous exit first.
     ///
-    /// Throws what the kernel says; a signal is no error but `.interrupted`.
+    /// Throws the kernel's error; a signal is not an error but `.interrupted`.
     public mutating func enter() throws(SystemCallError) -> VCPUExit {
         guard vmlab_kvm(descriptor.number, vmlab_KVM_RUN, nil) == 0 else {
             let error = errno
-            // EAGAIN: a vCPU that waits to be started by another one was asked to return.
+            // EAGAIN: a vCPU waiting for its startup IPI was asked to return.
             if error == EINTR || error == EAGAIN { return .interrupted }
             throw SystemCallError("KVM_RUN", errno: error)
         }
@@ -83,7 +82,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// The bytes of the port access that the vCPU left for: `width` times `count`, at most a page.
+    /// The data of a port exit: `width` times `count` bytes, at most a page.
     public var portBytes: UnsafeMutableRawBufferPointer {
         let io = run.pointee.io
         let offset = Int(truncatingIfNeeded: io.data_offset)
@@ -94,13 +93,12 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         return UnsafeMutableRawBufferPointer(start: UnsafeMutableRawPointer(run) + offset, count: count)
     }
 
-    /// Answers the memory read that the vCPU left for.
+    /// Supplies the value of an MMIO read.
     public mutating func finishRead(_ value: UInt64) {
         withUnsafeMutableBytes(of: &run.pointee.mmio.data) { $0.storeBytes(of: value, as: UInt64.self) }
     }
 
-    /// Where the kernel collects writes to coalesced ports, one ring for all vCPUs of a machine; nil where it cannot. Valid as
-    /// long as this vCPU lives.
+    /// The ring of coalesced port writes, shared by all vCPUs of a machine; nil without support. Valid as long as this vCPU lives.
     package var coalescedWrites: CoalescedRing? { ring.map { CoalescedRing(ring: $0, size: Self.pageSize) } }
 
     // MARK: State
@@ -120,7 +118,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         try kvm(reading: "KVM_GET_SREGS", descriptor, vmlab_KVM_GET_SREGS, into: kvm_sregs())
     }
 
-    /// Sets segments, control registers and the like; KVM refuses what the processor would.
+    /// Sets segments, control registers and the like; KVM rejects values that the CPU would.
     public func setSystemRegisters(_ registers: kvm_sregs) throws(SystemCallError) {
         try kvm(writing: registers, "KVM_SET_SREGS", descriptor, vmlab_KVM_SET_SREGS)
     }
@@ -140,28 +138,28 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
         try kvm(writing: state, "KVM_SET_LAPIC", descriptor, vmlab_KVM_SET_LAPIC)
     }
 
-    /// Whether it runs, halts or waits to be started by another processor (`KVM_MP_STATE_*`).
+    /// Whether it runs, is halted or waits for its startup IPI (`KVM_MP_STATE_*`).
     public func runState() throws(SystemCallError) -> kvm_mp_state {
         try kvm(reading: "KVM_GET_MP_STATE", descriptor, vmlab_KVM_GET_MP_STATE, into: kvm_mp_state())
     }
 
-    /// Sets whether it runs, halts or waits to be started.
+    /// Sets whether it runs, is halted or waits for its startup IPI.
     public func setRunState(_ state: kvm_mp_state) throws(SystemCallError) {
         try kvm(writing: state, "KVM_SET_MP_STATE", descriptor, vmlab_KVM_SET_MP_STATE)
     }
 
-    /// Drops exceptions and interrupts that were on their way.
+    /// Drops pending exceptions and interrupts.
     public func clearEvents() throws(SystemCallError) {
         try kvm(writing: kvm_vcpu_events(), "KVM_SET_VCPU_EVENTS", descriptor, vmlab_KVM_SET_VCPU_EVENTS)
     }
 
-    /// What the guest's CPUID instruction says. Before the first entry, and before MSRs that depend on it.
+    /// Sets the guest's CPUID table. Call it before the first entry, and before MSRs that depend on it.
     public func setCPUID(_ entries: [kvm_cpuid_entry2]) throws(SystemCallError) {
         var entries = entries
         _ = try kvm("KVM_SET_CPUID2", descriptor, vmlab_KVM_SET_CPUID2, header: 8, entries: &entries)
     }
 
-    /// Sets model-specific registers in order. False when the host refused one; those before it are set.
+    /// Sets model-specific registers in order. False when the host rejected one; those before it are set.
     @discardableResult
     public func setModelSpecificRegisters(_ entries: [kvm_msr_entry]) throws(SystemCallError) -> Bool {
         var table = entries
@@ -169,7 +167,7 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
             == Int32(entries.count)
     }
 
-    /// Tells the guest's clock that it was stopped, so that its watchdogs do not bark. No effect on guests without one.
+    /// Tells kvm-clock that the guest was stopped, so that its watchdogs do not fire. No effect on guests without it.
     public func noteClockWasStopped() {
         _ = vmlab_kvm(descriptor.number, vmlab_KVM_KVMCLOCK_CTRL, nil)
     }

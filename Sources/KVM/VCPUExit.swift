@@ -1,33 +1,33 @@
 import CKVM
 
-/// Why a vCPU left the guest.
+/// The reason of a vCPU exit.
 public enum VCPUExit: Sendable, Hashable {
-    /// It reads from a port `count` times `width` bytes (a string instruction repeats): fill `VCPU.portBytes`.
+    /// A port read of `count` times `width` bytes (a string instruction repeats): fill `VCPU.portBytes`.
     case portRead(port: UInt16, width: Int, count: Int)
-    /// It wrote to a port what is in `VCPU.portBytes`.
+    /// A port write; the data is in `VCPU.portBytes`.
     case portWrite(port: UInt16, width: Int, count: Int)
-    /// It reads where there is no memory: answer by `VCPU.finishRead`.
+    /// An MMIO read: answer with `VCPU.finishRead`.
     case memoryRead(address: UInt64, width: Int)
-    /// It wrote where there is no memory.
+    /// An MMIO write.
     case memoryWrite(address: UInt64, width: Int, value: UInt64)
-    /// It halted and nothing can wake it. Only without the kernel's interrupt controller.
+    /// HLT, only without the in-kernel interrupt controller.
     case halt
-    /// A triple fault: the processor gave up.
+    /// A triple fault.
     case shutdown
-    /// A kick or a signal; nothing of the guest's.
+    /// A kick or a signal, not caused by the guest.
     case interrupted
-    /// The guest asked the hypervisor for a reset, a shutdown or told of a crash.
+    /// The guest requested a reset or a shutdown, or reported a crash.
     case systemEvent(UInt32)
-    /// The processor refused the guest's state, for a reason of the hardware's.
+    /// VM entry failed, with the hardware's reason.
     case failedEntry(reason: UInt64)
-    /// KVM met something that it cannot emulate.
+    /// KVM cannot emulate an instruction or failed internally.
     case internalError(suberror: UInt32, data: [UInt64])
-    /// Something that was never asked for.
+    /// An unexpected exit reason.
     case other(reason: UInt32)
 }
 
 extension VCPUExit: CustomStringConvertible {
-    /// What the guest did, as a part of a sentence.
+    /// The exit as a part of a sentence.
     public var description: String {
         func hex(_ value: some BinaryInteger) -> String { "0x" + String(value, radix: 16) }
         switch self {

@@ -2,11 +2,11 @@ import CKVM
 import Glibc
 import HostSystem
 
-/// All that a vCPU is besides its CPUID table, as a value (Documentation/virt/kvm/api.rst names each part).
+/// The complete state of a vCPU except its CPUID table (Documentation/virt/kvm/api.rst describes each part).
 package struct VCPUState: Sendable, Hashable {
-    /// What one request reads and another writes, as the bytes of the kernel's structure. In the order in which they are
-    /// read and written: the run state may change the local APIC; the registers drop pending exceptions; the system
-    /// registers say where the local APIC is, whose mode some model-specific registers depend on; events come last.
+    /// A part with its own get and set requests, as the bytes of the kernel's structure. The order is that of reading and
+    /// writing: the run state may change the local APIC; the registers drop pending exceptions; the system registers locate the
+    /// local APIC, on whose mode some model-specific registers depend; events come last.
     package enum Part: UInt8, Sendable, CaseIterable {
         case runState, registers, systemRegisters, floatingPoint, extendedState, extendedControl, debugRegisters
         case localAPIC, events
@@ -22,11 +22,11 @@ package struct VCPUState: Sendable, Hashable {
         }
     }
 
-    /// What the host knows of these parts; `registers` and what is needed to go on are always there.
+    /// The parts that the host supports; `registers` and all required parts are always present.
     package var parts: [Part: [UInt8]]
-    /// Those that the host told.
+    /// The model-specific registers that the host could read.
     package var modelSpecificRegisters: [ModelSpecificRegister]
-    /// The time stamp counter's frequency in kHz; nil where the host does not tell.
+    /// The TSC frequency in kHz; nil where the host does not report it.
     package var timeStampFrequency: UInt32?
 
     package init(
@@ -44,7 +44,7 @@ package struct VCPUState: Sendable, Hashable {
 }
 
 extension VCPUState.Part {
-    /// What the kernel calls it, the requests that read and write it, and its structure's bytes; whether a host may lack it.
+    /// Its kernel name, get and set requests, structure size in bytes, and whether a host may lack it.
     fileprivate var request: (name: String, get: UInt, set: UInt, size: Int, isOptional: Bool) {
         func all<Value>(
             _ name: String, _ get: UInt, _ set: UInt, _ type: Value.Type, isOptional: Bool = false
@@ -54,7 +54,7 @@ extension VCPUState.Part {
         case .registers: all("REGS", vmlab_KVM_GET_REGS, vmlab_KVM_SET_REGS, kvm_regs.self)
         case .systemRegisters: all("SREGS", vmlab_KVM_GET_SREGS, vmlab_KVM_SET_SREGS, kvm_sregs.self)
         case .floatingPoint: all("FPU", vmlab_KVM_GET_FPU, vmlab_KVM_SET_FPU, kvm_fpu.self)
-        // A vCPU whose states need more than this page asked for them with arch_prctl, which we do not.
+        // Only a vCPU that requested larger states with arch_prctl needs more than this page; ours do not.
         case .extendedState: ("XSAVE", vmlab_KVM_GET_XSAVE, vmlab_KVM_SET_XSAVE, 4096, true)
         case .extendedControl: all("XCRS", vmlab_KVM_GET_XCRS, vmlab_KVM_SET_XCRS, kvm_xcrs.self, isOptional: true)
         case .debugRegisters:
@@ -67,7 +67,7 @@ extension VCPUState.Part {
         }
     }
 
-    /// A processor without XSAVE tells of no control registers for it, its first field, and takes none.
+    /// A CPU without XSAVE reports and accepts no extended control registers; their count is the first field.
     fileprivate func isThere(_ bytes: [UInt8]) -> Bool { self != .extendedControl || bytes.prefix(4) != [0, 0, 0, 0] }
 
     /// Whether `count` bytes are this part's structure.
@@ -75,8 +75,7 @@ extension VCPUState.Part {
 }
 
 extension VCPU {
-    /// Its state, with those of the model-specific registers `indices` that the host tells; while it is held. Throws what the
-    /// kernel says.
+    /// The state of a held vCPU, with the readable ones of the model-specific registers `indices`. Throws the kernel's error.
     package func state(modelSpecific indices: [UInt32]) throws(SystemCallError) -> VCPUState {
         var parts: [VCPUState.Part: [UInt8]] = [:]
         for part in VCPUState.Part.allCases where part != .events { parts[part] = try read(part) }
@@ -86,9 +85,9 @@ extension VCPU {
         return VCPUState(parts: parts, modelSpecificRegisters: registers, timeStampFrequency: frequency)
     }
 
-    /// Puts a state into a vCPU that has its CPUID table; while it is held.
+    /// Restores a state into a held vCPU that has its CPUID table.
     ///
-    /// Throws what the kernel says, and `EINVAL` for parts of another size.
+    /// Throws the kernel's error, and `EINVAL` for parts of another size.
     package func setState(_ state: VCPUState) throws(SystemCallError) {
         if let wanted = state.timeStampFrequency, let own = timeStampFrequency { try setFrequency(wanted, from: own) }
         for part in VCPUState.Part.allCases where part != .events { try write(state.parts[part], part) }
@@ -133,8 +132,8 @@ extension VCPU {
         }
     }
 
-    /// Calls KVM with registers as often as it takes, 256 at a time; returns those that it did something with. The first that
-    /// it stops at is one that this host does not tell or take.
+    /// Reads or sets registers in batches of up to 256 and returns those that succeeded. The first one at which KVM stops is not
+    /// supported by this host.
     @discardableResult
     private func transferRegisters(
         _ call: String, _ request: UInt, _ entries: [kvm_msr_entry]
@@ -151,8 +150,7 @@ extension VCPU {
         return result
     }
 
-    /// In the given order, but the deadline of the time stamp counter after the counter itself; those that the host refuses
-    /// are left as they are.
+    /// In the given order, but the TSC deadline after the TSC itself. Registers that the host rejects are skipped.
     private func setModelSpecificRegisters(
         _ registers: [VCPUState.ModelSpecificRegister]
     ) throws(SystemCallError) {
@@ -160,8 +158,8 @@ extension VCPU {
         let isDeadline = { (register: VCPUState.ModelSpecificRegister) in
             register.index == VCPUState.timeStampDeadline
         }
-        // A deadline of 0 may be one that has passed and whose interrupt was on its way: it is due now. Without that timer
-        // the register is ignored.
+        // A deadline of 0 may have passed with its interrupt still pending: make it due now. Without that timer the register is
+        // ignored.
         let deadlines = registers.filter(isDeadline).map { register in
             VCPUState.ModelSpecificRegister(
                 index: register.index, value: register.value == 0 ? counter : register.value)
@@ -179,27 +177,26 @@ extension VCPU {
         return frequency > 0 ? UInt32(frequency) : nil
     }
 
-    /// Only where it differs by more than 250 ppm, less than which a guest's own corrections cope with.
+    /// Only if it differs by more than 250 ppm; guests correct smaller differences themselves.
     private func setFrequency(_ wanted: UInt32, from own: UInt32) throws(SystemCallError) {
         let difference = wanted > own ? wanted - own : own - wanted
         guard UInt64(difference) * 4000 > UInt64(own) else { return }
         try kvm("KVM_SET_TSC_KHZ", descriptor, vmlab_KVM_SET_TSC_KHZ, number: UInt(wanted))
     }
 
-    /// What the guest's time stamp counter says now; nil where the host does not tell.
+    /// The guest's TSC now; nil where the host does not report it.
     package func timeStamp() -> UInt64? {
         let registers = try? modelSpecificRegisters([VCPUState.timeStampCounter])
         return registers?.first?.value
     }
 
-    /// What the guest's time stamp counter is ahead of the host's, modulo 2⁶⁴; nil where the host (before Linux 5.16) does not
-    /// tell.
+    /// The guest's TSC minus the host's, modulo 2⁶⁴; nil where the host (before Linux 5.16) does not report it.
     package func timeStampOffset() -> UInt64? {
         var offset: UInt64 = 0
         return offsetRequest(vmlab_KVM_GET_DEVICE_ATTR, &offset) ? offset : nil
     }
 
-    /// Sets it. False where the host cannot.
+    /// Sets the TSC offset. False without support.
     @discardableResult
     package func setTimeStampOffset(_ offset: UInt64) -> Bool {
         var offset = offset

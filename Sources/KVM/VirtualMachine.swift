@@ -2,13 +2,13 @@ import CKVM
 import Glibc
 import HostSystem
 
-/// A virtual machine of the kernel's: memory slots, interrupt controllers, vCPUs.
+/// A KVM virtual machine: memory slots, interrupt controllers, vCPUs.
 ///
-/// Memory slots come before `makeInterruptController`: some hosts take 6 ms longer for each that comes after it.
+/// Add memory slots before `makeInterruptController`: on some hosts each one added later takes 6 ms more.
 public struct VirtualMachine: ~Copyable, Sendable {
     let descriptor: OwnedDescriptor
     let mappingSize: Int
-    /// In which page of a vCPU's mapping the ring of coalesced writes is; 0 for none.
+    /// The page index of the coalesced ring in a vCPU's mapping; 0 for none.
     let coalescedRingPage: Int
 
     init(descriptor: consuming OwnedDescriptor, mappingSize: Int, coalescedRingPage: Int) {
@@ -17,25 +17,25 @@ public struct VirtualMachine: ~Copyable, Sendable {
         self.coalescedRingPage = coalescedRingPage
     }
 
-    /// Tells KVM which four pages below 4 GiB Intel processors may use for real mode.
+    /// Sets the four pages below 4 GiB that KVM uses for real mode on Intel.
     public func setRealModePages(taskState: UInt64, identityMap: UInt64) throws(SystemCallError) {
         try kvm(writing: identityMap, "KVM_SET_IDENTITY_MAP_ADDR", descriptor, vmlab_KVM_SET_IDENTITY_MAP_ADDR)
         try kvm("KVM_SET_TSS_ADDR", descriptor, vmlab_KVM_SET_TSS_ADDR, number: UInt(taskState))
     }
 
-    /// Gives the guest memory of this process at a guest-physical address. Addresses and size are multiples of 4096.
+    /// Maps memory of this process at a guest-physical address. Addresses and size are multiples of 4096.
     public func setMemory(slot: UInt32, at guest: UInt64, size: UInt64, host: UInt) throws(SystemCallError) {
         let region = kvm_userspace_memory_region(
             slot: slot, flags: 0, guest_phys_addr: guest, memory_size: size, userspace_addr: UInt64(host))
         try kvm(writing: region, "KVM_SET_USER_MEMORY_REGION", descriptor, vmlab_KVM_SET_USER_MEMORY_REGION)
     }
 
-    /// Makes the kernel's local APICs, IOAPIC and PIC.
+    /// Creates the in-kernel local APICs, IOAPIC and PICs.
     public func makeInterruptController() throws(SystemCallError) {
         try kvm("KVM_CREATE_IRQCHIP", descriptor, vmlab_KVM_CREATE_IRQCHIP)
     }
 
-    /// The state of one of the kernel's interrupt controllers: 0 and 1 are the PICs, 2 is the IOAPIC.
+    /// The state of an in-kernel interrupt controller: 0 and 1 are the PICs, 2 is the IOAPIC.
     public func interruptController(_ chip: UInt32) throws(SystemCallError) -> kvm_irqchip {
         var state = kvm_irqchip()
         state.chip_id = chip
@@ -47,7 +47,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
         try kvm(writing: state, "KVM_SET_IRQCHIP", descriptor, vmlab_KVM_SET_IRQCHIP)
     }
 
-    /// The clock that guests read as kvm-clock, in nanoseconds; nil where the host does not tell.
+    /// The kvm-clock in nanoseconds; nil where the host does not report it.
     public func clock() throws(SystemCallError) -> UInt64? {
         var data = kvm_clock_data()
         let isKnown = try offered { () throws(SystemCallError) in
@@ -56,21 +56,21 @@ public struct VirtualMachine: ~Copyable, Sendable {
         return isKnown ? data.clock : nil
     }
 
-    /// Sets that clock, so that guests' time goes on from there. Before the first entry of a vCPU.
+    /// Sets the kvm-clock. Call it before a vCPU's first entry.
     public func setClock(_ nanoseconds: UInt64) throws(SystemCallError) {
         var data = kvm_clock_data()
         data.clock = nanoseconds
         try kvm(writing: data, "KVM_SET_CLOCK", descriptor, vmlab_KVM_SET_CLOCK)
     }
 
-    /// Makes a vCPU; its number is also its local APIC's.
+    /// Creates a vCPU; its number is also its APIC id.
     public func makeVCPU(_ number: Int) throws(SystemCallError) -> VCPU {
         let vcpu = try kvm("KVM_CREATE_VCPU", descriptor, vmlab_KVM_CREATE_VCPU, number: UInt(number))
         return try VCPU(
             descriptor: OwnedDescriptor(owning: vcpu), mappingSize: mappingSize, coalescedRingPage: coalescedRingPage)
     }
 
-    /// Makes each signal of an eventfd one edge of an interrupt.
+    /// Connects an eventfd to an interrupt (irqfd): each signal is one edge.
     public func attachInterrupt(_ event: EventDescriptor, to interrupt: UInt32) throws(SystemCallError) {
         var request = kvm_irqfd()
         request.fd = UInt32(bitPattern: event.number)
@@ -78,7 +78,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
         try kvm(writing: request, "KVM_IRQFD", descriptor, vmlab_KVM_IRQFD)
     }
 
-    /// Makes a 32-bit write of `value` to a guest-physical address signal an eventfd, without leaving the guest for long.
+    /// Makes a 32-bit write of `value` to a guest-physical address signal an eventfd (ioeventfd), without an exit to user space.
     public func attachDoorbell(
         _ event: EventDescriptor, at address: UInt64, value: UInt32
     ) throws(SystemCallError) {
@@ -92,7 +92,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
         try kvm(writing: request, "KVM_IOEVENTFD", descriptor, vmlab_KVM_IOEVENTFD)
     }
 
-    /// Collects writes to an I/O port in a ring instead of leaving the guest for each. False where the host cannot.
+    /// Coalesces writes to an I/O port in the ring instead of an exit for each. False without support.
     public func coalesceWrites(toPort port: UInt16) throws(SystemCallError) -> Bool {
         guard coalescedRingPage > 0 else { return false }
         try kvm(
@@ -100,7 +100,7 @@ public struct VirtualMachine: ~Copyable, Sendable {
         return true
     }
 
-    /// Leaves the guest for each write to that port again. No effect on one whose writes are not collected.
+    /// Ends coalescing of writes to that port. No effect if they are not coalesced.
     public func stopCoalescingWrites(toPort port: UInt16) throws(SystemCallError) {
         guard coalescedRingPage > 0 else { return }
         try kvm(

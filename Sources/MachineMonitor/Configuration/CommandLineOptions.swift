@@ -3,8 +3,8 @@ import QMP
 
 /// One option of `vmlab-vmm`.
 ///
-/// A table of our own because swift-argument-parser imports Foundation, which would multiply the memory of a process that
-/// there is one of per guest, and a dozen options need no more.
+/// Our own table, because swift-argument-parser imports Foundation, which would multiply the memory of a process that exists once
+/// per guest; a dozen options need no more.
 struct CommandLineOption: Sendable {
     /// With its dashes.
     let name: String
@@ -12,7 +12,7 @@ struct CommandLineOption: Sendable {
     var value: String?
     var repeats = false
     let help: String
-    /// Puts the value (empty for a flag) where it belongs. Throws what is wrong with it.
+    /// Stores the value (empty for a flag). Throws what is wrong with it.
     let apply: @Sendable (inout CommandLineDraft, String) throws(CommandLineProblem) -> Void
 
     static let all: [CommandLineOption] = [
@@ -69,7 +69,7 @@ struct CommandLineOption: Sendable {
         CommandLineOption(name: "--version", help: "the version") { (draft, _) in draft.wantsVersion = true },
     ]
 
-    /// An option that says something of the machine, so that it does not go together with a configuration file.
+    /// An option that describes the machine, which a configuration file excludes.
     private static func machine(
         _ name: String, _ value: String?, repeats: Bool = false, _ help: String,
         _ apply: @escaping @Sendable (inout VMConfiguration, String) throws(CommandLineProblem) -> Void
@@ -112,7 +112,7 @@ struct CommandLineProblem: Error {
     }
 }
 
-/// What a command line has said so far.
+/// The options parsed so far.
 struct CommandLineDraft {
     var configuration = VMConfiguration(kernel: "", com1: .terminal)
     var configurationFile: String?

@@ -1,7 +1,7 @@
 import Diagnostics
 import QMP
 
-/// A value made of words between commas, such as `path,serial=root,readonly`. A comma within a word is written twice.
+/// A comma-separated option value, such as `path,serial=root,readonly`. A comma within a word is doubled.
 struct OptionWords {
     private var words: [String]
 
@@ -29,14 +29,14 @@ struct OptionWords {
         return String(words.remove(at: index).dropFirst(key.count + 1))
     }
 
-    /// Takes a word; false when it is not there.
+    /// Takes a word; false when it is absent.
     mutating func flag(_ word: String) -> Bool {
         guard let index = words.firstIndex(of: word) else { return false }
         words.remove(at: index)
         return true
     }
 
-    /// Throws when a word is left that nobody took.
+    /// Throws when an unknown word is left.
     func finish(known: [String]) throws(CommandLineProblem) {
         guard let word = words.first else { return }
         let key = String(word.prefix { $0 != "=" })

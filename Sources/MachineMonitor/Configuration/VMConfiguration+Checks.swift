@@ -5,10 +5,10 @@ import Quantities
 import VirtualHardware
 
 extension VMConfiguration {
-    /// How many disks and cards there may be together: the entropy device takes a place too.
+    /// The limit of disks and cards together; the entropy device uses one slot.
     static let deviceLimit = MachineLayout.mostVirtioDevices - 1
 
-    /// Everything that is wrong with the values themselves; looks at no file.
+    /// All errors in the values themselves; accesses no files.
     func problems() -> [Diagnostic] {
         var checks = Checks()
         checks.text(name, "name")
@@ -48,7 +48,7 @@ extension VMConfiguration {
 
 private struct Checks {
     private(set) var problems: [Diagnostic] = []
-    /// Who has what only one can have: descriptors, sockets, files that are written to, the terminal.
+    /// The owners of exclusive resources: descriptors, sockets, files that are written to, the terminal.
     private var owners: [String: String] = [:]
 
     mutating func add(_ place: String, _ message: String, remedy: String? = nil) {

@@ -2,17 +2,17 @@ import Diagnostics
 import HostSystem
 import QMP
 
-/// What a command line of `vmlab-vmm` asks for.
+/// The action of a `vmlab-vmm` command line.
 enum VMMCommand: Sendable, Hashable {
     case run(VMConfiguration)
     case print(String)
 
-    /// The most that a configuration may be, in bytes.
+    /// The size limit of a configuration, in bytes.
     static let configurationLimit = 1 << 20
 
-    /// Reads a command line without the program's name, and the configuration that it names.
+    /// Parses a command line without the program's name, and the configuration that it names.
     ///
-    /// Throws all mistakes at once, and a configuration that cannot be read.
+    /// Throws all errors at once, including an unreadable configuration.
     static func parse(_ arguments: [String]) throws(DiagnosticList) -> VMMCommand {
         let draft = try draft(of: arguments)
         if draft.wantsHelp { return .print(CommandLineOption.helpText) }
@@ -82,7 +82,7 @@ enum VMMCommand: Sendable, Hashable {
                 add("\(name) \(value.quoted()) \(error.message)", remedy: error.remedy)
             }
         }
-        // Who asks for help need not get the rest right.
+        // `--help` ignores other errors.
         if draft.wantsHelp || problems.isEmpty { return draft }
         throw DiagnosticList(problems)
     }

@@ -6,8 +6,7 @@ import QMP
 
 /// The life of a `vmlab-vmm` process around its machine.
 package enum VMMProcess {
-    /// Reads the command line, has `run` run the machine, and says on standard error why it could not. Returns what the
-    /// process ends with.
+    /// Parses the command line, runs the machine with `run`, and prints errors on standard error. Returns the exit status.
     package static func main(
         _ arguments: [String], run: (VMConfiguration) throws -> VMMExitStatus
     ) -> VMMExitStatus {
@@ -37,21 +36,21 @@ package enum VMMProcess {
         }
     }
 
-    /// Says something on standard error, a line by itself.
+    /// Prints a line on standard error.
     static func complain(_ text: String) {
         let line = Array("vmlab-vmm: \(text)\n".utf8)
         _ = write(2, line, line.count)
     }
 }
 
-/// What `vmlab-vmm` ends with. Part of its interface: README.md describes it.
+/// The exit status of `vmlab-vmm`. Part of its interface: README.md describes it.
 package enum VMMExitStatus: Int32, Sendable, Hashable {
     /// The guest powered itself off, or its owner ended it: `quit`, a signal, Ctrl-A x.
     case poweredOff = 0
-    /// The guest's kernel panicked and it did not go on, or a processor met an error it cannot go on from.
+    /// The guest's kernel panicked and did not recover, or a vCPU met a fatal error.
     case guestFailed = 1
-    /// The command line or the configuration is wrong; also a kernel that is none.
+    /// The command line or the configuration is wrong, or the kernel file is not a kernel.
     case usage = 2
-    /// The host lacks something or refused it: `/dev/kvm`, memory, a file, a socket.
+    /// The host lacks or refused a resource: `/dev/kvm`, memory, a file, a socket.
     case hostTrouble = 3
 }

@@ -1,30 +1,30 @@
 import QMP
 
-/// A machine as its monitor drives it. Everything is called on the reactor's thread.
+/// The machine as the QMP server controls it. All functions are called on the reactor's thread.
 ///
-/// The machine tells of what happens to it by `QMPServer.emit`, whoever caused it: also of what a command here did.
+/// The machine reports all its events by `QMPServer.emit`, including those caused by commands here.
 protocol ControlledMachine: AnyObject, Sendable {
     var name: String { get }
     var status: RunState { get }
-    /// The host's thread of each vCPU, in order.
+    /// The host thread id of each vCPU, in order.
     var threadIDs: [Int32] { get }
 
-    /// Holds the processors. Done when none runs any more; a success when they are held already.
+    /// Pauses the vCPUs. Completes when none runs; succeeds when they are already paused.
     func stop(_ completion: @escaping ControlCompletion)
-    /// Lets the processors run. A success when they do already; a failure after an error that the guest cannot survive.
+    /// Resumes the vCPUs. Succeeds when they already run; fails after an error that the guest cannot survive.
     func resume(_ completion: @escaping ControlCompletion)
-    /// Back to power-on, and on.
+    /// Resets the machine and runs it.
     func reset(_ completion: @escaping ControlCompletion)
-    /// Writes the machine down under this path, for other machines to go on from. The processors are held meanwhile and go on
-    /// if they ran, unless the snapshot has their memory itself.
+    /// Saves a snapshot under this path, from which other machines can be restored. The vCPUs are paused meanwhile and resume if
+    /// they ran, unless the snapshot now owns their memory.
     func saveSnapshot(_ path: String, _ completion: @escaping ControlCompletion)
-    /// Says what becomes of the machine when its guest powers itself off.
+    /// Sets the action after the guest powers itself off.
     func setShutdownAction(_ action: ShutdownAction)
-    /// Presses the power button. What the guest makes of it is the guest's affair.
+    /// Presses the power button; the guest decides how to react.
     func powerButton()
-    /// Ends the machine soon. The answer to the client is sent first; the process ends with status 0.
+    /// Ends the machine soon, after the answer was sent; the process exits with status 0.
     func quit()
 }
 
-/// Called once, on the reactor's thread, when a command's work is done; at once or later. A failure is told to the client.
+/// Called once, on the reactor's thread, when a command is done, at once or later. A failure is sent to the client.
 typealias ControlCompletion = @Sendable (Result<Void, QMPRefusal>) -> Void

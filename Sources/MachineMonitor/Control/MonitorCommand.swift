@@ -5,9 +5,9 @@ struct MonitorCommand: Sendable {
     typealias Answer = @Sendable (Result<JSONValue, QMPRefusal>) -> Void
 
     let name: QMPCommand.Name
-    /// Its arguments, all of them strings that must be there.
+    /// The names of its arguments, all required strings.
     let parameters: [String]
-    /// Does it, given its arguments in order, and answers once, at once or later.
+    /// Executes it with its arguments in order, and answers once, at once or later.
     let run: @Sendable (any ControlledMachine, [String], @escaping Answer) -> Void
 
     /// All but `qmp_capabilities`, which belongs to the connection.
@@ -39,7 +39,7 @@ struct MonitorCommand: Sendable {
             machine.saveSnapshot(arguments[0]) { answer($0.map { [:] }) }
         },
         action(.quit) { machine, completion in
-            // The answer is on its way before the machine ends.
+            // The answer is sent before the machine ends.
             completion(.success(()))
             machine.quit()
         },
@@ -51,7 +51,7 @@ struct MonitorCommand: Sendable {
 
     static func named(_ name: QMPCommand.Name) -> MonitorCommand? { byName[name] }
 
-    /// A command's arguments in order. Throws what is wrong with them, in QEMU's words.
+    /// A command's arguments in order. Throws QEMU's error messages.
     func arguments(of request: QMPCommand) throws(QMPRefusal) -> [String] {
         if let key = request.arguments.keys.filter({ !parameters.contains($0) }).min() {
             throw QMPRefusal("Parameter '\(key)' is unexpected")

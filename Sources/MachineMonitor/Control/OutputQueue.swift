@@ -1,7 +1,7 @@
 import Glibc
 import HostSystem
 
-/// Bytes on their way to a descriptor that does not block.
+/// Output queued for a non-blocking descriptor.
 struct OutputQueue {
     private var bytes: [UInt8] = []
     private var start = 0
@@ -10,7 +10,7 @@ struct OutputQueue {
 
     mutating func append(_ more: [UInt8]) { bytes += more }
 
-    /// Appends and forgets all but the last `limit` bytes. They are moved now and then only, for they may come one by one.
+    /// Appends and keeps the last `limit` bytes. Bytes are moved only occasionally, because they may arrive one by one.
     mutating func append(_ more: [UInt8], keepingLast limit: Int) {
         bytes += more
         start = max(start, bytes.count - limit)
@@ -22,7 +22,7 @@ struct OutputQueue {
         return Array(bytes[start...])
     }
 
-    /// Writes as much as the descriptor takes now. True when nothing is left.
+    /// Writes as much as possible without blocking. True when the queue is empty.
     mutating func write(to number: Int32) -> Result<Bool, SystemCallError> {
         defer { compact() }
         while start < bytes.count {

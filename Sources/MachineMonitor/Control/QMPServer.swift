@@ -3,19 +3,19 @@ import JSON
 import QMP
 import Synchronization
 
-/// The machine's monitor: a subset of the QEMU Machine Protocol, which vmlab's engine speaks and people's QMP tools do.
+/// The machine's QMP server, a subset of the QEMU Machine Protocol for vmlab's engine and for common QMP tools.
 /// README.md of vmlab-vmm describes the subset.
 ///
-/// Everything happens on the reactor's thread, and nothing blocks it: a client who does not read what it is told is let go.
+/// Everything runs on the reactor's thread without blocking: a client that does not read its output is disconnected.
 final class QMPServer: Sendable {
-    /// The longest message taken from a client, in bytes.
+    /// The longest accepted message, in bytes.
     static let messageLimit = 64 << 10
-    /// The most that waits for a client to read it, in bytes.
+    /// The limit of unread output, in bytes.
     static let outputLimit = 1 << 20
-    /// When so much waits, commands are not read until the client has caught up.
+    /// Beyond this much unread output, no commands are read until the client catches up.
     static let patience = 64 << 10
 
-    /// What is said to one client.
+    /// The state of one client's session.
     private struct Session {
         var splitter = MessageSplitter(limit: messageLimit)
         var isNegotiated = false
@@ -23,7 +23,7 @@ final class QMPServer: Sendable {
 
     private struct State {
         weak var machine: (any ControlledMachine)?
-        /// The client at the moment; answers that come late are for nobody else.
+        /// The current client; late answers for previous ones are dropped.
         var number: UInt64 = 0
         var session = Session()
     }
@@ -31,7 +31,7 @@ final class QMPServer: Sendable {
     private let port: StreamPort
     private let state = Mutex(State())
 
-    /// A monitor at an endpoint; `.none` hears and says nothing. Throws what `StreamPort` throws.
+    /// A QMP server at an endpoint; `.none` disables it. Throws what `StreamPort` throws.
     init(_ endpoint: VMConfiguration.Endpoint, reactor: Reactor) throws(SystemCallError) {
         port = try StreamPort(endpoint, history: 0, reactor: reactor)
     }
@@ -47,12 +47,12 @@ final class QMPServer: Sendable {
         try port.start(handlers)
     }
 
-    /// Tells the client, if there is one that has negotiated, what happens.
+    /// Sends an event to the client, if one has negotiated capabilities.
     func emit(_ event: QMPEvent) {
         if state.withLock({ $0.session.isNegotiated }) { say(.event(event)) }
     }
 
-    /// Writes what is left to say, waiting at most so long for a client to take it: before the process ends.
+    /// Writes queued output before the process ends, waiting at most `milliseconds`.
     func finish(milliseconds: Int = 200) {
         port.finish(milliseconds: milliseconds)
         port.close()

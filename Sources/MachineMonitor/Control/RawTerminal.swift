@@ -4,13 +4,13 @@ import Glibc
 /// The terminal on standard input in raw mode: every key goes to the guest. It is restored by `restore`, by the process's
 /// exit, and when the process crashes.
 final class RawTerminal: Sendable {
-    /// Nil when standard input is no terminal.
+    /// Nil when standard input is not a terminal.
     init?() {
         guard vmlab_terminal_raw(0) == 0 else { return nil }
     }
 
     deinit { restore() }
 
-    /// Back to how it was found. Safe to repeat.
+    /// Restores the original mode. Safe to repeat.
     func restore() { vmlab_terminal_restore() }
 }

@@ -2,19 +2,18 @@ import CLinux
 import Glibc
 import HostSystem
 
-/// Signals of this process as events of its reactor, so that a machine ends in order when it is asked to: nothing happens in
-/// a signal handler.
+/// Signals of this process as reactor events, so that a machine ends in order. Nothing runs in a signal handler.
 final class SignalPort: Sendable {
-    /// Those that ask a program to end.
+    /// The signals that request termination.
     static let ending = [SIGINT, SIGTERM, SIGHUP]
 
     private let descriptor: OwnedDescriptor
     private let reactor: Reactor
     private let watch: Reactor.Watch
 
-    /// Hears of these signals on the reactor's thread from now on; a signal that was ignored (by nohup) stays so.
+    /// Delivers these signals on the reactor's thread; a signal that was ignored (by nohup) stays ignored.
     ///
-    /// They are blocked in the calling thread and the threads it makes later: call this before there are others.
+    /// They are blocked in the calling thread and threads it starts later: call this before there are others.
     init(
         _ numbers: [Int32] = ending, reactor: Reactor, _ handler: @escaping @Sendable (Int32) -> Void
     ) throws(SystemCallError) {

@@ -2,16 +2,16 @@ import Glibc
 import HostSystem
 import Synchronization
 
-/// Who is connected to a `StreamPort`: bytes in and bytes out of two descriptors, never blocking.
+/// The connected client of a `StreamPort`: two non-blocking descriptors for input and output.
 ///
-/// Both directions have a descriptor and a watch of their own, also of a socket, for they end at different times. Everything
-/// happens on the reactor's thread.
+/// Each direction has its own descriptor and watch, even for a socket, because they end at different times. Everything runs on the
+/// reactor's thread.
 final class StreamClient: Sendable {
     struct Handlers: Sendable {
         var received: @Sendable ([UInt8]) -> Void
         /// All that was sent has been written.
         var drained: @Sendable () -> Void
-        /// It takes nothing more.
+        /// It accepts no more output.
         var gone: @Sendable () -> Void
     }
 
@@ -35,7 +35,7 @@ final class StreamClient: Sendable {
     private let handlers: Handlers
     private let state = Mutex(State())
 
-    /// A client of two descriptors, which do not block. Nothing happens until `start`.
+    /// A client of two non-blocking descriptors. Nothing happens until `start`.
     init(
         input: consuming OwnedDescriptor, output: consuming OwnedDescriptor, reactor: Reactor, handlers: Handlers
     ) {
@@ -45,14 +45,14 @@ final class StreamClient: Sendable {
         self.handlers = handlers
     }
 
-    /// Begins to read, unless paused. Throws when the kernel refuses to watch the descriptors.
+    /// Starts reading, unless paused. Throws when the descriptors cannot be watched.
     func start() throws(SystemCallError) {
         let watch = try watched(output.number, for: []) { [weak self] ready in self?.outputIsReady(ready) }
         state.withLock { $0.outputWatch = watch }
         try watchInput()
     }
 
-    /// Watches a descriptor; nil for regular files and the like, which are always ready and which epoll refuses.
+    /// Watches a descriptor; nil for regular files and the like, which are always ready and not supported by epoll.
     private func watched(
         _ number: Int32, for interest: Reactor.Interest, _ handler: @escaping @Sendable (Reactor.Interest) -> Void
     ) throws(SystemCallError) -> Reactor.Watch? {
@@ -64,7 +64,7 @@ final class StreamClient: Sendable {
         }
     }
 
-    /// Stops everything; calls no handler any more. The descriptors close with the last reference. Safe to repeat.
+    /// Stops everything; no handler is called any more. The descriptors close with the last reference. Safe to repeat.
     func close() {
         let watches = state.withLock { state in
             defer { (state.inputWatch, state.outputWatch) = (nil, nil) }
@@ -76,10 +76,10 @@ final class StreamClient: Sendable {
 
     // MARK: Input
 
-    /// Reads no more, or again.
+    /// Pauses or resumes reading.
     func pauseInput(_ isPaused: Bool) {
         state.withLock { $0.isPaused = isPaused }
-        // Not only uninterested while paused: a client who has gone would be reported without end.
+        // Unwatched while paused: epoll would otherwise report a hang-up endlessly.
         if isPaused { unwatchInput() } else { try? watchInput() }
     }
 
@@ -96,7 +96,7 @@ final class StreamClient: Sendable {
         if let watch = try watched(input.number, for: .readable, { [weak self] _ in self?.takeInput() }) {
             state.withLock { $0.inputWatch = watch }
         } else {
-            // A file: some of it each round, so that others have their turn.
+            // A file: a part of it per iteration, so that other handlers run too.
             reactor.perform { [weak self] in
                 self?.takeInput()
                 try? self?.watchInput()
@@ -104,12 +104,12 @@ final class StreamClient: Sendable {
         }
     }
 
-    /// Reads what is there; false when that is nothing.
+    /// Reads available bytes; false when there are none.
     @discardableResult
     private func takeInput() -> Bool {
         guard state.withLock({ $0.canRead }), let bytes = read() else { return false }
         if bytes.isEmpty {
-            // Who has said its last word may still listen.
+            // A client that closed its output may still read.
             state.withLock { $0.inputHasEnded = true }
             unwatchInput()
             return false
@@ -118,7 +118,7 @@ final class StreamClient: Sendable {
         return true
     }
 
-    /// What is there to read; nil when that is nothing yet, empty at the end.
+    /// The available bytes; nil when there are none yet, empty at the end.
     private func read() -> [UInt8]? {
         do throws(SystemCallError) {
             // A little text must not keep 64 KiB alive.
@@ -132,7 +132,7 @@ final class StreamClient: Sendable {
 
     var queued: Int { state.withLock { $0.output.count } }
 
-    /// Sends bytes, at once as far as the client takes them.
+    /// Sends bytes; the client's unaccepted rest is queued.
     func send(_ bytes: [UInt8]) {
         state.withLock { $0.output.append(bytes) }
         flush()
@@ -140,7 +140,7 @@ final class StreamClient: Sendable {
 
     private func outputIsReady(_ ready: Reactor.Interest) {
         guard !ready.isDisjoint(with: .hungUp) else { return flush() }
-        // What it said before it went still arrives.
+        // Input that was sent before it closed is still read.
         while takeInput() {}
         if !state.withLock({ $0.isClosed }) { handlers.gone() }
     }
@@ -159,7 +159,7 @@ final class StreamClient: Sendable {
         }
     }
 
-    /// Writes what is left, waiting at most so long for it to be taken.
+    /// Writes the rest of the queue, waiting until `deadline` at most.
     func finish(by deadline: ContinuousClock.Instant) {
         while queued > 0 {
             var wait = pollfd(fd: output.number, events: Int16(POLLOUT), revents: 0)

@@ -4,20 +4,18 @@ import HostSystem
 import QMP
 import Synchronization
 
-/// The host's end of a byte stream of the machine (a serial port, the monitor), at whatever `Endpoint` it is: one client
-/// after the other, never blocking.
+/// The host's end of a byte stream of the machine (a serial port, QMP), at any `Endpoint`: non-blocking, one client at a time.
 ///
-/// All functions are for the reactor's thread, and the handlers are called there. What is sent while nobody is connected is
-/// history: its end is kept for the next client.
+/// All functions and handlers run on the reactor's thread. Output without a client is history; its end is kept for the next client.
 final class StreamPort: Sendable {
-    /// What happens at the port. A handler may call the port's functions.
+    /// The port's events. A handler may call the port's functions.
     struct Handlers: Sendable {
-        /// A client is there. What is sent from now on comes behind the history.
+        /// A client connected. Later output follows the history.
         var connected: @Sendable () -> Void = {}
         var received: @Sendable ([UInt8]) -> Void = { _ in }
         /// All that was sent has been written.
         var drained: @Sendable () -> Void = {}
-        /// The client is gone, or was let go.
+        /// The client disconnected, or was disconnected.
         var disconnected: @Sendable () -> Void = {}
         /// Ctrl-A x was typed on the terminal.
         var quit: @Sendable () -> Void = {}
@@ -38,7 +36,7 @@ final class StreamPort: Sendable {
         var keys: TerminalKeys?
     }
 
-    /// A client that has gone is an error of the next write, not the process's end.
+    /// A closed client is an error of the next write, not a fatal SIGPIPE.
     private static let brokenPipesAreErrors: Void = { signal(SIGPIPE, SIG_IGN) }()
 
     private let endpoint: VMConfiguration.Endpoint
@@ -48,9 +46,9 @@ final class StreamPort: Sendable {
     private let state = Mutex(State())
 
     /// Opens an endpoint: a socket is bound, a terminal is set to raw mode. Nothing is read or written until `start`.
-    /// `history` is how many bytes are kept for a client who is not there yet.
+    /// `history` is the number of bytes kept for a later client.
     ///
-    /// Throws what the kernel says, such as `EADDRINUSE` when somebody listens at the socket's path.
+    /// Throws the kernel's error, such as `EADDRINUSE` when a process listens at the path.
     init(_ endpoint: VMConfiguration.Endpoint, history: Int, reactor: Reactor) throws(SystemCallError) {
         _ = Self.brokenPipesAreErrors
         self.endpoint = endpoint
@@ -65,7 +63,7 @@ final class StreamPort: Sendable {
 
     deinit { close() }
 
-    /// The socket of a machine that was killed is replaced: nobody listens there.
+    /// Replaces the socket of a killed machine.
     private static func listen(_ path: String) throws(SystemCallError) -> OwnedDescriptor {
         if ListeningSocket.isAbandoned(path) { unlink(path) }
         let listener = try ListeningSocket.bind(path: path)
@@ -73,7 +71,7 @@ final class StreamPort: Sendable {
         return listener
     }
 
-    /// Begins: takes over an inherited descriptor, connects the terminal, or waits for clients.
+    /// Starts: uses an inherited descriptor, connects the terminal, or waits for clients.
     func start(_ handlers: Handlers) throws(SystemCallError) {
         state.withLock { $0.handlers = handlers }
         switch endpoint {
@@ -99,12 +97,12 @@ final class StreamPort: Sendable {
             defer { state.listenerWatch = nil }
             return state.listenerWatch
         }
-        // The next one waits in the backlog until this one has gone.
+        // The next client waits in the backlog until this one disconnects.
         if let watch { reactor.unwatch(watch) }
         do throws(SystemCallError) {
             try connect(socket: OwnedDescriptor(owning: number))
         } catch {
-            // No descriptors are left: this client is let go, the next may have more luck.
+            // No descriptors are left: disconnect this client; a later one may succeed.
             disconnect()
             if state.withLock({ $0.listenerWatch == nil }) { try? waitForClient() }
         }
@@ -135,7 +133,7 @@ final class StreamPort: Sendable {
         if !isPaused { client.pauseInput(false) }
     }
 
-    /// Lets the client go. A socket that listens waits for the next one.
+    /// Disconnects the client. A listening socket waits for the next one.
     func disconnect() {
         let (client, handlers) = state.withLock { state in
             defer { state.client = nil }
@@ -147,7 +145,7 @@ final class StreamPort: Sendable {
         try? waitForClient()
     }
 
-    /// Lets the client go, stops listening, and restores the terminal; calls no handler any more. Safe to repeat.
+    /// Disconnects the client, stops listening, and restores the terminal; no handler is called any more. Safe to repeat.
     func close() {
         let (client, watch, listener) = state.withLock { state in
             defer { (state.client, state.listener, state.listenerWatch) = (nil, nil, nil) }
@@ -161,7 +159,7 @@ final class StreamPort: Sendable {
 
     // MARK: Bytes
 
-    /// Takes no more input, so that the client waits, or takes it again.
+    /// Pauses input, so that the client waits, or resumes it.
     func pauseInput(_ isPaused: Bool) {
         let client = state.withLock { state in
             state.isPaused = isPaused
@@ -180,10 +178,10 @@ final class StreamPort: Sendable {
 
     var isConnected: Bool { state.withLock { $0.client != nil } }
 
-    /// Bytes that were sent and that the client has not taken yet. The sender decides how many are too many.
+    /// Sent bytes that the client has not accepted yet. The sender sets the limit.
     var queued: Int { state.withLock { $0.client }?.queued ?? 0 }
 
-    /// Sends bytes, at once as far as the client takes them.
+    /// Sends bytes; the client's unaccepted rest is queued.
     func send(_ bytes: [UInt8]) {
         let client = state.withLock { state in
             if state.client == nil { state.history.append(bytes, keepingLast: historyLimit) }
@@ -192,15 +190,15 @@ final class StreamPort: Sendable {
         client?.send(bytes)
     }
 
-    /// Writes what is left, waiting at most so long for a slow client: for a machine's last words, when the reactor has ended.
+    /// Writes the queue, waiting at most `milliseconds` for a slow client: for a machine's last output, when the reactor has ended.
     func finish(milliseconds: Int) {
         state.withLock { $0.client }?.finish(by: .now + .milliseconds(milliseconds))
     }
 }
 
 extension OwnedDescriptor {
-    /// What was inherited under a number, as an open file of our own, so that it can be made non-blocking without surprising
-    /// the shell and others who share it. Where that is not allowed, and for sockets, it is shared.
+    /// Reopens an inherited descriptor as our own open file, which can be made non-blocking without affecting the shell and other
+    /// processes that share it. Sockets, and files that may not be reopened, are shared.
     static func reopened(_ number: Int32, _ flags: Int32) throws(SystemCallError) -> OwnedDescriptor {
         if let own = try? OwnedDescriptor.open("/proc/self/fd/\(number)", flags | O_NONBLOCK | O_NOCTTY) { return own }
         return OwnedDescriptor(owning: try systemCall("fcntl") { fcntl(number, F_DUPFD_CLOEXEC, 3) })

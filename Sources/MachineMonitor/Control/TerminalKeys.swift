@@ -1,19 +1,19 @@
-/// Finds the keys for the monitor itself in what is typed on its terminal, as QEMU has them: Ctrl-A and another key.
+/// Finds the monitor's own key sequences in terminal input, as in QEMU: Ctrl-A and another key.
 struct TerminalKeys {
-    /// What to do with what was typed.
+    /// The result of some input.
     struct Typed: Equatable {
         var bytes: [UInt8] = []
         var wantsHelp = false
         var wantsQuit = false
     }
 
-    /// What Ctrl-A h shows; a terminal in raw mode needs the carriage returns.
+    /// The output of Ctrl-A h; a terminal in raw mode needs the carriage returns.
     static let help = "\r\nCtrl-A h  this help\r\nCtrl-A x  end the machine\r\nCtrl-A Ctrl-A  send a Ctrl-A\r\n"
 
     private static let escape: UInt8 = 0x01
     private var hasEscape = false
 
-    /// Takes what was typed, which may begin or end in the midst of two keys. Other keys after Ctrl-A are dropped.
+    /// Processes input, which may split a key sequence. Unknown keys after Ctrl-A are dropped.
     mutating func typed(_ bytes: [UInt8]) -> Typed {
         var result = Typed()
         for byte in bytes {

@@ -2,11 +2,11 @@ import Glibc
 import HostSystem
 import Synchronization
 
-/// Writes the guest's marks on the debug port to a descriptor of the host's, one line each: the mark, the nanoseconds of the
-/// monotonic clock, and how often the processors had left the guest.
+/// Writes the guest's debug-port marks to a host descriptor, one line each: the mark, the monotonic clock in nanoseconds, and the
+/// number of vCPU exits so far.
 ///
-/// A processor only notes its mark and goes on; the lines are written on the reactor's thread, which does not wait either. When the
-/// reader is slow a bounded number of marks waits for it, and those beyond that are lost and counted in a line `lost COUNT`.
+/// A vCPU only records its mark; the reactor's thread writes the lines, without blocking. A bounded number of marks waits for a
+/// slow reader; further ones are lost and counted in a line `lost COUNT`.
 final class DebugLog: Sendable {
     private struct Mark {
         let byte: UInt8
@@ -20,14 +20,14 @@ final class DebugLog: Sendable {
         var isScheduled = false
     }
 
-    /// What only the reactor's thread touches.
+    /// Used only on the reactor's thread.
     private struct Writer {
         var queue = OutputQueue()
         var watch: Reactor.Watch?
         var isBroken = false
     }
 
-    /// Marks that wait to be made lines, and bytes that wait for the reader.
+    /// Limits of recorded marks, and of bytes that wait for the reader.
     private static let markLimit = 4096
     private static let byteLimit = 64 << 10
 
@@ -36,18 +36,18 @@ final class DebugLog: Sendable {
     private let state = Mutex(State())
     private let writer = Mutex(Writer())
 
-    /// A log to an inherited descriptor. Throws what the kernel says of it; to be made before files are out of reach.
+    /// A log to an inherited descriptor. Throws the kernel's error. Create it before the sandbox denies file access.
     init(_ number: Int32, reactor: Reactor) throws(SystemCallError) {
         file = try OwnedDescriptor.reopened(number, O_WRONLY | O_APPEND)
         var status = stat()
         let own = file.number
         try systemCall("fstat") { fstat(own, &status) }
-        // Sockets have no second open file; the other end does not notice.
+        // Sockets cannot be reopened; the other end is unaffected.
         if status.st_mode & S_IFMT == S_IFSOCK { try file.setNonBlocking() }
         self.reactor = reactor
     }
 
-    /// Notes a mark. On any thread, never waiting.
+    /// Records a mark. On any thread, without blocking.
     func note(_ byte: UInt8, exits: UInt64) {
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)
@@ -64,7 +64,7 @@ final class DebugLog: Sendable {
         if isFirst { reactor.perform { [weak self] in self?.write() } }
     }
 
-    /// Writes what the descriptor takes now; on the reactor's thread, or when that has ended.
+    /// Writes without blocking; on the reactor's thread, or after the reactor ended.
     func write() {
         writer.withLock { writer in
             guard !writer.isBroken else { return }
@@ -73,7 +73,7 @@ final class DebugLog: Sendable {
                 hasRoom = writer.queue.count < Self.byteLimit
                 if hasRoom { writer.queue.append(takeLines()) }
                 switch writer.queue.write(to: file.number) {
-                // Marks that found no room have it now, and nobody else comes for them.
+                // Marks that found no room now fit, and no other event would write them.
                 case .success(true): setWaiting(false, &writer)
                 case .success(false): return setWaiting(true, &writer)
                 case .failure: return giveUp(&writer)
@@ -91,7 +91,7 @@ final class DebugLog: Sendable {
         return Array((lines.joined() + (lost > 0 ? "lost \(lost)\n" : "")).utf8)
     }
 
-    /// The reader is waited for only while there is something to write: epoll would tell of its end again and again.
+    /// Watch the reader only while output is queued: epoll would report its hang-up repeatedly.
     private func setWaiting(_ isWaiting: Bool, _ writer: inout Writer) {
         if isWaiting, writer.watch == nil {
             writer.watch = try? reactor.watch(file.number, for: .writable) { [weak self] _ in self?.write() }
@@ -100,7 +100,7 @@ final class DebugLog: Sendable {
         }
     }
 
-    /// Nobody reads any more. What is noted from now on is counted as lost and never told.
+    /// The reader is gone. Later marks are counted as lost and never reported.
     private func giveUp(_ writer: inout Writer) {
         writer.isBroken = true
         writer.queue = OutputQueue()

@@ -20,7 +20,7 @@ extension GuestProcess {
     func attachPower(to assembly: inout MachineAssembly) throws {
         let onEvent: @Sendable (GuestEvent) -> Void = { [weak self] event in
             guard let self else { return }
-            // The processor that did it shall not go on meanwhile.
+            // The vCPU that caused it must not continue meanwhile.
             if event != .panicked { machine?.holdSoon() }
             reactor.perform { [weak self] in self?.handle(event) }
         }
@@ -44,7 +44,7 @@ extension GuestProcess {
         }
     }
 
-    /// What virtio devices read and write on the host.
+    /// The host side of virtio devices.
     struct Backing {
         var disks: [(storage: any BlockStorage, serial: String)]
         var cards: [(address: EthernetAddress, port: any FramePort)]

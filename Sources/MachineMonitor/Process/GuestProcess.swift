@@ -4,11 +4,11 @@ import MicroVM
 import QMP
 import VirtualHardware
 
-/// One guest from its start to its end: what the program vmlab-vmm does, on the thread that calls `run`.
+/// The main program of vmlab-vmm: runs one guest from start to end on the thread that calls `run`.
 package final class GuestProcess: @unchecked Sendable {
-    // Unchecked: after `init` everything runs on the reactor's thread, but for the devices' callbacks, which run on the
-    // processors' too. Those read `machine`, set once before they can be called, and ask it for what may be asked on any
-    // thread; all else they pass on to the reactor.
+    // Unchecked: after `init` everything runs on the reactor's thread, except device callbacks, which run on vCPU threads too.
+    // Those read `machine`, set once before they can be called, and use its thread-safe functions; they pass all else to the
+    // reactor.
 
     let reactor: Reactor
     let configuration: VMConfiguration
@@ -18,23 +18,23 @@ package final class GuestProcess: @unchecked Sendable {
     private var state = MachineState.paused(isPanicked: false)
     private var shutdownAction = ShutdownAction.poweroff
 
-    // What `attach…` makes.
+    // Created by `attach…`.
     private(set) var machine: MicroMachine?
     var lines: [SerialLine] = []
     var power: PowerRegisters?
-    /// By the numbers of their disks.
+    /// Keyed by disk number.
     var overlays: [Int: OverlayStorage] = [:]
     var cables: [any FramePort] = []
     var debugLog: DebugLog?
 
-    /// Makes the machine; it runs when `run` is called. Throws what of the host or of the guest's files stands against it.
+    /// Creates the machine; `run` starts it. Throws errors of the host or of the guest's files.
     package init(_ configuration: VMConfiguration) throws {
         self.configuration = configuration
-        // A file that may not grow any more is an error of that write, which the guest gets as its disk's, not our end.
+        // A file at its size limit fails that write, which the guest gets as a disk error, instead of killing us.
         signal(SIGXFSZ, SIG_IGN)
         reactor = try Reactor()
         monitor = try QMPServer(configuration.monitor, reactor: reactor)
-        // Before there are threads that must not hear them.
+        // Before there are threads that must not receive them.
         signals = try SignalPort(reactor: reactor) { [weak self] _ in self?.finish(.poweredOff, .signal) }
         let loader = try GuestLoader(
             kernel: configuration.kernel, initrd: configuration.initrd, commandLine: configuration.cmdline)
@@ -51,7 +51,7 @@ package final class GuestProcess: @unchecked Sendable {
             configuration.com2, MachineLayout.com2, MachineLayout.com2Interrupt, to: &assembly)
         try attachPower(to: &assembly)
         let backing = try openBacking(saved)
-        // All that has a path is open; none of the threads runs that this is to hold for.
+        // All paths are open, and no other thread to be confined has started.
         if configuration.sandbox { try confineFiles() }
         try attachVirtio(backing, to: &assembly)
         machine = try MicroMachine(assembly, loader: loader, boots: saved == nil) { [weak self] event in
@@ -63,9 +63,9 @@ package final class GuestProcess: @unchecked Sendable {
         try machine?.watchCoalescedWrites(reactor) { lines.contains { $0.sendsByInterrupt } }
     }
 
-    /// Runs the guest to its end and says how it ended.
+    /// Runs the guest to its end and returns the exit status.
     package func run() throws -> VMMExitStatus {
-        // The process ends without giving its objects back.
+        // The process exits without releasing its objects.
         defer { for cable in cables { cable.close() } }
         try monitor.start(self)
         if configuration.sandbox { try confineCalls() }
@@ -81,7 +81,7 @@ package final class GuestProcess: @unchecked Sendable {
 
     // MARK: Moves
 
-    /// Goes to another state; false where this one does not have that move.
+    /// Makes a transition; false when it is illegal.
     private func move(_ move: MachineState.Move) -> Bool {
         guard let next = state.after(move) else { return false }
         state = next
@@ -118,7 +118,7 @@ package final class GuestProcess: @unchecked Sendable {
         }
     }
 
-    /// Back to power-on, and on if it runs.
+    /// Resets the machine; it continues if it was running.
     private func restart(_ cause: QMPEvent.Cause) {
         do {
             try machine?.reset()
@@ -129,7 +129,7 @@ package final class GuestProcess: @unchecked Sendable {
         }
     }
 
-    /// The guest cannot go on. A monitor's client may look at it; without one it ends.
+    /// Handles a fatal guest error. A QMP client may inspect the guest; without one the process ends.
     private func fail(_ reason: String) {
         guard move(.fail) else { return }
         VMMProcess.complain("\(configuration.name): \(reason)")
@@ -143,7 +143,7 @@ extension GuestProcess: ControlledMachine {
     var status: RunState { state.runState }
     var threadIDs: [Int32] { machine?.threadIDs ?? [] }
 
-    /// Why the state does not have a move that a client asks for.
+    /// The error for a client's illegal transition.
     private var refusal: QMPRefusal {
         switch state {
         case .saved: QMPRefusal("the machine was saved and its memory now belongs to the snapshot")
@@ -178,7 +178,7 @@ extension GuestProcess: ControlledMachine {
         guard mayWrite(path) else {
             return completion(.failure(QMPRefusal("a snapshot's path is a file in the folder `snapshots`")))
         }
-        // One that has just switched itself off is held, too, but not by us.
+        // A machine that just powered itself off is also paused, but not by us.
         guard let machine, state.after(.save) != nil, status == .paused || machine.isRunning else {
             return completion(.failure(QMPRefusal("the machine is neither running nor paused")))
         }

@@ -1,34 +1,34 @@
 import QMP
 
-/// What the monitor's machine is at: a value whose legal moves are `after`, the one table of them.
+/// The machine's state; `after` is the one table of legal transitions.
 enum MachineState: Sendable, Hashable {
-    /// Its processors are held.
+    /// Its vCPUs are paused.
     case paused(isPanicked: Bool)
-    /// Its processors run. A kernel that has panicked may run on.
+    /// Its vCPUs run. A panicked kernel may continue to run.
     case running(isPanicked: Bool)
-    /// Its guest has powered it off; it waits to be powered on.
+    /// The guest powered off; the machine waits to be powered on.
     case off
-    /// A processor met an error that only a reset cures.
+    /// A vCPU met an error that only a reset clears.
     case failed
-    /// It was saved with its memory, which is the snapshot's now.
+    /// It was saved, and its memory now belongs to the snapshot.
     case saved
-    /// The process is about to end with this.
+    /// The process is about to exit with this status.
     case ended(VMMExitStatus)
 
     enum Move: Sendable {
-        /// Its client holds the processors, lets them run, or resets it.
+        /// A client pauses, resumes or resets the machine.
         case hold, resume, reset
-        /// Its guest resets it, panics, or powers it off, where this is what then becomes of it.
+        /// The guest resets, panics, or powers off with this configured action.
         case reboot, panic, powerOff(ShutdownAction)
-        /// A processor cannot go on.
+        /// A vCPU met a fatal error.
         case fail
-        /// It is saved, and its memory belongs to the snapshot from here on.
+        /// It was saved, and its memory now belongs to the snapshot.
         case save
-        /// Its process is to end.
+        /// The process must exit.
         case end(VMMExitStatus)
     }
 
-    /// The state after a move; nil for a move that this state does not have.
+    /// The state after a transition; nil when it is illegal in this state.
     func after(_ move: Move) -> MachineState? {
         switch (self, move) {
         case (.ended, _): nil
@@ -41,7 +41,7 @@ enum MachineState: Sendable, Hashable {
         case (.running, .reset), (.running, .reboot): .running(isPanicked: false)
         case (.paused, .panic): .paused(isPanicked: true)
         case (.running, .panic): .running(isPanicked: true)
-        // What panicked has failed, whatever it does then.
+        // A panicked guest has failed, even if it powers off.
         case (.paused(isPanicked: true), .powerOff), (.running(isPanicked: true), .powerOff): .ended(.guestFailed)
         case (.paused, .powerOff(.pause)), (.running, .powerOff(.pause)): .off
         case (.paused, .powerOff(.poweroff)), (.running, .powerOff(.poweroff)): .ended(.poweredOff)
@@ -53,7 +53,7 @@ enum MachineState: Sendable, Hashable {
         }
     }
 
-    /// The same in QMP's words.
+    /// The QMP run state.
     var runState: RunState {
         switch self {
         case .paused: .paused

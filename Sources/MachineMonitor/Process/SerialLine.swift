@@ -3,12 +3,12 @@ import QMP
 import Synchronization
 import VirtualHardware
 
-/// Joins a UART to the host's end of its line. The vCPUs that use the UART are never held up: bytes are carried on the
-/// reactor's thread, and what a slow client does not take yet waits in the UART, whose guest then waits too.
+/// Connects a UART to its `StreamPort`. vCPUs that use the UART never block: bytes are transferred on the reactor's thread, and
+/// output that a slow client does not accept yet stays in the UART, so that the guest waits too.
 final class SerialLine: Sendable {
     /// Bytes of output that a late client gets first.
     static let historyLimit = 64 << 10
-    /// When so much waits for the client, the rest stays in the UART.
+    /// Beyond this much queued output, the rest stays in the UART.
     private static let patience = 64 << 10
     private static let chunk = 16 << 10
 
@@ -23,12 +23,12 @@ final class SerialLine: Sendable {
         port = try StreamPort(endpoint, history: Self.historyLimit, reactor: reactor)
     }
 
-    /// What the UART tells its owner.
+    /// The UART's callbacks.
     var owner: UART16550.Owner {
         UART16550.Owner(hasOutput: { [weak self] in self?.schedule() }, wantsInput: { [weak self] in self?.schedule() })
     }
 
-    /// Begins to carry; `onQuit` is called when the user asks for the machine's end on the terminal.
+    /// Starts the transfer; `onQuit` is called when the user ends the machine on the terminal.
     func start(_ uart: UART16550, onQuit: @escaping @Sendable () -> Void) throws(SystemCallError) {
         self.uart.withLock { $0 = uart }
         var handlers = StreamPort.Handlers()
@@ -44,11 +44,11 @@ final class SerialLine: Sendable {
         try port.start(handlers)
     }
 
-    /// Whether the guest's driver waits for an interrupt to send more.
+    /// Whether the guest's driver sends by interrupt.
     var sendsByInterrupt: Bool { uart.withLock { $0 }?.sendsByInterrupt ?? false }
 
     private func schedule() {
-        // One job at a time carries whatever has come until it runs.
+        // One queued job at a time transfers everything up to its run.
         guard !isScheduled.exchange(true, ordering: .acquiringAndReleasing) else { return }
         reactor.perform { [weak self] in
             guard let self else { return }
@@ -67,7 +67,7 @@ final class SerialLine: Sendable {
         }
     }
 
-    /// Carries the guest's last words, waiting at most so long for a slow client, and lets it go.
+    /// Transfers the guest's last output, waiting at most `milliseconds` for a slow client, and disconnects it.
     func finish(milliseconds: Int) {
         carry()
         port.finish(milliseconds: milliseconds)
