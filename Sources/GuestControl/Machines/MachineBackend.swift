@@ -4,31 +4,31 @@ import GuestConsole
 import LabSpec
 import Quantities
 
-/// Makes machines: the seam between the engine and whatever virtualizes (QEMU, the built-in monitor, a test's script).
+/// Starts machines: the interface between the engine and the virtualization (QEMU, the built-in monitor, a test's script).
 public protocol MachineBackend: Sendable {
     /// Short name for results, such as `qemu-tcg`, `qemu-kvm` or `kvm`.
     var name: String { get }
 
-    /// Host memory that a machine costs beyond its guest's RAM, as measured for this backend.
+    /// Host memory of a machine beyond its guest's RAM, as measured for this backend.
     func overhead(memory: ByteCount, cpus: Int) -> ByteCount
 
-    /// What a saved machine of this configuration can only be restored with, beyond the image and the guest's shape: the
-    /// program that runs it, how it is told to, the host's processor. Two machines of equal fingerprints can go on from each
-    /// other's states. Nil when this backend does not save such a machine.
+    /// What a saved machine of this configuration depends on beyond the image and the guest's shape: the program, its
+    /// arguments, the host's CPU. Machines with equal fingerprints can be restored from each other's states. Nil when this
+    /// backend cannot save such a machine.
     func fingerprint(of configuration: MachineConfiguration) -> String?
 
-    /// Starts a machine; it runs when this returns.
+    /// Starts a machine; it is running when this returns.
     ///
-    /// Throws a `Diagnostic` that names the host's trouble and its cure. A guest that fails to boot is not an error here.
-    /// On a throw, and when the calling task is cancelled, nothing of the machine is left.
+    /// Throws a `Diagnostic` with the host's problem and its remedy. A guest that fails to boot is not an error here. After an
+    /// error or cancellation nothing of the machine is left.
     func start(_ configuration: MachineConfiguration) async throws -> any Machine
 }
 
-/// What a machine is made from. Paths are absolute.
+/// The configuration of a machine. Paths are absolute.
 public struct MachineConfiguration: Sendable {
     /// The guest's name: its host name, and part of file names.
     public var name: String
-    /// What it boots.
+    /// The image to boot.
     public var image: BootableImage
     /// RAM.
     public var memory: ByteCount
@@ -36,21 +36,21 @@ public struct MachineConfiguration: Sendable {
     public var cpus: Int
     /// Whether the vCPUs can run guests of their own.
     public var nested: Bool
-    /// Disks beyond the image's own, in order.
+    /// Disks in addition to the image's own, in order.
     public var disks: [DiskSpec]
-    /// The exchange disk for files, a sparse raw file that the engine made in `directory`; nil for none.
+    /// The exchange disk, a sparse raw file that the engine made in `directory`; nil for none.
     public var exchangeDisk: String?
     /// Network cards in order.
     public var networks: [NetworkAttachment]
-    /// The whole kernel command line.
+    /// The complete kernel command line.
     public var cmdline: String
-    /// A folder of this machine's own for sockets, overlays and logs; exists, short, gone after the machine.
+    /// The machine's folder for sockets, overlays and logs; it exists, has a short path, and is removed after the machine.
     public var directory: String
-    /// The folder that the machine will be saved to and then ended, such as a golden's: its memory is kept there from the
-    /// start, so that `save(to:)` copies none of it. Nil for one that may be saved anywhere, and goes on.
+    /// The folder that the machine is saved to before it ends, such as a golden's: its memory is a file there from the start,
+    /// so that `save(to:)` need not copy it. Nil for a machine that may be saved anywhere and is resumed.
     public var goldenFolder: String?
-    /// What the machine goes on from; nil for one that is powered on. All else must be as the saved machine had it, but for
-    /// the name, the command line's words, the exchange disk and the network cards' addresses and links.
+    /// The state to restore; nil to power on. The rest must be as in the saved machine, except for the name, the kernel words,
+    /// the exchange disk, and the network cards' addresses and links.
     public var restoring: SavedMachine?
 
     /// A configuration as given.
@@ -75,7 +75,7 @@ public struct MachineConfiguration: Sendable {
 }
 
 extension MachineConfiguration {
-    /// Whether the kernel command line has the kernel speak on a serial port.
+    /// Whether the kernel command line has a serial console.
     var hasSerialWords: Bool {
         cmdline.split(separator: " ").contains { word in
             ["console=ttyS", "console=uart", "earlyprintk", "earlycon"].contains { word.hasPrefix($0) }
@@ -88,14 +88,14 @@ extension MachineBackend {
     public func fingerprint(of configuration: MachineConfiguration) -> String? { nil }
 }
 
-/// A machine at one moment: any number of others can go on from there. Its files belong to who had it saved, must stay for as
-/// long as a machine that was restored from it lives, and are never written to.
+/// A saved machine, from which any number of others can be restored. Its read-only files belong to the caller of `save`, and
+/// must stay as long as a machine restored from it is running.
 public struct SavedMachine: Sendable, Hashable, Codable {
     /// A disk that the guest wrote to.
     public struct Disk: Sendable, Hashable, Codable {
         /// The file, absolute.
         public var path: String
-        /// How it is laid out.
+        /// The file's format.
         public var format: ImageDisk.Format
 
         /// A disk as given.
@@ -105,11 +105,11 @@ public struct SavedMachine: Sendable, Hashable, Codable {
         }
     }
 
-    /// The file with the state of its processors and devices, absolute; also with its memory where that has no file.
+    /// The file with the state of CPUs and devices, absolute; also with the memory, unless that has a file of its own.
     public var state: String
-    /// The file that is its memory, byte for byte: clones map it copy-on-write and so share what they do not write to.
+    /// The memory as a flat file: clones map it copy-on-write and share unmodified pages.
     public var memory: String?
-    /// The disks of its own, by their places in the order that the guest sees them.
+    /// The disks that the guest wrote to, by disk index.
     public var disks: [Int: Disk]
 
     /// A saved machine as given.
@@ -120,21 +120,21 @@ public struct SavedMachine: Sendable, Hashable, Codable {
     }
 }
 
-/// A network card of a machine. Each of its frames is a datagram between two unix sockets.
+/// A network card. Each frame is a datagram between two unix sockets.
 public struct NetworkAttachment: Sendable, Hashable {
-    /// What a card is for; clones have cards of the same kinds as their golden.
+    /// The purpose of a card; clones have cards of the same kinds as their golden.
     public enum Kind: String, Sendable, Hashable {
         /// A network between guests.
         case segment
-        /// The outside.
+        /// The outside, behind a NAT router.
         case nat
     }
 
-    /// The card's address, `52:54:00:xx:xx:xx`.
+    /// The MAC address, `52:54:00:xx:xx:xx`.
     public var mac: String
-    /// The path at which the machine receives.
+    /// The socket at which the machine receives frames.
     public var local: String
-    /// The path that it sends to: a switch, or the way to the outside.
+    /// The socket that it sends frames to: a switch, or the link to the outside.
     public var remote: String
 
     /// An attachment as given.
@@ -147,7 +147,7 @@ public struct NetworkAttachment: Sendable, Hashable {
 
 /// A running machine: one supervised child process.
 ///
-/// Its owner calls `end()` exactly when it is done with it; nothing else releases what it holds.
+/// Its owner must call `end()`; nothing else releases its resources.
 public protocol Machine: Sendable {
     /// COM1, the guest's kernel console.
     var console: any ByteChannel { get }
@@ -155,42 +155,41 @@ public protocol Machine: Sendable {
     /// COM2, the command channel.
     var commands: any ByteChannel { get }
 
-    /// What the machine reports; finishes when its process is gone, with `exited` as the last event. One consumer.
+    /// The machine's events; the stream finishes with `exited` when its process is gone. One consumer.
     var events: AsyncStream<MachineEvent> { get }
 
     /// The child's process id.
     var processID: Int32 { get }
 
-    /// Asks the guest to shut down, as by its power button. Throws when the machine does not answer or cannot.
+    /// Presses the power button. Throws when the machine does not answer or has none.
     func powerDown() async throws
 
-    /// Resets the machine, as by its reset button.
+    /// Presses the reset button.
     func reset() async throws
 
-    /// Has the machine stay, with its disks, when its guest powers itself off from now on: it is off until `powerOn`.
+    /// From now on the machine stays, with its disks, when its guest powers itself off, until `powerOn`.
     func stayWhenOff() async throws
 
-    /// Powers on a machine that is off, or that stands still. From now on it ends when its guest powers itself off.
+    /// Powers on a machine that is off or stopped. From now on it ends when its guest powers itself off.
     func powerOn() async throws
 
-    /// Stops the vCPUs.
+    /// Pauses the vCPUs.
     func pause() async throws
 
-    /// Lets the vCPUs run again.
+    /// Resumes the vCPUs.
     func resume() async throws
 
-    /// Watches the machine for so long, and says whether its guest goes on: a processor is in one of its programs, or all rest.
-    /// A kernel that has panicked turns in a loop. False where that cannot be seen.
+    /// Observes the machine for this time, and returns whether its guest is alive: a vCPU runs user code, or all are idle. A
+    /// kernel that has panicked spins. False where this cannot be observed.
     func showsLife(within time: Duration) async -> Bool
 
-    /// Keeps the machine as it is now in files of `folder`, which exists and is empty. The guest stands still meanwhile.
-    ///
-    /// However this ends, the machine goes on, but for one whose memory is kept in that folder: it stands still for good. On
-    /// a throw the files are the caller's to remove.
+    /// Saves the machine to files in `folder`, which exists and is empty. The guest is paused meanwhile. | | The machine is
+    /// resumed afterwards, also on errors, except for one whose memory is kept in that folder: it stays stopped. After an error
+    /// the caller removes the files.
     func save(to folder: String) async throws -> SavedMachine
 
-    /// Ends the machine now and releases everything it holds: process, sockets, overlays. Never fails, safe to repeat, and
-    /// returns when nothing is left, also in a cancelled task.
+    /// Ends the machine and releases its resources: process, sockets, overlays. Never fails, is safe to repeat, and returns
+    /// when nothing is left, also in a cancelled task.
     func end() async
 }
 
@@ -208,7 +207,7 @@ extension Machine {
     /// Throws: this backend cannot resume.
     public func resume() async throws { throw unsupported("resume it") }
 
-    /// Waits for so long: this backend does not see what its machine's processors do.
+    /// Waits for the time given: this backend cannot observe the vCPUs.
     public func showsLife(within time: Duration) async -> Bool {
         try? await HostClock.sleep(for: time)
         return false
@@ -223,14 +222,14 @@ extension Machine {
     }
 }
 
-/// What a machine reports.
+/// An event of a machine.
 public enum MachineEvent: Sendable, Hashable {
     /// The guest powered itself off.
     case shutdown
-    /// The guest rebooted itself, or was reset.
+    /// The guest rebooted, or the machine was reset.
     case reset
-    /// The guest told its panic device, or the vCPU met an error it cannot go on from.
+    /// The guest reported a panic to its panic device, or a vCPU met a fatal error.
     case panicked(String)
-    /// The process is gone: its status in words and the end of what it said on standard error.
+    /// The process has exited: its status as text, and the end of its standard error.
     case exited(status: String, standardError: [String])
 }

@@ -4,28 +4,28 @@ import HostSystem
 import LabSpec
 import Synchronization
 
-/// The networks of one run: an Ethernet switch for each, and the guests' cards in them. `NetworkMap` says which those are.
+/// The networks of one run: an Ethernet switch for each, with the guests' cards. `NetworkMap` assigns cards and addresses.
 package final class LabNetworks: Sendable {
     private struct State {
         var map = NetworkMap()
-        /// By the networks' numbers.
+        /// By network number.
         var switches: [EthernetSwitch] = []
     }
 
     private let directory: String
     private let state = Mutex(State())
 
-    /// Networks of a run, none yet; their switches' sockets will lie in the run's folder `directory`.
+    /// Without networks yet; the switches' sockets are made in the run's folder `directory`.
     package init(in directory: String) { self.directory = directory }
 
-    /// These networks with these guests. Throws a `Diagnostic`.
+    /// With these networks and guests. Throws a `Diagnostic`.
     package convenience init(_ networks: [NetworkSpec], _ guests: [PlannedGuest], in directory: String) throws {
         self.init(in: directory)
         for network in networks { try add(network) }
         _ = try join(guests)
     }
 
-    /// Makes a network with its switch, unless there is one of this name. Throws a `Diagnostic`.
+    /// Adds a network with its switch, unless one of this name exists. Throws a `Diagnostic`.
     package func add(_ network: NetworkSpec) throws {
         if network.nat { try Self.requireOutside(network.name) }
         try state.withLock { state in
@@ -44,29 +44,29 @@ package final class LabNetworks: Sendable {
         do {
             try Tool.require(OutsideLink.programs)
         } catch let lack as Diagnostic {
-            // Some see the cause alone, so it has the remedy too.
+            // Some callers show only the cause, so it includes the remedy.
             throw Diagnostic(
                 .host, "the network \(network) has no connection to the outside", remedy: lack.remedy,
                 cause: [lack.message, lack.remedy].compactMap { $0 }.joined(separator: "; "))
         }
     }
 
-    /// Gives guests their numbers in the run, in order. Throws a `Diagnostic` when there are not so many.
+    /// Assigns guests their numbers in the run, in order. Throws a `Diagnostic` when too few are free.
     package func join(_ guests: [PlannedGuest]) throws(Diagnostic) -> [Int] {
         let members = guests.map { NetworkMap.Member(name: $0.guest.name, networks: $0.group.networks) }
         return try state.withLock { state throws(Diagnostic) in try state.map.join(members) }
     }
 
-    /// A guest is gone: others get its number, and need not know its name.
+    /// Releases a guest's number and name.
     package func leave(_ guest: Int) { state.withLock { $0.map.leave(guest) } }
 
-    /// Ends the switches. Safe to repeat.
+    /// Closes the switches. Safe to repeat.
     func close() {
         for hub in state.withLock({ $0.switches }) { hub.close() }
     }
 
-    /// The network cards of a guest, by its number in the plan; their sockets lie in the machine's folder `directory`. Those
-    /// between guests reach nobody until `plug`, that for the outside nothing but within `withOutside`.
+    /// The network cards of a guest, by its number in the plan; their sockets are in the machine's folder `directory`. Cards
+    /// between guests are connected by `plug`, the outside card by `withOutside`.
     func attachments(of guest: Int, in directory: String) -> [NetworkAttachment] {
         state.withLock { state in
             let segments = state.map.cards(of: guest).map { card in
@@ -79,18 +79,17 @@ package final class LabNetworks: Sendable {
         }
     }
 
-    /// What each of a guest's cards is for, in the order of `attachments`.
+    /// The kinds of a guest's cards, in the order of `attachments`.
     func cards(of guest: Int) -> [NetworkAttachment.Kind] {
         state.withLock { state in
             state.map.cards(of: guest).map { _ in .segment } + (state.map.hasOutside(guest) ? [.nat] : [])
         }
     }
 
-    /// The Ethernet addresses of a guest's cards, in the order of `attachments`.
+    /// The MAC addresses of a guest's cards, in the order of `attachments`.
     func cardAddresses(of guest: Int) -> [String] { state.withLock { $0.map.cardAddresses(of: guest) } }
 
-    /// Runs `body` while the guest's card for the outside, if it has one, reaches that. Throws what keeps it from that, and
-    /// what `body` throws.
+    /// Runs `body` with the guest's outside card, if any, connected. Throws when it cannot be connected, and errors of `body`.
     func withOutside<Result: Sendable>(
         of guest: Int, in directory: String, journal: RunJournal, onNote: @escaping @Sendable (String) -> Void,
         _ body: () async throws -> Result
@@ -106,7 +105,7 @@ package final class LabNetworks: Sendable {
             of: outside.name, hostPorts: Set(outside.ports), journal: journal, onNote: onNote, body)
     }
 
-    /// Plugs a guest's cards into their switches. Throws a `Diagnostic`.
+    /// Connects a guest's cards to their switches. Throws a `Diagnostic`.
     func plug(_ guest: Int, in directory: String) throws {
         for (card, hub) in plugs(of: guest) {
             do throws(SystemCallError) {
@@ -118,7 +117,7 @@ package final class LabNetworks: Sendable {
         }
     }
 
-    /// Unplugs a guest whose machine is gone.
+    /// Disconnects a guest whose machine is gone.
     func detach(_ guest: Int, from directory: String) {
         for (card, hub) in plugs(of: guest) { hub.detach(Self.socket(of: card, in: directory)) }
     }
@@ -127,7 +126,7 @@ package final class LabNetworks: Sendable {
         state.withLock { state in state.map.cards(of: guest).map { ($0, state.switches[$0.network]) } }
     }
 
-    /// A guest's addresses on the networks that it has joined, by their names.
+    /// A guest's addresses, by network name.
     func addresses(of guest: Int) -> [String: String] {
         state.withLock { state in
             let named = state.map.cards(of: guest).map { (state.map.networks[$0.network].name, $0.address) }
@@ -135,17 +134,17 @@ package final class LabNetworks: Sendable {
         }
     }
 
-    /// Counts the changes of what `hosts` says.
+    /// Incremented by each change of `hosts`.
     var generation: Int { state.withLock { $0.map.generation } }
 
-    /// The addresses and names of all guests on the networks of this one, itself too: lines of `/etc/hosts`.
+    /// The `/etc/hosts` lines of all guests on this guest's networks, including its own.
     func hosts(of guest: Int) -> HostNames {
-        // As long as there are guests: not under the lock.
+        // Outside the lock, because it takes time proportional to the number of guests.
         let map = state.withLock { $0.map }
         return map.hosts(of: guest)
     }
 
-    /// What the guest's control shell runs at the ready point: addresses, and the names of all peers. Nil without cards.
+    /// The control shell's commands at the ready point: addresses, and the names of all peers. Nil without cards.
     func setup(of guest: Int) -> String? {
         let map = state.withLock { $0.map }
         let cards = map.cards(of: guest)
@@ -160,15 +159,15 @@ package final class LabNetworks: Sendable {
         return lines.joined(separator: "\n")
     }
 
-    /// A network card of a clone: the address that it had, and what it has from now on.
+    /// A clone's network card: its former and its new address.
     struct CardChange: Sendable, Hashable {
         let former: String
         let mac: String
-        /// With the length of the network's part, as in `10.100.0.1/16`.
+        /// With the prefix length, as in `10.100.0.1/16`.
         let address: String
     }
 
-    /// What is new about the cards of a guest that goes on from one whose cards had the addresses `former`.
+    /// The changes for a guest that is restored from one whose cards had the MAC addresses `former`.
     func changes(of guest: Int, from former: [String]) -> [CardChange] {
         state.withLock { state in
             let addresses = state.map.cards(of: guest).map { $0.address + "/16" } + [OutsideLink.address]
@@ -178,7 +177,7 @@ package final class LabNetworks: Sendable {
         }
     }
 
-    /// Whether the guest has a card for the outside.
+    /// Whether the guest has an outside card.
     func hasOutside(_ guest: Int) -> Bool { state.withLock { $0.map.hasOutside(guest) } }
 
     private static func socket(of card: NetworkMap.Card, in directory: String) -> String {

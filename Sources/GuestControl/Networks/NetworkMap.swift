@@ -1,14 +1,14 @@
 import Diagnostics
 import LabSpec
 
-/// Which guests are on which networks of a run: everybody's number, cards, addresses and names.
+/// Assigns the guests of a run their numbers, cards, addresses and names on its networks.
 ///
-/// Network number k has the addresses 10.(100 + k).0.0/16, in which guest number n (from 0, over the whole run) has the host
-/// part n + 1. On a network with `nat` each guest has a second card for the outside, behind a router of its own.
+/// Network number k is 10.(100 + k).0.0/16, in which guest number n (from 0, over the whole run) has the host part n + 1. On a
+/// network with `nat` each guest has a second card for the outside, behind a router of its own.
 struct NetworkMap {
-    /// More networks would leave the private addresses 10.100 to 10.199.
+    /// The limit of the private range 10.100 to 10.199.
     static let networkLimit = 100
-    /// More guests would come to the broadcast address, whose host part is 65 535.
+    /// The limit below the broadcast address, whose host part is 65 535.
     static let guestLimit = 65_534
 
     /// A guest's card on a network.
@@ -19,7 +19,7 @@ struct NetworkMap {
         let network: Int
     }
 
-    /// What is on the networks.
+    /// A guest on the networks.
     struct Member: Hashable {
         let name: String
         /// The names of its networks, in the order of its cards.
@@ -27,15 +27,15 @@ struct NetworkMap {
     }
 
     private(set) var networks: [NetworkSpec] = []
-    /// By number; nil where nobody has it.
+    /// By guest number; nil for a free one.
     private var members: [Member?] = []
-    /// Where the search for a number that nobody has begins.
+    /// Where the search for a free number starts.
     private var next = 0
-    /// Counts the changes.
+    /// Incremented by each change.
     private(set) var generation = 0
 
-    /// Makes a network; false when there is one of this name. Throws a `Diagnostic` when there are too many, and when that one
-    /// does not reach what this is to reach.
+    /// Adds a network; false when one of this name exists. Throws a `Diagnostic` when there are too many, or when the existing
+    /// one lacks access that this one has.
     mutating func add(_ network: NetworkSpec) throws(Diagnostic) -> Bool {
         if let present = networks.first(where: { $0.name == network.name }) {
             guard !network.nat || present.nat && network.host.isSubset(of: present.host) else {
@@ -54,8 +54,8 @@ struct NetworkMap {
         return true
     }
 
-    /// Gives guests their numbers, in order. One that another guest had is given again only when all others are taken: who
-    /// knows that guest may not know yet that it is gone. Throws a `Diagnostic` when there are not so many.
+    /// Assigns guests their numbers, in order. Numbers of former guests are reused only when no others are free, because peers
+    /// may still have the former guest's name. Throws a `Diagnostic` when too few are free.
     mutating func join(_ newcomers: [Member]) throws(Diagnostic) -> [Int] {
         let free = Self.guestLimit - members.count { $0 != nil }
         guard newcomers.count <= free else {
@@ -75,7 +75,7 @@ struct NetworkMap {
 
     private mutating func advance() { next = (next + 1) % Self.guestLimit }
 
-    /// A guest is gone and gives its number back.
+    /// Releases a guest's number.
     mutating func leave(_ guest: Int) {
         members[guest] = nil
         generation += 1
@@ -83,7 +83,7 @@ struct NetworkMap {
 
     private func member(_ guest: Int) -> Member? { members.indices.contains(guest) ? members[guest] : nil }
 
-    /// The guest's name; empty when it is gone.
+    /// The guest's name; empty after `leave`.
     func name(of guest: Int) -> String { member(guest)?.name ?? "" }
 
     /// A guest's cards on networks, in order.
@@ -96,15 +96,15 @@ struct NetworkMap {
         }
     }
 
-    /// Whether the guest has a card for the outside.
+    /// Whether the guest has an outside card.
     func hasOutside(_ guest: Int) -> Bool { cards(of: guest).contains { networks[$0.network].nat } }
 
-    /// The Ethernet addresses of all of a guest's cards: those on networks, and that for the outside.
+    /// The MAC addresses of all of a guest's cards, including the outside card.
     func cardAddresses(of guest: Int) -> [String] {
         cards(of: guest).map(\.mac) + (hasOutside(guest) ? [Self.outsideCard(of: guest)] : [])
     }
 
-    /// The addresses and names of all guests on the networks of this one, itself too.
+    /// The addresses and names of all guests on this guest's networks, including its own.
     func hosts(of guest: Int) -> HostNames {
         let mine = Set(cards(of: guest).map(\.network)).sorted()
         let lines = mine.flatMap { network in
@@ -116,7 +116,7 @@ struct NetworkMap {
         return HostNames(lines: lines, generation: generation)
     }
 
-    /// The card for the outside.
+    /// The MAC address of the outside card.
     static func outsideCard(of guest: Int) -> String { mac(0xff, guest) }
 
     /// Locally administered: QEMU's prefix, the network, the guest.
@@ -130,14 +130,14 @@ struct NetworkMap {
     }
 }
 
-/// What a guest's `/etc/hosts` says of guests.
+/// The entries for guests in a guest's `/etc/hosts`.
 struct HostNames: Sendable {
-    /// An address and a name each.
+    /// Lines of an address and a name.
     var lines: [String] = []
-    /// What `NetworkMap.generation` was then; nil where they may differ from what the map said.
+    /// The `NetworkMap.generation` that they are from; nil when they may differ from the map's.
     var generation: Int?
 
-    /// The same in a guest that had other names already.
+    /// The same, merged with entries that the guest already has.
     func added(to former: [String]) -> HostNames {
         guard !former.isEmpty else { return self }
         let known = Set(former)

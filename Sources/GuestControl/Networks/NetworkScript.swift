@@ -1,15 +1,15 @@
 import HostSystem
 
-/// What a guest's shell runs to have addresses and to know names, with the tools that its system has: iproute2, as distributions
-/// have it; `ifconfig` and `route`, as older and smaller ones do; else busybox, as the catalog's images.
+/// Shell code that sets a guest's addresses and names, with the tools that it has: iproute2; else `ifconfig` and `route`, on
+/// older and smaller systems; else busybox, in the catalog's images.
 enum NetworkScript {
-    /// Sees that the cards of these Ethernet addresses are there. Its status is 1, and it tells why, where one is not.
+    /// Checks that the cards with these MAC addresses exist. Exits with 1 and a message when one does not.
     static func check(_ cards: [String]) -> String {
         (functions + cards.map { "find \($0) || exit" }).joined(separator: "\n")
     }
 
-    /// The functions `find ADDRESS`, which waits a while for the card of an Ethernet address and sets `$d` to its name,
-    /// `card ADDRESS IP/PREFIX`, which gives it an address, and `router IP`, the way out.
+    /// The functions `find ADDRESS`, which waits for the card with a MAC address and sets `$d` to its name; `card ADDRESS
+    /// IP/PREFIX`, which sets its address; and `router IP`, which sets the default route.
     static let functions = [
         #"PATH=$PATH:/usr/sbin:/sbin"#,
         #"if command -v ip >/dev/null; then ip=ip"#,
@@ -26,7 +26,7 @@ enum NetworkScript {
         #"    if [ "$ip" ]; then $ip route add default via $1 2>/dev/null || $ip route | grep -q ^default; return; fi"#,
         #"    route add default gw $1 2>/dev/null || route -n | grep -q '^0\.0\.0\.0'"#,
         #"}"#,
-        // A driver that is a module of the guest's own may come a moment after its prompt.
+        // A driver that is a module may load shortly after the prompt.
         #"find() {"#,
         #"    for try in 1 2 3 4 5; do"#,
         #"        for d in /sys/class/net/*; do"#,
@@ -49,7 +49,7 @@ enum NetworkScript {
         #"card() { find $1 && address $d $2; }"#,
     ]
 
-    /// What a clone's control shell runs to have its own cards' addresses and not those of the guest that it was.
+    /// Commands for a clone's control shell that replace its golden's addresses by its own.
     static func readdressing(_ changes: [LabNetworks.CardChange]) -> [String] {
         guard !changes.isEmpty else { return [] }
         let lines = [
@@ -57,7 +57,7 @@ enum NetworkScript {
             "    for d in /sys/class/net/*; do",
             "        read -r mac < $d/address; d=${d##*/}",
             "        [ $mac = $1 ] || continue",
-            // Down, so that nothing keeps an address or a neighbour of the original's.
+            // Down, which drops the original's addresses and neighbour entries.
             "        busybox ip link set $d down; busybox ip link set $d address $2 || return",
             "        busybox ip addr flush dev $d; busybox ip addr add $3 dev $d || return",
             "        busybox ip link set $d up; return",
@@ -68,10 +68,10 @@ enum NetworkScript {
         return lines + changes.map { "card \($0.former) \($0.mac) \($0.address) || exit" }
     }
 
-    /// Has a guest ask for names whom the host asks.
+    /// Sets the name server, which forwards queries to the host's.
     static var nameServer: String { "echo nameserver \(OutsideLink.nameServer) >/etc/resolv.conf" }
 
-    /// The way out.
+    /// Sets up outside access.
     static var outside: [String] {
         [
             "busybox ip route add default via \(OutsideLink.router) 2> /dev/null || busybox ip route | grep -q ^default",
@@ -79,8 +79,7 @@ enum NetworkScript {
         ]
     }
 
-    /// What tells a guest of others that have come, and of those that are gone: changes some lines of its names' file, with
-    /// what the shell itself can do.
+    /// Commands that add and remove entries in the guest's hosts file, with shell builtins only.
     static func names(adding news: [String], removing gone: [String] = [], in file: String = "/etc/hosts") -> [String] {
         var lines: [String] = []
         if !gone.isEmpty {

@@ -4,11 +4,11 @@ import LabResults
 import Logging
 import Synchronization
 
-/// Records a guest's kernel console and watches it for trouble, and for the guest's end.
+/// Records a guest's kernel console and detects kernel trouble and panics.
 final class ConsoleWatch: Sendable {
-    /// Set when the guest can no longer be used; a panic that is believed sets it.
+    /// Fulfilled when the guest is lost; a confirmed panic fulfils it.
     let loss = Completion<GuestLoss>()
-    /// What the console says, for who waits on it.
+    /// The console's output, for waits on patterns.
     let said = Transcript()
 
     private struct State {
@@ -16,14 +16,14 @@ final class ConsoleWatch: Sendable {
         var detector = PanicDetector()
         /// Nil once the guest is ready.
         var boot: BootWatch?
-        /// What the kernel said of its end, while its last lines are still coming or nobody knows yet whether it is true.
+        /// A reported panic whose last lines are outstanding, or that is not confirmed yet.
         var end: (report: PanicDetector.Trouble, saidAll: Completion<Void>)?
-        /// Trouble whose last lines are still coming.
+        /// Trouble whose last lines are outstanding.
         var trouble: Completion<Void>?
-        /// Trouble that no task has been told of.
+        /// Trouble that has not been reported to a task.
         var troubles: [PanicDetector.Trouble] = []
 
-        /// Runs the detector, and keeps what it finds. Returns what has begun.
+        /// Runs the detector and stores its findings. Returns what has begun.
         mutating func detect(
             _ lines: (inout ConsoleLog, (ConsoleLine) -> Void) -> Void, isLast: Bool = false
         ) -> [PanicDetector.Trouble] {
@@ -35,7 +35,7 @@ final class ConsoleWatch: Sendable {
             return findings.compactMap { keep($0) }
         }
 
-        /// Returns the report if it has begun with this.
+        /// Returns the report that begins with this finding, if any.
         private mutating func keep(_ finding: PanicDetector.Finding) -> PanicDetector.Trouble? {
             switch finding {
             case .began(let report):
@@ -53,11 +53,11 @@ final class ConsoleWatch: Sendable {
         }
     }
 
-    /// How many of the console's last lines a failure shows.
+    /// The number of console lines shown with a failure.
     private static let tailLength = 20
-    /// How long a kernel in trouble may take to say all.
+    /// How long a kernel in trouble may take to finish its report.
     private static let lastWords = Duration.seconds(1)
-    /// Reports that are kept for the next task: a guest does not size our memory.
+    /// The limit for stored reports: a guest must not exhaust the host's memory.
     private static let mostTroubles = 16
 
     private let state = Mutex(State())
@@ -66,7 +66,7 @@ final class ConsoleWatch: Sendable {
     private let pulse: GuestPulse
     private let logger: Logger
 
-    /// `log` gets every byte, `onNote` what is worth telling and not fatal. `pulse` says whether a panic is to be believed.
+    /// `log` receives every byte, `onNote` nonfatal notes. `pulse` confirms or refutes a panic.
     init(
         log: @escaping @Sendable (ArraySlice<UInt8>) -> Void, onNote: @escaping @Sendable (String) -> Void,
         pulse: GuestPulse, logger: Logger
@@ -77,27 +77,27 @@ final class ConsoleWatch: Sendable {
         self.logger = logger
     }
 
-    /// What the console said last, as text.
+    /// The last console lines, as text.
     var tail: [String] { state.withLock { $0.lines.tail.suffix(Self.tailLength).map(\.text) } }
 
-    /// As much of what the console said as is kept: the last 200 lines, as text.
+    /// The stored console lines, at most 200, as text.
     var kept: [String] { state.withLock { $0.lines.tail.map(\.text) } }
 
     // MARK: Booting
 
-    /// The guest begins to boot.
+    /// A boot begins.
     func beginBoot() { state.withLock { $0.boot = BootWatch() } }
 
     /// The guest is ready.
     func endBoot() { state.withLock { $0.boot = nil } }
 
-    /// The guest says something on its other port.
+    /// Output was received on the guest's other port.
     func hearElsewhere() { state.withLock { $0.boot?.receiveElsewhere() } }
 
-    /// The boot that is on its way; nil for none.
+    /// The boot in progress; nil for none.
     var boot: BootWatch? { state.withLock { $0.boot } }
 
-    /// Has the boot that is on its way take something in. Returns the trouble that it tells of.
+    /// Updates the boot in progress. Returns the trouble found.
     func inBoot(_ change: (inout BootWatch) -> BootTrouble?) -> BootTrouble? {
         state.withLock { state in
             guard var boot = state.boot else { return nil }
@@ -106,7 +106,7 @@ final class ConsoleWatch: Sendable {
         }
     }
 
-    /// Takes the next bytes.
+    /// Receives output.
     func append(_ bytes: ArraySlice<UInt8>) {
         log(bytes)
         said.append(bytes)
@@ -122,7 +122,7 @@ final class ConsoleWatch: Sendable {
         receive(reports)
     }
 
-    /// The console has ended.
+    /// The console was closed.
     func finish() {
         said.end()
         receive(state.withLock { $0.detect({ lines, line in lines.finish(line: line) }, isLast: true) })
@@ -138,7 +138,7 @@ final class ConsoleWatch: Sendable {
         }
     }
 
-    /// What went wrong in the guest since this was last asked, with the lines around it. Waits for them for a second at most.
+    /// The kernel trouble since the last call, with its context lines; waits at most one second for those.
     func takeTroubles() async -> [PanicDetector.Trouble] {
         if let more = state.withLock({ $0.trouble }) {
             _ = try? await withDeadline(HostClock.now + Self.lastWords) { try await more.wait() }
@@ -150,25 +150,25 @@ final class ConsoleWatch: Sendable {
         }
     }
 
-    // MARK: The guest's end
+    // MARK: Panics
 
-    /// The console says that the guest's kernel has ended: so it has, unless the guest goes on.
+    /// A panic was reported on the console: it is believed unless the guest proves to be alive.
     private func judge(_ report: PanicDetector.Trouble) {
-        // Unstructured on purpose: it ends by itself within seconds.
+        // Unstructured on purpose: it ends on its own within seconds.
         Task { [self] in
             guard await pulse.goesOn() else { return panic(report.message) }
             state.withLock { state in
                 state.end = nil
-                // What comes from here on is news.
+                // Later output is judged anew.
                 state.detector = PanicDetector()
             }
             onNote("the console says, and the guest goes on: \(report.message)")
         }
     }
 
-    /// The kernel panics, as its machine says or its silence: the guest is lost once all is said.
+    /// A panic that the machine reported or silence showed: the guest is lost once the report is complete.
     func panic(_ message: String) {
-        // Unstructured on purpose: it ends by itself within a second.
+        // Unstructured on purpose: it ends on its own within a second.
         Task { [self] in
             let saidAll = state.withLock { $0.end?.saidAll } ?? Completion()
             _ = try? await withDeadline(HostClock.now + Self.lastWords) { try await saidAll.wait() }
@@ -176,7 +176,7 @@ final class ConsoleWatch: Sendable {
         }
     }
 
-    /// The loss of a guest whose console says that its kernel has ended, and that has stopped; nil when it says no such thing.
+    /// The loss for a stopped guest whose console reported a panic; nil without such a report.
     var panicLoss: GuestLoss? {
         state.withLock { $0.end?.report }.map {
             let remedy = BootTrouble.explaining(panic: $0.message).map { ": \($0.message)" } ?? ""

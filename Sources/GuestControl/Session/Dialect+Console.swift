@@ -19,7 +19,7 @@ extension Dialect {
             case .sac: .sac(user: console.user ?? "Administrator", password: console.password ?? "")
             case .uefi: .uefi
             }
-        // The lab's come first: of two that answer the same, it is the lab's that is meant.
+        // The lab's reactions come first, so that they win over built-in ones.
         dialect.reactions = reactions + dialect.reactions
         return dialect
     }

@@ -1,24 +1,23 @@
 import HostSystem
 import Synchronization
 
-/// Whether a guest goes on, though its console says that its kernel has panicked: any program that may write to the console can
-/// say that.
+/// Checks whether a guest is alive after its console reported a panic, which any program with access to the console can fake.
 final class GuestPulse: Sendable {
     private let machine: any Machine
-    /// When the guest last answered on its command channel, where that is no part of the console.
+    /// When the guest last answered on its command channel; unused where that is also the console.
     private let answered = Mutex<ContinuousClock.Instant?>(nil)
 
-    /// How long what was said before may be on its way.
+    /// How long earlier output may be in transit.
     private static let transit = Duration.milliseconds(500)
-    /// How long the guest is watched.
+    /// How long the guest is observed.
     private static let watch = Duration.milliseconds(2500)
 
     init(_ machine: any Machine) { self.machine = machine }
 
-    /// The guest has said something on its command channel.
+    /// Output was received on the command channel.
     func beat() { answered.withLock { $0 = HostClock.now } }
 
-    /// Watches the guest for three seconds, or until it shows that it goes on.
+    /// Observes the guest for three seconds, or until it proves to be alive.
     func goesOn() async -> Bool {
         guard (try? await HostClock.sleep(for: Self.transit)) != nil else { return false }
         let start = HostClock.now

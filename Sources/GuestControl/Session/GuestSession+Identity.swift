@@ -2,12 +2,12 @@ import Diagnostics
 import GuestConsole
 import HostResources
 
-// Guests that go on from snapshots: who they are, and what time it is.
+// The identity and the clock of restored guests.
 extension GuestSession {
-    /// Takes over a guest that was restored from a snapshot, which waits for a command, and gives it an identity of its own.
-    /// Throws as `becomeReady`.
+    /// Takes over a guest that was restored from a snapshot at a prompt, and gives it its own identity. Throws as
+    /// `becomeReady`.
     ///
-    /// `prewarmed` says that a command of its tasks' shell waits.
+    /// `prewarmed` says that the task shell has a prewarmed command.
     func resume(_ identity: CloneIdentity, prewarmed: Bool, deadline: ContinuousClock.Instant) async throws {
         do {
             try await whileAlive { [commands] in
@@ -23,11 +23,11 @@ extension GuestSession {
         }
     }
 
-    /// Gives a guest that is about to be saved its own identity again, runs a command in the shell of tasks and has the next
-    /// one wait, so that its clones find in memory, and half done, what they will need first. Throws as `becomeReady`.
+    /// Prepares a guest that is about to be saved for clones: sets its identity again, runs a command in the task shell and
+    /// prewarms the next one, so that clones find what they need first in memory. Throws as `becomeReady`.
     func prepareForClones(_ identity: CloneIdentity, deadline: ContinuousClock.Instant) async throws {
         do {
-            // The second time as in a clone, where what the first one started waits.
+            // Twice: the second time uses the programs that the first one started, as in a clone.
             for _ in 0..<2 { try await identify(identity, deadline, failure: "the guest could not be made a golden") }
             try await whileAlive { [commands] in
                 _ = try await commands.run(GuestCommand("echo"), deadline: deadline)
@@ -38,14 +38,14 @@ extension GuestSession {
         }
     }
 
-    /// Runs a command in the shell of tasks, whose first process costs an emulated clone most, unless its first command waits
-    /// already. Throws as `CommandSession.run`.
+    /// Runs a command in the task shell, unless one is prewarmed: the first process is the most expensive in an emulated clone.
+    /// Throws as `CommandSession.run`.
     func warmUp(deadline: ContinuousClock.Instant) async throws {
         if commands.isPrewarmed { return }
         try await whileAlive { [commands] in _ = try await commands.run(GuestCommand("true"), deadline: deadline) }
     }
 
-    /// Lets a guest go on that stood still, with the present time. Throws as `becomeReady`.
+    /// Resumes a paused guest and sets its clock. Throws as `becomeReady`.
     func wake(deadline: ContinuousClock.Instant) async throws {
         do {
             try await machine.resume()
@@ -56,8 +56,8 @@ extension GuestSession {
         }
     }
 
-    /// Gives a guest the present time after it stood still, unless it has no clock that can be set. Throws a `Diagnostic` when
-    /// it does not take it, and as `CommandSession.run`.
+    /// Sets the clock of a guest that was paused, unless it has none that can be set. Throws a `Diagnostic` when that fails,
+    /// and as `CommandSession.run`.
     func setClock(deadline: ContinuousClock.Instant) async throws {
         guard hasClock else { return }
         let (status, said) = try await control(GuestCommand(CloneIdentity.clock, inSession: true), deadline)

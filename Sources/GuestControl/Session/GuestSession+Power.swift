@@ -6,14 +6,13 @@ import LabResults
 import LabSpec
 import Synchronization
 
-/// Guests that go down: by themselves, so that what they have not written to their disks is written, and by their machine's
-/// power where they do not.
+/// Shutdown and reboot: by the guest itself, so that it writes its caches to disk, and by the machine's power otherwise.
 extension GuestSession {
-    /// How long a guest may take to go down by itself before its power is used.
+    /// How long a guest may take to shut down before it is powered off by force.
     static let downTime = Duration.seconds(30)
 
-    /// Has the guest reboot itself, within `patience` or else by its machine's reset, which is told; then waits for its ready
-    /// point for as long as a boot may take. Throws as `becomeReady`, also when the machine cannot reset.
+    /// Reboots the guest, by itself within `patience` or else by a machine reset, with a note; then waits for the ready point
+    /// within the boot timeout. Throws as `becomeReady`, also when the machine cannot reset.
     func reboot(patience: Duration, boot: Duration) async throws {
         console.beginBoot()
         if let obstacle = try await rebootItself(by: HostClock.now + patience) {
@@ -32,7 +31,7 @@ extension GuestSession {
         try await becomeReady(deadline: HostClock.now + boot)
     }
 
-    /// Nil once the guest reboots, else why it does not; empty where nobody could expect it to.
+    /// Nil once the guest reboots, else why it does not; empty where it cannot reboot itself.
     private func rebootItself(by deadline: ContinuousClock.Instant) async throws -> String? {
         guard let command = shutdown.reboot else { return "" }
         let reset = power.withLock { $0.expectReset() }
@@ -40,7 +39,8 @@ extension GuestSession {
             let (status, said) = try await ask(command, deadline)
             guard status == 0 else { return "its `\(command)` ended with exit status \(status): \(said)" }
             _ = try await whileAlive { try await withDeadline(deadline) { try await reset.wait() } }
-            // One that announces itself may have done so by now; the prompt that another has left is no sign of the next boot.
+            // A guest that announces itself may already have done so. Without announcements the prompt left by another command
+            // is no sign of the next boot.
             if !announces { commands.expectReboot() }
             return nil
         } catch ConsoleError.greetedAgain {
@@ -56,7 +56,7 @@ extension GuestSession {
         }
     }
 
-    /// Runs a command in the shell for the host's own errands, or in the only one there is.
+    /// Runs a command in the control shell, or in the only shell.
     private func ask(_ command: String, _ deadline: ContinuousClock.Instant) async throws -> (Int32, String) {
         do {
             return try await control(GuestCommand(command), deadline)
@@ -68,8 +68,8 @@ extension GuestSession {
         }
     }
 
-    /// Shuts the guest down in order and returns once it is off; its machine stays, for `start`. Throws its `GuestLoss`, what
-    /// the machine says, and `ConsoleError.deadline` when it does not go down.
+    /// Shuts the guest down and returns once it is off; its machine stays for `start`. Throws its `GuestLoss`, the machine's
+    /// error, and `ConsoleError.deadline` when it does not shut down.
     func powerOff(deadline: ContinuousClock.Instant) async throws {
         try await machine.stayWhenOff()
         let shutdown = power.withLock { power in
@@ -83,7 +83,7 @@ extension GuestSession {
                 group.addTask { _ = try await withDeadline(deadline) { try await shutdown.wait() } }
                 defer { group.cancelAll() }
                 do {
-                    // Its command may end before the guest is off, and never end when it is.
+                    // The shutdown command may end before the guest is off, or not at all.
                     while shutdown.current == nil, try await group.next() != nil {}
                 } catch let error where shutdown.current == nil {
                     throw error is DeadlineExceeded ? ConsoleError.deadline : error
@@ -97,7 +97,8 @@ extension GuestSession {
         _ = try await control(GuestCommand(command), deadline)
     }
 
-    /// Powers on a guest that is off, and waits for its ready point. Throws as `becomeReady`, also when the machine cannot.
+    /// Powers on a guest that is off, and waits for the ready point. Throws as `becomeReady`, also when the machine cannot be
+    /// powered on.
     func start(deadline: ContinuousClock.Instant) async throws {
         console.beginBoot()
         commands.expectReboot()

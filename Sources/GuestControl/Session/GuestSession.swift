@@ -7,35 +7,35 @@ import LabSpec
 import Logging
 import Synchronization
 
-/// A guest that is up: its machine, its command channel, its consoles' records, and the news of its loss.
+/// A running guest: its machine, command channel, console records, and loss.
 ///
-/// Exists only inside `withGuest`, which owns the machine and ends it however the body ends.
+/// Exists only inside `withGuest`, which owns the machine and ends it however the body returns.
 package final class GuestSession: Sendable {
     let guest: PlannedGuest
     let machine: any Machine
     let commands: CommandSession
     let files: FileExchange
-    /// Set when the guest can no longer be used.
+    /// Fulfilled when the guest is lost.
     let loss: Completion<GuestLoss>
 
     let log: Logger
 
     let console: ConsoleWatch
     private let isConsoleShared: Bool
-    /// What its control shell runs at each ready point.
+    /// The control shell's commands at each ready point.
     private let setup: String?
-    /// How the guest goes down by itself.
+    /// How the guest shuts itself down.
     let shutdown: ShutdownCommands
-    /// Whether it says by itself that it is ready, after each boot.
+    /// Whether it announces its ready point after each boot.
     let announces: Bool
     /// Whether its clock can be set from within.
     let hasClock: Bool
-    /// What its kernel is given at each ready point.
+    /// The kernel modules that are loaded at each ready point.
     private let modules: KernelModules
-    /// Whether its kernel was told to use the serial port; nil for a guest that boots from its disk.
+    /// Whether its kernel has a serial console; nil for a guest that boots from disk.
     private let hasSerialWords: Bool?
     let power = Mutex(PowerState())
-    /// Tells what is worth telling and not fatal.
+    /// Reports nonfatal events.
     let note: @Sendable (String) -> Void
     private let observers: [any MachineObserver]
     private let observed: RunningMachine
@@ -58,7 +58,7 @@ package final class GuestSession: Sendable {
         announces = image.console.announces
         hasClock = !image.isFreestanding && Dialect.of(image.console).controlShell != nil
         loss = console.loss
-        // Where commands share the kernel's port, the command channel is what there is to record and to watch.
+        // With a single port, the command channel is recorded and watched as the console.
         let shared = image.console.ports == 1
         isConsoleShared = shared
         commands = CommandSession(
@@ -78,12 +78,11 @@ package final class GuestSession: Sendable {
         files = FileExchange(session: commands, disk: configuration.exchangeDisk, os: guest.os, sharesConsole: shared)
     }
 
-    /// Starts the guest's machine, runs `body` beside the watchers of the machine and of COM1, and ends the machine.
+    /// Starts the guest's machine, runs `body` while the machine and COM1 are watched, and ends the machine. | | `setup` is run
+    /// by the control shell at each ready point. `observers` observe the machine as that of guest `number`; a machine outside a
+    /// run has none, and a spare is observed from `register` on.
     ///
-    /// `setup` is run by the guest's control shell at each of its ready points. `observers` look after the machine, as that of
-    /// guest `number`; a machine that is no guest of a run has none, and that of a spare begins with `register`.
-    ///
-    /// Throws what the backend throws when the machine cannot be started; after that, never by itself.
+    /// Throws the backend's error when the machine cannot be started; after that only errors of `body`.
     static func withGuest<Result: Sendable>(
         _ guest: PlannedGuest, number: Int? = nil, isSpare: Bool = false,
         observers: [any MachineObserver] = [OutOfMemoryOrder()], image: BootableImage,
@@ -96,7 +95,7 @@ package final class GuestSession: Sendable {
         let begun = ContinuousClock.now
         let machine = try await guest.backend.start(configuration)
         logger.debug("machine started", metadata: ["pid": "\(machine.processID)", "ms": "\(begun.millisecondsAgo)"])
-        // A machine that cannot be written down still dies with us.
+        // A machine that cannot be recorded still ends with this process.
         try? journal.record(
             .child(
                 guest: guest.guest.name, processID: machine.processID,
@@ -119,7 +118,7 @@ package final class GuestSession: Sendable {
         return await withTaskGroup(of: Void.self) { watchers in
             watchers.addTask { await session.watchMachine() }
             watchers.addTask {
-                // A port that nobody reads fills up, and a guest that writes to it stands still.
+                // An unread port fills up and blocks the guest that writes to it.
                 if session.isConsoleShared { await machine.commands.drain() } else { await session.watchConsole() }
             }
             let result = await body(session)
@@ -128,14 +127,14 @@ package final class GuestSession: Sendable {
             await machine.end()
             logger.debug("machine ended", metadata: ["ms": "\(ending.millisecondsAgo)"])
             for one in observers { await one.ended(observed) }
-            // The watchers end with what they watch, so that a console is recorded to its last byte.
+            // The watchers end with their streams, so that the console is recorded to its last byte.
             return result
         }
     }
 
-    /// The machine is the guest's from now on, for those who look after it.
+    /// Registers the machine with the observers, for the guest that now uses it.
     func register() async {
-        // A test's machine may be none of its own.
+        // A test's machine may have no process.
         guard observed.processID > 0 else { return }
         for one in observers { await one.started(observed) }
     }
@@ -144,8 +143,8 @@ package final class GuestSession: Sendable {
         for one in observers { one.ready(observed) }
     }
 
-    /// Waits for the ready point. Throws a `GuestLoss` when the guest dies first, is not ready at the deadline or cannot be
-    /// spoken to, else only when the calling task is cancelled.
+    /// Waits for the ready point. Throws a `GuestLoss` when the guest dies, misses the deadline or cannot be controlled,
+    /// otherwise only when cancelled.
     func becomeReady(deadline: ContinuousClock.Instant) async throws {
         let patience = patience(within: deadline - HostClock.now)
         let watch = Task { await watchBoot(patience) }
@@ -154,7 +153,7 @@ package final class GuestSession: Sendable {
             try await whileAlive { [commands] in try await commands.open(patience: patience.stall, deadline: deadline) }
             console.endBoot()
             log.debug("shell ready")
-            // What a lab may read was judged when it was read.
+            // Access to the files was checked with the lab.
             try await modules.load(deadline: deadline) {
                 try await files.put($0, with: .everything, deadline: deadline)
             } run: {
@@ -171,17 +170,17 @@ package final class GuestSession: Sendable {
         }
     }
 
-    /// Only a kernel that was not told to use the serial port is known not to: on a busy host firmware and kernels say nothing for
-    /// long.
+    /// Only a kernel without a serial console is known to stay silent: on a busy host firmware and kernels may print nothing
+    /// for long.
     private func patience(within time: Duration) -> BootWatch.Patience {
         var patience = BootWatch.Patience(within: time)
         if hasSerialWords != false { patience.silence = time / 2 }
         return patience
     }
 
-    /// Gives up a guest whose console says that it will not come up, or says nothing at all.
+    /// Gives up a guest whose console shows that it will not come up, or shows nothing.
     private func watchBoot(_ patience: BootWatch.Patience) async {
-        // What a shared console says is the session's matter, but for its silence.
+        // A shared console is judged by the session, except for its silence.
         while let boot = console.boot, !isConsoleShared || boot.stage == .silent {
             guard (try? await HostClock.sleep(until: boot.nextCheck(patience))) != nil else { return }
             if let trouble = console.inBoot({ $0.check(patience, hasSerialWords: hasSerialWords) }) {
@@ -191,7 +190,7 @@ package final class GuestSession: Sendable {
         }
     }
 
-    /// Why a guest is not ready, for people.
+    /// Why a guest is not ready, for messages.
     private func message(of error: ConsoleError) -> String {
         switch error {
         case .bootTrouble(let trouble): return trouble.message
@@ -221,7 +220,7 @@ package final class GuestSession: Sendable {
         }
     }
 
-    /// A command's status and all that it said.
+    /// A command's status and its output.
     func control(
         _ command: GuestCommand, _ deadline: ContinuousClock.Instant
     ) async throws -> (status: Int32, said: String) {
@@ -234,7 +233,7 @@ package final class GuestSession: Sendable {
         return (result.exit, said.withLock { $0 })
     }
 
-    /// Gives the guest up, unless it is lost already; returns why it is.
+    /// Marks the guest as lost, unless it already is; returns its loss.
     @discardableResult
     func lose(_ message: String, isGuestsDoing: Bool = false) -> GuestLoss {
         let news = GuestLoss(
@@ -246,12 +245,12 @@ package final class GuestSession: Sendable {
     /// The last 200 lines of COM1, as text.
     var consoleLines: [String] { console.kept }
 
-    /// What COM1 says, for waiting on it.
+    /// COM1's output, for waits on patterns.
     var said: Transcript { console.said }
 
-    /// What went wrong in the guest's kernel, as COM1 said, since this was last asked.
+    /// The kernel trouble on COM1 since the last call.
     func takeTroubles() async -> [GuestTrouble] {
-        // Commands end on another port: what the kernel said before that end is here, but perhaps not read.
+        // Commands end on another port: earlier kernel output has arrived, but may not have been read yet.
         let deadline = HostClock.now + .seconds(1)
         while !isConsoleShared, !machine.console.isDrained, HostClock.now < deadline, !Task.isCancelled {
             await Task.yield()
@@ -262,15 +261,15 @@ package final class GuestSession: Sendable {
         }
     }
 
-    /// What COM1 said last, as text.
+    /// The last lines of COM1, as text.
     var consoleTail: [String] { console.tail }
 
-    /// Runs `body` for as long as the guest lives: throws its `GuestLoss` when it is lost first.
+    /// Runs `body` while the guest lives; throws its `GuestLoss` when it is lost first.
     func whileAlive<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
         do {
             return try await unless({ [loss] in try await loss.wait() }, body)
         } catch ConsoleError.channelClosed {
-            // The port closes a moment before the machine's own news of why.
+            // The port closes shortly before the machine reports the cause.
             throw await lossSoon()
         }
     }
@@ -286,7 +285,7 @@ package final class GuestSession: Sendable {
         let (isWanted, awaited) = power.withLock { $0.wasReset() }
         defer { awaited.fulfil() }
         if let panic = console.panicLoss {
-            // A kernel that panics may be told to reboot.
+            // A kernel may be configured to reboot on panic.
             console.panic(panic.message)
         } else if let trouble = console.inBoot({ $0.reset() }) {
             lose(trouble.message, isGuestsDoing: true)

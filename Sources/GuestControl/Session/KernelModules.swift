@@ -4,21 +4,21 @@ import GuestConsole
 import HostSystem
 import LabSpec
 
-/// Kernel modules of the host's that a guest is given at its ready point, in order.
+/// Kernel modules from the host that are loaded into a guest at its ready point, in order.
 struct KernelModules: Sendable {
-    /// The files, absolute: `.ko`, also compressed.
+    /// The files, absolute: `.ko`, possibly compressed.
     let files: [String]
-    /// A folder of the machine's for unpacked ones.
+    /// The machine's folder, for decompressed modules.
     let directory: String
 
-    /// Where they lie in the guest.
+    /// Their folder in the guest.
     private static let folder = "/tmp/vmlab-modules"
 
-    /// What unpacks them, by the end of their names, with its Debian package.
+    /// The decompressors by file extension, with their Debian packages.
     private static let unpackers = ["xz": ("xz", "xz-utils"), "zst": ("zstd", "zstd"), "gz": ("gzip", "gzip")]
 
-    /// Copies the modules into the guest by `put` and loads those that it does not have by its shell, `run`. Throws a
-    /// `Diagnostic` and what these throw.
+    /// Copies the modules into the guest with `put` and loads the missing ones with its shell, `run`. Throws a `Diagnostic`,
+    /// and errors of these.
     func load(
         deadline: ContinuousClock.Instant, put: (FileCopy) async throws -> Void,
         run: (GuestCommand) async throws -> (status: Int32, said: String)

@@ -1,25 +1,25 @@
 import HostSystem
 
-/// A machine's power: what the host has asked of it, and what its events said. A value, for one lock.
+/// A machine's power state: the host's requests and the machine's events. A value, for use under one lock.
 struct PowerState: Sendable {
     /// The guest has powered itself off.
     private(set) var isOff = false
-    /// The machine stays when the guest powers itself off: no end of its process will tell.
+    /// The machine stays when the guest powers itself off, so its process does not exit.
     private(set) var staysWhenOff = false
-    /// Fulfilled when the guest powers itself off as the host asked it to; nil while that is not awaited.
+    /// Fulfilled when the guest powers itself off as requested; nil when no shutdown is expected.
     private var awaitedShutdown: Completion<Void>?
     /// Fulfilled at the next reset.
     private var nextReset = Completion<Void>()
-    /// Resets that the host asked for and has not been told of.
+    /// Resets that the host requested and that were not reported yet.
     private var wantedResets = 0
 
-    /// What the next reset fulfils.
+    /// A completion for the next reset.
     mutating func expectReset() -> Completion<Void> {
         nextReset = Completion()
         return nextReset
     }
 
-    /// What the next shutdown fulfils, which is no loss then; until `expectNoShutdown`.
+    /// A completion for the next shutdown, which is then no loss; until `expectNoShutdown`.
     mutating func expectShutdown() -> Completion<Void> {
         let shutdown = Completion<Void>()
         awaitedShutdown = shutdown
@@ -31,7 +31,7 @@ struct PowerState: Sendable {
     /// The host will reset the machine.
     mutating func willReset() { wantedResets += 1 }
 
-    /// The machine stays from now on when the guest powers itself off.
+    /// From now on the machine stays when the guest powers itself off.
     mutating func willStay() { staysWhenOff = true }
 
     /// The host will power the machine on, which is a reset.
@@ -40,10 +40,10 @@ struct PowerState: Sendable {
         wantedResets += 1
     }
 
-    /// It is on again, and ends when the guest powers itself off.
+    /// The machine is on again, and ends when the guest powers itself off.
     mutating func isPoweredOn() { staysWhenOff = false }
 
-    /// The guest has powered itself off. True where that is the guest's loss, and nothing else will tell.
+    /// The guest has powered itself off. True when that is a loss that no other event reports.
     mutating func wasShutDown() -> Bool {
         isOff = true
         guard let awaitedShutdown else { return staysWhenOff }
@@ -51,7 +51,7 @@ struct PowerState: Sendable {
         return false
     }
 
-    /// The machine was reset: whether the host asked for that, and what is to be fulfilled once it has been dealt with.
+    /// The machine was reset. Returns whether the host requested it, and the completion to fulfil after handling it.
     mutating func wasReset() -> (isWanted: Bool, awaited: Completion<Void>) {
         defer { wantedResets = max(0, wantedResets - 1) }
         return (wantedResets > 0, nextReset)

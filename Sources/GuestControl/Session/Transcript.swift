@@ -2,15 +2,14 @@ import HostSystem
 import Patterns
 import Synchronization
 
-/// What a guest says, for waiting on patterns in it: each match takes all up to its end away, so that the next one is met
-/// behind it.
+/// A guest's output, for waits on patterns: each match consumes the text up to its end, so that the next one is found after it.
 final class Transcript: Sendable {
     private struct State {
-        /// What nobody has taken away: valid UTF-8.
+        /// The text not yet consumed: valid UTF-8.
         var text: [UInt8] = []
-        /// How many bytes were before it.
+        /// The offset of `text` in the whole output.
         var start = 0
-        /// How many of those were dropped, as nobody waited, since the last match.
+        /// How many bytes before it were dropped since the last match, while no wait was active.
         var dropped = 0
         var stream = UTF8Stream()
         var waiting = 0
@@ -20,21 +19,21 @@ final class Transcript: Sendable {
 
         var end: Int { start + text.count }
 
-        /// Takes away what comes before a place of the whole.
+        /// Drops the text before an offset in the whole output.
         mutating func drop(before place: Int) {
             text.removeFirst(place - start)
             start = place
         }
     }
 
-    /// Of what nobody waits for the last so many bytes are kept.
+    /// How many bytes are kept while no wait is active.
     private static let idleLimit = 1 << 20
-    /// The same while somebody waits: only a search that cannot keep up leaves so much.
+    /// The same during a wait; reached only when the search cannot keep up.
     private static let limit = 64 << 20
 
     private let state = Mutex(State())
 
-    /// Takes the next bytes. Carriage returns are left out: terminals and Windows put one before each line feed.
+    /// Appends output, without carriage returns: terminals and Windows put one before each line feed.
     func append(_ bytes: ArraySlice<UInt8>) {
         change { state in
             state.text += state.stream.take(bytes.lazy.filter { $0 != 13 })
@@ -47,7 +46,7 @@ final class Transcript: Sendable {
         }
     }
 
-    /// Nothing more will come.
+    /// The end of the output.
     func end() {
         change { state in
             state.text += state.stream.finish()
@@ -64,18 +63,18 @@ final class Transcript: Sendable {
         change.fulfil()
     }
 
-    /// What was said and not met yet, as text.
+    /// The text not yet matched.
     var rest: String { state.withLock { String(decoding: $0.text, as: UTF8.self) } }
 
-    /// How many bytes of it, its first, are not kept any more.
+    /// The number of bytes dropped from its start.
     var dropped: Int { state.withLock { $0.dropped } }
 
-    /// Waits for the pattern and takes it, and all before it. Nil when the transcript ends without it. Throws
-    /// `DeadlineExceeded`, a `PatternFailure` when it is the search that takes too long, and `CancellationError`.
+    /// Waits for the pattern and consumes the text up to its end. Nil when the output ends without a match. Throws
+    /// `DeadlineExceeded`, a `PatternFailure` when the search itself takes too long, and `CancellationError`.
     func expect(_ pattern: Pattern, deadline: ContinuousClock.Instant) async throws -> PatternMatch? {
         state.withLock { $0.waiting += 1 }
         defer { state.withLock { $0.waiting -= 1 } }
-        // Where the search goes on, counted from the whole's beginning.
+        // The offset in the whole output from which the search continues.
         var place = 0
         while true {
             let piece = state.withLock { Piece($0, from: place, for: pattern) }
@@ -84,7 +83,7 @@ final class Transcript: Sendable {
             switch finding {
             case .match(let ranges):
                 if let match = take(ranges, of: piece) { return match }
-            // Another wait took it away meanwhile.
+            // Another wait consumed it meanwhile.
             case .nothing(let resume):
                 place = piece.start + resume
                 if piece.isLast { return nil }
@@ -93,10 +92,10 @@ final class Transcript: Sendable {
         }
     }
 
-    /// What a wait has to search: a copy, so that the guest can go on.
+    /// The text to search: a copy, so that output can be appended meanwhile.
     private struct Piece {
         let text: [UInt8]
-        /// Where it begins in the whole.
+        /// Its offset in the whole output.
         let start: Int
         /// Where in it the search begins.
         let place: Int
@@ -131,12 +130,12 @@ final class Transcript: Sendable {
     }
 }
 
-/// What a pattern met.
+/// A match of a pattern.
 public struct PatternMatch: Sendable, Hashable {
-    /// What was said before it.
+    /// The text before the match.
     public var before: String
-    /// What it met.
+    /// The matched text.
     public var text: String
-    /// What its groups met, in order; nil for one that took no part.
+    /// The groups' texts, in order; nil for a group that did not match.
     public var captures: [String?]
 }
