@@ -3,7 +3,8 @@ import HostSystem
 /// A device as the processor sees it: registers at offsets from wherever the device was put.
 ///
 /// Called on vCPU threads, several at once. Offsets and values are the guest's: no combination may trap or fail, and none
-/// may block but a virtio device's reset, which waits for transfers under way. A register that does not exist reads as all ones in the width asked for, and swallows what is written.
+/// may block but a virtio device's reset, which waits for transfers under way. A register that does not exist reads as all ones
+/// in the width asked for, and swallows what is written.
 package protocol BusDevice: AnyObject, Sendable {
     /// Reads `width` bytes (1, 2, 4 or 8) at `offset`; what is above the width is ignored.
     func read(at offset: UInt64, width: Int) -> UInt64

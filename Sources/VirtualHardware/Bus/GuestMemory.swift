@@ -110,7 +110,8 @@ package final class GuestMemory: @unchecked Sendable {
         for region in regions { munmap(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size)) }
     }
 
-    /// Makes all of it zeros again and gives the host its memory back, as far as that goes. Throws when the host has no room for a mapping.
+    /// Makes all of it zeros again and gives the host its memory back, as far as that goes. Throws when the host has no room for
+    /// a mapping.
     package func clear() throws(SystemCallError) {
         for region in regions {
             guard let start = UnsafeMutableRawPointer(bitPattern: region.host) else { continue }

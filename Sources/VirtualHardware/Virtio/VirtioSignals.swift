@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What a device tells its driver, whatever transport carries it. Any thread may speak, none waits.
+/// A device's notifications to its driver, on any transport. Callable on any thread, non-blocking.
 package final class VirtioSignals: Sendable {
     /// Why a driver was interrupted (virtio 1.2, 4.2.2: InterruptStatus).
     enum Reason {
@@ -18,20 +18,20 @@ package final class VirtioSignals: Sendable {
     /// The device has used buffers.
     package func usedBuffers() { interrupt(Reason.usedBuffers) }
 
-    /// The driver broke the rules: the device needs a reset (2.1.2) and does nothing until then.
+    /// The driver violated the protocol: the device needs a reset (2.1.2) and does nothing until then.
     package func fail(_ error: VirtqueueError) {
         faults.withLock { $0 = ($0.count + 1, error) }
         broken.store(true, ordering: .releasing)
         interrupt(Reason.configuration)
     }
 
-    /// How often a driver broke the rules, and how the last time.
+    /// The number of protocol violations, and the last one.
     package var violations: (count: Int, last: VirtqueueError?) { faults.withLock { $0 } }
 
     /// Whether `fail` was called since the last reset.
     var needsReset: Bool { broken.load(ordering: .acquiring) }
 
-    /// What is not acknowledged yet.
+    /// The unacknowledged interrupts.
     var pending: UInt32 { reasons.load(ordering: .acquiring) }
 
     func acknowledge(_ bits: UInt32) {
@@ -43,7 +43,7 @@ package final class VirtioSignals: Sendable {
         broken.store(false, ordering: .releasing)
     }
 
-    /// Takes over what another one had pending, and interrupts again for it: the interrupt may not have reached the driver.
+    /// Adopts another one's pending interrupts and raises them again: they may not have reached the driver.
     func restore(pending: UInt32, needsReset: Bool) {
         reasons.store(pending, ordering: .releasing)
         broken.store(needsReset, ordering: .releasing)

@@ -22,9 +22,9 @@ struct BackingFile: ~Copyable, Sendable {
         self.size = size
     }
 
-    /// Fills all of `target`; what lies behind the file's `size` reads as zeros.
+    /// Fills all of `target`; bytes beyond the file's `size` read as zeros.
     ///
-    /// Throws `EIO` when somebody has cut the file since.
+    /// Throws `EIO` when the file was truncated since.
     func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         let inside = Int(clamping: size > offset ? size - offset : 0)
         let filled = target.slice(0..<min(inside, target.count))
@@ -55,7 +55,7 @@ struct BackingFile: ~Copyable, Sendable {
         }
     }
 
-    /// Gives the space of these bytes back; they read as zeros. False when this file system cannot do so.
+    /// Punches a hole: frees the space of these bytes, which read as zeros. False when the file system does not support it.
     func punchHole(_ range: Range<UInt64>) throws(SystemCallError) -> Bool {
         guard !range.isEmpty else { return true }
         let (offset, length) = (Int64(clamping: range.lowerBound), Int64(clamping: range.upperBound - range.lowerBound))
@@ -82,7 +82,7 @@ struct BackingFile: ~Copyable, Sendable {
             let pieces = segments.slice(done..<segments.count).pieces
             let place = off_t(clamping: offset + UInt64(done))
             let moved = try systemCall(name, path) {
-                // The kernel takes 1024 pieces at a time; the loop goes on with the rest.
+                // The kernel's limit is 1024 pieces; the loop transfers the rest.
                 call(pieces, Int32(clamping: min(pieces.count, 1024)), place)
             }
             guard moved > 0 else { throw SystemCallError(name, errno: EIO, path) }

@@ -1,4 +1,4 @@
-/// What a disk says of itself (virtio 1.2, 5.2.3 and 5.2.4).
+/// A disk's configuration space (virtio 1.2, 5.2.3 and 5.2.4).
 enum BlockConfiguration {
     /// The largest piece that one discard gives back: 2 GiB.
     static let mostDiscardSectors: UInt32 = 1 << 22

@@ -1,4 +1,4 @@
-/// A request to a block device, taken out of its buffers (virtio 1.2, 5.2.6).
+/// A request to a block device, parsed from its buffers (virtio 1.2, 5.2.6).
 struct BlockRequest {
     struct Kind {
         static let read: UInt32 = 0
@@ -31,9 +31,9 @@ struct BlockRequest {
     }
 
     let header: Header
-    /// What the driver gives.
+    /// The data from the driver.
     let source: GuestSegments
-    /// What the driver wants filled.
+    /// The buffer to fill.
     let target: GuestSegments
     private let statusByte: GuestSegments
 

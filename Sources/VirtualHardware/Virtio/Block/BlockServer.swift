@@ -2,9 +2,9 @@ import HostSystem
 import Synchronization
 
 final class BlockServer: Sendable {
-    /// Requests served under one hold of the lock; a reset waits no longer than for these.
+    /// Requests served per lock acquisition; a reset waits for no more than these.
     private static let batch = 64
-    /// Completed requests are shown to the driver together, unless that makes the first wait this long.
+    /// Completed requests are published in batches, but the first waits at most this long.
     private static let patience: Duration = .milliseconds(1)
     static let serialLength = 20
 
@@ -50,7 +50,7 @@ final class BlockServer: Sendable {
         let status: BlockRequest.Status
     }
 
-    /// Does what is asked and writes the status; says how many bytes are written.
+    /// Executes the request and writes the status; returns the number of written bytes.
     private func serve(_ request: BlockRequest, _ features: VirtioFeatures) -> Int {
         do throws(Refusal) {
             let filled = try perform(request, features)
@@ -127,7 +127,7 @@ final class BlockServer: Sendable {
         return result
     }
 
-    /// The host's trouble, a full disk among it, is the guest's I/O error.
+    /// Host errors, such as a full disk, become guest I/O errors.
     private func checked(_ body: () throws(SystemCallError) -> Void) throws(Refusal) {
         do throws(SystemCallError) { try body() } catch { throw Refusal(status: .ioError) }
     }

@@ -2,14 +2,14 @@ import Glibc
 import HostSystem
 import Synchronization
 
-/// A disk that starts as another file and keeps what is written in a sparse file of its own: the base never changes, and
-/// any number of guests can share it.
+/// A copy-on-write disk: writes go to its own sparse overlay file; the base never changes and can be shared by any number of
+/// guests.
 ///
-/// Which blocks are in the overlay is known in memory only, so the overlay is of no use to anybody after the machine's end.
-/// That is why `flush` has nothing to do. What a snapshot keeps of it is a layer, which lies between the base and the overlay
-/// of a machine that goes on from there: three files at most, however many generations there were.
+/// The set of overlay blocks is in memory only, so the overlay is useless after the machine's end, and `flush` has nothing to do.
+/// A snapshot keeps it as a layer, which lies between the base and the overlay of a restored machine: three files at most,
+/// however many generations there were.
 package final class OverlayStorage: BlockStorage {
-    /// Bytes of a block: a file system's, so that a copied block costs just its own space.
+    /// The block size in bytes, a file system's, so that a copied block takes only its own space.
     static let blockSize: UInt64 = 4096
     /// The largest disk, 16 TiB (what ext4 takes as one file); its set of blocks is 512 MiB, of which the touched part counts.
     static let largest: UInt64 = 1 << 44
@@ -23,7 +23,7 @@ package final class OverlayStorage: BlockStorage {
     /// One bit for each block that is in the overlay: 32 KiB for each GiB of disk.
     private let present: Mutex<BlockSet>
 
-    /// Changes of a disk that were kept: blocks at their places in a file that never changes.
+    /// The saved changes of a disk: blocks at their offsets in a file that never changes.
     package struct Layer: Sendable, Hashable {
         package var path: String
         /// Which blocks of `OverlayStorage.blockSize` bytes it has, in ascending order; the others are the base's.
@@ -96,7 +96,7 @@ package final class OverlayStorage: BlockStorage {
         }
     }
 
-    /// Where a block is, and the first one behind it that is elsewhere, at most `limit`.
+    /// The location of a block, and the first later block with another one, at most `limit`.
     private func run(from first: Int, to limit: Int, _ present: BlockSet) -> (Source, end: Int) {
         let source = source(of: first, present)
         var end = first + 1
@@ -143,7 +143,7 @@ package final class OverlayStorage: BlockStorage {
 
     private static let copiedAtOnce = 256 << 10
 
-    /// Writes into the overlay; blocks that are written in part are copied there first.
+    /// Writes to the overlay; partially written blocks are copied there first.
     package func write(_ source: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         let range = offset..<(offset + UInt64(source.count))
         guard !range.isEmpty else { return }
@@ -154,7 +154,7 @@ package final class OverlayStorage: BlockStorage {
         }
     }
 
-    /// Nothing: see above.
+    /// Does nothing: see above.
     package func flush() {}
 
     /// Whole blocks become zeros that take no space, whatever the base has there.

@@ -1,6 +1,6 @@
 /// The address of a network card, 6 bytes.
 package struct EthernetAddress: Sendable, Hashable, CustomStringConvertible {
-    /// In the order they are sent.
+    /// In transmission order.
     package let bytes: [UInt8]
 
     /// The address written as `52:54:00:12:34:56`. Nil when it is not, for addresses of many cards (first

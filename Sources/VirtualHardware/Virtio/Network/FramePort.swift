@@ -1,21 +1,21 @@
 import HostSystem
 
-/// Where a network card's cable goes: takes and gives whole Ethernet frames, and never waits.
+/// The backend of a network card: transfers whole Ethernet frames without blocking.
 package protocol FramePort: AnyObject, Sendable {
-    /// What became of a frame.
+    /// The outcome of a send.
     typealias Sent = DatagramSocket.Sent
 
-    /// A descriptor that is readable when a frame has come. Valid as long as this object lives.
+    /// A descriptor that is readable when a frame was received. Valid as long as this object lives.
     var number: Int32 { get }
     func send(_ frame: UnsafeRawBufferPointer) -> Sent
-    /// Takes one frame; one that fills the buffer was too long and is cut. Nil when there is none.
+    /// Receives one frame; one that fills the buffer was too long and is truncated. Nil when there is none.
     func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int?
-    /// A descriptor that is writable when a send that was `full` is worth another try; it differs from `number`. Valid as
-    /// long as this object lives. Throws when there is no use in trying.
+    /// A descriptor, other than `number`, that is writable when a `full` send may be retried. Valid as long as this object lives.
+    /// Throws when a retry cannot succeed.
     func sendable() throws(SystemCallError) -> Int32
-    /// Whether it has yet to find the other end, which it does when it sends.
+    /// Whether it has not connected to its peer yet, which happens on the first send.
     var isConnecting: Bool { get }
-    /// Removes what it has on the host's file system. Safe to repeat.
+    /// Removes its files on the host. Safe to repeat.
     func close()
 }
 
@@ -24,11 +24,11 @@ extension FramePort {
     package func close() {}
 }
 
-/// A cable to a switch or another machine over unix datagrams, a frame in each: what QEMU calls `-netdev dgram`.
+/// A network backend over Unix datagrams, one frame each, to a switch or another machine: QEMU's `-netdev dgram`.
 package final class SegmentPort: FramePort {
     private let socket: DatagramSocket
 
-    /// Receives at `path`, which must not exist, and sends to `peer`, such as an `EthernetSwitch`. Throws what the kernel says.
+    /// Receives at `path`, which must not exist, and sends to `peer`, such as an `EthernetSwitch`. Throws the kernel's error.
     package init(path: String, peer: String) throws(SystemCallError) {
         socket = try DatagramSocket(path: path, peer: peer)
     }

@@ -3,14 +3,14 @@ import Synchronization
 
 /// A network card (virtio 1.2, 5.1): one queue to receive, one to send, no offloads.
 ///
-/// Frames come in on the reactor's thread, and go out on the thread that notifies. Frames wait in the port while the guest
-/// has no buffers for them, and in the guest while the port is full; nothing is polled.
+/// Frames are received on the reactor's thread and sent on the notifying thread. They wait in the port while the guest has no
+/// buffers, and in the guest while the port is full; nothing is polled.
 package final class NetworkDevice: VirtioDevice {
-    /// Frames since the device was made.
+    /// Frame counters since the device was created.
     package struct Statistics: Sendable, Hashable {
-        /// Handed to the guest.
+        /// Delivered to the guest.
         package var received = 0
-        /// Taken by the port.
+        /// Accepted by the port.
         package var sent = 0
         /// Too long, too short, too long for the guest's buffer, or not taken by the port.
         package var dropped = 0
@@ -21,7 +21,7 @@ package final class NetworkDevice: VirtioDevice {
     package let features = VirtioFeatures(rawValue: 1 << 5 | 1 << 16)
     /// The address, that the link is up, and the MTU.
     package let configuration: [UInt8]
-    /// All but the address: a clone has its own, which its driver learns in another way.
+    /// All but the MAC address: a clone has its own, which its driver learns in another way.
     package var lastingConfiguration: [UInt8] { Array(configuration.dropFirst(6)) }
 
     static let receiveQueue = 0
@@ -30,19 +30,19 @@ package final class NetworkDevice: VirtioDevice {
     static let frameLengths = 14...1518
     /// `virtio_net_hdr` with its field `num_buffers`.
     static let headerLength = 12
-    /// Frames in one go, so that other devices get their turn.
+    /// Frames per turn, so that other devices are served too.
     private static let round = 64
 
     private struct State {
         var driver: VirtioDriver?
-        /// A receive buffer that no frame has come for yet.
+        /// A receive buffer that waits for a frame.
         var spare: DescriptorChain?
         var receiveWatch: Reactor.Watch?
-        /// A frame that the port had no room for, and the wait for that.
+        /// A frame that did not fit the port, and the wait for room.
         var unsent: (head: UInt16, frame: [UInt8])?
         var sendWatch: Reactor.Watch?
         var statistics = Statistics()
-        /// One frame on its way, and one byte more to see that it is too long.
+        /// Buffer for one frame, with one more byte to detect a longer one.
         let frame = UnsafeMutableRawBufferPointer.allocate(
             byteCount: NetworkDevice.frameLengths.upperBound + 1, alignment: 16)
     }
@@ -51,7 +51,7 @@ package final class NetworkDevice: VirtioDevice {
     private let reactor: Reactor
     private let state: Mutex<State>
 
-    /// A card with this address whose cable is `port`. Throws when the reactor cannot watch the port.
+    /// A card with this MAC address on `port`. Throws when the reactor cannot watch the port.
     package init(address: EthernetAddress, port: any FramePort, reactor: Reactor) throws(SystemCallError) {
         // mac, status (the link is up), max_virtqueue_pairs, mtu: 5.1.4.
         configuration = address.bytes + [1, 0, 1, 0, 0xdc, 0x05]
@@ -92,7 +92,7 @@ package final class NetworkDevice: VirtioDevice {
         }
     }
 
-    /// Forgets the queues, and the frame that waits. The buffers that it had for either are the driver's next ones again.
+    /// Drops the queues and the waiting frame. Their buffers are the driver's next ones again.
     package func reset() {
         state.withLock { state in
             if state.spare != nil { state.driver?.queue(Self.receiveQueue)?.putBack() }
@@ -107,7 +107,7 @@ package final class NetworkDevice: VirtioDevice {
 
     // MARK: Receiving
 
-    /// There may be buffers: frames are welcome.
+    /// Buffers may be available: receive frames.
     private func listen(_ state: borrowing State) {
         guard let queue = state.driver?.queue(Self.receiveQueue), let watch = state.receiveWatch else { return }
         queue.disableNotifications()
@@ -117,7 +117,7 @@ package final class NetworkDevice: VirtioDevice {
     private func portIsReady(_ interest: Reactor.Interest) {
         state.withLock { state in
             if interest.contains(.readable) { receive(&state) }
-            // An interface that was removed stays like this for ever.
+            // A removed interface stays in this state.
             if !interest.isDisjoint(with: .hungUp), let watch = state.receiveWatch {
                 reactor.unwatch(watch)
                 state.receiveWatch = nil
@@ -190,7 +190,7 @@ package final class NetworkDevice: VirtioDevice {
         }
     }
 
-    /// False when the port is full: the frame is kept, and the port watched.
+    /// False when the port is full: the frame is kept and the port is watched.
     private func send(
         _ frame: UnsafeRawBufferPointer, _ head: UInt16, _ queue: Virtqueue, _ state: inout State
     ) -> Bool {

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import HostSystem
 
-/// A cable to a tap interface of the host.
+/// A network backend on a host tap interface.
 package final class TapPort: FramePort {
     private let tun: OwnedDescriptor
     private let gauge: OwnedDescriptor

@@ -1,18 +1,18 @@
 import Glibc
 
-/// Bytes of guest memory in several pieces, one behind the other: one side of a descriptor chain.
+/// A scatter-gather list of guest memory: one side of a descriptor chain.
 ///
-/// The pieces are checked: all lie in guest RAM. They stay valid as long as the `GuestMemory` they came from. The guest can
-/// change the bytes at any time, so what matters is copied out first and looked at then.
+/// All pieces are checked to be in guest RAM, and valid as long as their `GuestMemory`. The guest can change the bytes at any time,
+/// so copy data before checking it.
 package struct GuestSegments {
-    /// The pieces as `preadv` and its like take them; none is empty.
+    /// The pieces for `preadv` and the like; none is empty.
     package private(set) var pieces: [iovec] = []
-    /// Bytes in all pieces together.
+    /// The total size in bytes.
     package private(set) var count = 0
 
     package init() {}
 
-    /// Calls `body` with so many zero bytes of the host's own, for transfers that are not the guest's.
+    /// Calls `body` with this many zero bytes of host memory.
     static func withZeroes<Failure>(
         _ count: Int, _ body: (GuestSegments) throws(Failure) -> Void
     ) throws(Failure) {
@@ -24,14 +24,14 @@ package struct GuestSegments {
         try body(segments)
     }
 
-    /// Adds a piece at the end. An empty one adds nothing.
+    /// Appends a piece; an empty one is ignored.
     mutating func append(_ piece: UnsafeMutableRawBufferPointer) {
         guard let base = piece.baseAddress, piece.count > 0 else { return }
         pieces.append(iovec(iov_base: base, iov_len: piece.count))
         count += piece.count
     }
 
-    /// Those of the bytes in `range`, counted from 0, that there are: no range is too large.
+    /// The bytes in `range`, clamped to the existing ones.
     package func slice(_ range: Range<Int>) -> GuestSegments {
         if range.lowerBound <= 0 && range.upperBound >= count { return self }
         var result = GuestSegments()
@@ -47,21 +47,21 @@ package struct GuestSegments {
         return result
     }
 
-    /// Copies to `buffer` what fits and is there; says how many bytes that were.
+    /// Copies as many bytes as fit to `buffer`; returns their count.
     @discardableResult
     package func copy(to buffer: UnsafeMutableRawBufferPointer) -> Int {
         guard let base = buffer.baseAddress else { return 0 }
         return forEachPart(of: buffer.count) { memcpy(base + $0, $1, $2) }
     }
 
-    /// Copies from `buffer` what fits and is there; says how many bytes that were.
+    /// Copies as many bytes as fit from `buffer`; returns their count.
     @discardableResult
     package func copy(from buffer: UnsafeRawBufferPointer) -> Int {
         guard let base = buffer.baseAddress else { return 0 }
         return forEachPart(of: buffer.count) { memcpy($1, base + $0, $2) }
     }
 
-    /// Calls `body` with the pieces of the first `limit` bytes; returns how many these are.
+    /// Calls `body` with the pieces of the first `limit` bytes; returns their byte count.
     private func forEachPart(
         of limit: Int, _ body: (_ offset: Int, UnsafeMutableRawPointer, _ count: Int) -> Void
     ) -> Int {

@@ -1,37 +1,37 @@
 import CLinux
 import Glibc
 
-/// Buffers that the driver lent to the device for one request.
+/// A descriptor chain: the buffers of one request.
 package struct DescriptorChain {
-    /// The first descriptor's number: what `complete` gives back.
+    /// The index of the head descriptor, which `complete` returns.
     package let head: UInt16
-    /// What the device reads, first.
+    /// The device-readable part, which comes first.
     package let readable: GuestSegments
-    /// What the device writes.
+    /// The device-writable part.
     package let writable: GuestSegments
 }
 
-/// Where a driver put a queue's rings.
+/// The addresses of a queue's rings, set by the driver.
 package struct VirtqueueLayout: Sendable, Hashable {
     package var size: UInt16
     /// Guest-physical address of the descriptor table.
     package var descriptors: UInt64 = 0
-    /// Of the ring that the driver writes.
+    /// Guest-physical address of the available ring.
     package var available: UInt64 = 0
-    /// Of the ring that the device writes.
+    /// Guest-physical address of the used ring.
     package var used: UInt64 = 0
 }
 
-/// The device's side of a split virtqueue (virtio 1.2, 2.7): takes chains of buffers and gives them back used.
+/// The device side of a split virtqueue (virtio 1.2, 2.7): takes available chains and returns them used.
 ///
-/// All that is read from the rings is hostile and changes while we look: every value is read once, then checked. After an
-/// error the queue gives out nothing more until its device is reset.
+/// Ring contents are untrusted and may change at any time: every value is read once, then checked. After an error the queue returns
+/// no chains until its device is reset.
 ///
-/// One thread uses it at a time; the device that owns it sees to that.
+/// Used by one thread at a time, which the owning device ensures.
 package final class Virtqueue: @unchecked Sendable {
     // Unchecked because of the raw pointers, which stay valid as long as `memory`, and because the owner has the lock.
 
-    /// One transfer of Linux moves no more bytes (`MAX_RW_COUNT`); a driver's requests stay far below.
+    /// Linux's limit of one transfer in bytes (`MAX_RW_COUNT`); a driver's requests stay far below.
     static let mostBytes = 0x7fff_f000
 
     private struct DescriptorFlags {
@@ -48,25 +48,25 @@ package final class Virtqueue: @unchecked Sendable {
     private let used: UnsafeMutableRawPointer
     private let hasEventIndex: Bool
 
-    /// The available entry to take next, the used entry to fill next, and how far the driver knows of those.
+    /// The next available entry, the next used entry, and the last index published to the driver.
     private var nextAvailable: UInt16 = 0
     private var nextUsed: UInt16 = 0
     private var publishedUsed: UInt16 = 0
     private var isBroken = false
 
-    /// How far a device has come with a queue, while it has none of its buffers.
+    /// A device's position in a queue while it holds no buffers.
     package struct Position: Sendable, Hashable {
         /// The available entry to take next.
         package var nextAvailable: UInt16 = 0
         /// The used entry to fill next.
         package var nextUsed: UInt16 = 0
-        /// Whether the driver broke the rules.
+        /// Whether the driver violated the protocol.
         package var isBroken = false
     }
 
-    /// Checks where the driver put the rings and remembers them; goes on at `position`.
+    /// Checks and stores the ring addresses; continues at `position`.
     ///
-    /// Throws when they are not aligned, not wholly in RAM, or not of a size that is a power of two up to 32768.
+    /// Throws when they are misaligned, not entirely in RAM, or not of a size that is a power of two up to 32768.
     package init(
         _ layout: VirtqueueLayout, in memory: GuestMemory, eventIndex: Bool, position: Position = Position()
     ) throws(VirtqueueError) {
@@ -85,7 +85,7 @@ package final class Virtqueue: @unchecked Sendable {
         isBroken = position.isBroken
     }
 
-    /// How far the device has come; all that it completed is published.
+    /// The device's position; everything it completed is published.
     package var position: Position {
         var position = Position()
         (position.nextAvailable, position.nextUsed, position.isBroken) = (nextAvailable, nextUsed, isBroken)
@@ -113,9 +113,9 @@ package final class Virtqueue: @unchecked Sendable {
 
     // MARK: Taking buffers
 
-    /// The next chain that the driver made available; nil when there is none, or the queue is broken.
+    /// The next available chain; nil when there is none, or the queue is broken.
     ///
-    /// Throws, once, when the driver broke the rules; the queue is broken then.
+    /// Throws once when the driver violates the protocol; the queue is broken then.
     package func next() throws(VirtqueueError) -> DescriptorChain? {
         guard !isBroken else { return nil }
         do throws(VirtqueueError) {
@@ -161,12 +161,12 @@ package final class Virtqueue: @unchecked Sendable {
         throw .endlessChain(head: head)
     }
 
-    /// Undoes the last `next`, whose chain was not completed: it is the next one again.
+    /// Undoes the last `next`, whose chain was not completed: `next` returns it again.
     package func putBack() { nextAvailable &-= 1 }
 
     // MARK: Giving them back
 
-    /// Gives a chain back with `written` bytes in its writable part. The driver learns of it with `publish`.
+    /// Marks a chain used with `written` bytes in its writable part. `publish` makes it visible to the driver.
     package func complete(_ head: UInt16, written: Int) {
         let entry = used + 4 + 8 * Int(nextUsed & (size &- 1))
         vmlab_store32(entry, UInt32(head))
@@ -174,14 +174,14 @@ package final class Virtqueue: @unchecked Sendable {
         nextUsed &+= 1
     }
 
-    /// Shows the driver what was completed since the last time; true when it wants to be interrupted for it (2.7.7).
+    /// Publishes completed chains to the driver; true when it requests an interrupt (2.7.7).
     package func publish() -> Bool {
         let former = publishedUsed
         guard nextUsed != former else { return false }
         // Release: the entries are written before the index.
         vmlab_store_release16(used + 2, nextUsed)
         publishedUsed = nextUsed
-        // What the driver asks for is read after that, or both sides could miss each other.
+        // The driver's request is read after that, or both sides could miss each other.
         vmlab_full_fence()
         guard hasEventIndex else { return vmlab_load_acquire16(available) & 1 == 0 }
         let event = vmlab_load_acquire16(available + 4 + 2 * Int(size))
@@ -190,13 +190,13 @@ package final class Virtqueue: @unchecked Sendable {
 
     // MARK: Being told of new ones
 
-    /// Asks the driver to keep quiet about new buffers, as they will be looked for anyway. It may still speak (2.7.10).
+    /// Suppresses available-buffer notifications, because the device polls anyway. The driver may still send some (2.7.10).
     package func disableNotifications() {
-        // With the event index a driver speaks only when it passes the entry we named last, which lies behind by now.
+        // With the event index the driver notifies only when it passes the entry we named last, which it already has.
         if !hasEventIndex { vmlab_store_release16(used, 1) }
     }
 
-    /// Asks the driver to tell of the next buffer. True when there are some already, of which it may not tell.
+    /// Enables the notification of the next buffer. True when some are already available, which it may not cover.
     package func enableNotifications() -> Bool {
         if hasEventIndex {
             vmlab_store_release16(used + 4 + 8 * Int(size), nextAvailable)

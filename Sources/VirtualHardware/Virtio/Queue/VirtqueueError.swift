@@ -1,5 +1,4 @@
-/// What a driver did to a queue that no driver may, as its description says: the device stops until it is reset (virtio 1.2,
-/// 2.1.2).
+/// A driver's protocol violation on a queue: the device stops until it is reset (virtio 1.2, 2.1.2).
 package enum VirtqueueError: Error, Sendable, Hashable, CustomStringConvertible {
     case size(UInt16)
     case misaligned(address: UInt64)
