@@ -1,9 +1,9 @@
 import Glibc
 import HostSystem
 
-/// What the stores in the cache's folder have in common.
+/// Operations shared by the stores in the cache folder.
 enum CacheFolder {
-    /// Removes some of a folder's entries and returns the bytes freed. What cannot be removed stays for the next time.
+    /// Removes entries of a folder and returns the bytes freed. What cannot be removed stays for the next time.
     @discardableResult
     static func remove(in folder: String, where isUnwanted: (String) -> Bool) -> UInt64 {
         var freed: UInt64 = 0
@@ -19,7 +19,7 @@ enum CacheFolder {
         return (try? FileTree.remove(path)) == nil ? nil : space
     }
 
-    /// Puts a finished folder in its place in one step. What is there goes to `aside` first.
+    /// Moves a finished folder into place by one rename. An existing folder is first moved to `aside`.
     static func publish(_ built: String, as folder: String, aside: String) throws(SystemCallError) {
         if FileTree.exists(folder) { try FileTree.move(folder, to: aside) }
         try FileTree.move(built, to: folder)
@@ -29,9 +29,9 @@ enum CacheFolder {
 /// What was removed from the cache.
 package struct CacheCleaning: Sendable, Hashable {
     package var freed: UInt64 = 0
-    /// Goldens that should have gone but are in use, by the names of their folders.
+    /// Goldens that were to be removed but are in use, by folder name.
     package var inUse: [String] = []
-    /// Images that should have gone but are in use, by their names.
+    /// Images that were to be removed but are in use, by name.
     package var imagesInUse: [String] = []
 
     package init(freed: UInt64 = 0, inUse: [String] = [], imagesInUse: [String] = []) {
@@ -47,22 +47,22 @@ package struct CacheCleaning: Sendable, Hashable {
     }
 }
 
-/// What a thorough look at something in the cache found.
+/// The result of verifying an image or a golden.
 package struct CacheFinding: Sendable {
     package let image: String
-    /// The golden of it; nil for the image itself.
+    /// The golden; nil for the image itself.
     package let golden: GoldenEntry?
-    /// What is wrong, such as `the contents of memory have changed`; nil when nothing is.
+    /// The damage, such as `the contents of memory have changed`; nil when there is none.
     package let damage: String?
 }
 
-/// A folder of the cache that is in use: for as long as this lives nobody removes it, in any process. It is a shared lock on its
-/// manifest; who removes a folder holds that lock alone.
+/// A lease on a cache folder: while it is held, no process removes the folder. It is a shared lock on the manifest; removal
+/// takes an exclusive one.
 final class FolderLease: Sendable {
     private let manifest: OwnedDescriptor
     private let path: String
 
-    /// Takes it; nil when the folder is not there or is just being removed.
+    /// Takes the lease; nil when the folder is missing or being removed.
     init?(_ folder: String) {
         path = "\(folder)/\(manifestName)"
         guard let file = try? OwnedDescriptor.open(path, O_RDONLY), (try? file.tryLock(LOCK_SH, path)) == true,
@@ -72,29 +72,29 @@ final class FolderLease: Sendable {
     }
 
     deinit {
-        // Written out: a child that is about to begin its program has a copy of the descriptor for a moment.
+        // Unlocked explicitly: a child between fork and exec may still hold a copy of the descriptor.
         _ = flock(manifest.number, LOCK_UN)
     }
 
-    /// Whether it is still what is at its place: it may have been discarded, and made again.
+    /// Whether the folder is still at its path: it may have been discarded and made again.
     var isInPlace: Bool { manifest.isStill(at: path) }
 
-    /// Notes the time as that of its last use. A cache that we may only read is as good.
+    /// Records the time of use. Failures, as in a read-only cache, are ignored.
     func noteUse() { _ = futimens(manifest.number, nil) }
 }
 
 extension CacheFolder {
-    /// What became of a folder that should go.
+    /// The result of a removal.
     enum Removal {
         case removed(UInt64)
         case inUse
         case failed
     }
 
-    /// Does away with a folder, or has `body` do so, which returns the bytes freed, unless it is in use.
+    /// Removes a folder, or has `body` do so and return the bytes freed, unless it is in use.
     static func removeUnused(_ folder: String, by body: (() -> UInt64?)? = nil) -> Removal {
         let path = "\(folder)/\(manifestName)"
-        // Without a manifest it is nobody's.
+        // Without a manifest nobody can hold it.
         let manifest = (try? OwnedDescriptor.open(path, O_RDONLY)) ?? OwnedDescriptor(owning: -1)
         if manifest.isOpen, (try? manifest.tryLock(LOCK_EX, path)) != true { return .inUse }
         let freed = body.map { $0() } ?? remove(folder)

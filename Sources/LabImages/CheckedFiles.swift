@@ -1,28 +1,28 @@
 import Glibc
 import HostSystem
 
-/// Remembers which files of the cache were read and found to be what was saved, so that they are not read at each use.
+/// Records which cache files were verified, so that they are not read at each use.
 ///
-/// A file is remembered with its length, its times, its place on disk and the host's boot. One of the times is that of its last
-/// change of any kind, which no program sets: whoever writes to a file and puts its other times back is noticed. What goes bad
-/// on the disk itself is found once per boot of the host, when all is read again, and by `images verify`.
+/// A file is recorded with its length, times, inode and the host's boot. The times include the ctime, which programs cannot
+/// set: changes with a restored mtime are detected. Disk corruption is found once per boot, when all files are read again, and
+/// by `images verify`.
 struct CheckedFiles {
-    /// What tells that files have not changed since.
+    /// Stamps that detect changes of files.
     struct Stamps: Sendable, Hashable {
         fileprivate let lines: [String]
     }
 
-    /// The folder of these notes in a cache.
+    /// The folder of these records in a cache.
     static func folder(in cacheDirectory: String) -> String { "\(cacheDirectory)/checked" }
 
     private let path: String
 
-    /// The notes on one folder of the cache.
+    /// The records of one folder of the cache.
     init(cacheDirectory: String, name: String) {
         path = "\(Self.folder(in: cacheDirectory))/\(name)"
     }
 
-    /// The present stamps of files, to be taken before they are read.
+    /// The current stamps of files, to be taken before reading them.
     static func stamps(of files: [String]) -> Stamps {
         Stamps(lines: [SmallFile.text("/proc/sys/kernel/random/boot_id") ?? ""] + files.map(stamp))
     }
@@ -32,23 +32,23 @@ struct CheckedFiles {
         return "\(path) \(facts) \(facts.changed) \(facts.device)"
     }
 
-    /// What `reading` files finds wrong with them, which is noted; nil when nothing is. They are not read when they were found
-    /// right before, unless `again` is set.
+    /// The damage that `reading` finds; nil when there is none, which is recorded. Recorded files are not read, unless `again`
+    /// is set.
     func damage(
         of files: [String], again: Bool, reading: () async throws -> String?
     ) async throws -> String? {
         let stamps = Self.stamps(of: files)
         if !again, include(stamps) { return nil }
         let damage = try await reading()
-        // A byte that a disk turned bad changes no stamp: an older note would have the files used.
+        // Corruption on disk changes no stamp: an older record would hide it.
         if damage == nil { note(stamps) } else { unlink(path) }
         return damage
     }
 
-    /// Whether files with these stamps were found right.
+    /// Whether files with these stamps were verified.
     private func include(_ stamps: Stamps) -> Bool { SmallFile.text(path) == Self.text(stamps) }
 
-    /// Notes that files that had these stamps were found right. In a cache that we may only read they are read each time.
+    /// Records files with these stamps as verified. In a read-only cache they are read each time.
     func note(_ stamps: Stamps) {
         try? FileTree.makeFolder(FilePath.folder(of: path))
         try? SmallFile.replace(path, with: Array(Self.text(stamps).utf8), mode: 0o600)

@@ -3,17 +3,17 @@ import Glibc
 import Hashing
 import HostSystem
 
-/// A package as apt would download it now.
+/// A package that apt would download.
 struct DebianPackage: Codable, Sendable, Hashable {
     var name: String
     var version: String
     /// The file's name, as apt writes it.
     var file: String
     var size: UInt64
-    /// The file's hash as the archive's signed index has it; another kind of hash than SHA-256 is not known.
+    /// The SHA-256 from the archive's signed index; other kinds of hash are not supported.
     var sha256: String
 
-    /// Reads one line of `apt-get --print-uris download`: the address, the file, the size, the hash. Nil for other text.
+    /// Parses a line of `apt-get --print-uris download`: URI, file, size, hash. Nil for other text.
     init?(line: String) {
         let fields = line.split(separator: " ")
         guard fields.count == 4, fields[0].hasPrefix("'"), let size = UInt64(fields[2]),
@@ -29,15 +29,16 @@ struct DebianPackage: Codable, Sendable, Hashable {
     }
 }
 
-/// Downloaded Debian packages, shared by all images. Uses the host's own apt and its sources, as an ordinary user.
+/// The cache of downloaded Debian packages, shared by all images. Uses the host's apt and its sources, without root.
 struct PackageCache: Sendable {
     let directory: String
-    /// The lock file under which it changes.
+    /// The lock file for changes.
     let lock: String
 
-    /// Sees that the packages are there, complete and as apt's signed lists have them, and says which they are.
+    /// Ensures that the packages are complete and match apt's signed lists, and returns them.
     ///
-    /// Complete files are kept, others fetched again. Throws a `Diagnostic` when apt knows no such package or cannot fetch it.
+    /// Keeps complete files and downloads others again. Throws a `Diagnostic` when apt does not know a package or cannot fetch
+    /// it.
     func fetch(_ names: [String], progress: @escaping ImageProgress) async throws -> [DebianPackage] {
         let packages = try await resolve(names)
         try FileTree.makeFolder(directory)
@@ -51,7 +52,7 @@ struct PackageCache: Sendable {
         return packages
     }
 
-    /// Fetches in one go; what is complete when it fails or is killed stays for the next time.
+    /// Downloads all in one command; after a failure complete files stay for the next time.
     private func download(_ packages: [DebianPackage], _ progress: @escaping ImageProgress) async throws {
         for package in packages { try? FileTree.remove("\(directory)/\(package.file)") }
         let count = packages.count
@@ -76,7 +77,7 @@ struct PackageCache: Sendable {
         }
     }
 
-    /// The packages that apt would download for these names. A kernel's meta package stands for the kernel itself.
+    /// The packages that apt would download for these names. A kernel's meta package resolves to the kernel itself.
     func resolve(_ names: [String]) async throws -> [DebianPackage] {
         var real: [String] = []
         for name in names {
@@ -117,11 +118,11 @@ struct PackageCache: Sendable {
         return try await FileHash.sha256(of: path) == package.sha256
     }
 
-    /// apt's messages are read, so they come in English.
+    /// apt's messages are parsed, so the locale is C.
     private static var environment: [String: String] {
         Environment.all.merging(["LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"]) { $1 }
     }
 }
 
-/// A process as a message names it.
+/// A process, for messages.
 func describe(_ process: pid_t?) -> String { process.map { "process \($0)" } ?? "another process" }

@@ -5,11 +5,11 @@ import HostSystem
 import KernelFormat
 import LabSpec
 
-/// An image that a lab declares, with the catalog's recipe that fills what it does not say.
+/// An image that a lab declares, with the catalog's recipe for what it leaves out.
 struct DeclaredImage {
     let declaration: ImageDeclaration
     let base: Recipe?
-    /// What of the host's files its guests may read.
+    /// The host files that its guests may read.
     let access: HostAccess
 
     init(_ declaration: ImageDeclaration, base: Recipe?, access: HostAccess = .everything) {
@@ -29,12 +29,12 @@ struct DeclaredImage {
             isCloneable: (declaration.console ?? base?.console)?.announces == true && !isFreestanding)
     }
 
-    /// A kernel of the lab's own is taken for an operating system's.
+    /// A lab's own kernel is taken for an operating system's, not for a bare-metal program.
     private var isFreestanding: Bool { base?.isFreestanding == true && declaration.kernel == nil }
 
     // MARK: Checks
 
-    /// Everything that is wrong with the files, each at its place in the lab.
+    /// All problems of the files, with their locations in the lab.
     func problems() -> [Diagnostic] {
         var problems: [Diagnostic] = []
         if let kernel = declaration.kernel, let problem = unusable(kernel, "kernel") ?? notAKernel(kernel) {
@@ -81,14 +81,14 @@ struct DeclaredImage {
 
     private func notAKernel(_ path: String) -> Diagnostic? {
         let bytes = firstBytes(path, LinuxHeader.least)
-        // A vmlinux begins as every ELF file.
+        // A vmlinux is an ELF file.
         if bytes.starts(with: ELFHeader.magic) || LinuxHeader.isBZImage(bytes) { return nil }
         return problem(
             "\(path) is not a Linux kernel for x86: neither a bzImage nor an ELF file",
             "in a kernel tree it is arch/x86/boot/bzImage, on Debian /boot/vmlinuz-…", key: "kernel")
     }
 
-    /// A module is an object file, perhaps compressed: xz, zstd or gzip, as its name says.
+    /// A module is an object file, possibly compressed with xz, zstd or gzip, by its extension.
     private func notAModule(_ path: String) -> Diagnostic? {
         let formats: [(ending: String, magic: [UInt8])] = [
             (".ko", ELFHeader.magic), (".ko.xz", KernelPayload.Format.xz.magic),
@@ -119,7 +119,7 @@ struct DeclaredImage {
 
     // MARK: Booting
 
-    /// The image ready to boot; `built` is that of `from:`. Throws all problems at once in a `DiagnosticList`.
+    /// The image ready to boot; `built` is that of `from:`. Throws a `DiagnosticList` of all problems.
     func bootable(on built: BootableImage?) throws(DiagnosticList) -> BootableImage {
         let problems = problems()
         guard problems.isEmpty else { throw DiagnosticList(problems) }
@@ -153,16 +153,16 @@ struct DeclaredImage {
             shutdown: ShutdownCommands(of: console, isFreestanding: isFreestanding))
     }
 
-    /// A freestanding guest plays either system, as its kernel's words say.
+    /// A bare-metal guest emulates either system, by its kernel words.
     private var playsWindows: Bool { isFreestanding && os == .windows }
 
     private func inheritedConsole(on built: BootableImage?) -> ConsoleSpec? {
         playsWindows ? ConsoleSpec(dialect: .cmd) : built?.console
     }
 
-    /// The kernel command line; nil when nobody says any. With `from:` its words come first: of most words a kernel heeds the
-    /// last. Those that move the command channel to virtio ports are left out for a kernel of the lab's own, which may have no
-    /// drivers for them; a serial port every kernel has.
+    /// The kernel command line; nil when neither side has one. The words of `from:` come first, because kernels use the last
+    /// value of most parameters. Those that move the command channel to virtio ports are left out for a lab's own kernel, which
+    /// may lack the drivers; every kernel supports a serial port.
     private func words(on built: BootableImage?) -> String? {
         let ports = ["vmlab.port=", "vmlab.keys="]
         let inherited = (built?.cmdline ?? "").split(separator: " ").filter { word in
@@ -173,7 +173,7 @@ struct DeclaredImage {
         return words.isEmpty ? nil : words.joined(separator: " ")
     }
 
-    /// What tells one state of a file from another without reading gigabytes.
+    /// Detects changes of a file without reading gigabytes.
     private func stamp(_ path: String?) -> String {
         guard let path, let facts = FileStamp(path) else { return "-" }
         return "\(path) \(facts.size) \(facts.modified)"

@@ -3,46 +3,43 @@ import Glibc
 import HostSystem
 import LabSpec
 
-/// A disk on the host with all the files that it is made of, as vmlab has found them: what QEMU is told to open, so that it
-/// need not guess.
+/// A disk with its backing files, as vmlab has found them: passed to QEMU explicitly, so that it probes nothing.
 package struct DiskChain: Sendable, Hashable {
     /// One file of a disk.
     package struct Layer: Sendable, Hashable {
         package var path: String
         package var format: ImageDisk.Format
-        /// The raw file that has its data, absolute; nil when it has them itself.
+        /// The external raw data file, absolute; nil when the layer has its own data.
         package var data: String?
     }
 
-    /// The disk's own file, then what is read where that has nothing, and so on; never empty.
+    /// The disk's own file, then its backing files in order; never empty.
     package let layers: [Layer]
 
     /// The disk's own file.
     package var path: String { layers[0].path }
-    /// The layout of the disk's own file.
+    /// The format of the disk's own file.
     package var format: ImageDisk.Format { layers[0].format }
 
     package init(path: String, format: ImageDisk.Format) {
         layers = [Layer(path: path, format: format)]
     }
 
-    /// This disk beneath a qcow2 file that does not have anything yet.
+    /// This disk as the backing file of a new qcow2 overlay.
     package func under(_ overlay: String) -> DiskChain {
         DiskChain(layers: [Layer(path: overlay, format: .qcow2)] + layers)
     }
 
-    /// What the disk's own file lies over; nil when that has all.
+    /// The backing chain of the disk's own file; nil without one.
     package var base: DiskChain? { layers.count > 1 ? DiskChain(layers: Array(layers.dropFirst())) : nil }
 
     private init(layers: [Layer]) { self.layers = layers }
 
     private static let mostLayers = 200
 
-    /// Reads the headers of a disk's files: a few kilobytes. The disk is of the format that is given, else of the one that its
-    /// bytes tell.
-    ///
-    /// Throws a `Diagnostic` without a place for what cannot be attached, each with its remedy: a file that is missing, is no
-    /// disk, is packed, names a file out of reach, or is its own backing file.
+    /// Reads the headers of a disk's files, a few kilobytes. The disk has the given format, else the detected one. | | Throws a
+    /// `Diagnostic` without a location for what cannot be attached, with the remedy: a file that is missing, is no disk, is
+    /// compressed, refers to a file outside `access`, or is its own backing file.
     package init(reading path: String, as given: ImageDisk.Format? = nil, within access: HostAccess) throws(Diagnostic)
     {
         var layers: [Layer] = []
@@ -64,12 +61,12 @@ package struct DiskChain: Sendable, Hashable {
 private struct DiskLook {
     /// The disk's own file.
     let disk: String
-    /// The file that names this one; nil for the disk's own.
+    /// The file that refers to this one; nil for the disk's own.
     let over: String?
     let path: String
-    /// The format that the lab or the file above says; nil when neither does.
+    /// The format given by the lab or by the file above; nil when unknown.
     let given: ImageDisk.Format?
-    /// What of the host's files the disk's guest may read.
+    /// The host files that the disk's guest may read.
     let access: HostAccess
 
     func isSame(_ other: String) -> Bool {
@@ -84,7 +81,7 @@ private struct DiskLook {
             cause: over.map { "\($0) names \(path)" })
     }
 
-    /// The file's layer, and what it lies over.
+    /// The file's layer and its backing file.
     func layer() throws(Diagnostic) -> (DiskChain.Layer, backing: (String, ImageDisk.Format?)?) {
         if over != nil { try checkReach(path) }
         let file = try open(path)
@@ -139,7 +136,7 @@ private struct DiskLook {
 
     private func name(_ signature: DiskSignature?) -> String { signature?.name ?? "disk" }
 
-    /// How a header calls a format: the name of QEMU's driver.
+    /// The format for QEMU's driver name in a header.
     private func backingFormat(_ driver: String?) throws(Diagnostic) -> ImageDisk.Format? {
         guard let driver else { return nil }
         if let format = ImageDisk.Format.allCases.first(where: { $0.driver == driver }) { return format }
@@ -148,11 +145,11 @@ private struct DiskLook {
             remedy: conversion(by: nil))
     }
 
-    /// The path of a file that this one names: relative ones start from its folder.
+    /// Resolves a reference; relative paths start from this file's folder.
     private func resolve(_ name: String) throws(Diagnostic) -> String {
         var name = name
         if name.hasPrefix("file:") { name.removeFirst(5) }
-        // As QEMU tells names of protocols from paths.
+        // QEMU's rule for telling protocol names from paths.
         guard name.prefix(while: { $0 != "/" }).contains(":") == false, !name.isEmpty else {
             throw problem(
                 "the disk \(path) has the backing file \(name.quoted()), which is not a file of this host",
@@ -165,7 +162,7 @@ private struct DiskLook {
         do throws(HostAccess.Refusal) {
             _ = try access.real(path)
         } catch {
-            // What is not there has words of its own.
+            // A missing file has its own message.
             guard case .outside(let real) = error, Glibc.access(path, F_OK) == 0 else { return }
             throw problem(
                 "the disk \(disk) refers to \(path), which its guest may not read",
@@ -210,7 +207,7 @@ private struct DiskLook {
 }
 
 extension String {
-    /// The text as one word of a shell's command line.
+    /// The text quoted as one shell word.
     fileprivate var shellWord: String {
         let plain = utf8.allSatisfy { byte in
             byte > 0x7f || Unicode.Scalar(byte).properties.isAlphabetic || (0x2b...0x3a).contains(byte) || byte == 0x5f

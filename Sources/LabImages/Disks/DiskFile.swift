@@ -2,12 +2,13 @@ import Glibc
 import HostSystem
 import LabSpec
 
-/// A disk file that is open for a look at its headers.
+/// A disk file, opened to read its headers.
 struct DiskFile: ~Copyable {
     let size: UInt64
     private let descriptor: OwnedDescriptor
 
-    /// Opens it; a FIFO is not waited for. Throws what the kernel says, `EISDIR` for what is neither a file nor a disk.
+    /// Opens it without blocking on a FIFO. Throws the kernel's error, or `EISDIR` when it is neither a file nor a block
+    /// device.
     init(_ path: String) throws(SystemCallError) {
         let file = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
         guard [S_IFREG, S_IFBLK].contains(try file.status(path).st_mode & S_IFMT) else {
@@ -18,7 +19,7 @@ struct DiskFile: ~Copyable {
         descriptor = file
     }
 
-    /// So many bytes, or as many of them as there are; none where the file cannot be read.
+    /// Up to `count` bytes; none when the file cannot be read.
     func bytes(at place: DiskSignature.Place, _ count: Int) -> [UInt8] {
         switch place {
         case .start(let offset): bytes(at: UInt64(offset), count)
@@ -26,19 +27,19 @@ struct DiskFile: ~Copyable {
         }
     }
 
-    /// So many bytes, or as many of them as there are; none where the file cannot be read.
+    /// Up to `count` bytes; none when the file cannot be read.
     func bytes(at offset: UInt64, _ count: Int) -> [UInt8] {
         guard offset < size else { return [] }
         return (try? descriptor.read(upTo: count, at: Int(offset))) ?? []
     }
 
-    /// A number of so many bytes with the highest first; nil where there are not as many.
+    /// A big-endian number of `count` bytes; nil when the file is too short.
     func bigEndian(at offset: UInt64, _ count: Int) -> UInt64? {
         let bytes = bytes(at: offset, count)
         return bytes.count == count ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : nil
     }
 
-    /// A number of so many bytes with the lowest first; nil where there are not as many.
+    /// A little-endian number of `count` bytes; nil when the file is too short.
     func littleEndian(at offset: UInt64, _ count: Int) -> UInt64? {
         let bytes = bytes(at: offset, count)
         return bytes.count == count ? bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } : nil
@@ -46,8 +47,8 @@ struct DiskFile: ~Copyable {
 }
 
 extension ImageDisk.Format {
-    /// How large a guest sees a disk file of this format, in bytes; a raw one's last sector is a whole one. Throws what the
-    /// kernel says, and `EINVAL` for a damaged file or a format whose header is not read here.
+    /// The virtual size of a disk file of this format in bytes; a raw file is rounded up to whole sectors. Throws the kernel's
+    /// error, and `EINVAL` for a damaged file or a format whose header is not read here.
     package func virtualSize(of path: String) throws(SystemCallError) -> UInt64 {
         let file = try DiskFile(path)
         let sector: UInt64 = 512

@@ -1,20 +1,20 @@
 import LabSpec
 
-/// What a disk file's header says of other files.
+/// The references of a disk file's header to other files.
 struct DiskReferences: Sendable, Hashable {
-    /// The file that is read where this one has nothing, as it is written there.
+    /// The backing file, as written in the header.
     var backing: String?
-    /// How that is laid out; nil when the header does not say.
+    /// The format of the backing file; nil when the header has none.
     var backingDriver: String?
-    /// The file that has this one's data.
+    /// The external data file.
     var data: String?
 
-    /// Why a file of this format cannot be attached, as a sentence goes on that begins with its path.
+    /// Why a file of this format cannot be attached; completes a sentence that begins with its path.
     struct Refusal: Error {
         let reason: String
     }
 
-    /// Reads the header. Throws a `Refusal` when it is damaged or asks for what is not supported.
+    /// Reads the header. Throws a `Refusal` when it is damaged or needs unsupported features.
     static func of(
         _ file: borrowing DiskFile, _ format: ImageDisk.Format
     ) throws(Refusal) -> DiskReferences {
@@ -22,13 +22,13 @@ struct DiskReferences: Sendable, Hashable {
         case .raw, .vhdx, .parallels, .iso: return DiskReferences()
         case .qcow2: return try qcow2(file)
         case .qed:
-            // Bit 0 of its features: a file beneath it.
+            // Bit 0 of the features: has a parent.
             guard let features = file.littleEndian(at: 16, 8) else { throw damaged }
             if features & 1 != 0 { throw Refusal(reason: "has a backing file") }
         case .vdi:
             if file.littleEndian(at: 0x4c, 4) == 4 { throw Refusal(reason: "is a differencing disk") }
         case .vhd:
-            // Type 4 in the description at the end, or its copy at the start.
+            // Disk type 4 (differencing) in the footer, or in its copy at the start.
             let type = file.bytes(at: .end(512 - 60), 4)
             if type == [0, 0, 0, 4] { throw Refusal(reason: "is a differencing disk") }
         case .vmdk: try checkVMDK(file)
@@ -44,7 +44,7 @@ struct DiskReferences: Sendable, Hashable {
         return DiskReferences(backing: header.backing, backingDriver: header.backingDriver, data: header.data)
     }
 
-    /// A file that has all of its disk says its capacity, and that it has no parent.
+    /// Checks that a VMDK has its whole disk: a capacity and no parent.
     private static func checkVMDK(_ file: borrowing DiskFile) throws(Refusal) {
         let sector: UInt64 = 512
         let mostDescription: UInt64 = 20

@@ -1,32 +1,32 @@
 import LabSpec
 
-/// By what one knows how a disk file is laid out: bytes at a fixed place. Everything without a signature is raw.
+/// The signature of a disk format: bytes at a fixed offset. A file without a signature is raw.
 ///
-/// A raw disk's content may begin with any bytes, also with those of another format: whoever could write them would have the
-/// host open other files for him. So only what a lab brings from outside is looked at, its `format:` overrides what is found,
-/// QEMU is told the result and looks at nothing itself, and no layer leads out of what the lab may read (`HostAccess`).
+/// A raw disk's content may imitate another format, so that the host would open other files for the guest. Therefore only files
+/// from outside are probed, `format:` overrides the result, QEMU gets the format explicitly, and no layer may lead out of what
+/// the lab may read (`HostAccess`).
 struct DiskSignature: Sendable {
     enum Place: Sendable, Hashable {
         case start(Int)
         case end(Int)
     }
 
-    /// What a file with these bytes is good for.
+    /// How a file with this signature can be used.
     enum Meaning: Sendable, Hashable {
-        /// QEMU attaches it as it is.
+        /// QEMU attaches it directly.
         case attached(ImageDisk.Format)
-        /// `qemu-img` reads it by this driver, which is old and seldom used: it is converted first.
+        /// It must be converted first: `qemu-img` reads it with this driver, which is old and rarely used.
         case converted(driver: String)
-        /// Something in which a disk is packed, and the command that unpacks it; the file's path follows it.
+        /// A compressed or archived disk, with the command that unpacks it; the file's path is appended.
         case packed(command: String)
     }
 
-    /// What people call it.
+    /// The format's name for messages.
     let name: String
     let place: Place
     let bytes: [UInt8]
     let meaning: Meaning
-    /// How its files are usually called.
+    /// The usual file extensions.
     let suffixes: [String]
 
     private init(_ name: String, _ suffixes: [String], _ place: Place, _ bytes: [UInt8], _ meaning: Meaning) {
@@ -37,9 +37,9 @@ struct DiskSignature: Sendable {
         self.init(name, suffixes, place, Array(text.utf8), meaning)
     }
 
-    /// All that are known, in the order in which they are looked for.
+    /// All known signatures, in the order of detection.
     static let all: [DiskSignature] = [
-        // Version 1 of it has another layout.
+        // Version 1 has another layout.
         .init("qcow", [], .start(0), QCow2Header.magic + [0, 0, 0, 1], .converted(driver: "qcow")),
         .init("qcow2", ["qcow2"], .start(0), QCow2Header.magic, .attached(.qcow2)),
         .init("VMDK", [], .start(0), "KDMV", .attached(.vmdk)),
@@ -50,10 +50,10 @@ struct DiskSignature: Sendable {
         .init("QED", ["qed"], .start(0), [0x51, 0x45, 0x44, 0], .attached(.qed)),
         .init("Parallels", ["hdd", "hds"], .start(0), "WithoutFreeSpace", .attached(.parallels)),
         .init("Parallels", ["hdd", "hds"], .start(0), "WithouFreSpacExt", .attached(.parallels)),
-        // One of a fixed size has its description at the end only.
+        // A fixed VHD has only a footer.
         .init("VHD", ["vhd"], .end(512), "conectix", .attached(.vhd)),
         .init("VHD", ["vhd"], .start(0), "conectix", .attached(.vhd)),
-        // The first volume description, in the 17th sector.
+        // The primary volume descriptor, in sector 16 (from 0).
         .init("ISO 9660", ["iso"], .start(0x8001), "CD001", .attached(.iso)),
         .init("cloop", [], .start(0), "#!/bin/sh\n#V2.0 Format\n", .converted(driver: "cloop")),
         .init("DMG", ["dmg"], .end(512), "koly", .converted(driver: "dmg")),
@@ -72,17 +72,18 @@ struct DiskSignature: Sendable {
         .init("Proxmox backup", ["vma"], .start(0), [0x56, 0x4d, 0x41, 0], .packed(command: "vma extract")),
     ]
 
-    /// The signature of a file; nil when it is raw.
+    /// The signature of a file; nil for a raw one.
     static func of(_ file: borrowing DiskFile) -> DiskSignature? {
         if let found = all.first(where: { file.bytes(at: $0.place, $0.bytes.count) == $0.bytes }) { return found }
-        // An OVA is a tar archive that begins with the description of its disks; any other may be meant as it is.
+        // An OVA is a tar archive that begins with the OVF descriptor; other tar archives may be raw content.
         let isArchive = file.bytes(at: .start(257), 5) == Array("ustar".utf8)
         let name = file.bytes(at: .start(0), 100).prefix { $0 != 0 }
         guard isArchive, String(decoding: name, as: UTF8.self).lowercased().hasSuffix(".ovf") else { return nil }
         return .init("OVA", ["ova"], .start(257), "ustar", .packed(command: "tar -xf"))
     }
 
-    /// What the file's name promises; nil when that is nothing certain. A VMDK's data are a raw file of that name too.
+    /// The format that the file's extension implies; nil when that is uncertain. A VMDK's extents are raw files with that
+    /// extension too.
     static func promised(by path: String) -> DiskSignature? {
         guard let dot = path.lastIndex(of: "."), !path[dot...].contains("/") else { return nil }
         let suffix = path[path.index(after: dot)...].lowercased()

@@ -1,23 +1,23 @@
 import LabSpec
 
-/// What the header of a qcow2 file says. The words are those of QEMU's docs/interop/qcow2.txt.
+/// The header of a qcow2 file. Terms are those of QEMU's docs/interop/qcow2.txt.
 package struct QCow2Header: Sendable, Hashable {
-    /// What a file begins with, of either of the two formats that go by the name.
+    /// The magic bytes of both formats, qcow and qcow2.
     package static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xfb]
-    /// The number of the extension that names the backing file's format.
+    /// The extension type for the backing file's format.
     package static let backingFormat: UInt64 = 0xe279_2aca
-    /// The number of the extension that names the file with the data.
+    /// The extension type for the external data file's name.
     private static let externalData: UInt64 = 0x4441_5441
     private static let longestName: UInt64 = 1023
 
-    /// What the guest sees, in bytes.
+    /// The virtual size in bytes.
     let size: UInt64
     let isEncrypted: Bool
-    /// The file that is read where this one has nothing, as it is written there.
+    /// The backing file, as written in the header.
     let backing: String?
-    /// The name of QEMU's driver for that; nil when the header does not say.
+    /// QEMU's driver name for the backing file; nil when the header has none.
     let backingDriver: String?
-    /// The file that has this one's data.
+    /// The external data file.
     let data: String?
 
     /// Reads the header; nil when it is damaged.
@@ -42,11 +42,11 @@ package struct QCow2Header: Sendable, Hashable {
         if hasDataFile, data == nil { return nil }
     }
 
-    /// The header's extensions that are text, by their numbers.
+    /// The textual header extensions, by type.
     private static func extensions(_ file: borrowing DiskFile, from start: UInt64) -> [UInt64: String] {
         var found: [UInt64: String] = [:]
         var place = start
-        // They end with number 0, and in the first cluster, of at most 2 MiB.
+        // They end with type 0, within the first cluster of at most 2 MiB.
         while place < 2 << 20, let number = file.bigEndian(at: place, 4), number != 0,
             let length = file.bigEndian(at: place + 4, 4), length < 4096
         {

@@ -2,9 +2,8 @@ import Foundation
 import GuestControl
 import HostSystem
 
-/// A machine at its ready point, saved in the files of a folder, for any number of others to go on from.
-///
-/// For as long as this lives, also in another process, pruning leaves the folder alone. Its files are read-only.
+/// A machine saved at its ready point in the files of a folder, to be cloned any number of times. | | While this is referenced,
+/// also by another process, pruning keeps the folder. Its files are read-only.
 package final class Golden: KeptGolden {
     package let machine: SavedMachine
     /// The folder with its files and its manifest, absolute.
@@ -22,28 +21,28 @@ package final class Golden: KeptGolden {
     }
 
     package func discard() async {
-        // What cannot be thrown away is found wanting again by the next who asks.
+        // If this fails, the next request finds the damage again.
         try? await store.discard(self)
     }
 }
 
 /// One golden in a list.
 package struct GoldenEntry: Sendable {
-    /// What its folder is called.
+    /// The name of its folder.
     package let name: String
-    /// The image that it booted.
+    /// The name of its image.
     package let image: String
     package let imageID: String
-    /// The guest's shape in words, as `GoldenKey` has it.
+    /// The guest's shape as text, from `GoldenKey`.
     package let shape: String
     package let size: UInt64
     package let built: Date
     /// When a lab last used it.
     package let lastUsed: Date
-    /// Whether its files look as they were saved.
+    /// Whether its files pass the quick check.
     package let isWhole: Bool
 
-    /// The golden in a folder; nil when there is none that can be read.
+    /// The golden in a folder; nil without a readable manifest.
     init?(_ name: String, in folder: String) {
         guard let manifest = GoldenManifest(in: folder), let facts = FileStamp("\(folder)/\(manifestName)")
         else { return nil }

@@ -3,15 +3,15 @@ import Foundation
 import GuestControl
 import HostSystem
 
-/// Why a golden cannot be made, as its guest showed: it is not tried again in each run.
+/// Records that a golden cannot be made because its guest failed, so that not every run tries again.
 package struct GoldenFailure: Sendable, Hashable, ManifestFile {
-    /// What it would have been made of.
+    /// The key of the golden.
     package let key: GoldenKey
     /// Why its guest did not come up, one line.
     package let reason: String
     package let failed: Date
 
-    /// For so many seconds it is not tried again.
+    /// How long it is not tried again, in seconds.
     private static let age = 24 * 3600.0
 
     init(_ key: GoldenKey, _ reason: String) {
@@ -20,10 +20,10 @@ package struct GoldenFailure: Sendable, Hashable, ManifestFile {
         failed = Date()
     }
 
-    /// There are none.
+    /// No files.
     var files: [CachedFile] { [] }
 
-    /// As a user reads it who wants the golden all the same.
+    /// The error for a user who demands clones.
     var diagnostic: Diagnostic {
         Diagnostic(
             .guest, "the attempt at \(failed.formatted(.iso8601)) failed: \(reason)",
@@ -32,37 +32,37 @@ package struct GoldenFailure: Sendable, Hashable, ManifestFile {
         )
     }
 
-    /// Whether it still keeps the golden from being tried. One of the future was noted by a wrong clock.
+    /// Whether it is still valid. A time in the future was recorded by a wrong clock.
     var isValid: Bool { failed <= Date() && failed.timeIntervalSinceNow > -Self.age }
 }
 
 extension GoldenStore {
-    /// Why the golden of this key cannot be made; nil when it is to be tried.
+    /// The recorded failure for this key; nil when the golden may be tried.
     package func failure(of key: GoldenKey) -> GoldenFailure? {
         guard let failure = read(key.name), failure.key == key, failure.isValid else { return nil }
         return failure
     }
 
-    /// Notes for a day that the golden of this key cannot be made. In a cache that cannot be written to it is tried each time.
+    /// Records for a day that the golden of this key cannot be made. In a read-only cache it is tried each time.
     package func noteFailure(of key: GoldenKey, _ reason: String) {
         let folder = "\(failures)/\(key.name)"
         guard (try? FileTree.makeFolder(folder)) != nil else { return }
         try? GoldenFailure(key, reason).write(in: folder)
     }
 
-    /// Every failure that is noted, by image, the latest first.
+    /// All recorded failures, by image, the latest first.
     package func listFailures() -> [GoldenFailure] {
         failureNames.compactMap(read).filter(\.isValid).sorted {
             ($0.key.image, $1.failed) < ($1.key.image, $0.failed)
         }
     }
 
-    /// Whether there is something of an image's goldens.
+    /// Whether any golden or failure of this image is stored.
     func knows(image: String) -> Bool {
         list().contains { $0.image == image } || listFailures().contains { $0.key.image == image }
     }
 
-    /// Has goldens tried again.
+    /// Forgets failures, so that these goldens are tried again.
     func forgetFailures(where isUnwanted: (GoldenFailure) -> Bool) {
         CacheFolder.remove(in: failures) { read($0).map(isUnwanted) ?? true }
     }

@@ -4,23 +4,22 @@ import GuestControl
 import Hashing
 import HostSystem
 
-/// What a golden says about itself. What counts of its files is what they read as: a copy with other times and other holes is as
-/// good.
+/// The manifest of a golden. Files are compared by content: a copy with other times and holes is valid.
 struct GoldenManifest: ManifestFile {
-    /// What it depends on.
+    /// The golden's key.
     var key: GoldenKey
     /// When it was made, in UTC.
     var built: Date
-    /// What was saved, with names of files in place of their paths.
+    /// The saved machine, with file names instead of paths.
     private var machine: SavedMachine
     var files: [CachedFile]
 
-    /// A large file is mostly holes.
+    /// Skips holes, which are most of a large file.
     static func hash(_ path: String, size: UInt64) async throws -> String {
         size <= 4 << 20 ? try await FileHash.sha256(of: path) : try await FileHash.sha256(ofSparse: path)
     }
 
-    /// The manifest of a machine that was saved into a folder, whose files are on disk for good when this returns.
+    /// The manifest of a machine that was saved into a folder; the files are synced to disk when this returns.
     init(of machine: SavedMachine, in folder: String, key: GoldenKey) async throws {
         self.key = key
         self.machine = machine.withFiles { String($0.split(separator: "/").last ?? "") }
@@ -29,10 +28,10 @@ struct GoldenManifest: ManifestFile {
         files = try await Self.files(in: folder)
     }
 
-    /// What was saved, its files in a folder.
+    /// The saved machine, with its files in a folder.
     func machine(in folder: String) -> SavedMachine { machine.withFiles { "\(folder)/\($0)" } }
 
-    /// Has the host write out what it keeps in memory, which takes its time: on a thread of its own.
+    /// Syncs files to disk, on a thread of its own because this may take long.
     private static func flush(_ paths: [String]) async throws {
         try await HostThread.run("flush") { flag in
             for path in paths {

@@ -3,20 +3,20 @@ import Glibc
 import HostSystem
 
 extension GoldenStore {
-    /// One that was not used for so long is pruned.
+    /// Goldens that were not used for this long are pruned.
     package static let usualAge = Duration.seconds(7 * 24 * 3600)
 
-    // MARK: What is there
+    // MARK: Listing and verifying
 
-    /// Every golden, by image, the one that was used last first.
+    /// All goldens, by image, the most recently used first.
     package func list() -> [GoldenEntry] {
         names.compactMap { GoldenEntry($0, in: folder($0)) }.sorted {
             ($0.image, $1.lastUsed) < ($1.image, $0.lastUsed)
         }
     }
 
-    /// Reads every file of the goldens, of one image or of all, and says what is wrong with each; nil when nothing is. The next
-    /// who asks for a damaged one makes it again.
+    /// Reads every file of the goldens of one image or of all, and reports the damage of each; nil when there is none. A
+    /// damaged golden is made again when it is next requested.
     package func verify(
         image: String? = nil, found: (_ golden: GoldenEntry, _ damage: String?) -> Void
     ) async throws {
@@ -29,17 +29,16 @@ extension GoldenStore {
 
     private var names: [String] { (try? FileTree.names(in: goldens)) ?? [] }
 
-    // MARK: Removing some
+    // MARK: Removing
 
-    /// Removes the goldens of an image in all its shapes but for those that a running lab uses. Those that could not be made
-    /// are tried again.
+    /// Removes all goldens of an image that no running lab uses, and its recorded failures.
     package func remove(image: String) -> CacheCleaning {
         forgetFailures { $0.key.image == image }
         return clean { $0.image == image }
     }
 
-    /// Removes goldens that are out of date, such as those whose image has changed, those that were not used for `age`,
-    /// damaged ones, and what killed builders left. Leaves alone what a running lab uses or builds.
+    /// Removes outdated goldens, such as those of changed images, those not used for `age`, damaged ones, and leftovers of
+    /// killed builders. Keeps those that a running lab uses or builds.
     package func prune(
         age: Duration = Self.usualAge, isOutOfDate: (GoldenEntry) -> Bool = { _ in false }
     ) -> CacheCleaning {
@@ -52,7 +51,7 @@ extension GoldenStore {
         return cleaning
     }
 
-    /// Removes what killed builders left, unless it is being built again just now. Safe at any time.
+    /// Removes leftovers of killed builders, except for builds in progress. Safe at any time.
     package func removeLeftovers() -> [(path: String, freed: UInt64)] {
         let build = "\(directory)/build"
         let left = ((try? FileTree.names(in: build)) ?? []).filter { $0.hasPrefix(Self.prefix) }
@@ -66,7 +65,7 @@ extension GoldenStore {
         return leftovers
     }
 
-    /// Makes room after a new golden.
+    /// Enforces the size limit after a new golden.
     func trim(keeping kept: String) {
         var entries = list().sorted { $0.lastUsed < $1.lastUsed }
         var total = entries.reduce(0) { $0 &+ $1.size }
@@ -76,7 +75,7 @@ extension GoldenStore {
         }
     }
 
-    /// Locks of goldens that are not there.
+    /// Removes the locks of goldens that no longer exist.
     private func removeLocks() {
         let kept = Set(names)
         for lock in (try? FileTree.names(in: "\(directory)/locks")) ?? [] where lock.hasPrefix(Self.prefix) {
@@ -89,7 +88,7 @@ extension GoldenStore {
     private func clean(where isUnwanted: (GoldenEntry) -> Bool) -> CacheCleaning {
         var cleaning = CacheCleaning()
         for name in names {
-            // Without a manifest that can be read it is nobody's.
+            // Without a readable manifest it is unusable.
             if let entry = GoldenEntry(name, in: folder(name)), !isUnwanted(entry) { continue }
             switch remove(name) {
             case .removed(let freed): cleaning.freed += freed
@@ -104,7 +103,7 @@ extension GoldenStore {
         withLock(name) { CacheFolder.removeUnused(folder(name)) { try? setAside(name) } } ?? .inUse
     }
 
-    /// Does something with the golden's lock held; nil when somebody else holds it.
+    /// Runs `body` with the golden's lock; nil when the lock is taken.
     private func withLock<Result>(_ name: String, _ body: () -> Result?) -> Result? {
         guard let lock = try? FileLock.tryAcquire(lockPath(name)) else { return nil }
         defer { lock.release() }
