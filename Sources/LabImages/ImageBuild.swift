@@ -3,25 +3,24 @@ import Foundation
 import Glibc
 import HostSystem
 
-/// Hears how a build gets on: what it does now, and how much of that is done (0 to 1) when that is known. May be called
-/// on any thread.
+/// Receives a build's progress: the current step, and its fraction from 0 to 1 if known. May be called on any thread.
 package typealias ImageProgress = @Sendable (_ step: String, _ fraction: Double?) -> Void
 
 /// One run of a recipe in a scratch folder.
 struct ImageBuild: Sendable {
     let recipe: Recipe
     let packages: PackageCache
-    /// An empty folder on the cache's file system; the finished image is its `out`.
+    /// An empty folder on the cache's file system; the finished image is `out` in it.
     let scratch: String
     let progress: ImageProgress
 
-    /// No recipe takes so long; one that does hangs.
+    /// The time limit; a recipe that takes longer hangs.
     static let limit = Duration.seconds(30 * 60)
 
     /// Builds and returns the folder with the image's files and manifest.
     ///
-    /// Throws a `Diagnostic` for what the user can mend: a missing program, a failed download, a full disk, the script's
-    /// own last words.
+    /// Throws a `Diagnostic` for what the user can fix: a missing program, a failed download, a full disk, or the script's last
+    /// output.
     func run() async throws -> String {
         try checkTools()
         let folders = ["files", "debs", "work", "out"].map { "\(scratch)/\($0)" }
@@ -30,7 +29,7 @@ struct ImageBuild: Sendable {
         for (name, bytes) in recipe.support { try write(bytes, to: "\(scratch)/files/\(name)") }
 
         let fetched = recipe.packages.isEmpty ? [] : try await packages.fetch(recipe.packages, progress: progress)
-        // The script sees its own packages and no others.
+        // The script sees only its own packages.
         for package in fetched {
             let link = "\(scratch)/debs/\(package.file)"
             try systemCall("symlink", link) { symlink("\(packages.directory)/\(package.file)", link) }
@@ -40,7 +39,7 @@ struct ImageBuild: Sendable {
         return "\(scratch)/out"
     }
 
-    /// All programs of the host that are missing, in one error.
+    /// Throws one error that names all missing programs.
     private func checkTools() throws {
         var tools = recipe.tools
         tools["bash"] = "bash"
@@ -96,9 +95,9 @@ struct ImageBuild: Sendable {
     }
 }
 
-/// Says why a program that works for a build failed.
+/// Errors of a build's programs.
 enum BuildFailure {
-    /// Throws a `Diagnostic` unless the program succeeded; a full disk is told as such whatever the program made of it.
+    /// Throws a `Diagnostic` unless the program succeeded; a full disk is reported as such.
     static func check(_ result: ToolResult, _ what: String, near folder: String, remedy: () -> String?) throws {
         if result.status.isSuccess { return }
         let complained = result.errors.contains { $0.contains("No space left on device") }
@@ -106,7 +105,7 @@ enum BuildFailure {
         try result.checked(what, category: .image, remedy: remedy())
     }
 
-    /// That the disk is full; nil when it is not.
+    /// The error for a full disk; nil when it is not full.
     static func fullDisk(
         near folder: String, certain: Bool = false,
         remedy: String = "free about 1 GiB there, or set XDG_CACHE_HOME to a folder on a larger disk"

@@ -2,16 +2,16 @@ import Diagnostics
 import HostSystem
 import LabSpec
 
-/// The images that need no declaration, by name.
+/// The images that need no declaration.
 package struct ImageCatalog: Sendable {
-    /// In the order in which they are listed.
+    /// In listing order.
     package let recipes: [Recipe]
 
     package init(_ recipes: [Recipe]) {
         self.recipes = recipes
     }
 
-    /// What vmlab knows how to build.
+    /// The built-in catalog.
     package static let standard = ImageCatalog([
         Recipe(name: "debian", script: PackageResources.debian_sh, files: supportFiles),
         Recipe(
@@ -20,7 +20,7 @@ package struct ImageCatalog: Sendable {
         Recipe(name: "probe", script: PackageResources.probe_sh, files: supportFiles),
     ])
 
-    /// Every file in Recipes/ that a recipe may use. Embedded, so that the program needs no files beside it.
+    /// The support files for recipes in Recipes/, embedded so that the program needs no files at run time.
     private static let supportFiles: [String: [UInt8]] = [
         "debian-init.sh": PackageResources.debian_init_sh,
         "debian-session.sh": PackageResources.debian_session_sh,
@@ -55,8 +55,8 @@ package struct ImageCatalog: Sendable {
 
     package subscript(name: String) -> Recipe? { recipes.first { $0.name == name } }
 
-    /// What is known, before anything is built, of the images that a lab's guests use, and what is wrong with those it
-    /// declares and with the groups' disks. Looks at the files, reads a few bytes of each.
+    /// The facts known before the build of the images that a lab uses, and problems of declared images and of the groups'
+    /// disks. Reads a few bytes of each file.
     package static func facts(of lab: Lab) -> (facts: [String: ImageFacts], problems: [Diagnostic]) {
         standard.facts(of: lab)
     }
@@ -79,7 +79,7 @@ package struct ImageCatalog: Sendable {
         return (facts, problems + lab.groups.flatMap { unattachable($0, lab.access) })
     }
 
-    /// What is wrong with the disk files of a group.
+    /// Problems of a group's disk files.
     private func unattachable(_ group: GuestGroup, _ access: HostAccess) -> [Diagnostic] {
         group.disks.enumerated().compactMap { index, disk in
             guard case .file(let path, let format) = disk else { return nil }
@@ -92,7 +92,7 @@ package struct ImageCatalog: Sendable {
         }
     }
 
-    /// That there is no such image.
+    /// The error for an unknown image.
     func unknown(_ name: String, at span: SourceSpan? = nil) -> Diagnostic {
         Diagnostic(
             .specification, "the catalog has no image \"\(name)\"",
@@ -102,7 +102,7 @@ package struct ImageCatalog: Sendable {
 }
 
 extension Recipe {
-    /// What a plan needs to know of it.
+    /// The facts that a plan needs.
     package var facts: ImageFacts {
         ImageFacts(
             os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding,

@@ -1,22 +1,22 @@
 import Foundation
 import Hashing
 
-/// What a built image says about itself.
+/// The manifest of a built image.
 struct ImageManifest: ManifestFile {
     var image: String
     var key: String
     /// When it was built, in UTC.
     var built: Date
-    /// What it was made of.
+    /// The packages it was built from.
     var packages: [DebianPackage]
     var files: [CachedFile]
 
-    /// The release of the Linux kernel in it, such as `6.1.0-56-cloud-amd64`.
+    /// The release of its Linux kernel, such as `6.1.0-56-cloud-amd64`.
     var kernelRelease: String? {
         let prefix = "linux-image-"
         return packages.first { $0.name.hasPrefix(prefix) }.map { String($0.name.dropFirst(prefix.count)) }
     }
 
-    /// A hash of the contents: equal ids boot equally.
+    /// A hash of the contents: images with equal ids boot alike.
     var id: String { SHA256.hex(files.map { "\($0.name) \($0.sha256)\n" }.joined()) }
 }

@@ -9,7 +9,7 @@ import Logging
 package struct ImageEntry: Sendable {
     package let name: String
     package let os: GuestOS
-    /// Whether the recipe's present form is built.
+    /// Whether it is built from the current recipe.
     package let isBuilt: Bool
     /// Bytes on disk; nil when it is not built.
     package let size: UInt64?
@@ -19,7 +19,7 @@ package struct ImageEntry: Sendable {
     package let kernel: String?
 }
 
-/// The catalog's images on this host: built when they are first asked for, then kept.
+/// The catalog's images on this host: built on first request, then kept.
 ///
 /// ```
 /// images/<name>-<key>/   kernel, initrd, root.squashfs, manifest.json; appears whole or not at all
@@ -30,8 +30,8 @@ package struct ImageEntry: Sendable {
 /// checked/               which of the files were read and found right, see `CheckedFiles`
 /// locks/                 one lock file per image, one for debs/
 /// ```
-/// The key is a hash of the recipe, so a new recipe makes a new image and never disturbs guests that run on the old one. Whoever
-/// got an image holds it (`BootableImage.hold`): nobody removes its files until then.
+/// The key is a hash of the recipe, so a new recipe makes a new image and does not affect guests of the old one. An image in
+/// use is held by `BootableImage.hold`, which prevents its removal.
 package struct ImageStore: Sendable {
     package let directory: String
     package let catalog: ImageCatalog
@@ -42,7 +42,7 @@ package struct ImageStore: Sendable {
         return "\(Environment["HOME"] ?? NSHomeDirectory())/.cache/vmlab"
     }
 
-    /// The store in `cacheDirectory`, made with its first image.
+    /// The store in `cacheDirectory`, which is created with the first image.
     package init(cacheDirectory: String = Self.defaultDirectory, catalog: ImageCatalog = .standard) {
         directory = cacheDirectory
         self.catalog = catalog
@@ -50,10 +50,10 @@ package struct ImageStore: Sendable {
 
     // MARK: Getting images
 
-    /// The image of that name, built first when it is not there or damaged. No network is used when it is there.
+    /// The image of that name, built first when it is missing or damaged. An existing image needs no network.
     ///
-    /// One process builds at a time, others wait for it; `progress` is told of both. When the task is cancelled the build
-    /// stops and `CancellationError` is thrown. Otherwise throws a `Diagnostic`.
+    /// One process builds at a time and others wait; `progress` reports both. Cancellation stops the build and throws
+    /// `CancellationError`; other errors are a `Diagnostic`.
     package func image(named name: String, progress: @escaping ImageProgress) async throws -> BootableImage {
         guard let recipe = catalog[name] else { throw catalog.unknown(name) }
         let log = Logger(label: "vmlab.images")
@@ -83,8 +83,8 @@ package struct ImageStore: Sendable {
         return bootable(recipe, manifest, lease)
     }
 
-    /// The manifest of what is in an image's folder, and what is wrong with that; nil when nothing is. Files that were found
-    /// right before are read only `again`.
+    /// The manifest in an image's folder, and the damage to its files; nil when there is none. Verified files are read only if
+    /// `again` is set.
     private func examine(_ recipe: Recipe, again: Bool = false) async throws -> (ImageManifest?, damage: String?) {
         let folder = folder(of: recipe)
         guard let manifest = ImageManifest(in: folder) else {
@@ -111,7 +111,7 @@ package struct ImageStore: Sendable {
             progress("waiting for \(describe(holder)), which is building it", nil)
         }
         defer { lock.release() }
-        // Another may have built it meanwhile.
+        // Another process may have built it during the wait.
         if let image = try await existing(recipe, { _, _ in }) { return image }
         removeLeftovers(of: recipe)
         let scratch = "\(directory)/build/\(recipe.name)-\(getpid())"
@@ -132,13 +132,13 @@ package struct ImageStore: Sendable {
         return image
     }
 
-    /// What killed builds left; call with the image's lock held. What cannot be removed is left to the next time.
+    /// Removes leftovers of killed builds; requires the image's lock. What cannot be removed stays for the next time.
     @discardableResult
     private func removeLeftovers(of recipe: Recipe) -> UInt64 {
         CacheFolder.remove(in: "\(directory)/build") { $0.hasPrefix("\(recipe.name)-") }
     }
 
-    // MARK: What is there
+    // MARK: Listing and removing
 
     package func list() -> [ImageEntry] {
         catalog.recipes.map { recipe in
@@ -150,10 +150,10 @@ package struct ImageStore: Sendable {
         }
     }
 
-    /// Removes an image in all its versions, and its goldens, but for what a lab uses, from when it looks for its images until
-    /// its end. Waits for a build of it to end. An image that a lab declares has goldens only.
+    /// Removes all versions of an image and its goldens, except those that a lab holds from the lookup of its images to its
+    /// end. Waits for a build of it to end. A declared image has only goldens.
     ///
-    /// Throws a `Diagnostic` when there is no such image or it cannot be removed; not when it is not built.
+    /// Throws a `Diagnostic` when there is no such image or it cannot be removed; an image that is not built is no error.
     @discardableResult
     package func remove(_ name: String) async throws -> CacheCleaning {
         let goldens = GoldenStore(cacheDirectory: directory)
@@ -172,7 +172,7 @@ package struct ImageStore: Sendable {
                 switch CacheFolder.removeUnused(path) {
                 case .removed(let space): cleaning.freed += space
                 case .inUse: cleaning.imagesInUse.append(name)
-                // Says why.
+                // Throws the reason.
                 case .failed: try FileTree.remove(path)
                 }
             }
@@ -183,10 +183,9 @@ package struct ImageStore: Sendable {
         return cleaning
     }
 
-    /// Removes what no image of this catalog needs: images of older recipes, damaged ones, what killed builds left,
-    /// downloads that no built image is made of, unpacked kernels that no guest has used within the last hour, goldens as
-    /// `GoldenStore.prune` says, by their age or all, which has those that failed tried again. Leaves alone what another process
-    /// is building or a running lab uses.
+    /// Removes what no image of this catalog needs: images of older recipes, damaged ones, leftovers of killed builds,
+    /// downloads that no built image uses, unpacked kernels unused for an hour, and goldens as `GoldenStore.prune` does, or all
+    /// goldens and their recorded failures. Keeps what another process is building or a running lab uses.
     package func prune(allGoldens: Bool = false) async throws -> CacheCleaning {
         guard access("\(directory)/locks", F_OK) == 0 else { return CacheCleaning() }
         var freed: UInt64 = 0
@@ -214,7 +213,7 @@ package struct ImageStore: Sendable {
         let goldens = GoldenStore(cacheDirectory: directory)
         if allGoldens { goldens.forgetFailures { _ in true } }
         cleaning += goldens.prune { golden in
-            // Of an image that a lab declares only age tells.
+            // Goldens of declared images are removed only by age.
             guard !allGoldens, let recipe = catalog[golden.image] else { return allGoldens }
             return manifest(of: recipe)?.id != golden.imageID
         }
@@ -227,7 +226,7 @@ package struct ImageStore: Sendable {
         return cleaning
     }
 
-    /// Removes some of the images' folders but for those that a lab uses; returns the bytes freed.
+    /// Removes image folders that no lab uses; returns the bytes freed.
     private func removeUnused(where isUnwanted: (String) -> Bool) -> UInt64 {
         var freed: UInt64 = 0
         for name in (try? FileTree.names(in: "\(directory)/images")) ?? [] where isUnwanted(name) {
@@ -236,8 +235,8 @@ package struct ImageStore: Sendable {
         return freed
     }
 
-    /// Reads every file of the built images and of the goldens, of one name or all, and says what is wrong with each. What is
-    /// damaged is made again when it is next used.
+    /// Reads every file of the built images and goldens, of one name or all, and reports the damage of each. Damaged ones are
+    /// made again on their next use.
     ///
     /// Throws a `Diagnostic` when there is no such image or a file cannot be read.
     package func verify(_ name: String? = nil, found: (CacheFinding) -> Void) async throws {
@@ -256,7 +255,7 @@ package struct ImageStore: Sendable {
 
     /// The folder of a built image's files.
     ///
-    /// Throws a `Diagnostic` when the catalog has no such image, or its present recipe's is not built.
+    /// Throws a `Diagnostic` when the catalog has no such image, or its current recipe is not built.
     package func path(of name: String) throws(Diagnostic) -> String {
         guard let recipe = catalog[name] else { throw catalog.unknown(name) }
         guard manifest(of: recipe) != nil else {
@@ -271,12 +270,12 @@ package struct ImageStore: Sendable {
     private func folder(of recipe: Recipe) -> String { "\(directory)/images/\(recipe.name)-\(recipe.key)" }
     private func lockPath(_ recipe: Recipe) -> String { "\(directory)/locks/\(recipe.name)" }
 
-    /// The image's name in the name of its folder.
+    /// The image's name from the name of its folder.
     private static func imageName(_ folder: String) -> String {
         folder.lastIndex(of: "-").map { String(folder[..<$0]) } ?? folder
     }
 
-    /// The manifest of the recipe's image if that is there and intact.
+    /// The manifest of the recipe's image, if it exists and is intact.
     private func manifest(of recipe: Recipe) -> ImageManifest? {
         let folder = folder(of: recipe)
         guard let manifest = ImageManifest(in: folder), manifest.visibleDamage(in: folder) == nil else {

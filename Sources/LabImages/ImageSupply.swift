@@ -1,7 +1,7 @@
 import Diagnostics
 import LabSpec
 
-/// Gets a lab all the images that its guests boot.
+/// Provides the images of a lab's guests.
 package struct ImageSupply: Sendable {
     private let store: ImageStore
 
@@ -9,11 +9,11 @@ package struct ImageSupply: Sendable {
         self.store = store
     }
 
-    /// The images that the lab's groups name, ready to boot, by name. What the catalog must build is built one after the
-    /// other, each once; `progress` gets the image's name, the step, and how much of it is done when that is known.
+    /// The images of the lab's groups, ready to boot, by name. Missing ones are built one at a time; `progress` gets the
+    /// image's name, the step, and its fraction if known.
     ///
-    /// Throws a `DiagnosticList` with every problem of the declared images, before anything is built; else the first
-    /// `Diagnostic` of a build, or `CancellationError`.
+    /// Throws a `DiagnosticList` of all problems of declared images before anything is built, else the first `Diagnostic` of a
+    /// build, or `CancellationError`.
     package func images(
         for lab: Lab, progress: @escaping @Sendable (_ image: String, _ step: String, _ fraction: Double?) -> Void
     ) async throws -> [String: BootableImage] {

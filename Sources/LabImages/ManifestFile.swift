@@ -2,19 +2,19 @@ import Foundation
 import Hashing
 import HostSystem
 
-/// The `manifest.json` beside the files that it is about, of an image or of a golden. It is written when they are on disk and
-/// closed; nobody writes to them from then on.
+/// The `manifest.json` of an image or a golden, next to its files. It is written after the files are on disk and closed; they
+/// are not modified afterwards.
 protocol ManifestFile: Codable, Sendable {
-    /// What the folder consists of beside it.
+    /// The folder's other files.
     var files: [CachedFile] { get }
     static func hash(_ path: String, size: UInt64) async throws -> String
 }
 
-/// One file of a folder in the cache, as the folder's manifest has it.
+/// One file in a manifest.
 struct CachedFile: Codable, Sendable {
     var name: String
     var size: UInt64
-    /// As `ManifestFile.hash` says.
+    /// The hash by `ManifestFile.hash`.
     var sha256: String
 }
 
@@ -23,7 +23,7 @@ let manifestName = "manifest.json"
 extension ManifestFile {
     static func hash(_ path: String, size: UInt64) async throws -> String { try await FileHash.sha256(of: path) }
 
-    /// The manifest in a folder; nil when there is none that can be read.
+    /// The manifest in a folder; nil when there is no readable one.
     init?(in folder: String) {
         guard let bytes = try? SmallFile.bytes("\(folder)/\(manifestName)") else { return nil }
         let decoder = JSONDecoder()
@@ -39,7 +39,7 @@ extension ManifestFile {
         try SmallFile.replace("\(folder)/\(manifestName)", with: Array(try encoder.encode(self)))
     }
 
-    /// All files in a folder, as they are now.
+    /// All files currently in a folder.
     static func files(in folder: String) async throws -> [CachedFile] {
         var files: [CachedFile] = []
         for name in try FileTree.names(in: folder) {
@@ -52,7 +52,7 @@ extension ManifestFile {
 
     func paths(in folder: String) -> [String] { files.map { "\(folder)/\($0.name)" } }
 
-    /// What is wrong with the files in a folder, as far as their facts tell; nil when nothing is.
+    /// The damage to the files in a folder that is visible without reading them; nil when there is none.
     func visibleDamage(in folder: String) -> String? {
         if files.isEmpty { return "it has no files" }
         for file in files {
@@ -62,8 +62,8 @@ extension ManifestFile {
         return nil
     }
 
-    /// What is wrong with the files in a folder; nil when nothing is. They are read unless they were `checked` before and have
-    /// not changed since, or `again`.
+    /// The damage to the files in a folder; nil when there is none. Files that are recorded in `checked` and unchanged are not
+    /// read, unless `again` is set.
     func damage(in folder: String, checked: CheckedFiles, again: Bool = false) async throws -> String? {
         if let damage = visibleDamage(in: folder) { return damage }
         return try await checked.damage(of: paths(in: folder), again: again) {

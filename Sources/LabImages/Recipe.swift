@@ -2,35 +2,35 @@ import Hashing
 import LabSpec
 import Quantities
 
-/// How one image of the catalog is made: a shell script with a header, and the files it uses.
+/// How a catalog image is built: a shell script with a header, and its support files.
 ///
 /// The header is the script's leading comment lines of the form `# key: value`; `Recipes/debian.sh` shows all keys.
 package struct Recipe: Sendable {
     package let name: String
     package let os: GuestOS
     package let console: ConsoleSpec
-    /// The script, run by bash.
+    /// The script, for bash.
     package let script: [UInt8]
-    /// The support files that the script names, by file name.
+    /// The support files that the script uses, by file name.
     package let support: [String: [UInt8]]
-    /// Debian packages it is made of.
+    /// The Debian packages it uses.
     package let packages: [String]
-    /// Programs of the host that it runs, each with its Debian package.
+    /// The host programs it runs, with their Debian packages.
     package let tools: [String: String]
     package let cmdline: String
-    /// RAM when the lab says nothing.
+    /// The default RAM.
     package let memory: ByteCount
     /// RAM below which it is known not to boot.
     package let minimumMemory: ByteCount
-    /// Whether its kernel is a program of its own rather than an operating system's.
+    /// Whether its kernel is a bare-metal program rather than an operating system's.
     package let isFreestanding: Bool
-    /// A hash of the script and its files: another key is another image.
+    /// A hash of the script and its files: another key means another image.
     package let key: String
 
-    /// A recipe from its script. Of `files` it keeps those whose names occur in the script or in a file it keeps, so
-    /// that whatever the script can use is part of the key.
+    /// Parses a script. Keeps those of `files` whose names occur in the script or in a kept file, so that everything the script
+    /// can use is part of the key.
     ///
-    /// A header that says nothing or nonsense about memory means 256 MiB, at least 64.
+    /// A missing or malformed memory header means 256 MiB, at least 64.
     package init(
         name: String, os: GuestOS = .linux, console: ConsoleSpec = ConsoleSpec(), script: [UInt8],
         files: [String: [UInt8]] = [:]
@@ -86,7 +86,7 @@ package struct Recipe: Sendable {
 }
 
 extension Substring {
-    /// Without blanks at either end.
+    /// Without leading and trailing blanks.
     fileprivate var trimmed: String {
         String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
     }

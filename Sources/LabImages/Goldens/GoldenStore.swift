@@ -7,8 +7,8 @@ import LabSpec
 import Logging
 import Quantities
 
-/// Goldens on this host: machines saved at their ready point, from which others start in no time. Each is made when it is first
-/// asked for, then kept until it is not used any more.
+/// Goldens on this host: machines saved at their ready point, from which others are cloned. Each is made on first request and
+/// kept until it is pruned.
 ///
 /// ```
 /// goldens/<image>-<hash>/         its files and manifest.json; appears whole or not at all
@@ -16,19 +16,19 @@ import Quantities
 /// locks/golden-<image>-<hash>     held by who makes or removes it
 /// failed/<image>-<hash>/          why one cannot be made, see `GoldenFailure`
 /// ```
-/// Who uses a golden holds a shared lock on its manifest; who removes it holds that lock alone, so what a running lab uses stays.
-/// Only `discard` and damage take a golden away from under others: their clones keep the files that they opened, new ones do not
-/// find them. The manifest's own time of change says when the golden was last used.
+/// Users of a golden hold a shared lock on its manifest; removal takes an exclusive one, so goldens in use stay. Only `discard`
+/// and damage remove a golden that is in use: existing clones keep their open files, new ones do not find it. The manifest's
+/// modification time is the time of last use.
 package struct GoldenStore: GoldenStoring {
     /// The cache's folder.
     package let directory: String
-    /// Bytes on disk of all goldens; when a new one exceeds it, those that were not used for the longest time go.
+    /// The limit for all goldens in bytes on disk; when a new one exceeds it, the least recently used are removed.
     package let limit: ByteCount
 
-    /// The bytes on disk that are kept at most, but for what is in use: some eighty goldens of small guests.
+    /// The default limit, not counting goldens in use: enough for about eighty goldens of small guests.
     package static let usualLimit = ByteCount.gibibytes(8)
 
-    /// The store in a cache folder, by default this user's; it is made with its first golden.
+    /// The store in a cache folder, by default this user's; the folder is created with the first golden.
     package init(cacheDirectory: String = ImageStore.defaultDirectory, limit: ByteCount = Self.usualLimit) {
         directory = cacheDirectory
         self.limit = limit
@@ -36,23 +36,22 @@ package struct GoldenStore: GoldenStoring {
 
     // MARK: Getting goldens
 
-    /// The golden of this key, if it is there and whole. A damaged one is not; the next `golden` makes it again.
+    /// The golden of this key if it exists and is intact. A damaged one is made again by the next `golden`.
     package func existing(_ key: GoldenKey) async throws -> Golden? {
         guard case .whole(let golden) = try await find(key) else { return nil }
         return golden
     }
 
-    /// See the protocol. One whose guest showed that it does not come up is not tried again for a day.
+    /// See the protocol. A golden whose guest did not come up is not tried again for a day.
     ///
-    /// Waiting costs a thread each. Nothing is left when this throws, which it also does when the disk is full or the cache cannot
-    /// be written to.
+    /// Each wait blocks a thread. After an error nothing is left; errors include a full disk and a read-only cache.
     package func golden(
         _ key: GoldenKey, progress: @escaping @Sendable (String) -> Void,
         make: @escaping @Sendable (_ folder: String) async throws -> SavedMachine
     ) async throws -> Golden {
         if let golden = try await existing(key) { return golden }
         do throws(SystemCallError) {
-            // A guest's memory is nobody else's business.
+            // Private: it contains guests' memory.
             try FileTree.makeFolder(goldens, mode: 0o700)
             for folder in ["build", "locks"] { try FileTree.makeFolder("\(directory)/\(folder)") }
         } catch {
@@ -60,7 +59,7 @@ package struct GoldenStore: GoldenStoring {
         }
         let lock = try await lock(key.name, progress)
         defer { lock.release() }
-        // Another may have made it meanwhile.
+        // Another process may have made it during the wait.
         switch try await find(key) {
         case .whole(let golden): return golden
         case .absent: break
@@ -75,8 +74,8 @@ package struct GoldenStore: GoldenStoring {
         return golden
     }
 
-    /// Throws away a golden that did not work, though it looked whole. What goes on from it already is not disturbed. Nothing
-    /// happens when somebody else did so before, and perhaps made it again.
+    /// Discards a golden that did not work although its files were intact. Running clones are unaffected. No effect when
+    /// another process has already discarded it.
     func discard(_ golden: Golden) async throws {
         let name = golden.key.name
         let lock = try await lock(name) { _ in }
@@ -101,9 +100,9 @@ package struct GoldenStore: GoldenStoring {
 
     // MARK: Making one
 
-    /// Call with the golden's lock held.
+    /// Requires the golden's lock.
     private func makeGolden(_ key: GoldenKey, _ make: (String) async throws -> SavedMachine) async throws -> Golden {
-        // Who waited for another that failed does not try again either.
+        // A wait for a builder that failed does not try again.
         if let failure = failure(of: key) { throw failure.diagnostic }
         let scratch = scratch(key.name)
         do {
@@ -114,7 +113,7 @@ package struct GoldenStore: GoldenStoring {
             try Task.checkCancellation()
             let manifest = try await seal(machine, in: scratch, key)
             try CacheFolder.publish(scratch, as: folder(key.name), aside: aside(key.name))
-            // They were read a moment ago.
+            // The files were just read.
             checked(key.name).note(CheckedFiles.stamps(of: manifest.paths(in: folder(key.name))))
         } catch let loss as GuestLoss where loss.isGuestsDoing && !Task.isCancelled {
             noteFailure(of: key, loss.message)
@@ -130,7 +129,7 @@ package struct GoldenStore: GoldenStoring {
         return golden
     }
 
-    /// Has the files on disk for good, read-only, and described by a manifest.
+    /// Syncs the files to disk, makes them read-only and writes the manifest.
     private func seal(_ machine: SavedMachine, in scratch: String, _ key: GoldenKey) async throws -> GoldenManifest {
         for name in try FileTree.names(in: scratch) {
             let path = "\(scratch)/\(name)"
@@ -138,7 +137,7 @@ package struct GoldenStore: GoldenStoring {
                 try FileTree.remove(path)
                 continue
             }
-            // QEMU before 8.2 opens guest memory for writing even where it maps it for itself alone, so its owner may.
+            // Before 8.2 QEMU opens guest memory for writing even when it maps it privately, so the owner may write.
             try systemCall("chmod", path) { chmod(path, name == "memory" ? 0o600 : 0o400) }
         }
         let manifest = try await GoldenManifest(of: machine, in: scratch, key: key)
@@ -149,7 +148,7 @@ package struct GoldenStore: GoldenStoring {
         return manifest
     }
 
-    /// A full disk told as such, whatever the builder made of it.
+    /// Reports a full disk as such, whatever error the builder made of it.
     private func explained(_ error: any Error, _ key: GoldenKey) -> any Error {
         if error is CancellationError { return error }
         let errno = (error as? SystemCallError)?.errno
@@ -177,7 +176,7 @@ package struct GoldenStore: GoldenStoring {
         guard access("\(folder)/\(manifestName)", R_OK) == 0 else {
             return access(folder, F_OK) == 0 ? .damaged("its manifest is missing") : .absent
         }
-        // Nil when somebody is removing it just now, or has done so.
+        // Nil when it is being removed or has been.
         guard let lease = FolderLease(folder) else { return .absent }
         guard let manifest = GoldenManifest(in: folder), manifest.key == key else {
             return .damaged("its manifest is damaged")
@@ -202,12 +201,12 @@ package struct GoldenStore: GoldenStoring {
     private func scratch(_ name: String) -> String { "\(directory)/build/\(Self.prefix)\(name)" }
     private func aside(_ name: String) -> String { "\(scratch(name))\(Self.removed)" }
 
-    /// No image of the catalog is called so, whose builds are beside ours.
+    /// Distinguishes these builds from those of images: no catalog image has this prefix.
     static let prefix = "golden-"
-    /// Ends the name of one that is being removed.
+    /// The suffix of a golden that is being removed.
     static let removed = ".removed"
 
-    /// Removes a golden, which is gone in one step. Call with its lock held.
+    /// Removes a golden by one rename, then its files. Requires its lock.
     @discardableResult
     func setAside(_ name: String) throws(SystemCallError) -> UInt64 {
         log.debug("golden is removed", metadata: ["golden": "\(name)"])
@@ -217,7 +216,7 @@ package struct GoldenStore: GoldenStoring {
         return CacheFolder.remove(aside) ?? 0
     }
 
-    /// What a killed process left of it. Call with its lock held.
+    /// Removes what a killed process left of it. Requires its lock.
     func removeLeftovers(_ name: String) -> UInt64 {
         [scratch(name), aside(name)].reduce(0) { $0 + (CacheFolder.remove($1) ?? 0) }
     }

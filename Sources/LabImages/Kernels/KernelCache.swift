@@ -7,25 +7,24 @@ import KernelFormat
 import Logging
 import Synchronization
 
-/// Unpacked kernels on this host: each guest that boots a `bzImage` would spend its own time on unpacking it (seconds, for an
-/// xz payload), so this is done once, by the host's programs, and the result is kept.
+/// Unpacked kernels on this host. Each guest that boots a `bzImage` would spend its own time on unpacking it (seconds, for an
+/// xz payload), so the host unpacks it once and keeps the result.
 ///
 /// ```
 /// kernels/<hash>        the ELF vmlinux of the bzImage with that SHA-256; appears whole or not at all
 /// kernels/<hash>.new    one in the making, or what a killed process left
 /// locks/kernels         held while one is made or removed
 /// ```
-/// What is lost on the way is KASLR, which is the unpacking code's work: an unpacked kernel boots as with `nokaslr`, at the
-/// addresses of its symbols.
+/// This loses KASLR, which is done by the unpacking code: an unpacked kernel boots as with `nokaslr`, at its link addresses.
 package final class KernelCache: Sendable {
     package enum Outcome: Sendable, Hashable {
-        /// The ELF kernel at this path, in place of the file that was asked for.
+        /// The path of the ELF kernel to boot instead.
         case unpacked(String)
-        /// That file, for a reason that goes on from "the kernel".
+        /// The original file is booted; the reason completes a sentence that begins with "the kernel".
         case asItIs(reason: String)
     }
 
-    /// Which state of which file: as long as these are the same, a process looks at it once.
+    /// The identity of an unchanged file, which a process inspects only once.
     private struct Identity: Hashable {
         let path: String
         let size: UInt64
@@ -38,32 +37,31 @@ package final class KernelCache: Sendable {
     private let searchPath: String?
     private let works = Mutex<[Identity: Work]>([:])
 
-    /// No payload takes so long, even on a busy host.
+    /// The time limit for unpacking, generous for a busy host.
     private static let patience = Duration.seconds(120)
-    /// The programs that unpack kernels, each with its Debian package. Where one is missing, kernels that need it unpack
-    /// themselves in each guest.
+    /// The programs that unpack kernels, with their Debian packages. Without its program a kernel is unpacked in each guest.
     package static var programs: [String: String] {
         let formats = KernelPayload.Format.allCases.map { ($0.rawValue, $0.package) }
         return Dictionary(uniqueKeysWithValues: formats + [(limiter.program, limiter.package)])
     }
 
     private static let limiter = (program: "prlimit", package: "util-linux")
-    /// Kernels that are kept; the one that was not used for the longest time goes first.
+    /// The number of kernels kept; the least recently used is removed first.
     static let capacity = 8
-    /// One that was used this recently is never removed: its guest may be about to open it.
+    /// A kernel used this recently is never removed: its guest may be about to open it.
     static let grace = Duration.seconds(3600)
 
-    /// The kernels in a cache folder, by default this user's. Programs are looked for in `searchPath`, by default `PATH`.
+    /// The kernels in a cache folder, by default this user's. Programs are searched in `searchPath`, by default `PATH`.
     package init(cacheDirectory: String = ImageStore.defaultDirectory, searchPath: String? = Environment["PATH"]) {
         directory = cacheDirectory
         self.searchPath = searchPath
     }
 
-    /// What guests that are to boot `kernel` had better boot: the unpacked kernel, made first when it is not there or broken.
-    /// Any number of tasks and processes may ask at the same time; one of them makes it.
+    /// The unpacked kernel to boot instead of `kernel`, made first when it is missing or damaged. Safe for concurrent tasks and
+    /// processes; one of them makes it.
     ///
-    /// Throws a `Diagnostic` when the kernel is damaged so that it could not boot by itself either, and `CancellationError`.
-    /// What the host lacks is no error: then the kernel unpacks itself in the guest.
+    /// Throws a `Diagnostic` when the kernel is too damaged to boot at all, and `CancellationError`. Missing programs are no
+    /// error: the kernel is then unpacked in the guest.
     package func bootable(_ kernel: String) async throws -> Outcome {
         guard let facts = FileStamp(kernel), facts.isFile,
             let start = try? SmallFile.bytes(kernel, limit: LinuxHeader.least)
@@ -72,12 +70,12 @@ package final class KernelCache: Sendable {
         let identity = Identity(path: kernel, size: facts.size, modified: facts.modified)
         let outcome = try await work(identity).wait().get()
         guard case .unpacked(let path) = outcome, !use(path) else { return outcome }
-        // Somebody emptied the cache meanwhile.
+        // The cache was emptied meanwhile.
         works.withLock { _ = $0.removeValue(forKey: identity) }
         return try await work(identity).wait().get()
     }
 
-    /// The work on a file, which goes on when the task that began it is cancelled: others may wait for it.
+    /// The work on a file. It continues when the task that began it is cancelled, because others may wait for it.
     private func work(_ identity: Identity) -> Work {
         works.withLock { works in
             if let work = works[identity] { return work }
@@ -112,7 +110,7 @@ package final class KernelCache: Sendable {
         }
     }
 
-    /// The paths of what limits the program that unpacks, and of that program.
+    /// The paths of the program that sets resource limits, and of the unpacking program.
     private func programs(for format: KernelPayload.Format) throws(KernelPayload.Refusal) -> [String] {
         var paths: [String] = []
         for (program, package) in [Self.limiter, (format.rawValue, format.package)] {
@@ -139,14 +137,14 @@ package final class KernelCache: Sendable {
     private func cached(
         _ file: [UInt8], _ payload: KernelPayload, _ programs: [String], from kernel: String
     ) async throws -> Outcome {
-        // Exactly the bytes that are unpacked, though somebody may write a new kernel to that path meanwhile.
+        // Hashes the bytes that are unpacked, even if the path gets a new kernel meanwhile.
         let key = try await FileHash.sha256(of: file)
         let path = "\(folder)/\(key)"
         if isIntact(path, payload) { return .unpacked(path) }
         for name in [folder, "\(directory)/locks"] { try FileTree.makeFolder(name) }
         let lock = try await FileLock.acquire(lockPath)
         defer { lock.release() }
-        // Another may have made it meanwhile.
+        // Another process may have made it during the wait.
         if isIntact(path, payload) { return .unpacked(path) }
         removeUnfinished()
         let new = "\(path).new"
@@ -169,7 +167,7 @@ package final class KernelCache: Sendable {
         let input = try OwnedDescriptor.memoryFile("payload", holding: Array(file[payload.bytes]))
         let output = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o644)
         let (source, target) = (input.number, output.number)
-        // However a file lies about itself: no byte more than it says, and no memory beyond what these formats need.
+        // Against malformed files: no more output than declared, and no more memory than these formats need.
         let limits = ["--fsize=\(payload.unpackedSize)", "--as=\(2 << 30)", "--core=0"]
         let result = try await withDeadline(.now + Self.patience) {
             try await Tool.run(
@@ -191,7 +189,7 @@ package final class KernelCache: Sendable {
 
     // MARK: Keeping and removing them
 
-    /// Whether it is there in full. The rest of its contents is not read: that would cost more than it finds.
+    /// Whether it is complete. Only its start is read: reading all would cost more than it finds.
     private func isIntact(_ path: String, _ payload: KernelPayload) -> Bool {
         guard FileStamp(path)?.size == UInt64(payload.unpackedSize),
             let start = try? SmallFile.bytes(path, limit: ELFHeader.size)
@@ -199,21 +197,21 @@ package final class KernelCache: Sendable {
         return UnpackedKernel.isBootable(start)
     }
 
-    /// Notes that it is used now; false when it is not there. The time of the last change tells since when it is not used.
+    /// Records the use; false when the file is missing. The modification time is the time of last use.
     private func use(_ path: String) -> Bool {
-        // A cache that we may only read is as good.
+        // A read-only cache is no error.
         utimensat(AT_FDCWD, path, nil, 0) == 0 || errno != ENOENT
     }
 
-    /// Removes kernels that no guest has used within the last hour, and what killed processes left, unless another process
-    /// is making one just now. Returns the bytes freed.
+    /// Removes kernels unused for an hour and leftovers of killed processes, unless another process is making one. Returns the
+    /// bytes freed.
     func prune() -> UInt64 {
         guard let lock = try? FileLock.tryAcquire(lockPath) else { return 0 }
         defer { lock.release() }
         return removeUnfinished() + remove(unusedKernels())
     }
 
-    /// Makes room with the lock held.
+    /// Enforces the capacity; requires the lock.
     private func removeOldest() {
         let excess = ((try? FileTree.names(in: folder)) ?? []).count - Self.capacity
         _ = remove(Array(unusedKernels().prefix(max(0, excess))))
@@ -224,7 +222,7 @@ package final class KernelCache: Sendable {
         remove(((try? FileTree.names(in: folder)) ?? []).filter { $0.hasSuffix(".new") })
     }
 
-    /// Those that may be removed, the one that was last used the longest time ago first.
+    /// The kernels that may be removed, least recently used first.
     private func unusedKernels() -> [String] {
         let latest = Int64(Date().timeIntervalSince1970 * 1e9) - Self.grace.components.seconds * 1_000_000_000
         let used = ((try? FileTree.names(in: folder)) ?? []).compactMap { name in

@@ -1,16 +1,16 @@
 import KernelFormat
 
-/// The compressed kernel inside a Linux `bzImage`: what its own code unpacks when it boots (Linux boot protocol,
+/// The compressed kernel inside a Linux `bzImage`, which its own code unpacks at boot (Linux boot protocol,
 /// Documentation/arch/x86/boot.rst, `payload_offset` and `payload_length`).
 struct KernelPayload: Sendable, Hashable {
-    /// How it is compressed. The name is that of the host's program for it.
+    /// The compression, named after the host's program for it.
     enum Format: String, Sendable, CaseIterable {
         case gzip, xz, lz4, zstd
 
         /// The Debian package with the program.
         var package: String { self == .xz ? "xz-utils" : rawValue }
 
-        /// The first bytes of such a payload, as boot.rst lists them; those of lz4 are its legacy format's.
+        /// The payload's magic bytes as listed in boot.rst; for lz4 those of its legacy format.
         var magic: [UInt8] {
             switch self {
             case .gzip: [0x1f, 0x8b]
@@ -21,25 +21,25 @@ struct KernelPayload: Sendable, Hashable {
         }
     }
 
-    /// Why there is no payload to take out.
+    /// Why no payload can be extracted.
     enum Refusal: Error, Sendable, Hashable {
-        /// Nothing is wrong; such a kernel unpacks itself. The reason goes on from "the kernel".
+        /// The kernel is fine but must unpack itself. The reason completes a sentence that begins with "the kernel".
         case unpacksItself(String)
-        /// The file cannot boot in any way. The reason goes on likewise.
+        /// The file cannot boot at all. The reason as above.
         case damaged(String)
     }
 
     let format: Format
-    /// Where its compressed bytes are in the file, without the size that follows them.
+    /// The range of the compressed bytes in the file, without the size that follows them.
     let bytes: Range<Int>
-    /// The bytes that it unpacks to, as the file says.
+    /// The unpacked size as declared in the file.
     let unpackedSize: Int
 
-    /// The most that a kernel may unpack to; the largest of distributions take a tenth.
+    /// The limit for an unpacked kernel; the largest kernels of distributions have a tenth of it.
     static let largestKernel = 512 << 20
     private static let leastPayload = 16
 
-    /// Finds it in a whole file. Throws for each file without a sound one, whatever the bytes.
+    /// Finds the payload in a whole file. Throws for any file without a valid one.
     init(in file: [UInt8]) throws(Refusal) {
         let header: LinuxHeader?
         do throws(LinuxHeader.Problem) {
@@ -51,7 +51,7 @@ struct KernelPayload: Sendable, Hashable {
             }
         }
         guard let header else { throw .unpacksItself("is not a bzImage") }
-        // Numbers of 32 bits at most, which cannot overflow these 64.
+        // 32-bit numbers, which cannot overflow in 64 bits.
         let (start, limit) = (Int(header.payload.lowerBound), Int(header.payload.upperBound))
         guard header.payload.count >= Self.leastPayload else { throw .unpacksItself("has no payload") }
         guard limit <= file.count else {
@@ -60,7 +60,7 @@ struct KernelPayload: Sendable, Hashable {
         guard let format = Format.allCases.first(where: { file[start...].starts(with: $0.magic) }) else {
             throw .unpacksItself("is compressed in an unknown format")
         }
-        // Linux's build adds the unpacked size to all formats but gzip's, which ends with it by itself.
+        // Linux's build appends the unpacked size for all formats but gzip, whose format ends with it.
         let end = limit - 4
         let size = Int(file.field(UInt64(end), UInt32.self) ?? 0)
         guard size > 0, size <= Self.largestKernel else {
@@ -73,10 +73,9 @@ struct KernelPayload: Sendable, Hashable {
     }
 }
 
-/// What is asked of an unpacked kernel before guests boot it in place of the file that it came from.
+/// The check of an unpacked kernel before guests boot it.
 enum UnpackedKernel {
-    /// Whether a file that begins so is an ELF file for x86-64 whose entry is a physical address beyond the first MiB, as
-    /// that of every vmlinux is.
+    /// Whether this is the start of an x86-64 ELF file whose entry is a physical address above 1 MiB, as in every vmlinux.
     static func isBootable(_ start: [UInt8]) -> Bool {
         guard let header = try? ELFHeader(start) else { return false }
         return (1 << 20..<1 << 32).contains(header.entry)
