@@ -1,6 +1,6 @@
 import VirtualHardware
 
-/// What ACPI tells the guest of its machine (ACPI 6.4): hardware-reduced, without a single PC relic that costs boot time.
+/// The ACPI tables (ACPI 6.4): hardware-reduced, without legacy PC devices that cost boot time.
 struct ACPITables: Sendable {
     /// The tables, for `MachineLayout.acpiTables`; the root pointer comes first.
     let bytes: [UInt8]
@@ -45,7 +45,7 @@ struct ACPITables: Sendable {
         return table
     }
 
-    /// What makes the sum of all bytes zero.
+    /// The checksum that makes the sum of all bytes zero.
     private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt8 { 0 &- bytes.reduce(0, &+) }
 
     /// FADT (5.2.9): where sleep, reset and the description are, and what a PC has that this machine has not.

@@ -1,6 +1,6 @@
 import VirtualHardware
 
-/// Where everything of the guest's machine is: every guest-physical address, I/O port and interrupt in one place.
+/// The memory map: every guest-physical address, I/O port and interrupt in one place.
 ///
 /// Below 1 MiB lies what the boot protocol and ACPI want there; RAM ends at 3 GiB and goes on at 4 GiB; the registers of
 /// devices and interrupt controllers lie in between.
@@ -15,7 +15,7 @@ package enum MachineLayout {
     static let startInfo: UInt64 = 0x6000
     /// `boot_params`, the zero page of the Linux boot protocol.
     static let zeroPage: UInt64 = 0x7000
-    /// Where the first stack begins, growing down.
+    /// The top of the first stack.
     static let stackTop: UInt64 = 0x8ff0
     /// Identity page tables of the 64-bit entry: PML4, one page directory pointer table, four page directories.
     static let pageTables: UInt64 = 0x9000
@@ -31,9 +31,9 @@ package enum MachineLayout {
 
     // MARK: RAM
 
-    /// Where kernels go, and where RAM begins again after the hole of a PC.
+    /// The load address of kernels, where RAM continues after the PC's hole.
     static let highMemoryStart: UInt64 = 0x10_0000
-    /// Where RAM makes way for devices.
+    /// The end of low RAM, where the device hole begins.
     static let holeStart: UInt64 = 0xc000_0000
     static let holeEnd: UInt64 = 0x1_0000_0000
 
@@ -65,13 +65,13 @@ package enum MachineLayout {
     package static let keyboardController: Range<UInt64> = 0x60..<0x65
     /// Bochs's debug console: what is written here is a mark in the guest's life, with the host's time.
     package static let debugPort: UInt64 = 0x402
-    /// pvpanic: the guest says that its kernel panicked.
+    /// pvpanic: the guest reports a kernel panic.
     package static let panicPort: UInt64 = 0x505
     /// ACPI sleep control, sleep status, reset and event status registers (hardware-reduced ACPI), one byte each.
     package static let powerPorts: Range<UInt64> = 0x600..<(0x600 + PowerRegisters.Offset.count)
     /// Sleep control: bits 2 to 4 are the state's `SLP_TYP`, bit 5 enters it (ACPI 6.4, 4.8.3.7).
     static let sleepControl = powerPorts.lowerBound + PowerRegisters.Offset.sleepControl
-    /// Sleep status: reads as 0, for no state that is entered is left again.
+    /// Sleep status: reads as 0, because no entered state is ever left.
     static let sleepStatus = powerPorts.lowerBound + PowerRegisters.Offset.sleepStatus
     /// The reset register that the FADT names (ACPI 6.4, 4.8.3.6).
     static let reset = powerPorts.lowerBound + PowerRegisters.Offset.reset

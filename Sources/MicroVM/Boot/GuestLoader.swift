@@ -3,7 +3,7 @@ import HostSystem
 import KernelFormat
 import VirtualHardware
 
-/// Puts a kernel, its initial RAM disk and its command line into guest memory, and says where the first processor begins.
+/// Loads a kernel, its initrd and its command line into guest memory, and returns the entry of the first vCPU.
 package struct GuestLoader: Sendable {
     enum Entry: Sendable, Hashable {
         /// In 64-bit mode with paging on and the zero page in RSI.
@@ -22,7 +22,7 @@ package struct GuestLoader: Sendable {
     private let initrd: HostFile?
     private let commandLine: [UInt8]
 
-    /// Opens the files and reads the kernel's headers. Throws what is wrong with them.
+    /// Opens the files and parses the kernel's headers. Throws what is wrong with them.
     package init(kernel path: String, initrd: String?, commandLine: String) throws(BootError) {
         do throws(SystemCallError) {
             file = try HostFile(path)

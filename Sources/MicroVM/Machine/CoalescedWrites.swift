@@ -3,14 +3,14 @@ import KVM
 import Synchronization
 import VirtualHardware
 
-/// Bytes for serial ports that the kernel collects in a ring instead of leaving the guest for each.
+/// Coalesced writes to serial ports: the kernel collects bytes in a ring instead of an exit for each.
 ///
 /// Only for ports whose driver has shown that it sends by interrupt: having filled the port's FIFO, Linux's reads a register,
 /// for which the guest leaves and the bytes before are delivered, in order. A driver that looks before each byte never gets
 /// here, for nothing would tell of its last one. As long as an interrupt for more bytes is enabled, `tick` delivers what a
 /// driver with other habits leaves.
 final class CoalescedWrites: Sendable {
-    /// How long a byte may lie in the ring, in milliseconds.
+    /// The longest time of a byte in the ring, in milliseconds.
     private static let patience = 10
 
     private struct State {
@@ -18,12 +18,12 @@ final class CoalescedWrites: Sendable {
         var isTicking = false
     }
 
-    /// Where it is `tick` that is asked for, on the reactor's thread.
+    /// Requests `tick`, on the reactor's thread.
     let timer: TimerDescriptor
     private let ring: CoalescedRing
     private let bus: AddressBus
     private let state = Mutex(State())
-    /// The ring is one for all vCPUs: each takes from it before it handles what it left the guest for.
+    /// All vCPUs share one ring: each drains it before it handles its exit.
     private let taking = Mutex(())
 
     init(_ ring: CoalescedRing, bus: AddressBus) throws(SystemCallError) {
@@ -46,11 +46,11 @@ final class CoalescedWrites: Sendable {
         if mustTick { timer.ring(everyMilliseconds: Self.patience) }
     }
 
-    /// Time has passed; `isSending` says whether any port's driver waits for an interrupt to send more.
+    /// Handles the timer; `isSending` returns whether any port's driver sends by interrupt.
     func tick(isSending: () -> Bool) {
         timer.drain()
         drain()
-        // Under the lock, so that a driver that begins just now starts the timer after it was stopped, not before.
+        // Under the lock, so that a driver that starts now starts the timer after the stop, not before.
         state.withLock { state in
             guard !isSending() else { return }
             state.isTicking = false
@@ -58,7 +58,7 @@ final class CoalescedWrites: Sendable {
         }
     }
 
-    /// Back to power-on, while all vCPUs are held: calls `stop` for each port.
+    /// Resets to power-on, while all vCPUs are paused: calls `stop` for each port.
     func reset(_ stop: (UInt16) -> Void) {
         drain()
         let ports = state.withLock { state in

@@ -3,7 +3,7 @@ import HostSystem
 import KVM
 import VirtualHardware
 
-/// A machine in the making: memory and interrupt controllers are there, devices are put on its buses, processors come last.
+/// A machine under construction: memory and interrupt controllers exist, devices are attached to its buses, vCPUs come last.
 package struct MachineAssembly: ~Copyable {
     let system: KVMSystem
     let memory: GuestMemory
@@ -16,9 +16,9 @@ package struct MachineAssembly: ~Copyable {
     private(set) var devices: [any StatefulDevice] = []
     private var virtioDevices = 0
 
-    /// Opens `/dev/kvm` and makes a machine with `memory` bytes of RAM, a multiple of 4096.
+    /// Opens `/dev/kvm` and creates a machine with `memory` bytes of RAM, a multiple of 4096.
     ///
-    /// Throws `AssemblyError` when the host's KVM lacks something, and what the kernel says.
+    /// Throws `AssemblyError` when the host's KVM lacks a capability, and the kernel's error.
     package static func make(
         memory size: UInt64, processors: Int, backing: GuestMemory.Backing = .memory
     ) throws -> MachineAssembly {
@@ -60,8 +60,8 @@ package struct MachineAssembly: ~Copyable {
         if let device = device as? any StatefulDevice { devices.append(device) }
     }
 
-    /// Puts a virtio device behind a transport at the next place. Its queues' doorbells ring at the device's own thread, or
-    /// on the reactor's.
+    /// Attaches a virtio device with a transport at the next slot. Its queues' doorbells are handled on the device's own thread
+    /// or on the reactor's.
     package mutating func attach(_ device: any VirtioDevice, reactor: Reactor) throws {
         let number = UInt64(virtioDevices)
         guard virtioDevices < MachineLayout.mostVirtioDevices else { throw AssemblyError.tooManyDevices }
@@ -92,7 +92,7 @@ package struct MachineAssembly: ~Copyable {
     consuming func takeMachine() -> VirtualMachine { machine }
 }
 
-/// Why a machine cannot be put together.
+/// Why a machine cannot be created.
 struct AssemblyError: Error, CustomStringConvertible {
     let description: String
 

@@ -7,13 +7,13 @@ import Quantities
 import VirtualHardware
 
 extension MicroMachine {
-    /// Writes the machine down with what its `overlays` hold, by the numbers of the disks. It is held from then on: `run` lets
-    /// it go on, unless its memory is `golden`, in the snapshot's own file.
+    /// Saves the machine with the contents of its `overlays`, keyed by disk number. It stays paused: `run` resumes it, unless its
+    /// memory is `golden`, in the snapshot's own file.
     ///
-    /// Devices come to rest first, for what they still do may interrupt the guest; then the disks, the processors' state, the
-    /// interrupt controllers' and the devices', and at last the memory, in which nothing changes meanwhile.
+    /// Devices are quiesced first, because they may still interrupt the guest; then come the disks, the states of the vCPUs, the
+    /// interrupt controllers and the devices, and last the memory, which does not change meanwhile.
     ///
-    /// Throws why that cannot be; the machine can go on all the same.
+    /// Throws the reason of a failure; the machine can still resume.
     package func save(to files: SnapshotFiles, overlays: [Int: OverlayStorage], golden: GoldenMemory? = nil) throws {
         gate.holdAndWait()
         coalescing?.drain()
@@ -21,13 +21,13 @@ extension MicroMachine {
         var isOthers = false
         defer { if !isOthers { for device in devices { device.resume() } } }
         try files.write(golden.map { .kept($0) } ?? .copied(memory), overlays) { identity, layers in
-            // From here on nothing may write to memory any more that clones may have.
+            // From here on nothing may write to memory that clones may share.
             isOthers = golden != nil
             return try snapshot(identity, layers)
         }
     }
 
-    /// The state, without the memory, of a machine that rests.
+    /// The state, without the memory, of a quiesced machine.
     private func snapshot(_ identity: [UInt8], _ layers: [MachineSnapshot.Layer]) throws -> MachineSnapshot {
         let (clock, processors, controllers) = try parts.withLock { parts in
             (
@@ -50,9 +50,9 @@ extension MicroMachine {
             }, layers: layers)
     }
 
-    /// Takes over the state of a saved machine, whose memory this one has; before the first `run`.
+    /// Restores the state of a saved machine, whose memory this one has; before the first `run`.
     ///
-    /// The guest's clock goes on from where it stood. Throws why the snapshot is not this machine's.
+    /// The guest's clock continues from the saved time. Throws why the snapshot does not match.
     package func restore(_ saved: SavedFiles) throws(SnapshotError) {
         do {
             try restore(saved.snapshot)
@@ -61,12 +61,12 @@ extension MicroMachine {
         }
     }
 
-    /// The same from a snapshot. Throws why it does not fit, and what the kernel says.
+    /// Likewise from a snapshot. Throws why it does not match, and the kernel's error.
     func restore(_ snapshot: MachineSnapshot) throws {
         try check(snapshot)
         for (runner, state) in zip(runners, snapshot.processors) { try runner.withVCPU { try $0.setState(state) } }
         try parts.withLock { parts in
-            // Before any processor runs: guests do not get over a clock that jumps.
+            // Before any vCPU runs: guests do not survive a clock that jumps.
             if let clock = snapshot.clock { try parts.machine.setClock(clock.nanoseconds) }
             try setTimeStamps(snapshot, parts)
             try parts.setControllers(
@@ -76,7 +76,7 @@ extension MicroMachine {
                     return state
                 })
         }
-        // After the interrupt controllers: devices interrupt again for what is pending.
+        // After the interrupt controllers: devices raise their pending interrupts again.
         for (device, saved) in zip(devices, snapshot.devices) {
             do throws(StateError) {
                 var decoder = StateDecoder(saved.state)
@@ -131,7 +131,7 @@ extension MicroMachine {
 }
 
 extension MachineSnapshot {
-    /// Throws when a machine of this shape cannot go on from it.
+    /// Throws when this machine's configuration cannot be restored from it.
     func check(processors count: Int, memory size: UInt64) throws(SnapshotError) {
         guard memory == size else {
             throw SnapshotError("it has \(ByteCount(memory)) of memory, this machine \(ByteCount(size))")

@@ -5,10 +5,10 @@ import KVM
 import Synchronization
 import VirtualHardware
 
-/// One guest's machine: memory, processors, interrupt controllers, and whatever devices were put on its buses.
+/// One guest's machine: memory, vCPUs, interrupt controllers, and the devices attached to its buses.
 ///
-/// It is built held, runs after `run()`, and is released with its last reference after `end()`. All functions are for one
-/// thread, the reactor's, unless they say otherwise; what the guest does is told to `onEvent` on a processor's thread.
+/// It is created paused, runs after `run()`, and is released with its last reference after `end()`. All functions are for the
+/// reactor's thread unless documented otherwise; guest events are delivered to `onEvent` on a vCPU's thread.
 package final class MicroMachine: Sendable {
     package let memory: GuestMemory
     let parts: Mutex<Parts>
@@ -27,15 +27,14 @@ package final class MicroMachine: Sendable {
         let controllers: [kvm_irqchip]
         let events: [EventDescriptor]
 
-        /// Sets both PICs and the IOAPIC, given in this order. The second PIC goes before the first, which at once hears from
-        /// what was pending in it, and never forgets that.
+        /// Sets both PICs and the IOAPIC, given in this order. The second PIC is set before the first, which at once latches the
+        /// second's pending interrupts.
         borrowing func setControllers(_ states: [kvm_irqchip]) throws(SystemCallError) {
             for state in states.reversed() { try machine.setInterruptController(state) }
         }
     }
 
-    /// A machine as at power-on with the loader's kernel in memory; without `boots`, one whose memory is a snapshot's, for
-    /// `restore`.
+    /// A machine at power-on with the loader's kernel in memory; without `boots`, one with a snapshot's memory, for `restore`.
     package init(
         _ assembly: consuming MachineAssembly, loader: GuestLoader, boots: Bool = true,
         onEvent: @escaping @Sendable (GuestEvent) -> Void
@@ -77,7 +76,7 @@ package final class MicroMachine: Sendable {
         try runners[0].withVCPU { try StartState.apply(entry, to: $0, memory: memory) }
     }
 
-    /// How often the processors have left the guest for us.
+    /// The number of vCPU exits to user space.
     package var exitCount: UInt64 { runners.reduce(0) { $0 + $1.exitCount } }
 
     package var threadIDs: [Int32] { runners.map(\.threadID) }
@@ -87,29 +86,28 @@ package final class MicroMachine: Sendable {
     /// Whether nothing has asked the processors to hold, the guest neither.
     package var isRunning: Bool { gate.isOpen }
 
-    /// Asks the processors to hold; may be called on any thread, a processor's too.
+    /// Requests a pause of the vCPUs; may be called on any thread, including a vCPU's.
     package func holdSoon() { gate.hold() }
 
-    /// Holds the processors; returns when all are held.
+    /// Pauses the vCPUs; returns when all are paused.
     package func hold() { gate.holdAndWait() }
 
-    /// Tells the guest's clock that it was stopped on purpose; before `run` after `hold`.
+    /// Tells kvm-clock that the guest was stopped on purpose; call it before `run` after `hold`.
     package func noteClockWasStopped() {
         for runner in runners { runner.withVCPU { $0.noteClockWasStopped() } }
     }
 
-    /// Lets the kernel collect bytes for the serial port whose data register is at this I/O port. May be called on a vCPU's
-    /// thread, again and again.
+    /// Coalesces writes to the serial port whose data register is at this I/O port. May be called repeatedly on a vCPU's thread.
     package func coalesceWrites(toPort port: UInt64) {
         let port = UInt16(truncatingIfNeeded: port)
         coalescing?.begin(port) {
-            // Where the kernel refuses, the guest leaves for each byte as before.
+            // Without support each byte is an exit, as before.
             _ = try? parts.withLock { try $0.machine.coalesceWrites(toPort: port) }
         }
     }
 
-    /// Delivers collected bytes that have waited long enough, on the reactor's thread while the machine lives; `isSending` says
-    /// whether any port's driver waits for an interrupt to send more.
+    /// Delivers coalesced bytes that have waited long enough, on the reactor's thread while the machine lives; `isSending` returns
+    /// whether any port's driver sends by interrupt.
     package func watchCoalescedWrites(
         _ reactor: Reactor, isSending: @escaping @Sendable () -> Bool
     ) throws(SystemCallError) {
@@ -117,7 +115,7 @@ package final class MicroMachine: Sendable {
         _ = try reactor.watch(coalescing.timer.number) { [weak self] _ in self?.coalescing?.tick(isSending: isSending) }
     }
 
-    /// Back to power-on: empty memory, devices and processors as new, the kernel loaded again. The processors stay held.
+    /// Resets to power-on: empty memory, devices and vCPUs as new, the kernel loaded again. The vCPUs stay paused.
     package func reset() throws {
         gate.holdAndWait()
         coalescing?.reset { port in
@@ -132,18 +130,18 @@ package final class MicroMachine: Sendable {
         try boot()
     }
 
-    /// Ends the processors' threads. The machine does not run again.
+    /// Ends the vCPU threads. The machine cannot run again.
     package func end() { gate.end() }
 }
 
-/// What happens to a machine by its guest's doing.
+/// An event caused by the guest.
 package enum GuestEvent: Sendable, Hashable {
     case poweredOff
-    /// The guest reset it: by the keyboard controller, ACPI's reset register, or a triple fault.
+    /// A guest reset: by the keyboard controller, ACPI's reset register, or a triple fault.
     case reset(by: ResetCause)
-    /// The guest said that its kernel panicked; it runs on.
+    /// The guest reported a kernel panic; it continues to run.
     case panicked
-    /// A processor cannot go on: why.
+    /// A fatal vCPU error, with its reason.
     case failed(String)
 
     package enum ResetCause: String, Sendable, Hashable {

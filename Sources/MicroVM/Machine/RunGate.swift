@@ -22,11 +22,11 @@ final class RunGate: Sendable {
     private let state = Monitor(State())
     private let runners = Monitor<[Runner]>([])
 
-    /// The signal that takes a thread out of the guest; its handler does nothing. One of the numbers that no program gives a
-    /// meaning to, for the handler is the whole process's. (`KVMProbe` has the one before it.)
+    /// The kick signal, which makes a thread exit the guest; its handler does nothing. One of the numbers without a standard
+    /// meaning, because the handler is process-wide. (`KVMProbe` uses the number before it.)
     static let kick = __libc_current_sigrtmin() + 6
 
-    /// Makes the kick interrupt system calls instead of ending the process.
+    /// Installs the handler, so that the kick interrupts system calls instead of ending the process.
     static func prepareSignal() throws(SystemCallError) {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in }
@@ -42,12 +42,12 @@ final class RunGate: Sendable {
         pthread_sigmask(SIG_UNBLOCK, &set, nil)
     }
 
-    /// Counts a vCPU's thread in; it comes to `pass` first of all.
+    /// Registers a vCPU's thread, which first calls `pass`.
     func add(_ thread: HostThread, _ kicker: VCPU.Kicker) {
         runners.withLock { $0.append(Runner(thread: thread, kicker: kicker)) }
     }
 
-    /// On a vCPU's thread: waits until it may enter the guest. False when it shall end.
+    /// On a vCPU's thread: waits until it may enter the guest. False when it must end.
     func pass() -> Bool {
         state.withLock { $0.held += 1 }
         return state.wait { state in
@@ -71,7 +71,7 @@ final class RunGate: Sendable {
     func holdAndWait() {
         hold()
         let count = runners.read(\.count)
-        // A kick may come just before a thread enters the guest; immediate_exit catches most, a repetition the rest.
+        // A kick may arrive just before a thread enters the guest; immediate_exit catches most, repetition the rest.
         while state.wait(milliseconds: 10, { $0.held >= count ? true : nil }) == nil { kickAll() }
     }
 

@@ -5,9 +5,9 @@ import KVM
 import Synchronization
 import VirtualHardware
 
-/// A vCPU and the thread that runs it: enters the guest, answers what it left for, and passes the gate when asked to.
+/// A vCPU and its thread: enters the guest, handles its exits, and stops at the gate when requested.
 final class VCPURunner: @unchecked Sendable {
-    // Unchecked because of `vcpu`: its thread uses it while the gate is open, the machine's owner while all are held.
+    // Unchecked because of `vcpu`: its thread uses it while the gate is open, the machine's owner while all are paused.
     private var vcpu: VCPU
     private let number: Int
     private let gate: RunGate
@@ -19,10 +19,10 @@ final class VCPURunner: @unchecked Sendable {
     private let exits = Atomic<UInt64>(0)
     private let threadNumber = Atomic<Int32>(0)
 
-    /// How often it has left the guest for us.
+    /// Its number of exits to user space.
     var exitCount: UInt64 { exits.load(ordering: .relaxed) }
 
-    /// The host's number of its thread; 0 before it has started.
+    /// The host's id of its thread; 0 before it has started.
     var threadID: Int32 { threadNumber.load(ordering: .relaxed) }
 
     init(
@@ -48,13 +48,13 @@ final class VCPURunner: @unchecked Sendable {
         gate.add(thread, vcpu.kicker)
     }
 
-    /// Lets others look at and change the vCPU, while it is held.
+    /// Accesses the vCPU while it is paused.
     func withVCPU<Result>(_ body: (borrowing VCPU) throws -> Result) rethrows -> Result {
         assert(!gate.isOpen, "the vCPU may be running")
         return try body(vcpu)
     }
 
-    /// Back to power-on, while it is held.
+    /// Resets it to power-on, while it is paused.
     func reset() throws { try powerOn.restore(to: vcpu) }
 
     private func runUntilInterrupted() {
@@ -106,7 +106,7 @@ final class VCPURunner: @unchecked Sendable {
         }
     }
 
-    /// Where the guest's program is, for messages.
+    /// The guest's instruction pointer, for messages.
     private var place: String {
         guard let registers = try? vcpu.registers() else { return "" }
         return " at instruction address 0x" + String(registers.rip, radix: 16)

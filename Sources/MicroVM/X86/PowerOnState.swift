@@ -2,14 +2,14 @@ import CKVM
 import HostSystem
 import KVM
 
-/// A vCPU's state at power-on, taken before it ran and put back when the machine resets.
+/// A vCPU's power-on state, saved before its first run and restored at a reset.
 struct PowerOnState {
     private let registers: kvm_regs
     private let system: kvm_sregs
     private let localAPIC: kvm_lapic_state
     private let runState: kvm_mp_state
 
-    /// Takes it from a vCPU that has not run yet, and prepares that vCPU: MSRs, floating point, local interrupts.
+    /// Reads it from a vCPU that has not run yet, and prepares that vCPU: MSRs, floating point, local interrupts.
     init(of vcpu: borrowing VCPU) throws {
         try Self.setLocalInterrupts(vcpu)
         registers = try vcpu.registers()
@@ -34,7 +34,7 @@ struct PowerOnState {
         floatingPoint.fcw = 0x37f
         floatingPoint.mxcsr = 0x1f80
         try vcpu.setFloatingPoint(floatingPoint)
-        // One by one: what a host does not know, it need not reset.
+        // One by one: registers unknown to the host need no reset.
         for (index, value) in modelSpecificRegisters {
             var entry = kvm_msr_entry()
             entry.index = index

@@ -47,7 +47,7 @@ struct ProcessorFeatures {
         } + topology(of: number)
     }
 
-    /// What a guest that goes on elsewhere may rely on, in comparable form.
+    /// The properties that a guest restored elsewhere may rely on, in comparable form.
     var leaves: [ProcessorLeaf] {
         entries(of: 0).map {
             ProcessorLeaf(function: $0.function, index: $0.index, registers: [$0.eax, $0.ebx, $0.ecx, $0.edx])

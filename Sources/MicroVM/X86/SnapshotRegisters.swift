@@ -22,7 +22,7 @@ enum SnapshotRegisters {
         0x4b56_4d00...0x4b56_4dff,  // KVM's own
     ]
 
-    /// Those of the host's that belong to a snapshot, in the host's order.
+    /// The host's registers that belong to a snapshot, in the host's order.
     static func among(_ indices: [UInt32]) -> [UInt32] {
         indices.filter { index in ranges.contains { $0.contains(index) } }
     }

@@ -3,7 +3,7 @@ import HostSystem
 import KVM
 import VirtualHardware
 
-/// The state in which the first processor begins, as the boot protocols want it.
+/// The initial state of the first vCPU, as the boot protocols require.
 enum StartState {
     // Segment descriptors (Intel SDM volume 3, 3.4.5) of the 64-bit entry: null, unused, code at 0x10, data at 0x18, TSS.
     private static let codeSegment: UInt64 = 0x00af_9b00_0000_ffff
@@ -18,7 +18,7 @@ enum StartState {
     private static let longModeEnabled: UInt64 = 1 << 8
     private static let longModeActive: UInt64 = 1 << 10
 
-    /// Puts what the entry needs into guest memory and sets the processor's registers.
+    /// Writes the data for the entry into guest memory and sets the vCPU's registers.
     static func apply(_ entry: GuestLoader.Entry, to vcpu: borrowing VCPU, memory: GuestMemory) throws {
         var system = try vcpu.systemRegisters()
         var registers = kvm_regs()
