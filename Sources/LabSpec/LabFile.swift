@@ -9,7 +9,7 @@ import YAMLTree
 public struct LabFile: Sendable {
     /// One lab for each cell of the matrix, in order; exactly one without a matrix.
     public var labs: [Lab]
-    /// What is allowed but probably not meant, in reading order.
+    /// Warnings, in source order.
     public var warnings: [Diagnostic]
 
     /// Decodes and checks a lab. Relative host paths start from `directory`; `settings` (`--set`) change the text's

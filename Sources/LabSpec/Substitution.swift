@@ -63,7 +63,7 @@ struct Substitution {
     private func value(
         of expression: Substring, whole: Substring, at span: SourceSpan, _ decoding: Decoding
     ) -> YAMLScalar? {
-        // Looked for only when there is something to say.
+        // Searched for only when there is something to report.
         var place: SourceSpan { decoding.place(of: whole, in: span) }
         guard expression.hasPrefix("matrix.") else {
             return decoding.refuse(

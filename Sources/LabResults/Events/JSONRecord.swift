@@ -16,7 +16,7 @@ protocol JSONRecord: JSONPart {
 }
 
 extension JSONRecord {
-    /// Reads the value. Throws when a member is missing, or is not what it should be.
+    /// Decodes the value. Throws when a member is missing or malformed.
     init(_ object: JSONObject) throws(JSONMismatch) {
         self.init()
         var members = JSONMembers(object, isReading: true)
@@ -38,7 +38,7 @@ extension JSONRecord {
     var json: JSONValue { .object(members) }
 }
 
-/// A member that is missing, or is not what it should be.
+/// A missing or malformed member.
 struct JSONMismatch: Error, CustomStringConvertible {
     let key: String
 
@@ -58,7 +58,7 @@ struct JSONMembers {
         if isReading { value = try object.value(key) } else { object[key] = value.json }
     }
 
-    /// A member that is there only when there is something to say.
+    /// A member that is omitted when empty.
     mutating func callAsFunction<Part: JSONPart>(_ key: String, _ value: inout Part?) throws(JSONMismatch) {
         if isReading { value = object[key] == nil ? nil : try object.value(key) } else { object[key] = value?.json }
     }
@@ -100,7 +100,7 @@ extension Bool: JSONPart {
 }
 
 extension Double: JSONPart {
-    /// What is no number is written as null.
+    /// NaN and infinities are written as null.
     init?(_ json: JSONValue) {
         guard let value = json == .null ? .nan : json.numberValue else { return nil }
         self = value

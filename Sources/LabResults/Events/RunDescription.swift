@@ -1,4 +1,4 @@
-/// What is about to run.
+/// The run that is about to start.
 public struct RunDescription: Sendable, Hashable {
     /// The lab's name.
     public var lab: String
@@ -114,7 +114,7 @@ public struct AdmissionSummary: Sendable, Hashable {
     /// Why guests waited, each reason once.
     public var reasons: [String] = []
 
-    /// Nobody came yet.
+    /// No guest was started yet.
     public init(mode: String) {
         self.mode = mode
     }

@@ -89,7 +89,7 @@ extension RunEvent {
         }
     }
 
-    /// Reads the event of a line. Throws when it is none that this version knows.
+    /// Decodes a line's event. Throws when this version does not know it.
     fileprivate init(_ members: JSONObject) throws(JSONMismatch) {
         func value<Part: JSONPart>(_ key: String) throws(JSONMismatch) -> Part { try members.value(key) }
         self =

@@ -19,7 +19,7 @@ public enum RunEvent: Sendable, Hashable {
     case guestReady(guest: String, seconds: Double)
     /// A guest's machine is gone. `orderly` is false when it was not the engine's doing.
     case guestEnded(guest: String, orderly: Bool, reason: String)
-    /// A guest is lost, and a fresh one takes its place for what it has left to run.
+    /// A guest is lost, and a fresh one replaces it for its remaining tasks.
     case guestReplaced(guest: String, reason: String)
     /// The guest could not be used; its tasks will be errors. `consoleTail` is what COM1 said last.
     case guestFailed(guest: String, outcome: Outcome, message: String, consoleTail: [String])

@@ -39,7 +39,7 @@ public final class RunRecorder: Sendable {
         for sink in sinks { sink.show(line, of: guest) }
     }
 
-    /// Lets every sink write out what it holds. A second call does nothing.
+    /// Flushes every sink. A second call does nothing.
     public func finish() {
         state.withLock { state in
             guard !state.finished else { return }

@@ -28,7 +28,7 @@ public struct StepID: Sendable, Hashable {
     public var guest: String?
     /// What was called, such as `succeed`.
     public var call: String
-    /// What it was about, such as a command: one line, cut where it is long.
+    /// Its subject, such as a command: one line, truncated if long.
     public var text: String
     /// Where the script calls it, such as `smoke.lua:3`.
     public var place: String?
@@ -91,7 +91,7 @@ public struct TaskResult: Sendable, Hashable {
     public var outputDropped = 0
     /// The end of the output, as text, at most 4 KiB.
     public var outputTail = ""
-    /// What guests' kernels said went wrong while it ran.
+    /// Kernel problems reported on guests' consoles while it ran.
     public var trouble: [GuestTrouble] = []
     /// The guest's last console lines, when the guest is to blame.
     public var consoleTail: [String] = []
@@ -113,15 +113,15 @@ extension TaskResult {
     }
 }
 
-/// What a guest's kernel said went wrong in it: an oops, a stall, a warning.
+/// A problem reported by a guest's kernel: an oops, a stall, a warning.
 public struct GuestTrouble: Sendable, Hashable {
     /// The guest.
     public var guest: String
-    /// What it was, as `fail-on` names it: `oops`, `rcu-stall`.
+    /// Its kind as in `fail-on`: `oops`, `rcu-stall`.
     public var kind: String
     /// The kernel's first line, without its time stamp.
     public var message: String
-    /// That line with what the console said before and after it.
+    /// That line with the console lines around it.
     public var lines: [String]
 
     /// Trouble as given.

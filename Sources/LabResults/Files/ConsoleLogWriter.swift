@@ -48,7 +48,7 @@ public final class ConsoleLogWriter: Sendable {
         }
     }
 
-    /// Ends the log. Throws when bytes were lost, for whatever reason; a second call says the same.
+    /// Closes the log. Throws when bytes were lost for any reason; a second call throws the same.
     public func close() throws(Diagnostic) {
         try state.withLock { state throws(Diagnostic) in
             if state.hasHead { try state.file.finish() }

@@ -11,7 +11,7 @@ struct FileWriter: ~Copyable {
         case file(String, append: Bool)
         /// The same, beneath a folder that is never left.
         case beneath(HostFolder, RelativePath, append: Bool)
-        /// A descriptor that somebody else closes.
+        /// A borrowed descriptor.
         case descriptor(Int32)
     }
 
@@ -36,7 +36,7 @@ struct FileWriter: ~Copyable {
         if buffer.count >= capacity { flush() }
     }
 
-    /// Writes out what is buffered; makes the file even if that is nothing.
+    /// Flushes the buffer; creates the file even if it is empty.
     mutating func flush() {
         guard error == nil, !isClosed else { return }
         do throws(SystemCallError) {
@@ -47,7 +47,7 @@ struct FileWriter: ~Copyable {
         }
     }
 
-    /// Writes out what is buffered and closes. Later bytes are dropped.
+    /// Flushes the buffer and closes. Later bytes are dropped.
     mutating func close() {
         flush()
         isClosed = true
@@ -55,7 +55,7 @@ struct FileWriter: ~Copyable {
         do throws(SystemCallError) { try file.finish() } catch { fail(error) }
     }
 
-    /// The same. Throws when bytes were lost, for whatever reason; a second call says the same.
+    /// Likewise, but throws when bytes were lost for any reason; a second call throws the same.
     mutating func finish() throws(Diagnostic) {
         close()
         if let failure { throw failure }

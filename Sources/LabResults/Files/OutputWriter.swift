@@ -6,7 +6,7 @@ import Synchronization
 public final class OutputWriter: Sendable {
     /// How much of the end is kept, in bytes.
     public static let tailLimit = 4096
-    /// How much of an output is kept when nobody says otherwise, in bytes: 64 MiB.
+    /// The default limit of a kept output, in bytes: 64 MiB.
     public static let standardLimit = 64 << 20
 
     private let state: Mutex<State>
@@ -68,7 +68,7 @@ public final class OutputWriter: Sendable {
         }
     }
 
-    /// Writes out everything. Throws when bytes were lost, for whatever reason; a second call says the same.
+    /// Flushes everything. Throws when bytes were lost for any reason; a second call throws the same.
     public func close() throws(Diagnostic) {
         try state.withLock { state throws(Diagnostic) in try state.file.finish() }
     }

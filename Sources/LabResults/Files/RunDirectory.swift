@@ -69,7 +69,7 @@ public final class RunDirectory: Sendable {
         return part
     }
 
-    /// Whether it is still there: results that somebody removed or moved while they were written are lost.
+    /// Whether it still exists: results that were removed or moved during the run are lost.
     public var isThere: Bool { FileTree.exists(absolute(Self.marker)) }
 
     // MARK: Layout
@@ -176,7 +176,7 @@ public final class RunDirectory: Sendable {
         let lock = try onDisk("cannot write \(file)") { () throws(SystemCallError) in
             try OwnedDescriptor.open(file, O_WRONLY | O_CREAT, mode: 0o666)
         }
-        // A file system without locks is no reason to refuse; only a lock that somebody holds is.
+        // A file system without locks is accepted; only a held lock is an error.
         if (try? lock.tryLock(LOCK_EX, file)) == false {
             throw Diagnostic(
                 .specification, "another run is writing to \(path)",

@@ -36,7 +36,7 @@ public final class TextStream: Sendable {
         }
     }
 
-    /// What went wrong, in words. Does not wait for a write that goes on.
+    /// The errors so far, as text. Does not wait for a write in progress.
     public var problems: [String] {
         guard case .some(.some(let failure)) = file.withLockIfAvailable({ $0.failure }) else { return [] }
         return [failure.lineWithRemedy]

@@ -3,7 +3,7 @@ import Quantities
 /// A run as JUnit XML, in the dialect that Jenkins and Surefire share (junit-10): one suite per run, one case per task
 /// and guest. A wrong result or a passed deadline is a `failure`; a guest's death or panic is an `error`.
 public enum JUnitReport {
-    /// The whole file. Valid XML whatever the guests printed.
+    /// The whole file, valid XML for any guest output.
     public static func xml(_ report: RunReport) -> String {
         var text = ""
         write(report, report.tasks) { text += $0 }

@@ -37,7 +37,7 @@ public struct RunReport: Sendable, Hashable {
     public init() {}
 }
 
-/// One guest of a run report: what it was, and what became of it.
+/// One guest of a run report: its description and its outcome.
 public struct GuestReport: Sendable, Hashable {
     /// What it was, with the backend that ran it.
     public var guest: GuestDescription

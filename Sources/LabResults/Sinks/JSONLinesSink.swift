@@ -1,4 +1,4 @@
-/// Writes a line for each event, as it happens: `events.jsonl`. `RecordedEvent.line` says what is in it.
+/// Writes a line for each event as it happens: `events.jsonl`. `RecordedEvent.line` defines its format.
 public final class JSONLinesSink: RunSink {
     private let stream: TextStream
 

@@ -3,7 +3,7 @@ import Quantities
 /// Tells a run's events to people as lines. The terminal, plain and quiet sinks differ only in how much they want to
 /// hear and where the lines go.
 struct EventFormatter {
-    /// How much is told.
+    /// The verbosity.
     enum Detail {
         /// Failures, warnings and the last word.
         case failures
@@ -28,7 +28,7 @@ struct EventFormatter {
     private(set) var tally = RunTally()
     private var detailsLeft = EventFormatter.detailedFailures
     private var steps: [String: String] = [:]
-    /// Guests whose failure was told; their end is no further news.
+    /// Guests whose failure was printed; their end is not printed again.
     private var failedGuests: Set<String> = []
     /// The last console lines shown: a panic is reported for the task and for the guest.
     private var shownConsole: [String] = []

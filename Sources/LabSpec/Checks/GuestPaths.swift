@@ -10,7 +10,7 @@ public enum GuestPaths {
         case other
     }
 
-    /// What is wrong with a path.
+    /// An error in a path.
     public struct Problem: Error, Sendable, Hashable {
         /// What it is, behind the path: `is not absolute`.
         public var what: String

@@ -5,11 +5,11 @@ import YAMLTree
 /// How a value of the lab language is written: one declaration that both decodes it and describes it in the JSON
 /// Schema, so that the two cannot drift apart.
 struct Form<Value>: Sendable {
-    /// What the schema says.
+    /// Its JSON schema.
     var schema: JSONValue
     /// Schemas that `schema` refers to by `#/$defs/…`.
     var definitions: [String: JSONValue] = [:]
-    /// What the user is told to write: "a size such as `512MiB`".
+    /// The expected value in messages: "a size such as `512MiB`".
     var noun: String
     /// The value of a node, or nil when it has none; then a diagnostic was reported, or the text awaits a matrix value
     /// that could not be found (which was reported).
@@ -62,9 +62,9 @@ struct Located<Value> {
 
 extension Located: Sendable where Value: Sendable {}
 
-/// The state of one decoding: what was found wrong, and where in the tree it is.
+/// The state of one decoding: the diagnostics, and the position in the tree.
 final class Decoding {
-    /// What was found, in the order of finding.
+    /// The diagnostics, in the order of their detection.
     private(set) var diagnostics: [Diagnostic] = []
     /// The keys from the root to the value at hand, for messages.
     private var path: [String] = []
@@ -87,7 +87,7 @@ final class Decoding {
         isOverwhelmed ? span : span.locating(String(text))
     }
 
-    /// Reports what was found elsewhere.
+    /// Adds diagnostics found elsewhere.
     func report(_ diagnostic: Diagnostic) {
         diagnostics.append(diagnostic)
     }
@@ -100,7 +100,7 @@ final class Decoding {
         diagnostics.append(Diagnostic(.specification, message, remedy: remedy, cause: cause, at: span))
     }
 
-    /// Reports an error in the value at hand, in whose place there is none.
+    /// Reports an error in the current value, and returns nil for it.
     func refuse<Value>(_ message: String, remedy: String? = nil, at span: SourceSpan?) -> Value? {
         error(message, remedy: remedy, at: span)
         return nil
@@ -148,7 +148,7 @@ final class Decoding {
 }
 
 extension YAMLNode {
-    /// What it is, as messages say it.
+    /// Its name in messages.
     var kind: String {
         switch content {
         case .scalar(let scalar): isNull ? "empty" : scalar.text.quoted()

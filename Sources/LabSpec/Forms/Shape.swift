@@ -20,7 +20,7 @@ struct Place: Sendable {
     var span: SourceSpan?
     /// Where each known key's value is; a key is here even when its value was refused.
     var keys: [String: SourceSpan] = [:]
-    /// Keys that were probably meant, by what is written instead.
+    /// Misspelt keys with the probably intended ones.
     var misspelt: [String: SourceSpan] = [:]
 
     /// Whether a key is there, well spelt or not.
@@ -73,7 +73,7 @@ struct Shape<Value: Draft>: Sendable {
                     "\(noun) has no key \(entry.key.quoted())",
                     remedy: meant.map { "did you mean \($0.quoted())?" } ?? all,
                     at: entry.keySpan)
-                // What is misspelt is not missing too.
+                // A misspelt key is not also reported as missing.
                 if let meant { draft.place.misspelt[meant] = entry.keySpan }
                 continue
             }
@@ -136,7 +136,7 @@ struct Field<Value: Draft>: Sendable {
     let required: String?
     /// A sentence for users.
     let doc: String
-    /// What it is when left out, for the schema.
+    /// Its default, for the schema.
     let standard: JSONValue?
     let schema: JSONValue
     let definitions: [String: JSONValue]

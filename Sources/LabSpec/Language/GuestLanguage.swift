@@ -25,7 +25,7 @@ struct GuestDraft: Draft {
         Field(
             "count", \.count, .integer(1...Limits.guests),
             "How many guests: with `count: 5` the group `lin` has `lin-1` to `lin-5`, without it one guest `lin`."),
-        // How little will do is for the image to say.
+        // The image defines the minimum.
         Field(
             "memory", \.memory, .size(atLeast: ByteCount(0), usual: .mebibytes(96)),
             "RAM of each guest, such as `512MiB` or `5GiB`."),

@@ -204,7 +204,7 @@ struct LabBuilder {
         return result
     }
 
-    /// Warns of what is declared and never used.
+    /// Warns of unused declarations.
     private func checkUse(_ groups: [GuestGroup]) {
         guard !decoding.hasErrors else { return }
         let usedImages = Set(groups.map(\.image))

@@ -31,7 +31,7 @@ public struct GuestGroup: Sendable, Hashable {
     public var cmdline: String?
     /// Environment of every task on these guests.
     public var env: [EnvironmentVariable] = []
-    /// What runs the scripts of tasks that do not say; nil for the guest's own shell.
+    /// The default shell of tasks; nil for the guest's own shell.
     public var shell: String?
     /// Where it is declared.
     public var span: SourceSpan?
@@ -46,7 +46,7 @@ public struct GuestGroup: Sendable, Hashable {
 }
 
 extension GuestGroup {
-    /// A group of which nothing else is said.
+    /// A group with defaults for everything else.
     public init(_ name: String, count: Int? = nil, image: String = "") {
         self.init(name: name, count: count, image: image)
     }

@@ -7,11 +7,11 @@ public enum GuestOS: String, Sendable, Hashable, CaseIterable {
     case linux, windows
 }
 
-/// An image declared under `images:` in a lab file: what the file says, not yet looked at on disk.
+/// An image declared under `images:` in a lab file, before its files are checked.
 public struct ImageDeclaration: Sendable, Hashable {
     /// The key in the file.
     public var name: String
-    /// A catalog image that fills what this one does not say (a kernel developer's own kernel under `debian`).
+    /// A catalog image that supplies missing values (a kernel developer's own kernel under `debian`).
     public var from: String?
     /// The kind of system; nil takes that of `from`.
     public var os: GuestOS?
@@ -83,11 +83,11 @@ public struct ConsoleSpec: Sendable, Hashable {
     }
 }
 
-/// An answer to something that a guest says on its way to its shell.
+/// A reply to a guest's output during boot, before its shell.
 public struct ConsoleReaction: Sendable, Hashable {
-    /// What it says: a pattern met anywhere in what was said since the last answer.
+    /// The pattern, matched anywhere in the output since the last reply.
     public var expect: Pattern
-    /// What is typed then, line ends included.
+    /// The reply, line ends included.
     public var send: String
     /// How many times at most.
     public var times = 1
@@ -97,7 +97,7 @@ public struct ConsoleReaction: Sendable, Hashable {
 public struct BootableImage: Sendable, Hashable {
     /// The catalog's or the lab's name.
     public var name: String
-    /// A hash of what it is made of: equal ids boot equally.
+    /// A hash of its contents: equal ids boot equally.
     public var id: String
     /// The kind of system.
     public var os: GuestOS
@@ -115,7 +115,7 @@ public struct BootableImage: Sendable, Hashable {
     public var cmdline: String
     /// How to talk to it.
     public var console: ConsoleSpec
-    /// RAM when the lab says nothing.
+    /// The default RAM.
     public var defaultMemory: ByteCount
     /// RAM below which it is known not to boot.
     public var minimumMemory: ByteCount
@@ -160,7 +160,7 @@ public struct BootableImage: Sendable, Hashable {
 public struct ImageFacts: Sendable, Hashable {
     /// The kind of system.
     public var os: GuestOS
-    /// RAM when the lab says nothing.
+    /// The default RAM.
     public var defaultMemory: ByteCount
     /// RAM below which it is known not to boot.
     public var minimumMemory: ByteCount

@@ -28,9 +28,9 @@ public struct Lab: Sendable {
     public var admission = AdmissionMode.strict
     /// How long things may take.
     public var timeouts = Timeouts()
-    /// What of a guest's kernel fails a task that does not say.
+    /// The default `fail-on` of tasks.
     public var failOn = TroubleKind.grave
-    /// How much of a task's output is kept, unless the task says: what is beyond is dropped, and told.
+    /// The default limit of a task's kept output; output beyond it is dropped, and that is reported.
     public var outputLimit = ByteCount.mebibytes(64)
 
     /// Every guest of every group, in order.

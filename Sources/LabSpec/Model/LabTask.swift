@@ -92,7 +92,7 @@ public enum LuaSource: Sendable, Hashable {
 
 /// What makes a task pass.
 public struct Expectation: Sendable {
-    /// The exit statuses that pass; 0 unless told otherwise. Windows statuses are 32 bits, signed.
+    /// The exit statuses that pass; by default 0. Windows statuses are 32 bits, signed.
     public var exit: [Int32] = [0]
     /// Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends.
     public var stdout: [Pattern] = []
@@ -110,7 +110,7 @@ public enum RetryReason: String, Sendable, Hashable, CaseIterable {
 
 /// What a run of a task finds in its guest.
 public enum TaskReset: String, Sendable, Hashable, CaseIterable {
-    /// Whatever the tasks before it left.
+    /// The guest as the previous tasks left it.
     case nothing = "none"
     /// The guest as it was when it had just come up, a clone for this run alone.
     case snapshot
@@ -120,7 +120,7 @@ public enum TaskReset: String, Sendable, Hashable, CaseIterable {
 public enum TaskCondition: Sendable, Hashable {
     /// When everything it needs has passed; else it is skipped.
     case needsPassed
-    /// `if: always()`: once what it needs has ended, however.
+    /// `if: always()`: once its dependencies have ended, with any result.
     case always
 }
 
@@ -130,7 +130,7 @@ public struct FileCopy: Sendable, Hashable {
     public var host: String
     /// In the guest, absolute. With a final slash the source is placed inside.
     public var guest: String
-    /// What becomes of links below the source.
+    /// The handling of links below the source.
     public var links: LinkCopy
     /// Where it is written.
     public var span: SourceSpan?
@@ -144,7 +144,7 @@ public struct FileCopy: Sendable, Hashable {
     }
 }
 
-/// What becomes of symbolic links below what is copied into a guest. A source that is a link itself is always followed.
+/// The handling of symbolic links below the source of a copy into a guest. A source that is itself a link is always followed.
 public enum LinkCopy: String, Sendable, Hashable, CaseIterable {
     /// They are links in the guest, with the same target.
     case keep
@@ -156,7 +156,7 @@ public enum LinkCopy: String, Sendable, Hashable, CaseIterable {
 public struct FileCollection: Sendable, Hashable, ExpressibleByStringLiteral {
     /// In the guest, absolute; its last steps may be a pattern.
     public var path: String
-    /// What it may come to; nil takes the usual limit.
+    /// Its size limit; nil takes the default.
     public var limit: ByteCount?
 
     /// A collection as given.

@@ -1,4 +1,4 @@
-/// What a guest's kernel can say went wrong, as `fail-on` names it.
+/// The kinds of kernel problems, as named by `fail-on`.
 public enum TroubleKind: String, Sendable, Hashable, CaseIterable {
     case oops, bug, kasan, kfence, kcsan, kmsan, ubsan, lockdep
     case hungTask = "hung-task"
@@ -7,6 +7,6 @@ public enum TroubleKind: String, Sendable, Hashable, CaseIterable {
     case hardLockup = "hard-lockup"
     case warning, oom
 
-    /// What fails a task unless the lab says otherwise: all that is never what a test wants.
+    /// The default of `fail-on`: everything that no test ever wants.
     public static let grave = Set(allCases).subtracting([.warning, .oom, .kcsan])
 }
