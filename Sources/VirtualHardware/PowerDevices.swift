@@ -52,7 +52,7 @@ package final class PowerRegisters: BusDevice {
         package static let count: UInt64 = 4
     }
 
-    /// What DSDT and FADT say of these registers.
+    /// The description of these registers for DSDT and FADT.
     package enum Value {
         /// `SLP_TYP` of the state in which a machine is off.
         package static let softOff: UInt8 = 5

@@ -114,7 +114,7 @@ public struct AdmissionSummary: Sendable, Hashable {
     /// Why guests waited, each reason once.
     public var reasons: [String] = []
 
-    /// No guest was started yet.
+    /// No guest has had to wait yet.
     public init(mode: String) {
         self.mode = mode
     }

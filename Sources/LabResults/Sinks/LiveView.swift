@@ -32,7 +32,7 @@ struct LiveView {
         case .imageProgress(let name, let step, let fraction):
             images.removeAll { $0.name == name }
             images.append(Image(name: name, step: step, fraction: fraction))
-            // Only guests and tasks in progress have a line.
+            // Only images in progress have a line.
             if let fraction, fraction >= 1 { images.removeLast() }
         case .fleetAdmitted: images = []
         case .guestDeclared(let guest): set(guest.name, .waiting)

@@ -27,10 +27,10 @@ struct MachineSnapshot: Sendable, Hashable {
     /// Random; the memory and the layers that belong to this have the same.
     var identity: [UInt8]
     var memory: UInt64
-    /// What the CPUID instruction tells on the first processor.
+    /// The CPUID table of the first vCPU.
     var features: [ProcessorLeaf]
     var processors: [VCPUState]
-    /// The guest's clocks, where the host tells.
+    /// The guest's clocks, where the host reports them.
     var clock: ClockReading?
     /// The kernel's structures of both PICs and the IOAPIC.
     var controllers: [[UInt8]]

@@ -74,7 +74,7 @@ package struct SnapshotFiles: Sendable, Hashable {
         }
     }
 
-    /// Why a machine cannot go on from this snapshot.
+    /// Why this snapshot cannot be restored.
     package func refusal(_ reason: any Error) -> SnapshotError {
         SnapshotError("the snapshot \(path) cannot be restored: \(reason)")
     }
@@ -86,7 +86,7 @@ package struct SavedFiles: Sendable {
     let snapshot: MachineSnapshot
     let memory: HostFile
 
-    /// The memory of a machine that goes on from it, which leaves the file as it is.
+    /// The memory of a restored machine, which leaves the file unchanged.
     package var backing: GuestMemory.Backing { .copy(of: memory.number) }
 
     /// What lies over the base of the machine's disk with this number; nil when the guest had not written to it. Throws why it
@@ -104,7 +104,7 @@ package struct SavedFiles: Sendable {
     }
 }
 
-/// Why a machine cannot be saved, or cannot go on from a snapshot.
+/// Why a machine cannot be saved or restored.
 package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
     package let description: String
 

@@ -14,7 +14,7 @@ struct ProcessorFeatures {
         hasDeadlineTimer = system.has(.tscDeadlineTimer)
     }
 
-    /// Bits of an APIC number that tell cores apart.
+    /// The number of APIC id bits for the core.
     private var coreBits: UInt32 { UInt32(Int.bitWidth - (count - 1).leadingZeroBitCount) }
 
     func entries(of vcpu: Int) -> [kvm_cpuid_entry2] {

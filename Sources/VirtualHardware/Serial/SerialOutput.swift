@@ -3,7 +3,7 @@ struct SerialOutput {
     private var bytes: [UInt8]
     private var start = 0
     private(set) var count = 0
-    /// Bytes that a guest wrote although the port said that it had no room.
+    /// Bytes that a guest wrote to a full FIFO.
     private(set) var dropped: UInt64 = 0
 
     init(capacity: Int) {

@@ -48,7 +48,7 @@ package final class UART16550: BusDevice {
     private static let dataReady: UInt8 = 0x01
     private static let overrun: UInt8 = 0x02
     private static let transmitterEmpty: UInt8 = 0x60
-    /// CTS, DSR and DCD: somebody is there and listens.
+    /// CTS, DSR and DCD: a peer is connected.
     private static let carrier: UInt8 = 0xb0
 
     struct State {

@@ -39,7 +39,7 @@ package final class EntropyDevice: VirtioDevice {
         if isMore { reactor.perform { [weak self] in self?.notify(queue: 0) } }
     }
 
-    /// Says how many bytes are random now, from the first on.
+    /// Returns the number of random bytes, from the first on.
     private static func fill(_ target: GuestSegments) -> Int {
         var done = 0
         for piece in target.pieces {

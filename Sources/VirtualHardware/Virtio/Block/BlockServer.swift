@@ -60,7 +60,7 @@ final class BlockServer: Sendable {
         }
     }
 
-    /// Says how many bytes of the request's target are filled.
+    /// Returns the number of filled bytes of the request's target.
     private func perform(_ request: BlockRequest, _ features: VirtioFeatures) throws(Refusal) -> Int {
         switch request.header.kind {
         case BlockRequest.Kind.read:

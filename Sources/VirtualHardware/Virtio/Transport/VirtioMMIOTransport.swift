@@ -6,7 +6,7 @@ import Synchronization
 package final class VirtioMMIOTransport: BusDevice {
     /// Bytes of registers.
     package static let size: UInt64 = 0x1000
-    /// Where a driver writes a queue's number to tell of new buffers: the place for KVM's ioeventfds, 4 bytes wide.
+    /// The notification register, to which a driver writes a queue's index: the address for KVM's ioeventfds, 4 bytes wide.
     package static let notifyOffset: UInt64 = VirtioRegister.queueNotify.rawValue
     /// "virt".
     static let magic: UInt32 = 0x7472_6976
