@@ -76,8 +76,10 @@ struct FileExchange: Sendable {
     }
 
     /// Copies a guest file or folder, or all that match a pattern, into a host folder, under its own name or, if that is taken,
-    /// the next such as `name-2`. A link given as the source is followed. | | Throws a `Diagnostic` of category `guest` when
-    /// the source does not exist, or the archive exceeds the limit or is damaged.
+    /// the next such as `name-2`. A link given as the source is followed.
+    ///
+    /// Throws a `Diagnostic` of category `guest` when the source does not exist, or the archive exceeds the limit or is
+    /// damaged.
     func get(
         _ collection: FileCollection, into folder: HostFolder, deadline: ContinuousClock.Instant
     ) async throws -> CollectedFiles {

@@ -2,8 +2,9 @@ import Glibc
 import HostSystem
 import LabSpec
 
-/// A clone's own identity: commands for its shells that set its name, addresses, machine id, random seed and clock. | | In
-/// emulation a clone's first process costs 100 ms, because the guest's kernel is cold. Therefore our images have programs
+/// A clone's own identity: commands for its shells that set its name, addresses, machine id, random seed and clock.
+///
+/// In emulation a clone's first process costs 100 ms, because the guest's kernel is cold. Therefore our images have programs
 /// (`vmlab-identity.c`, `vmlab-rename.c` in Recipes/) that were started before the clone was saved and wait for the identity;
 /// guests without them run a script.
 struct CloneIdentity: Sendable {

@@ -48,8 +48,9 @@ package struct Fleet: Sendable {
 
     /// Brings up guest `number`, already admitted, once it may boot: from `snapshot`, or as its group wants. Runs `body` with
     /// it and returns when its last machine is gone. `boot` gets the operation that brings the guest up, and may replace or
-    /// wrap it. `onLoss` is called each time a machine is lost. | | Nil when the task is cancelled before its turn; throws when
-    /// the guest does not come up.
+    /// wrap it. `onLoss` is called each time a machine is lost.
+    ///
+    /// Nil when the task is cancelled before its turn; throws when the guest does not come up.
     package func withGuest<Result: Sendable>(
         _ number: Int, _ guest: PlannedGuest, image: BootableImage, from snapshot: GuestSnapshot? = nil,
         hasExchange: Bool = true, isOfFleet: Bool, onLoss: @escaping @Sendable () async -> Void = {},
@@ -76,9 +77,10 @@ package struct Fleet: Sendable {
     }
 
     /// Starts a machine of guest `number` in a new folder, which is removed afterwards, records its console, and runs `body`
-    /// with it. A prepared machine stays paused until it is used. | | `hasExchange` adds the exchange disk, where guests
-    /// support one. A machine restored from `snapshot` joins its networks only when it is plugged in. Throws when the machine
-    /// cannot start.
+    /// with it. A prepared machine stays paused until it is used.
+    ///
+    /// `hasExchange` adds the exchange disk, where guests support one. A machine restored from `snapshot` joins its networks
+    /// only when it is plugged in. Throws when the machine cannot start.
     func withMachine<Result: Sendable>(
         _ number: Int, _ guest: PlannedGuest, image: BootableImage, hasExchange: Bool,
         in directory: String, snapshot: GuestSnapshot? = nil, isSpare: Bool = false,

@@ -7,8 +7,9 @@ import LabSpec
 import Logging
 import Synchronization
 
-/// The machines of one guest, in turn: boots, restores and resets. | | Exists only inside `with`, which ends the last machine
-/// however the body returns.
+/// The machines of one guest, in turn: boots, restores and resets.
+///
+/// Exists only inside `with`, which ends the last machine however the body returns.
 final class GuestLife: Sendable {
     let number: Int
     let guest: PlannedGuest
@@ -143,8 +144,10 @@ final class GuestLife: Sendable {
     }
 
     /// Starts the guest's first or next machine: a clone of its golden where one is available and the group allows it, else a
-    /// boot. Returns once it is ready. | | Each attempt has the whole boot timeout, and so does making the golden. Throws when
-    /// the machine cannot start, and a `GuestLoss` when it is not ready in time.
+    /// boot. Returns once it is ready.
+    ///
+    /// Each attempt has the whole boot timeout, and so does making the golden. Throws when the machine cannot start, and a
+    /// `GuestLoss` when it is not ready in time.
     func boot(within limits: LiveLimits) async throws -> GuestSession {
         func attempt(_ snapshot: GuestSnapshot?) async throws -> GuestSession {
             try await begin(snapshot, deadline: limits.deadline(in: limits.timeouts.boot))

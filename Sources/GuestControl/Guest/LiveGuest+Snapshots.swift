@@ -32,8 +32,9 @@ extension LiveGuest {
     }
 
     /// Restores the guest from a snapshot, which may be of another guest; its name, addresses, random seed and clock are set
-    /// anew. The machine is replaced and its later state discarded. | | Throws a `Diagnostic` when the snapshot is of another
-    /// shape of guest, and `GuestLoss` when the guest does not come back.
+    /// anew. The machine is replaced and its later state discarded.
+    ///
+    /// Throws a `Diagnostic` when the snapshot is of another shape of guest, and `GuestLoss` when the guest does not come back.
     public func restore(_ snapshot: GuestSnapshot, timeout: Duration? = nil) async throws {
         if let loss { throw loss }
         if let obstacle = snapshot.obstacle(for: planned, cards: networks.cardAddresses(of: number).count) {

@@ -34,9 +34,10 @@ extension LiveGuest {
     }
 
     /// Runs `body` until its deadline or the guest's loss; `what` names it in messages, `owner` is its task. On a timeout its
-    /// command is ended, so that the guest stays usable. | | Throws `GuestTimeout`, `GuestLoss`, `ConsoleError.greetedAgain`
-    /// for a guest that has rebooted and is ready again, errors of `body`, and `CancellationError`, after which the command is
-    /// ended before the next operation.
+    /// command is ended, so that the guest stays usable.
+    ///
+    /// Throws `GuestTimeout`, `GuestLoss`, `ConsoleError.greetedAgain` for a guest that has rebooted and is ready again, errors
+    /// of `body`, and `CancellationError`, after which the command is ended before the next operation.
     func operate<Result: Sendable>(
         _ time: TimeLimit, _ what: String, of owner: String? = nil,
         _ body: @escaping @Sendable (ContinuousClock.Instant) async throws -> Result

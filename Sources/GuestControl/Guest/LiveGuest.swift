@@ -127,9 +127,10 @@ public final class LiveGuest: Sendable {
 
     // MARK: Commands
 
-    /// Runs a command. A nonzero exit status is a result, not an error. | | Throws `GuestTimeout` when it does not end in time,
-    /// with the guest back at its prompt if possible; `GuestLoss`; a `ConsoleError` for a command that the shell cannot take;
-    /// `CancellationError`.
+    /// Runs a command. A nonzero exit status is a result, not an error.
+    ///
+    /// Throws `GuestTimeout` when it does not end in time, with the guest back at its prompt if possible; `GuestLoss`; a
+    /// `ConsoleError` for a command that the shell cannot take; `CancellationError`.
     public func run(
         _ command: GuestCommand, timeout: Duration? = nil, output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
     ) async throws -> CommandResult {

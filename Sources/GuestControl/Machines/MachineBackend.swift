@@ -183,9 +183,10 @@ public protocol Machine: Sendable {
     /// kernel that has panicked spins. False where this cannot be observed.
     func showsLife(within time: Duration) async -> Bool
 
-    /// Saves the machine to files in `folder`, which exists and is empty. The guest is paused meanwhile. | | The machine is
-    /// resumed afterwards, also on errors, except for one whose memory is kept in that folder: it stays stopped. After an error
-    /// the caller removes the files.
+    /// Saves the machine to files in `folder`, which exists and is empty. The guest is paused meanwhile.
+    ///
+    /// The machine is resumed afterwards, also on errors, except for one whose memory is kept in that folder: it stays stopped.
+    /// After an error the caller removes the files.
     func save(to folder: String) async throws -> SavedMachine
 
     /// Ends the machine and releases its resources: process, sockets, overlays. Never fails, is safe to repeat, and returns

@@ -78,9 +78,10 @@ package final class GuestSession: Sendable {
         files = FileExchange(session: commands, disk: configuration.exchangeDisk, os: guest.os, sharesConsole: shared)
     }
 
-    /// Starts the guest's machine, runs `body` while the machine and COM1 are watched, and ends the machine. | | `setup` is run
-    /// by the control shell at each ready point. `observers` observe the machine as that of guest `number`; a machine outside a
-    /// run has none, and a spare is observed from `register` on.
+    /// Starts the guest's machine, runs `body` while the machine and COM1 are watched, and ends the machine.
+    ///
+    /// `setup` is run by the control shell at each ready point. `observers` observe the machine as that of guest `number`; a
+    /// machine outside a run has none, and a spare is observed from `register` on.
     ///
     /// Throws the backend's error when the machine cannot be started; after that only errors of `body`.
     static func withGuest<Result: Sendable>(

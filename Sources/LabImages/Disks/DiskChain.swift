@@ -37,9 +37,10 @@ package struct DiskChain: Sendable, Hashable {
 
     private static let mostLayers = 200
 
-    /// Reads the headers of a disk's files, a few kilobytes. The disk has the given format, else the detected one. | | Throws a
-    /// `Diagnostic` without a location for what cannot be attached, with the remedy: a file that is missing, is no disk, is
-    /// compressed, refers to a file outside `access`, or is its own backing file.
+    /// Reads the headers of a disk's files, a few kilobytes. The disk has the given format, else the detected one.
+    ///
+    /// Throws a `Diagnostic` without a location for what cannot be attached, with the remedy: a file that is missing, is no
+    /// disk, is compressed, refers to a file outside `access`, or is its own backing file.
     package init(reading path: String, as given: ImageDisk.Format? = nil, within access: HostAccess) throws(Diagnostic)
     {
         var layers: [Layer] = []

@@ -2,8 +2,9 @@ import Foundation
 import GuestControl
 import HostSystem
 
-/// A machine saved at its ready point in the files of a folder, to be cloned any number of times. | | While this is referenced,
-/// also by another process, pruning keeps the folder. Its files are read-only.
+/// A machine saved at its ready point in the files of a folder, to be cloned any number of times.
+///
+/// While this is referenced, also by another process, pruning keeps the folder. Its files are read-only.
 package final class Golden: KeptGolden {
     package let machine: SavedMachine
     /// The folder with its files and its manifest, absolute.

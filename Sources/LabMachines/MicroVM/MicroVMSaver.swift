@@ -4,9 +4,10 @@ import HostSystem
 import GuestControl
 import QMP
 
-/// Saves a vmlab-vmm machine. The monitor writes all files but the machine's own disks. | | In the folder, `state` is the
-/// snapshot, `state.memory` its memory, `state.disk0` and so on are the overlays, which vmlab-vmm expects next to the state;
-/// `disk0` and so on are the machine's own disks.
+/// Saves a vmlab-vmm machine. The monitor writes all files but the machine's own disks.
+///
+/// In the folder, `state` is the snapshot, `state.memory` its memory, `state.disk0` and so on are the overlays, which vmlab-vmm
+/// expects next to the state; `disk0` and so on are the machine's own disks.
 struct MicroVMSaver: MachineDialect {
     /// The time limit for writing a machine's memory.
     private static let patience = Duration.seconds(300)

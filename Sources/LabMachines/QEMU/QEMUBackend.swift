@@ -29,7 +29,9 @@ package struct QEMUBackend: MachineBackend {
     let commandLine: QEMUCommandLine
 
     /// Finds QEMU and chooses the accelerator. QEMU's version is queried only when a guest fails to start: the query takes as
-    /// long as the rest of vmlab's own start. | | Throws a `Diagnostic` that names the Debian package when QEMU is missing.
+    /// long as the rest of vmlab's own start.
+    ///
+    /// Throws a `Diagnostic` that names the Debian package when QEMU is missing.
     package init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) throws {
         try Tool.require(["qemu-system-x86_64": "qemu-system-x86"])
         let accelerator: QEMUCommandLine.Accelerator

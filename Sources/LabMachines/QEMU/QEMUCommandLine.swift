@@ -24,9 +24,10 @@ struct QEMUCommandLine: Sendable {
     /// The virtio serial port for images that have their command channel on one.
     static let fastPort = "vmlab.com2"
 
-    /// Whether the image takes typed input on a separate terminal. | | A virtio port is no terminal, so Ctrl-C on it is an
-    /// ordinary byte. A virtio console is a terminal, but QEMU drops its output when the socket is full. So these images are
-    /// typed to on the console and answer on the port.
+    /// Whether the image takes typed input on a separate terminal.
+    ///
+    /// A virtio port is no terminal, so Ctrl-C on it is an ordinary byte. A virtio console is a terminal, but QEMU drops its
+    /// output when the socket is full. So these images are typed to on the console and answer on the port.
     static func hasKeys(_ configuration: MachineConfiguration) -> Bool {
         configuration.cmdline.split(separator: " ").contains("vmlab.keys=hvc0")
     }

@@ -49,8 +49,9 @@ public struct LabRun: Sendable {
 
     /// A run of `plan`. `images` has every image that the lab's groups name. The recorder must already have `runStarted`; the
     /// run emits everything up to `runFinished`. Machines and folders are recorded in `journal`, which the caller ends
-    /// afterwards. | | `scripting` runs script tasks; without it they are errors. `goldens` is the golden store; without it
-    /// every guest boots.
+    /// afterwards.
+    ///
+    /// `scripting` runs script tasks; without it they are errors. `goldens` is the golden store; without it every guest boots.
     public init(
         plan: RunPlan, images: [String: BootableImage], options: Options, recorder: RunRecorder,
         results: RunDirectory, journal: RunJournal, scripting: (any TaskScripting)? = nil,

@@ -1,9 +1,10 @@
 import LabResults
 import LabSpec
 
-/// Which task runs where and when: a plain value. | | A *run* is one task on one guest in one repetition. A guest takes one run
-/// at a time, in file order among those that are ready; a task is ready when all its needs have succeeded. Guests and tasks are
-/// indices into the plan.
+/// Which task runs where and when: a plain value.
+///
+/// A *run* is one task on one guest in one repetition. A guest takes one run at a time, in file order among those that are
+/// ready; a task is ready when all its needs have succeeded. Guests and tasks are indices into the plan.
 struct Schedule {
     enum TaskState {
         case waiting

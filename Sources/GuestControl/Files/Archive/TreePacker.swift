@@ -31,8 +31,9 @@ struct TreePacker: ~Copyable {
     private static let mostUnsized = 64 << 20
 
     /// Writes the archive to a descriptor, on a thread of its own. Its members have the copy's path in the guest, relative to
-    /// the root, and replace existing files. Returns its length in bytes, and whether it has sparse files. | | Throws a
-    /// `SystemCallError` when reading or writing fails, a `Diagnostic` for paths beyond `access`, and `CancellationError`.
+    /// the root, and replace existing files. Returns its length in bytes, and whether it has sparse files.
+    ///
+    /// Throws a `SystemCallError` when reading or writing fails, a `Diagnostic` for paths beyond `access`, and
     /// `CancellationError`.
     static func pack(
         _ copy: FileCopy, as guest: String, with access: HostAccess, keepsHoles: Bool, into output: Int32
