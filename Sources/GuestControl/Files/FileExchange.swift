@@ -146,6 +146,9 @@ struct FileExchange: Sendable {
             let (result, said) = try await inGuest(script, deadline: deadline)
             if result.exit != GuestScript.noDisk {
                 if result.exit == GuestScript.tooMuch { throw limit.bytesExceeded.diagnostic(failure) }
+                if result.exit == GuestScript.diskRefused, let disk {
+                    throw SystemCallError("write", errno: ENOSPC, disk).diagnostic(failure, in: disk) { nil }
+                }
                 let remarks = try judgePacking(result, said: said, failure: failure)
                 if let name, let remark = remarks.first(where: { $0.hasPrefix("./\(name): ") }) {
                     throw Diagnostic(.guest, failure, cause: "not all of it could be read (\(remark.dropFirst(2)))")

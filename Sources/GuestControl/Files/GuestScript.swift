@@ -11,6 +11,8 @@ enum GuestScript {
     /// The exit status for an archive that exceeds the limit.
     static let tooMuch: Int32 = 69
 
+    /// The exit status when the exchange disk refused a write because the host has no room for it.
+    static let diskRefused: Int32 = 75
     /// The exit status for a pattern that is the literal path of a file.
     static let isPath: Int32 = 70
 
@@ -108,15 +110,17 @@ enum GuestScript {
 
         """
 
-    /// Writes the output of `pack` to the exchange disk, or exits with `tooMuch` beyond the limit in bytes.
+    /// Writes the output of `pack` to the exchange disk. Exits with `tooMuch` beyond the limit in bytes, and with `diskRefused` when
+    /// the disk did not take it: only fsync(2) reports that, `blockdev` drops such errors.
     static func packToDisk(limit: UInt64) -> String {
         """
         r=$({ { pack "$@"; echo $? >&3; } | {
-          dd of=$d bs=\(blockSize) iflag=fullblock count=\(limit / UInt64(blockSize) + 1) 2>/dev/null
+          dd of=$d bs=\(blockSize) iflag=fullblock conv=fsync count=\(limit / UInt64(blockSize) + 1) 2>/dev/null \
+            || echo \(diskRefused) >&3
           [ "$(dd bs=1 count=1 2>/dev/null | wc -c)" -eq 0 ] || echo \(tooMuch) >&3
         } } 3>&1)
         blockdev --flushbufs $d || exit
-        case $r in *\(tooMuch)*) exit \(tooMuch) ;; esac
+        case $r in *\(diskRefused)*) exit \(diskRefused) ;; *\(tooMuch)*) exit \(tooMuch) ;; esac
         exit $r
         """
     }

@@ -13,3 +13,14 @@ END
 TMPDIR=$PWD/small lab_run
 [ "$status" = 0 ] || says '[Nn]o space left'
 says_not 'tar: exit status'
+
+# The other way, what a guest writes to a disk of a full host is lost without a word, unless it asks.
+rm -rf small/*
+lab <<'END'
+lab: full-get
+guests: {lin: {image: debian, boot: cold}}
+tasks: [{name: one, on: lin, run: head -c 6000000 /dev/urandom >/root/z, get: /root/z}]
+END
+TMPDIR=$PWD/small lab_run
+[ "$status" != 0 ] || wrong "a file that was cut short passed"
+says '[Nn]o space left'
