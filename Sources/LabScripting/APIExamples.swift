@@ -67,7 +67,8 @@ extension APIDocument {
         web:wait_until("nc -z localhost 80", { timeout = "30s", interval = "1s" })
         """,
         "guest:wait_for_console": """
-        local line, version = web:wait_for_console([[Linux version (\\S+)]])
+        web:succeed("echo '<1>worker 7 is up' > /dev/kmsg")
+        local line, number = web:wait_for_console([[worker (\\d+) is up]])
         """,
         "guest:interact": """
         local result = web:interact("passwd ada", function(terminal)

@@ -12,7 +12,8 @@ extension Form {
                     node, wanted: "a list", remedy: node.entries == nil ? nil : "start each value with `- `")
             }
             if elements.isEmpty, !allowEmpty {
-                decoding.error("\(decoding.subject) is an empty list", remedy: "fill it or leave it out", at: node.span)
+                decoding.error(
+                    "\(decoding.subject) is an empty list", remedy: "give it at least one element", at: node.span)
             }
             return elements.compactMap { node in decoding.element { element.decode(node, decoding) } }
         }
@@ -59,7 +60,8 @@ extension Form {
                     node, wanted: "a map", remedy: example.map { "write it as `\($0)`" } ?? remedy)
             }
             if entries.isEmpty, !allowEmpty {
-                decoding.error("\(decoding.subject) is an empty map", remedy: "fill it or leave it out", at: node.span)
+                decoding.error(
+                    "\(decoding.subject) is an empty map", remedy: "give it at least one element", at: node.span)
             }
             var seen: Set<String> = []
             return entries.compactMap { entry -> Named<Entry>? in
