@@ -38,7 +38,6 @@ final class BoundedArchive: Sendable {
         }
     }
 
-    /// The content.
     func bytes() throws(SystemCallError) -> [UInt8] { try SmallFile.bytes("/proc/self/fd/\(descriptor)", limit: .max) }
 
     /// Rewinds it. False when the limit was exceeded; throws the write error, if any.

@@ -13,7 +13,6 @@ public struct CollectedFiles: Sendable {
 struct IncomingFolder: ~Copyable {
     private let place: RelativePath
     private let target: HostFolder
-    /// The folder to unpack into.
     let folder: HostFolder
 
     init(in target: HostFolder) throws(SystemCallError) {

@@ -22,7 +22,6 @@ struct FileExchange: Sendable {
     /// Fulfilled once the guest turned out not to see its exchange disk.
     private let isDiskUnseen = Completion<Void>()
 
-    /// An exchange with the session's guest.
     init(session: CommandSession, disk: String?, os: GuestOS, sharesConsole: Bool = false) {
         (self.session, self.disk, self.os, self.sharesConsole) = (session, disk, os, sharesConsole)
     }
@@ -75,11 +74,9 @@ struct FileExchange: Sendable {
         }
     }
 
-    /// Copies a guest file or folder, or all that match a pattern, into a host folder, under its own name or, if that is taken,
-    /// the next such as `name-2`. A link given as the source is followed.
-    ///
-    /// Throws a `Diagnostic` of category `guest` when the source does not exist, or the archive exceeds the limit or is
-    /// damaged.
+    /// Copies a guest file or folder, or all that match a pattern, into a host folder, under its own name or, if that is taken, the
+    /// next such as `name-2`. A link given as the source is followed. Throws a `Diagnostic` of category `guest` when the source
+    /// does not exist, or the archive exceeds the limit or is damaged.
     func get(
         _ collection: FileCollection, into folder: HostFolder, deadline: ContinuousClock.Instant
     ) async throws -> CollectedFiles {
@@ -175,8 +172,7 @@ struct FileExchange: Sendable {
 
     // MARK: Small contents
 
-    /// The limit for copies over the console, in bytes: for so little, a disk and two archives would take several times as
-    /// long.
+    /// The limit for copies over the console, in bytes: for so little, a disk and two archives would take several times as long.
     static let smallLimit = 8 << 10
 
     /// Writes a guest file of at most `smallLimit` bytes. Throws as `put`.

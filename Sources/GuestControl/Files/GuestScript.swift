@@ -26,7 +26,6 @@ enum GuestScript {
     /// Exits with a special file's status when `$p` is one: its output is not stored in it and may never end.
     static let refuseSpecial = special.map { "[ ! \($0.test) \"$p\" ] || exit \($0.status)\n" }.joined()
 
-    /// The same for a folder.
     static let refuseFolder = "[ ! -d \"$p\" ] || exit \(folder)\n"
 
     /// The reason for an exit status of these scripts.
@@ -41,7 +40,6 @@ enum GuestScript {
     /// The block size for reading and writing the disk, in bytes.
     static let blockSize = 1 << 18
 
-    /// Quotes a text for the shell.
     static func quoted(_ text: String) -> String {
         "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }
@@ -82,10 +80,9 @@ enum GuestScript {
         """
     }
 
-    /// The function `pack`: archives its arguments, paths in the working folder that begin with `./`, to standard output.
-    ///
-    /// tar trusts a file's length, which is useless in `/proc` and similar (file systems without blocks): without vmlab-files
-    /// such files are copied first.
+    /// The function `pack`: archives its arguments, paths in the working folder that begin with `./`, to standard output. tar
+    /// trusts a file's length, which is useless in `/proc` and similar (file systems without blocks): without vmlab-files such
+    /// files are copied first.
     static let pack = """
         pack() {
           if command -v vmlab-files >/dev/null; then vmlab-files pack "$@"; return; fi

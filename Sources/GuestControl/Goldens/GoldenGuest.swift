@@ -10,7 +10,6 @@ struct GoldenGuest: Sendable {
     private let image: BootableImage
     private let cards: [NetworkAttachment.Kind]
 
-    /// The golden for a guest with these network cards.
     init(of guest: PlannedGuest, _ image: BootableImage, cards: [NetworkAttachment.Kind]) {
         var planned = guest
         planned.guest = Guest(name: image.name, group: guest.group.name, index: 1)
@@ -35,7 +34,6 @@ struct GoldenGuest: Sendable {
             ])
     }
 
-    /// A disk with its content.
     private static func describe(_ disk: DiskSpec) -> String {
         switch disk {
         case .scratch(let size): return size.description
@@ -93,7 +91,6 @@ struct GoldenGuest: Sendable {
             of: planned.guest.name, hostPorts: [], journal: journal, onNote: { _ in }, body)
     }
 
-    /// The guest's snapshot in a golden.
     func snapshot(of golden: any KeptGolden) -> GuestSnapshot {
         GuestSnapshot(
             of: planned, golden.machine, image: image, cards: cards.indices.map(Self.mac),

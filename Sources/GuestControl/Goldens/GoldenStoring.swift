@@ -4,9 +4,8 @@ public protocol GoldenStoring: Sendable {
     associatedtype Kept: KeptGolden
 
     /// The golden of a key. If there is none, or it is damaged, `make` saves a machine into the given empty folder; one process
-    /// does so at a time, and others wait. `progress` reports waits and repairs.
-    ///
-    /// Throws errors of `make`, a `Diagnostic` when the store cannot be written, and `CancellationError`.
+    /// does so at a time, and others wait. `progress` reports waits and repairs. Throws errors of `make`, a `Diagnostic` when the
+    /// store cannot be written, and `CancellationError`.
     func golden(
         _ key: GoldenKey, progress: @escaping @Sendable (String) -> Void,
         make: @escaping @Sendable (_ folder: String) async throws -> SavedMachine

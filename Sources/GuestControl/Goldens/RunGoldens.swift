@@ -24,7 +24,6 @@ package final class RunGoldens: Sendable {
         let number: Int
         let turn = AsyncSemaphore()
         let found = Mutex<Found?>(nil)
-        /// How many did not work.
         let failures = Atomic<Int>(0)
 
         init(_ number: Int) { self.number = number }

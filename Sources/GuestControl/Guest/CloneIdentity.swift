@@ -11,7 +11,6 @@ struct CloneIdentity: Sendable {
     private let name: String
     private let formerly: String
     private let isWindows: Bool
-    /// Its network cards: their former and new addresses.
     private let cards: [LabNetworks.CardChange]
     private let hasOutside: Bool
     private let hosts: [String]
@@ -126,9 +125,8 @@ struct CloneIdentity: Sendable {
         (0..<count).map { _ in UInt8.random(in: .min ... .max) }
     }
 
-    /// Gives the kernel random bytes from the host and has it reseed now. A write to /dev/urandom is only mixed in, and the
-    /// next reseed may be a minute away; no shell tool offers `RNDRESEEDCRNG`. ENODATA (61) means that the generator is not
-    /// seeded yet.
+    /// Gives the kernel random bytes from the host and has it reseed now. A write to /dev/urandom is only mixed in, and the next
+    /// reseed may be a minute away; no shell tool offers `RNDRESEEDCRNG`. ENODATA (61) means that the generator is not seeded yet.
     private static var reseed: [String] {
         let program = "/tmp/.vmlab-reseed"
         return [

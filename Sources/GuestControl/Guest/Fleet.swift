@@ -5,8 +5,7 @@ import LabResults
 import LabSpec
 import Quantities
 
-/// The shared resources of guests in a run or script: admission, networks, goldens, the journal. Every guest is brought up
-/// here.
+/// The shared resources of guests in a run or script: admission, networks, goldens, the journal. Every guest is brought up here.
 package struct Fleet: Sendable {
     /// The observers of every machine.
     package var observers: [any MachineObserver]
@@ -76,11 +75,9 @@ package struct Fleet: Sendable {
         }.get()
     }
 
-    /// Starts a machine of guest `number` in a new folder, which is removed afterwards, records its console, and runs `body`
-    /// with it. A prepared machine stays paused until it is used.
-    ///
-    /// `hasExchange` adds the exchange disk, where guests support one. A machine restored from `snapshot` joins its networks
-    /// only when it is plugged in. Throws when the machine cannot start.
+    /// Starts a machine of guest `number` in a new folder, which is removed afterwards, records its console, and runs `body` with
+    /// it. A prepared machine stays paused until it is used. `hasExchange` adds the exchange disk, where guests support one. A
+    /// machine restored from `snapshot` joins its networks only when it is plugged in. Throws when the machine cannot start.
     func withMachine<Result: Sendable>(
         _ number: Int, _ guest: PlannedGuest, image: BootableImage, hasExchange: Bool,
         in directory: String, snapshot: GuestSnapshot? = nil, isSpare: Bool = false,

@@ -7,15 +7,13 @@ import LabSpec
 import Logging
 import Synchronization
 
-/// The machines of one guest, in turn: boots, restores and resets.
-///
-/// Exists only inside `with`, which ends the last machine however the body returns.
+/// The machines of one guest, in turn: boots, restores and resets. Exists only inside `with`, which ends the last machine however
+/// the body returns.
 final class GuestLife: Sendable {
     let number: Int
     let guest: PlannedGuest
     let image: BootableImage
     let fleet: Fleet
-    /// Whether it has an exchange disk.
     private let hasExchange: Bool
     private let onLoss: @Sendable () async -> Void
     private let log: Logger
@@ -34,7 +32,6 @@ final class GuestLife: Sendable {
         let begun = Completion<Result<GuestSession, any Error>>()
         /// Fulfilled to end the machine.
         let isOver = Completion<Void>()
-        /// Fulfilled when the machine is gone.
         let isGone = Completion<Void>()
         let ending = Completion<Ending>()
 
@@ -61,7 +58,6 @@ final class GuestLife: Sendable {
         }
     }
 
-    /// Why a machine ends.
     private enum Ending: Sendable {
         case lost(GuestLoss)
         case replaced(Instance)
@@ -143,11 +139,9 @@ final class GuestLife: Sendable {
         }
     }
 
-    /// Starts the guest's first or next machine: a clone of its golden where one is available and the group allows it, else a
-    /// boot. Returns once it is ready.
-    ///
-    /// Each attempt has the whole boot timeout, and so does making the golden. Throws when the machine cannot start, and a
-    /// `GuestLoss` when it is not ready in time.
+    /// Starts the guest's first or next machine: a clone of its golden where one is available and the group allows it, else a boot.
+    /// Returns once it is ready. Each attempt has the whole boot timeout, and so does making the golden. Throws when the machine
+    /// cannot start, and a `GuestLoss` when it is not ready in time.
     func boot(within limits: LiveLimits) async throws -> GuestSession {
         func attempt(_ snapshot: GuestSnapshot?) async throws -> GuestSession {
             try await begin(snapshot, deadline: limits.deadline(in: limits.timeouts.boot))
@@ -260,9 +254,7 @@ final class GuestLife: Sendable {
         instance.isGone.fulfil()
     }
 
-    /// The loss for requests after the life has ended.
     private static let hasEnded = GuestLoss(outcome: .error, message: "the guest has ended", consoleTail: [])
-    /// The loss for waits on a machine that has been replaced.
     private static let isReplaced = GuestLoss(
         outcome: .error, message: "the guest went back to a snapshot meanwhile", consoleTail: [])
 
@@ -326,7 +318,6 @@ final class GuestLife: Sendable {
 }
 
 extension GuestLoss {
-    /// The loss for an error.
     package init(of error: any Error) {
         self =
             error as? GuestLoss

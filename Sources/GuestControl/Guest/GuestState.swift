@@ -1,6 +1,5 @@
-/// The state of a guest: a value whose legal transitions are all in `after`.
-///
-/// The end of a machine is in its session (`GuestSession.loss`); `lost` here is a guest without a session.
+/// The state of a guest: a value whose legal transitions are all in `after`. The end of a machine is in its session
+/// (`GuestSession.loss`); `lost` here is a guest without a session.
 package enum GuestState: Sendable, Hashable {
     /// The vCPUs run.
     case running(Contents)

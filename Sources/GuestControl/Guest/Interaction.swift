@@ -16,7 +16,6 @@ public final class Interaction: Sendable {
     private let transcript = Transcript()
     private let log = Log()
 
-    /// All output.
     private final class Log: Sendable {
         /// The limit for stored output.
         static let limit = OutputWriter.standardLimit
@@ -86,9 +85,8 @@ public final class Interaction: Sendable {
         input.end()
     }
 
-    /// Waits for the pattern in the output after the previous match.
-    ///
-    /// Throws `GuestTimeout` with the unmatched output, or the error that ended the command.
+    /// Waits for the pattern in the output after the previous match. Throws `GuestTimeout` with the unmatched output, or the error
+    /// that ended the command.
     public func expect(_ pattern: Pattern, timeout: Duration? = nil) async throws -> PatternMatch {
         let patience = timeout ?? guest.limits.timeouts.task
         do {

@@ -4,7 +4,6 @@ import HostSystem
 import LabSpec
 import Quantities
 
-// Files between the host and a running guest.
 extension LiveGuest {
     /// Copies a host file or folder into the guest, within `access`. Throws a `Diagnostic` that names both paths, and as `run`.
     public func put(_ copy: FileCopy, with access: HostAccess, timeout: Duration? = nil) async throws {

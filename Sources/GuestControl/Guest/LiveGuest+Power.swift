@@ -4,7 +4,6 @@ import HostResources
 import HostSystem
 import LabResults
 
-// The machine's power and vCPUs.
 extension LiveGuest {
     /// Reboots the guest, with a machine reset if it does not do so itself, and waits until it is ready. Throws `GuestLoss`
     /// when it does not come back.
@@ -62,7 +61,6 @@ extension LiveGuest {
         _ = try? await ended?.wait()
     }
 
-    /// Waits until the guest is lost unintentionally.
     package func lost() async throws -> GuestLoss { try await life.lost() }
 
     /// Ends the guest's machine, waits until it is gone, and records the reason, unless the guest is off, which was already
@@ -100,8 +98,7 @@ extension LiveGuest {
         try await session.whileAlive { [session] in try await body(session.machine) }
     }
 
-    /// Pauses the vCPUs of an idle guest until its next operation. No effect in a cancelled task, or when the machine cannot
-    /// pause.
+    /// Pauses the vCPUs of an idle guest until its next operation. No effect in a cancelled task, or when the machine cannot pause.
     package func rest() async {
         _ = try? await exclusive { [self] in
             guard loss == nil, !Task.isCancelled else { return }

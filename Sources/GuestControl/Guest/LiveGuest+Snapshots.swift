@@ -2,11 +2,9 @@ import Diagnostics
 import GuestConsole
 import HostSystem
 
-// Snapshots: save, restore, reset.
 extension LiveGuest {
-    /// Saves the guest's memory, processes and disks. It is paused meanwhile and then resumed.
-    ///
-    /// Throws a `Diagnostic` when the machine does not support it, and as `run`.
+    /// Saves the guest's memory, processes and disks. It is paused meanwhile and then resumed. Throws a `Diagnostic` when the
+    /// machine does not support it, and as `run`.
     public func snapshot(timeout: Duration? = nil) async throws -> GuestSnapshot {
         if let obstacle = CloneObstacle(isCloneable: life.image.isCloneable) {
             throw obstacle.diagnostic(planned.group)
@@ -31,10 +29,9 @@ extension LiveGuest {
         }
     }
 
-    /// Restores the guest from a snapshot, which may be of another guest; its name, addresses, random seed and clock are set
-    /// anew. The machine is replaced and its later state discarded.
-    ///
-    /// Throws a `Diagnostic` when the snapshot is of another shape of guest, and `GuestLoss` when the guest does not come back.
+    /// Restores the guest from a snapshot, which may be of another guest; its name, addresses, random seed and clock are set anew.
+    /// The machine is replaced and its later state discarded. Throws a `Diagnostic` when the snapshot is of another shape of guest,
+    /// and `GuestLoss` when the guest does not come back.
     public func restore(_ snapshot: GuestSnapshot, timeout: Duration? = nil) async throws {
         if let loss { throw loss }
         if let obstacle = snapshot.obstacle(for: planned, cards: networks.cardAddresses(of: number).count) {

@@ -49,7 +49,6 @@ public final class LiveGuest: Sendable {
         addresses = networks.addresses(of: life.number)
     }
 
-    /// The session with the current machine, or with the last one.
     var session: GuestSession { state.withLock { $0.session } }
 
     /// Why the guest is unusable; nil while it is usable.
@@ -87,18 +86,14 @@ public final class LiveGuest: Sendable {
         Diagnostic(.specification, "\(name) is powered off", remedy: "`start` boots it again")
     }
 
-    /// Whether no operation is running.
     var isIdle: Bool { turn.isFree }
 
     var knownHosts: HostNames { state.withLock { $0.knownHosts } }
 
-    /// Records the entries that the guest now has.
     func knows(_ hosts: HostNames) { state.withLock { $0.knownHosts = hosts } }
 
-    /// Records a new ready point with the life's host names.
     func hasComeUp() { knows(life.hosts) }
 
-    /// Replaces the session.
     func isNow(_ session: GuestSession) { state.withLock { $0.session = session } }
 
     /// Its name.
@@ -127,10 +122,9 @@ public final class LiveGuest: Sendable {
 
     // MARK: Commands
 
-    /// Runs a command. A nonzero exit status is a result, not an error.
-    ///
-    /// Throws `GuestTimeout` when it does not end in time, with the guest back at its prompt if possible; `GuestLoss`; a
-    /// `ConsoleError` for a command that the shell cannot take; `CancellationError`.
+    /// Runs a command. A nonzero exit status is a result, not an error. Throws `GuestTimeout` when it does not end in time, with
+    /// the guest back at its prompt if possible; `GuestLoss`; a `ConsoleError` for a command that the shell cannot take;
+    /// `CancellationError`.
     public func run(
         _ command: GuestCommand, timeout: Duration? = nil, output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
     ) async throws -> CommandResult {
@@ -146,9 +140,8 @@ public final class LiveGuest: Sendable {
         }
     }
 
-    /// Waits for the pattern on the kernel console, after the previous match or since the guest came up.
-    ///
-    /// Throws `GuestTimeout`, `GuestLoss`, `CancellationError`.
+    /// Waits for the pattern on the kernel console, after the previous match or since the guest came up. Throws `GuestTimeout`,
+    /// `GuestLoss`, `CancellationError`.
     public func waitForConsole(_ pattern: Pattern, timeout: Duration? = nil) async throws -> PatternMatch {
         let patience = timeout ?? limits.timeouts.task
         do {

@@ -5,11 +5,9 @@ import HostSystem
 import LabResults
 import Patterns
 
-/// The outcome that an error gives to a task, script or step.
-///
-/// Shared by YAML tasks, scripts and verbs, so that equal failures have equal outcomes.
+/// The outcome that an error gives to a task, script or step. Shared by YAML tasks, scripts and verbs, so that equal failures have
+/// equal outcomes.
 package struct Verdict: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The outcome.
     package var outcome: Outcome
     /// What happened, one line of at most about 4000 bytes.
     package let message: String

@@ -17,10 +17,8 @@ public protocol MachineBackend: Sendable {
     /// backend cannot save such a machine.
     func fingerprint(of configuration: MachineConfiguration) -> String?
 
-    /// Starts a machine; it is running when this returns.
-    ///
-    /// Throws a `Diagnostic` with the host's problem and its remedy. A guest that fails to boot is not an error here. After an
-    /// error or cancellation nothing of the machine is left.
+    /// Starts a machine; it is running when this returns. Throws a `Diagnostic` with the host's problem and its remedy. A guest
+    /// that fails to boot is not an error here. After an error or cancellation nothing of the machine is left.
     func start(_ configuration: MachineConfiguration) async throws -> any Machine
 }
 
@@ -145,9 +143,7 @@ public struct NetworkAttachment: Sendable, Hashable {
     }
 }
 
-/// A running machine: one supervised child process.
-///
-/// Its owner must call `end()`; nothing else releases its resources.
+/// A running machine: one supervised child process. Its owner must call `end()`; nothing else releases its resources.
 public protocol Machine: Sendable {
     /// COM1, the guest's kernel console.
     var console: any ByteChannel { get }
@@ -183,10 +179,9 @@ public protocol Machine: Sendable {
     /// kernel that has panicked spins. False where this cannot be observed.
     func showsLife(within time: Duration) async -> Bool
 
-    /// Saves the machine to files in `folder`, which exists and is empty. The guest is paused meanwhile.
-    ///
-    /// The machine is resumed afterwards, also on errors, except for one whose memory is kept in that folder: it stays stopped.
-    /// After an error the caller removes the files.
+    /// Saves the machine to files in `folder`, which exists and is empty. The guest is paused meanwhile. The machine is resumed
+    /// afterwards, also on errors, except for one whose memory is kept in that folder: it stays stopped. After an error the caller
+    /// removes the files.
     func save(to folder: String) async throws -> SavedMachine
 
     /// Ends the machine and releases its resources: process, sockets, overlays. Never fails, is safe to repeat, and returns

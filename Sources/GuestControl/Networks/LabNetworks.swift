@@ -177,7 +177,6 @@ package final class LabNetworks: Sendable {
         }
     }
 
-    /// Whether the guest has an outside card.
     func hasOutside(_ guest: Int) -> Bool { state.withLock { $0.map.hasOutside(guest) } }
 
     private static func socket(of card: NetworkMap.Card, in directory: String) -> String {

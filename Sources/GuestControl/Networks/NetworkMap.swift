@@ -1,25 +1,21 @@
 import Diagnostics
 import LabSpec
 
-/// Assigns the guests of a run their numbers, cards, addresses and names on its networks.
-///
-/// Network number k is 10.(100 + k).0.0/16, in which guest number n (from 0, over the whole run) has the host part n + 1. On a
-/// network with `nat` each guest has a second card for the outside, behind a router of its own.
+/// Assigns the guests of a run their numbers, cards, addresses and names on its networks. Network number k is 10.(100 + k).0.0/16,
+/// in which guest number n (from 0, over the whole run) has the host part n + 1. On a network with `nat` each guest has a second
+/// card for the outside, behind a router of its own.
 struct NetworkMap {
     /// The limit of the private range 10.100 to 10.199.
     static let networkLimit = 100
     /// The limit below the broadcast address, whose host part is 65 535.
     static let guestLimit = 65_534
 
-    /// A guest's card on a network.
     struct Card: Hashable {
         let mac: String
         let address: String
-        /// The network's number.
         let network: Int
     }
 
-    /// A guest on the networks.
     struct Member: Hashable {
         let name: String
         /// The names of its networks, in the order of its cards.
@@ -75,7 +71,6 @@ struct NetworkMap {
 
     private mutating func advance() { next = (next + 1) % Self.guestLimit }
 
-    /// Releases a guest's number.
     mutating func leave(_ guest: Int) {
         members[guest] = nil
         generation += 1
@@ -96,7 +91,6 @@ struct NetworkMap {
         }
     }
 
-    /// Whether the guest has an outside card.
     func hasOutside(_ guest: Int) -> Bool { cards(of: guest).contains { networks[$0.network].nat } }
 
     /// The MAC addresses of all of a guest's cards, including the outside card.
@@ -116,7 +110,6 @@ struct NetworkMap {
         return HostNames(lines: lines, generation: generation)
     }
 
-    /// The MAC address of the outside card.
     static func outsideCard(of guest: Int) -> String { mac(0xff, guest) }
 
     /// Locally administered: QEMU's prefix, the network, the guest.

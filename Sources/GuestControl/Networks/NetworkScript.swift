@@ -71,7 +71,6 @@ enum NetworkScript {
     /// Sets the name server, which forwards queries to the host's.
     static var nameServer: String { "echo nameserver \(OutsideLink.nameServer) >/etc/resolv.conf" }
 
-    /// Sets up outside access.
     static var outside: [String] {
         [
             "busybox ip route add default via \(OutsideLink.router) 2> /dev/null || busybox ip route | grep -q ^default",

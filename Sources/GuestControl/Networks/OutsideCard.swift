@@ -10,10 +10,8 @@ struct OutsideCard: Sendable {
         attachment = NetworkAttachment(mac: mac, local: "\(directory)/outside", remote: "\(directory)/router")
     }
 
-    /// Runs `body` while the card of guest `name` has access to the outside, and to these ports of the host's 127.0.0.1.
-    /// `onNote` reports when the access ends early.
-    ///
-    /// Throws a `Diagnostic` when there is no access, and errors of `body`.
+    /// Runs `body` while the card of guest `name` has access to the outside, and to these ports of the host's 127.0.0.1. `onNote`
+    /// reports when the access ends early. Throws a `Diagnostic` when there is no access, and errors of `body`.
     func open<Result: Sendable>(
         of name: String, hostPorts: Set<UInt16>, journal: RunJournal, onNote: @escaping @Sendable (String) -> Void,
         _ body: () async throws -> Result

@@ -77,7 +77,6 @@ final class ConsoleWatch: Sendable {
         self.logger = logger
     }
 
-    /// The last console lines, as text.
     var tail: [String] { state.withLock { $0.lines.tail.suffix(Self.tailLength).map(\.text) } }
 
     /// The stored console lines, at most 200, as text.
@@ -85,7 +84,6 @@ final class ConsoleWatch: Sendable {
 
     // MARK: Booting
 
-    /// A boot begins.
     func beginBoot() { state.withLock { $0.boot = BootWatch() } }
 
     /// The guest is ready.
@@ -94,7 +92,6 @@ final class ConsoleWatch: Sendable {
     /// Output was received on the guest's other port.
     func hearElsewhere() { state.withLock { $0.boot?.receiveElsewhere() } }
 
-    /// The boot in progress; nil for none.
     var boot: BootWatch? { state.withLock { $0.boot } }
 
     /// Updates the boot in progress. Returns the trouble found.
@@ -106,7 +103,6 @@ final class ConsoleWatch: Sendable {
         }
     }
 
-    /// Receives output.
     func append(_ bytes: ArraySlice<UInt8>) {
         log(bytes)
         said.append(bytes)

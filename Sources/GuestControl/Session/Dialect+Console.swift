@@ -2,7 +2,6 @@ import GuestConsole
 import LabSpec
 
 extension Dialect {
-    /// The dialect of a guest's console.
     static func of(_ console: ConsoleSpec) -> Dialect {
         let reactions = console.reactions.map {
             Reaction($0.expect.text, .type(Array($0.send.utf8)), times: $0.times)

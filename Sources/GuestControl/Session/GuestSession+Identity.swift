@@ -2,11 +2,8 @@ import Diagnostics
 import GuestConsole
 import HostResources
 
-// The identity and the clock of restored guests.
 extension GuestSession {
-    /// Takes over a guest that was restored from a snapshot at a prompt, and gives it its own identity. Throws as
-    /// `becomeReady`.
-    ///
+    /// Takes over a guest that was restored from a snapshot at a prompt, and gives it its own identity. Throws as `becomeReady`.
     /// `prewarmed` says that the task shell has a prewarmed command.
     func resume(_ identity: CloneIdentity, prewarmed: Bool, deadline: ContinuousClock.Instant) async throws {
         do {

@@ -7,9 +7,8 @@ import LabSpec
 import Logging
 import Synchronization
 
-/// A running guest: its machine, command channel, console records, and loss.
-///
-/// Exists only inside `withGuest`, which owns the machine and ends it however the body returns.
+/// A running guest: its machine, command channel, console records, and loss. Exists only inside `withGuest`, which owns the machine
+/// and ends it however the body returns.
 package final class GuestSession: Sendable {
     let guest: PlannedGuest
     let machine: any Machine
@@ -24,7 +23,6 @@ package final class GuestSession: Sendable {
     private let isConsoleShared: Bool
     /// The control shell's commands at each ready point.
     private let setup: String?
-    /// How the guest shuts itself down.
     let shutdown: ShutdownCommands
     /// Whether it announces its ready point after each boot.
     let announces: Bool
@@ -246,7 +244,6 @@ package final class GuestSession: Sendable {
     /// The last 200 lines of COM1, as text.
     var consoleLines: [String] { console.kept }
 
-    /// COM1's output, for waits on patterns.
     var said: Transcript { console.said }
 
     /// The kernel trouble on COM1 since the last call.
@@ -262,7 +259,6 @@ package final class GuestSession: Sendable {
         }
     }
 
-    /// The last lines of COM1, as text.
     var consoleTail: [String] { console.tail }
 
     /// Runs `body` while the guest lives; throws its `GuestLoss` when it is lost first.

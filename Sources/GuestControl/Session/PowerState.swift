@@ -13,7 +13,6 @@ struct PowerState: Sendable {
     /// Resets that the host requested and that were not reported yet.
     private var wantedResets = 0
 
-    /// A completion for the next reset.
     mutating func expectReset() -> Completion<Void> {
         nextReset = Completion()
         return nextReset
@@ -28,10 +27,8 @@ struct PowerState: Sendable {
 
     mutating func expectNoShutdown() { awaitedShutdown = nil }
 
-    /// The host will reset the machine.
     mutating func willReset() { wantedResets += 1 }
 
-    /// From now on the machine stays when the guest powers itself off.
     mutating func willStay() { staysWhenOff = true }
 
     /// The host will power the machine on, which is a reset.

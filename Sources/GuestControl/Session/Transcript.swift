@@ -14,7 +14,6 @@ final class Transcript: Sendable {
         var stream = UTF8Stream()
         var waiting = 0
         var hasEnded = false
-        /// Fulfilled at the next change.
         var change = Completion<Void>()
 
         var end: Int { start + text.count }
@@ -46,7 +45,6 @@ final class Transcript: Sendable {
         }
     }
 
-    /// The end of the output.
     func end() {
         change { state in
             state.text += state.stream.finish()
@@ -66,7 +64,6 @@ final class Transcript: Sendable {
     /// The text not yet matched.
     var rest: String { state.withLock { String(decoding: $0.text, as: UTF8.self) } }
 
-    /// The number of bytes dropped from its start.
     var dropped: Int { state.withLock { $0.dropped } }
 
     /// Waits for the pattern and consumes the text up to its end. Nil when the output ends without a match. Throws

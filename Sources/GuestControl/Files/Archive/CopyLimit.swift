@@ -11,7 +11,6 @@ struct CopyLimit: Sendable, Hashable {
     /// The limit for copies that declare none.
     static let standard = CopyLimit(bytes: .gibibytes(4))
 
-    /// A limit of this many bytes.
     init(bytes: ByteCount) { self.bytes = bytes }
 
     var bytesExceeded: ArchiveError {

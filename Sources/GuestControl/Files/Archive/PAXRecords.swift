@@ -30,7 +30,6 @@ struct PAXRecords {
         return number
     }
 
-    /// The modification time.
     var modified: timespec? {
         guard let parts = self["mtime"]?.split(separator: UInt8(ascii: "."), maxSplits: 1),
             let seconds = parts.first.flatMap({ Self.decimal($0) })
@@ -57,13 +56,10 @@ struct PAXRecords {
 }
 
 extension PAXRecords {
-    /// No records.
     init() {}
 
-    /// Adds a value.
     mutating func append(_ key: [UInt8], _ value: [UInt8]) { values.append((key, value)) }
 
-    /// The encoded lines, each with its length in front.
     var bytes: [UInt8] {
         values.flatMap { key, value in
             let line = [UInt8(ascii: " ")] + key + [UInt8(ascii: "=")] + value + [UInt8(ascii: "\n")]

@@ -6,7 +6,6 @@ struct TarBlock {
 
     var bytes: [UInt8]
 
-    /// A field's offset and length.
     struct Field {
         var start: Int
         var count: Int
@@ -42,7 +41,6 @@ struct TarBlock {
         return bytes.reduce(0) { $0 + Int($1) } - own + Field.checksum.count * 32
     }
 
-    /// A field's text, up to its first NUL.
     func text(_ field: Field) -> [UInt8] { Array(self[field].prefix { $0 != 0 }) }
 
     /// The member's path with its prefix; only POSIX headers have one.
@@ -104,7 +102,6 @@ extension TarBlock {
         set(field, [UInt8](repeating: UInt8(ascii: "0"), count: field.count - 1 - digits.count) + digits)
     }
 
-    /// Sets the checksum.
     mutating func seal() { set(.checksum, sum) }
 }
 
@@ -115,7 +112,6 @@ struct ArchiveError: Error, Hashable {
     /// The member concerned, if known.
     var path: [UInt8]?
 
-    /// The remedy.
     var remedy: String?
 
     init(_ reason: String, path: [UInt8]? = nil, remedy: String? = nil) {

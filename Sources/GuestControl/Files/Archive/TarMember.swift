@@ -23,11 +23,9 @@ struct TarMember {
     var path: [UInt8]
     var kind: Kind
     var isExecutable = false
-    /// The modification time.
     var modified = timespec()
     /// Extended attributes, without the prefix `user.`.
     var attributes: [(name: [UInt8], value: [UInt8])] = []
-    /// A file's length.
     var size = 0
     /// The extents of its content, ascending.
     var extents: [Extent] = []

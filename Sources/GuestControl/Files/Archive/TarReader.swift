@@ -18,9 +18,8 @@ struct TarReader: ~Copyable {
     /// A reader from the descriptor's current offset on.
     init(_ input: Int32) { self.input = input }
 
-    /// The next member; nil at the end of the archive. Unread content of the previous one is skipped.
-    ///
-    /// Throws an `ArchiveError` that names the member, and a `SystemCallError` when the stream cannot be read.
+    /// The next member; nil at the end of the archive. Unread content of the previous one is skipped. Throws an `ArchiveError` that
+    /// names the member, and a `SystemCallError` when the stream cannot be read.
     mutating func next(_ cancellation: CancellationFlag) throws -> TarMember? {
         while unread > 0 {
             try cancellation.check()

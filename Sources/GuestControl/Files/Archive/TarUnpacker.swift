@@ -25,11 +25,9 @@ struct TarUnpacker: ~Copyable {
         (self.root, self.limit, self.cancellation) = (root, limit, cancellation)
     }
 
-    /// Unpacks the archive from a descriptor into an empty folder, on a thread of its own. Returns a line for each member that
-    /// was skipped or changed.
-    ///
-    /// Throws an `ArchiveError` for an archive that is damaged, escapes the folder or exceeds the limit, a `SystemCallError` of
-    /// the host, and `CancellationError`.
+    /// Unpacks the archive from a descriptor into an empty folder, on a thread of its own. Returns a line for each member that was
+    /// skipped or changed. Throws an `ArchiveError` for an archive that is damaged, escapes the folder or exceeds the limit, a
+    /// `SystemCallError` of the host, and `CancellationError`.
     static func unpack(_ archive: Int32, into root: HostFolder, limit: CopyLimit) async throws -> [String] {
         try await HostThread.run("unpack") { cancellation in
             var unpacker = TarUnpacker(archive, into: root, limit: limit, cancellation: cancellation)

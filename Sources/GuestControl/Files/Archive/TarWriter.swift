@@ -14,9 +14,8 @@ struct TarWriter: ~Copyable {
     /// A writer from the descriptor's current offset on.
     init(_ output: Int32) { self.output = output }
 
-    /// Begins a member. A file's content follows by `append`, in the order of its extents, then `endMember`.
-    ///
-    /// A file whose extents leave holes is written in GNU's sparse form 1.0, which busybox cannot read.
+    /// Begins a member. A file's content follows by `append`, in the order of its extents, then `endMember`. A file whose extents
+    /// leave holes is written in GNU's sparse form 1.0, which busybox cannot read.
     mutating func begin(_ member: TarMember, mode: mode_t) throws(SystemCallError) {
         var block = TarBlock()
         block.set(.mode, Int(mode & 0o7777))
@@ -68,14 +67,12 @@ struct TarWriter: ~Copyable {
         try append([UInt8](repeating: 0, count: -count & (TarBlock.size - 1))[...])
     }
 
-    /// Writes content of the member.
     mutating func append(_ bytes: ArraySlice<UInt8>) throws(SystemCallError) {
         buffer += bytes
         count += bytes.count
         if buffer.count >= Self.bufferSize { try flush() }
     }
 
-    /// Ends the archive.
     mutating func finish() throws(SystemCallError) {
         try append([UInt8](repeating: 0, count: 2 * TarBlock.size)[...])
         try flush()
@@ -104,6 +101,5 @@ struct TarWriter: ~Copyable {
 }
 
 extension PAXRecords {
-    /// Adds a value.
     mutating func append(_ key: String, _ value: [UInt8]) { append(Array(key.utf8), value) }
 }

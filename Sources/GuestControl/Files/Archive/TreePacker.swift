@@ -25,16 +25,13 @@ struct TreePacker: ~Copyable {
         init(_ status: stat) { (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino)) }
     }
 
-    /// The limit for nested folders.
     private static let deepest = 200
     /// The limit for a file that does not report its length, in bytes.
     private static let mostUnsized = 64 << 20
 
-    /// Writes the archive to a descriptor, on a thread of its own. Its members have the copy's path in the guest, relative to
-    /// the root, and replace existing files. Returns its length in bytes, and whether it has sparse files.
-    ///
-    /// Throws a `SystemCallError` when reading or writing fails, a `Diagnostic` for paths beyond `access`, and
-    /// `CancellationError`.
+    /// Writes the archive to a descriptor, on a thread of its own. Its members have the copy's path in the guest, relative to the
+    /// root, and replace existing files. Returns its length in bytes, and whether it has sparse files. Throws a `SystemCallError`
+    /// when reading or writing fails, a `Diagnostic` for paths beyond `access`, and `CancellationError`.
     static func pack(
         _ copy: FileCopy, as guest: String, with access: HostAccess, keepsHoles: Bool, into output: Int32
     ) async throws -> (count: Int, hasHoles: Bool) {
