@@ -8,12 +8,10 @@ import Synchronization
 final class GuestBoard: Sendable {
     private let places: Mutex<[String: Completion<LiveGuest>]>
 
-    /// A board for guests of these names, none of which is up yet.
     init(_ names: [String]) {
         places = Mutex(Dictionary(names.map { ($0, Completion()) }, uniquingKeysWith: { first, _ in first }))
     }
 
-    /// A guest is ready.
     func arrive(_ guest: LiveGuest) { _ = places.withLock { $0[guest.name] }?.fulfil(guest) }
 
     /// A guest is gone; it may come again.

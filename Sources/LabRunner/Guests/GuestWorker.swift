@@ -264,7 +264,6 @@ struct GuestWorker: Sendable {
         }
     }
 
-    /// Whether any task resets this guest.
     private var willBeReset: Bool { run.plan.lab.tasks.contains { $0.resets(anyOf: [name]) } }
 
     /// Clones have the devices of their golden, which serves all tasks.

@@ -48,7 +48,6 @@ public final class ScriptFleet: Sendable {
         var snapshot: GuestSnapshot?
     }
 
-    /// A request for a guest.
     private struct Request: Sendable {
         let wanted: Wanted
         /// The guest's number in the run, released at its end.
@@ -157,11 +156,9 @@ public final class ScriptFleet: Sendable {
     /// Adds a network, unless one of this name exists. Throws a `Diagnostic`.
     public func addNetwork(_ network: NetworkSpec) throws { try fleet.networks.add(network) }
 
-    /// Boots the guests of a lab concurrently and returns them in the lab's order when all are ready. Their names must be new,
-    /// or belong to `reservation`.
-    ///
-    /// Throws a `DiagnosticList` when the guests cannot be booted, and a `GuestLoss` when one does not come up; the others are
-    /// then ended.
+    /// Boots the guests of a lab concurrently and returns them in the lab's order when all are ready. Their names must be new, or
+    /// belong to `reservation`. Throws a `DiagnosticList` when the guests cannot be booted, and a `GuestLoss` when one does not
+    /// come up; the others are then ended.
     public func boot(_ lab: Lab, as reservation: Reservation? = nil) async throws -> [LiveGuest] {
         let plan = try resources.plan(lab)
         try take(plan.guests.map(\.guest.name).filter { reservation?.guests.contains($0) != true })
@@ -176,10 +173,9 @@ public final class ScriptFleet: Sendable {
             })
     }
 
-    /// Clones a snapshot `count` times, and returns the guests when all are ready. Each has an identity of its own and
-    /// otherwise the snapshot's state. They are named after the snapshot's guest, such as `web-1`, or by `names`.
-    ///
-    /// Throws a `Diagnostic` for a name already in use, else as `boot`.
+    /// Clones a snapshot `count` times, and returns the guests when all are ready. Each has an identity of its own and otherwise
+    /// the snapshot's state. They are named after the snapshot's guest, such as `web-1`, or by `names`. Throws a `Diagnostic` for a
+    /// name already in use, else as `boot`.
     public func clone(_ snapshot: GuestSnapshot, count: Int, names: [String]? = nil) async throws -> [LiveGuest] {
         let original = snapshot.planned
         let names = try names.map { try take($0) } ?? takeFree(original.guest.name, count)

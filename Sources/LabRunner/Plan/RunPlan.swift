@@ -108,7 +108,6 @@ public struct RunPlan: Sendable {
         return count > 0 ? sizes + [count] : sizes
     }
 
-    /// The names of guests that some task may run on.
     var guestsWithTasks: Set<String> {
         Set(lab.tasks.flatMap(\.targets).flatMap(\.guests))
     }

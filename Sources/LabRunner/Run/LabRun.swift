@@ -8,9 +8,8 @@ import LabSpec
 import Quantities
 import Synchronization
 
-/// One run of one lab: admission, boots, tasks, teardown.
-///
-/// Structured concurrency throughout: `run` returns when no guest is left, also when cancelled.
+/// One run of one lab: admission, boots, tasks, teardown. Structured concurrency throughout: `run` returns when no guest is left,
+/// also when cancelled.
 public struct LabRun: Sendable {
     /// A run's options from the command line.
     public struct Options: Sendable {
@@ -47,10 +46,8 @@ public struct LabRun: Sendable {
     private let scripting: (any TaskScripting)?
     private let goldens: (any GoldenStoring)?
 
-    /// A run of `plan`. `images` has every image that the lab's groups name. The recorder must already have `runStarted`; the
-    /// run emits everything up to `runFinished`. Machines and folders are recorded in `journal`, which the caller ends
-    /// afterwards.
-    ///
+    /// A run of `plan`. `images` has every image that the lab's groups name. The recorder must already have `runStarted`; the run
+    /// emits everything up to `runFinished`. Machines and folders are recorded in `journal`, which the caller ends afterwards.
     /// `scripting` runs script tasks; without it they are errors. `goldens` is the golden store; without it every guest boots.
     public init(
         plan: RunPlan, images: [String: BootableImage], options: Options, recorder: RunRecorder,
@@ -67,11 +64,9 @@ public struct LabRun: Sendable {
         self.journal = journal
     }
 
-    /// Runs the lab and returns the command's exit status.
-    ///
-    /// When `options.interruption` is fulfilled, or the lab's deadline passes, running tasks are interrupted, their files are
-    /// collected, and tasks that always run do so on guests that are up, all within the lab's grace time. Cancellation tears
-    /// everything down at once. Both return `interrupted`.
+    /// Runs the lab and returns the command's exit status. When `options.interruption` is fulfilled, or the lab's deadline passes,
+    /// running tasks are interrupted, their files are collected, and tasks that always run do so on guests that are up, all within
+    /// the lab's grace time. Cancellation tears everything down at once. Both return `interrupted`.
     public func run() async -> ExitStatus {
         let recorder = recorder
         let plan = plan

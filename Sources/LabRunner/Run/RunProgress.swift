@@ -19,7 +19,6 @@ final class RunProgress: Sendable {
         self.recorder = recorder
     }
 
-    /// A run of a task has ended.
     func finished(_ result: TaskResult) {
         state.withLock { $0.counts[result.outcome, default: 0] += 1 }
         recorder.emit(.taskFinished(result))
@@ -47,10 +46,8 @@ final class RunProgress: Sendable {
         recorder.emit(.guestParked(guest: plan.guests[guest].guest.name, reason: reason))
     }
 
-    /// A guest was unusable: an infrastructure failure, even without an affected task.
     func guestFailed() { state.withLock { $0.guestFailed = true } }
 
-    /// The lab's deadline has passed.
     func deadlinePassed() { state.withLock { $0.deadlinePassed = true } }
 
     /// The number of task runs by outcome.
@@ -58,7 +55,6 @@ final class RunProgress: Sendable {
         state.withLock { Dictionary(uniqueKeysWithValues: $0.counts.map { ($0.key.rawValue, $0.value) }) }
     }
 
-    /// The run's exit status.
     var status: ExitStatus {
         state.withLock { state in
             var outcomes = Array(state.counts.keys)

@@ -7,7 +7,6 @@ import Quantities
 struct Dispatch {
     /// An order to an idle guest.
     enum Order: Hashable {
-        /// Run this.
         case run(Schedule.Run)
         /// Leave, because other guests need the memory. `early` when the guest still had runs to wait for, so that its state
         /// must be kept.
@@ -18,13 +17,11 @@ struct Dispatch {
         case finished
     }
 
-    /// An effect of a change.
     enum Effect: Hashable {
         /// A waiting guest gets its order.
         case order(guest: Int, Order)
         /// A guest that is down gets the answer whether to boot.
         case boot(guest: Int, Bool)
-        /// A run will never start.
         case abandon(Schedule.Abandoned)
         /// A guest is parked or ended early. `isPressing` when the host itself is short of memory.
         case park(guest: Int, isPressing: Bool)
@@ -120,7 +117,6 @@ struct Dispatch {
 
     // MARK: Runs
 
-    /// A run has ended.
     mutating func finish(_ run: Schedule.Run, success: Bool) -> [Effect] {
         let before = schedule.changes
         schedule.finish(run, success: success)
@@ -128,8 +124,7 @@ struct Dispatch {
         return schedule.changes == before ? [] : settle()
     }
 
-    /// A run is to be retried; `before` is the attempt that ended. Nil when nothing is started any more: the run has then
-    /// ended.
+    /// A run is to be retried; `before` is the attempt that ended. Nil when nothing is started any more: the run has then ended.
     mutating func retry(_ run: Schedule.Run, before: Schedule.Attempt) -> [Effect]? {
         if stopReason != nil { return nil }
         schedule.retry(run, before: before)

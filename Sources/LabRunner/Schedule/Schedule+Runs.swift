@@ -12,7 +12,6 @@ extension Schedule {
         var queue = 0
         /// From 1.
         var attempt = 1
-        /// The previous attempt.
         var before: Attempt?
     }
 

@@ -1,10 +1,9 @@
 import LabResults
 import LabSpec
 
-/// Which task runs where and when: a plain value.
-///
-/// A *run* is one task on one guest in one repetition. A guest takes one run at a time, in file order among those that are
-/// ready; a task is ready when all its needs have succeeded. Guests and tasks are indices into the plan.
+/// Which task runs where and when: a plain value. A *run* is one task on one guest in one repetition. A guest takes one run at a
+/// time, in file order among those that are ready; a task is ready when all its needs have succeeded. Guests and tasks are indices
+/// into the plan.
 struct Schedule {
     enum TaskState {
         case waiting
@@ -93,7 +92,6 @@ struct Schedule {
         settle()
     }
 
-    /// Whether every run has ended.
     var isFinished: Bool { openRuns == 0 }
 
     /// The next run for a free guest. It counts as running until `finish`, `retry` or `giveBack`.
@@ -134,7 +132,6 @@ struct Schedule {
         return hope ? .wait : .nothing
     }
 
-    /// A run has ended.
     mutating func finish(_ run: Run, success: Bool) {
         close(run, success: success)
         if tasks[run.task].open == 0 { settle() }

@@ -2,7 +2,7 @@ import HostResources
 import HostSystem
 import LabResults
 
-/// The dispatch that all guests share: suspends guests until they have orders, and performs effects.
+/// The dispatch that all guests share: suspends guests until they have orders, and performs effects. `Dispatch` has the calls.
 actor Scheduler {
     /// Fulfilled once no guest needs to boot any more: every run has ended, or the run is being stopped.
     nonisolated let finished = Completion<Void>()
@@ -39,16 +39,12 @@ actor Scheduler {
         }
     }
 
-    /// A guest was admitted. False when it need not boot any more.
     func arrive(_ guest: Int) -> Bool { dispatch.arrive(guest) }
 
-    /// A guest has released its memory.
     func depart(_ guest: Int) { settled(dispatch.depart(guest)) }
 
-    /// A running guest's state changed.
     func recall(_ guest: Int) { perform(dispatch.recall(guest)) }
 
-    /// A run has ended.
     func finish(_ run: Schedule.Run, outcome: Outcome) {
         settled(dispatch.finish(run, success: outcome.isSuccess))
     }
@@ -60,23 +56,18 @@ actor Scheduler {
         return true
     }
 
-    /// A run that was assigned but not started is returned.
     func giveBack(_ run: Schedule.Run) { settled(dispatch.giveBack(run)) }
 
-    /// Whether a retry waits that this guest could take.
     func hasRetry(for guest: Int) -> Bool { dispatch.schedule.hasRetry(for: guest) }
 
-    /// A guest is lost for good.
     func lose(_ guest: Int, reason: String) { settled(dispatch.lose(guest, reason: reason)) }
 
-    /// A guest is lost. True when it is replaced.
     func replace(_ guest: Int, reason: String) -> Bool {
         let (isReplaced, effects) = dispatch.replace(guest, reason: reason)
         settled(effects)
         return isReplaced
     }
 
-    /// Starts no further runs; with `cleaningUp`, only tasks that always run, on guests that are up.
     func stop(reason: String, cleaningUp: Bool) {
         let effects = dispatch.stop(reason: reason, cleaningUp: cleaningUp)
         stopped.fulfil(reason)
@@ -84,7 +75,6 @@ actor Scheduler {
         settled(effects)
     }
 
-    /// Decides again for all waiting guests.
     func settle() { settled(dispatch.settle()) }
 
     /// Has idle guests make room for waiting ones. Called when a guest begins to wait, and while the host is short of memory.

@@ -8,7 +8,6 @@ struct EarlyEnd: Error, Sendable, Hashable {
     enum Cause: Sendable, Hashable {
         /// An interruption by the user.
         case interrupted
-        /// The lab's deadline.
         case deadline
     }
 

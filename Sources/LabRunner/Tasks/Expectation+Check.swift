@@ -2,7 +2,6 @@ import LabSpec
 import Patterns
 
 extension Expectation {
-    /// Whether the command's output is checked.
     var looksAtOutput: Bool { !stdout.isEmpty || predicate != nil }
 
     /// Why the command did not meet the expectation, in one line; nil when it did. `output` is the file of its output, which is

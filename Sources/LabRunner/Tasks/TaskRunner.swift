@@ -206,7 +206,6 @@ struct TaskRunner: Sendable {
         }
     }
 
-    /// The limits for scripts.
     var limits: LiveLimits { LiveLimits(timeouts: lab.timeouts, factor: timeFactor) }
 
     /// Runs `body` until the run ends early. Throws the `EarlyEnd`.
