@@ -15,10 +15,8 @@ public struct RunFolders: Sendable {
         self.temporary = temporary
     }
 
-    /// This user's folders.
-    ///
-    /// Temporary files go to `$TMPDIR` or `/var/tmp`, not to `$XDG_RUNTIME_DIR`: they are disks, and the latter is a tmpfs in
-    /// RAM.
+    /// This user's folders. Temporary files go to `$TMPDIR` or `/var/tmp`, not to `$XDG_RUNTIME_DIR`: they are disks, and the
+    /// latter is a tmpfs in RAM.
     public static var standard: RunFolders {
         let home = Environment["HOME"] ?? "/tmp"
         let state = absolute(Environment["XDG_STATE_HOME"]) ?? home + "/.local/state"
@@ -31,9 +29,8 @@ public struct RunFolders: Sendable {
         return path
     }
 
-    /// Makes the folder for temporary files if it is missing, and checks its owner.
-    ///
-    /// `/var/tmp` is writable by all: throws when another user made the folder, or a link in its place.
+    /// Makes the folder for temporary files if it is missing, and checks its owner. `/var/tmp` is writable by all: throws when
+    /// another user made the folder, or a link in its place.
     func makeTemporary() throws {
         do throws(SystemCallError) {
             try FileTree.makeFolder(temporary, mode: 0o700)

@@ -3,9 +3,8 @@ import Glibc
 import HostSystem
 import Synchronization
 
-/// The resources of a run on this host, each recorded before it is made, so that `vmlab gc` can remove them after a crash.
-///
-/// The runner locks the journal for its whole life: whoever gets the lock knows that the run is over.
+/// The resources of a run on this host, each recorded before it is made, so that `vmlab gc` can remove them after a crash. The
+/// runner locks the journal for its whole life: whoever gets the lock knows that the run is over.
 public final class RunJournal: Sendable {
     /// The journal's first line: the runner, the lab and the folders.
     public let head: RunHead
@@ -68,9 +67,8 @@ public final class RunJournal: Sendable {
         }
     }
 
-    /// Ends the run: removes its temporary folder, then the journal. Call it when nothing else is left. Safe to repeat.
-    ///
-    /// If something cannot be removed, the journal stays for `vmlab gc`.
+    /// Ends the run: removes its temporary folder, then the journal. Call it when nothing else is left. Safe to repeat. If
+    /// something cannot be removed, the journal stays for `vmlab gc`.
     public func end() {
         file.withLock { file in
             guard file.isOpen else { return }

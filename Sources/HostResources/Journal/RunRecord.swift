@@ -59,12 +59,10 @@ public struct RunRecord: Sendable, Hashable {
         return Array(data) + [UInt8(ascii: "\n")]
     }
 
-    /// The boot id of the host.
     static var bootID: String {
         SmallFile.text("/proc/sys/kernel/random/boot_id")?.split(separator: "\n").first.map(String.init) ?? ""
     }
 
-    /// Whether the runner is still alive.
     var isRunnerAlive: Bool {
         head.bootID == Self.bootID && ProcessTable().isAlive(head.processID, startTime: head.startTime)
     }

@@ -17,7 +17,6 @@ extension Admission {
         return isIn
     }
 
-    /// Releases the claim and logs it.
     package func release(_ claim: Claim, log: Logger) {
         release(claim)
         log.debug("memory released", metadata: figures(of: claim))

@@ -3,9 +3,8 @@ import LabSpec
 import Quantities
 import Synchronization
 
-/// Admits guests within the budget, first in, first out; a guest that does not fit waits until others leave.
-///
-/// The budget has two parts: memory, accounted by a `MemoryLedger`, and the number of concurrent guests.
+/// Admits guests within the budget, first in, first out; a guest that does not fit waits until others leave. The budget has two
+/// parts: memory, accounted by a `MemoryLedger`, and the number of concurrent guests.
 package final class Admission: Sendable {
     private struct Waiter {
         let ticket: Int
@@ -38,9 +37,7 @@ package final class Admission: Sendable {
     package enum Obstacle: Hashable {
         /// Earlier guests are waiting.
         case queue
-        /// All slots are taken.
         case slots
-        /// Too little memory.
         case memory(MemoryLedger.Obstacle)
     }
 
@@ -67,7 +64,6 @@ package final class Admission: Sendable {
         /// Whether the host itself is short of memory: then an idle guest has to leave however little it holds.
         package var isPressing = false
 
-        /// Whether anything is still to be freed.
         package var isShort: Bool { memory > 0 || slots > 0 }
 
         /// Subtracts what a leaving guest of this cost frees.
@@ -106,7 +102,6 @@ package final class Admission: Sendable {
         }
     }
 
-    /// Waits until `cost` fits, then takes it. False when the task was cancelled: then nothing is taken.
     func acquire(_ cost: ByteCount) async -> Bool { await acquire(Claim(cost)) }
 
     /// Waits until the claim fits, then takes it. False when the task was cancelled: then nothing is taken.
@@ -143,7 +138,6 @@ package final class Admission: Sendable {
         }
     }
 
-    /// Releases what `acquire` took.
     func release(_ cost: ByteCount) { release(Claim(cost)) }
 
     /// Releases what `acquire` took.
@@ -193,7 +187,6 @@ package final class Admission: Sendable {
     /// The level of the last reading.
     package var level: MemoryLevel { state.withLock { $0.ledger.level } }
 
-    /// Whether any guest waits.
     var isAwaited: Bool { state.withLock { !$0.waiters.isEmpty } }
 
     /// What the guest would free by leaving; nil under strict admission.
@@ -207,7 +200,6 @@ package final class Admission: Sendable {
     /// The ledger, and the number of free slots.
     var figures: (ledger: MemoryLedger, slots: Int) { state.withLock { ($0.ledger, $0.slots) } }
 
-    /// The totals so far.
     package var summary: AdmissionSummary { state.withLock { $0.summary } }
 }
 

@@ -39,10 +39,8 @@ package enum MemoryLevel: Int, Comparable {
     package static func < (left: MemoryLevel, right: MemoryLevel) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// The memory accounts of the guests, as a plain value.
-///
-/// Strict admission charges a guest the most it can use. Overcommit charges what was measured, or for a new guest the mean of
-/// its group; the host's available memory is a second limit.
+/// The memory accounts of the guests, as a plain value. Strict admission charges a guest the most it can use. Overcommit charges
+/// what was measured, or for a new guest the mean of its group; the host's available memory is a second limit.
 package struct MemoryLedger {
     /// One eighth is added to measured memory, because a working guest grows.
     private static let growth: UInt64 = 8
@@ -121,8 +119,7 @@ package struct MemoryLedger {
         case pressure(HostMemory, reserve: UInt64)
     }
 
-    /// Why a claim has to wait; nil when it fits. Under overcommit the first guest is always admitted: no other could free
-    /// memory.
+    /// Why a claim has to wait; nil when it fits. Under overcommit the first guest is always admitted: no other could free memory.
     func obstacle(to claim: Claim) -> Obstacle? {
         if mode == .overcommit {
             if count == 0 { return nil }

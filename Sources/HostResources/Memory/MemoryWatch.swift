@@ -5,10 +5,9 @@ import Logging
 import Quantities
 import Synchronization
 
-/// Measures the memory of guests and host for overcommit, and updates the admission.
-///
-/// The host is read at every tick. A guest is read at every tick while it boots or grows, then at growing intervals: a
-/// thousand idle guests cost one small file every few milliseconds.
+/// Measures the memory of guests and host for overcommit, and updates the admission. The host is read at every tick. A guest is
+/// read at every tick while it boots or grows, then at growing intervals: a thousand idle guests cost one small file every few
+/// milliseconds.
 package final class MemoryWatch: MachineObserver {
     /// The time between two readings of the host. Filling memory at 1 GB/s does not use up the reserve of a 24 GiB host in it.
     static let interval = Duration.milliseconds(500)
@@ -47,8 +46,7 @@ package final class MemoryWatch: MachineObserver {
     private let recorder: RunRecorder
     private let state = Mutex(State())
 
-    /// A watch that updates `admission`. While memory is short it throttles `boots`, so that admitted guests boot one at a
-    /// time.
+    /// A watch that updates `admission`. While memory is short it throttles `boots`, so that admitted guests boot one at a time.
     package init(meter: any MemoryMeter, admission: Admission, boots: AsyncSemaphore, recorder: RunRecorder) {
         self.meter = meter
         self.admission = admission

@@ -4,11 +4,9 @@ import LabResults
 import LabSpec
 import Synchronization
 
-/// Applies `cpuWeight` and `ioWeight`: a control group per machine where this process may create groups, else a lower priority
-/// for guests below the default weight.
-///
-/// Nothing is created before a guest declares a weight. From then on every machine gets a group, so that guests without a
-/// declaration weigh 100 each.
+/// Applies `cpuWeight` and `ioWeight`: a control group per machine where this process may create groups, else a lower priority for
+/// guests below the default weight. Nothing is created before a guest declares a weight. From then on every machine gets a group,
+/// so that guests without a declaration weigh 100 each.
 package final class GuestShares: MachineObserver {
     private enum Placement {
         case groups(ControlGroupTree, Set<String>)

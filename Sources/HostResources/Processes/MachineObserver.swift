@@ -8,7 +8,6 @@ package protocol MachineObserver: Sendable {
     /// The guest on the machine is ready, for the first time or again.
     func ready(_ machine: RunningMachine)
 
-    /// The machine has ended.
     func ended(_ machine: RunningMachine) async
 }
 
@@ -16,11 +15,8 @@ package protocol MachineObserver: Sendable {
 package struct RunningMachine: Sendable {
     /// The guest's number in the run; nil for a machine that is no guest of the run.
     let number: Int?
-    /// The guest's name.
     let guest: String
-    /// Its group's declaration.
     let group: GuestGroup
-    /// The machine's process.
     package let processID: Int32
 
     package init(number: Int?, guest: String, group: GuestGroup, processID: Int32) {
