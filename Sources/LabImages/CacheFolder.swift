@@ -84,7 +84,6 @@ final class FolderLease: Sendable {
 }
 
 extension CacheFolder {
-    /// The result of a removal.
     enum Removal {
         case removed(UInt64)
         case inUse

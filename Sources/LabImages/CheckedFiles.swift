@@ -1,11 +1,9 @@
 import Glibc
 import HostSystem
 
-/// Records which cache files were verified, so that they are not read at each use.
-///
-/// A file is recorded with its length, times, inode and the host's boot. The times include the ctime, which programs cannot
-/// set: changes with a restored mtime are detected. Disk corruption is found once per boot, when all files are read again, and
-/// by `images verify`.
+/// Records which cache files were verified, so that they are not read at each use. A file is recorded with its length, times, inode
+/// and the host's boot. The times include the ctime, which programs cannot set: changes with a restored mtime are detected. Disk
+/// corruption is found once per boot, when all files are read again, and by `images verify`.
 struct CheckedFiles {
     /// Stamps that detect changes of files.
     struct Stamps: Sendable, Hashable {
@@ -17,7 +15,6 @@ struct CheckedFiles {
 
     private let path: String
 
-    /// The records of one folder of the cache.
     init(cacheDirectory: String, name: String) {
         path = "\(Self.folder(in: cacheDirectory))/\(name)"
     }

@@ -35,10 +35,8 @@ struct PackageCache: Sendable {
     /// The lock file for changes.
     let lock: String
 
-    /// Ensures that the packages are complete and match apt's signed lists, and returns them.
-    ///
-    /// Keeps complete files and downloads others again. Throws a `Diagnostic` when apt does not know a package or cannot fetch
-    /// it.
+    /// Ensures that the packages are complete and match apt's signed lists, and returns them. Keeps complete files and downloads
+    /// others again. Throws a `Diagnostic` when apt does not know a package or cannot fetch it.
     func fetch(_ names: [String], progress: @escaping ImageProgress) async throws -> [DebianPackage] {
         let packages = try await resolve(names)
         try FileTree.makeFolder(directory)
@@ -124,5 +122,4 @@ struct PackageCache: Sendable {
     }
 }
 
-/// A process, for messages.
 func describe(_ process: pid_t?) -> String { process.map { "process \($0)" } ?? "another process" }

@@ -17,10 +17,8 @@ struct ImageBuild: Sendable {
     /// The time limit; a recipe that takes longer hangs.
     static let limit = Duration.seconds(30 * 60)
 
-    /// Builds and returns the folder with the image's files and manifest.
-    ///
-    /// Throws a `Diagnostic` for what the user can fix: a missing program, a failed download, a full disk, or the script's last
-    /// output.
+    /// Builds and returns the folder with the image's files and manifest. Throws a `Diagnostic` for what the user can fix: a
+    /// missing program, a failed download, a full disk, or the script's last output.
     func run() async throws -> String {
         try checkTools()
         let folders = ["files", "debs", "work", "out"].map { "\(scratch)/\($0)" }
@@ -95,7 +93,6 @@ struct ImageBuild: Sendable {
     }
 }
 
-/// Errors of a build's programs.
 enum BuildFailure {
     /// Throws a `Diagnostic` unless the program succeeded; a full disk is reported as such.
     static func check(_ result: ToolResult, _ what: String, near folder: String, remedy: () -> String?) throws {

@@ -92,7 +92,6 @@ package struct ImageCatalog: Sendable {
         }
     }
 
-    /// The error for an unknown image.
     func unknown(_ name: String, at span: SourceSpan? = nil) -> Diagnostic {
         Diagnostic(
             .specification, "the catalog has no image \"\(name)\"",
@@ -102,7 +101,6 @@ package struct ImageCatalog: Sendable {
 }
 
 extension Recipe {
-    /// The facts that a plan needs.
     package var facts: ImageFacts {
         ImageFacts(
             os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding,

@@ -7,7 +7,6 @@ struct ImageManifest: ManifestFile {
     var key: String
     /// When it was built, in UTC.
     var built: Date
-    /// The packages it was built from.
     var packages: [DebianPackage]
     var files: [CachedFile]
 

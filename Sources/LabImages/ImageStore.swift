@@ -50,10 +50,9 @@ package struct ImageStore: Sendable {
 
     // MARK: Getting images
 
-    /// The image of that name, built first when it is missing or damaged. An existing image needs no network.
-    ///
-    /// One process builds at a time and others wait; `progress` reports both. Cancellation stops the build and throws
-    /// `CancellationError`; other errors are a `Diagnostic`.
+    /// The image of that name, built first when it is missing or damaged. An existing image needs no network. One process builds at
+    /// a time and others wait; `progress` reports both. Cancellation stops the build and throws `CancellationError`; other errors
+    /// are a `Diagnostic`.
     package func image(named name: String, progress: @escaping ImageProgress) async throws -> BootableImage {
         guard let recipe = catalog[name] else { throw catalog.unknown(name) }
         let log = Logger(label: "vmlab.images")
@@ -150,10 +149,9 @@ package struct ImageStore: Sendable {
         }
     }
 
-    /// Removes all versions of an image and its goldens, except those that a lab holds from the lookup of its images to its
-    /// end. Waits for a build of it to end. A declared image has only goldens.
-    ///
-    /// Throws a `Diagnostic` when there is no such image or it cannot be removed; an image that is not built is no error.
+    /// Removes all versions of an image and its goldens, except those that a lab holds from the lookup of its images to its end.
+    /// Waits for a build of it to end. A declared image has only goldens. Throws a `Diagnostic` when there is no such image or it
+    /// cannot be removed; an image that is not built is no error.
     @discardableResult
     package func remove(_ name: String) async throws -> CacheCleaning {
         let goldens = GoldenStore(cacheDirectory: directory)
@@ -235,10 +233,8 @@ package struct ImageStore: Sendable {
         return freed
     }
 
-    /// Reads every file of the built images and goldens, of one name or all, and reports the damage of each. Damaged ones are
-    /// made again on their next use.
-    ///
-    /// Throws a `Diagnostic` when there is no such image or a file cannot be read.
+    /// Reads every file of the built images and goldens, of one name or all, and reports the damage of each. Damaged ones are made
+    /// again on their next use. Throws a `Diagnostic` when there is no such image or a file cannot be read.
     package func verify(_ name: String? = nil, found: (CacheFinding) -> Void) async throws {
         let goldens = GoldenStore(cacheDirectory: directory)
         if let name, catalog[name] == nil, !goldens.knows(image: name) {
@@ -253,9 +249,8 @@ package struct ImageStore: Sendable {
         }
     }
 
-    /// The folder of a built image's files.
-    ///
-    /// Throws a `Diagnostic` when the catalog has no such image, or its current recipe is not built.
+    /// The folder of a built image's files. Throws a `Diagnostic` when the catalog has no such image, or its current recipe is not
+    /// built.
     package func path(of name: String) throws(Diagnostic) -> String {
         guard let recipe = catalog[name] else { throw catalog.unknown(name) }
         guard manifest(of: recipe) != nil else {

@@ -9,11 +9,9 @@ package struct ImageSupply: Sendable {
         self.store = store
     }
 
-    /// The images of the lab's groups, ready to boot, by name. Missing ones are built one at a time; `progress` gets the
-    /// image's name, the step, and its fraction if known.
-    ///
-    /// Throws a `DiagnosticList` of all problems of declared images before anything is built, else the first `Diagnostic` of a
-    /// build, or `CancellationError`.
+    /// The images of the lab's groups, ready to boot, by name. Missing ones are built one at a time; `progress` gets the image's
+    /// name, the step, and its fraction if known. Throws a `DiagnosticList` of all problems of declared images before anything is
+    /// built, else the first `Diagnostic` of a build, or `CancellationError`.
     package func images(
         for lab: Lab, progress: @escaping @Sendable (_ image: String, _ step: String, _ fraction: Double?) -> Void
     ) async throws -> [String: BootableImage] {

@@ -39,7 +39,6 @@ extension ManifestFile {
         try SmallFile.replace("\(folder)/\(manifestName)", with: Array(try encoder.encode(self)))
     }
 
-    /// All files currently in a folder.
     static func files(in folder: String) async throws -> [CachedFile] {
         var files: [CachedFile] = []
         for name in try FileTree.names(in: folder) {

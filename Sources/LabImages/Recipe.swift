@@ -2,9 +2,8 @@ import Hashing
 import LabSpec
 import Quantities
 
-/// How a catalog image is built: a shell script with a header, and its support files.
-///
-/// The header is the script's leading comment lines of the form `# key: value`; `Recipes/debian.sh` shows all keys.
+/// How a catalog image is built: a shell script with a header, and its support files. The header is the script's leading comment
+/// lines of the form `# key: value`; `Recipes/debian.sh` shows all keys.
 package struct Recipe: Sendable {
     package let name: String
     package let os: GuestOS
@@ -27,10 +26,8 @@ package struct Recipe: Sendable {
     /// A hash of the script and its files: another key means another image.
     package let key: String
 
-    /// Parses a script. Keeps those of `files` whose names occur in the script or in a kept file, so that everything the script
-    /// can use is part of the key.
-    ///
-    /// A missing or malformed memory header means 256 MiB, at least 64.
+    /// Parses a script. Keeps those of `files` whose names occur in the script or in a kept file, so that everything the script can
+    /// use is part of the key. A missing or malformed memory header means 256 MiB, at least 64.
     package init(
         name: String, os: GuestOS = .linux, console: ConsoleSpec = ConsoleSpec(), script: [UInt8],
         files: [String: [UInt8]] = [:]
@@ -86,7 +83,6 @@ package struct Recipe: Sendable {
 }
 
 extension Substring {
-    /// Without leading and trailing blanks.
     fileprivate var trimmed: String {
         String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
     }

@@ -18,7 +18,6 @@ package struct DiskChain: Sendable, Hashable {
 
     /// The disk's own file.
     package var path: String { layers[0].path }
-    /// The format of the disk's own file.
     package var format: ImageDisk.Format { layers[0].format }
 
     package init(path: String, format: ImageDisk.Format) {
@@ -37,10 +36,9 @@ package struct DiskChain: Sendable, Hashable {
 
     private static let mostLayers = 200
 
-    /// Reads the headers of a disk's files, a few kilobytes. The disk has the given format, else the detected one.
-    ///
-    /// Throws a `Diagnostic` without a location for what cannot be attached, with the remedy: a file that is missing, is no
-    /// disk, is compressed, refers to a file outside `access`, or is its own backing file.
+    /// Reads the headers of a disk's files, a few kilobytes. The disk has the given format, else the detected one. Throws a
+    /// `Diagnostic` without a location for what cannot be attached, with the remedy: a file that is missing, is no disk, is
+    /// compressed, refers to a file outside `access`, or is its own backing file.
     package init(reading path: String, as given: ImageDisk.Format? = nil, within access: HostAccess) throws(Diagnostic)
     {
         var layers: [Layer] = []
@@ -82,7 +80,6 @@ private struct DiskLook {
             cause: over.map { "\($0) names \(path)" })
     }
 
-    /// The file's layer and its backing file.
     func layer() throws(Diagnostic) -> (DiskChain.Layer, backing: (String, ImageDisk.Format?)?) {
         if over != nil { try checkReach(path) }
         let file = try open(path)

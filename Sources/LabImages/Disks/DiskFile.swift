@@ -7,8 +7,7 @@ struct DiskFile: ~Copyable {
     let size: UInt64
     private let descriptor: OwnedDescriptor
 
-    /// Opens it without blocking on a FIFO. Throws the kernel's error, or `EISDIR` when it is neither a file nor a block
-    /// device.
+    /// Opens it without blocking on a FIFO. Throws the kernel's error, or `EISDIR` when it is neither a file nor a block device.
     init(_ path: String) throws(SystemCallError) {
         let file = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
         guard [S_IFREG, S_IFBLK].contains(try file.status(path).st_mode & S_IFMT) else {
@@ -27,7 +26,6 @@ struct DiskFile: ~Copyable {
         }
     }
 
-    /// Up to `count` bytes; none when the file cannot be read.
     func bytes(at offset: UInt64, _ count: Int) -> [UInt8] {
         guard offset < size else { return [] }
         return (try? descriptor.read(upTo: count, at: Int(offset))) ?? []

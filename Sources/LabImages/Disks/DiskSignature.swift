@@ -1,10 +1,8 @@
 import LabSpec
 
-/// The signature of a disk format: bytes at a fixed offset. A file without a signature is raw.
-///
-/// A raw disk's content may imitate another format, so that the host would open other files for the guest. Therefore only files
-/// from outside are probed, `format:` overrides the result, QEMU gets the format explicitly, and no layer may lead out of what
-/// the lab may read (`HostAccess`).
+/// The signature of a disk format: bytes at a fixed offset. A file without a signature is raw. A raw disk's content may imitate
+/// another format, so that the host would open other files for the guest. Therefore only files from outside are probed, `format:`
+/// overrides the result, QEMU gets the format explicitly, and no layer may lead out of what the lab may read (`HostAccess`).
 struct DiskSignature: Sendable {
     enum Place: Sendable, Hashable {
         case start(Int)

@@ -2,9 +2,8 @@ import Foundation
 import GuestControl
 import HostSystem
 
-/// A machine saved at its ready point in the files of a folder, to be cloned any number of times.
-///
-/// While this is referenced, also by another process, pruning keeps the folder. Its files are read-only.
+/// A machine saved at its ready point in the files of a folder, to be cloned any number of times. While this is referenced, also by
+/// another process, pruning keeps the folder. Its files are read-only.
 package final class Golden: KeptGolden {
     package let machine: SavedMachine
     /// The folder with its files and its manifest, absolute.
@@ -31,7 +30,6 @@ package final class Golden: KeptGolden {
 package struct GoldenEntry: Sendable {
     /// The name of its folder.
     package let name: String
-    /// The name of its image.
     package let image: String
     package let imageID: String
     /// The guest's shape as text, from `GoldenKey`.

@@ -5,7 +5,6 @@ import HostSystem
 
 /// Records that a golden cannot be made because its guest failed, so that not every run tries again.
 package struct GoldenFailure: Sendable, Hashable, ManifestFile {
-    /// The key of the golden.
     package let key: GoldenKey
     /// Why its guest did not come up, one line.
     package let reason: String
@@ -20,7 +19,6 @@ package struct GoldenFailure: Sendable, Hashable, ManifestFile {
         failed = Date()
     }
 
-    /// No files.
     var files: [CachedFile] { [] }
 
     /// The error for a user who demands clones.

@@ -6,7 +6,6 @@ import HostSystem
 
 /// The manifest of a golden. Files are compared by content: a copy with other times and holes is valid.
 struct GoldenManifest: ManifestFile {
-    /// The golden's key.
     var key: GoldenKey
     /// When it was made, in UTC.
     var built: Date
@@ -28,7 +27,6 @@ struct GoldenManifest: ManifestFile {
         files = try await Self.files(in: folder)
     }
 
-    /// The saved machine, with its files in a folder.
     func machine(in folder: String) -> SavedMachine { machine.withFiles { "\(folder)/\($0)" } }
 
     /// Syncs files to disk, on a thread of its own because this may take long.

@@ -42,9 +42,8 @@ package struct GoldenStore: GoldenStoring {
         return golden
     }
 
-    /// See the protocol. A golden whose guest did not come up is not tried again for a day.
-    ///
-    /// Each wait blocks a thread. After an error nothing is left; errors include a full disk and a read-only cache.
+    /// See the protocol. A golden whose guest did not come up is not tried again for a day. Each wait blocks a thread. After an
+    /// error nothing is left; errors include a full disk and a read-only cache.
     package func golden(
         _ key: GoldenKey, progress: @escaping @Sendable (String) -> Void,
         make: @escaping @Sendable (_ folder: String) async throws -> SavedMachine

@@ -58,10 +58,8 @@ package final class KernelCache: Sendable {
     }
 
     /// The unpacked kernel to boot instead of `kernel`, made first when it is missing or damaged. Safe for concurrent tasks and
-    /// processes; one of them makes it.
-    ///
-    /// Throws a `Diagnostic` when the kernel is too damaged to boot at all, and `CancellationError`. Missing programs are no
-    /// error: the kernel is then unpacked in the guest.
+    /// processes; one of them makes it. Throws a `Diagnostic` when the kernel is too damaged to boot at all, and
+    /// `CancellationError`. Missing programs are no error: the kernel is then unpacked in the guest.
     package func bootable(_ kernel: String) async throws -> Outcome {
         guard let facts = FileStamp(kernel), facts.isFile,
             let start = try? SmallFile.bytes(kernel, limit: LinuxHeader.least)
