@@ -8,7 +8,6 @@ import Logging
 package struct BackendSelection: Sendable {
     /// A backend and the reason for it.
     package struct Choice: Sendable {
-        /// The backend.
         package let backend: any MachineBackend
         /// Half a sentence, such as `this host has no usable /dev/kvm`.
         package let reason: String
@@ -45,9 +44,8 @@ package struct BackendSelection: Sendable {
         }
     }
 
-    /// The backend for a group's guests.
-    ///
-    /// Throws what this host lacks, or why the requested backend cannot run the guests, with the remedy.
+    /// The backend for a group's guests. Throws what this host lacks, or why the requested backend cannot run the guests, with the
+    /// remedy.
     package func backend(for group: GuestGroup, of image: ImageFacts) throws(Diagnostic) -> any MachineBackend {
         let choice = try choice(for: group, of: image, obstacle: MicroVMObstacle(group, of: image))
         Logger(label: "vmlab.machines").debug(

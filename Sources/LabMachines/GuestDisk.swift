@@ -23,10 +23,8 @@ struct GuestDisk {
     let isInDrive: Bool
     let source: Source
 
-    /// All disks of a machine in the order the guest sees them: the image's, the lab's, the exchange disk.
-    ///
-    /// A restored machine reads the disks that a saved machine wrote from its copies. `chainOf` inspects a disk file whose
-    /// format may be unknown.
+    /// All disks of a machine in the order the guest sees them: the image's, the lab's, the exchange disk. A restored machine reads
+    /// the disks that a saved machine wrote from its copies. `chainOf` inspects a disk file whose format may be unknown.
     static func all<Failure>(
         of configuration: MachineConfiguration,
         chainOf: (String, ImageDisk.Format?) throws(Failure) -> DiskChain

@@ -5,10 +5,8 @@ import HostSystem
 import Logging
 import QMP
 
-/// The process of one machine with its connections: monitor, console, command channel.
-///
-/// They are socket pairs whose far ends the child inherits: nothing to bind, poll or clean up, and no byte is lost from the
-/// first instruction on.
+/// The process of one machine with its connections: monitor, console, command channel. They are socket pairs whose far ends the
+/// child inherits: nothing to bind, poll or clean up, and no byte is lost from the first instruction on.
 struct MachineProcess {
     /// The descriptor numbers in every machine's process. Further ones begin at `firstFree`.
     enum Descriptor {

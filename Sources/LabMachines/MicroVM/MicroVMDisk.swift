@@ -6,10 +6,8 @@ import QMP
 
 /// One disk of a built-in machine, and how its file is made before the start.
 struct MicroVMDisk: Sendable, Hashable {
-    /// How the file is made.
     enum Preparation: Sendable, Hashable {
         case none
-        /// An empty sparse file of this many bytes.
         case sparse(bytes: UInt64)
         /// A raw copy of a disk in a format that the machine cannot read.
         case unpacked(from: DiskChain)
@@ -26,7 +24,6 @@ struct MicroVMDisk: Sendable, Hashable {
     }
 
     var path: String
-    /// The virtio serial by which the guest finds the disk, at most 20 characters.
     var serial: String
     var isReadOnly = false
     /// The file for the guest's writes; `path` is then read-only.
@@ -34,7 +31,6 @@ struct MicroVMDisk: Sendable, Hashable {
     var preparation = Preparation.none
     var keeping = Keeping.none
 
-    /// All disks of a machine in the order the guest sees them; see `GuestDisk`.
     static func all<Failure>(
         of configuration: MachineConfiguration,
         chainOf: (String, ImageDisk.Format?) throws(Failure) -> DiskChain

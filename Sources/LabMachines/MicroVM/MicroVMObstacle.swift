@@ -30,7 +30,6 @@ struct MicroVMObstacle: Sendable, Hashable {
         }
     }
 
-    /// The obstacle for a machine's configuration.
     init?(_ configuration: MachineConfiguration) {
         if configuration.image.kernel == nil || configuration.image.firmware != nil {
             reason = Self.firmware

@@ -8,9 +8,8 @@ enum MicroVMProgram {
     /// The environment variable that overrides it.
     static let variable = "VMLAB_VMM"
 
-    /// The path in `VMLAB_VMM`, else the program next to the running one. Throws when it is missing.
-    ///
-    /// PATH is not searched, because a monitor of another version must not be used.
+    /// The path in `VMLAB_VMM`, else the program next to the running one. Throws when it is missing. PATH is not searched, because
+    /// a monitor of another version must not be used.
     static func find(environment: String? = Environment[variable]) throws(Diagnostic) -> String {
         let candidate = environment ?? beside
         if let path = Tool.find(candidate) { return path }

@@ -4,10 +4,9 @@ import HostSystem
 import GuestControl
 import QMP
 
-/// Saves a vmlab-vmm machine. The monitor writes all files but the machine's own disks.
-///
-/// In the folder, `state` is the snapshot, `state.memory` its memory, `state.disk0` and so on are the overlays, which vmlab-vmm
-/// expects next to the state; `disk0` and so on are the machine's own disks.
+/// Saves a vmlab-vmm machine. The monitor writes all files but the machine's own disks. In the folder, `state` is the snapshot,
+/// `state.memory` its memory, `state.disk0` and so on are the overlays, which vmlab-vmm expects next to the state; `disk0` and so
+/// on are the machine's own disks.
 struct MicroVMSaver: MachineDialect {
     /// The time limit for writing a machine's memory.
     private static let patience = Duration.seconds(300)
@@ -17,9 +16,7 @@ struct MicroVMSaver: MachineDialect {
     /// The folder that vmlab-vmm may write to: its sandbox is set up before the state's final folder is known.
     private let directory: String
 
-    /// The snapshot in a folder.
     static func state(in folder: String) -> String { "\(folder)/state" }
-    /// The memory of the snapshot in a folder.
     static func memory(in folder: String) -> String { state(in: folder) + ".memory" }
 
     init(_ configuration: MachineConfiguration, disks: [MicroVMDisk]) {

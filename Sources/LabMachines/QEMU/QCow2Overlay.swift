@@ -4,10 +4,9 @@ import HostSystem
 import LabImages
 import LabSpec
 
-/// An empty qcow2 image over a backing file, as `qemu-img create -b` makes it, without starting a process.
-///
-/// It contains a header with the backing file and its format, an empty first-level table, and reference counts for these
-/// clusters. Terms are those of QEMU's docs/interop/qcow2.txt.
+/// An empty qcow2 image over a backing file, as `qemu-img create -b` makes it, without starting a process. It contains a header
+/// with the backing file and its format, an empty first-level table, and reference counts for these clusters. Terms are those of
+/// QEMU's docs/interop/qcow2.txt.
 struct QCow2Overlay: Sendable, Hashable {
     /// The backing file, absolute.
     var base: String

@@ -8,7 +8,6 @@ import Quantities
 
 /// Machines in QEMU: any guest, on any host.
 package struct QEMUBackend: MachineBackend {
-    /// The accelerator to use.
     package enum Acceleration: Sendable, Hashable {
         /// KVM where it is backed by hardware, else emulation.
         case automatic
@@ -21,17 +20,14 @@ package struct QEMUBackend: MachineBackend {
     /// The oldest QEMU whose options are used here.
     package static let oldestVersion = QEMUVersion(major: 7, minor: 0)
 
-    /// `qemu-kvm` or `qemu-tcg`.
     package var name: String { commandLine.accelerator == .kvm ? "qemu-kvm" : "qemu-tcg" }
 
     package let executable: String
 
     let commandLine: QEMUCommandLine
 
-    /// Finds QEMU and chooses the accelerator. QEMU's version is queried only when a guest fails to start: the query takes as
-    /// long as the rest of vmlab's own start.
-    ///
-    /// Throws a `Diagnostic` that names the Debian package when QEMU is missing.
+    /// Finds QEMU and chooses the accelerator. QEMU's version is queried only when a guest fails to start: the query takes as long
+    /// as the rest of vmlab's own start. Throws a `Diagnostic` that names the Debian package when QEMU is missing.
     package init(acceleration: Acceleration = .automatic, probe: KVMProbe? = nil) throws {
         try Tool.require(["qemu-system-x86_64": "qemu-system-x86"])
         let accelerator: QEMUCommandLine.Accelerator

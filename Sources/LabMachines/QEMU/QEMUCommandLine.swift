@@ -4,7 +4,6 @@ import LabSpec
 
 /// QEMU's arguments: a pure function of the machine's configuration.
 struct QEMUCommandLine: Sendable {
-    /// The accelerator.
     enum Accelerator: String, Sendable, Hashable {
         /// QEMU's own translation; works on any host.
         case tcg
@@ -24,10 +23,9 @@ struct QEMUCommandLine: Sendable {
     /// The virtio serial port for images that have their command channel on one.
     static let fastPort = "vmlab.com2"
 
-    /// Whether the image takes typed input on a separate terminal.
-    ///
-    /// A virtio port is no terminal, so Ctrl-C on it is an ordinary byte. A virtio console is a terminal, but QEMU drops its
-    /// output when the socket is full. So these images are typed to on the console and answer on the port.
+    /// Whether the image takes typed input on a separate terminal. A virtio port is no terminal, so Ctrl-C on it is an ordinary
+    /// byte. A virtio console is a terminal, but QEMU drops its output when the socket is full. So these images are typed to on the
+    /// console and answer on the port.
     static func hasKeys(_ configuration: MachineConfiguration) -> Bool {
         configuration.cmdline.split(separator: " ").contains("vmlab.keys=hvc0")
     }

@@ -4,28 +4,23 @@ import LabSpec
 
 /// One virtio disk of a QEMU guest, and how its file is made before the start.
 struct QEMUDrive: Sendable, Hashable {
-    /// How the file that the guest writes to is made.
     enum Preparation: Sendable, Hashable {
         case none
         /// A qcow2 overlay over this file, which is never written to.
         case overlay(base: String, format: ImageDisk.Format)
-        /// An empty sparse file of this many bytes.
         case sparse(bytes: UInt64)
     }
 
     /// The files that QEMU opens.
     var chain: DiskChain
-    /// The virtio serial by which the guest finds the disk, at most 20 characters.
     var serial: String
     var isReadOnly: Bool
     var preparation: Preparation
-    /// Whether it is in a CD drive: firmware boots it by another path than a disk's first sector.
     var isInDrive = false
 
     var path: String { chain.path }
     var format: ImageDisk.Format { chain.format }
 
-    /// All disks of a machine in the order the guest sees them; see `GuestDisk`.
     static func all<Failure>(
         of configuration: MachineConfiguration,
         chainOf: (String, ImageDisk.Format?) throws(Failure) -> DiskChain

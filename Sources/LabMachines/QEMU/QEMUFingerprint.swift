@@ -4,10 +4,8 @@ import LabImages
 import LabSpec
 
 extension QEMUBackend {
-    /// What a saved machine depends on. See the protocol.
-    ///
-    /// It covers the arguments with names, folders, addresses and kernel words removed, the identity of the program's file
-    /// (which is not run), and the host's CPU, because the guest has seen its features.
+    /// What a saved machine depends on (see the protocol): the arguments with names, folders, addresses and kernel words removed,
+    /// the identity of the program's file (which is not run), and the host's CPU, because the guest has seen its features.
     package func fingerprint(of configuration: MachineConfiguration) -> String? {
         let plain = Self.plain(configuration)
         let drives = QEMUDrive.all(of: plain) { DiskChain(path: $0, format: $1 ?? .raw) }

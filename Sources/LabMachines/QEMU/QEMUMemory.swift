@@ -2,10 +2,8 @@ import HostSystem
 import JSON
 import GuestControl
 
-/// Where a QEMU guest's RAM is.
-///
-/// The memory backend always has the name that QEMU gives a q35 machine's default RAM, so that a state saved with one kind can
-/// be restored with any other.
+/// Where a QEMU guest's RAM is. The memory backend always has the name that QEMU gives a q35 machine's default RAM, so that a state
+/// saved with one kind can be restored with any other.
 enum QEMUMemory: Sendable, Hashable {
     /// Anonymous memory of the process.
     case anonymous

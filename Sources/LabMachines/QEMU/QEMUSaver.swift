@@ -33,9 +33,8 @@ struct QEMUSaver: Sendable {
         }
     }
 
-    /// For memory that stays in its file: it must not change from here on, so the machine stays stopped.
-    ///
-    /// The machine is not stopped beforehand: the state then records it as running, and restored machines run without `cont`.
+    /// For memory that stays in its file: it must not change from here on, so the machine stays stopped. The machine is not stopped
+    /// beforehand: the state then records it as running, and restored machines run without `cont`.
     private func saveForGood(
         _ monitor: QMPClient, memory: String, to folder: String
     ) async throws -> SavedMachine {
@@ -70,10 +69,9 @@ struct QEMUSaver: Sendable {
         }
     }
 
-    /// A migration releases QEMU's disks; `cont` takes them back.
-    ///
-    /// QEMU reports the end a moment before it has finished, without an event for the latter, and refuses `cont` while in
-    /// `finish-migrate`. Each status query waits for the lock that QEMU holds for the last steps.
+    /// A migration releases QEMU's disks; `cont` takes them back. QEMU reports the end a moment before it has finished, without an
+    /// event for the latter, and refuses `cont` while in `finish-migrate`. Each status query waits for the lock that QEMU holds for
+    /// the last steps.
     private func goOn(_ monitor: QMPClient, _ wasRunning: Bool) async throws {
         let deadline = ContinuousClock.now + .seconds(60)
         while try await monitor.status() == .finishMigrate {
@@ -108,10 +106,8 @@ struct QEMUSaver: Sendable {
         return copies
     }
 
-    /// The commands that restore a saved state in a QEMU started with `-incoming defer`; `withMemory` when the state includes
-    /// the memory.
-    ///
-    /// QEMU reads commands byte by byte, at ten microseconds each, so they are kept short.
+    /// The commands that restore a saved state in a QEMU started with `-incoming defer`; `withMemory` when the state includes the
+    /// memory. QEMU reads commands byte by byte, at ten microseconds each, so they are kept short.
     static func orders(from source: String, withMemory: Bool) -> [QMPCommand] {
         [capabilities(withMemory: withMemory), QMPCommand("migrate-incoming", ["uri": .string(source)])]
     }

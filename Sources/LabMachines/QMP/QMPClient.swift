@@ -22,9 +22,8 @@ enum QMPError: Error, Hashable, CustomStringConvertible {
     }
 }
 
-/// A QMP client on one connection: answers are matched by id, events are a stream.
-///
-/// Every wait ends with the answer, the end of the connection, the command's deadline or cancellation.
+/// A QMP client on one connection: answers are matched by id, events are a stream. Every wait ends with the answer, the end of the
+/// connection, the command's deadline or cancellation.
 final class QMPClient: Sendable {
     /// The limit for a message in bytes; QEMU's have a few thousand.
     static let messageLimit = 4 << 20
@@ -100,9 +99,8 @@ final class QMPClient: Sendable {
 
     deinit { close() }
 
-    /// Waits for the greeting and leaves negotiation mode.
-    ///
-    /// `commands` are sent before the machine is ready, so that it never waits for us; the caller handles their answers.
+    /// Waits for the greeting and leaves negotiation mode. `commands` are sent before the machine is ready, so that it never waits
+    /// for us; the caller handles their answers.
     @discardableResult
     func handshake(timeout: Duration, then commands: [QMPCommand] = []) async throws -> [QMPAnswer] {
         let deadline = ContinuousClock.now + timeout
@@ -118,9 +116,8 @@ final class QMPClient: Sendable {
         return answers
     }
 
-    /// Runs a command and returns its answer.
-    ///
-    /// Throws `QMPError`, or `CancellationError` at once when cancelled; the command may still run.
+    /// Runs a command and returns its answer. Throws `QMPError`, or `CancellationError` at once when cancelled; the command may
+    /// still run.
     @discardableResult
     func execute(
         _ command: QMPCommand.Name, _ arguments: JSONObject = [:], timeout: Duration = .seconds(10)
@@ -224,9 +221,7 @@ struct QMPAnswer: Sendable {
     let command: QMPCommand.Name
     let answer: Completion<Result<JSONValue, QMPError>>
 
-    /// Waits for the answer.
-    ///
-    /// Throws `QMPError`, or `CancellationError` at once when cancelled; the command may still run.
+    /// Waits for the answer. Throws `QMPError`, or `CancellationError` at once when cancelled; the command may still run.
     @discardableResult
     func value(timeout: Duration = .seconds(10)) async throws -> JSONValue {
         do {
