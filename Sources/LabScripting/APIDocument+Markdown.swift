@@ -90,6 +90,5 @@ extension APIDocument {
         return text.firstRange(of: ". ").map { String(text[..<$0.lowerBound]) + "." } ?? text
     }
 
-    /// Text for a cell of a table.
     private static func cell(_ text: String) -> String { oneLine(text).replacing("|", with: "\\|") }
 }

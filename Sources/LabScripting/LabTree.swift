@@ -2,8 +2,7 @@ import Diagnostics
 import LuaRuntime
 import YAMLTree
 
-/// Tables of a script as the trees that the lab language decodes: so that both languages have the same words, checks and
-/// messages.
+/// Tables of a script as the trees that the lab language decodes: so that both languages have the same words, checks and messages.
 struct LabTree {
     /// Where all of it is: the line of the call.
     let span: SourceSpan
@@ -18,12 +17,10 @@ struct LabTree {
         span = SourceSpan(file: file, line: line, columns: (indent + 1)..<(max(text.unicodeScalars.count, indent) + 1))
     }
 
-    /// A map.
     func map(_ entries: [(String, YAMLNode)]) -> YAMLNode {
         node(.mapping(entries.map { YAMLEntry(key: $0.0, keySpan: span, value: $0.1) }))
     }
 
-    /// A list.
     func list(_ elements: [YAMLNode]) -> YAMLNode { node(.sequence(elements)) }
 
     /// A text, or what a word means in the lab language.

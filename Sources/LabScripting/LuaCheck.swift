@@ -57,7 +57,6 @@ public enum LuaCheck {
 
 /// A predicate of `expect: {lua: …}`: an expression, or a chunk that returns.
 enum LuaPredicate {
-    /// The predicate as a chunk.
     static func chunk(_ text: String) -> String {
         let isExpression = LuaSyntax.problem(in: Array("return \(text)".utf8), name: "") == nil
         return isExpression || !text.contains("return") ? "return \(text)" : text

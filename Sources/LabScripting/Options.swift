@@ -4,8 +4,7 @@ import LuaRuntime
 import Patterns
 import Quantities
 
-/// The table of named options that is a call's last argument: each is asked for once, and what nobody asked for is an
-/// error.
+/// The table of named options that is a call's last argument: each is asked for once, and what nobody asked for is an error.
 struct Options {
     private let call: LuaCall
     private let place: Int
@@ -172,14 +171,12 @@ extension LuaCall {
         return value
     }
 
-    /// A path of a guest.
     func guestPath(_ place: Int, for use: GuestPaths.Use = .other) throws -> String {
         let path = try string(place)
         guard let problem = GuestPaths.problem(path, for: use) else { return path }
         throw badArgument(place, "the path in the guest, \(path.quoted()), \(problem.what): \(problem.remedy)")
     }
 
-    /// A path of the host.
     func hostPath(_ place: Int) throws -> String {
         let path = try string(place)
         if path.isEmpty { throw badArgument(place, "the path on the host is empty: name a file or a folder") }
@@ -189,7 +186,6 @@ extension LuaCall {
         return path
     }
 
-    /// A regular expression.
     func pattern(_ place: Int) throws -> Pattern {
         let text = try string(place)
         do throws(PatternProblem) {

@@ -10,7 +10,6 @@ public struct Script: Sendable {
     public let name: String
     let text: SourceFile
     let bytes: [UInt8]
-    /// The folder of the file.
     let folder: String
 
     /// Reads a script and checks that it is Lua. Throws every mistake that can be seen without running it.

@@ -92,11 +92,9 @@ extension ScriptGuest {
             output: answer.output, console: Array(live.consoleLines.suffix(5)))
     }
 
-    /// The first line of a command.
     static func first(_ command: String) -> Substring { command.split(separator: "\n").first ?? command[...] }
 }
 
-/// The options of a call that runs a command.
 struct CommandOptions {
     var timeout: Duration?
     var environment: [(name: String, value: String)]

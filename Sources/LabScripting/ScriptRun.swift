@@ -69,10 +69,9 @@ public struct ScriptRun: Sendable {
         self.runLab = runLab
     }
 
-    /// Runs the script and returns the status that the command should exit with.
-    ///
-    /// When `options.interruption` is set the script is ended, and what it has postponed has the grace time with its guests. A
-    /// cancelled task tears everything down at once. Both give `interrupted`.
+    /// Runs the script and returns the status that the command should exit with. When `options.interruption` is set the script is
+    /// ended, and what it has postponed has the grace time with its guests. A cancelled task tears everything down at once. Both
+    /// give `interrupted`.
     public func run() async -> ExitStatus {
         let id = TaskID(task: script.name, guest: nil)
         let scope = ScriptScope(id: id, recorder: recorder, output: results.outputWriter(id), results: results)

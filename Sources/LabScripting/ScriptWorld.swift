@@ -79,7 +79,6 @@ final class ScriptWorld: Sendable {
         return groups
     }
 
-    /// Tells something to who watches the run.
     func note(_ text: String) {
         recorder.emit(.note(level: .info, message: text))
         ScriptScope.current?.output.append(Array("\(text)\n".utf8))
@@ -88,7 +87,6 @@ final class ScriptWorld: Sendable {
     /// Keeps a function for the end of the script.
     func postpone(_ function: LuaFunction) { state.withLock { $0.deferred.append(function) } }
 
-    /// Whether anything is kept for the end of the script.
     var hasPostponed: Bool { state.withLock { !$0.deferred.isEmpty } }
 
     /// As `callPostponed`, until the deadline, also in a cancelled task: for a script that was ended.
@@ -128,8 +126,7 @@ final class ScriptWorld: Sendable {
         }
     }
 
-    /// A host path that the script gives, for reading what lies there. Throws a `Diagnostic` when it is not the script's to
-    /// read.
+    /// A host path that the script gives, for reading what lies there. Throws a `Diagnostic` when it is not the script's to read.
     func readablePath(_ path: String, as what: String) throws -> String {
         do throws(HostAccess.Refusal) {
             return try access.real(hostPath(path))

@@ -7,10 +7,8 @@ struct StepFailure: LuaReadableError, Judged, CustomStringConvertible {
     /// The function that was called, such as `succeed`.
     let call: String
     let guest: String?
-    /// The command that the guest ran, if it ran one.
     let command: String?
     let exit: Int32?
-    /// What the command printed.
     let output: [UInt8]
 
     /// The error as a step throws it. A script's own errors, wrong calls and cancellation need no more words.

@@ -2,8 +2,7 @@ import GuestControl
 import LabResults
 import Synchronization
 
-/// What became of the subtests of a script, or of a subtest: one that failed fails what it is a part of, also when that
-/// went on.
+/// What became of the subtests of a script, or of a subtest: one that failed fails what it is a part of, also when that went on.
 final class SubtestTally: Sendable {
     private struct State {
         var ended = 0

@@ -6,7 +6,6 @@ import LuaRuntime
 import Patterns
 
 extension LuaClass {
-    /// A running guest.
     static let guest = LuaClass(
         "guest", "A running guest: a virtual machine with a shell on its serial console.",
         methods: GuestMethods.commands + GuestMethods.console + GuestMethods.files + GuestMethods.machine
@@ -27,7 +26,6 @@ extension LuaClass {
     }
 }
 
-/// The methods of guests.
 enum GuestMethods {
     static let command = LuaParameter("command", "string", "One or more lines for the guest's shell.")
     static let options = LuaParameter("options", "table?", CommandOptions.documentation)

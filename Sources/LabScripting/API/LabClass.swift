@@ -32,7 +32,6 @@ final class ScriptLab: Sendable {
 }
 
 extension LuaClass {
-    /// A lab file.
     static let lab = LuaClass(
         "lab", "A lab file that the script can run.",
         methods: [

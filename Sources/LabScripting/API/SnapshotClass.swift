@@ -13,7 +13,6 @@ final class ScriptSnapshot: Sendable {
 }
 
 extension LuaClass {
-    /// A guest's saved state.
     static let snapshot = LuaClass(
         "snapshot", "A guest as it was at one moment: its memory, processes and disks.",
         methods: [
