@@ -11,7 +11,6 @@ struct LabOptions: ParsableArguments {
     /// Files that are scripts, by their ending.
     var scripts: [String] { files.filter(Self.isScript) }
 
-    /// Whether a file is a script.
     static func isScript(_ file: String) -> Bool { file.hasSuffix(".lua") }
 
     @Option(

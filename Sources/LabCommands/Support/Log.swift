@@ -6,7 +6,6 @@ import LabResults
 import Logging
 import Synchronization
 
-/// The options for the log.
 struct LogOptions: ParsableArguments {
     @Option(
         name: .customLong("log-level"),
@@ -16,9 +15,7 @@ struct LogOptions: ParsableArguments {
     var level: String?
 }
 
-/// A verb that can log.
 protocol LoggingCommand: AsyncParsableCommand {
-    /// Its options for the log.
     var log: LogOptions { get }
 }
 

@@ -14,7 +14,6 @@ enum Output {
         if count > 1 { error("\(count) errors") }
     }
 
-    /// Prints warnings, if there are any.
     static func warnings(_ warnings: [Diagnostic]) {
         if !warnings.isEmpty { errors(DiagnosticList(warnings)) }
     }
@@ -30,8 +29,7 @@ enum Output {
     /// A line to standard error.
     static func error(_ text: String) { TextStream(descriptor: 2).write(text + "\n") }
 
-    /// Ends the process. An answer that could not be written is no success; a reader that went away is none of our
-    /// business.
+    /// Ends the process. An answer that could not be written is no success; a reader that went away is none of our business.
     static func end(_ status: ExitStatus) -> Never {
         Logger(label: "vmlab.commands").debug("vmlab ends", metadata: ["status": "\(status.rawValue)"])
         Log.finish()

@@ -115,7 +115,6 @@ private final class Conversation: Sendable {
         return true
     }
 
-    /// Ends the conversation.
     func end() {
         let input = state.withLock { state in
             state.isOver = true

@@ -12,7 +12,6 @@ struct ReportVerb: ParsableCommand {
             The exit status is that of the run.
             """)
 
-    /// The output format.
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case terminal, junit
     }
