@@ -17,7 +17,6 @@ public struct ControlGroupDelegation: Sendable, Hashable {
     /// Those that it must enable first, which requires that the group itself has no processes.
     let missing: Set<String>
 
-    /// The controllers used for shares.
     static let wanted: Set<String> = ["cpu", "io"]
 
     /// Inspects the host without changing it.

@@ -4,16 +4,13 @@ import Glibc
 public final class ControlGroupTree: Sendable {
     private let delegation: ControlGroupDelegation
     private let files: any ControlGroupFiles
-    /// The parent group.
     private let base: String
-    /// The group to which this process and its children were moved, so that their group may delegate controllers; nil where they
-    /// stayed.
+    /// Where this process and its children were moved, so that their group may delegate controllers; nil where they stayed.
     private let refuge: String?
     private let willMake: @Sendable (String) throws -> Void
 
-    /// Creates the group `name`. `willMake` is called before each group is created.
-    ///
-    /// Throws a `SystemCallError`, or what `willMake` throws; then all changes are undone.
+    /// Creates the group `name`. `willMake` is called before each group is created. Throws a `SystemCallError`, or what `willMake`
+    /// throws; then all changes are undone.
     public init(
         _ delegation: ControlGroupDelegation, name: String, files: some ControlGroupFiles = KernelControlGroupFiles(),
         willMake: @escaping @Sendable (String) throws -> Void
@@ -39,9 +36,7 @@ public final class ControlGroupTree: Sendable {
     }
 
     /// Moves a process into its own group with these weights, 1 to 10000; nil is the default of 100. Weights of controllers that
-    /// were not delegated to us are skipped.
-    ///
-    /// On an error the process stays in its old group or lacks some weights.
+    /// were not delegated to us are skipped. On an error the process stays in its old group or lacks some weights.
     public func add(_ name: String, processID: pid_t, cpuWeight: Int?, ioWeight: Int?) throws {
         let group = "\(base)/\(name)"
         try willMake(group)

@@ -4,10 +4,8 @@ public struct DeadlineExceeded: Error, Sendable, Hashable {
     public let deadline: ContinuousClock.Instant
 }
 
-/// Runs `operation` and cancels it at `deadline`, by `HostClock`.
-///
-/// Throws `DeadlineExceeded` when the deadline cancelled it, else its own error. A result at the last moment is returned, not lost.
-/// Returns only when the operation has ended.
+/// Runs `operation` and cancels it at `deadline`, by `HostClock`. Throws `DeadlineExceeded` when the deadline cancelled it, else
+/// its own error. A result at the last moment is returned, not lost. Returns only when the operation has ended.
 public func withDeadline<Value: Sendable>(
     _ deadline: ContinuousClock.Instant, _ operation: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {

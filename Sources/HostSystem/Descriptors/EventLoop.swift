@@ -83,7 +83,6 @@ public final class EventLoop: Sendable {
         return token
     }
 
-    /// Wakes the tasks that wait for these events of a descriptor.
     private func dispatch(_ token: UInt64, _ ready: Reactor.Interest) {
         let woken = state.withLock { state -> [Completion<Void>] in
             guard var entry = state.entries[token] else { return [] }
@@ -140,9 +139,8 @@ public final class EventLoop: Sendable {
     }
 }
 
-/// A descriptor's registration with the event loop. End it before the descriptor is closed.
-///
-/// One task may wait to read and one to write at a time; a second one returns at once and must retry.
+/// A descriptor's registration with the event loop. End it before the descriptor is closed. One task may wait to read and one to
+/// write at a time; a second one returns at once and must retry.
 public final class Readiness: Sendable {
     private let loop: EventLoop
     private let token: UInt64
@@ -153,9 +151,8 @@ public final class Readiness: Sendable {
         token = try loop.register(number, handler: nil)
     }
 
-    /// Calls `handler` on the loop's thread whenever the descriptor is ready to read, until `end()`.
-    ///
-    /// The handler must read until `EAGAIN` or end the registration, and must not block.
+    /// Calls `handler` on the loop's thread whenever the descriptor is ready to read, until `end()`. The handler must read until
+    /// `EAGAIN` or end the registration, and must not block.
     init(of number: Int32, handler: @escaping @Sendable () -> Void) throws(SystemCallError) {
         loop = try EventLoop.shared
         token = try loop.register(number, handler: handler)
@@ -163,9 +160,8 @@ public final class Readiness: Sendable {
 
     deinit { end() }
 
-    /// Returns when a read does not block: bytes, end of stream, an error, or the end of this registration.
-    ///
-    /// Throws `CancellationError` at once when the calling task is cancelled.
+    /// Returns when a read does not block: bytes, end of stream, an error, or the end of this registration. Throws
+    /// `CancellationError` at once when the calling task is cancelled.
     public func readable() async throws { try await loop.wait(token, for: .read) }
 
     /// Returns when a write does not block, likewise.

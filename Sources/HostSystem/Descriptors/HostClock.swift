@@ -3,9 +3,7 @@ public protocol DeadlineClock: Clock where Instant == ContinuousClock.Instant {}
 
 extension ContinuousClock: DeadlineClock {}
 
-/// The clock of all deadlines and sleeps: the host's, or a manual clock of a test.
-///
-/// It is task-local and inherited by child tasks.
+/// The clock of all deadlines and sleeps: the host's, or a manual clock of a test. It is task-local and inherited by child tasks.
 public enum HostClock {
     /// The clock.
     @TaskLocal public static var current: any DeadlineClock = ContinuousClock()

@@ -18,9 +18,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     /// Whether it has not been closed yet.
     public var isOpen: Bool { number >= 0 }
 
-    /// Closes it now. Safe to repeat.
-    ///
-    /// The result of `close` is ignored: Linux closes the descriptor in any case.
+    /// Closes it now. Safe to repeat. The result of `close` is ignored: Linux closes the descriptor in any case.
     public mutating func close() {
         guard number >= 0 else { return }
         _ = Glibc.close(number)

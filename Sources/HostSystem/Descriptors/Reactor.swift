@@ -127,10 +127,9 @@ public final class Reactor: Sendable {
     }
 }
 
-/// Calls `handle` for each ready event of an epoll descriptor, on this thread, while `goesOn` returns true.
-///
-/// The events are stored in memory of this call, not in an array: with optimization, Swift 6.3 allocates a new array for each
-/// `epoll_wait` where a loop iterates over a slice of it, and never frees it (1.5 KiB per wakeup).
+/// Calls `handle` for each ready event of an epoll descriptor, on this thread, while `goesOn` returns true. The events are stored
+/// in memory of this call, not in an array: with optimization, Swift 6.3 allocates a new array for each `epoll_wait` where a loop
+/// iterates over a slice of it, and never frees it (1.5 KiB per wakeup).
 private func forEachReady(_ epoll: Int32, while goesOn: () -> Bool, _ handle: (epoll_event) -> Void) {
     let ready = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: 128)
     defer { ready.deallocate() }

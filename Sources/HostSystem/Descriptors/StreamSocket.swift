@@ -22,9 +22,8 @@ public final class StreamSocket: Sendable {
 
     deinit { close() }
 
-    /// Connects to the socket at `path`, of any length: a listening or a datagram socket.
-    ///
-    /// Unix sockets connect or fail at once; throws the kernel's error, such as `ECONNREFUSED`.
+    /// Connects to the socket at `path`, of any length: a listening or a datagram socket. Unix sockets connect or fail at once;
+    /// throws the kernel's error, such as `ECONNREFUSED`.
     public static func connect(
         to path: String, kind: __socket_type = SOCK_STREAM
     ) throws(SystemCallError) -> StreamSocket {
@@ -34,9 +33,8 @@ public final class StreamSocket: Sendable {
         return try StreamSocket(owning: descriptor)
     }
 
-    /// The next bytes, at least one and at most `readLimit`; empty at the end of the stream and after `close`.
-    ///
-    /// Throws the kernel's error, and `CancellationError`. One reader at a time.
+    /// The next bytes, at least one and at most `readLimit`; empty at the end of the stream and after `close`. Throws the kernel's
+    /// error, and `CancellationError`. One reader at a time.
     public func read() async throws -> [UInt8] {
         isDelivering.store(false, ordering: .releasing)
         while true {
@@ -76,9 +74,8 @@ public final class StreamSocket: Sendable {
         }
     }
 
-    /// Writes all of `bytes`, waiting while the peer is slow.
-    ///
-    /// Throws `EPIPE` when the peer or this socket is closed, and `CancellationError`; part may have been written.
+    /// Writes all of `bytes`, waiting while the peer is slow. Throws `EPIPE` when the peer or this socket is closed, and
+    /// `CancellationError`; part may have been written.
     public func write(_ bytes: [UInt8]) async throws {
         var start = 0
         while start < bytes.count {
@@ -91,9 +88,8 @@ public final class StreamSocket: Sendable {
         }
     }
 
-    /// Writes one byte with a copy of a descriptor (`SCM_RIGHTS`), waiting while the peer is slow.
-    ///
-    /// The descriptor must stay open until this returns. Throws as `write`.
+    /// Writes one byte with a copy of a descriptor (`SCM_RIGHTS`), waiting while the peer is slow. The descriptor must stay open
+    /// until this returns. Throws as `write`.
     public func write(_ byte: UInt8, passing passed: Int32) async throws {
         while try writeNow("sendmsg", { Int(vmlab_send_descriptor($0, CChar(bitPattern: byte), passed)) }) == nil {
             try Task.checkCancellation()

@@ -25,9 +25,8 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
     /// `No such file or directory`.
     public var reason: String { strerror(errno).map { String(cString: $0) } ?? "errno \(errno)" }
 
-    /// The error as a message to the user, with the usual remedy if there is one.
-    ///
-    /// `what` names in a few words what failed, such as `cannot start QEMU`.
+    /// The error as a message to the user, with the usual remedy if there is one. `what` names in a few words what failed, such as
+    /// `cannot start QEMU`.
     public func diagnostic(_ what: String) -> Diagnostic {
         Diagnostic(.host, what, remedy: remedy, cause: description)
     }
@@ -58,9 +57,7 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
     }
 }
 
-/// Calls `body` again while it fails with `EINTR`.
-///
-/// Throws when it returns -1, with the errno of that call.
+/// Calls `body` again while it fails with `EINTR`. Throws when it returns -1, with the errno of that call.
 @discardableResult
 public func systemCall<Result: SignedInteger>(
     _ call: String, _ subject: String? = nil, _ body: () -> Result

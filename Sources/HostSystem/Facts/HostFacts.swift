@@ -18,9 +18,8 @@ public struct HostFacts: Sendable {
     /// RAM available without swapping, in bytes (MemAvailable); 0 when unknown.
     public var availableMemory: UInt64 { memoryInformation("MemAvailable") ?? 0 }
 
-    /// The bytes that this process may still allocate under its cgroups; nil without a limit.
-    ///
-    /// A cgroup's reclaimable page cache counts as free, as it does in MemAvailable.
+    /// The bytes that this process may still allocate under its cgroups; nil without a limit. A cgroup's reclaimable page cache
+    /// counts as free, as it does in MemAvailable.
     public var cgroupMemory: UInt64? { ControlGroups(procRoot: procRoot, cgroupRoot: cgroupRoot).memoryLeft }
 
     /// Memory available to guests now, in bytes: the smaller of available memory and the cgroups' remainder.

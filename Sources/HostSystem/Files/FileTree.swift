@@ -46,9 +46,7 @@ public enum FileTree {
     }
 
     /// Removes a file, socket, link or folder tree without following links. No error when it does not exist or another process
-    /// removes it meanwhile.
-    ///
-    /// Throws what stopped it; what could be removed is gone then.
+    /// removes it meanwhile. Throws what stopped it; what could be removed is gone then.
     public static func remove(_ path: String) throws(SystemCallError) {
         var status = stat()
         guard lstat(path, &status) == 0 else {

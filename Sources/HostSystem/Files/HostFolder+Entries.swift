@@ -78,9 +78,7 @@ extension HostFolder {
     }
 
     /// Removes a file, socket, link or folder tree without following links. No error when it does not exist or another process
-    /// removes it meanwhile.
-    ///
-    /// Throws what stopped it; what could be removed is gone then.
+    /// removes it meanwhile. Throws what stopped it; what could be removed is gone then.
     public func remove(_ path: RelativePath) throws(SystemCallError) {
         guard let status = try status(path) else { return }
         let isFolder = status.st_mode & S_IFMT == S_IFDIR
@@ -92,7 +90,6 @@ extension HostFolder {
         }
     }
 
-    /// Removes the folder's contents, as `remove` does.
     func removeContents() throws(SystemCallError) {
         var failure: SystemCallError?
         for name in try names() {
@@ -101,7 +98,6 @@ extension HostFolder {
         if let failure { throw failure }
     }
 
-    /// Calls `body` with a path's parent folder and its last name.
     private func atParent(
         of path: RelativePath, _ call: String, _ body: (Int32, UnsafePointer<CChar>) -> Int32
     ) throws(SystemCallError) {

@@ -51,7 +51,6 @@ extension OwnedDescriptor {
         return try Self.piece(count, subject) { Glibc.read(number, $0, count) }
     }
 
-    /// The result of one `read` of at most `count` bytes.
     private static func piece(
         _ most: Int, _ subject: String?, _ read: (UnsafeMutablePointer<UInt8>?) -> Int
     ) throws(SystemCallError) -> [UInt8] {

@@ -2,9 +2,8 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// A supervised child process in its own session, killed by the kernel when this process dies, reaped exactly once.
-///
-/// It is reaped even if no task waits for it.
+/// A supervised child process in its own session, killed by the kernel when this process dies, reaped exactly once. It is reaped
+/// even if no task waits for it.
 public final class ChildProcess: Sendable {
     /// Its process id, which may be reused after it was reaped; use `kill` instead of the number.
     public let processID: pid_t
@@ -26,9 +25,8 @@ public final class ChildProcess: Sendable {
     private let output: ByteRing?
     private let errors: ByteRing?
 
-    /// Starts a child; `execve` has succeeded when this returns.
-    ///
-    /// Throws the failed call, `execve` with the program's path when it cannot run. Never cancelled half-way.
+    /// Starts a child; `execve` has succeeded when this returns. Throws the failed call, `execve` with the program's path when it
+    /// cannot run. Never cancelled half-way.
     public static func spawn(_ configuration: ChildConfiguration) async throws(SystemCallError) -> ChildProcess {
         try await EventLoop.spawner.run { () -> Result<ChildProcess, SystemCallError> in
             do throws(SystemCallError) {

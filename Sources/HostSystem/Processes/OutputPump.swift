@@ -52,7 +52,6 @@ final class OutputPump: Sendable {
 
 /// One of a child's output streams while the child starts: the descriptor it gets, and our end of the pipe if we read it.
 struct OutputEnd: ~Copyable {
-    /// Keeps what `.ring` collects.
     let ring: ByteRing?
     private let receive: (@Sendable ([UInt8]) -> Void)?
     private var ours = OwnedDescriptor(owning: -1)
@@ -82,7 +81,6 @@ struct OutputEnd: ~Copyable {
         swap(&childs, &pipe.second)
     }
 
-    /// What the child gets.
     var number: Int32 { childs.isOpen ? childs.number : shared }
 
     /// Begins to read, once the child has started; nil when there is nothing to read.

@@ -40,9 +40,8 @@ public enum SignalWatcher {
     /// The signals that ask a command to end.
     public static let endings = [SIGINT, SIGTERM, SIGHUP]
 
-    /// Calls `handler` with each of these signals, on the event loop's thread: it must not block.
-    ///
-    /// A signal that is ignored (by nohup) stays ignored. Only the newest watch's handler gets a signal.
+    /// Calls `handler` with each of these signals, on the event loop's thread: it must not block. A signal that is ignored (by
+    /// nohup) stays ignored. Only the newest watch's handler gets a signal.
     public static func watch(
         _ numbers: [Int32] = endings, _ handler: @escaping @Sendable (Int32) -> Void
     ) throws(SystemCallError) -> Watch {

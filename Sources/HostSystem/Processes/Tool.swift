@@ -115,7 +115,6 @@ private final class OutputCollector: Sendable {
 
     private let state = Mutex(State())
     private let limit: Int
-    /// Keeps the end of the stream, if wanted.
     private let end: ByteRing?
     private let onLine: (@Sendable (String) -> Void)?
 

@@ -2,13 +2,13 @@ import CLinux
 import Glibc
 
 extension SystemCallFilter {
-    /// What a program of plain threads needs once all its threads run and all its descriptors are open: reading and writing them,
-    /// waiting, memory, locks, time and its end. It starts no thread or process, opens no socket, sends only where its sockets are
-    /// connected to, passes no descriptors, maps no code, and signals, limits and asks about nobody but itself.
+    /// What a program of plain threads needs once all its threads run and all its descriptors are open: reading, writing and
+    /// waiting, memory, locks, time and exit. It starts no thread or process, opens no socket, sends only to connected peers,
+    /// passes no descriptors, maps no code, and signals, limits and inspects only itself.
     ///
-    /// `ioctls` are the requests that it makes of its devices, the most frequent first; those of terminals are always
-    /// allowed. `opensFiles` leaves it opening and removing files, which `Sandbox.confineFiles` limits to some folders,
-    /// `accepts` taking clients of sockets that listen, `connects` connecting its sockets, also to others.
+    /// `ioctls` are its devices' requests, the most frequent first; those of terminals are always allowed. `opensFiles` allows
+    /// opening and removing files, which `Sandbox.confineFiles` limits to folders, `accepts` accepting clients, `connects`
+    /// connecting its sockets.
     public static func running(
         ioctls: [UInt32], opensFiles: Bool, accepts: Bool = false, connects: Bool = false
     ) -> SystemCallFilter {

@@ -1,9 +1,8 @@
 import CLinux
 import Glibc
 
-/// The system calls that a process may still make: an allow-list that becomes a seccomp program (seccomp(2)).
-///
-/// Rules are checked in order, so put frequent calls first. A call without a rule traps: the process prints its number and exits.
+/// The system calls that a process may still make: an allow-list that becomes a seccomp program (seccomp(2)). Rules are checked in
+/// order, so put frequent calls first. A call without a rule traps: the process prints its number and exits.
 public struct SystemCallFilter: Sendable {
     /// The rule for one system call, by its number such as `SYS_read`.
     public enum Rule: Sendable, Hashable {
@@ -33,7 +32,6 @@ public struct SystemCallFilter: Sendable {
         self.rules = rules
     }
 
-    /// The BPF program for the kernel.
     var program: [sock_filter] {
         // Numbers mean other calls to 32-bit callers; those of the x32 interface match no rule.
         let x86Machine: UInt32 = 0xc000_003e

@@ -7,7 +7,6 @@ public final class AsyncSemaphore: Sendable {
         var taken = 0
         var waiters: [Completion<Void>] = []
 
-        /// Gives free places to waiting tasks.
         mutating func admit() -> [Completion<Void>] {
             let admitted = waiters.prefix(max(limit - taken, 0))
             waiters.removeFirst(admitted.count)
@@ -28,7 +27,6 @@ public final class AsyncSemaphore: Sendable {
     /// Whether `acquire` would return at once.
     public var isFree: Bool { state.withLock { $0.taken < $0.limit } }
 
-    /// The number of waiting tasks.
     var waiting: Int { state.withLock { $0.waiters.count } }
 
     /// Waits for a place and takes it. Throws `CancellationError` in a cancelled task: nothing is taken then.

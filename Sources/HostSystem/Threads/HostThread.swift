@@ -86,7 +86,6 @@ public final class CancellationFlag: Sendable {
 
 extension HostThread {
     /// Runs `body`, which may block, on its own thread. Cancelling the task raises the flag; this still returns only after `body`.
-    ///
     /// Throws what `body` throws, and a `SystemCallError` when no thread can be created.
     public static func run<Value: Sendable>(
         _ name: String, _ body: @escaping @Sendable (CancellationFlag) throws -> Value

@@ -7,13 +7,11 @@ struct FrameStream: Sendable {
     private var bytes: [UInt8] = []
     private var start = 0
 
-    /// The frame with its length prefix.
     static func encoded(_ frame: some Collection<UInt8>) -> [UInt8] {
         let length = UInt32(frame.count)
         return [UInt8(length >> 24), UInt8(length >> 16 & 255), UInt8(length >> 8 & 255), UInt8(length & 255)] + frame
     }
 
-    /// Appends received bytes.
     mutating func append(_ more: [UInt8]) {
         bytes.removeFirst(start)
         start = 0

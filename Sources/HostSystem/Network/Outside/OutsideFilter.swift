@@ -1,12 +1,8 @@
 /// Decides which of a guest's frames may leave: those from its card's own address that do not reach the host's 127.0.0.1, except
-/// explicitly opened ports.
-///
-/// passt turns a guest's packets into host sockets. A packet for 127.0.0.1 or 0.0.0.0, which no well-behaved system sends, would
-/// become a connection to the host's own services. The router's address stands for the host too.
+/// explicitly opened ports. passt turns a guest's packets into host sockets. A packet for 127.0.0.1 or 0.0.0.0, which no
+/// well-behaved system sends, would become a connection to the host's own services. The router's address stands for the host too.
 struct OutsideFilter: Sendable {
-    /// The router's address, which stands for the host's 127.0.0.1.
     static let router: [UInt8] = [10, 0, 2, 2]
-    /// The card's own address.
     static let card: [UInt8] = [10, 0, 2, 15]
     /// The source address of a system that requests one by DHCP.
     private static let none: [UInt8] = [0, 0, 0, 0]

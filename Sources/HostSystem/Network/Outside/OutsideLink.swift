@@ -131,7 +131,6 @@ public final class OutsideLink: Sendable {
         } while try frames.next() == nil
     }
 
-    /// Forwards the card's permitted frames to passt.
     private func sendOut() async throws {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameStream.longest, alignment: 16)
         defer { buffer.deallocate() }
@@ -177,7 +176,6 @@ public final class OutsideLink: Sendable {
     }
 }
 
-/// The host's DNS server from `/etc/resolv.conf`.
 enum HostResolver {
     /// The address of the first IPv4 DNS server that other machines can reach; nil when it is the host itself.
     static func address(in text: String? = SmallFile.text("/etc/resolv.conf")) -> String? {
