@@ -24,14 +24,14 @@ package final class WritePort: BusDevice {
         }
     }
 
-    /// pvpanic: a guest's kernel says that it panicked, as often as it says so (QEMU docs/specs/pvpanic). Bit 0 is the panic.
+    /// pvpanic (QEMU docs/specs/pvpanic): the guest's kernel reports each panic by bit 0.
     package static func panicDevice(onPanic: @escaping @Sendable () -> Void) -> WritePort {
         WritePort(reading: 1) { value, _ in
             if value & 1 != 0 { onPanic() }
         }
     }
 
-    /// Bochs's debug console, which guests know by what it reads as: each byte is a mark in the guest's life.
+    /// Bochs's debug console, which guests recognize by its read value: each byte written is a mark.
     package static func debugPort(onMark: @escaping @Sendable (UInt8) -> Void) -> WritePort {
         WritePort(reading: 0xe9) { value, _ in onMark(UInt8(truncatingIfNeeded: value)) }
     }
@@ -43,10 +43,8 @@ package final class PowerRegisters: BusDevice {
     package enum Offset {
         /// Enters a sleep state.
         package static let sleepControl: UInt64 = 0
-        /// What sleep state was left.
         package static let sleepStatus: UInt64 = 1
         package static let reset: UInt64 = 2
-        /// Which events there are.
         package static let eventStatus: UInt64 = 3
         /// How many there are.
         package static let count: UInt64 = 4
@@ -58,7 +56,6 @@ package final class PowerRegisters: BusDevice {
         package static let softOff: UInt8 = 5
         /// What resets, written to the reset register.
         package static let reset: UInt8 = 1
-        /// The power button's bit in the event status.
         package static let powerButton: UInt8 = 1
     }
 
@@ -112,7 +109,7 @@ extension PowerRegisters: StatefulDevice {
 
     package func save(to encoder: inout StateEncoder) { encoder.add(events.withLock { $0 }) }
 
-    /// Takes over an event status, and tells of it once more.
+    /// Restores an event status and raises its interrupt again.
     package func restore(from decoder: inout StateDecoder) throws(StateError) {
         let saved: UInt8 = try decoder.number()
         events.withLock { $0 = saved }

@@ -1,10 +1,8 @@
 import HostSystem
 
-/// A device as the processor sees it: registers at offsets from wherever the device was put.
-///
-/// Called on vCPU threads, several at once. Offsets and values are the guest's: no combination may trap or fail, and none
-/// may block but a virtio device's reset, which waits for transfers under way. A register that does not exist reads as all ones
-/// in the width asked for, and swallows what is written.
+/// A device on the processor's bus: registers at offsets from its base address. Called on vCPU threads, several at once. Offsets
+/// and values come from the guest: none may trap, fail or block, except that a virtio device's reset waits for transfers under way.
+/// A missing register reads as all ones of the width and ignores writes.
 package protocol BusDevice: AnyObject, Sendable {
     /// Reads `width` bytes (1, 2, 4 or 8) at `offset`; what is above the width is ignored.
     func read(at offset: UInt64, width: Int) -> UInt64
@@ -24,9 +22,7 @@ package struct AddressBus: Sendable {
 
     package init() {}
 
-    /// Puts a device at these addresses.
-    ///
-    /// Ranges come from our own layout; one that overlaps another is a mistake in it, and is refused with false.
+    /// Puts a device at these addresses. Refuses with false a range that overlaps another, which is a mistake in our layout.
     @discardableResult
     package mutating func insert(_ device: any BusDevice, at range: Range<UInt64>) -> Bool {
         guard !range.isEmpty, !slots.contains(where: { $0.range.overlaps(range) }) else { return false }

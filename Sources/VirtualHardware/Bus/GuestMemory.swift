@@ -1,15 +1,13 @@
 import Glibc
 import HostSystem
 
-/// The guest's RAM as the host sees it: some ranges of guest-physical addresses, each one mapping of this process.
-///
-/// Every access is checked: an address comes from the guest and may be anything. The guest's processors read and write the
-/// same bytes at the same time, so a value that matters is read once and then checked, never the other way round.
+/// The guest's RAM as the host sees it: some ranges of guest-physical addresses, each one mapping of this process. Every access is
+/// checked: an address comes from the guest and may be anything. The guest's processors read and write the same bytes at the same
+/// time, so a value that matters is read once and then checked, never the other way round.
 package final class GuestMemory: @unchecked Sendable {
     // Unchecked because of the raw pointers: the regions never change after `init`, and what the guest does to the bytes no
     // lock of ours could order.
 
-    /// One stretch of RAM.
     package struct Region: Sendable {
         /// Guest-physical address of its first byte, page-aligned.
         package let base: UInt64
@@ -20,8 +18,8 @@ package final class GuestMemory: @unchecked Sendable {
         package var end: UInt64 { base + size }
     }
 
-    /// What its bytes are at first, and where they are kept. A descriptor is needed only until `init` returns; the file must
-    /// have a byte for each of RAM's, one range after the other.
+    /// Its initial bytes and where they are kept. A descriptor is needed only until `init` returns; the file has RAM's bytes, range
+    /// by range.
     package enum Backing: Sendable {
         /// Zeros, kept in memory of this process.
         case memory
@@ -41,12 +39,9 @@ package final class GuestMemory: @unchecked Sendable {
     /// From how many bytes on a region asks for large pages: a smaller one would be full of half-used ones.
     private static let leastForLargePages: UInt64 = 64 << 20
 
-    /// Maps RAM that takes no memory until it is touched.
-    ///
-    /// A region begins where a large page of the host's would, so that KVM can map guest memory that is aligned likewise by
-    /// large pages too: with them a guest leaves for a missing page 30 times less often while it boots.
-    ///
-    /// `ranges` must be page-aligned, ascending, and must not overlap; throws `EINVAL` otherwise, and what the kernel says.
+    /// Maps RAM that takes no memory until it is touched. A region begins where a large page of the host's would, so that KVM can
+    /// map it by large pages: a booting guest then exits for a missing page 30 times less often. `ranges` must be page-aligned,
+    /// ascending and disjoint; throws `EINVAL` otherwise, and the kernel's error.
     package init(ranges: [Range<UInt64>], backing: Backing = .memory) throws(SystemCallError) {
         self.backing = backing
         var offset: UInt64 = 0
@@ -96,7 +91,6 @@ package final class GuestMemory: @unchecked Sendable {
         if size >= leastForLargePages { madvise(start, Int(size), MADV_HUGEPAGE) }
     }
 
-    /// Puts something else where a mapping of ours is.
     private static func place(
         _ flags: Int32, _ file: Int32, _ offset: UInt64, at start: UnsafeMutableRawPointer, _ size: UInt64
     ) throws(SystemCallError) {
@@ -110,8 +104,7 @@ package final class GuestMemory: @unchecked Sendable {
         for region in regions { munmap(UnsafeMutableRawPointer(bitPattern: region.host), Int(region.size)) }
     }
 
-    /// Makes all of it zeros again and gives the host its memory back, as far as that goes. Throws when the host has no room for
-    /// a mapping.
+    /// Zeroes all of it and returns its memory to the host as far as possible. Throws when the host has no room for a mapping.
     package func clear() throws(SystemCallError) {
         for region in regions {
             guard let start = UnsafeMutableRawPointer(bitPattern: region.host) else { continue }
@@ -129,9 +122,8 @@ package final class GuestMemory: @unchecked Sendable {
         }
     }
 
-    /// The host's view of `count` bytes of guest memory, which must lie in one region.
-    ///
-    /// Throws `GuestMemoryError` when they do not, for any address and count. Valid as long as this object lives.
+    /// The host's view of `count` bytes of guest memory, which must lie in one region. Throws `GuestMemoryError` when they do not,
+    /// for any address and count. Valid as long as this object lives.
     package func bytes(at address: UInt64, count: UInt64) throws(GuestMemoryError) -> UnsafeMutableRawBufferPointer {
         let (end, overflow) = address.addingReportingOverflow(count)
         guard !overflow, let region = regions.first(where: { $0.base <= address && end <= $0.end }),

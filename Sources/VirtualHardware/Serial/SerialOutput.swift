@@ -1,9 +1,8 @@
-/// What a guest has written to a serial port and the host has not taken yet: a bounded ring.
+/// What a guest has written to a serial port and the host has not read yet: a bounded ring.
 struct SerialOutput {
     private var bytes: [UInt8]
     private var start = 0
     private(set) var count = 0
-    /// Bytes that a guest wrote to a full FIFO.
     private(set) var dropped: UInt64 = 0
 
     init(capacity: Int) {
@@ -22,7 +21,6 @@ struct SerialOutput {
         count += 1
     }
 
-    /// Takes up to `limit` bytes, oldest first.
     mutating func take(_ limit: Int) -> [UInt8] {
         let taken = min(limit, count)
         let first = min(taken, bytes.count - start)

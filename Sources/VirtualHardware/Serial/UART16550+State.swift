@@ -3,8 +3,7 @@ import Synchronization
 extension UART16550: StatefulDevice {
     package var stateForm: String { "uart16550/1" }
 
-    /// Writes the registers down. Bytes that wait for the host are not among them: this port's owner gets those, and nobody
-    /// shall get them twice.
+    /// Saves the registers, but not the bytes that wait for the host: the port's owner gets those, and only once.
     package func save(to encoder: inout StateEncoder) {
         state.withLock { state in
             for register in [
@@ -15,13 +14,13 @@ extension UART16550: StatefulDevice {
             }
             encoder.add(state.hasFIFO)
             encoder.add(state.hasOverrun)
-            // Where it goes on there is room.
+            // A restored port has room.
             encoder.add(state.transmitterPending || state.transmitterWaits)
             encoder.add(Array(state.received[state.receivedStart...]))
         }
     }
 
-    /// Takes the registers over, and raises what is pending once more.
+    /// Restores the registers and raises pending interrupts again.
     package func restore(from decoder: inout StateDecoder) throws(StateError) {
         var saved = State()
         saved.interruptEnable = try decoder.number() & 0xf
@@ -36,7 +35,7 @@ extension UART16550: StatefulDevice {
         saved.transmitterPending = try decoder.truth()
         saved.received = try decoder.bytes()
         let (sends, signal) = state.withLock { state in
-            // What this port's host has not taken stays, as in a reset.
+            // Output that this port's host has not read stays, as in a reset.
             saved.output = state.output
             state = saved
             return (state.sendsByInterrupt, Self.edge(&state))

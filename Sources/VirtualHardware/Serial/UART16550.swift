@@ -13,7 +13,7 @@ package final class UART16550: BusDevice {
     /// Bytes that wait for the guest before the host is asked to stop.
     package static let inputLimit = 64 << 10
 
-    /// What the owner learns; called on vCPU threads, without the port's lock.
+    /// The owner's callbacks, on vCPU threads, without the port's lock.
     package struct Owner: Sendable {
         /// There is output where there was none.
         package var hasOutput: @Sendable () -> Void
@@ -64,7 +64,7 @@ package final class UART16550: BusDevice {
         var transmitterPending = false
         /// A byte was sent while the ring was full: the transmitter's interrupt is due when it has room.
         var transmitterWaits = false
-        /// What was pending when the line was last signalled: an edge tells of what is new.
+        /// What was pending when the line was last signalled: an edge reports only new causes.
         var signalled: UInt8 = 0
         /// Bytes sent since the guest last read a register: a burst of a full FIFO is answered by one interrupt.
         var burst = 0
@@ -145,10 +145,8 @@ package final class UART16550: BusDevice {
         return bytes
     }
 
-    /// Whether the guest's driver has the FIFOs on and wants to be interrupted for more output.
     package var sendsByInterrupt: Bool { state.withLock { $0.sendsByInterrupt } }
 
-    /// Whether the guest's queue takes more for now.
     package var acceptsInput: Bool { state.withLock { $0.waiting < Self.inputLimit } }
 
     /// Bytes that the guest wrote although there was no room, and that are lost.
@@ -223,7 +221,7 @@ package final class UART16550: BusDevice {
             return state.lineControl & divisorLatch != 0 ? state.divisor.high : state.interruptEnable
         case Register.interruptIdentity:
             let identity = state.identity
-            // Being told of it answers the transmitter's interrupt.
+            // Reading the identification acknowledges the transmitter's interrupt.
             if identity & 0xf == 2 { state.transmitterPending = false }
             return identity
         case Register.lineControl: return state.lineControl
@@ -256,8 +254,8 @@ package final class UART16550: BusDevice {
                 // Sent as soon as it is written, so the transmitter is empty again; unless the host is slow.
                 state.transmitterPending = state.output.hasRoom
                 state.transmitterWaits = !state.output.hasRoom
-                // Another byte answers the interrupt, and its being sent is a new one: without FIFOs each byte's, with
-                // FIFOs the first one's of each 16, for the rest of the burst is written before a processor could look.
+                // Another byte acknowledges the interrupt and raises it again when sent: without FIFOs for each byte, with FIFOs
+                // for the first of 16, because the rest of the burst is written before a processor could look.
                 if !state.hasFIFO || state.burst % fifoSize == 0 { state.signalled &= ~2 }
                 state.burst = (state.burst + 1) % fifoSize
             }

@@ -1,4 +1,4 @@
-/// Writes state as bytes: numbers little-endian, without names; what they mean, the version of the whole says.
+/// Encodes state as bytes: numbers little-endian, without names; the version of the whole defines their meaning.
 package struct StateEncoder: Sendable {
     package private(set) var bytes: [UInt8] = []
 
@@ -21,7 +21,7 @@ package struct StateEncoder: Sendable {
     package mutating func add(_ value: String) { add(Array(value.utf8)) }
 }
 
-/// Reads what `StateEncoder` wrote. The bytes may be anything: what is not there is thrown, never trapped on.
+/// Decodes what `StateEncoder` wrote. The bytes may be anything: malformed ones throw, none traps.
 package struct StateDecoder: Sendable {
     private var rest: ArraySlice<UInt8>
 
@@ -44,7 +44,7 @@ package struct StateDecoder: Sendable {
         return byte == 1
     }
 
-    /// So many bytes as the 64 bits before them say.
+    /// As many bytes as the 64-bit count before them.
     package mutating func bytes() throws(StateError) -> [UInt8] {
         let count: UInt64 = try number()
         guard count <= UInt64(rest.count) else { throw .truncated }
@@ -54,7 +54,7 @@ package struct StateDecoder: Sendable {
 
     package mutating func text() throws(StateError) -> String { String(decoding: try bytes(), as: UTF8.self) }
 
-    /// How many elements follow, each of at least `size` bytes, so that a number which is none takes no memory.
+    /// The count of the following elements, each of at least `size` bytes, so that a wrong count allocates no memory.
     package mutating func count(ofAtLeast size: Int) throws(StateError) -> Int {
         let count: UInt64 = try number()
         guard count <= UInt64(rest.count / max(size, 1)) else { throw .truncated }

@@ -1,6 +1,5 @@
-/// A device whose registers are a part of the machine's state: a reset takes them back, a snapshot keeps them.
-///
-/// Everything is called on one thread while the guest's processors are held.
+/// A device whose registers belong to the machine's state: they are reset and saved with it. All functions are called on one thread
+/// while the vCPUs are paused.
 package protocol StatefulDevice: AnyObject, Sendable {
     /// What it is, and the version of its state's form, such as `uart16550/1`.
     var stateForm: String { get }
@@ -8,19 +7,16 @@ package protocol StatefulDevice: AnyObject, Sendable {
     /// Back to power-on.
     func reset()
 
-    /// Lets go of guest memory; on return nothing of it is being changed, until `resume`.
+    /// Stops its accesses to guest memory until `resume`; none is under way on return.
     func pause()
 
-    /// Goes on with what `pause` left.
     func resume()
 
-    /// Writes its state down, between `pause` and `resume`. Throws why that is not all that a guest could rely on.
+    /// Saves its state, between `pause` and `resume`. Throws when that is not all that a guest could rely on.
     func save(to encoder: inout StateEncoder) throws(StateError)
 
-    /// Takes over the state of another device of this form, whose memory is the guest's by now, and goes on from there: an
-    /// interrupt that may have been on its way is raised again.
-    ///
-    /// Throws what is wrong with the state, whatever the bytes are; the device is of no use then until a reset.
+    /// Restores the state of another device of this form, whose memory the guest has already; raises again interrupts that may not
+    /// have been delivered. Throws for any invalid bytes; the device is unusable then until a reset.
     func restore(from decoder: inout StateDecoder) throws(StateError)
 }
 

@@ -2,9 +2,8 @@ import Glibc
 import HostSystem
 import Synchronization
 
-/// A thread of a device for what may wait, such as the disk: it runs `work` each time the bell is rung.
-///
-/// Several rings may become one run; a ring during a run starts another.
+/// A thread of a device for what may wait, such as the disk: it runs `work` each time the bell is rung. Several rings may become
+/// one run; a ring during a run starts another.
 final class DeviceThread: Sendable {
     /// Wakes the thread; KVM may ring it too.
     let bell: EventDescriptor

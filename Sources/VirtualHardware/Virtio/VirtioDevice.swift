@@ -10,9 +10,8 @@ package struct VirtioFeatures: OptionSet, Sendable, Hashable {
     package static let version1 = VirtioFeatures(rawValue: 1 << 32)
 }
 
-/// A virtio device behind any transport.
-///
-/// `activate` and `reset` alternate and never overlap; `notify` may be called on any thread at any time.
+/// A virtio device behind any transport. `activate` and `reset` alternate and never overlap; `notify` may be called on any thread
+/// at any time.
 package protocol VirtioDevice: AnyObject, Sendable {
     /// The device type (virtio 1.2, chapter 5): 1 network, 2 block, 4 entropy.
     var identifier: UInt32 { get }
@@ -47,11 +46,9 @@ extension VirtioDevice {
 
 /// The driver as the device sees it between `activate` and `reset`.
 package struct VirtioDriver: Sendable {
-    /// The negotiated features.
     package let features: VirtioFeatures
     /// One for each of `queueSizes`; nil where the driver set up none.
     package let queues: [Virtqueue?]
-    /// Its notifications.
     package let signals: VirtioSignals
 
     /// The queue with this index; nil if the driver did not set it up.

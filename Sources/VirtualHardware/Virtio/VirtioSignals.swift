@@ -15,7 +15,6 @@ package final class VirtioSignals: Sendable {
 
     package init(_ line: any InterruptLine) { self.line = line }
 
-    /// The device has used buffers.
     package func usedBuffers() { interrupt(Reason.usedBuffers) }
 
     /// The driver violated the protocol: the device needs a reset (2.1.2) and does nothing until then.
@@ -25,7 +24,6 @@ package final class VirtioSignals: Sendable {
         interrupt(Reason.configuration)
     }
 
-    /// The number of protocol violations, and the last one.
     package var violations: (count: Int, last: VirtqueueError?) { faults.withLock { $0 } }
 
     /// Whether `fail` was called since the last reset.

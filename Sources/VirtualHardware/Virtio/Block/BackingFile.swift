@@ -22,9 +22,7 @@ struct BackingFile: ~Copyable, Sendable {
         self.size = size
     }
 
-    /// Fills all of `target`; bytes beyond the file's `size` read as zeros.
-    ///
-    /// Throws `EIO` when the file was truncated since.
+    /// Fills all of `target`; bytes beyond the file's `size` read as zeros. Throws `EIO` when the file was truncated since.
     func read(_ target: GuestSegments, at offset: UInt64) throws(SystemCallError) {
         let inside = Int(clamping: size > offset ? size - offset : 0)
         let filled = target.slice(0..<min(inside, target.count))
@@ -36,7 +34,7 @@ struct BackingFile: ~Copyable, Sendable {
         try Self.write(source, to: descriptor.number, at: offset, path)
     }
 
-    /// The same for a file that somebody else has open; `path` is for messages.
+    /// The same for a file opened elsewhere; `path` is for messages.
     static func write(
         _ source: GuestSegments, to file: Int32, at offset: UInt64, _ path: String
     ) throws(SystemCallError) {
@@ -72,7 +70,6 @@ struct BackingFile: ~Copyable, Sendable {
         try systemCall("fdatasync", path) { fdatasync(descriptor.number) }
     }
 
-    /// Repeats `call` until every byte is moved.
     private static func transfer(
         _ name: String, _ path: String, _ segments: GuestSegments, _ offset: UInt64,
         _ call: (UnsafePointer<iovec>, Int32, off_t) -> Int

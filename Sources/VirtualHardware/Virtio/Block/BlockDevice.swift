@@ -12,9 +12,8 @@ package final class BlockDevice: VirtioDevice {
     private let server: BlockServer
     private let thread: DeviceThread
 
-    /// A disk over `storage`, with a serial number of which 20 bytes count (Linux: /sys/block/vda/serial).
-    ///
-    /// Throws when the host gives no thread. It needs no descriptor or thread beyond those it has after this.
+    /// A disk over `storage`, with a serial number of which 20 bytes count (Linux: /sys/block/vda/serial). Throws when the host
+    /// gives no thread. It needs no descriptor or thread beyond those it has after this.
     package init(storage: any BlockStorage, serial: String) throws(SystemCallError) {
         let server = BlockServer(storage: storage, serial: serial)
         self.server = server

@@ -31,9 +31,7 @@ struct BlockRequest {
     }
 
     let header: Header
-    /// The data from the driver.
     let source: GuestSegments
-    /// The buffer to fill.
     let target: GuestSegments
     private let statusByte: GuestSegments
 

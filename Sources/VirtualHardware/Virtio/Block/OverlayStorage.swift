@@ -49,10 +49,9 @@ package final class OverlayStorage: BlockStorage {
         case base, layer, overlay
     }
 
-    /// Opens `base`, and `layer` over it, for reading and makes the file `overlay`, which must not exist; the caller removes it.
-    ///
-    /// The disk has the base's size, or `size` bytes if that is more; it ends in zeros. Throws what the kernel says, and
-    /// `EINVAL` for a layer with blocks that the disk has not.
+    /// Opens `base`, and `layer` over it, for reading and creates the file `overlay`, which the caller removes. The disk has the
+    /// base's size, or `size` bytes if that is more, which are zeros. Throws the kernel's error, and `EINVAL` for a layer with
+    /// blocks beyond the disk.
     package init(base: String, layer: Layer? = nil, overlay: String, size: UInt64 = 0) throws(SystemCallError) {
         let baseFile = try BackingFile(base, O_RDONLY)
         let bytes = max(baseFile.size, size)
@@ -111,10 +110,8 @@ package final class OverlayStorage: BlockStorage {
 
     // MARK: Keeping changes
 
-    /// Writes all blocks that differ from the base, those of the layer too, at their places into a file that is empty and open
-    /// for writing; it becomes as long as the disk. Says which blocks these are, in ascending order.
-    ///
-    /// While nobody writes to the disk. Throws what the kernel says.
+    /// Writes all blocks that differ from the base, with the layer's, to their offsets in an empty file open for writing, which
+    /// gets the disk's length. Returns these blocks, ascending. Only while nobody writes to the disk. Throws the kernel's error.
     package func keepChanges(
         in file: borrowing OwnedDescriptor, _ path: String
     ) throws(SystemCallError) -> [Range<UInt64>] {
@@ -154,7 +151,6 @@ package final class OverlayStorage: BlockStorage {
         }
     }
 
-    /// Does nothing: see above.
     package func flush() {}
 
     /// Whole blocks become zeros that take no space, whatever the base has there.
@@ -233,7 +229,6 @@ struct BlockSet {
         return ranges
     }
 
-    /// Adds the blocks of another set below the same count.
     mutating func formUnion(_ other: BlockSet) {
         for index in words.indices where other.words.indices.contains(index) { words[index] |= other.words[index] }
     }

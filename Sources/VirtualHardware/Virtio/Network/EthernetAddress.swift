@@ -3,8 +3,7 @@ package struct EthernetAddress: Sendable, Hashable, CustomStringConvertible {
     /// In transmission order.
     package let bytes: [UInt8]
 
-    /// The address written as `52:54:00:12:34:56`. Nil when it is not, for addresses of many cards (first
-    /// byte odd) and for all zeros.
+    /// Parses `52:54:00:12:34:56`. Nil for other texts, addresses of many cards (first byte odd) and all zeros.
     package init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         // Two digits: a sign would be taken for one otherwise.

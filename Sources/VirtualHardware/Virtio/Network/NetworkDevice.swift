@@ -1,10 +1,9 @@
 import HostSystem
 import Synchronization
 
-/// A network card (virtio 1.2, 5.1): one queue to receive, one to send, no offloads.
-///
-/// Frames are received on the reactor's thread and sent on the notifying thread. They wait in the port while the guest has no
-/// buffers, and in the guest while the port is full; nothing is polled.
+/// A network card (virtio 1.2, 5.1): one queue to receive, one to send, no offloads. Frames are received on the reactor's thread
+/// and sent on the notifying thread. They wait in the port while the guest has no buffers, and in the guest while the port is full;
+/// nothing is polled.
 package final class NetworkDevice: VirtioDevice {
     /// Frame counters since the device was created.
     package struct Statistics: Sendable, Hashable {
@@ -107,7 +106,6 @@ package final class NetworkDevice: VirtioDevice {
 
     // MARK: Receiving
 
-    /// Buffers may be available: receive frames.
     private func listen(_ state: borrowing State) {
         guard let queue = state.driver?.queue(Self.receiveQueue), let watch = state.receiveWatch else { return }
         queue.disableNotifications()

@@ -1,9 +1,7 @@
 import Glibc
 
-/// A scatter-gather list of guest memory: one side of a descriptor chain.
-///
-/// All pieces are checked to be in guest RAM, and valid as long as their `GuestMemory`. The guest can change the bytes at any time,
-/// so copy data before checking it.
+/// A scatter-gather list of guest memory: one side of a descriptor chain. All pieces are checked to be in guest RAM, and valid as
+/// long as their `GuestMemory`. The guest can change the bytes at any time, so copy data before checking it.
 package struct GuestSegments {
     /// The pieces for `preadv` and the like; none is empty.
     package private(set) var pieces: [iovec] = []

@@ -22,12 +22,9 @@ package struct VirtqueueLayout: Sendable, Hashable {
     package var used: UInt64 = 0
 }
 
-/// The device side of a split virtqueue (virtio 1.2, 2.7): takes available chains and returns them used.
-///
-/// Ring contents are untrusted and may change at any time: every value is read once, then checked. After an error the queue returns
-/// no chains until its device is reset.
-///
-/// Used by one thread at a time, which the owning device ensures.
+/// The device side of a split virtqueue (virtio 1.2, 2.7): takes available chains and returns them used. Ring contents are
+/// untrusted and may change at any time: every value is read once, then checked. After an error the queue returns no chains until
+/// its device is reset. Used by one thread at a time, which the owning device ensures.
 package final class Virtqueue: @unchecked Sendable {
     // Unchecked because of the raw pointers, which stay valid as long as `memory`, and because the owner has the lock.
 
@@ -64,9 +61,8 @@ package final class Virtqueue: @unchecked Sendable {
         package var isBroken = false
     }
 
-    /// Checks and stores the ring addresses; continues at `position`.
-    ///
-    /// Throws when they are misaligned, not entirely in RAM, or not of a size that is a power of two up to 32768.
+    /// Checks and stores the ring addresses; continues at `position`. Throws when they are misaligned, not entirely in RAM, or not
+    /// of a size that is a power of two up to 32768.
     package init(
         _ layout: VirtqueueLayout, in memory: GuestMemory, eventIndex: Bool, position: Position = Position()
     ) throws(VirtqueueError) {
@@ -113,9 +109,8 @@ package final class Virtqueue: @unchecked Sendable {
 
     // MARK: Taking buffers
 
-    /// The next available chain; nil when there is none, or the queue is broken.
-    ///
-    /// Throws once when the driver violates the protocol; the queue is broken then.
+    /// The next available chain; nil when there is none, or the queue is broken. Throws once when the driver violates the protocol;
+    /// the queue is broken then.
     package func next() throws(VirtqueueError) -> DescriptorChain? {
         guard !isBroken else { return nil }
         do throws(VirtqueueError) {
@@ -164,7 +159,7 @@ package final class Virtqueue: @unchecked Sendable {
     /// Undoes the last `next`, whose chain was not completed: `next` returns it again.
     package func putBack() { nextAvailable &-= 1 }
 
-    // MARK: Giving them back
+    // MARK: Returning buffers
 
     /// Marks a chain used with `written` bytes in its writable part. `publish` makes it visible to the driver.
     package func complete(_ head: UInt16, written: Int) {
@@ -188,7 +183,7 @@ package final class Virtqueue: @unchecked Sendable {
         return nextUsed &- event &- 1 < nextUsed &- former
     }
 
-    // MARK: Being told of new ones
+    // MARK: Notifications
 
     /// Suppresses available-buffer notifications, because the device polls anyway. The driver may still send some (2.7.10).
     package func disableNotifications() {

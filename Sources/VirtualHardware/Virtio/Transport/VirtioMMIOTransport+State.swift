@@ -4,7 +4,7 @@ extension VirtioMMIOTransport: StatefulDevice {
     /// Registers, what is pending, and how far the device has come with each queue.
     package var stateForm: String { "virtio-mmio-\(device.identifier)/1" }
 
-    /// Has the device let go of its queues; waits for transfers under way.
+    /// Detaches the device from its queues; waits for transfers under way.
     package func pause() { device.reset() }
 
     package func resume() {
@@ -13,7 +13,7 @@ extension VirtioMMIOTransport: StatefulDevice {
         }
     }
 
-    /// Writes registers and positions down; not what the device stores.
+    /// Saves registers and positions, but not what the device stores.
     package func save(to encoder: inout StateEncoder) throws(StateError) {
         encoder.add(device.lastingConfiguration)
         state.withLock { state in
@@ -30,9 +30,8 @@ extension VirtioMMIOTransport: StatefulDevice {
         }
     }
 
-    /// Takes them over; the device looks at once for what its driver had made available.
-    ///
-    /// Throws when what drivers rely on differs: the size of a disk, for example.
+    /// Restores them; the device checks at once for buffers available already. Throws when what drivers rely on differs, such as a
+    /// disk's size.
     package func restore(from decoder: inout StateDecoder) throws(StateError) {
         guard try decoder.bytes() == device.lastingConfiguration else {
             throw StateError("the device is configured otherwise, for example a disk of another size")

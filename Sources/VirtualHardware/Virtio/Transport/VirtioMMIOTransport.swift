@@ -1,8 +1,7 @@
 import Synchronization
 
-/// Puts a virtio device on the memory bus (virtio 1.2, 4.2): a page of registers and an interrupt line.
-///
-/// Any vCPU thread may use the registers. A driver that breaks the rules gets a device that needs a reset, never a trap.
+/// Puts a virtio device on the memory bus (virtio 1.2, 4.2): a page of registers and an interrupt line. Any vCPU thread may use the
+/// registers. A driver that breaks the rules gets a device that needs a reset, never a trap.
 package final class VirtioMMIOTransport: BusDevice {
     /// Bytes of registers.
     package static let size: UInt64 = 0x1000
@@ -10,18 +9,16 @@ package final class VirtioMMIOTransport: BusDevice {
     package static let notifyOffset: UInt64 = VirtioRegister.queueNotify.rawValue
     /// "virt".
     static let magic: UInt32 = 0x7472_6976
-    /// "vmlb": nobody's in particular, as the PCI vendors' list does not count here.
+    /// "vmlb", which no vendor has registered; the PCI vendors' list does not apply here.
     static let vendor: UInt32 = 0x626c_6d76
 
     struct State {
         var registers: VirtioRegisterFile
-        /// The driver that the device serves.
         var driver: VirtioDriver?
     }
 
-    /// The device behind the registers.
     package let device: any VirtioDevice
-    /// What the device says, and what its driver did wrong.
+    /// The device's interrupts and its driver's protocol violations.
     package let signals: VirtioSignals
     private let memory: GuestMemory
     private let configuration: [UInt8]
@@ -37,11 +34,11 @@ package final class VirtioMMIOTransport: BusDevice {
 
     deinit { device.reset() }
 
-    /// The driver made buffers available in this queue: what an ioeventfd's handler calls. Any number, any thread; does not block.
+    /// Handles an ioeventfd's signal: buffers are available in this queue. Any number, any thread; does not block.
     package func notify(queue: Int) { device.notify(queue: queue) }
 
-    /// Puts the device back to how it was before any driver, as a reset of the machine does and a driver can too. On return it
-    /// touches no guest memory; that waits for disk transfers under way.
+    /// Resets the device as before any driver; a driver can do this too. On return it accesses no guest memory; waits for
+    /// transfers.
     package func reset() { state.withLock { reset(&$0) } }
 
     private func reset(_ state: inout State) {
@@ -123,7 +120,7 @@ package final class VirtioMMIOTransport: BusDevice {
         }
     }
 
-    /// Called under the lock. The device goes on where `positions` say, one for each of its queues.
+    /// Called under the lock. The device continues at `positions`, one for each of its queues.
     func activate(_ state: inout State, at positions: [Virtqueue.Position] = []) {
         let accepted = state.registers.accepted
         do throws(VirtqueueError) {

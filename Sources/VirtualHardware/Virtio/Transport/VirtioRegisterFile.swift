@@ -1,5 +1,4 @@
-/// What the driver has written into a transport's registers: the state machine of device initialization (virtio 1.2, 3.1)
-/// as a value. What is out of turn is not done.
+/// The registers that the driver has written: device initialization (virtio 1.2, 3.1) as a value. Writes out of turn are ignored.
 struct VirtioRegisterFile {
     /// What the caller must do after a write to the status register.
     enum Action {
@@ -95,7 +94,7 @@ struct VirtioRegisterFile {
 
     // MARK: Writing
 
-    /// Writes a register that acts on this value alone; the others are none of its business.
+    /// Writes a register that acts on this value alone; ignores the others.
     mutating func write(_ value: UInt32, to register: VirtioRegister) {
         switch register {
         case .deviceFeaturesSelect: offeredSelect = value
@@ -116,7 +115,6 @@ struct VirtioRegisterFile {
 }
 
 extension VirtioRegisterFile {
-    /// Writes down what the driver has written.
     func save(to encoder: inout StateEncoder) {
         encoder.add(accepted.rawValue)
         encoder.add(status.rawValue)
@@ -130,7 +128,7 @@ extension VirtioRegisterFile {
         }
     }
 
-    /// Takes over what the driver of another such device has written. Throws when it could not have written that.
+    /// Restores the registers of another such device. Throws for values that no driver could have written.
     mutating func restore(from decoder: inout StateDecoder) throws(StateError) {
         accepted = VirtioFeatures(rawValue: try decoder.number())
         status = VirtioStatus(rawValue: try decoder.number())
