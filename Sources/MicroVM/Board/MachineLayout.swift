@@ -1,9 +1,7 @@
 import VirtualHardware
 
-/// The memory map: every guest-physical address, I/O port and interrupt in one place.
-///
-/// Below 1 MiB lies what the boot protocol and ACPI want there; RAM ends at 3 GiB and goes on at 4 GiB; the registers of
-/// devices and interrupt controllers lie in between.
+/// The memory map: every guest-physical address, I/O port and interrupt. Below 1 MiB lies boot data and ACPI; RAM ends at 3 GiB and
+/// continues at 4 GiB; the registers of devices and interrupt controllers lie in between.
 package enum MachineLayout {
     // MARK: Boot data, all below 640 KiB, read once by the guest's first instructions
 
@@ -45,7 +43,6 @@ package enum MachineLayout {
 
     /// Registers of virtio device number 0; the next follow, a page each.
     static let virtioStart: UInt64 = 0xd000_0000
-    /// Bytes of address space of one virtio device.
     static let virtioSize = VirtioMMIOTransport.size
     /// The IOAPIC that KVM emulates.
     static let ioapic: UInt64 = 0xfec0_0000
@@ -63,7 +60,7 @@ package enum MachineLayout {
     package static let com2: Range<UInt64> = 0x2f8..<0x300
     /// The keyboard controller's data and command ports; only its reset line is here.
     package static let keyboardController: Range<UInt64> = 0x60..<0x65
-    /// Bochs's debug console: what is written here is a mark in the guest's life, with the host's time.
+    /// Bochs's debug console: a byte written here is a mark of the guest, recorded with the host's time.
     package static let debugPort: UInt64 = 0x402
     /// pvpanic: the guest reports a kernel panic.
     package static let panicPort: UInt64 = 0x505
@@ -75,14 +72,12 @@ package enum MachineLayout {
     static let sleepStatus = powerPorts.lowerBound + PowerRegisters.Offset.sleepStatus
     /// The reset register that the FADT names (ACPI 6.4, 4.8.3.6).
     static let reset = powerPorts.lowerBound + PowerRegisters.Offset.reset
-    /// Which events the generic event device has: bit 0 is the power button. Reading clears.
+    /// The generic event device's pending events: bit 0 is the power button. Reading clears.
     static let eventStatus = powerPorts.lowerBound + PowerRegisters.Offset.eventStatus
 
     // MARK: Interrupts (GSIs of the IOAPIC, all edge-triggered)
 
-    /// COM1's, as on every PC.
     package static let com1Interrupt: UInt32 = 4
-    /// COM2's, as on every PC.
     package static let com2Interrupt: UInt32 = 3
     /// The generic event device (ACPI 6.4, 5.6.9).
     package static let eventInterrupt: UInt32 = 5

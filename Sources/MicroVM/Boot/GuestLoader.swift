@@ -98,8 +98,8 @@ package struct GuestLoader: Sendable {
         }
     }
 
-    /// Where an initial RAM disk of `size` bytes goes: as high as possible below `limit`, in whole pages, none of which has a
-    /// byte of the kernel's or lies beyond the limit, for the guest frees them whole. The arguments may be anything.
+    /// The address of an initial RAM disk: as high as possible below `limit`, in whole pages without bytes of the kernel, because
+    /// the guest frees them whole. The arguments may be anything.
     static func place(_ size: UInt64, above kernelEnd: UInt64, below limit: UInt64) throws(BootError) -> UInt64 {
         let top = limit & ~4095
         let (bottom, overflow) = kernelEnd.addingReportingOverflow(4095)

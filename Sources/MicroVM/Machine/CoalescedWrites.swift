@@ -5,10 +5,9 @@ import VirtualHardware
 
 /// Coalesced writes to serial ports: the kernel collects bytes in a ring instead of an exit for each.
 ///
-/// Only for ports whose driver has shown that it sends by interrupt: having filled the port's FIFO, Linux's reads a register,
-/// for which the guest leaves and the bytes before are delivered, in order. A driver that looks before each byte never gets
-/// here, for nothing would tell of its last one. As long as an interrupt for more bytes is enabled, `tick` delivers what a
-/// driver with other habits leaves.
+/// Only for ports whose driver sends by interrupt: after filling the FIFO, Linux's driver reads a register, and that exit delivers
+/// the collected bytes in order. A driver that polls before each byte is excluded, because nothing would deliver its last one.
+/// While an interrupt for more output is enabled, `tick` delivers what other drivers leave.
 final class CoalescedWrites: Sendable {
     /// The longest time of a byte in the ring, in milliseconds.
     private static let patience = 10

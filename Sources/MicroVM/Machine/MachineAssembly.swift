@@ -16,9 +16,8 @@ package struct MachineAssembly: ~Copyable {
     private(set) var devices: [any StatefulDevice] = []
     private var virtioDevices = 0
 
-    /// Opens `/dev/kvm` and creates a machine with `memory` bytes of RAM, a multiple of 4096.
-    ///
-    /// Throws `AssemblyError` when the host's KVM lacks a capability, and the kernel's error.
+    /// Opens `/dev/kvm` and creates a machine with `memory` bytes of RAM, a multiple of 4096. Throws `AssemblyError` when the
+    /// host's KVM lacks a capability, and the kernel's error.
     package static func make(
         memory size: UInt64, processors: Int, backing: GuestMemory.Backing = .memory
     ) throws -> MachineAssembly {

@@ -50,9 +50,8 @@ extension MicroMachine {
             }, layers: layers)
     }
 
-    /// Restores the state of a saved machine, whose memory this one has; before the first `run`.
-    ///
-    /// The guest's clock continues from the saved time. Throws why the snapshot does not match.
+    /// Restores the state of a saved machine, whose memory this one has; before the first `run`. The guest's clock continues from
+    /// the saved time. Throws why the snapshot does not match.
     package func restore(_ saved: SavedFiles) throws(SnapshotError) {
         do {
             try restore(saved.snapshot)

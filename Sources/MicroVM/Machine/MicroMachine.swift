@@ -5,10 +5,9 @@ import KVM
 import Synchronization
 import VirtualHardware
 
-/// One guest's machine: memory, vCPUs, interrupt controllers, and the devices attached to its buses.
-///
-/// It is created paused, runs after `run()`, and is released with its last reference after `end()`. All functions are for the
-/// reactor's thread unless documented otherwise; guest events are delivered to `onEvent` on a vCPU's thread.
+/// One guest's machine: memory, vCPUs, interrupt controllers, and the devices attached to its buses. It is created paused, runs
+/// after `run()`, and is released with its last reference after `end()`. All functions are for the reactor's thread unless
+/// documented otherwise; guest events are delivered to `onEvent` on a vCPU's thread.
 package final class MicroMachine: Sendable {
     package let memory: GuestMemory
     let parts: Mutex<Parts>
@@ -76,14 +75,13 @@ package final class MicroMachine: Sendable {
         try runners[0].withVCPU { try StartState.apply(entry, to: $0, memory: memory) }
     }
 
-    /// The number of vCPU exits to user space.
     package var exitCount: UInt64 { runners.reduce(0) { $0 + $1.exitCount } }
 
     package var threadIDs: [Int32] { runners.map(\.threadID) }
 
     package func run() { gate.run() }
 
-    /// Whether nothing has asked the processors to hold, the guest neither.
+    /// Whether no pause is requested, neither by the host nor by the guest.
     package var isRunning: Bool { gate.isOpen }
 
     /// Requests a pause of the vCPUs; may be called on any thread, including a vCPU's.
@@ -134,7 +132,6 @@ package final class MicroMachine: Sendable {
     package func end() { gate.end() }
 }
 
-/// An event caused by the guest.
 package enum GuestEvent: Sendable, Hashable {
     case poweredOff
     /// A guest reset: by the keyboard controller, ACPI's reset register, or a triple fault.

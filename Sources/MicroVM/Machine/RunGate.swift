@@ -2,8 +2,7 @@ import Glibc
 import HostSystem
 import KVM
 
-/// Lets all vCPUs of a machine run, holds them, or ends them. A vCPU passes it whenever it left the guest because somebody
-/// asked it to.
+/// Lets all vCPUs of a machine run, pauses them, or ends them. A vCPU passes it after each requested exit.
 final class RunGate: Sendable {
     enum Command: Sendable {
         case run, hold, end
@@ -33,8 +32,8 @@ final class RunGate: Sendable {
         try systemCall("sigaction") { sigaction(kick, &action, nil) }
     }
 
-    /// On a vCPU's thread, first of all: it may have inherited a mask in which everything is blocked, as it does from the
-    /// threads of Swift's pool, and then a vCPU in `hlt` or in a loop would never be taken out of the guest.
+    /// First on a vCPU's thread: its inherited mask may block everything, as on threads of Swift's pool, and then a vCPU in `hlt`
+    /// or in a loop could not be interrupted.
     static func admitSignal() {
         var set = sigset_t()
         sigemptyset(&set)

@@ -1,18 +1,17 @@
-/// A guest's two clocks at one moment: kvm-clock, and the time stamp counter of its first processor.
-///
-/// Guests take one for the measure of the other: if a restored one's counter had run on for a millisecond in which the clock
-/// stood, Linux would find the difference within half a second and call the counter unstable for good.
+/// A guest's two clocks at one moment: kvm-clock, and the time stamp counter of its first processor. Guests calibrate one by the
+/// other: if a restored counter ran a millisecond longer than the clock, Linux would notice within half a second and mark the
+/// counter unstable for good.
 struct ClockReading: Sendable, Hashable {
     /// kvm-clock.
     var nanoseconds: UInt64
-    /// The counter, where the host tells.
+    /// The counter, where the host reports it.
     var timeStamp: UInt64?
 
     /// Most tries to read both at one moment.
     private static let tries = 16
     /// A counter that was read within so many nanoseconds is good enough.
     private static let closeEnough: UInt64 = 20_000
-    /// Nothing takes longer between two readings that belong together.
+    /// Readings further apart than this do not belong together.
     private static let longest: UInt64 = 60_000_000_000
 
     init(nanoseconds: UInt64, timeStamp: UInt64? = nil) {
@@ -20,8 +19,8 @@ struct ClockReading: Sendable, Hashable {
         self.timeStamp = timeStamp
     }
 
-    /// Reads both, the counter between two readings of the clock, which are as close to each other as some tries make them.
-    /// Nil where the host tells no clock; throws what `clock` throws.
+    /// Reads the counter between two readings of the clock, the closest pair of some tries. Nil where the host reports no clock;
+    /// throws what `clock` throws.
     init?(clock: () throws -> UInt64?, timeStamp: () -> UInt64?) rethrows {
         guard var before = try clock() else { return nil }
         self.init(nanoseconds: before)
@@ -38,8 +37,7 @@ struct ClockReading: Sendable, Hashable {
         }
     }
 
-    /// What must be added to the counter of `now` so that it has gone on as long as the clock has since this reading, with a
-    /// counter of so many kHz; nil when that cannot be told.
+    /// What to add to `now`'s counter so that it advanced as long as the clock since this reading; nil when that is unknown.
     func correction(at now: ClockReading, kilohertz: UInt32) -> UInt64? {
         guard let saved = timeStamp, let current = now.timeStamp else { return nil }
         let elapsed = now.nanoseconds &- nanoseconds

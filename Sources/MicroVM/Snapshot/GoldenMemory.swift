@@ -2,8 +2,8 @@ import Glibc
 import HostSystem
 import VirtualHardware
 
-/// The memory of a machine that will be written down: it is kept in the snapshot's file from the start, so that nothing is
-/// copied then. Once that has happened the machine stands still, as its memory is others' too.
+/// The memory of a machine that will be saved, kept in the snapshot's file from the start so that saving copies nothing. After the
+/// save the machine stays paused, because clones share its memory.
 package final class GoldenMemory: Sendable {
     package let files: SnapshotFiles
     private let size: UInt64
@@ -12,7 +12,7 @@ package final class GoldenMemory: Sendable {
     /// The memory of the machine, as long as this object lives.
     package var backing: GuestMemory.Backing { .file(file.number) }
 
-    /// Makes the file. Throws what the kernel says, `EEXIST` for one that is there.
+    /// Creates the file. Throws the kernel's error, `EEXIST` for an existing file.
     package init(_ files: SnapshotFiles, size: UInt64) throws(SystemCallError) {
         let path = files.memoryPath
         file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL)
@@ -21,7 +21,7 @@ package final class GoldenMemory: Sendable {
         self.size = size
     }
 
-    /// Says whose memory it is: the last that is written to the file.
+    /// Writes the snapshot's identity, the last write to the file.
     func finish(identity: [UInt8]) throws(SystemCallError) {
         try SnapshotLabel.write(.memory, after: size, identity: identity, to: file, files.memoryPath)
     }

@@ -3,11 +3,9 @@ import HostSystem
 import KVM
 import VirtualHardware
 
-/// A held machine without its memory, as a value and as the bytes of a file.
-///
-/// The file is a magic number, the version of all that follows, a checksum and the body, as `StateEncoder` writes them. It is
-/// ours and not hostile, but may be torn, old, or somebody else's: whatever the bytes are, nothing worse than a refusal comes
-/// of them here. (What the kernel is told to restore, it checks itself.)
+/// A paused machine without its memory, as a value and as the bytes of a file. The file is a magic number, a version, a checksum
+/// and the body, as `StateEncoder` writes them. It is not hostile but may be torn, old or another program's: any bytes lead at
+/// worst to a refusal here. (The kernel itself checks what it restores.)
 struct MachineSnapshot: Sendable, Hashable {
     struct Device: Sendable, Hashable {
         /// `StatefulDevice.stateForm`.
@@ -15,7 +13,7 @@ struct MachineSnapshot: Sendable, Hashable {
         var state: [UInt8]
     }
 
-    /// What was written to a disk that has an overlay.
+    /// The changes of a disk that has an overlay.
     struct Layer: Sendable, Hashable {
         /// The disk's number in the machine's configuration, from 0.
         var disk: UInt64
@@ -46,7 +44,6 @@ struct MachineSnapshot: Sendable, Hashable {
     /// Larger than any snapshot without memory.
     static let sizeLimit = 64 << 20
 
-    /// One that no other snapshot has.
     static func newIdentity() throws(SystemCallError) -> [UInt8] {
         var identity = [UInt8](repeating: 0, count: identityLength)
         try systemCall("getrandom") { getrandom(&identity, identity.count, 0) }
@@ -57,7 +54,6 @@ struct MachineSnapshot: Sendable, Hashable {
 // MARK: As bytes
 
 extension MachineSnapshot {
-    /// The file.
     var bytes: [UInt8] {
         var body = StateEncoder()
         body.add(identity)
@@ -96,7 +92,6 @@ extension MachineSnapshot {
         return file.bytes + body.bytes
     }
 
-    /// Reads a file. Throws what is wrong with it.
     init(bytes: [UInt8]) throws(SnapshotError) {
         let headerSize = Self.magic.count + 12
         guard bytes.starts(with: Self.magic), bytes.count >= headerSize else {

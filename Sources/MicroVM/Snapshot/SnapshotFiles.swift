@@ -17,11 +17,9 @@ package struct SnapshotFiles: Sendable, Hashable {
         case kept(GoldenMemory)
     }
 
-    /// Writes all of them, the state last: without it there is no snapshot. `state` is told the identity and the layers.
-    /// Leaves nothing behind when it fails, but for memory that was there before.
-    ///
-    /// Throws what `state` throws and what the kernel says; `EEXIST` when there is such a snapshot already, which clones may be
-    /// using.
+    /// Writes all of them, the state last: without it there is no snapshot. `state` gets the identity and the layers. A failure
+    /// leaves nothing new behind. Throws what `state` throws and the kernel's error; `EEXIST` for an existing snapshot, which
+    /// clones may be using.
     func write(
         _ memory: Memory, _ overlays: [Int: OverlayStorage],
         _ state: (_ identity: [UInt8], [MachineSnapshot.Layer]) throws -> MachineSnapshot
@@ -56,7 +54,7 @@ package struct SnapshotFiles: Sendable, Hashable {
         }
     }
 
-    /// Reads the state and opens the memory. Throws why they are no snapshot that this program can go on from.
+    /// Reads the state and opens the memory. Throws why this program cannot restore them.
     package func read() throws(SnapshotError) -> SavedFiles {
         do throws(SnapshotError) {
             let bytes: [UInt8]
@@ -74,13 +72,11 @@ package struct SnapshotFiles: Sendable, Hashable {
         }
     }
 
-    /// Why this snapshot cannot be restored.
     package func refusal(_ reason: any Error) -> SnapshotError {
         SnapshotError("the snapshot \(path) cannot be restored: \(reason)")
     }
 }
 
-/// A snapshot that was read.
 package struct SavedFiles: Sendable {
     package let files: SnapshotFiles
     let snapshot: MachineSnapshot
@@ -89,8 +85,7 @@ package struct SavedFiles: Sendable {
     /// The memory of a restored machine, which leaves the file unchanged.
     package var backing: GuestMemory.Backing { .copy(of: memory.number) }
 
-    /// What lies over the base of the machine's disk with this number; nil when the guest had not written to it. Throws why it
-    /// cannot be that.
+    /// What lies over the base of this disk; nil when the guest had not written to it. Throws why the file is unusable.
     package func layer(ofDisk disk: Int) throws(SnapshotError) -> OverlayStorage.Layer? {
         guard let layer = snapshot.layers.first(where: { $0.disk == UInt64(disk) }) else { return nil }
         let path = files.layerPath(disk)
