@@ -1,10 +1,8 @@
 import Diagnostics
 import QMP
 
-/// One option of `vmlab-vmm`.
-///
-/// Our own table, because swift-argument-parser imports Foundation, which would multiply the memory of a process that exists once
-/// per guest; a dozen options need no more.
+/// One option of `vmlab-vmm`. Our own table, because swift-argument-parser imports Foundation, which would multiply the memory of a
+/// process that exists once per guest; a dozen options need no more.
 struct CommandLineOption: Sendable {
     /// With its dashes.
     let name: String

@@ -36,7 +36,6 @@ package enum VMMProcess {
         }
     }
 
-    /// Prints a line on standard error.
     static func complain(_ text: String) {
         let line = Array("vmlab-vmm: \(text)\n".utf8)
         _ = write(2, line, line.count)

@@ -1,8 +1,7 @@
 import QMP
 
-/// The machine as the QMP server controls it. All functions are called on the reactor's thread.
-///
-/// The machine reports all its events by `QMPServer.emit`, including those caused by commands here.
+/// The machine as the QMP server controls it. All functions are called on the reactor's thread. The machine reports all its events
+/// by `QMPServer.emit`, including those caused by commands here.
 protocol ControlledMachine: AnyObject, Sendable {
     var name: String { get }
     var status: RunState { get }

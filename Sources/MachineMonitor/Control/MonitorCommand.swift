@@ -92,7 +92,7 @@ struct MonitorCommand: Sendable {
 }
 
 extension MonitorVersion {
-    /// The answer to `query-version`. Whose number it is, `package` says.
+    /// The answer to `query-version`; `package` names the program whose version it is.
     static let answer: JSONValue = [
         "qemu": [
             "major": .integer(Int64(numbers.major)), "minor": .integer(Int64(numbers.minor)),

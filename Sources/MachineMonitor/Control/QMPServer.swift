@@ -3,10 +3,9 @@ import JSON
 import QMP
 import Synchronization
 
-/// The machine's QMP server, a subset of the QEMU Machine Protocol for vmlab's engine and for common QMP tools.
-/// README.md of vmlab-vmm describes the subset.
-///
-/// Everything runs on the reactor's thread without blocking: a client that does not read its output is disconnected.
+/// The machine's QMP server, a subset of the QEMU Machine Protocol for vmlab's engine and for common QMP tools. README.md of
+/// vmlab-vmm describes the subset. Everything runs on the reactor's thread without blocking: a client that does not read its output
+/// is disconnected.
 final class QMPServer: Sendable {
     /// The longest accepted message, in bytes.
     static let messageLimit = 64 << 10
@@ -15,7 +14,6 @@ final class QMPServer: Sendable {
     /// Beyond this much unread output, no commands are read until the client catches up.
     static let patience = 64 << 10
 
-    /// The state of one client's session.
     private struct Session {
         var splitter = MessageSplitter(limit: messageLimit)
         var isNegotiated = false

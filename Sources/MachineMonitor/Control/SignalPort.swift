@@ -11,9 +11,8 @@ final class SignalPort: Sendable {
     private let reactor: Reactor
     private let watch: Reactor.Watch
 
-    /// Delivers these signals on the reactor's thread; a signal that was ignored (by nohup) stays ignored.
-    ///
-    /// They are blocked in the calling thread and threads it starts later: call this before there are others.
+    /// Delivers these signals on the reactor's thread; a signal that was ignored (by nohup) stays ignored. They are blocked in the
+    /// calling thread and threads it starts later: call this before there are others.
     init(
         _ numbers: [Int32] = ending, reactor: Reactor, _ handler: @escaping @Sendable (Int32) -> Void
     ) throws(SystemCallError) {

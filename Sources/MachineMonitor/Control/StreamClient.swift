@@ -2,14 +2,11 @@ import Glibc
 import HostSystem
 import Synchronization
 
-/// The connected client of a `StreamPort`: two non-blocking descriptors for input and output.
-///
-/// Each direction has its own descriptor and watch, even for a socket, because they end at different times. Everything runs on the
-/// reactor's thread.
+/// The connected client of a `StreamPort`: two non-blocking descriptors for input and output. Each direction has its own descriptor
+/// and watch, even for a socket, because they end at different times. Everything runs on the reactor's thread.
 final class StreamClient: Sendable {
     struct Handlers: Sendable {
         var received: @Sendable ([UInt8]) -> Void
-        /// All that was sent has been written.
         var drained: @Sendable () -> Void
         /// It accepts no more output.
         var gone: @Sendable () -> Void
@@ -76,7 +73,6 @@ final class StreamClient: Sendable {
 
     // MARK: Input
 
-    /// Pauses or resumes reading.
     func pauseInput(_ isPaused: Bool) {
         state.withLock { $0.isPaused = isPaused }
         // Unwatched while paused: epoll would otherwise report a hang-up endlessly.
@@ -132,7 +128,6 @@ final class StreamClient: Sendable {
 
     var queued: Int { state.withLock { $0.output.count } }
 
-    /// Sends bytes; the client's unaccepted rest is queued.
     func send(_ bytes: [UInt8]) {
         state.withLock { $0.output.append(bytes) }
         flush()

@@ -4,9 +4,8 @@ import HostSystem
 import QMP
 import Synchronization
 
-/// The host's end of a byte stream of the machine (a serial port, QMP), at any `Endpoint`: non-blocking, one client at a time.
-///
-/// All functions and handlers run on the reactor's thread. Output without a client is history; its end is kept for the next client.
+/// The host's end of a byte stream of the machine (a serial port, QMP), at any `Endpoint`: non-blocking, one client at a time. All
+/// functions and handlers run on the reactor's thread. Output without a client is history; its end is kept for the next client.
 final class StreamPort: Sendable {
     /// The port's events. A handler may call the port's functions.
     struct Handlers: Sendable {
@@ -15,7 +14,6 @@ final class StreamPort: Sendable {
         var received: @Sendable ([UInt8]) -> Void = { _ in }
         /// All that was sent has been written.
         var drained: @Sendable () -> Void = {}
-        /// The client disconnected, or was disconnected.
         var disconnected: @Sendable () -> Void = {}
         /// Ctrl-A x was typed on the terminal.
         var quit: @Sendable () -> Void = {}
@@ -45,10 +43,9 @@ final class StreamPort: Sendable {
     private let terminal: RawTerminal?
     private let state = Mutex(State())
 
-    /// Opens an endpoint: a socket is bound, a terminal is set to raw mode. Nothing is read or written until `start`.
-    /// `history` is the number of bytes kept for a later client.
-    ///
-    /// Throws the kernel's error, such as `EADDRINUSE` when a process listens at the path.
+    /// Opens an endpoint: a socket is bound, a terminal is set to raw mode. Nothing is read or written until `start`. `history` is
+    /// the number of bytes kept for a later client. Throws the kernel's error, such as `EADDRINUSE` when a process listens at the
+    /// path.
     init(_ endpoint: VMConfiguration.Endpoint, history: Int, reactor: Reactor) throws(SystemCallError) {
         _ = Self.brokenPipesAreErrors
         self.endpoint = endpoint

@@ -1,6 +1,5 @@
 /// Finds the monitor's own key sequences in terminal input, as in QEMU: Ctrl-A and another key.
 struct TerminalKeys {
-    /// The result of some input.
     struct Typed: Equatable {
         var bytes: [UInt8] = []
         var wantsHelp = false

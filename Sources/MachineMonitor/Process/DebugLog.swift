@@ -3,10 +3,8 @@ import HostSystem
 import Synchronization
 
 /// Writes the guest's debug-port marks to a host descriptor, one line each: the mark, the monotonic clock in nanoseconds, and the
-/// number of vCPU exits so far.
-///
-/// A vCPU only records its mark; the reactor's thread writes the lines, without blocking. A bounded number of marks waits for a
-/// slow reader; further ones are lost and counted in a line `lost COUNT`.
+/// number of vCPU exits so far. A vCPU only records its mark; the reactor's thread writes the lines, without blocking. A bounded
+/// number of marks waits for a slow reader; further ones are lost and counted in a line `lost COUNT`.
 final class DebugLog: Sendable {
     private struct Mark {
         let byte: UInt8

@@ -44,7 +44,6 @@ extension GuestProcess {
         }
     }
 
-    /// The host side of virtio devices.
     struct Backing {
         var disks: [(storage: any BlockStorage, serial: String)]
         var cards: [(address: EthernetAddress, port: any FramePort)]

@@ -63,7 +63,6 @@ package final class GuestProcess: @unchecked Sendable {
         try machine?.watchCoalescedWrites(reactor) { lines.contains { $0.sendsByInterrupt } }
     }
 
-    /// Runs the guest to its end and returns the exit status.
     package func run() throws -> VMMExitStatus {
         // The process exits without releasing its objects.
         defer { for cable in cables { cable.close() } }

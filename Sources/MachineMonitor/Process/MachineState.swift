@@ -53,7 +53,6 @@ enum MachineState: Sendable, Hashable {
         }
     }
 
-    /// The QMP run state.
     var runState: RunState {
         switch self {
         case .paused: .paused

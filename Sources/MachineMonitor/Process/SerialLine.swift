@@ -23,7 +23,6 @@ final class SerialLine: Sendable {
         port = try StreamPort(endpoint, history: Self.historyLimit, reactor: reactor)
     }
 
-    /// The UART's callbacks.
     var owner: UART16550.Owner {
         UART16550.Owner(hasOutput: { [weak self] in self?.schedule() }, wantsInput: { [weak self] in self?.schedule() })
     }
@@ -44,7 +43,6 @@ final class SerialLine: Sendable {
         try port.start(handlers)
     }
 
-    /// Whether the guest's driver sends by interrupt.
     var sendsByInterrupt: Bool { uart.withLock { $0 }?.sendsByInterrupt ?? false }
 
     private func schedule() {
