@@ -46,7 +46,6 @@ extension Capability: CustomStringConvertible {
         }
     }
 
-    /// The capabilities required for a machine.
     package static let needed: [Capability] = [
         .userMemory, .interruptController, .interruptDescriptor, .ioEventDescriptor, .immediateExit, .extendedCPUID,
     ]

@@ -54,9 +54,8 @@ func kvm(
     return try systemCall(call) { vmlab_kvm(number, request, UnsafeMutableRawPointer(bitPattern: argument)) }
 }
 
-/// Calls KVM with a structure that ends in a table of entries; returns the kernel's entry count.
-///
-/// `header` bytes precede the entries; the first four of them are the count.
+/// Calls KVM with a structure that ends in a table of entries; returns the kernel's entry count. `header` bytes precede the
+/// entries; the first four of them are the count.
 func kvm<Entry: BitwiseCopyable>(
     _ call: String, _ descriptor: borrowing OwnedDescriptor, _ request: UInt, header: Int, entries: inout [Entry]
 ) throws(SystemCallError) -> (result: Int32, count: Int) {

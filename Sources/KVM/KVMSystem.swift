@@ -26,7 +26,6 @@ public struct KVMSystem: ~Copyable, Sendable {
         max(0, vmlab_kvm(descriptor.number, vmlab_KVM_CHECK_EXTENSION, .init(bitPattern: capability.rawValue)))
     }
 
-    /// Whether the host offers a capability.
     package func has(_ capability: Capability) -> Bool { value(of: capability) > 0 }
 
     /// The CPUID values that this host supports for guests.

@@ -45,9 +45,8 @@ public struct VCPU: ~Copyable, @unchecked Sendable {
     /// The handle with which other threads kick this vCPU; valid as long as it lives.
     public var kicker: Kicker { Kicker(run: run) }
 
-    /// Runs the guest until the next exit. Completes the access of the previous exit first.
-    ///
-    /// Throws the kernel's error; a signal is not an error but `.interrupted`.
+    /// Runs the guest until the next exit. Completes the access of the previous exit first. Throws the kernel's error; a signal is
+    /// not an error but `.interrupted`.
     public mutating func enter() throws(SystemCallError) -> VCPUExit {
         guard vmlab_kvm(descriptor.number, vmlab_KVM_RUN, nil) == 0 else {
             let error = errno

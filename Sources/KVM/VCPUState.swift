@@ -70,7 +70,6 @@ extension VCPUState.Part {
     /// A CPU without XSAVE reports and accepts no extended control registers; their count is the first field.
     fileprivate func isThere(_ bytes: [UInt8]) -> Bool { self != .extendedControl || bytes.prefix(4) != [0, 0, 0, 0] }
 
-    /// Whether `count` bytes are this part's structure.
     package func hasSize(_ count: Int) -> Bool { count == request.size }
 }
 
@@ -85,9 +84,8 @@ extension VCPU {
         return VCPUState(parts: parts, modelSpecificRegisters: registers, timeStampFrequency: frequency)
     }
 
-    /// Restores a state into a held vCPU that has its CPUID table.
-    ///
-    /// Throws the kernel's error, and `EINVAL` for parts of another size.
+    /// Restores a state into a held vCPU that has its CPUID table. Throws the kernel's error, and `EINVAL` for parts of another
+    /// size.
     package func setState(_ state: VCPUState) throws(SystemCallError) {
         if let wanted = state.timeStampFrequency, let own = timeStampFrequency { try setFrequency(wanted, from: own) }
         for part in VCPUState.Part.allCases where part != .events { try write(state.parts[part], part) }

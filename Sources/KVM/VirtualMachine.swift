@@ -2,9 +2,8 @@ import CKVM
 import Glibc
 import HostSystem
 
-/// A KVM virtual machine: memory slots, interrupt controllers, vCPUs.
-///
-/// Add memory slots before `makeInterruptController`: on some hosts each one added later takes 6 ms more.
+/// A KVM virtual machine: memory slots, interrupt controllers, vCPUs. Add memory slots before `makeInterruptController`: on some
+/// hosts each one added later takes 6 ms more.
 public struct VirtualMachine: ~Copyable, Sendable {
     let descriptor: OwnedDescriptor
     let mappingSize: Int
