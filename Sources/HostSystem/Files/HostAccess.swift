@@ -60,7 +60,7 @@ extension HostAccess.Refusal {
         "open it with `--allow \(path)`, or everything with `--trust`; see Docs/security.md"
     }
 
-    /// What of this process's own, whose number the next one will not have, is called by all processes.
+    /// A path as messages show it: below this process's own `/proc/PID` as `/proc/self`, because the id changes with each process.
     private static func named(_ real: String) -> String {
         let own = "/proc/\(getpid())/"
         return real.hasPrefix(own) ? "/proc/self/" + real.dropFirst(own.count) : real
