@@ -9,8 +9,7 @@ struct LabCells {
     let paths: HostPaths
     var form = LabDraft.form
 
-    /// The labs in the order of the cells. What is wrong in every cell is reported once, what is wrong in some says in
-    /// which first.
+    /// The labs in the order of the cells. An error in every cell is reported once, one in some cells names the first of them.
     func labs(_ decoding: Decoding) -> [Lab] {
         guard let matrixNode = root["matrix"], let entries = root.entries else {
             return decode([nil], names: [], root, decoding)

@@ -14,7 +14,6 @@ struct Matrix: Sendable {
 
     typealias Row = [(axis: String, value: Value)]
 
-    /// Where it is written.
     let span: SourceSpan
     var axes: [Named<[Value]>] = []
     var include: [Row] = []
@@ -180,7 +179,7 @@ struct Matrix: Sendable {
         }
     }
 
-    /// Warns of an entry of `include` that meets no combination and is a cell of its own, in which axes are missing.
+    /// Warns of an entry of `include` that matches no combination and becomes a cell of its own without all axes.
     private func warnOfGaps(_ row: Row, _ own: Row, _ decoding: Decoding) {
         let missing = axes.map(\.name).filter { axis in !row.contains { $0.axis == axis } }
         guard !missing.isEmpty, !own.isEmpty, !decoding.hasErrors else { return }

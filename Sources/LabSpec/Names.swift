@@ -11,7 +11,6 @@ enum Names {
     static let longest = 63
     /// What the schema asks of a name.
     static let schemaPattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$|\\$\\{\\{"
-    /// What the schema asks of an environment variable's name.
     static let variableSchemaPattern = "^[A-Za-z_][A-Za-z0-9_]*$|\\$\\{\\{"
 
     /// Whether `name` is one; reports why it is not.

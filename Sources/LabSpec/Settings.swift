@@ -31,11 +31,11 @@ enum Settings {
         set(steps[...], to: value, in: &root, decoding)
     }
 
-    /// Keys whose values are maps by names of the author's choice: what a setting names there must be there.
+    /// Keys whose values are maps with names of the author's choice: a setting may name only existing ones.
     private static let named = ["guests", "images", "networks", "matrix"]
 
-    /// Whether a setting that goes into `guests:` and the like names one that there is; reports it when not. A whole guest
-    /// group may be new, a part of one may not.
+    /// Whether a setting below `guests:` and the like names an existing entry; reports it when not. Only a whole guest group may be
+    /// new.
     private static func namesKnown(_ steps: [Step], in root: YAMLNode, _ decoding: Decoding) -> Bool {
         guard steps.count > (steps[0].key == "matrix" ? 1 : 2), named.contains(steps[0].key),
             let entries = root[steps[0].key]?.entries

@@ -7,7 +7,7 @@ struct Substitution {
     let values: [String: YAMLScalar]
     /// Every axis of the matrix, in order.
     let names: [String]
-    /// Whether the matrix itself could not be read: then nothing is filled in and nothing is said.
+    /// Whether the matrix itself could not be read: then nothing is filled in or reported.
     var isBlind = false
 
     /// The tree with every expression filled in; what cannot be is reported and left as it is.
@@ -31,8 +31,8 @@ struct Substitution {
         }
     }
 
-    /// A scalar with its expressions filled in. One that is nothing but an expression becomes the value as the matrix
-    /// has it; one with more around it may mean a number, whatever its quotes.
+    /// A scalar with its expressions filled in. A lone expression becomes the matrix's value as it is written; text around it may
+    /// form a number, whatever its quotes.
     private func filled(_ scalar: YAMLScalar, at span: SourceSpan, _ decoding: Decoding) -> YAMLScalar {
         guard !isBlind else { return scalar }
         var text = ""
@@ -103,12 +103,10 @@ extension YAMLNode {
 }
 
 extension String {
-    /// Whether it has a `${{`.
     var hasExpression: Bool { utf8.contains(UInt8(ascii: "$")) && contains("${{") }
 }
 
 extension StringProtocol {
-    /// Without blanks at both ends.
     var trimmed: SubSequence {
         guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace })
         else { return self[endIndex...] }

@@ -1,6 +1,6 @@
 import Diagnostics
 
-/// Scripts that ask for the status of a line that has failed, behind which `sh -e` never comes.
+/// Scripts that use the status of a failed line, after which `sh -e` runs nothing.
 enum FailedLineCheck {
     /// Warns of each such `run:`; `drafts` are the same tasks as written, `groups` those of the guests by name.
     static func check(_ tasks: [LabTask], _ drafts: [TaskDraft], groups: [String: GuestGroup], _ decoding: Decoding) {

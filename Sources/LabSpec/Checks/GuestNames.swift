@@ -1,6 +1,6 @@
 import Diagnostics
 
-/// The guests of a lab by name, and what `on:` means by its words.
+/// The guests of a lab by name, and the meaning of `on:`.
 struct GuestNames {
     /// Guests of each group.
     private var groups: [String: [String]] = [:]
@@ -47,7 +47,7 @@ struct GuestNames {
         }
     }
 
-    /// What a task's `on:` comes to; every guest when it has none.
+    /// The targets of a task's `on:`; every guest when it has none.
     func targets(of task: TaskDraft, _ decoding: Decoding) -> [TaskTarget] {
         guard let words = task.on else {
             return task.place.keys["on"] == nil ? [.every(everyone)] : []

@@ -4,7 +4,6 @@ import HostSystem
 
 /// Paths on the host: made absolute, and looked at once.
 final class HostPaths {
-    /// What a path must be.
     enum Kind {
         case file, fileOrFolder
     }
@@ -100,7 +99,7 @@ final class HostPaths {
         return found
     }
 
-    /// Why a path is not for this lab; what is not there, or cannot be reached, is told of by others.
+    /// Why a path is not for this lab; a missing or unreachable one is reported elsewhere.
     private func refusal(_ path: String) -> HostAccess.Refusal? {
         do throws(HostAccess.Refusal) {
             _ = try access.real(path)

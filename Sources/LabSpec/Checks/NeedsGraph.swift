@@ -1,6 +1,5 @@
 import Diagnostics
 
-/// The graph of `needs`.
 struct NeedsGraph {
     private let tasks: [TaskDraft]
     /// The first task of each name.

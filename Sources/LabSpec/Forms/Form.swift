@@ -2,8 +2,7 @@ import Diagnostics
 import JSON
 import YAMLTree
 
-/// How a value of the lab language is written: one declaration that both decodes it and describes it in the JSON
-/// Schema, so that the two cannot drift apart.
+/// How a value of the lab language is written: one declaration decodes it and describes it in the JSON Schema.
 struct Form<Value>: Sendable {
     /// Its JSON schema.
     var schema: JSONValue
@@ -11,8 +10,8 @@ struct Form<Value>: Sendable {
     var definitions: [String: JSONValue] = [:]
     /// The expected value in messages: "a size such as `512MiB`".
     var noun: String
-    /// The value of a node, or nil when it has none; then a diagnostic was reported, or the text awaits a matrix value
-    /// that could not be found (which was reported).
+    /// The value of a node; nil when it has none or its text awaits a matrix value that was not found, either of which was
+    /// reported.
     var decode: @Sendable (YAMLNode, Decoding) -> Value?
 
     /// The same form with its value made into another.
@@ -69,7 +68,7 @@ final class Decoding {
     /// The keys from the root to the value at hand, for messages.
     private var path: [String] = []
 
-    /// Whether so much is wrong that guessing what was meant, and where exactly, would take longer than it helps.
+    /// Whether there are so many mistakes that guesses of what was meant, and where exactly, take longer than they help.
     private var isOverwhelmed: Bool { diagnostics.count > 200 }
 
     /// "did you mean …?", while mistakes are few.
@@ -87,15 +86,12 @@ final class Decoding {
         isOverwhelmed ? span : span.locating(String(text))
     }
 
-    /// Adds diagnostics found elsewhere.
     func report(_ diagnostic: Diagnostic) {
         diagnostics.append(diagnostic)
     }
 
-    /// Whether anything found makes the lab invalid.
     var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 
-    /// Reports an error in the lab.
     func error(_ message: String, remedy: String? = nil, cause: String? = nil, at span: SourceSpan?) {
         diagnostics.append(Diagnostic(.specification, message, remedy: remedy, cause: cause, at: span))
     }
@@ -120,13 +116,12 @@ final class Decoding {
         return isElement ? "a value of \(key.quoted())" : key.quoted()
     }
 
-    /// Reports that the value at hand is of the wrong kind, in whose place there is none.
+    /// Reports that the value at hand is of the wrong kind; returns nil for it.
     func wrongKind<Value>(_ node: YAMLNode, wanted noun: String, remedy: String? = nil) -> Value? {
         if node.isNull { return refuse("\(subject) is empty", remedy: "write \(noun), or leave it out", at: node.span) }
         return refuse("\(subject) must be \(noun), not \(node.kind)", remedy: remedy, at: node.span)
     }
 
-    /// Decodes under a key.
     func under<Value>(_ key: String, _ body: () -> Value) -> Value {
         let wasElement = isElement
         path.append(key)
@@ -138,7 +133,6 @@ final class Decoding {
         return body()
     }
 
-    /// Decodes an element of a list.
     func element<Value>(_ body: () -> Value) -> Value {
         let wasElement = isElement
         isElement = true
@@ -157,6 +151,6 @@ extension YAMLNode {
         }
     }
 
-    /// Whether it is a text that still has a `${{ … }}` which could not be filled in; that was reported.
+    /// Whether it is a text with a `${{ … }}` that could not be filled in, which was reported.
     var isUnresolved: Bool { scalar?.text.hasExpression ?? false }
 }

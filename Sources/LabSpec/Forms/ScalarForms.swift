@@ -7,7 +7,7 @@ import YAMLTree
 private let expression: JSONValue = ["type": "string", "pattern": "\\$\\{\\{.*\\}\\}"]
 
 extension Form {
-    /// A form of scalars. `parse` gets a scalar that is written and resolved; it reports what it refuses.
+    /// A form of scalars. `parse` gets a resolved scalar; it reports what it refuses.
     static func scalar(
         _ noun: String, schema: JSONValue, orExpression: Bool = true,
         _ parse: @escaping @Sendable (YAMLScalar, YAMLNode, Decoding) -> Value?
@@ -58,7 +58,6 @@ extension Form where Value == String {
         }
     }
 
-    /// A name, see ``Names``.
     static let name: Form = {
         var form = Form.text("a name").then { text, node, decoding in
             Names.check(text, what: decoding.subject, at: node.span, decoding) ? text : nil
@@ -69,7 +68,6 @@ extension Form where Value == String {
 }
 
 extension Form where Value == Bool {
-    /// `true` or `false`.
     static let boolean = scalar("`true` or `false`", schema: ["type": "boolean"]) { scalar, node, decoding in
         switch scalar.text {
         case "true" where scalar.isPlain, "True" where scalar.isPlain, "TRUE" where scalar.isPlain: true

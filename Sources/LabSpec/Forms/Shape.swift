@@ -7,7 +7,7 @@ extension String {
     var isAuthorsOwn: Bool { hasPrefix("x-") }
 }
 
-/// What a map with known keys is decoded into, before it is checked: everything may be missing.
+/// The result of decoding a map with known keys, before it is checked: everything may be missing.
 protocol Draft: Sendable {
     init()
     /// Where the map is and what it says.
@@ -27,13 +27,12 @@ struct Place: Sendable {
     func says(_ key: String) -> Bool { keys[key] != nil || misspelt[key] != nil }
 }
 
-/// A map with known keys: the one declaration from which decoding, "did you mean" and the schema come.
+/// A map with known keys: the one declaration for decoding, "did you mean" and the schema.
 struct Shape<Value: Draft>: Sendable {
     /// Its name among the schema's definitions.
     let id: String
     /// What messages call it: "a task".
     let noun: String
-    /// A sentence for the schema.
     let doc: String
     let fields: [Field<Value>]
     /// Of each set of keys at most one may be given.

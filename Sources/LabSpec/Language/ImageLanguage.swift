@@ -2,7 +2,6 @@ import Diagnostics
 import Patterns
 import Quantities
 
-/// What an entry of `images:` says.
 struct ImageDraft: Draft {
     var place = Place()
     var from: Located<String>?
@@ -63,7 +62,6 @@ struct DiskFileDraft: Draft {
         scalar: Form<Located<String>>.path.alone(\.path), mapping: shape.form())
 }
 
-/// What `console:` says.
 struct ConsoleDraft: Draft {
     var place = Place()
     var dialect: ConsoleSpec.Dialect?
@@ -100,7 +98,6 @@ struct ConsoleDraft: Draft {
         scalar: dialectForm.alone(\.dialect), mapping: shape.form())
 }
 
-/// What an entry of `reactions:` says.
 struct ReactionDraft: Draft {
     var place = Place()
     var expect: Pattern?
@@ -154,7 +151,7 @@ extension Form where Value == Pattern {
 }
 
 extension SourceSpan {
-    /// What comes behind the first `offset` characters, where the span is `text` as it is written.
+    /// The span without its first `offset` characters, if `text` is written there as it is.
     fileprivate func from(_ offset: Int, of text: String) -> SourceSpan {
         let count = text.unicodeScalars.count
         guard start.line == end.line, end.column - start.column == count, count > 0 else { return self }

@@ -1,7 +1,7 @@
 import Diagnostics
 import YAMLTree
 
-/// Makes a lab of what a file says: applies defaults, resolves names and reports what does not fit together.
+/// Builds a lab from a decoded file: applies defaults, resolves names and reports what does not fit together.
 struct LabBuilder {
     private let draft: LabDraft
     private let catalog: [String]
@@ -12,7 +12,6 @@ struct LabBuilder {
     private let knownImages: KnownNames
     private let knownNetworks: KnownNames
 
-    /// A builder for the draft of `root`.
     init(draft: LabDraft, root: YAMLNode, catalog: Set<String>, paths: HostPaths, decoding: Decoding) {
         func declared(_ key: String) -> [String] {
             root[key]?.entries?.map(\.key) ?? root[key]?.elements?.compactMap(\.scalar?.text) ?? []
@@ -95,7 +94,7 @@ struct LabBuilder {
             memory: image.memory, span: named.nameSpan, keySpans: given)
     }
 
-    /// An image of the catalog announces itself on COM2; one of the user's own is taken to do neither.
+    /// An image of the catalog announces itself on COM2; one of the user's own does neither by default.
     private func console(_ console: ConsoleDraft, of image: ImageDraft, os: GuestOS?) -> ConsoleSpec {
         let dialect = console.dialect ?? (os == .windows ? .cmd : .sh)
         let isOwn = image.from == nil || dialect == .sac || dialect == .uefi
@@ -204,7 +203,6 @@ struct LabBuilder {
         return result
     }
 
-    /// Warns of unused declarations.
     private func checkUse(_ groups: [GuestGroup]) {
         guard !decoding.hasErrors else { return }
         let usedImages = Set(groups.map(\.image))
@@ -261,7 +259,7 @@ struct LabBuilder {
                 return .inline(lua)
             }
             let path = Located(lua.text, at: span)
-            // What may not be read, or cannot be, has been told of: nobody is to look for mistakes in it.
+            // A file that may not or cannot be read was reported already and is not checked.
             guard paths.find(path, as: .file, what: "the Lua file", decoding) else { return .inline("") }
             return .file(path: paths.resolve(lua.text))
         }
@@ -284,7 +282,7 @@ struct LabBuilder {
 /// Names that a reference may use.
 private struct KnownNames {
     let names: [String]
-    /// Whether a name awaits a matrix value that could not be found: then any reference may mean it.
+    /// Whether a name awaits a matrix value that was not found: then any reference may mean it.
     private let isOpen: Bool
     private let set: Set<String>
 

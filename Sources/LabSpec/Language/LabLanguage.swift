@@ -1,6 +1,5 @@
 import Quantities
 
-/// What a lab file says.
 struct LabDraft: Draft {
     var place = Place()
     var lab: Located<String>?
@@ -16,7 +15,7 @@ struct LabDraft: Draft {
     var env: [Named<String>]?
     var matrix: Matrix?
 
-    /// A fleet without tasks of its own, for who brings the tasks in another language.
+    /// A fleet without tasks, whose tasks are written in another language.
     static let fleet = Shape<LabDraft>(
         id: "fleet", noun: "a fleet", doc: "A fleet of virtual machines.",
         fields: shape.fields.filter { ["defaults", "images", "networks", "timeouts", "env"].contains($0.name) } + [
@@ -70,7 +69,6 @@ extension Form {
     }
 }
 
-/// What an entry of `networks:` says.
 struct NetworkDraft: Draft {
     var place = Place()
     var nat: Bool?
@@ -96,7 +94,6 @@ struct NetworkDraft: Draft {
         mapping: .named(shape.form(), nullAs: { NetworkDraft() }))
 }
 
-/// What `timeouts:` says.
 struct TimeoutsDraft: Draft {
     var place = Place()
     var boot: Duration?

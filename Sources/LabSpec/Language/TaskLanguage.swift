@@ -1,7 +1,6 @@
 import Patterns
 import Quantities
 
-/// What an entry of `tasks:` says.
 struct TaskDraft: Draft {
     var place = Place()
     var name: Located<String>?
@@ -136,7 +135,6 @@ extension Form where Value == String {
         + "such as in `python3 -u {0}`. `sh` continues after a failing line; `bash` means `bash -eo pipefail`."
 }
 
-/// What `retries:` says.
 struct RetryDraft: Draft {
     var place = Place()
     var count: Int?
@@ -224,12 +222,10 @@ extension Form where Value == [TroubleKind] {
 }
 
 extension Form where Value == ByteCount {
-    /// How much output is kept.
     static let outputLimit = size(atLeast: ByteCount(1 << 10))
 }
 
 extension Form where Value == TaskCondition {
-    /// `always()`.
     static let condition = scalar("`always()`", schema: ["const": "always()"]) { scalar, node, decoding in
         if scalar.text == "always()" { return TaskCondition.always }
         return decoding.wrongKind(

@@ -22,7 +22,7 @@ extension Lab {
 private func wildcard(_ pattern: Substring, matches text: Substring) -> Bool {
     var pattern = pattern
     var text = text
-    // Where to go on when what follows the last `*` does not fit here: one character further.
+    // Where to continue when what follows the last `*` does not fit here: one character further.
     var retry: (pattern: Substring, text: Substring)?
     while true {
         if pattern.first == "*" {

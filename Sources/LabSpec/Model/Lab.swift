@@ -2,9 +2,8 @@ import Diagnostics
 import HostSystem
 import Quantities
 
-/// A lab as values: one cell of its matrix, defaults applied, every name resolved.
-///
-/// What decodes it has checked it: group and guest names are unique, `needs` has no cycle, every target exists.
+/// A lab as values: one cell of its matrix, defaults applied, every name resolved. Checked when decoded: group and guest names are
+/// unique, `needs` has no cycle, every target exists.
 public struct Lab: Sendable {
     /// The `lab:` name: letters, digits, `.`, `_` and `-`.
     public var name: String

@@ -1,4 +1,4 @@
-/// How a guest goes down by itself: commands for its shell. What it has not written to its disks it writes then.
+/// Commands for a guest's shell that shut it down, after it has written everything to its disks.
 public struct ShutdownCommands: Sendable, Hashable {
     /// Powers it off; nil for a guest that is asked by its power button.
     public var powerOff: String?
@@ -16,7 +16,7 @@ public struct ShutdownCommands: Sendable, Hashable {
         if isFreestanding {
             self.init(powerOff: "poweroff", reboot: "reboot")
         } else if console.announces {
-            // Nobody in our own images listens to a power button, and nothing in them needs a slow goodbye.
+            // Our own images do not react to a power button and need no slow shutdown.
             self.init(powerOff: "sync; busybox poweroff -f", reboot: "sync; busybox reboot -f")
         } else {
             switch console.dialect {
