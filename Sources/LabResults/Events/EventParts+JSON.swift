@@ -1,6 +1,6 @@
 import JSON
 
-// What events and results consist of, as `events.jsonl` and `results.json` have it. `RecordedEvent.line` has the table.
+// The parts of events and results, as in `events.jsonl` and `results.json`. `RecordedEvent.line` has the table.
 
 extension Outcome: JSONPart {}
 extension ExitStatus: JSONPart {}

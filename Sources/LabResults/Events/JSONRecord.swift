@@ -6,12 +6,11 @@ protocol JSONPart {
     var json: JSONValue { get }
 }
 
-/// A value with members of its own. Each is named once, for writing and for reading.
+/// A value with members, each named once for both writing and reading.
 protocol JSONRecord: JSONPart {
-    /// A value to read into.
     init()
 
-    /// Has each member written or read, in the order in which they are written.
+    /// Writes or reads each member, in the order in which they are written.
     mutating func visit(_ members: inout JSONMembers) throws(JSONMismatch)
 }
 
@@ -63,7 +62,7 @@ struct JSONMembers {
         if isReading { value = object[key] == nil ? nil : try object.value(key) } else { object[key] = value?.json }
     }
 
-    /// A member that is left out when it is `usual`.
+    /// A member that is omitted when it is `usual`.
     mutating func callAsFunction<Part: JSONPart & Equatable>(
         _ key: String, _ value: inout Part, unless usual: Part
     ) throws(JSONMismatch) {
@@ -74,7 +73,7 @@ struct JSONMembers {
 }
 
 extension JSONObject {
-    /// The value of a member that must be there.
+    /// The value of a required member.
     func value<Part: JSONPart>(_ key: String) throws(JSONMismatch) -> Part {
         guard let value = self[key].flatMap({ Part($0) }) else { throw JSONMismatch(key) }
         return value

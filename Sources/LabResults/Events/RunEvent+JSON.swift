@@ -43,7 +43,7 @@ extension RecordedEvent {
         return JSONValue.object(head + members).roundedToMicroseconds.line
     }
 
-    /// Reads a line back. Throws at what is no JSON, and at what is no event of this version's.
+    /// Parses a line. Throws for malformed JSON, and for events that this version does not know.
     init(line: some Sequence<UInt8>) throws {
         let members = try JSONValue(parsing: line).objectValue ?? [:]
         self.init(
@@ -53,7 +53,6 @@ extension RecordedEvent {
 }
 
 extension RunEvent {
-    /// Its name and its members.
     fileprivate var members: (name: String, JSONObject) {
         switch self {
         case .runStarted(let description): ("runStarted", description.members)
@@ -136,7 +135,7 @@ extension GuestDescription {
 }
 
 extension JSONValue {
-    /// Numbers with so many decimals as people read: 0.30000000000000004 is not for them.
+    /// Rounded for people: 0.1 + 0.2 is written as 0.3.
     fileprivate var roundedToMicroseconds: JSONValue {
         switch self {
         case .number(let value): .number(abs(value) < 1e9 ? (value * 1e6).rounded() / 1e6 : value)

@@ -1,8 +1,7 @@
 import HostSystem
 import Synchronization
 
-/// The one place that events of a run go through: it numbers and time-stamps them and hands them to the sinks in order.
-/// It keeps no events.
+/// Numbers and time-stamps all events of a run and passes them to the sinks in order. It keeps no events.
 public final class RunRecorder: Sendable {
     /// The run's clock.
     public let clock: RunClock
@@ -33,8 +32,7 @@ public final class RunRecorder: Sendable {
         }
     }
 
-    /// Shows the last line that a command on the guest has printed so far, to who watches. It is not recorded, and never waits
-    /// for a sink that is busy with events.
+    /// Shows the last line that a command on the guest has printed so far. It is not recorded, and never waits for a busy sink.
     public func show(_ line: String, of guest: String) {
         for sink in sinks { sink.show(line, of: guest) }
     }
@@ -48,12 +46,12 @@ public final class RunRecorder: Sendable {
         }
     }
 
-    /// The same, which may take long, on a thread of its own.
+    /// As `finish`, which may take long, on its own thread.
     public func finished() async {
-        // Without a thread for it the caller's has to do.
+        // Without a thread for it, the caller's is used.
         if (try? await HostThread.run("vmlab-finish") { _ in self.finish() }) == nil { finish() }
     }
 
-    /// What the sinks could not do, in words.
+    /// The sinks' errors, as text.
     public var problems: [String] { sinks.flatMap(\.problems) }
 }

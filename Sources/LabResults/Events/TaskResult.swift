@@ -101,8 +101,7 @@ public struct TaskResult: Sendable, Hashable {
     public var artifacts: [String] = []
     /// How the attempts before this one went, in order; their own `earlier` is empty.
     public var earlier: [TaskResult] = []
-    /// What a script did in it, in order, in a run report; there their ids have neither task nor number. Events have the steps
-    /// for themselves.
+    /// A script's steps in order, in a run report; their ids there have neither task nor number. Events report steps separately.
     public var steps: [StepResult] = []
 }
 

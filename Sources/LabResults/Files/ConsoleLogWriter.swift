@@ -2,8 +2,8 @@ import Diagnostics
 import Quantities
 import Synchronization
 
-/// Records a guest's kernel console: every line with the host's time in front, the guest's bytes as they came, escape
-/// sequences included. The file is made at the first `append`, be it of nothing: a guest that booted has a log.
+/// Records a guest's kernel console: each line with the host's time in front and the guest's bytes unchanged. The file is created
+/// by the first `append`, even an empty one: a guest that booted has a log.
 ///
 ///     # console of lin-1; seconds since 2026-11-22T11:00:00.123Z
 ///     [   3.204511] Linux version 6.1.0
@@ -25,8 +25,8 @@ public final class ConsoleLogWriter: Sendable {
         state = Mutex(State(file: FileWriter(target)))
     }
 
-    /// Takes what the console said now. It is on its way to the disk when this returns, so that another terminal can
-    /// follow it and a killed run leaves it; errors are kept for `close`.
+    /// Adds console output of now. It is written when this returns, so that another terminal can follow it and a killed run leaves
+    /// it; errors are kept for `close`.
     public func append(_ bytes: some Sequence<UInt8>) {
         state.withLock { state in
             var lines: [UInt8] = []

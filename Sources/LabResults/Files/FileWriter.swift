@@ -7,9 +7,9 @@ import HostSystem
 struct FileWriter: ~Copyable {
     /// Where the bytes go.
     enum Target {
-        /// A file, made with its folders when the first bytes are written out.
+        /// A file, created with its folders at the first write.
         case file(String, append: Bool)
-        /// The same, beneath a folder that is never left.
+        /// The same, below a folder that no path leaves.
         case beneath(HostFolder, RelativePath, append: Bool)
         /// A borrowed descriptor.
         case descriptor(Int32)
@@ -61,8 +61,7 @@ struct FileWriter: ~Copyable {
         if let failure { throw failure }
     }
 
-    /// Replaces a file in one step by what `body` puts, piece by piece: a reader sees the old or the new content, never half of
-    /// it.
+    /// Atomically replaces a file with what `body` puts piece by piece: a reader sees the old or the new content.
     static func replace(_ path: String, _ body: (_ put: ([UInt8]) -> Void) -> Void) throws(Diagnostic) {
         try onDisk("cannot write \(path)") { () throws(SystemCallError) in
             try FileTree.replace(path) { (draft) throws(SystemCallError) in
@@ -98,11 +97,11 @@ struct FileWriter: ~Copyable {
 
     private mutating func fail(_ error: SystemCallError) {
         buffer = []
-        // A reader that has seen enough (`vmlab run … | head -1`) is no failure, as with other tools.
+        // A reader that closed the pipe (`vmlab run … | head -1`) is no error, as with other tools.
         if case .descriptor = target, error.errno == EPIPE { isClosed = true } else { self.error = self.error ?? error }
     }
 
-    /// Why bytes were lost, as a user reads it; nil when none were.
+    /// The error as a user reads it; nil when no bytes were lost.
     var failure: Diagnostic? {
         guard let error else { return nil }
         switch target {

@@ -1,5 +1,4 @@
-/// What a lab file is called where it does not say so itself: the file's name without its ending, or its folder's where
-/// that is `lab`, which says no more than that it is one.
+/// The default name of a lab file: the file's name without its extension, or its folder's for a file named `lab`.
 public func labName(ofFile path: String) -> String {
     let parts = path.split(separator: "/").filter { $0 != "." && $0 != ".." }
     guard let file = parts.last else { return path }
@@ -8,8 +7,7 @@ public func labName(ofFile path: String) -> String {
     return String(stem == "lab" && parts.count > 1 ? parts[parts.count - 2] : stem)
 }
 
-/// Folder names for the results of several lab files, in their order: what each file is called, numbered from the second of
-/// one name on (`disk`, `disk-2`).
+/// Folder names for the results of several lab files, in their order; equal names are numbered from the second (`disk`, `disk-2`).
 public func folderNames(ofFiles paths: [String]) -> [String] {
     var taken: Set<String> = []
     return paths.map { path in

@@ -1,8 +1,8 @@
 import Diagnostics
 import Synchronization
 
-/// Writes what a task's command prints to a file, byte for byte up to a limit and as it comes, so that it can be followed and is
-/// there when the run is killed; and keeps its end for reports.
+/// Writes a command's output to a file, byte for byte up to a limit and as it comes, so that it can be followed and survives a
+/// killed run; and keeps its end for reports.
 public final class OutputWriter: Sendable {
     /// How much of the end is kept, in bytes.
     public static let tailLimit = 4096
@@ -19,8 +19,7 @@ public final class OutputWriter: Sendable {
         var tail: [UInt8] = []
     }
 
-    /// A writer of no more than `limit` bytes. The file is made when the first bytes come, at the latest by `close`, so that a
-    /// command that printed nothing leaves an empty one.
+    /// A writer of at most `limit` bytes. The file is created at the first bytes or by `close`, so an empty output has one too.
     init(to target: FileWriter.Target, limit: Int) {
         self.limit = limit
         state = Mutex(State(file: FileWriter(target)))
@@ -35,14 +34,14 @@ public final class OutputWriter: Sendable {
             state.file.append(kept)
             state.file.flush()
             state.tail.append(contentsOf: bytes.suffix(Self.tailLimit))
-            // Trimmed at twice the limit, so that many small appends do not move the tail each time.
+            // Trimmed at twice the limit, so that small appends do not move the tail each time.
             if state.tail.count > 2 * Self.tailLimit {
                 state.tail.removeFirst(state.tail.count - Self.tailLimit)
             }
         }
     }
 
-    /// How many of the bytes taken are beyond the limit, and not in the file.
+    /// The number of bytes beyond the limit, which are not in the file.
     public var dropped: Int { state.withLock { $0.dropped } }
 
     /// Bytes taken so far, those lost to a full disk included.

@@ -17,7 +17,7 @@ extension SystemCallError {
     }
 }
 
-/// Does something to the results on disk. `what` says what it is that fails, such as `cannot write results.json`.
+/// Runs an operation on the results on disk. `what` names the failure, such as `cannot write results.json`.
 func onDisk<Result: ~Copyable>(
     _ what: @autoclosure () -> String, _ body: () throws(SystemCallError) -> Result
 ) throws(Diagnostic) -> Result {

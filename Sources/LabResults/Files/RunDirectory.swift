@@ -19,10 +19,10 @@ public final class RunDirectory: Sendable {
     /// Holds the lock on the marker file; closed for a part, whose parent holds it.
     private let lock: OwnedDescriptor
     private let parent: RunDirectory?
-    /// What tasks and guests leave is written by way of it: nothing outside the directory is ever opened for writing.
+    /// Everything of tasks and guests is written below it: nothing outside the directory is ever opened for writing.
     private let root: HostFolder
 
-    /// The file that tells a results directory from any other, so that only such a one is ever written over.
+    /// The file that identifies a results directory; only such directories are overwritten.
     private static let marker = ".vmlab-results"
 
     private init(locking path: String) throws(Diagnostic) {
@@ -39,9 +39,8 @@ public final class RunDirectory: Sendable {
         root = try parent.folder(RelativePath(names: [Array(name.utf8)]))
     }
 
-    /// Makes `<root>/<lab>-<time>/`, or with `out` that very directory. Two runs in one second get two directories. `out`
-    /// may be new, empty, or an earlier run's results, which are then removed; anything else is refused, as is the
-    /// directory of a run that is still going.
+    /// Creates `<root>/<lab>-<time>/`, or the directory `out`. Two runs in one second get two directories. `out` may be new, empty,
+    /// or an earlier run's results, which are removed; anything else and the directory of a running run are refused.
     public static func create(
         lab: String, under root: String = "results", out: String? = nil, time: Double = RunClock().wall
     ) throws(Diagnostic) -> RunDirectory {
@@ -62,7 +61,7 @@ public final class RunDirectory: Sendable {
             .host, "there are already a thousand results named \(base)", remedy: "choose a place with --out DIR")
     }
 
-    /// The directory of one of several runs that share this one: a file's, a cell's of its matrix.
+    /// The directory of one of several runs that share this one: of a lab file or a matrix cell.
     public func part(_ name: String) throws(Diagnostic) -> RunDirectory {
         let part = try RunDirectory(part: safeFileName(name), of: self)
         try FileWriter.replace("\(part.path)/\(Self.marker)") { _ in }
@@ -98,8 +97,8 @@ public final class RunDirectory: Sendable {
         return id.repetitions > 1 ? "\(base)/\(id.index)" : base
     }
 
-    /// Puts aside what an attempt has left, as another one follows, and returns its result with the new places. Best effort: what
-    /// cannot be moved stays, and the next attempt writes over it.
+    /// Moves the files of an attempt aside before the next one, and returns its result with the new paths. What cannot be moved
+    /// stays and is overwritten by the next attempt.
     public func keep(_ attempt: TaskResult) -> TaskResult {
         let folder = Self.folder(attempt.id)
         let kept = "\(folder)/attempt-\(attempt.attempts)"
@@ -185,7 +184,7 @@ public final class RunDirectory: Sendable {
         return lock
     }
 
-    /// Points `<root>/latest` here in one step. A convenience: failing is nobody's problem.
+    /// Makes `<root>/latest` point here, atomically. A convenience: failures are ignored.
     private func becomeLatest(in root: String) {
         let name = path.split(separator: "/").last.map(String.init) ?? path
         try? FileTree.replace("\(root)/latest") { (draft) throws(SystemCallError) in

@@ -1,7 +1,7 @@
 import HostSystem
 
-/// A name that any file system takes as one path component, for a name that a user chose. Two names never share one:
-/// where characters had to be replaced, a hash of the original follows.
+/// A name that any file system accepts as one path component. Distinct names stay distinct: where characters were replaced, a hash
+/// of the original is appended.
 public func safeFileName(_ name: String) -> String {
     var safe = ""
     for scalar in name.unicodeScalars {

@@ -1,24 +1,24 @@
 import Synchronization
 
-/// Where a sink writes text: standard output, a file, or a test's collection. Never fails; the first error is kept.
+/// A destination of a sink's text: standard output, a file, or a test's closure. Never fails; the first error is kept.
 public final class TextStream: Sendable {
     private let collect: (@Sendable (String) -> Void)?
     private let file: Mutex<FileWriter>
 
-    /// Writes to a descriptor, which stays open. A reader that goes away (`vmlab run | head`) ends the writing, not the
-    /// run, in a process that ignores SIGPIPE.
+    /// Writes to a descriptor, which stays open. Where SIGPIPE is ignored, a reader that goes away (`vmlab run | head`) ends only
+    /// the writing.
     public init(descriptor: Int32) {
         collect = nil
         file = Mutex(FileWriter(.descriptor(descriptor)))
     }
 
-    /// Writes to a file, which is replaced; it is made at the first text.
+    /// Writes to a file, which is replaced; it is created at the first text.
     public init(path: String) {
         collect = nil
         file = Mutex(FileWriter(.file(path, append: false)))
     }
 
-    /// Hands every text to a closure.
+    /// Passes every text to a closure.
     public init(_ collect: @escaping @Sendable (String) -> Void) {
         self.collect = collect
         file = Mutex(FileWriter(.descriptor(-1)))

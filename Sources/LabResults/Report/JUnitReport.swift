@@ -10,7 +10,7 @@ public enum JUnitReport {
         return text
     }
 
-    /// The same, of a report and these tasks, of which it has the counts.
+    /// Writes the report's file with these tasks, whose counts the report has.
     static func write(_ report: RunReport, _ tasks: some Sequence<TaskResult>, to put: (String) -> Void) {
         let name = report.lab + (report.cell.map { " [\($0)]" } ?? "")
         func count(_ outcomes: Outcome...) -> Int {
@@ -79,7 +79,7 @@ public enum JUnitReport {
         xml.close("testcase")
     }
 
-    /// An attempt before the last one, as Surefire tells of a test that was run again.
+    /// An attempt before the last one, in Surefire's form for repeated tests.
     private static func add(_ attempt: TaskResult, before last: TaskResult, to xml: inout XMLText) {
         let kind = attempt.outcome == .panicked || attempt.outcome == .error ? "Error" : "Failure"
         let name = (last.outcome.isSuccess ? "flaky" : "rerun") + kind

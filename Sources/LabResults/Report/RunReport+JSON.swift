@@ -31,10 +31,10 @@ extension RunReport: JSONRecord {
         return bytes
     }
 
-    /// The same, of a report without tasks and these, one after the other.
+    /// The report's JSON with these tasks one by one instead of its own.
     func writeJSON(_ tasks: some Sequence<TaskResult>, to put: ([UInt8]) -> Void) {
         let whole = json.indented()
-        // No string within has bare quotation marks, and no other list is called so.
+        // No string within has bare quotation marks, and no other list has this name.
         let parts = whole.split(separator: "\"tasks\" : [\n\n  ]", maxSplits: 1, omittingEmptySubsequences: false)
         put(Array("\(parts.first ?? "")\"tasks\" : [".utf8))
         var isFirst = true
@@ -65,8 +65,8 @@ extension GuestReport: JSONRecord {
 
 /// Reads results back.
 public enum ResultsFile {
-    /// The report of the run in a results directory. Throws when there is none, or none that this version reads; a run
-    /// with failed tasks is no error. That of a run which was killed, and left no results file, is made from its events.
+    /// The report of the run in a results directory. Throws when there is none that this version reads; failed tasks are no error.
+    /// For a killed run without a results file, the report is made from its events.
     public static func load(_ directory: String) throws(Diagnostic) -> RunReport {
         let path = "\(directory)/\(RunDirectory.results)"
         let bytes: [UInt8]
@@ -93,8 +93,8 @@ public enum ResultsFile {
             remedy: "read it with the version that wrote it, or run the lab again")
     }
 
-    /// The report of the run whose events lie in this file. Lines that make no sense, such as a torn last one, are skipped.
-    /// Nil when there is no such file, or not the beginning of a run.
+    /// The report from a run's events in this file; malformed lines, such as a torn last one, are skipped. Nil when there is no
+    /// such file, or it does not start with a run's beginning.
     private static func reportOfEvents(_ path: String) -> RunReport? {
         guard let bytes = try? SmallFile.bytes(path, limit: .max) else { return nil }
         var builder = RunReportBuilder()

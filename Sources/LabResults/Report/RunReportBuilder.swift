@@ -1,4 +1,4 @@
-/// Makes the report of a run from its events.
+/// Builds a run's report from its events.
 struct RunReportBuilder {
     private var known = RunReport()
     private var guests: [GuestReport] = []
@@ -16,7 +16,6 @@ struct RunReportBuilder {
     /// A builder that keeps finished tasks in a file in `folder`, or in memory.
     init(spoolingIn folder: String? = nil) { results = TaskSpool(in: folder) }
 
-    /// Takes in one event.
     mutating func receive(_ recorded: RecordedEvent) {
         known.duration = recorded.elapsed
         switch recorded.event {
@@ -32,7 +31,7 @@ struct RunReportBuilder {
             update(guest) { $0.bootSeconds = seconds }
         case .guestEnded(let guest, let orderly, let reason):
             update(guest) {
-                // The first word on a guest's failure is the telling one; its end is a consequence.
+                // The first message about a guest's failure names the cause; its end is a consequence.
                 guard $0.end != "failed" else { return }
                 $0.end = orderly ? "orderly" : "unexpected"
                 $0.reason = reason
@@ -67,7 +66,6 @@ struct RunReportBuilder {
         }
     }
 
-    /// The report as far as the run has come.
     var report: RunReport {
         var report = head
         report.tasks = Array(tasks)
@@ -86,7 +84,7 @@ struct RunReportBuilder {
         return head
     }
 
-    /// The tasks, each made when it is asked for. A declared task run without a result is skipped.
+    /// The tasks, each created when iterated. A declared task run without a result is skipped.
     var tasks: some Sequence<TaskResult> {
         declared.indices.lazy.map { [declared, results, known] place in
             results.result(at: place)
@@ -141,6 +139,6 @@ struct RunReportBuilder {
 }
 
 extension TaskID {
-    /// What makes it the same task run: everything but the number of repetitions.
+    /// The identity of a task run: all but the number of repetitions.
     fileprivate var place: TaskID { TaskID(task: task, guest: guest, index: index) }
 }

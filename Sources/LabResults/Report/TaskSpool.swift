@@ -1,8 +1,7 @@
 import HostSystem
 import JSON
 
-/// Results of tasks that have ended, by their places. They lie in a file without a name, of which memory holds only where each
-/// is: a run may have a million of them.
+/// Results of ended tasks by their places, in an unnamed file of which memory holds only the offsets: a run may have a million.
 final class TaskSpool {
     private struct Place {
         var offset: Int
@@ -14,7 +13,7 @@ final class TaskSpool {
     private let file: OwnedDescriptor
     private var end = 0
     private var places: [Int: Place] = [:]
-    /// Those that no file took.
+    /// Results that could not be written to the file.
     private var kept: [Int: TaskResult] = [:]
 
     /// A spool with a file in `folder`; without one, or where none can be made, in memory.
@@ -26,7 +25,6 @@ final class TaskSpool {
         }
     }
 
-    /// How the task at a place ended; nil when none has.
     func outcome(at place: Int) -> Outcome? { places[place]?.outcome ?? kept[place]?.outcome }
 
     /// Keeps a result, in the place of an earlier one.
@@ -41,7 +39,6 @@ final class TaskSpool {
         end += bytes.count
     }
 
-    /// The result at a place; nil when there is none.
     func result(at place: Int) -> TaskResult? {
         if let result = kept[place] { return result }
         guard let found = places[place], let bytes = try? file.read(upTo: found.count, at: found.offset) else {

@@ -1,7 +1,7 @@
 import Diagnostics
 import Quantities
 
-/// What a run is doing now, as the few lines at the bottom of a terminal.
+/// A run's current activity, as a few lines at the bottom of a terminal.
 struct LiveView {
     private enum Activity {
         case waiting
@@ -20,7 +20,7 @@ struct LiveView {
 
     private var names: [String] = []
     private var activities: [String: Activity] = [:]
-    /// What the commands that run have printed last, by guest.
+    /// The last line printed by each guest's command.
     private var lastLines: [String: String] = [:]
     private var images: [Image] = []
     private var isStopping = false
@@ -48,7 +48,7 @@ struct LiveView {
                 set(guest, .idle)
             }
         case .stepStarted(let step):
-            // What a task's own guest does is the task's business.
+            // A step on the task's own guest is shown by the task.
             if let guest = step.guest, case .idle = activities[guest] {
                 set(guest, .step(step, since: recorded.elapsed))
             }
@@ -91,7 +91,7 @@ struct LiveView {
     private func line(
         _ name: String, _ tally: RunTally, _ now: Double, _ style: TextStyle, _ columns: Int
     ) -> StyledLine {
-        /// What a guest does, short enough for the time behind it to be seen.
+        /// A guest's activity, shortened so that the time after it is visible.
         func fitted(_ text: String, before rest: String) -> String {
             let room = columns - tally.guestWidth - 4 - displayWidth(rest)
             return shortened(style.safe(text), to: max(8, room), ellipsis: style.ellipsis) + "  "
@@ -145,7 +145,7 @@ struct LiveView {
         ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         if !words.isEmpty { line.add("  guests: \(words.joined(separator: ", "))") }
         if isStopping { line.add("  stopping", .doubtful) }
-        // The words come before the bar's length.
+        // The words have priority over the bar.
         let room = size.columns - line.width - displayWidth("[]")
         return StyledLine(bar(fraction, room < 24 ? 10 : 24, style)).adding(line)
     }

@@ -1,14 +1,13 @@
 import Synchronization
 
-/// Tells a run as plain lines, one per event worth telling: for logs, pipes and CI.
+/// Writes a run's noteworthy events as plain lines: for logs, pipes and CI.
 public final class PlainSink: RunSink {
     private let stream: TextStream
     private let formatter: Mutex<EventFormatter>
     private let columns: @Sendable () -> Int
 
-    /// A sink that writes to the stream, when it is quiet only failures, warnings and the last word. `directory` is where the
-    /// results are, as the user should see it. Lines are broken between words to fit `columns`, which is asked before each
-    /// event: a log's are not.
+    /// A sink that writes to the stream; a quiet one only failures, warnings and the last line. `directory` is the results' path
+    /// for the user. Lines are wrapped between words to `columns`, which is called before each event; a log's are not.
     public init(
         _ stream: TextStream, style: TextStyle = .plain, directory: String? = nil, isQuiet: Bool = false,
         columns: @escaping @Sendable () -> Int = { .max }

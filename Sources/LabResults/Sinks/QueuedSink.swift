@@ -1,17 +1,15 @@
 import HostSystem
 
-/// Hands the events of a run to a sink on a thread of its own: nobody who emits them waits for a reader. Events for which the
-/// queue has no room do not reach the sink, and `problems` says how many those were.
+/// Passes a run's events to a sink on its own thread, so that no emitter waits for a reader. Events that find no room in the queue
+/// are dropped, and `problems` reports their number.
 public final class QueuedSink: RunSink {
     private let sink: any RunSink
     private let name: String
     private let patience: @Sendable () -> Duration
     private let queue: WriterQueue<RecordedEvent>
 
-    /// A queue before a sink that writes to `name`, such as `standard output`. At most `limit` bytes wait. At the end the sink
-    /// is given up once it took nothing for the time that `patience` says, which is asked again and again.
-    ///
-    /// Throws when no thread can be had.
+    /// A queue before a sink that writes to `name`, such as `standard output`. At most `limit` bytes wait. At the end the sink is
+    /// abandoned once it accepted nothing for `patience`, which is called repeatedly. Throws when no thread can be created.
     public init(
         _ sink: any RunSink, name: String, limit: Int = 64 << 20, patience: @escaping @Sendable () -> Duration
     ) throws(SystemCallError) {
@@ -28,13 +26,13 @@ public final class QueuedSink: RunSink {
     /// Queues the event. Never blocks.
     public func receive(_ recorded: RecordedEvent) { queue.put(recorded, size: recorded.event.size) }
 
-    /// Goes to the sink at once.
+    /// Passed to the sink at once.
     public func show(_ line: String, of guest: String) { sink.show(line, of: guest) }
 
-    /// Waits until the sink has everything and has finished, or is given up. Blocks; safe to repeat.
+    /// Waits until the sink has everything and has finished, or is abandoned. Blocks; safe to repeat.
     public func finish() { queue.finish(patience: patience) }
 
-    /// What the sink could not do, and what did not reach it.
+    /// The sink's errors, and the number of dropped events.
     public var problems: [String] {
         if queue.isGivenUp { return ["\(name) accepts no more output: the rest of the run is not written to it"] }
         let lost = queue.dropped

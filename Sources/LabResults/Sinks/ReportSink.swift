@@ -2,8 +2,8 @@ import Diagnostics
 import HostSystem
 import Synchronization
 
-/// Keeps the report of a run and writes it as files: `results.json`, `junit.xml`. They are written when the run ends and
-/// already when it is interrupted, each in one step, so that no reader sees half a file.
+/// Keeps a run's report and writes its files `results.json` and `junit.xml`, each atomically, at the end and already at an
+/// interruption.
 public final class ReportSink: RunSink {
     /// One file made from the report.
     public enum File: Sendable {
@@ -18,7 +18,7 @@ public final class ReportSink: RunSink {
             }
         }
 
-        /// Writes what the report comes to so far, a task at a time. Throws what keeps it from being written.
+        /// Writes the report so far, a task at a time. Throws why it cannot be written.
         func write(_ builder: borrowing RunReportBuilder) throws(Diagnostic) {
             let head = builder.head
             try FileWriter.replace(path) { put in

@@ -20,9 +20,9 @@ public struct SinkSelection: Sendable, Hashable {
     /// How the text may look.
     public var style: TextStyle
 
-    /// The choice: `--json` over `--quiet` over live lines, which need a terminal that is neither `TERM=dumb` nor a CI
-    /// system's, and on which nobody else writes lines, such as a log. `NO_COLOR` takes the colours, a locale without UTF-8 all
-    /// but ASCII.
+    /// The choice: `--json` over `--quiet` over live lines, which need a terminal that is neither `TERM=dumb` nor a CI system's,
+    /// and on which nobody else writes lines, such as a log. `NO_COLOR` disables colours, a locale without UTF-8 non-ASCII
+    /// characters.
     public init(
         quiet: Bool = false, json: Bool = false, environment: [String: String], isTerminal: Bool = isatty(1) == 1,
         isShared: Bool = false
@@ -41,10 +41,8 @@ public struct SinkSelection: Sendable, Hashable {
         style = TextStyle(colour: canMove && !noColour, unicode: charset.contains("utf-8") || charset.contains("utf8"))
     }
 
-    /// The sink that shows the run on standard output; `directory` is where its results are, as the user should see it. At the
-    /// run's end the output may stand still for the time that `patience` says.
-    ///
-    /// Throws when there is no thread for it.
+    /// The sink that shows the run on standard output; `directory` is the results' path for the user. At the run's end a blocked
+    /// output is abandoned after `patience`. Throws when no thread can be created.
     public func progressSink(
         directory: String?, patience: @escaping @Sendable () -> Duration
     ) throws(SystemCallError) -> any RunSink {
@@ -58,12 +56,10 @@ public struct SinkSelection: Sendable, Hashable {
         return try QueuedSink(sink, name: "standard output", patience: patience)
     }
 
-    /// How long a disk may take nothing at the end of a run.
+    /// How long a blocked disk is waited for at the end of a run.
     private static let diskPatience = Duration.seconds(60)
 
-    /// The sinks that write a results directory's files.
-    ///
-    /// Throws when there are no threads for them.
+    /// The sinks that write a results directory's files. Throws when no threads can be created.
     public static func fileSinks(_ directory: RunDirectory) throws(SystemCallError) -> [any RunSink] {
         let (events, results) = (directory.absolute(RunDirectory.events), directory.absolute(RunDirectory.results))
         let report = ReportSink([.resultsJSON(results), .junit(directory.absolute(RunDirectory.junit))])

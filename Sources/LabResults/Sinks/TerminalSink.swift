@@ -2,8 +2,8 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// Shows a run at a terminal: what ended scrolls by, and below it a few lines are redrawn in place with what each guest
-/// does now and how far the run is. The cursor is hidden only within a frame, so a killed run leaves a sane terminal.
+/// Shows a run at a terminal: ended things scroll by, and below them a few lines are redrawn with each guest's activity and the
+/// progress. The cursor is hidden only within a frame, so a killed run leaves a sane terminal.
 public final class TerminalSink: RunSink {
     /// A terminal's size in characters.
     public struct Size: Sendable, Hashable {
@@ -36,8 +36,8 @@ public final class TerminalSink: RunSink {
     private let clock: RunClock
     private let style: TextStyle
     private let state: Mutex<State>
-    /// Held while a frame is made and written, so that frames keep their order. Events do not take it: a terminal that
-    /// is stopped with Ctrl-S must not stop the run.
+    /// Held while a frame is built and written, so that frames keep their order. Events do not take it: a terminal stopped with
+    /// Ctrl-S must not stop the run.
     private let drawing = Mutex(())
     /// Draws on a thread of its own, for the same reason.
     private let timer = Mutex<(any DispatchSourceTimer)?>(nil)
@@ -55,8 +55,8 @@ public final class TerminalSink: RunSink {
         var isFinished = false
     }
 
-    /// A sink for the terminal that the stream writes to. The size is asked before each frame, so that a resized window
-    /// needs no signal. With `ticks`, frames are also drawn between events, until `finish`.
+    /// A sink for the stream's terminal. The size is read before each frame, so that a resized window needs no signal. With
+    /// `ticks`, frames are also drawn between events, until `finish`.
     public init(
         _ stream: TextStream, style: TextStyle, directory: String? = nil,
         size: @escaping @Sendable () -> Size = { Size.of(1) }, clock: RunClock = RunClock(), ticks: Bool = true
@@ -92,7 +92,7 @@ public final class TerminalSink: RunSink {
         if case .runFinished = recorded.event { finish() }
     }
 
-    /// The next frame shows the line beside what its guest does.
+    /// The next frame shows the line beside its guest's activity.
     public func show(_ line: String, of guest: String) {
         state.withLock { $0.live.show(line, of: guest) }
     }
@@ -126,7 +126,7 @@ public final class TerminalSink: RunSink {
             isLast
             ? [] : state.live.lines(tally: state.formatter.tally, now: now, style: style, size: size)
         var frame = ""
-        // A terminal that became narrower has broken the old lines into several.
+        // A terminal that became narrower has wrapped the old lines.
         let rows = state.shown.reduce(0) { $0 + max(1, ($1 + size.columns - 1) / size.columns) }
         if rows > 0 { frame += "\r\u{1B}[\(rows)A" }
         // The rest of a line is cleared before its text: after a full line it would take the last character with it.

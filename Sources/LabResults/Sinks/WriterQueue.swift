@@ -1,38 +1,34 @@
 import HostSystem
 
-/// Hands items to whoever writes them on a thread of its own, so that nobody who has something to write ever waits for a reader:
-/// a pipe that is not read, a terminal that was stopped with Ctrl-S, a disk that hangs.
-///
-/// What waits is bounded. Items beyond that are dropped and counted.
+/// Passes items to a writer on its own thread, so that no producer waits for a slow reader: an unread pipe, a terminal stopped with
+/// Ctrl-S, a hanging disk. The queue is bounded; items beyond that are dropped and counted.
 public final class WriterQueue<Item: Sendable>: Sendable {
     private struct Entry {
         let item: Item
-        /// How many were dropped right before it.
+        /// The number dropped right before it.
         let missing: Int
     }
 
     private struct State {
         var waiting: [Entry] = []
-        /// About how much memory the waiting ones take.
+        /// About how much memory the waiting items take.
         var bytes = 0
         /// Items that were written.
         var taken = 0
         var dropped = 0
-        /// Those dropped since the last one that was queued.
+        /// Dropped since the last queued item.
         var missing = 0
         var isEnding = false
         var hasEnded = false
-        /// The writer took nothing for as long as one waits for it.
+        /// The writer accepted nothing for the permitted time.
         var isGivenUp = false
     }
 
     private let limit: Int
     private let state: Monitor<State>
 
-    /// A queue in which at most `limit` bytes wait. On a thread called `thread`, `write` is given each item and how many were
-    /// dropped right before it, and `finish` is called at the end.
-    ///
-    /// Throws when no thread can be had.
+    /// A queue of at most `limit` waiting bytes. On a thread named `thread`, `write` gets each item and the number dropped right
+    /// before it; `finish` is called at the end. Throws when no thread can be created.
     public init(
         thread: String, limit: Int, write: @escaping @Sendable (_ item: Item, _ missing: Int) -> Void,
         finish: @escaping @Sendable () -> Void = {}
@@ -67,8 +63,8 @@ public final class WriterQueue<Item: Sendable>: Sendable {
         }
     }
 
-    /// Queues an item of about `size` bytes, or drops it where there is no room. One that is larger than the queue waits alone.
-    /// Never blocks.
+    /// Queues an item of about `size` bytes, or drops it when there is no room. One larger than the queue waits alone. Never
+    /// blocks.
     public func put(_ item: Item, size: Int) {
         state.withLock { state in
             guard state.bytes + size <= limit || state.waiting.isEmpty else {
@@ -82,8 +78,8 @@ public final class WriterQueue<Item: Sendable>: Sendable {
         }
     }
 
-    /// Waits until all is written, or the writer is given up: once it took nothing for the time that `patience` says, which is
-    /// asked again and again. Blocks; safe to repeat.
+    /// Waits until everything is written, or the writer accepted nothing for `patience`, which is called repeatedly, and is
+    /// abandoned. Blocks; safe to repeat.
     public func finish(patience: () -> Duration) {
         var (taken, since) = (-1, ContinuousClock.now)
         state.withLock { $0.isEnding = true }
@@ -97,6 +93,6 @@ public final class WriterQueue<Item: Sendable>: Sendable {
     /// How many items were dropped so far.
     public var dropped: Int { state.withLock { $0.dropped } }
 
-    /// Whether `finish` gave up the writer.
+    /// Whether `finish` abandoned the writer.
     public var isGivenUp: Bool { state.withLock { $0.isGivenUp } }
 }

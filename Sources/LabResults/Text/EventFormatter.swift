@@ -1,9 +1,7 @@
 import Quantities
 
-/// Tells a run's events to people as lines. The terminal, plain and quiet sinks differ only in how much they want to
-/// hear and where the lines go.
+/// Formats a run's events as lines for people. The terminal, plain and quiet sinks differ only in detail and destination.
 struct EventFormatter {
-    /// The verbosity.
     enum Detail {
         /// Failures, warnings and the last word.
         case failures
@@ -13,12 +11,12 @@ struct EventFormatter {
         case everything
     }
 
-    /// So many failures are shown with their output; later ones on one line, so that a thousand stay readable.
+    /// The number of failures shown with output; later ones get one line each, so that a thousand stay readable.
     static let detailedFailures = 20
     static let outputLines = 20
     static let consoleLines = 12
     static let troubleLines = 30
-    /// No line of a guest is shown beyond this; the file has it all.
+    /// The longest line of a guest that is shown; the file has all of it.
     static let lineLimit = 300
 
     let detail: Detail
@@ -97,7 +95,7 @@ struct EventFormatter {
         }
     }
 
-    /// What came of overcommit; that guests took turns in a strict fleet was said at its beginning.
+    /// The result of overcommit; that guests of a strict fleet took turns was reported at the beginning.
     private func told(_ summary: AdmissionSummary) -> [StyledLine] {
         guard detail != .failures, summary.mode != "strict", summary.heldBack + summary.parked > 0 else { return [] }
         var text =

@@ -14,7 +14,6 @@ struct RunTally {
         var slowest: Double?
     }
 
-    /// A failure to be listed.
     struct Failure {
         var label: String
         var outcome: Outcome
@@ -83,8 +82,8 @@ struct RunTally {
         }
     }
 
-    /// The table of results, the failures and the last words. Only the table is fitted to the columns: a path that is to be
-    /// copied must stay whole.
+    /// The table of results, the failures and the last words. Only the table is fitted to the columns: a path that is copied must
+    /// stay whole.
     func summary(_ status: ExitStatus, duration: Double, directory: String?, style: TextStyle, columns: Int = .max)
         -> [String]
     {
@@ -117,7 +116,7 @@ struct RunTally {
         guard !rows.isEmpty else { return [] }
         let runs = rows.map { "\($0.passed)/\(max($0.declared, $0.done))" }
         let runWidth = max(6, runs.map(\.count).max() ?? 0)
-        // What is behind the name must be seen: PASSED, OUTCOME and SLOWEST with the blanks before them.
+        // The columns after the name must be visible: PASSED, OUTCOME and SLOWEST with the blanks before them.
         let room = max(8, columns - runWidth - 21)
         let names = rows.map { shortened(style.safe($0.name), to: room, ellipsis: style.ellipsis) }
         let nameWidth = max(4, names.map { displayWidth($0) }.max() ?? 0)
@@ -127,7 +126,7 @@ struct RunTally {
         ]
         for (place, row) in rows.enumerated() {
             var line = StyledLine("\(padEnd(names[place], nameWidth))  \(pad(runs[place], runWidth))  ")
-            // A task that never came to its end has no outcome, least of all "passed".
+            // A task that never ended has no outcome, least of all "passed".
             let outcome = row.done < row.declared && row.worst.isSuccess ? .skipped : row.worst
             line.add(padEnd(outcome.rawValue, 8), Colour(outcome))
             line.add("  " + pad(row.slowest.map(durationText) ?? "-", 7))

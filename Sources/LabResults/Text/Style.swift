@@ -34,7 +34,6 @@ public struct TextStyle: Sendable, Hashable {
     }
 }
 
-/// Colours by meaning.
 enum Colour: String {
     case good = "32"
     case doubtful = "33"
@@ -81,7 +80,7 @@ struct StyledLine: ExpressibleByStringInterpolation {
 
     var width: Int { parts.reduce(0) { $0 + displayWidth($1.text) } }
 
-    /// The line in as many as it takes within the columns, broken between words where there are any.
+    /// The line wrapped to the columns, between words where possible.
     func wrapped(to columns: Int) -> [StyledLine] {
         guard width > columns else { return [self] }
         // Behind it there is room for a wide character.
@@ -99,12 +98,12 @@ struct StyledLine: ExpressibleByStringInterpolation {
         }
         for (text, colour) in parts {
             for word in text.wordsWithBlanks {
-                // What is wider than a line is broken wherever it must be.
+                // A word wider than a line is broken anywhere.
                 var rest = String(word)
                 if displayWidth(rest.trimmedEnd) > room, !isFresh() { breakLine() }
                 while displayWidth(rest.trimmedEnd) > room, displayWidth(rest) > 1 {
                     let fitting = truncated(rest, to: room)
-                    // Nothing of a wide character fits one column.
+                    // A wide character does not fit one column.
                     let head = fitting.isEmpty && isFresh() ? String(rest.prefix(1)) : fitting
                     line.add(head, colour)
                     rest.unicodeScalars.removeFirst(head.unicodeScalars.count)
@@ -117,7 +116,6 @@ struct StyledLine: ExpressibleByStringInterpolation {
         return lines + [line.trimmedEnd]
     }
 
-    /// Without blanks at its end.
     private var trimmedEnd: StyledLine {
         var line = self
         while let last = line.parts.popLast() {

@@ -1,13 +1,12 @@
 import Diagnostics
 
-/// Text of a guest made harmless for a terminal: escape sequences are left out, other control characters and direction
-/// overrides and noncharacters become `replacement`, tabs become blanks. One line: line ends become blanks too.
+/// A guest's text made harmless for a terminal, on one line: without escape sequences, with `replacement` for other control
+/// characters, direction overrides and noncharacters, and with blanks for tabs and line ends.
 func visible(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> String {
     visibleLines(text, replacement: replacement).joined(separator: " ")
 }
 
-/// The lines of a guest's text, each as `visible` makes it. A carriage return ends a line like a line feed; an empty
-/// last line is left out.
+/// The lines of a guest's text, each as `visible` returns it. A carriage return ends a line too; an empty last line is dropped.
 public func visibleLines(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}") -> [String] {
     var lines: [String] = []
     var line = String.UnicodeScalarView()
@@ -36,7 +35,7 @@ public func visibleLines(_ text: String, replacement: Unicode.Scalar = "\u{FFFD}
     return lines
 }
 
-/// As many leading characters as fit the columns.
+/// The longest prefix that fits the columns.
 func truncated(_ text: String, to columns: Int, ellipsis: String = "") -> String {
     guard displayWidth(text) > columns else { return text }
     let mark = displayWidth(ellipsis) <= columns ? ellipsis : ""
@@ -50,8 +49,8 @@ func truncated(_ text: String, to columns: Int, ellipsis: String = "") -> String
     return String(kept) + mark
 }
 
-/// As many leading words as fit the columns, which the whole text does not. Of a long word its beginning is kept: a path says
-/// much, half a number or unit something wrong. `isWordStart` tells whether the text's first word begins with it.
+/// The leading words that fit the columns, which the whole text does not. A long word is cut: the beginning of a path is useful,
+/// half a number or unit is wrong. `isWordStart`: whether the text starts with the beginning of a word.
 func cutBetweenWords(_ text: String, isWordStart: Bool, to columns: Int, _ ellipsis: String) -> String {
     let long = 16
     let kept = truncated(text, to: max(0, columns - displayWidth(ellipsis)))
@@ -63,8 +62,8 @@ func cutBetweenWords(_ text: String, isWordStart: Bool, to columns: Int, _ ellip
     return truncated(words + ellipsis, to: columns)
 }
 
-/// The text within the columns, what is too much left out of its middle: both ends of a long name tell it from others, and
-/// messages have their reason at the end.
+/// The text within the columns, shortened in the middle: both ends distinguish long names, and messages have their reason at the
+/// end.
 func shortened(_ text: String, to columns: Int, ellipsis: String) -> String {
     guard displayWidth(text) > columns else { return text }
     let room = max(0, columns - displayWidth(ellipsis))
@@ -86,7 +85,6 @@ extension String {
         return words
     }
 
-    /// Without the blanks at its end.
     var trimmedEnd: Substring {
         var text = self[...]
         while text.last == " " { text.removeLast() }
