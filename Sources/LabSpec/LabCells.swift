@@ -9,7 +9,7 @@ struct LabCells {
     let paths: HostPaths
     var form = LabDraft.form
 
-    /// The labs in the order of the cells. An error in every cell is reported once, one in some cells names the first of them.
+    /// The labs in the order of the cells. An error in every cell is reported once, one in some cells names them first.
     func labs(_ decoding: Decoding) -> [Lab] {
         guard let matrixNode = root["matrix"], let entries = root.entries else {
             return decode([nil], names: [], root, decoding)

@@ -1,4 +1,4 @@
-/// Commands for a guest's shell that shut it down, after it has written everything to its disks.
+/// Commands for a guest's shell that power it off or reboot it, after it has written everything to its disks.
 public struct ShutdownCommands: Sendable, Hashable {
     /// Powers it off; nil for a guest that is asked by its power button.
     public var powerOff: String?
