@@ -1,16 +1,13 @@
 /// Bytes both ways: one serial port of a guest, whatever carries it (a unix socket, a pipe, a scripted guest in a test).
 public protocol ByteChannel: Sendable {
-    /// The next bytes, as many as are there and at least one; empty at the end of the stream.
-    ///
-    /// Throws when the channel breaks or the calling task is cancelled. Only one task reads a channel.
+    /// The next bytes, as many as available and at least one; empty at the end of the stream. Throws when the channel breaks or the
+    /// calling task is cancelled. One reader at a time.
     func read() async throws -> [UInt8]
 
-    /// Writes all of `bytes`, waiting while the other side is slow.
-    ///
-    /// Throws when the other side is gone or the calling task is cancelled.
+    /// Writes all of `bytes`, waiting while the peer is slow. Throws when the peer is gone or the calling task is cancelled.
     func write(_ bytes: [UInt8]) async throws
 
-    /// Whether all bytes that have come so far were read, and the reader is back for more. True where nobody can know.
+    /// Whether all bytes received so far were read and the reader waits again. True where that is unknown.
     var isDrained: Bool { get }
 
     /// Ends both directions. A waiting `read` returns empty or throws. Safe to repeat.
@@ -18,10 +15,10 @@ public protocol ByteChannel: Sendable {
 }
 
 extension ByteChannel {
-    /// True: nobody can know.
+    /// True: unknown.
     public var isDrained: Bool { true }
 
-    /// Reads the channel to its end, for nobody.
+    /// Reads and discards the channel to its end.
     public func drain() async {
         while let bytes = try? await read(), !bytes.isEmpty {}
     }

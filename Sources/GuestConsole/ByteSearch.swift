@@ -1,10 +1,9 @@
 import Glibc
 
-/// Where `needle` first occurs in `bytes`, as an index of `bytes`; nil when it does not.
-///
-/// The C library searches (Swift's Glibc module hides `memmem`), so ten megabytes stay cheap in debug builds too.
+/// The first index of `needle` in `bytes`; nil when there is none. Uses the C library (Swift's Glibc module hides `memmem`), so
+/// that ten megabytes are cheap in debug builds too.
 func firstIndex(of needle: [UInt8], in bytes: ArraySlice<UInt8>) -> Int? {
-    // A line feed is everywhere; what comes behind it is a better thing to look for.
+    // Line feeds are frequent; a byte after them is a better anchor.
     let anchor = needle.firstIndex { $0 > 0x0d } ?? 0
     let offset: Int? = bytes.withUnsafeBytes { hay -> Int? in
         needle.withUnsafeBytes { pin -> Int? in
@@ -25,7 +24,7 @@ func firstIndex(of needle: [UInt8], in bytes: ArraySlice<UInt8>) -> Int? {
     return offset.map { bytes.startIndex + $0 }
 }
 
-/// How many bytes at the end of `bytes` may be the beginning of `needle`: what a search must keep until more arrives.
+/// The number of bytes at the end of `bytes` that may begin `needle`: a search must keep them until more arrives.
 func possibleStart(of needle: [UInt8], atEndOf bytes: ArraySlice<UInt8>) -> Int {
     guard let first = needle.first else { return 0 }
     var tail = bytes.suffix(needle.count - 1)
@@ -37,13 +36,13 @@ func possibleStart(of needle: [UInt8], atEndOf bytes: ArraySlice<UInt8>) -> Int 
     return 0
 }
 
-/// Where `byte` first occurs in `bytes`, from their start; nil when it does not.
+/// The first offset of `byte` in `bytes`; nil when there is none.
 func offset(of byte: UInt8, in bytes: UnsafeRawBufferPointer) -> Int? {
     guard let base = bytes.baseAddress, let found = memchr(base, Int32(byte), bytes.count) else { return nil }
     return UnsafeRawPointer(found) - base
 }
 
-/// Finds one byte string in a stream that arrives in pieces, however it is cut.
+/// Finds a byte string in a stream that arrives in arbitrary pieces.
 struct StreamSearch: Sendable {
     let needle: [UInt8]
     private var held: [UInt8] = []
@@ -52,8 +51,8 @@ struct StreamSearch: Sendable {
         self.needle = needle
     }
 
-    /// Takes the next piece. Returns the index in `piece` behind the first occurrence, nil when there is none yet.
-    /// After an occurrence the search starts afresh: the caller hands the rest of the piece in again.
+    /// Takes the next piece. Returns the index in `piece` behind the first occurrence; nil when there is none yet. The search then
+    /// starts afresh: pass the rest of the piece again.
     mutating func take(_ piece: ArraySlice<UInt8>) -> Int? {
         if !held.isEmpty {
             // An occurrence that began in earlier pieces ends within the first bytes of this one.

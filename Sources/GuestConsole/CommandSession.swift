@@ -3,21 +3,20 @@ import Diagnostics
 import Logging
 import Synchronization
 
-/// A guest's shell on the far end of a byte channel: runs commands one at a time, with exact output and status.
+/// A guest's shell at the other end of a byte channel: runs commands one at a time, with exact output and status.
 ///
-/// One task reads the channel from the session's making to its end, so a guest never blocks on us and nothing is lost;
-/// one writes to it. `close()`, or letting go of the session, ends both and the channel.
+/// One task reads the channel for the session's whole life, so that a guest never blocks and nothing is lost; another writes.
+/// `close()`, or releasing the session, ends both and the channel.
 public final class CommandSession: Sendable {
     private let core: SessionCore
     private let dialect: Dialect
     private let tasks: [Task<Void, Never>]
     private let log: Logger
-    /// What `open` has set in the shell of tasks.
+    /// The variables that `open` sets in the shell of tasks.
     private let variables = Mutex<[(name: String, value: String)]>([])
 
-    /// A session on `channel`; nothing is typed before `open`.
-    ///
-    /// `transcript` receives every byte of the guest's output as it arrives. The session logs to `log`.
+    /// A session on `channel`; nothing is typed before `open`. `transcript` gets every byte of the guest's output as it arrives;
+    /// the session logs to `log`.
     public init(
         channel: any ByteChannel, dialect: Dialect, log: Logger = Logger(label: "vmlab.console"),
         transcript: (@Sendable (ArraySlice<UInt8>) -> Void)? = nil
@@ -35,19 +34,18 @@ public final class CommandSession: Sendable {
 
     deinit { close() }
 
-    /// Ends the session and its channel. What waits on it throws `channelClosed`. Safe to repeat.
+    /// Ends the session and its channel. Waiting calls throw `channelClosed`. Safe to repeat.
     public func close() {
         core.close(.channelClosed)
         for task in tasks { task.cancel() }
     }
 
-    /// Waits until the guest's shell is ready and sets it up. Again after a reboot.
+    /// Waits until the guest's shell is ready and sets it up; call it again after a reboot.
     ///
-    /// With `atShell` the shell is known to wait for a command already (a guest restored from a snapshot), and no
-    /// greeting is waited for: one that comes is another shell's, and throws `greetedAgain`. With `prewarmed`, a command waits
-    /// in it. `variables` are set in the session's shell of tasks, where the dialect knows how. A guest that is silent
-    /// for `patience` has stalled: it is nudged, or, if its output says why, given up with `bootTrouble`. Else throws `deadline`,
-    /// `cancelled` or `channelClosed`.
+    /// With `atShell` the shell already waits for a command (a guest restored from a snapshot), and no greeting is awaited: one is
+    /// another shell's and throws `greetedAgain`. With `prewarmed`, a command waits in it. `variables` are set in the shell of
+    /// tasks, where the dialect can. A guest silent for `patience` is nudged, or given up with `bootTrouble` if its output explains
+    /// why. Also throws `deadline`, `cancelled` or `channelClosed`.
     public func open(
         atShell: Bool = false, prewarmed: Bool = false, setting variables: [(name: String, value: String)] = [],
         patience: Duration = .seconds(3), deadline: ContinuousClock.Instant
@@ -77,17 +75,17 @@ public final class CommandSession: Sendable {
         }
     }
 
-    /// How far the guest came on the way to its shell, as a clause about it; nil when it asked nothing that was answered.
+    /// The guest's progress towards its shell, as a clause; nil when no question of it was answered.
     public var progress: String? { core.progress }
 
-    /// Whether a command runs in the guest, or may still run there as nobody has seen its end.
+    /// Whether a command runs in the guest, or may still run because its end was not seen.
     public var isBusy: Bool { core.isBusy }
 
     /// Whether a command waits in the guest's shell for the next `run`.
     public var isPrewarmed: Bool { core.prewarmed != nil }
 
-    /// Has a command wait in the guest's shell for the next `run`, where the dialect knows how. For a guest that is about to
-    /// be saved: those that go on from there are opened with `prewarmed`. Throws as `run`.
+    /// Starts a command that waits in the shell for the next `run`, where the dialect can, before a snapshot is saved: clones of it
+    /// are opened with `prewarmed`. Throws as `run`.
     public func prewarm(deadline: ContinuousClock.Instant) async throws(ConsoleError) {
         guard let prewarmed = dialect.prewarmed, !isPrewarmed else { return }
         let result = try await perform(prewarmed.exchanges(), deadline: deadline, silence: nil) { _ in }
@@ -97,14 +95,14 @@ public final class CommandSession: Sendable {
         core.update { $0.setPrewarmed() }
     }
 
-    /// Says that the guest is about to reboot: the next `open` waits for a greeting that comes after this.
+    /// Announces a reboot of the guest: the next `open` waits for a later greeting.
     public func expectReboot() {
         log.debug("a reboot is expected")
         core.update { $0.forgetGreeting() }
     }
 
-    /// Says that the guest has had its machine reset: what runs throws `greetedAgain`, and the next `open` waits for a greeting
-    /// that comes after this.
+    /// Reports a reset of the guest's machine: a running command throws `greetedAgain`, and the next `open` waits for a later
+    /// greeting.
     public func machineWasReset() {
         log.debug("the machine was reset")
         core.machineWasReset()
@@ -112,11 +110,10 @@ public final class CommandSession: Sendable {
 
     /// Runs a command in the guest's shell and returns when it has ended.
     ///
-    /// `output` gets exactly the bytes that the command prints, as they come, and none after this has returned. It must
-    /// be quick and must not use the session. `silence` limits how long the guest may be silent.
-    ///
-    /// An exit status other than 0 is a result. Throws when there is none; after `deadline`, `silence` and `cancelled`
-    /// the command may still run, and the session is `busy` until it has ended or `interrupt` has returned true.
+    /// `output` gets exactly the bytes that the command prints, as they arrive and never after the return. It must be quick and
+    /// must not use the session. `silence` limits how long the guest may be silent. A nonzero exit status is a result. Throws when
+    /// there is none; after `deadline`, `silence` and `cancelled` the command may still run, and the session is `busy` until it has
+    /// ended or `interrupt` has returned true.
     public func run(
         _ command: GuestCommand, deadline: ContinuousClock.Instant, silence: Duration? = nil,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
@@ -146,10 +143,8 @@ public final class CommandSession: Sendable {
         }
     }
 
-    /// As `run`, in the guest's control shell, which is a POSIX shell on every guest that has one.
-    ///
-    /// It is the one of `run` where the guest is Linux. A copy of files goes as Base64 in both directions, and is left out of
-    /// the transcript. Throws `unsupported` where there is none.
+    /// As `run`, in the guest's POSIX control shell, which on Linux is that of `run`. Files are copied as Base64 in both directions
+    /// and left out of the transcript. Throws `unsupported` where there is none.
     public func control(
         _ command: GuestCommand, isCopy: Bool = false, deadline: ContinuousClock.Instant, silence: Duration? = nil,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void = { _ in }
@@ -164,7 +159,7 @@ public final class CommandSession: Sendable {
         }
     }
 
-    /// Runs `body`, which runs the command, and logs how it goes. What the command is, which may hold secrets, only at `trace`.
+    /// Runs `body`, which runs the command, and logs its progress; the command itself, which may hold secrets, only at `trace`.
     private func logged(
         _ what: String, _ command: GuestCommand, _ body: () async throws(ConsoleError) -> CommandResult
     ) async throws(ConsoleError) -> CommandResult {
@@ -189,7 +184,7 @@ public final class CommandSession: Sendable {
         _ exchanges: [Exchange], input: CommandInput? = nil, deadline: ContinuousClock.Instant, silence: Duration?,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
     ) async throws(ConsoleError) -> CommandResult {
-        // Somebody had the shell replaced, and did not wait for that.
+        // An earlier call started a replacement of the shell and did not wait for it.
         if core.isRenewing { try await open(setting: variables.withLock { $0 }, deadline: deadline) }
         let start = HostClock.now
         var bytes = 0
@@ -209,22 +204,20 @@ public final class CommandSession: Sendable {
         return CommandResult(exit: status, bytes: bytes, duration: start.duration(to: HostClock.now))
     }
 
-    /// Stops a command that was given up, and kills what it has left in the background. True when the shell is free for the
-    /// next one within `grace`.
-    ///
-    /// Types Ctrl-C, or whatever the dialect has, in rising order of force, the next one after `step`. False leaves the session
-    /// busy: what does not even end then can only be ended with its guest.
+    /// Stops a given-up command and kills what it has left in the background. True when the shell is free for the next one within
+    /// `grace`. Types Ctrl-C or the dialect's inputs in rising order of force, `step` apart. False leaves the session busy: only
+    /// the end of the guest ends that command.
     public func interrupt(grace: Duration, step: Duration = .seconds(3)) async -> Bool {
         let start = HostClock.now
         defer { log.debug("interrupting took", metadata: ["ms": "\(start.millisecondsAgo)"]) }
         log.debug("the command is interrupted", metadata: ["grace": "\(grace)"])
         do {
-            // Typed any sooner it would reach the resident shell, which ignores it.
+            // Typed earlier it would reach the resident shell, which ignores it.
             _ = try await core.wait(deadline: start + grace) { $0.awaitAbandoned(begin: true) }
             let share = min(step, grace / max(dialect.interrupts.count, 1))
             for (index, keys) in dialect.interrupts.enumerated() {
                 do {
-                    // Not sooner: a second Ctrl-C that meets the shell as it prints the end marker would take that away.
+                    // Not earlier: a second Ctrl-C while the shell prints the end marker would remove that.
                     let patience = index == dialect.interrupts.count - 1 ? start + grace : HostClock.now + share
                     _ = try await core.wait(typing: keys, deadline: patience) { $0.awaitAbandoned(begin: false) }
                     if let cleanUp = dialect.cleanUp {

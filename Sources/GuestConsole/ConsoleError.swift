@@ -1,10 +1,10 @@
 import Diagnostics
 
-/// Why a wait on a guest's console ended without what it waited for.
+/// Why a wait on a guest's console failed.
 public enum ConsoleError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The deadline passed. The command may still run: `interrupt` it, or give the guest up.
     case deadline
-    /// The guest printed nothing for as long as the silence watchdog allows. The command may still run.
+    /// The guest was silent for longer than the silence watchdog allows. The command may still run.
     case silence
     /// The calling task was cancelled. The command may still run.
     case cancelled
@@ -12,11 +12,11 @@ public enum ConsoleError: Error, Sendable, Hashable, CustomStringConvertible {
     case channelClosed
     /// The guest announced itself again: it rebooted, or its shell was restarted. `open` the session again.
     case greetedAgain
-    /// The shell was replaced so that the command has one that nobody else holds. `CommandSession.run` opens the new one.
+    /// The shell was replaced so that the command has its own. `CommandSession.run` opens the new one.
     case renewed
-    /// A command is running, or an earlier one was given up and `interrupt` has not yet brought the shell back.
+    /// A command is running, or an abandoned one was not yet ended by `interrupt`.
     case busy
-    /// The guest's shell does not come up: what its console shows instead.
+    /// The guest's shell does not come up, for the reason that its console shows.
     case bootTrouble(BootTrouble)
     /// No shell can be given this command; in words.
     case invalidCommand(String)
@@ -28,7 +28,7 @@ public enum ConsoleError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What happened, in a sentence.
     public var description: String { diagnostic.message }
 
-    /// The same for people: what happened and what to do about it.
+    /// The same for people, with a remedy.
     public var diagnostic: Diagnostic {
         switch self {
         case .deadline:

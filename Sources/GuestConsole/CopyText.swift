@@ -1,11 +1,11 @@
-/// The text of a copy in progress on a console that people read: lines of Base64 are the copy's, all others the guest's own.
+/// The console text of a copy in progress: lines of Base64 are the copy's, all others the guest's.
 struct CopyText {
     private var line: [UInt8] = []
 
-    /// No line is as long as this; what is goes on as the guest's.
+    /// Longer lines are the guest's.
     private static let longest = 4096
 
-    /// What of these bytes is the guest's own, as far as whole lines have come.
+    /// The guest's own part of these bytes, as far as lines are complete.
     mutating func receive(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
         var own: [UInt8] = []
         for byte in bytes {
@@ -16,13 +16,13 @@ struct CopyText {
         return own
     }
 
-    /// What of the last line, which has no end, is the guest's own.
+    /// The guest's own part of the incomplete last line.
     mutating func finish() -> [UInt8] {
         defer { line = [] }
         return Self.isData(line[...]) ? [] : line
     }
 
-    /// Whether a line, with its end or without, is of Base64 alone.
+    /// Whether a line, with or without its end, is Base64 only.
     static func isData(_ line: ArraySlice<UInt8>) -> Bool {
         let text = line.filter { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
         return !text.isEmpty && text.count % 4 == 0

@@ -1,6 +1,5 @@
-/// How to drive one kind of shell: everything that differs between shells, as data.
-///
-/// `CommandSession` is the one interpreter. A new kind of guest is a new value of this type.
+/// How to drive one kind of shell: everything that differs between shells, as data. `CommandSession` is the one interpreter. A new
+/// kind of guest is a new value of this type.
 public struct Dialect: Sendable {
     /// Short name, for messages.
     public var name: String
@@ -14,8 +13,8 @@ public struct Dialect: Sendable {
     public var setup: [UInt8]
     /// A line whose output contains the nonce, though the line itself does not: proves that the shell runs lines.
     public var probe: @Sendable (Nonce) -> [UInt8]
-    /// The exchanges that run one command, in order; the last one's status is the command's, and in
-    /// those before it one other than 0 means that the guest could not receive the command.
+    /// The exchanges that run one command, in order. The last one's status is the command's; a nonzero one of an earlier exchange
+    /// means that the guest could not receive the command.
     public var exchanges: @Sendable (GuestCommand) throws(ConsoleError) -> [Exchange]
     /// Input that ends a command's standard input, after an unfinished line or not.
     public var endOfInput: @Sendable (_ isBehindOpenLine: Bool) -> [UInt8] = { $0 ? [4, 4] : [4] }

@@ -1,8 +1,7 @@
 import Diagnostics
 
-/// `bytes` as text without terminal escape sequences and control characters other than tab and the line ends.
-///
-/// For matching and reading; recordings keep every byte.
+/// `bytes` as text without terminal escape sequences and control characters other than tab and the line ends. For matching and
+/// reading; recordings keep every byte.
 public func withoutEscapes(_ bytes: ArraySlice<UInt8>) -> String {
     var escape = EscapeSequence.none
     let text = bytes.filter { byte in

@@ -1,14 +1,11 @@
-/// Takes one framed answer out of a byte stream: what is before the begin marker is dropped, what is between the
-/// markers is output, byte for byte, and the exit status follows the end marker.
-///
-/// Memory is bounded: output goes out piece by piece, and only bytes that may be part of a marker are kept back.
+/// Extracts one framed answer from a byte stream: drops everything before the begin marker, passes on the output between the
+/// markers byte for byte, and parses the exit status behind the end marker. Memory is bounded: only bytes that may belong to a
+/// marker are kept back.
 struct FrameScanner {
-    /// Where in the answer.
     private enum Place {
         case before, output, status
     }
 
-    /// What the last piece led to.
     enum Progress: Equatable {
         /// The end is not there yet.
         case more
@@ -18,7 +15,7 @@ struct FrameScanner {
         case garbled(String)
     }
 
-    /// More than any status takes; what is longer is no status.
+    /// Longer than any status.
     private static let longestStatus = 16
 
     private let begin: [UInt8]
@@ -26,7 +23,7 @@ struct FrameScanner {
     private let hasStatus: Bool
     private var place: Place
     private var held: [UInt8] = []
-    /// Output handed out so far.
+    /// Output passed on so far.
     private(set) var bytes = 0
 
     init(_ exchange: Exchange) {
@@ -36,15 +33,14 @@ struct FrameScanner {
         place = begin.isEmpty ? .output : .before
     }
 
-    /// Whether the guest has started to run what it was given.
+    /// Whether the guest has begun to run the command.
     var hasBegun: Bool { place != .before }
 
-    /// Takes the next piece of the stream and hands its output out.
     mutating func take(_ piece: ArraySlice<UInt8>, output: (ArraySlice<UInt8>) -> Void) -> Progress {
         let kept = held.count
         var rest = kept == 0 ? piece : (held + piece)[...]
         held = []
-        // An index of `rest` as one of `piece`: never negative in the end, as what was kept was no whole answer.
+        // An index of `rest` as one of `piece`: never negative, because the kept bytes were no whole answer.
         let shift = piece.startIndex - (kept == 0 ? piece.startIndex : kept)
 
         if place == .before {

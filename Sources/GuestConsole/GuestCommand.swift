@@ -1,26 +1,23 @@
-/// A script for a guest's own shell, run in a process of its own unless declared otherwise: nothing of it stays in the
-/// session.
-///
-/// Its standard input is empty (`/dev/null`, `NUL`) unless it takes what is typed; its two outputs are one stream, in the
-/// order written.
+/// A script for a guest's own shell, run in its own process unless declared otherwise, so that nothing of it stays in the session.
+/// Its standard input is empty (`/dev/null`, `NUL`) without `input`; both outputs are one stream, in the order written.
 public struct GuestCommand: Sendable {
     /// The text, one line or many, in the language of its shell. Without NUL.
     public let script: String
     /// What runs it where the guest has a POSIX shell. cmd.exe runs all of its guest's scripts itself.
     public var shell: ScriptShell
-    /// What the script's file is called, where its shell needs it in one: a name without slashes.
+    /// The name of the script's file, if its shell needs one; without slashes.
     public var name: String
     /// Exported to the script and to nothing else, in order. Names are letters, digits and `_`; values have no NUL.
     public var environment: [(name: String, value: String)]
     /// Where it starts, an absolute path of the guest; nil for the session's own, the same for every command.
     public var workingDirectory: String?
-    /// What is typed to it, on a terminal where the guest has one; nil for an empty input.
+    /// Its input, on a terminal where the guest has one; nil for an empty input.
     public var input: CommandInput?
-    /// Whether the session's POSIX shell runs it itself, all of whose state it can change: for one line that ends by itself,
-    /// best of the shell's own commands, where a process costs too much. Environment and working directory do not count.
+    /// Whether the session's POSIX shell runs it itself, so that it can change the shell's state: for short lines, best of
+    /// builtins, where a process costs too much. Environment and working directory are ignored.
     public var inSession: Bool
 
-    /// A command as given. Line ends of Windows and a byte order mark are taken out of the script.
+    /// A command as given. Windows' line ends and a byte order mark are removed from the script.
     public init(
         _ script: String, shell: ScriptShell = .plain, name: String = "script",
         environment: [(name: String, value: String)] = [], workingDirectory: String? = nil,
@@ -35,7 +32,7 @@ public struct GuestCommand: Sendable {
         self.workingDirectory = workingDirectory
     }
 
-    /// Throws `invalidCommand` for what no shell can be given.
+    /// Throws `invalidCommand` for what no shell can run.
     func check() throws(ConsoleError) {
         if script.utf8.contains(0) {
             throw .invalidCommand("a script cannot contain a NUL byte")

@@ -1,18 +1,17 @@
 import Patterns
 
-/// Answers a guest's prompts until its shell is ready: the interpreter of a dialect's reactions.
+/// Answers a guest's prompts until its shell is ready, by a dialect's reactions.
 struct Login {
-    /// What to do next.
     enum Step {
         case type([UInt8])
         /// The shell is ready.
         case ready
-        /// It never will be.
+        /// It will never be ready.
         case fail(BootTrouble)
     }
 
     private let reactions: [Reaction]
-    /// The patterns of the reactions, in order; nil for one that does not compile, which was refused where it was declared.
+    /// The reactions' patterns, in order; nil for one that does not compile, which was refused at its declaration.
     private let patterns: [Pattern?]
     /// Set when a search for a pattern failed.
     private var failure: BootTrouble?
@@ -21,9 +20,9 @@ struct Login {
     private var timesLeft: [Int] = []
     /// The reaction that answered last.
     private var last: Int?
-    /// Whether an answer that may have been lost was given once more.
+    /// Whether a possibly lost answer was repeated.
     private var hasRepeated = false
-    /// How often in a row the guest was found silent, and after how many times it is nudged.
+    /// How often in a row the guest was found silent, and the count at which it is nudged.
     private var stalls = 0
     private var stallsToNudge = Self.usualStalls
     /// Whether a password was asked for before a login, and refused.
@@ -38,7 +37,7 @@ struct Login {
         restart()
     }
 
-    /// Every reaction is fresh again.
+    /// Makes all reactions available again.
     mutating func restart() {
         timesLeft = reactions.map(\.times)
         last = nil
@@ -49,7 +48,6 @@ struct Login {
     /// Discards the output so far: it is from before a reset.
     mutating func discardOutput() { dialogue = ConsoleDialogue() }
 
-    /// Receives the guest's next output.
     mutating func receive(_ bytes: ArraySlice<UInt8>) {
         guard !reactions.isEmpty else { return }
         let before = revision
@@ -60,7 +58,7 @@ struct Login {
     /// Counts the guest's output, without kernel messages.
     var revision: Int { dialogue.revision }
 
-    /// How far the guest has come, as a clause about it; nil before the first answer.
+    /// The guest's progress, as a clause; nil before the first answer.
     var progress: String? {
         switch last.map({ reactions[$0].question }) {
         case nil: nil
@@ -70,7 +68,7 @@ struct Login {
         }
     }
 
-    /// What to do about the output since the last reaction; nil for nothing.
+    /// The action for the output since the last reaction; nil for none.
     mutating func react() -> Step? {
         let text = dialogue.text
         guard !text.isEmpty else { return nil }
@@ -88,7 +86,7 @@ struct Login {
         return next.map { answer($0) }
     }
 
-    /// What to do about a guest that has been silent for a while; nil for nothing.
+    /// The action for a guest that has been silent for a while; nil for none.
     mutating func stalled() -> Step? {
         guard !reactions.isEmpty else { return nil }
         let asked = reactions.indices.first { isAsked($0) }
@@ -109,7 +107,7 @@ struct Login {
             question.question == nil || !reactions.contains { $0.question == question.question }
         }
         if let trouble = BootTrouble.find(BootTrouble.known + unanswered, in: dialogue) { return .fail(trouble) }
-        // A line end brings back a prompt that something else was printed over. Firmware, boot loaders and kernels have none.
+        // A line end repeats a prompt that other output overwrote. Firmware, boot loaders and kernels have no prompt.
         stalls += 1
         guard !nudge.isEmpty, dialogue.stage >= .userland else { return nil }
         if hidesPrompt {
@@ -128,8 +126,8 @@ struct Login {
         }
     }
 
-    /// Whether the guest asks for a password before a user name was given: for somebody else's, or after an empty name that was
-    /// typed too soon.
+    /// Whether the guest asks for a password before a user name was given: for another user, or after an empty name that was typed
+    /// too soon.
     private func isOutOfOrder(_ index: Int) -> Bool {
         guard reactions[index].question == .password, reactions.contains(where: { $0.question == .login }) else {
             return false
@@ -146,7 +144,7 @@ struct Login {
         }
     }
 
-    /// Whether the guest asks again and has not echoed the first answer yet: it asked twice before the answer reached it.
+    /// Whether the guest asks again before it has echoed the first answer: it asked twice before the answer arrived.
     private func isBeingAnswered(_ index: Int) -> Bool {
         guard last == index, reactions[index].question == .login, case .type(let keys) = reactions[index].action else {
             return false

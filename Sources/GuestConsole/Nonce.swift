@@ -14,7 +14,7 @@ public struct Nonce: Sendable, Hashable, CustomStringConvertible {
         description = Self.digits(high) + Self.digits(low)
     }
 
-    /// Both halves. Text sent to a guest names them apart, so that its echo is not the whole.
+    /// Both halves. Text sent to a guest has them separate, so that its echo does not match.
     var halves: (Substring, Substring) { (description.prefix(16), description.suffix(16)) }
 
     private static func digits(_ bits: UInt64) -> String {

@@ -35,8 +35,7 @@ public enum ScriptShell: Sendable, Hashable {
     }
 }
 
-/// A script's first line where it names its interpreter. Unlike for Linux itself, which knows one argument, each word is one, as
-/// those who write such lines mean it.
+/// A script's first line that names its interpreter. Unlike in Linux itself, which passes one argument, each word is an argument.
 struct Shebang {
     private let words: [Substring]
 
@@ -61,7 +60,7 @@ struct Shebang {
 }
 
 extension String {
-    /// The text of a script as every interpreter takes it: without a byte order mark, and with line feeds as line ends.
+    /// A script's text as every interpreter accepts it: without a byte order mark, with line feeds as line ends.
     var asScript: String {
         var bytes = Array(utf8)
         let mark: [UInt8] = [0xef, 0xbb, 0xbf]

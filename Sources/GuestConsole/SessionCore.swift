@@ -1,7 +1,7 @@
 import HostSystem
 import Synchronization
 
-/// The shell around `SessionState`: its lock, the one waiting task and its timer, and the two tasks on the channel.
+/// Runs a `SessionState`: its lock, the one waiting task and its timer, and the two tasks on the channel.
 final class SessionCore: Sendable {
     /// Bytes on their way to the guest, for the shell of one generation.
     struct Typing: Sendable {
@@ -11,20 +11,20 @@ final class SessionCore: Sendable {
 
     private struct Guarded {
         var state: SessionState
-        /// The number of the current wait; what is of an earlier one comes too late.
+        /// The number of the current wait; results of earlier ones are dropped.
         var number = 0
         var ending: SessionState.Ending?
         var waiter: CheckedContinuation<SessionState.Ending, Never>?
         /// When anything was last received from or sent to the guest.
         var lastReceived = HostClock.now
-        /// When the guest last came a step further on its way to the shell, or was found to stand still.
+        /// When the guest last made progress towards the shell, or was found stalled.
         var lastStep = HostClock.now
-        /// Raised when the shell is replaced: what is queued for the old one is not typed.
+        /// Incremented when the shell is replaced: input queued for the old one is dropped.
         var generation = 0
         /// Recognizes a copy in progress in the guest's output; nil while there is none.
         var copy: CopyText?
 
-        /// Notes how the current wait ended; the caller resumes the task returned.
+        /// Stores how the current wait ended; the caller resumes the returned task.
         mutating func end(with ending: SessionState.Ending) -> CheckedContinuation<SessionState.Ending, Never>? {
             self.ending = ending
             defer { waiter = nil }
@@ -44,9 +44,8 @@ final class SessionCore: Sendable {
 
     // MARK: The waiting task
 
-    /// Begins a wait, types `text`, and returns how the wait ended: by the guest, the deadline, silence or cancellation.
-    ///
-    /// A guest that comes no step further on its way to the shell within `patience` has stalled.
+    /// Begins a wait, types `text`, and returns how the wait ended: by the guest, the deadline, silence or cancellation. A guest
+    /// without progress towards the shell for `patience` has stalled.
     func wait(
         typing text: [UInt8] = [], deadline: ContinuousClock.Instant, silence: Duration? = nil,
         patience: Duration? = nil,
@@ -84,8 +83,8 @@ final class SessionCore: Sendable {
         return try ending.get()
     }
 
-    /// Sleeps until the deadline or the end of the allowed silence, whichever is first, and then ends the wait. Meanwhile it
-    /// reacts to a guest that stalls.
+    /// Sleeps until the earlier of the deadline and the end of the permitted silence, and then ends the wait. Meanwhile handles a
+    /// stalled guest.
     private func watch(
         _ number: Int, deadline: ContinuousClock.Instant, silence: Duration?, patience: Duration?
     ) async {
@@ -117,51 +116,44 @@ final class SessionCore: Sendable {
         waiter?.resume(returning: .failure(error))
     }
 
-    /// The variables to be set once the command has run that waits; nil when none does.
+    /// The variables to set after the waiting command has run; nil when none waits.
     var prewarmed: [(name: String, value: String)]? { guarded.withLock { $0.state.prewarmed } }
 
-    /// Whether a command has begun whose end has not been seen.
     var isBusy: Bool { guarded.withLock { $0.state.isBusy } }
 
-    /// Whether the shell is being replaced.
     var isRenewing: Bool { guarded.withLock { $0.state.isRenewing } }
 
-    /// How far the guest came on the way to its shell; nil when nothing of it was answered.
     var progress: String? { guarded.withLock { $0.state.progress } }
 
-    /// Says that files are being copied, as Base64, or are not any more: the transcript does without them.
+    /// Begins or ends a copy of files as Base64, which the transcript omits.
     func setCopying(_ isCopying: Bool) { guarded.withLock { $0.copy = isCopying ? CopyText() : nil } }
 
-    /// Changes the state by what is no event of the guest's.
+    /// Applies a change that is not caused by the guest.
     func update(_ change: (inout SessionState) -> Void) {
         guarded.withLock { change(&$0.state) }
     }
 
-    /// The guest has had its machine reset.
     func machineWasReset() { perform { $0.machineWasReset() } }
 
-    /// Types what is new of the input of the command in flight.
     func typeInput() { perform { $0.typeInput() } }
 
     // MARK: The channel's tasks
 
-    /// Reads the channel to its end.
     func readAll(transcript: (@Sendable (ArraySlice<UInt8>) -> Void)?) async {
         do {
             while true {
                 let bytes = try await channel.read()
                 if bytes.isEmpty { break }
                 transcript?(guarded.withLock { $0.copy?.receive(bytes[...])[...] } ?? bytes[...])
-                // Output is handed out under the lock: none may come when its `run` has returned.
+                // Output is passed on under the lock: none may arrive after its `run` has returned.
                 perform { $0.receive(bytes[...]) }
             }
         } catch {}
         close(.channelClosed)
     }
 
-    /// Types what is queued.
     func writeAll(_ queue: AsyncStream<Typing>) async {
-        // Small enough that little is typed to a shell that is no more.
+        // Small, so that little is typed to a replaced shell.
         let slice = 16 << 10
         do {
             for await item in queue {
@@ -176,7 +168,7 @@ final class SessionCore: Sendable {
         }
     }
 
-    /// Ends the channel and whatever waits.
+    /// Closes the channel and ends the current wait.
     func close(_ error: ConsoleError) {
         perform { $0.close(error) }
         typing.finish()
@@ -189,7 +181,7 @@ final class SessionCore: Sendable {
         perform(during: number) { $0.finish(search, step) }
     }
 
-    /// Has an event change the state and does what is then to be done; one of a wait only while that lasts.
+    /// Applies an event to the state and performs the resulting actions; an event of a wait only while that lasts.
     private func perform(during number: Int? = nil, _ event: (inout SessionState) -> SessionState.Actions) {
         typealias Ended = (
             waiter: CheckedContinuation<SessionState.Ending, Never>?, ending: SessionState.Ending?,

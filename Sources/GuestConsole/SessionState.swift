@@ -1,6 +1,6 @@
-/// What a session knows, as a value: every event is a mutating method, and what is then to be done is returned.
+/// A session's state as a value: every event is a mutating method that returns the resulting actions.
 struct SessionState {
-    /// What somebody waits for; one at a time.
+    /// What the session waits for; one at a time.
     enum Wait {
         /// The shell to be ready: its greeting, or the last of its reactions.
         case ready
@@ -12,25 +12,25 @@ struct SessionState {
         case end
     }
 
-    /// The framed answer that is on its way, whether or not somebody still waits for it.
+    /// The current framed answer, whether or not a task still waits for it.
     struct Frame {
         var scanner: FrameScanner
-        /// What is typed to the command once it runs: any sooner its shell would read it.
+        /// The command's input, typed once it runs: earlier its shell would read it.
         var input: CommandInput?
-        /// Whether it is the command itself that runs, and not what brings it into the guest.
+        /// Whether the command itself runs, and not an exchange that transfers it.
         let isCommand: Bool
-        /// Whether what was typed to the command does not end a line.
+        /// Whether the typed input ends within a line.
         var hasOpenLine = false
         var output: (@Sendable (ArraySlice<UInt8>) -> Void)?
-        /// The end of the output, as far as a complaint of the shell's goes.
+        /// The end of the output, long enough for the shell's complaints.
         var tail: [UInt8] = []
         var gate: OutputGate
         /// Tells a greeting of a restarted shell from output that looks like one.
         var probe: StreamSearch?
-        /// Bounds what output full of false greetings makes us type.
+        /// Limits the probes caused by output with many false greetings.
         var probesLeft = 8
 
-        /// Nobody wants more of the output than came so far.
+        /// The rest of the output is not wanted.
         mutating func endOutput() {
             let rest = gate.finish()
             if !rest.isEmpty { output?(rest) }
@@ -38,7 +38,7 @@ struct SessionState {
         }
     }
 
-    /// What a wait came to: the status and size of a framed answer; zeros else.
+    /// The result of a wait: the status and size of a framed answer, or zeros.
     struct Answer: Sendable, Equatable {
         var status: Int32 = 0
         var bytes = 0
@@ -58,7 +58,7 @@ struct SessionState {
         var search: LoginSearch?
     }
 
-    /// A search of the guest's output for prompts to answer. It may take milliseconds, so it is done on a copy, outside of locks.
+    /// A search of the guest's output for prompts. It may take milliseconds, so it works on a copy, outside of locks.
     struct LoginSearch: Sendable {
         fileprivate var login: Login
         /// Whether the guest has been silent for a while.
@@ -66,7 +66,6 @@ struct SessionState {
         /// `loginChanges` when the copy was made.
         fileprivate let changes: Int
 
-        /// Searches, and returns what to do.
         mutating func run() -> Login.Step? { isStalled ? login.stalled() : login.react() }
     }
 
@@ -80,13 +79,13 @@ struct SessionState {
     private(set) var hasGreeted = false
     /// The machine was reset, and the session was not opened since.
     private var isRebooting = false
-    /// The shell is being replaced for the next command, whether or not somebody still waits for that.
+    /// The shell is being replaced for the next command, whether or not a task still waits for that.
     private(set) var isRenewing = false
-    /// The guest has greeted since the last exchange began; the report of the reset that caused it may be still to come.
+    /// The guest has greeted since the last exchange began; the report of the reset that caused it may still come.
     private var hasRestarted = false
     /// The shell has run the dialect's setup.
     private(set) var isSetUp = false
-    /// A command waits; the session's variables are to be set once it has run.
+    /// A command waits; the session's variables are set after it has run.
     private(set) var prewarmed: [(name: String, value: String)]?
     private(set) var closed: ConsoleError?
 
@@ -117,14 +116,12 @@ struct SessionState {
         return search()
     }
 
-    /// Begins to wait for the answer to a probe.
     mutating func awaitProbe(_ nonce: Nonce) -> Actions {
         if let ending = claim() { return Actions(ending: ending) }
         wait = .probe(StreamSearch(Array(nonce.description.utf8)))
         return Actions()
     }
 
-    /// Begins an exchange and waits for its end.
     mutating func awaitEnd(
         of exchange: Exchange, input: CommandInput?, output: (@Sendable (ArraySlice<UInt8>) -> Void)?
     ) -> Actions {
@@ -138,7 +135,6 @@ struct SessionState {
         return Actions()
     }
 
-    /// Types what is new of the input of the command in flight.
     mutating func typeInput() -> Actions { Actions(typing: takeInput()) }
 
     private mutating func takeInput() -> [[UInt8]] {
@@ -154,7 +150,7 @@ struct SessionState {
         }
     }
 
-    /// Begins to wait for a command given up earlier: until it runs, or until its end.
+    /// Begins to wait for an abandoned command: until it runs, or until its end.
     mutating func awaitAbandoned(begin: Bool) -> Actions {
         if let ending = claim() { return Actions(ending: ending) }
         guard let frame else {
@@ -173,10 +169,8 @@ struct SessionState {
         return wait == nil ? nil : .failure(.busy)
     }
 
-    /// The shell has answered after its setup.
     mutating func finishSetup() { isSetUp = true }
 
-    /// A command waits in the shell.
     mutating func setPrewarmed(_ variables: [(name: String, value: String)] = []) { prewarmed = variables }
 
     /// A reboot is expected: earlier greetings do not count for the next `awaitReady`.
@@ -188,11 +182,11 @@ struct SessionState {
         login.discardOutput()
     }
 
-    /// The guest's machine was reset: its output from now on is that of its boot, and its shell will be another one.
+    /// The guest's machine was reset: later output is that of its boot, and of another shell.
     mutating func machineWasReset() -> Actions {
         if hasRestarted { return Actions() }
         frame?.endOutput()
-        // A greeting in the command's output, which is being probed, came from this reset: no other follows.
+        // A greeting in the command's output that is being probed was caused by this reset: no other follows.
         if frame?.probe != nil { return restarted() }
         forgetGreeting()
         if case .ready = wait { return Actions() }
@@ -202,13 +196,12 @@ struct SessionState {
         return actions
     }
 
-    /// Ends the current wait from outside. A command in flight goes on; its output is dropped.
+    /// Ends the current wait from outside. The command continues; its output is dropped.
     mutating func giveUp() {
         wait = nil
         frame?.endOutput()
     }
 
-    /// The channel has closed.
     mutating func close(_ error: ConsoleError) -> Actions {
         closed = closed ?? error
         frame?.endOutput()
@@ -216,7 +209,6 @@ struct SessionState {
         return end(with: .failure(closed ?? error))
     }
 
-    /// Receives the guest's next output.
     mutating func receive(_ bytes: ArraySlice<UInt8>) -> Actions {
         let greeted = lastGreeting(in: bytes)
         if frame != nil { return receiveAnswer(bytes, greeted: greeted) }
@@ -243,17 +235,15 @@ struct SessionState {
         Actions(search: LoginSearch(login: login, isStalled: isStalled, changes: loginChanges))
     }
 
-    /// Applies the result of a search, unless its wait is over or the login has changed meanwhile: that started a new search.
+    /// Applies a search's result, unless its wait has ended or the login has changed, which started a new search.
     mutating func finish(_ search: LoginSearch, _ step: Login.Step?) -> Actions {
         guard case .ready = wait, search.changes == loginChanges else { return Actions() }
         login = search.login
         return perform(step)
     }
 
-    /// Counts the guest's output before its shell, without kernel messages.
     var revision: Int { login.revision }
 
-    /// See `Login.progress`.
     var progress: String? { login.progress }
 
     private mutating func perform(_ step: Login.Step?) -> Actions {
@@ -283,7 +273,7 @@ struct SessionState {
             let stated = status == 0 && hasFailed ? 1 : status
             var actions = end(with: .success(Answer(status: stated, bytes: frame.scanner.bytes)))
             if !frame.isCommand, status == dialect.renewed { isRenewing = true }
-            // What the command left unread may stand before what is typed next.
+            // Unread input of the command may precede what is typed next.
             if frame.hasOpenLine { actions.typing = [[10]] }
             if let greeted, greeted > rest { actions.dropsTyping = restarted().dropsTyping }
             return actions

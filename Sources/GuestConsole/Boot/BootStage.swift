@@ -1,4 +1,4 @@
-/// How far a guest has come, as its console shows.
+/// A guest's progress as its console shows it.
 public enum BootStage: Int, Sendable, Hashable, Comparable {
     case silent, firmware, bootLoader, kernel, userland
 
@@ -16,7 +16,7 @@ public enum BootStage: Int, Sendable, Hashable, Comparable {
         }
     }
 
-    /// Texts by which a stage is known, in lines that are not the kernel's log.
+    /// Texts that identify a stage, in lines outside the kernel's log.
     private static let signs: [(stage: BootStage, texts: [String])] = [
         (
             .firmware,
@@ -37,13 +37,13 @@ public enum BootStage: Int, Sendable, Hashable, Comparable {
         (.userland, [" ttyS", "systemd", "Welcome to ", "  OK  ]", "INIT:", "OpenRC", "cloud-init"]),
     ]
 
-    /// The stage that a line, without what the kernel's log put into it, shows a guest to have reached.
+    /// The stage that a line shows, given without the kernel's log messages.
     func advanced(by line: Substring) -> BootStage {
         guard !line.allSatisfy(\.isWhitespace) else { return self }
         if let sign = Self.signs.first(where: { $0.texts.contains { line.contains($0) } }) {
             return max(self, sign.stage)
         }
-        // Firmware and boot loaders draw menus of any words; whoever speaks first or after a kernel is a program of the guest's.
+        // Firmware and boot loader menus have arbitrary words; other output first or after a kernel is from a program of the guest.
         return self == .firmware || self == .bootLoader ? self : max(self, .userland)
     }
 }

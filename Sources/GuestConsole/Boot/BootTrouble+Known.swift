@@ -1,5 +1,5 @@
 extension BootTrouble {
-    /// Ends of a boot that no answer on the console mends. The more telling ones come first.
+    /// Failed boots that no answer on the console repairs, the more specific ones first.
     public static let known: [BootTrouble] = [
         // Firmware.
         BootTrouble(
@@ -56,7 +56,7 @@ extension BootTrouble {
                 + "`Dependency failed` in the console's log, and repair the disk (`nofail` in /etc/fstab)"),
     ]
 
-    /// What a guest asks and the lab can answer. Asked and unanswered, they are the end of its boot.
+    /// Questions of a guest that the lab can answer. Without an answer they end its boot.
     public static let questions: [BootTrouble] = [
         BootTrouble(
             "required to change your password", "password has expired", "assword expired", "Password change required",
@@ -161,14 +161,14 @@ extension BootTrouble {
             remedy: "check the image's `console:`; its `reactions` answer what a guest asks")
     }
 
-    /// The search for a pattern of the image's `console:` takes too long.
+    /// The search for a pattern of the image's `console:` took too long.
     static func slowPattern(_ pattern: String) -> BootTrouble {
         BootTrouble(
             means: "looking for the pattern /\(pattern)/ in the guest's output takes too long",
             remedy: "write the `prompt:` or `reactions:` of the image's `console:` without nested repeats")
     }
 
-    /// There is a prompt, but the program behind it does not start `sh` and gives this answer.
+    /// There is a prompt, but its program does not start `sh` and prints this answer.
     static func noShell(at prompt: String, saying answer: String) -> BootTrouble {
         BootTrouble(
             means: "the guest's prompt `\(prompt)` is not that of a POSIX shell"

@@ -1,4 +1,4 @@
-/// Console output of a guest that does not come up, with what it means and what to do about it, as data.
+/// Console output of a guest that does not come up, with its meaning and remedy, as data.
 public struct BootTrouble: Sendable, Hashable {
     /// When it is certain.
     public enum Moment: Sendable, Hashable {
@@ -24,7 +24,7 @@ public struct BootTrouble: Sendable, Hashable {
     public var place: Place
     /// When it is certain.
     public var moment: Moment
-    /// The question that it is, for those who have an answer; nil when it is none of these.
+    /// Its question, if an answer can be configured; nil otherwise.
     public var question: Reaction.Question?
     /// What has happened: a clause that begins with a subject, such as `the guest is in emergency mode`.
     public var sentence: String

@@ -1,21 +1,21 @@
 import HostSystem
-/// The state of a guest's boot as its kernel's console shows it: how far it is, and what holds it up. A value.
+/// The state of a guest's boot as its kernel's console shows it: its stage and what blocks it. A value.
 public struct BootWatch: Sendable {
-    /// How long a guest may do what before it is given up.
+    /// Time limits after which a guest is given up.
     public struct Patience: Sendable, Hashable {
         /// Silence after a message that the guest does not recover from.
         public var stall: Duration
-        /// Say nothing at all.
+        /// No output at all.
         public var silence: Duration
 
-        /// The patience with a guest that must be ready within `time`: it grows with that, as slow hosts are given more of it.
+        /// The limits for a guest that must be ready within `time`: they grow with it, because slow hosts get more time.
         public init(within time: Duration) {
             stall = min(max(time / 60, .seconds(2)), .seconds(10))
             silence = time / 6
         }
     }
 
-    /// So many resets are no system's way of getting ready.
+    /// More resets than any system needs to become ready.
     public static let mostResets = 5
 
     private var dialogue = ConsoleDialogue()
@@ -46,7 +46,7 @@ public struct BootWatch: Sendable {
     /// The guest printed something on its other port.
     public mutating func receiveElsewhere() { usesOtherPort = true }
 
-    /// The guest reset itself. Returns the trouble where it does so over and over.
+    /// The guest reset itself. Returns the trouble when that repeats.
     public mutating func reset(at time: ContinuousClock.Instant = HostClock.now) -> BootTrouble? {
         resets += 1
         dialogue = ConsoleDialogue()
@@ -55,13 +55,13 @@ public struct BootWatch: Sendable {
         return .resets(resets, within: time - begun)
     }
 
-    /// When `check` may next find something.
+    /// The next time at which `check` may find something.
     public func nextCheck(_ patience: Patience) -> ContinuousClock.Instant {
         lastStep + (isSilent ? patience.silence : patience.stall)
     }
 
-    /// What holds the guest up, if that is known by now. `hasSerialWords`: whether its kernel's command line asks it to use
-    /// the serial port; nil where it boots by itself from a disk.
+    /// What blocks the guest, if known by now. `hasSerialWords`: whether its kernel's command line selects the serial port; nil for
+    /// a boot from disk.
     public mutating func check(
         _ patience: Patience, hasSerialWords: Bool?, at time: ContinuousClock.Instant = HostClock.now
     ) -> BootTrouble? {

@@ -1,6 +1,6 @@
 /// A guest's output on a port since it was last answered, as plain text: without escape sequences and kernel messages.
 struct ConsoleDialogue {
-    /// How much of the past can be seen, in bytes.
+    /// The visible history, in bytes.
     private static let memory = 4096
 
     /// The text; its line ends are line feeds.
@@ -8,12 +8,11 @@ struct ConsoleDialogue {
     /// Counts the changes of `text`.
     private(set) var revision = 0
     private var bytes: [UInt8] = []
-    /// The line that is not over yet.
+    /// The incomplete last line.
     private var line: [UInt8] = []
-    /// What the lines that are over show.
+    /// The stage shown by the completed lines.
     private var reached = BootStage.silent
 
-    /// Receives the guest's next output.
     mutating func receive(_ more: ArraySlice<UInt8>) {
         for piece in more.split(separator: 10, omittingEmptySubsequences: false).dropLast() {
             line += piece
@@ -36,27 +35,26 @@ struct ConsoleDialogue {
         text = ""
     }
 
-    /// How far the guest has come, the line that is not over yet included.
+    /// The guest's stage, including the incomplete last line.
     var stage: BootStage {
         let readable = ReadableText(line)
         let stage = readable.hasKernelLog ? max(reached, .kernel) : reached
         return readable.text.split(separator: "\n").reduce(stage) { $0.advanced(by: $1) }
     }
 
-    /// The last line that is not empty.
     var lastLine: Substring {
         let line = text.split(separator: "\n").last { !$0.allSatisfy(\.isWhitespace) } ?? ""
         return line[..<(line.lastIndex { !$0.isWhitespace }.map(line.index(after:)) ?? line.startIndex)]
     }
 }
 
-/// Console bytes as people read them, and whether the kernel's log was among them.
+/// Console bytes as readable text, and whether they had messages of the kernel's log.
 private struct ReadableText {
     private(set) var text: String
     private(set) var hasKernelLog = false
 
     init(_ bytes: [UInt8]) {
-        // What follows a carriage return hides what was before it.
+        // Text after a carriage return overwrites the text before it.
         var rest = Array(withoutEscapes(bytes[...]).replacing("\r\n", with: "\n").replacing("\r", with: "\n").utf8)[...]
         var kept: [UInt8] = []
         while let byte = rest.first {

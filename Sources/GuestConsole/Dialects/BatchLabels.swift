@@ -1,15 +1,14 @@
 /// Corrects Wine's cmd.exe, which prints a message for a missing label and then succeeds. On Windows a missing label ends the
 /// batch file with status 1, and after `call :label` the caller continues with it.
 enum BatchLabels {
-    /// What cmd.exe prints last when a label is missing that could not be checked before: one in a variable, or in a batch file
-    /// that another calls.
+    /// cmd.exe's last output for a missing label that could not be checked before: a variable one, or one of a called batch file.
     static let complaints = ["Target to GOTO not found\r\n", "Argument missing\r\n"].map { Array($0.utf8) }
 
-    /// Text to append to a script: each label that it names and does not have, with what Windows does there.
+    /// Text to append to a script: each missing label that it names, with Windows' behaviour.
     static func missing(in script: String) -> String {
         var named: [String] = []
         var known: Set<String> = ["eof"]
-        // Line ends are bytes of their own here: CR LF is one character.
+        // Line ends are separate bytes here: as a character CR LF is one.
         for line in script.utf8.split(whereSeparator: { $0 == 10 || $0 == 13 }) {
             var rest = Substring(line).drop(while: \.isWhitespace)
             if rest.first == ":" {
@@ -39,7 +38,7 @@ enum BatchLabels {
         return word.isEmpty ? nil : Substring(word.lowercased())
     }
 
-    /// The label that a text begins with, in small letters; empty for none, and for one with a variable in it.
+    /// The label at a text's beginning, in small letters; empty for none, and for one with a variable in it.
     private static func label(of text: Substring) -> String {
         let name = text.prefix { !$0.isWhitespace && !"<>|&:;,=+()".contains($0) }
         let isPlain = name.allSatisfy { $0.isLetter || $0.isNumber || "_-.".contains($0) }

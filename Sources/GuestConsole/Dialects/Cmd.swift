@@ -10,7 +10,7 @@ extension Dialect {
         // The caret escapes a character that needs no escape, so the line does not contain what it prints.
         probe: { Array("echo \($0.halves.0)^\($0.halves.1)\n".utf8) },
         exchanges: { command throws(ConsoleError) in try CmdShell.exchanges(command) },
-        // Programs that read text take Ctrl-Z for its end, wherever it stands.
+        // Programs that read text treat Ctrl-Z as its end, wherever it stands.
         endOfInput: { _ in [0x1a, 10] },
         complaints: BatchLabels.complaints,
         interrupts: [[3], [3], CmdShell.control(Array("vmlab-kill KILL\n".utf8))],
@@ -38,7 +38,7 @@ enum CmdShell {
             """
         var writing = POSIXShell.writing(try batchFile(command), to: "lab/task.bat").map(control)
         if command.input != nil {
-            // Typed, the last line would be the command's input. What that leaves unread goes with this cmd.exe.
+            // If typed, the last line would be the command's input. Unread input ends with this cmd.exe.
             let file = Array(run.replacing("\n", with: "\r\n").utf8)
             writing += POSIXShell.writing(file, to: "lab/input.bat", then: "__j=1").map(control)
             run = "C:\\lab\\input.bat\n"
@@ -75,7 +75,6 @@ enum CmdShell {
         Array((variables.map { "set \"\($0.name)=\($0.value)\"" }.joined(separator: "&") + "\n").utf8)
     }
 
-    /// Kills what an interrupted command has left in the background.
     static func cleanUp() -> Exchange {
         let nonce = Nonce()
         let text = Array("vmlab-kill KILL;a \(nonce)\n".utf8)
@@ -101,11 +100,11 @@ enum CmdShell {
         ]
     }
 
-    /// Runs a command in the cmd.exe that waits. It knows the variables of the time when it was started.
+    /// Runs a command in the waiting cmd.exe, which has the variables of its start.
     static func release(
         _ command: GuestCommand, _ variables: [(name: String, value: String)]
     ) throws(ConsoleError) -> [Exchange] {
-        // Its input is empty: for a command that takes some it is in the way.
+        // Its input is empty, which does not fit a command that takes input.
         var command = command
         let rest = command.input == nil ? [] : try exchanges(command)
         if command.input != nil { command = GuestCommand("") }

@@ -1,22 +1,19 @@
-/// What is typed into a POSIX shell.
 enum POSIXShell {
     /// The empty input and the one output of a command.
     static let input = "<&8 8<&- 6>&- 2>&1"
 
-    /// What gives a command the session's terminal as its input: it is the shell's own, which waits meanwhile.
+    /// Gives a command the session's terminal as its input; the shell, which owns it, waits meanwhile.
     private static let terminal = "exec </dev/tty;"
 
-    /// What the resident shell does before a command that is typed to: the terminal is one of lines until the command has ended,
-    /// when what that left unread is dropped and the terminal is the session's again, whatever the command has made of it.
+    /// Prepares the terminal for a command with input: it has line mode until the command has ended, when unread input is dropped
+    /// and the terminal is restored to the session's mode.
     private static let lendTerminal = Array(
         ("stty icanon -iexten eof ^D eol undef erase undef kill undef </dev/tty;"
             + "__t='{ stty \(POSIXSession.terminal) min 0 time 1;cat >/dev/null;stty min 1 time 0;} </dev/tty';").utf8)
 
-    /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons.
-    /// Its input is the terminal as it is open: a user who became another may not open it anew.
-    ///
-    /// Where the kernel's log goes to the same port, all but its gravest messages are kept from it (`dmesg` has them): they would
-    /// stand in the middle of what commands print.
+    /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons. Its input is the
+    /// terminal as it is open: a user who became another may not open it anew. Where the kernel's log goes to the same port, all
+    /// but its gravest messages are kept from it (`dmesg` has them): they would stand in the middle of what commands print.
     static func takeover(sharingConsole: Bool) -> [UInt8] {
         let quiet = sharingConsole ? "(echo 2 >/proc/sys/kernel/printk) 2>/dev/null;" : ""
         return Array(
@@ -36,7 +33,6 @@ enum POSIXShell {
     /// The longest script that fits an argument (Linux allows 128 KiB).
     static let longestArgument = 120 << 10
 
-    /// One command, with the terminal as its input or without.
     static func exchanges(_ command: GuestCommand) throws(ConsoleError) -> [Exchange] {
         try command.check()
         var exchanges = lines(command)
@@ -91,8 +87,8 @@ enum POSIXShell {
         return (isLong ? blocks(of: script) : []) + [exchange(text, nonce)]
     }
 
-    /// The resident shell itself writes a file and then does what `then` says; `path` needs no quotes. The last exchange's status
-    /// is 0 on success.
+    /// The resident shell itself writes a file and then runs `then`; `path` needs no quotes. The last exchange's status is 0 on
+    /// success.
     static func writing(_ bytes: [UInt8], to path: String, then more: String? = nil) -> [Exchange] {
         let nonce = Nonce()
         let isLong = bytes.count > longestText
@@ -101,7 +97,7 @@ enum POSIXShell {
             + [exchange(text + Array(" >\(path)\(more.map { "&&\($0)" } ?? "");a \(nonce)".utf8), nonce, begins: false)]
     }
 
-    /// What the script's process does before it becomes the script's shell, or its program: whole statements.
+    /// Statements of the script's process before it becomes the script's shell or program.
     private static func preparation(of command: GuestCommand) -> [UInt8] {
         var text = command.input == nil ? [] : Array(terminal.utf8)
         if let directory = command.workingDirectory {
@@ -134,9 +130,8 @@ enum POSIXShell {
 
     private static let plain = Set("/.-:,+@%".utf8)
 
-    /// The script, if it is one program's name and plain words behind it. The process that the resident shell forks then
-    /// becomes that program at once; a shell of its own, which would do the same, costs an emulated guest as much
-    /// as the program itself. (GNU make runs such lines without a shell for the same reason.)
+    /// The script, if it is one program's name and plain words. The forked process then becomes that program directly; another
+    /// shell, which would do the same, costs an emulated guest as much as the program itself. (GNU make does this too.)
     private static func simpleCommand(_ script: [UInt8]) -> ArraySlice<UInt8>? {
         let equals = UInt8(ascii: "=")
         let blank = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\n") }
@@ -151,7 +146,7 @@ enum POSIXShell {
         return name.contains(equals) || needShell.contains(String(decoding: name, as: UTF8.self)) ? nil : words
     }
 
-    /// Words that shells take for their own and that show or change the shell itself, and our own functions.
+    /// Words that shells interpret themselves and that show or change the shell, and our own functions.
     private static let needShell = Set(
         """
         . : alias bg bind break builtin caller case chdir command compgen complete compopt continue coproc declare dirs \
@@ -160,19 +155,18 @@ enum POSIXShell {
         then time times trap type typeset ulimit unalias unset until wait while a b k n o v w x
         """.split(separator: " ").map(String.init))
 
-    /// Kills what an interrupted command has left in the background.
     static func cleanUp() -> Exchange {
         let nonce = Nonce()
         return exchange(Array("k;a \(nonce)".utf8), nonce, begins: false)
     }
 
-    /// `text` gathered in the shell's variable `__s`, block by block, each acknowledged before the next is typed.
+    /// Collects `text` in the shell's variable `__s`, block by block, each acknowledged before the next is typed.
     private static func blocks(of text: [UInt8]) -> [Exchange] {
         var result: [Exchange] = []
         var rest = text[...]
         while !rest.isEmpty {
             var stop = min(rest.startIndex + longestText, rest.endIndex)
-            // A character stays whole, for shells that read them.
+            // Characters stay whole, for shells that decode them.
             while stop < rest.endIndex, rest[stop] & 0xc0 == 0x80 { stop -= 1 }
             let nonce = Nonce()
             let line = Array((result.isEmpty ? "__s=" : "__s=$__s").utf8) + quoted(Array(rest[..<stop]))

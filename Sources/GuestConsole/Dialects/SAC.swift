@@ -1,7 +1,6 @@
 extension Dialect {
-    /// Windows' Special Administration Console on COM1 (Server 2022, which sends a plain stream): opens a cmd.exe channel.
-    ///
-    /// Written from Microsoft's documentation and not run by vmlab's tests: there is no Windows among its images.
+    /// Windows' Special Administration Console on COM1 (Server 2022, which sends a plain stream): opens a cmd.exe channel. Written
+    /// from Microsoft's documentation and not run by vmlab's tests: there is no Windows among its images.
     public static func sac(user: String, password: String, domain: String = "") -> Dialect {
         func keys(_ text: String) -> Reaction.Action { .type(Array((text + "\r").utf8)) }
         return Dialect(
@@ -23,7 +22,7 @@ extension Dialect {
     }
 }
 
-/// What is typed into a cmd.exe that echoes, prompts, and has no shell beside it to write files.
+/// Input for a cmd.exe that echoes, prompts, and has no control shell to write files.
 enum SACShell {
     /// cmd.exe takes lines of 8191 characters; this many bytes make half of that in base 64.
     private static let blockSize = 3000

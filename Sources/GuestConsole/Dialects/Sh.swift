@@ -23,7 +23,7 @@ extension Dialect {
         dialect.reactions = reactions
         if let user { dialect.reactions.append(Reaction(#"login: *$"#, answer(user), times: 3, to: .login)) }
         if let password {
-            // Not where the guest wants a new one.
+            // Not where the guest asks for a new password.
             let pattern = #"(?:^|\n)(?!.*(?:[Nn]ew|[Cc]urrent|UNIX) )[^\n]*[Pp]assword: *$"#
             dialect.reactions.append(Reaction(pattern, answer(password), times: 3, to: .password))
         }

@@ -14,9 +14,8 @@ extension Dialect {
         interrupts: [[3], [3]])
 }
 
-/// What is typed into the UEFI shell.
 enum UEFIShell {
-    /// The cursor moves after each key typed; behind the last one comes the line end.
+    /// The cursor moves after each typed key; after the last one comes the line end.
     private static let endOfEcho = Array("H\r\n".utf8)
     /// Every prompt (`Shell> `, `FS0:\> `) ends so, and nothing else does.
     private static let endOfPrompt = Array("> \u{1b}[0m\u{1b}[37m\u{1b}[40m".utf8)

@@ -19,10 +19,8 @@ public struct ConsoleLine: Sendable, Hashable {
     }
 }
 
-/// Cuts a kernel console's bytes into lines and keeps the last of them.
-///
-/// A line ends at a line feed; carriage returns before it belong to the line end. Memory is bounded: a line longer than
-/// `longestLine` bytes goes on as the next.
+/// Cuts a kernel console's bytes into lines and keeps the last of them. A line ends at a line feed; carriage returns before it
+/// belong to the line end. Memory is bounded: a line longer than `longestLine` bytes goes on as the next.
 public struct ConsoleLog: Sendable {
     /// The last lines, oldest first, at most as many as are kept.
     public var tail: [ConsoleLine] { lines.count > keeping ? Array(lines.suffix(keeping)) : lines }
