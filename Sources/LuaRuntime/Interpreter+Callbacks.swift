@@ -2,7 +2,7 @@ import CLua
 import CLuaShims
 import Diagnostics
 
-/// What C asks for while Lua runs. Each leaves results on the stack and returns their count, or an error and LUART_RAISE.
+/// C's callbacks while Lua runs. Each leaves results on the stack and returns their count, or an error and LUART_RAISE.
 extension Interpreter {
     /// Fills in the functions; the owner is an unretained interpreter.
     static func fill(_ host: inout luart_host) {
@@ -129,7 +129,7 @@ extension Interpreter {
 }
 
 extension LuaCall {
-    /// The call that is being made: the arguments are all that is on the stack.
+    /// The current call: the arguments are the whole stack.
     fileprivate init(
         _ lua: OpaquePointer?, _ callable: Callable, _ frames: [LuaFrame], _ interpreter: Interpreter
     ) throws(LuaCallError) {

@@ -9,7 +9,7 @@ final class ErrorBox: Sendable {
 
     init(_ error: any Error, at location: LuaLocation?) { (self.error, self.location) = (error, location) }
 
-    /// What a script can read of it: `message` and `place`, and what the error itself tells.
+    /// The fields that a script can read: `message`, `place`, and the error's own.
     var fields: LuaTable {
         let error = self.error as? LuaError
         var table = LuaTable(fields: ["message": .text(error?.message ?? LuaError.words(for: self.error))])
@@ -21,7 +21,7 @@ final class ErrorBox: Sendable {
 }
 
 extension Interpreter {
-    /// Puts an error onto the stack for C to raise.
+    /// Pushes an error for C to raise.
     func raise(_ error: any Error, at location: LuaLocation?, on lua: OpaquePointer?) -> Int32 {
         if let error = error as? LuaCallError {
             pushText((location.map { "\($0): " } ?? "") + error.message, on: lua)
@@ -34,7 +34,7 @@ extension Interpreter {
             do {
                 try push([.table(fields)], on: lua)
             } catch {
-                // What it tells of itself is larger than the memory that is left.
+                // Its own fields are larger than the remaining memory.
                 lua_createtable(lua, 0, 2)
                 for name in ["message", "place"] {
                     pushText(name, on: lua)
@@ -47,7 +47,7 @@ extension Interpreter {
         return Int32(LUART_RAISE)
     }
 
-    /// The error that a strand ended with, which is on top of its coroutine's stack.
+    /// The error that a strand ended with, on top of its coroutine's stack.
     func failure(of strand: Strand, _ status: Int32) -> any Error {
         let frames = frames(of: strand.coroutine, from: 0)
         let place = frames.lazy.compactMap(\.location).first
@@ -86,7 +86,7 @@ extension Interpreter {
         return lua_rawequal(lua, -1, -2) != 0
     }
 
-    /// What `tostring` gives for the value on top of a stack.
+    /// `tostring` of the value on top of a stack.
     func description(on lua: OpaquePointer?, _ strand: OpaquePointer?) -> String {
         luart_push_description(state, lua, strand)
         defer { luart_pop(state, 1) }
@@ -97,7 +97,7 @@ extension Interpreter {
         "not enough memory: the script's limit is \(ByteCount(UInt64(thread.limits.memory)))"
     }
 
-    /// Parts `file:line: message`, where Lua shortens long names of files.
+    /// Splits `file:line: message`, where Lua shortens long file names.
     private func split(_ text: String, _ frames: [LuaFrame]) -> (LuaLocation, String)? {
         let known = chunkNames.union(frames.compactMap(\.location?.file))
         for (start, _) in text.utf8.enumerated().lazy.filter({ $0.element == UInt8(ascii: ":") }).prefix(8) {

@@ -2,9 +2,9 @@ import CLua
 import CLuaShims
 import Diagnostics
 
-/// Names that Swift gives to scripts, and names that scripts have. No script runs here: all accesses are raw.
+/// Names that Swift gives to scripts, and names of scripts. No script runs here: all accesses are raw.
 extension Interpreter {
-    /// Makes a module's table, or adds to it.
+    /// Creates a module's table, or adds to it.
     func register(_ module: LuaModule) throws {
         let top = lua_gettop(state)
         defer { lua_settop(state, top) }
@@ -65,7 +65,7 @@ extension Interpreter {
         }
     }
 
-    /// Pushes a field of the table on top of the stack; its type.
+    /// Pushes a field of the table on top of the stack; returns its type.
     private func step(into name: String) -> Int32 {
         pushText(name, on: state)
         return lua_rawget(state, -2)

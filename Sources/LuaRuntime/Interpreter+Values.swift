@@ -1,13 +1,13 @@
 import CLua
 import CLuaShims
 
-/// A class's objects on their way through Lua.
+/// An object of a class, as Lua's userdata.
 final class ObjectBox: Sendable {
     let object: LuaObject
     init(_ object: LuaObject) { self.object = object }
 }
 
-/// A Swift function as scripts reach it.
+/// A Swift function that scripts can call.
 final class Callable: Sendable {
     enum Role {
         case function
@@ -23,7 +23,6 @@ final class Callable: Sendable {
     init(_ function: LuaNative, _ role: Role) { (self.function, self.role) = (function, role) }
 }
 
-/// How far values are copied.
 enum CopyLimits {
     /// Tables within tables.
     static let depth = 64
@@ -31,7 +30,7 @@ enum CopyLimits {
     static let elements = 1_000_000
 }
 
-/// Copies values out of Lua, within limits that hold for all that one reader copies.
+/// Copies values out of Lua, within limits for all values of one reader.
 struct ValueReader {
     private let interpreter: Interpreter
     private var elements = CopyLimits.elements
@@ -44,7 +43,6 @@ struct ValueReader {
         bytes = interpreter.thread.limits.memory
     }
 
-    /// The value at `index`.
     mutating func read(_ lua: OpaquePointer?, _ index: Int32) throws(LuaCallError) -> LuaValue {
         switch lua_type(lua, index) {
         case LUA_TNONE, LUA_TNIL: return .nil
@@ -75,7 +73,6 @@ struct ValueReader {
         return string
     }
 
-    /// An error as its text.
     private mutating func readError(_ lua: OpaquePointer?, _ index: Int32) throws(LuaCallError) -> LuaValue {
         guard lua_checkstack(lua, 4) != 0 else { throw LuaCallError("stack overflow") }
         luart_push_error_text(lua, index)
@@ -141,28 +138,28 @@ struct ValueReader {
 }
 
 extension Interpreter {
-    /// The string at `index`; nil when there is none, or it is longer.
+    /// The string at `index`; nil when there is none or it is longer.
     func string(_ lua: OpaquePointer?, _ index: Int32, atMost limit: Int = .max) -> LuaString? {
         var count = 0
         guard let start = luart_string(lua, index, &count), count <= limit else { return nil }
         return LuaString(Array(UnsafeRawBufferPointer(start: start, count: count)))
     }
 
-    /// The Swift object at `index`, nil when the value there is none.
+    /// The Swift object at `index`; nil when there is none.
     func object(_ lua: OpaquePointer?, _ index: Int32) -> LuaObject? {
         luart_to_box(lua, index, Int32(LUART_BOX_OBJECT)).map {
             Unmanaged<ObjectBox>.fromOpaque($0).takeUnretainedValue().object
         }
     }
 
-    /// Keeps the value at `index` for Swift; nil when the stack has no room to.
+    /// Keeps the value at `index` for Swift; nil without room on the stack.
     func reference(_ lua: OpaquePointer?, _ index: Int32) -> LuaReference? {
         guard lua_checkstack(lua, 2) != 0 else { return nil }
         lua_pushvalue(lua, index)
         return LuaReference(luaL_ref(lua, luart_registry()), thread)
     }
 
-    /// Puts values onto a stack, all or none.
+    /// Pushes values onto a stack, all or none.
     func push(_ values: [LuaValue], on lua: OpaquePointer?) throws(LuaCallError) {
         guard lua_checkstack(lua, Int32(clamping: values.count + 4)) != 0 else {
             throw LuaCallError("too many values: \(values.count)")
@@ -178,7 +175,7 @@ extension Interpreter {
         }
     }
 
-    /// Counts what a value will take of the memory that is left.
+    /// Subtracts a value's size from the remaining memory.
     private func reserve(_ value: LuaValue, _ left: inout Int, depth: Int) throws(LuaCallError) {
         switch value {
         case .string(let string): left -= string.bytes.count + 32
@@ -201,7 +198,7 @@ extension Interpreter {
         if left < 0 { throw LuaCallError("not enough memory") }
     }
 
-    /// Puts a value onto a stack, whose room and memory have been seen to.
+    /// Pushes a value; room and memory were checked.
     private func push(_ value: LuaValue, on lua: OpaquePointer?) throws(LuaCallError) {
         switch value {
         case .nil: lua_pushnil(lua)
@@ -243,7 +240,7 @@ extension Interpreter {
         luart_push_function(lua, Unmanaged.passRetained(callable).toOpaque(), callable.function.waits)
     }
 
-    /// The same object with the same class is the same value as long as the script has it.
+    /// An object with the same class stays the same value as long as the script has it.
     private func push(_ object: LuaObject, on lua: OpaquePointer?) {
         guard lua_checkstack(lua, 6) != 0 else { return lua_pushnil(lua) }
         luart_push_registry_table(lua, Int32(LUART_TABLE_OBJECTS))
@@ -264,7 +261,7 @@ extension Interpreter {
         luart_pop(lua, 1)
     }
 
-    /// The metatable of a class, made at first use. The interpreter keeps the class, whose address is the key.
+    /// Pushes a class's metatable, created at first use. The interpreter keeps the class, whose address is the key.
     private func pushMetatable(of type: LuaClass, on lua: OpaquePointer?) {
         luart_push_registry_table(lua, Int32(LUART_TABLE_CLASSES))
         let identity = UnsafeRawPointer(Unmanaged.passUnretained(type).toOpaque())
@@ -283,7 +280,7 @@ extension Interpreter {
         luart_pop(lua, 1)
     }
 
-    /// Sets a function under its name in the table on top of the stack.
+    /// Sets a named function in the table on top of the stack.
     func setField(_ callable: Callable, on lua: OpaquePointer?) {
         pushText(callable.function.name, on: lua)
         push(callable, on: lua)

@@ -1,23 +1,19 @@
 import CLua
 import CLuaShims
 
-/// A `lua_State` and what Swift keeps for it. It lives on the state's thread and is used nowhere else.
-///
-/// All code here may be called from C that Lua called, so it uses of liblua only what cannot raise: raw accesses, no
-/// conversions in place, stack checks first. Allocations are granted while Swift runs (see CLuaShims.h), so sizes are
-/// checked beforehand.
+/// A `lua_State` and Swift's data for it, used only on the state's thread. All code here may be called from C that Lua called, so
+/// it uses only parts of liblua that cannot raise: raw accesses, no conversions in place, stack checks first. Allocations are
+/// granted while Swift runs (see CLuaShims.h), so sizes are checked before.
 final class Interpreter {
     let thread: LuaThread
     let isTrusted: Bool
     let modules: ModuleFolder?
     let print: @Sendable (LuaString) -> Void
-    /// The names of the chunks so far, to tell places at the head of messages.
+    /// The chunk names so far, to recognize places at the start of messages.
     var chunkNames: Set<String> = []
-    /// What runs now.
     var strand: Strand?
-    /// The error of a script that was raised in it again, and may leave it next.
+    /// A script's error that was raised in it again, and may leave it next.
     var passing: LuaError?
-    /// The classes that have metatables.
     var classes: [LuaClass] = []
     private(set) var state: OpaquePointer?
 
@@ -30,12 +26,11 @@ final class Interpreter {
         host.owner = Unmanaged.passUnretained(self).toOpaque()
         Self.fill(&host)
         state = luart_new(&host, thread.limits.memory, isTrusted)
-        // No script can bring this about: its limit does not count yet. It is a host without a page to give, where Swift's
-        // own next object traps too.
+        // Not caused by scripts, whose limit does not apply yet: the host has no memory, and Swift's next allocation would trap
+        // too.
         if state == nil { fatalError("out of memory") }
     }
 
-    /// Frees the state.
     func close() {
         passing = nil
         if let state { luart_close(state) }
@@ -46,7 +41,7 @@ final class Interpreter {
 
     // MARK: - Strands
 
-    /// Makes the strand's coroutine, has `begin` put a function and so many arguments onto it, and runs that.
+    /// Creates the strand's coroutine, lets `begin` push a function and its arguments, and runs it.
     func start(_ strand: Strand, _ begin: (Interpreter, Strand) throws -> Int32) -> Step {
         guard !strand.isCancelled else { return .failed(CancellationError()) }
         let coroutine = lua_newthread(state)
@@ -60,7 +55,6 @@ final class Interpreter {
         }
     }
 
-    /// Goes on with a strand that waited.
     func resume(_ strand: Strand, with outcome: Result<[LuaValue], any Error>) -> Step {
         if strand.isCancelled { return end(strand, .failed(CancellationError())) }
         strand.outcome = outcome
@@ -74,7 +68,7 @@ final class Interpreter {
         self.strand = nil
         switch status {
         case LUA_YIELD:
-            // Without a request it was stopped.
+            // Without a request, it was stopped.
             guard let request = strand.pending else { return end(strand, .failed(failure(of: strand, status))) }
             strand.pending = nil
             return .waits(request)
@@ -124,7 +118,7 @@ final class Interpreter {
         return 0
     }
 
-    /// `#!/usr/bin/env vmlab` and the like: the line's end stays, so that lines count right.
+    /// Removes `#!/usr/bin/env vmlab` and the like; the line's end stays for line numbers.
     static func withoutFirstComment(_ source: [UInt8]) -> ArraySlice<UInt8> {
         guard source.first == UInt8(ascii: "#") else { return source[...] }
         return source.drop { $0 != UInt8(ascii: "\n") }
@@ -142,7 +136,6 @@ final class Interpreter {
         return Int32(arguments.count)
     }
 
-    /// Lets a value of the script's go.
     func release(_ reference: Int32) {
         luaL_unref(state, luart_registry(), reference)
     }

@@ -1,11 +1,9 @@
-/// A script's call of a Swift function: the arguments, and where in the script it was made.
-///
-/// The accessors count from 1 as Lua does, and throw what Lua's own functions would say:
-/// "bad argument #1 to 'put' (string expected, got nil)".
+/// A script's call of a Swift function: the arguments, and where in the script it was made. Indexes count from 1 as in Lua; the
+/// accessors throw Lua's own messages, such as "bad argument #1 to 'put' (string expected, got nil)".
 public struct LuaCall: Sendable {
     /// The name of the called function.
     public let name: String
-    /// The object whose method it is. A method that is called without one does not come this far.
+    /// The object whose method it is; a method called without one is rejected before.
     public let receiver: LuaObject?
     /// The arguments, without the receiver. Trailing `nil`s count.
     public let arguments: [LuaValue]
@@ -92,7 +90,7 @@ public struct LuaCall: Sendable {
         return object
     }
 
-    /// What `read` makes of an argument that may be missing: `try call.optional(2, call.integer)`.
+    /// `read` applied to an argument that may be missing: `try call.optional(2, call.integer)`.
     public func optional<Value>(
         _ place: Int, _ read: (Int) throws(LuaCallError) -> Value
     ) throws(LuaCallError) -> Value? {
@@ -100,7 +98,7 @@ public struct LuaCall: Sendable {
     }
 }
 
-/// What a body throws to raise a plain string in the script, with the place of the call before it, as Lua's own functions do.
+/// Thrown by a body to raise a plain string in the script, after the call's place, as Lua's own functions do.
 public struct LuaCallError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What is wrong.
     public var message: String

@@ -32,13 +32,13 @@ public struct LuaFrame: Sendable, Hashable, CustomStringConvertible {
 public struct LuaError: Error, Sendable, CustomStringConvertible {
     /// What went wrong, without the place.
     public var message: String
-    /// Where: the place that the error message named, else where the script stood.
+    /// The place that the error message named, else where the script was.
     public var location: LuaLocation?
     /// The calls at that time, the innermost first; at most ``maximumFrames``.
     public var traceback: [LuaFrame]
     /// The error that a Swift function threw, when it came through the script.
     public var underlying: (any Error)?
-    /// What the script raised: raised again in its state it is the same value.
+    /// The value that the script raised: raised again in its state it is the same value.
     var value: LuaReference?
 
     /// Frames kept of a traceback, from the inside.
@@ -60,7 +60,7 @@ public struct LuaError: Error, Sendable, CustomStringConvertible {
         self.value = value
     }
 
-    /// How any error is told to a script, or to its reader.
+    /// The message of any error for a script, or for its reader.
     public static func words(for error: any Error) -> String {
         switch error {
         case let error as LuaError: error.description
@@ -72,13 +72,13 @@ public struct LuaError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// An error that tells scripts more than its message.
+/// An error with more data for scripts than its message.
 public protocol LuaReadableError: Error {
     /// What scripts read as fields of the error, beside `message` and `place`.
     var luaFields: [LuaString: LuaValue] { get }
 }
 
-/// What a state may use.
+/// The resource limits of a state.
 public struct LuaLimits: Sendable, Hashable {
     /// Bytes of memory for all the script's values.
     public var memory: Int

@@ -1,4 +1,4 @@
-/// What a parameter, a result or a field is, for documentation and editors. It checks nothing: the body does.
+/// A parameter, result or field, for documentation and editors. It checks nothing: the body does.
 public struct LuaParameter: Sendable, Hashable {
     /// Its name; `...` for any further ones.
     public var name: String
@@ -32,8 +32,8 @@ public final class LuaNative: Sendable {
     public let results: [LuaParameter]
     let body: Body
 
-    /// A function that answers at once. Its body runs on the state's own thread, so it must not block. What it throws is
-    /// raised in the script.
+    /// A function that returns at once. Its body runs on the state's thread and must not block. Its errors are raised in the
+    /// script.
     public init(
         _ name: String, _ documentation: String = "", parameters: [LuaParameter] = [], results: [LuaParameter] = [],
         body: @escaping @Sendable (LuaCall) throws -> [LuaValue]
@@ -42,9 +42,9 @@ public final class LuaNative: Sendable {
         self.body = .atOnce(body)
     }
 
-    /// A function that may wait. The script waits for it, while the state can run others; its body runs in the task that
-    /// called ``LuaState/run(source:name:)`` or ``LuaFunction/call(_:)``. What it throws is raised in the script, unless
-    /// that task was cancelled meanwhile.
+    /// A function that may wait, while the state can run other scripts. Its body runs in the task that called
+    /// ``LuaState/run(source:name:)`` or ``LuaFunction/call(_:)``. Its errors are raised in the script, unless that task was
+    /// cancelled meanwhile.
     public init(
         _ name: String, _ documentation: String = "", parameters: [LuaParameter] = [], results: [LuaParameter] = [],
         waiting body: @escaping @Sendable (LuaCall) async throws -> [LuaValue]
@@ -61,8 +61,7 @@ public final class LuaNative: Sendable {
 
 /// Functions and values under one name: a global table, which `require` knows too.
 public struct LuaModule: Sendable {
-    /// The global's name. With dots it is a table within others, which are made where they are missing; an empty name
-    /// stands for the globals themselves.
+    /// The global's name. With dots it is a nested table, whose parents are created if missing; an empty name means the globals.
     public var name: String
     /// What it is for.
     public var documentation: String
@@ -85,7 +84,7 @@ public struct LuaField: Sendable {
     public let parameter: LuaParameter
     let read: @Sendable (LuaObject) throws -> LuaValue
 
-    /// A field that `read` computes each time; it runs on the state's own thread, so it must not block.
+    /// A field that `read` computes each time, on the state's thread; it must not block.
     public init(
         _ name: String, _ type: String, _ documentation: String = "",
         read: @escaping @Sendable (LuaObject) throws -> LuaValue
@@ -108,7 +107,7 @@ public struct LuaField: Sendable {
     }
 }
 
-/// What scripts can do with the objects of a kind.
+/// The operations of a kind of object.
 public final class LuaClass: Sendable {
     /// The kind's name, as messages say it: "guest expected, got nil".
     public let name: String
@@ -116,10 +115,10 @@ public final class LuaClass: Sendable {
     public let documentation: String
     /// Called with a colon: `object:method(…)`. The call's ``LuaCall/receiver`` is the object.
     public let methods: [LuaNative]
-    /// What a script can read. Unknown names are an error that names the nearest known one.
+    /// Readable fields. Unknown names are an error that suggests the nearest known one.
     public let fields: [LuaField]
-    /// Functions for Lua's own events, such as `__close`, `__eq`, `__call`, by that name. The arguments are Lua's, the
-    /// object being ``LuaCall/receiver`` when it is the first.
+    /// Functions for Lua's events by name, such as `__close`, `__eq`, `__call`. The arguments are Lua's; the object is
+    /// ``LuaCall/receiver`` when it is the first.
     public let metamethods: [LuaNative]
     let describe: @Sendable (LuaObject) -> String
     let fieldsByName: [String: LuaField]
@@ -135,6 +134,6 @@ public final class LuaClass: Sendable {
         fieldsByName = Dictionary(fields.map { ($0.parameter.name, $0) }) { first, _ in first }
     }
 
-    /// All that a script can name of such an object.
+    /// All names that a script can use on such an object.
     public var names: [String] { (methods.map(\.name) + fields.map(\.parameter.name)).sorted() }
 }

@@ -2,9 +2,9 @@ import HostSystem
 
 /// A Lua state on a thread of its own.
 ///
-/// All of it can be used from anywhere and by many tasks at once: several runs and calls take turns, one going on where
-/// another waits. The state ends with its last reference, or at ``close()``. A function of Swift's that keeps a strong
-/// reference to the state keeps it for ever; ``LuaFunction/call(_:)`` needs none.
+/// Usable from any thread and by many tasks at once: runs and calls take turns while others wait. The state ends with its last
+/// reference, or at ``close()``. A Swift function with a strong reference to the state keeps it forever; ``LuaFunction/call(_:)``
+/// needs none.
 public final class LuaState: Sendable {
     private let thread: LuaThread
 
@@ -32,17 +32,17 @@ public final class LuaState: Sendable {
 
     deinit { thread.close() }
 
-    /// Whether it can be used: a state is given up when a cancelled script is stuck in it.
+    /// Whether it can be used: a state with a stuck cancelled script is abandoned.
     public var isUsable: Bool { !thread.isAbandoned }
 
-    /// Ends the state and waits for that: finalizers run, references are released. Whatever runs or waits in it ends with
-    /// an error as soon as it comes back to the state. A state that was given up is not waited for.
+    /// Ends the state and waits for that: finalizers run, references are released. Running and waiting calls end with an error when
+    /// they return to the state. An abandoned state is not waited for.
     public func close() async {
         thread.close()
         await thread.ended()
     }
 
-    /// Makes a module known to scripts: as a global and to `require`. One of the same name gets further functions.
+    /// Registers a module for scripts: as a global and for `require`. A repeated name adds functions.
     ///
     /// - Throws: ``LuaError`` when a value cannot be given to Lua, or a name in the path is no table.
     public func register(_ module: LuaModule) async throws {
@@ -77,7 +77,7 @@ public final class LuaState: Sendable {
         try await run(source: Array(source.utf8), name: name)
     }
 
-    /// What could follow a name that is being typed, such as `vmlab.bo` or `guest:r`: the whole expressions, sorted.
+    /// Completions of a partly typed name, such as `vmlab.bo` or `guest:r`: the whole expressions, sorted.
     public func complete(expression: String) async -> [String] {
         (try? await perform { $0.complete(expression) }) ?? []
     }
@@ -87,7 +87,7 @@ public final class LuaState: Sendable {
         try await perform { $0.memoryInUse }
     }
 
-    /// Does something short on the state's thread that runs no script.
+    /// Runs something short on the state's thread; no script runs there.
     private func perform<Value: Sendable>(
         _ work: @escaping @Sendable (Interpreter) throws -> Value
     ) async throws -> Value {
@@ -102,8 +102,7 @@ public final class LuaState: Sendable {
 }
 
 extension LuaFunction {
-    /// Calls the function in its state, in a coroutine of its own, and returns its results. Throws as
-    /// ``LuaState/run(source:name:)``.
+    /// Calls the function in its state, in its own coroutine. Throws as ``LuaState/run(source:name:)``.
     public func call(_ arguments: [LuaValue] = []) async throws -> [LuaValue] {
         try await thread.drive { try $0.prepare(self, arguments, on: $1) }
     }

@@ -1,9 +1,9 @@
 import CLua
 import CLuaShims
 
-/// Whether texts are Lua, without running them.
+/// Checks whether texts are Lua, without running them.
 public enum LuaSyntax {
-    /// What is wrong with a chunk, and in which line of it; nil when it is Lua. A first line that begins with `#` is skipped.
+    /// The first error of a chunk and its line; nil when it is Lua. A first line that begins with `#` is skipped.
     public static func problem(in source: [UInt8], name: String) -> LuaError? {
         guard let state = luaL_newstate() else { return LuaError(message: "not enough memory") }
         defer { lua_close(state) }

@@ -2,10 +2,8 @@ import CLuaShims
 import HostSystem
 import Synchronization
 
-/// The one thread that touches a state's `lua_State`, and the queue of what it is to do there.
-///
-/// It is not an actor: a script may be stuck in a function that nothing can interrupt, and then an actor's callers would
-/// wait for ever. Here the thread is given up and they get an error.
+/// The one thread that uses a state's `lua_State`, and its job queue. Not an actor: a script may be stuck in a function that cannot
+/// be interrupted, and an actor's callers would wait forever. This thread is abandoned, and they get an error.
 final class LuaThread: Sendable {
     private struct Job: Sendable {
         let strand: Strand?
@@ -30,7 +28,7 @@ final class LuaThread: Sendable {
 
     init(limits: LuaLimits) { self.limits = limits }
 
-    /// Starts the thread, which makes its interpreter there.
+    /// Starts the thread, which creates its interpreter.
     func start(_ make: @escaping @Sendable (LuaThread) -> Interpreter) throws(SystemCallError) {
         _ = try HostThread("lua", stack: Self.stack) { self.run(make(self)) }
     }
@@ -59,7 +57,7 @@ final class LuaThread: Sendable {
         }
     }
 
-    /// Has the thread do this after what was submitted before, or does `orElse` when it takes no more.
+    /// Queues a job behind earlier ones, or calls `orElse` when the thread accepts no more.
     func submit(
         for strand: Strand? = nil, _ work: @escaping @Sendable (Interpreter) -> Void,
         orElse: @escaping @Sendable () -> Void = {}
@@ -72,12 +70,12 @@ final class LuaThread: Sendable {
         if !isAccepted { orElse() }
     }
 
-    /// Ends the thread after what was submitted so far.
+    /// Ends the thread after the jobs queued so far.
     func close() {
         queue.withLock { $0.isClosed = true }
     }
 
-    /// Waits until the thread has ended, or is given up.
+    /// Waits until the thread has ended or is abandoned.
     func ended() async {
         await withCheckedContinuation { continuation in
             let hasEnded = queue.withLock { queue in
@@ -89,11 +87,10 @@ final class LuaThread: Sendable {
         }
     }
 
-    /// Whether it was given up.
     var isAbandoned: Bool { queue.read { $0.isAbandoned } }
 
-    /// Gives up on a cancelled strand that has not answered: it alone when it waits for its turn, the thread when it is
-    /// stuck in it.
+    /// Gives up a cancelled strand that has not ended: only the strand when it waits for its turn, the thread when it is stuck in
+    /// it.
     fileprivate func expire(_ strand: Strand) {
         guard strand.isAwaited else { return }
         let left = queue.withLock { queue -> (jobs: [Job], waiters: [CheckedContinuation<Void, Never>])? in
@@ -115,7 +112,7 @@ final class LuaThread: Sendable {
 
     // MARK: - Strands
 
-    /// Runs what `begin` puts onto a coroutine to its end. Functions that wait do so here, in the caller's task.
+    /// Runs what `begin` pushes onto a coroutine to its end. Waiting functions run here, in the caller's task.
     func drive(_ begin: @escaping @Sendable (Interpreter, Strand) throws -> Int32) async throws -> [LuaValue] {
         try Task.checkCancellation()
         let strand = Strand(limits)
@@ -157,7 +154,7 @@ final class LuaThread: Sendable {
     }
 }
 
-/// What a function that waits is asked for.
+/// The request of a waiting function.
 struct Request: Sendable {
     let body: @Sendable (LuaCall) async throws -> [LuaValue]
     let call: LuaCall
@@ -186,7 +183,7 @@ final class Strand: @unchecked Sendable {
 
     deinit { luart_strand_free(handle) }
 
-    /// Makes it stop as soon as it can. From any thread.
+    /// Makes it stop as soon as possible. On any thread.
     func cancel() { luart_strand_stop(handle, Int32(LUART_STOP_CANCELLED)) }
 
     var isCancelled: Bool { luart_strand_reason(handle) == LUART_STOP_CANCELLED }
@@ -197,7 +194,7 @@ final class Strand: @unchecked Sendable {
         waiter.withLock { $0 = continuation }
     }
 
-    /// Answers whoever waits, if it was not answered before.
+    /// Resumes the waiting caller, unless that was done before.
     func answer(_ step: Step) {
         waiter.withLock { waiter in
             defer { waiter = nil }

@@ -78,7 +78,7 @@ extension LuaValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expres
 }
 
 extension LuaValue: Equatable {
-    /// Whether Lua's `==` would say so, but for tables, which are compared by content, and NaN, which equals itself here.
+    /// As Lua's `==`, except that tables are compared by content, and NaN equals itself.
     public static func == (left: LuaValue, right: LuaValue) -> Bool {
         switch (left, right) {
         case (.nil, .nil): true
@@ -115,7 +115,7 @@ public struct LuaString: Sendable, Hashable, ExpressibleByStringLiteral, CustomS
     public var description: String { text }
 }
 
-/// A copy of a table: the list at 1…n and the fields with names. A table with other keys has no such copy.
+/// A copy of a table: the list at 1…n and the named fields. A table with other keys cannot be copied.
 public struct LuaTable: Sendable, Equatable {
     /// The values at 1…n.
     public var array: [LuaValue]
@@ -145,8 +145,7 @@ public struct LuaTable: Sendable, Equatable {
     public var names: [String] { fields.keys.map(\.text).sorted() }
 }
 
-/// A reference to a function of a script's. The function lives as long as the last reference, and can be called in its own
-/// state only; see ``call(_:)``.
+/// A reference to a script's function, which lives as long as its last reference. Callable in its own state only; see ``call(_:)``.
 public final class LuaFunction: Sendable {
     let reference: LuaReference
     var thread: LuaThread { reference.thread }
@@ -154,7 +153,7 @@ public final class LuaFunction: Sendable {
     init(_ reference: LuaReference) { self.reference = reference }
 }
 
-/// Keeps a value of a script's alive in its state.
+/// Keeps a script's value alive in its state.
 final class LuaReference: Sendable {
     /// Its place in the state's registry.
     let number: Int32
@@ -168,7 +167,7 @@ final class LuaReference: Sendable {
     }
 }
 
-/// A Swift object as scripts see it: an object, and the class that says what can be done with it.
+/// A Swift object as scripts see it: an object and the class that defines its operations.
 public struct LuaObject: Sendable {
     /// The object itself.
     public let object: any AnyObject & Sendable

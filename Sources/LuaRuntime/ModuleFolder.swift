@@ -4,15 +4,15 @@ import HostSystem
 
 /// The folder whose files `require` finds.
 struct ModuleFolder: Sendable {
-    /// As it was given, for messages.
+    /// As given, for messages.
     let path: String
 
     init(_ path: String) { self.path = path.isEmpty ? "." : path }
 
-    /// Bytes of a module at most.
+    /// The size limit of a module, in bytes.
     private static let maximumSize = 16 << 20
 
-    /// The path and the bytes of the module `name`, whose dots part folders.
+    /// The path and the bytes of the module `name`, whose dots separate folders.
     static func source(
         of name: String, in folder: ModuleFolder?
     ) throws(LuaCallError) -> (path: String, source: [UInt8]) {
