@@ -1,4 +1,4 @@
-/// What PCRE2 takes for plain characters and other kinds of expressions do not: whoever writes it means something else.
+/// Text that PCRE2 takes literally and other kinds of expressions do not: its author means something else.
 enum Ambiguity {
     /// The first such place in an expression.
     static func problem(in text: String) -> PatternProblem? {
@@ -8,7 +8,7 @@ enum Ambiguity {
         while index < scalars.count {
             let rest = scalars[index...]
             if rest.first == "\\" {
-                // What is escaped means itself; so does all between \Q and \E.
+                // Escaped characters are literal; so is everything between \Q and \E.
                 index = rest.starts(with: "\\Q".unicodeScalars) ? endOfQuote(index, in: scalars) : index + 2
                 continue
             }

@@ -1,7 +1,7 @@
 import CPCRE2
 
 extension Pattern.Ending {
-    /// The option of PCRE2's that means it.
+    /// PCRE2's option for it.
     var flag: UInt32 {
         switch self {
         case .final: 0

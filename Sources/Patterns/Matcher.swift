@@ -1,8 +1,8 @@
 import CPCRE2
 
-/// What one search needs of PCRE2 beside the pattern: room for the result, limits, and a stack.
+/// PCRE2's data for one search: the result, limits, and a stack.
 struct Matcher: ~Copyable {
-    /// Bytes that a search may have to remember where it can go back to.
+    /// Limit of the memory for backtracking, in bytes.
     static let memory = 64 << 20
 
     private let result: OpaquePointer?
@@ -32,17 +32,16 @@ struct Matcher: ~Copyable {
         pcre2_match_data_free_8(result)
     }
 
-    /// What a call of PCRE2 came to.
     enum Status {
         case match, partial, none
-        /// From some place on it went back more often than the limit allows.
+        /// From some place on it backtracked more often than the limit allows.
         case backtracks
         case stopped
         case memory
     }
 
-    /// Looks for a match that begins at `start`, or behind it and at most at `last`. `backtracks` bounds how often it goes back
-    /// from each place. The text is valid UTF-8, and `start` is no place within a character.
+    /// Searches for a match that begins at `start` or later, at most at `last`. `backtracks` limits backtracking from each place.
+    /// The text is valid UTF-8, and `start` is not within a character.
     func run(
         _ code: OpaquePointer, _ text: UnsafeRawBufferPointer, from start: Int, last: Int?, backtracks: UInt32,
         partial: UInt32
@@ -64,7 +63,7 @@ struct Matcher: ~Copyable {
         }
     }
 
-    /// Where the last match, or partial match, stands: all of it, then its groups; nil for one that took no part.
+    /// The last match or partial match: all of it, then its groups; nil for a group that took no part.
     var ranges: [Range<Int>?] {
         let count = Int(pcre2_get_ovector_count_8(result))
         guard let vector = pcre2_get_ovector_pointer_8(result) else { return [] }

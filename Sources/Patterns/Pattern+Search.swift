@@ -1,25 +1,24 @@
 extension Pattern {
-    /// What stands behind the text of a search.
+    /// What follows the text of a search.
     public enum Ending: Sendable, Hashable {
         /// Nothing: it is the whole text.
         case final
-        /// More may come: a match that this could lengthen or undo is none yet.
+        /// More may come: a match that this could lengthen or undo does not count yet.
         case open
-        /// More may come, but the first match is taken as it is: `\$ $` matches a prompt that waits.
+        /// More may come, but the first match counts: `\$ $` matches a prompt that waits.
         case prompt
     }
 
-    /// What a search came to.
+    /// The result of a search.
     public enum Finding: Sendable, Hashable {
         /// The first match: all of it, then its groups; nil for one that took no part.
         case match([Range<Int>?])
-        /// There is none. When more text has come, the search goes on at this place, with what `contextStart` says before it.
+        /// There is none. With more text, continue the search here, with the text from `contextStart` before it.
         case nothing(resume: Int)
     }
 
-    /// Searches from a place in a text, which is valid UTF-8. Blocks for as long as that takes: see `withSearchThread`.
-    ///
-    /// Throws `stopped` soon after `stop` says so; `tooLarge`.
+    /// Searches from a place in a text of valid UTF-8; blocks, see `withSearchThread`. Throws `stopped` soon after `stop`, and
+    /// `tooLarge`.
     public func search(
         _ text: UnsafeRawBufferPointer, from start: Int = 0, ending: Ending = .final, stop: SearchStop
     ) throws(PatternFailure) -> Finding {
@@ -57,8 +56,7 @@ extension Pattern {
         }
     }
 
-    /// As `search`, within so few steps that it takes a few milliseconds at most: for short texts. Throws `tooSlow` when they do
-    /// not suffice.
+    /// As `search`, limited to a few milliseconds: for short texts. Throws `tooSlow` beyond that.
     public func quickSearch(
         _ text: UnsafeRawBufferPointer, from start: Int = 0, ending: Ending = .final
     ) throws(PatternFailure) -> Finding {
@@ -86,11 +84,11 @@ extension Pattern {
     }
 }
 
-/// How much of a search is done at a time: as much as takes some hundredths of a second.
+/// The part of a search done at a time: some hundredths of a second.
 private struct Pace {
     /// Places at which a match may begin.
     private(set) var slice = 64
-    /// How often the search may go back from each of them. Going back may cost a walk through all of the text.
+    /// The limit of backtracking from each of them; each step may cost a walk through all of the text.
     let backtracks: UInt32
 
     init(size: Int) { backtracks = UInt32(min(max((1 << 32) / max(size, 1), 1000), 1_000_000)) }
@@ -102,7 +100,7 @@ private struct Pace {
 }
 
 extension UnsafeRawBufferPointer {
-    /// The place itself, or the one before it where it is within a line end: PCRE2 would match there.
+    /// The place, or the one before it within a line end, where PCRE2 would match.
     fileprivate func end(ofSliceAt place: Int) -> Int { isWithinLineEnd(place) ? place - 1 : place }
 
     /// The next place behind `place` at which a match may begin: not within a character, nor within a line end.

@@ -1,7 +1,5 @@
-/// A regular expression in the syntax of Perl (PCRE2), compiled once.
-///
-/// Texts are Unicode: `\d`, `\w`, `\s`, `\b` and `(?i)` know all scripts, `.` is one scalar, and a line ends where Unicode says
-/// that it does. Equal texts with equal anchors are equal patterns.
+/// A regular expression in the syntax of Perl (PCRE2), compiled once. Texts are Unicode: `\d`, `\w`, `\s`, `\b` and `(?i)` know all
+/// scripts, `.` is one scalar, and lines end as in Unicode. Equal texts with equal anchors are equal patterns.
 public struct Pattern: Sendable, Hashable {
     /// What `^` and `$` match at.
     public enum Anchors: Sendable, Hashable {
@@ -40,7 +38,7 @@ public struct Pattern: Sendable, Hashable {
 public struct PatternProblem: Error, Sendable, Hashable, CustomStringConvertible {
     /// What is wrong, in PCRE2's words.
     public var reason: String
-    /// How many characters (Unicode scalars) of the text come before the place where it goes wrong.
+    /// The number of characters (Unicode scalars) before the error.
     public var offset: Int
 
     /// Both in a few words.

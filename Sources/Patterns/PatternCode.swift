@@ -1,16 +1,14 @@
 import CPCRE2
 
-/// What PCRE2 makes of an expression, twice: the fast form runs until it is done or has backtracked too much, the careful form
-/// can be stopped at any of its steps, at a third of the speed.
-///
-/// Both are only read once they are made, and any number of threads may search with them.
+/// PCRE2's compiled expression, twice: the fast form runs to its end or the backtracking limit; the careful form can be stopped at
+/// any step, at a third of the speed. Both are immutable, and any number of threads may search with them.
 final class PatternCode: Sendable {
     nonisolated(unsafe) let fast: OpaquePointer
     nonisolated(unsafe) let careful: OpaquePointer
-    /// How many bytes before a place decide whether the pattern matches there.
+    /// The number of bytes before a place that decide whether the pattern matches there.
     let context: Int
 
-    /// Characters of an expression: more is a slip of the pen.
+    /// Characters of an expression: more is a mistake.
     private static let longest = 10_000
 
     init(_ text: String, _ anchors: Pattern.Anchors) throws(PatternProblem) {
@@ -42,7 +40,7 @@ final class PatternCode: Sendable {
         let context = pcre2_compile_context_create_8(nil)
         defer { pcre2_compile_context_free_8(context) }
         pcre2_set_newline_8(context, UInt32(PCRE2_NEWLINE_ANY))
-        // `\C` would cut characters in two.
+        // `\C` would split characters.
         var options = PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | form
         options |= anchors == .lines ? PCRE2_MULTILINE : PCRE2_DOLLAR_ENDONLY
         var error: Int32 = 0
@@ -52,7 +50,7 @@ final class PatternCode: Sendable {
             let before = String(decoding: bytes.prefix(offset), as: UTF8.self)
             throw PatternProblem(reason: reason(of: error), offset: before.unicodeScalars.count)
         }
-        // Where the host does not let programs write code, PCRE2 interprets.
+        // Where the host forbids generated code, PCRE2 interprets.
         pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_SOFT | PCRE2_JIT_PARTIAL_HARD)
         return code
     }

@@ -1,11 +1,11 @@
 import HostSystem
 
 extension Pattern {
-    /// Runs searches of this pattern on a thread of their own, until the deadline.
+    /// Runs searches of this pattern on their own thread until the deadline; returns when `body` has, which passes its stop to its
+    /// searches or checks it.
     ///
-    /// Throws `PatternFailure.tooSlow` at the deadline, `CancellationError` when the calling task is cancelled, a
-    /// `SystemCallError` when there is no thread to be had, and what `body` throws. Returns when `body` has: it hands its stop to
-    /// its searches, or looks at it.
+    /// Throws `PatternFailure.tooSlow` at the deadline, `CancellationError` when the calling task is cancelled, `SystemCallError`
+    /// when no thread can be created, and what `body` throws.
     public func withSearchThread<Result: Sendable>(
         deadline: ContinuousClock.Instant, _ body: @escaping @Sendable (SearchStop) throws -> Result
     ) async throws -> Result {
@@ -27,11 +27,11 @@ extension Pattern {
         }
     }
 
-    /// Searches a text from a place, which is no place within a character; the text is valid UTF-8. Throws as `withSearchThread`.
+    /// Searches a text of valid UTF-8 from a place, which is not within a character. Throws as `withSearchThread`.
     public func search(
         _ text: [UInt8], from start: Int = 0, ending: Ending = .final, deadline: ContinuousClock.Instant
     ) async throws -> Finding {
-        // Most searches are done sooner than a thread is made.
+        // Most searches take less time than the creation of a thread.
         if text.count <= 4096 {
             do {
                 return try text.withUnsafeBytes { try quickSearch($0, from: start, ending: ending) }

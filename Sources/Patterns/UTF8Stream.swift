@@ -1,9 +1,9 @@
-/// Makes text of bytes that come in pieces: valid UTF-8, with U+FFFD for what is no character.
+/// Converts bytes that arrive in pieces to valid UTF-8, with U+FFFD for invalid bytes.
 public struct UTF8Stream: Sendable {
-    /// The beginning of a character whose rest has not come.
+    /// The beginning of an incomplete character.
     private var held: [UInt8] = []
 
-    /// A stream of which nothing has come.
+    /// An empty stream.
     public init() {}
 
     /// Takes the next bytes and returns the text that they complete.
@@ -14,7 +14,7 @@ public struct UTF8Stream: Sendable {
         return Array(String(decoding: held.dropLast(rest.count), as: UTF8.self).utf8)
     }
 
-    /// No more bytes come: the text of those that are left.
+    /// The text of the remaining bytes, at the end of the stream.
     public mutating func finish() -> [UInt8] {
         defer { held = [] }
         return Array(String(decoding: held, as: UTF8.self).utf8)
@@ -22,7 +22,7 @@ public struct UTF8Stream: Sendable {
 }
 
 extension [UInt8] {
-    /// How many bytes at the end are the beginning of a character.
+    /// The number of bytes at the end that begin a character.
     fileprivate var unfinishedCharacter: Int {
         for length in 1...3 where length <= count {
             let byte = self[count - length]
