@@ -1,7 +1,7 @@
 import CYAML
 import Diagnostics
 
-/// Turns libyaml's places into spans of a source.
+/// Converts libyaml's places to spans of a source.
 struct Locator {
     let file: SourceFile
     /// The column, from 1, at which the text's first line begins in the source.
@@ -13,7 +13,6 @@ struct Locator {
         return SourcePosition(line: line, column: Int(mark.column) + (line == 1 ? firstColumn : 1))
     }
 
-    /// From one mark up to another.
     func span(_ start: yaml_mark_t, _ end: yaml_mark_t) -> SourceSpan {
         SourceSpan(file: file, start: position(start), end: position(end))
     }

@@ -24,7 +24,7 @@ struct YAMLComposer {
         var height: Int
     }
 
-    /// Reading cannot go on; `problems` has the reason.
+    /// Reading cannot continue; `problems` has the reason.
     private struct Stopped: Error {}
 
     init(text: String, locator: Locator, limits: YAMLLimits) {
@@ -217,7 +217,7 @@ struct YAMLComposer {
         return sources.filter { $0.entries != nil }
     }
 
-    /// Adds what the mapping itself does not say; of several sources the first one wins.
+    /// Adds entries that the mapping itself does not have; of several sources the first one wins.
     private func merge(_ sources: [YAMLNode], into entries: inout [YAMLEntry], has places: [String: SourceSpan]) {
         guard !sources.isEmpty else { return }
         var known = Set(places.keys)

@@ -1,8 +1,6 @@
 import CYAML
 
-/// libyaml's parser, owned: freed exactly once, with the text it reads.
-///
-/// The parser lives on the heap because libyaml keeps its address.
+/// libyaml's parser, owned: freed exactly once, with the text it reads. On the heap, because libyaml keeps its address.
 struct YAMLEvents: ~Copyable {
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let input: UnsafeMutableBufferPointer<UInt8>
@@ -29,7 +27,7 @@ struct YAMLEvents: ~Copyable {
         input.deallocate()
     }
 
-    /// The next event as Swift values, or nil after an error, which `problem` then tells.
+    /// The next event as Swift values; nil after an error, which `problem` describes.
     func next() -> YAMLEvent? {
         var event = yaml_event_t()
         guard yaml_parser_parse(parser, &event) == 1 else { return nil }
@@ -37,7 +35,7 @@ struct YAMLEvents: ~Copyable {
         return YAMLEvent(event)
     }
 
-    /// libyaml's words for what stopped it.
+    /// libyaml's description of its error.
     var problem: YAMLSyntaxProblem {
         func text(_ pointer: UnsafePointer<CChar>?) -> String { pointer.map { String(cString: $0) } ?? "" }
         let raw = parser.pointee
@@ -47,7 +45,6 @@ struct YAMLEvents: ~Copyable {
     }
 }
 
-/// What stopped libyaml.
 struct YAMLSyntaxProblem {
     var problem: String
     var context: String
@@ -57,7 +54,6 @@ struct YAMLSyntaxProblem {
     var byte: Int?
 }
 
-/// One event with its marks.
 struct YAMLEvent {
     enum Kind {
         case streamStart, streamEnd, documentStart, documentEnd

@@ -1,7 +1,6 @@
 import Diagnostics
 
-/// One value of a YAML text, with its place. Nothing is typed yet: `on`, `5` and `yes` are texts until someone who
-/// knows what is wanted asks.
+/// A value of a YAML text, with its place. Untyped: `on`, `5` and `yes` are texts until a type is requested.
 public struct YAMLNode: Sendable {
     /// What the value is made of.
     public enum Content: Sendable {

@@ -2,7 +2,7 @@ import CYAML
 import Diagnostics
 
 extension YAMLSyntaxProblem {
-    /// What stopped libyaml in plain words: its own terms ("simple key", "block mapping") help only its authors.
+    /// libyaml's error in plain words: its own terms ("simple key", "block mapping") help only its authors.
     func diagnostic(_ locator: Locator, text: String) -> Diagnostic {
         if let byte {
             return Diagnostic(
@@ -12,7 +12,7 @@ extension YAMLSyntaxProblem {
         }
         let opener = locator.position(contextMark)
         var place = locator.position(mark)
-        // What is never closed is noticed only at the end; the beginning is the place to look at.
+        // An unclosed construct is noticed only at the end; its beginning is the useful place.
         let isAtEnd = locator.file.line(place.line)?.isEmpty ?? true && locator.file.line(place.line + 1) == nil
         if isAtEnd, !context.isEmpty { place = opener }
         let span = SourceSpan(file: locator.file, line: place.line, columns: place.column..<(place.column + 1))

@@ -3,7 +3,7 @@
 
 import Diagnostics
 
-/// How much a text may ask for. Beyond it, reading ends with a diagnostic.
+/// The limits of a text. Beyond them, reading ends with a diagnostic.
 public struct YAMLLimits: Sendable {
     /// Bytes of text.
     public var bytes: Int
@@ -20,19 +20,17 @@ public struct YAMLLimits: Sendable {
     }
 }
 
-/// What reading a text gave.
+/// The result of reading a text.
 public struct YAMLDocument: Sendable {
     /// The tree; nil when the text is empty, is not YAML or exceeds the limits (then `problems` says which).
     public var root: YAMLNode?
-    /// Everything wrong with it, in reading order: after a syntax error there is nothing more to find, but duplicate
-    /// keys and the like are collected.
+    /// All problems in reading order: reading ends at a syntax error, while duplicate keys and the like are collected.
     public var problems: [Diagnostic]
 
-    /// Reads one document. `column` is where the text begins within the first line of `file`, for texts that are
-    /// part of a longer one.
+    /// Reads one document. `column` is where the text begins within the first line of `file`, for a part of a longer text.
     ///
-    /// Supported: everything that libyaml reads, aliases within the limits, merge keys (`<<`), the tag `!!str`.
-    /// Refused with a diagnostic: other tags, keys that are not scalars, duplicate keys, several documents, NUL.
+    /// Supports everything that libyaml reads, aliases within the limits, merge keys (`<<`) and the tag `!!str`. Refuses with a
+    /// diagnostic other tags, keys that are not scalars, duplicate keys, several documents and NUL.
     public static func parse(
         _ text: String, in file: SourceFile, column: Int = 1, limits: YAMLLimits = YAMLLimits()
     ) -> YAMLDocument {
