@@ -1,5 +1,5 @@
-/// Cuts a stream of bytes into JSON texts. Objects come one behind the other, with line ends between them or without (Python's
-/// `qemu.qmp`), so an object ends where its braces close.
+/// Splits a byte stream into JSON texts. Objects may follow each other without line ends (Python's `qemu.qmp`), so an object ends
+/// at its closing brace.
 package struct MessageSplitter: Sendable {
     package enum Piece: Sendable, Equatable {
         /// An object or array from its first to its last bracket; or a line that begins with something else.
@@ -16,7 +16,7 @@ package struct MessageSplitter: Sendable {
 
     package init(limit: Int) { self.limit = limit }
 
-    /// Takes the next bytes of the stream; returns the messages that they complete, at most one `tooLong` as the last.
+    /// Takes the next bytes of the stream; returns the completed messages, at most one `tooLong` as the last.
     package mutating func take(_ bytes: [UInt8]) -> [Piece] {
         var pieces: [Piece] = []
         for byte in bytes {
@@ -31,7 +31,7 @@ package struct MessageSplitter: Sendable {
         return pieces
     }
 
-    /// Follows strings and brackets. Whether they match is the parser's business.
+    /// Follows strings and brackets. Whether they match is checked by the parser.
     private mutating func isEnd(_ byte: UInt8) -> Bool {
         if isString {
             if isEscaped {

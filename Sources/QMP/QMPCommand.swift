@@ -1,6 +1,6 @@
 import JSON
 
-/// What a client asks of a machine.
+/// A client's command to a machine.
 package struct QMPCommand: Sendable, Hashable {
     package typealias Name = QMPName<QMPCommand>
 
@@ -12,7 +12,7 @@ package struct QMPCommand: Sendable, Hashable {
 
     package var name: Name
     package var arguments: JSONObject
-    /// What the answer is known by.
+    /// Identifies the answer.
     package var id: JSONValue?
 
     package init(_ name: Name, _ arguments: JSONObject = [:], id: JSONValue? = nil) {

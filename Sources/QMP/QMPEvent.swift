@@ -1,11 +1,11 @@
 import Glibc
 import JSON
 
-/// Something that happened to a machine, whoever caused it.
+/// An event of a machine, whatever caused it.
 package struct QMPEvent: Sendable, Hashable {
     package typealias Name = QMPName<QMPEvent>
 
-    /// Why a machine went off or was reset.
+    /// Why a machine was shut down or reset.
     package enum Cause: String, Sendable, Hashable {
         case guestShutdown = "guest-shutdown"
         case guestReset = "guest-reset"
@@ -29,13 +29,11 @@ package struct QMPEvent: Sendable, Hashable {
         self.time = time
     }
 
-    /// The machine goes off.
     package static func shutdown(_ cause: Cause) -> QMPEvent { QMPEvent(.shutdown, data(cause)) }
 
-    /// The machine was reset.
     package static func reset(_ cause: Cause) -> QMPEvent { QMPEvent(.reset, data(cause)) }
 
-    /// Whether the guest brought it about that its machine goes off or was reset.
+    /// Whether the guest caused the shutdown or reset.
     package var isByGuest: Bool { data["guest"] == true }
 
     private static func data(_ cause: Cause) -> JSONObject {

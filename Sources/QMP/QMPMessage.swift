@@ -1,8 +1,8 @@
 import JSON
 
-/// What a machine says on its monitor.
+/// A message of a machine's monitor.
 package enum QMPMessage: Sendable, Hashable {
-    /// The first message of a connection: which program speaks, by its answer to `query-version`.
+    /// The first message of a connection: the program, by its answer to `query-version`.
     case greeting(version: JSONValue)
     /// Something happened to the machine.
     case event(QMPEvent)
@@ -39,9 +39,9 @@ package enum QMPMessage: Sendable, Hashable {
     }
 }
 
-/// Why a command was not done.
+/// Why a command was refused.
 package struct QMPRefusal: Error, Sendable, Hashable {
-    /// The classes of errors that clients tell apart.
+    /// The error classes that clients distinguish.
     package enum Kind: String, Sendable, Hashable {
         /// There is no such command, or not at this time.
         case commandNotFound = "CommandNotFound"

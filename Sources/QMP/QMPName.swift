@@ -1,4 +1,4 @@
-/// The name of a command or an event in QMP. Those that vmlab uses have a constant; both programs know more.
+/// The name of a QMP command or event. Those that vmlab uses have constants.
 package struct QMPName<Subject>: RawRepresentable, Sendable, Hashable, ExpressibleByStringLiteral {
     package let rawValue: String
 
@@ -17,27 +17,22 @@ extension QMPName<QMPCommand> {
     package static var resume: Self { "cont" }
     /// Back to power-on.
     package static var reset: Self { "system_reset" }
-    /// Presses the power button.
     package static var powerButton: Self { "system_powerdown" }
     /// Says, as `shutdown`, which `ShutdownAction` there is to be.
     package static var setAction: Self { "set-action" }
     /// Saves a machine of vmlab-vmm under `path`.
     package static var saveSnapshot: Self { "snapshot-save" }
-    /// Ends the machine.
     package static var quit: Self { "quit" }
 }
 
 extension QMPName<QMPEvent> {
     /// The machine goes off.
     package static var shutdown: Self { "SHUTDOWN" }
-    /// The machine was reset.
     package static var reset: Self { "RESET" }
     /// The processors are held.
     package static var stop: Self { "STOP" }
     /// The processors run again.
     package static var resume: Self { "RESUME" }
-    /// The power button was pressed.
     package static var powerdown: Self { "POWERDOWN" }
-    /// The guest's kernel panicked.
     package static var guestPanicked: Self { "GUEST_PANICKED" }
 }

@@ -1,6 +1,6 @@
 import JSON
 
-/// What a machine is doing, in QMP's words.
+/// A machine's state in QMP's terms.
 package enum RunState: String, Sendable, Hashable {
     /// The processors run, or halt waiting for an interrupt.
     case running
@@ -10,14 +10,14 @@ package enum RunState: String, Sendable, Hashable {
     case shutdown
     /// The machine was saved with its memory in the snapshot's own file, and stands still for good.
     case saved = "postmigrate"
-    /// A processor met an error that it cannot go on from.
+    /// A vCPU met an error from which it cannot continue.
     case internalError = "internal-error"
     /// The machine stopped on an I/O error of the host. QEMU's alone.
     case ioError = "io-error"
     /// The last steps of a migration. QEMU's alone.
     case finishMigrate = "finish-migrate"
 
-    /// From the answer to `query-status`; nil for a state that nobody here asks about.
+    /// From the answer to `query-status`; nil for any other state.
     package init?(answer: JSONValue) {
         guard let state = answer["status"]?.stringValue.flatMap(Self.init) else { return nil }
         self = state
@@ -29,9 +29,9 @@ package enum RunState: String, Sendable, Hashable {
     }
 }
 
-/// What becomes of a machine whose guest powers itself off.
+/// The action after a guest powers itself off.
 package enum ShutdownAction: String, Sendable, Hashable {
-    /// It ends. What holds until something else is said.
+    /// It ends: the default.
     case poweroff
     /// It stays with its disks, held; a reset and `cont` power it on.
     case pause

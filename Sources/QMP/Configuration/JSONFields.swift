@@ -1,8 +1,7 @@
 import Diagnostics
 import JSON
 
-/// The fields of one JSON object, each asked for by name. What is wrong with any of them is collected, so that a user hears
-/// of all mistakes at once.
+/// The fields of a JSON object, read by name. Mistakes are collected, so that a user sees all at once.
 struct JSONFields {
     /// Mistakes of a whole document, in the order found.
     final class Problems {
@@ -18,7 +17,7 @@ struct JSONFields {
     let problems: Problems
     private let members: JSONObject
 
-    /// The fields of an object whose keys are `known`. A value that is no object is a problem, and so is a key that is not known.
+    /// The fields of an object whose keys are `known`. Another kind of value is a problem, and so is an unknown key.
     init?(_ value: JSONValue, at path: String, known: [String], _ problems: Problems) {
         guard case .object(let members) = value else {
             let place = path.isEmpty ? "the configuration" : path
@@ -46,7 +45,7 @@ struct JSONFields {
         return value == .null ? nil : value
     }
 
-    /// A field that may be left out, read by `read`, which returns nil when the value is of another kind.
+    /// An optional field, read by `read`, which returns nil for a value of another kind.
     func optional<Value>(_ key: String, _ expected: String, _ read: (JSONValue) -> Value?) -> Value? {
         guard let value = value(key) else { return nil }
         if let result = read(value) { return result }
@@ -56,16 +55,16 @@ struct JSONFields {
 
     func text(_ key: String) -> String? { optional(key, "a string", \.stringValue) }
 
-    /// A text that must be there; empty, with a problem noted, when it is not.
+    /// A required text; empty, with a problem noted, when it is missing.
     func requiredText(_ key: String) -> String {
         if value(key) == nil { problems.add(place(of: key), "is missing") }
         return text(key) ?? ""
     }
 
-    /// True or false; `usual` when it is left out.
+    /// True or false; `usual` when it is omitted.
     func truth(_ key: String, usual: Bool) -> Bool { optional(key, "true or false", \.boolValue) ?? usual }
 
-    /// The elements of an array that may be left out, each with its place.
+    /// The elements of an optional array, each with its place.
     func elements(_ key: String) -> [(place: String, value: JSONValue)] {
         let elements = optional(key, "an array") { value -> [JSONValue]? in
             if case .array(let elements) = value { return elements }

@@ -3,9 +3,8 @@ import JSON
 import Quantities
 
 extension VMConfiguration {
-    /// Reads a configuration from JSON; README.md of vmlab-vmm describes it. What is left out has the values that `init` gives.
-    ///
-    /// Throws every mistake of form at once, each with the path of its key; a mistake of JSON itself with line and column.
+    /// Reads a configuration from JSON; README.md of vmlab-vmm describes it. Omitted values are `init`'s. Throws all mistakes of
+    /// form at once, each with the path of its key; one of JSON itself with line and column.
     package init(json bytes: some Sequence<UInt8>) throws(DiagnosticList) {
         let value: JSONValue
         do throws(JSONSyntaxError) {
@@ -16,7 +15,6 @@ extension VMConfiguration {
         try self.init(value)
     }
 
-    /// Reads a configuration from a JSON value. Throws as `init(json:)` does.
     package init(_ value: JSONValue) throws(DiagnosticList) {
         let problems = JSONFields.Problems()
         let known = [
@@ -31,7 +29,7 @@ extension VMConfiguration {
         initrd = fields.text("initrd")
         cmdline = fields.text("cmdline") ?? ""
         memory = fields.memory ?? Self.usualMemory
-        // What Int does not hold is out of range all the same.
+        // A number outside of Int is out of range too.
         cpus = fields.optional("cpus", "a whole number", \.integerValue).map { Int(clamping: $0) } ?? 1
         com1 = fields.endpoint("com1") ?? .none
         com2 = fields.endpoint("com2") ?? .none
@@ -63,7 +61,6 @@ extension VMConfiguration {
 }
 
 extension VMConfiguration {
-    /// How to write a size.
     package static let sizeRemedy = "write it as `256MiB`, `1GiB` or `1G`"
 
     /// A size as text: a number with a unit, or of bytes. Nil for anything else.
@@ -149,7 +146,7 @@ extension JSONFields {
             if value("fd") == nil { problems.add(place(of: "fd"), "is missing") }
             return nil
         }
-        // What Int32 does not hold is no descriptor either, which the checks will say.
+        // A number outside of Int32 is no descriptor either, which the checks report.
         return Int32(clamping: number)
     }
 
