@@ -29,8 +29,7 @@ public func withDeadline<Value: Sendable>(
     }
 }
 
-/// Runs `operation` until it ends, or until `end` returns an error, which is then thrown and the operation cancelled. Returns
-/// only when the operation has ended.
+/// Runs `operation`; cancels it when `end` returns an error, and throws that. Returns only when the operation has ended.
 public func unless<Result: Sendable>(
     _ end: @escaping @Sendable () async throws -> any Error,
     _ operation: @escaping @Sendable () async throws -> Result

@@ -78,8 +78,7 @@ public final class Reactor: Sendable {
         }
     }
 
-    /// Stops watching a descriptor, which must still be open. When called on the loop's thread, its handler does not run any more.
-    /// Safe to repeat.
+    /// Stops watching an open descriptor. On the loop's thread, its handler does not run any more then. Safe to repeat.
     public func unwatch(_ watch: Watch) {
         let entry = state.withLock { state -> Entry? in
             guard let entry = state.entries.removeValue(forKey: watch.token) else { return nil }

@@ -88,8 +88,8 @@ public final class StreamSocket: Sendable {
         }
     }
 
-    /// Writes one byte with a copy of a descriptor (`SCM_RIGHTS`), waiting while the peer is slow. The descriptor must stay open
-    /// until this returns. Throws as `write`.
+    /// Writes one byte with a copy of a descriptor (`SCM_RIGHTS`), which must stay open until this returns. Waits and throws as
+    /// `write`.
     public func write(_ byte: UInt8, passing passed: Int32) async throws {
         while try writeNow("sendmsg", { Int(vmlab_send_descriptor($0, CChar(bitPattern: byte), passed)) }) == nil {
             try Task.checkCancellation()

@@ -25,8 +25,7 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
     /// `No such file or directory`.
     public var reason: String { strerror(errno).map { String(cString: $0) } ?? "errno \(errno)" }
 
-    /// The error as a message to the user, with the usual remedy if there is one. `what` names in a few words what failed, such as
-    /// `cannot start QEMU`.
+    /// The error for the user, with the usual remedy if any. `what` names briefly what failed, such as `cannot start QEMU`.
     public func diagnostic(_ what: String) -> Diagnostic {
         Diagnostic(.host, what, remedy: remedy, cause: description)
     }

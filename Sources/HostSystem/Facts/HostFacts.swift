@@ -77,8 +77,7 @@ public struct HostFacts: Sendable {
 }
 
 extension HostFacts {
-    /// The CPU properties that a guest may rely on: vendor, family, model, stepping, microcode, and all features. Empty when the
-    /// kernel does not report them.
+    /// The CPU properties that a guest may rely on: vendor, family, model, stepping, microcode, all features. Empty when unknown.
     public var processor: String {
         let keys: Set = ["vendor_id", "cpu family", "model", "model name", "stepping", "microcode", "flags", "bugs"]
         // The first processor stands for all.

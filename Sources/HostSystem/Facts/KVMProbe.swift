@@ -40,16 +40,15 @@ public enum KVMProbe: Sendable, Hashable, CustomStringConvertible {
             ? "\((rate / 1e8).rounded() / 10) G instructions/s" : "\((rate / 1e5).rounded() / 10) M instructions/s"
     }
 
-    /// Slower than this means interpreted: an interpreter was measured at 1.5 million instructions a second, hardware at over 100
-    /// times that even when nested.
+    /// Slower means interpreted: an interpreter was measured at 1.5 million instructions/s, hardware (even nested) 100 times
+    /// faster.
     public static let hardwareThreshold = 8_000_000.0
 
     /// Slower than any measured interpreter, in instructions a second: the host was starved of CPU time during the measurement. A
     /// host that is itself a guest cannot see this in any of its clocks.
     static let starvedThreshold = 300_000.0
 
-    /// Probes this host; takes some milliseconds and at most 100, but up to ten seconds on a starved host or where a virtual
-    /// machine makes no progress.
+    /// Probes this host, in at most 100 milliseconds, but up to ten seconds on a starved host or where a VM makes no progress.
     public static func run(device: String = "/dev/kvm") -> KVMProbe {
         let deadline = ContinuousClock.now + .seconds(5)
         return settled(usesProcessor: usesProcessor(), isTimeLeft: { ContinuousClock.now < deadline }) {

@@ -64,8 +64,7 @@ public struct ProcessTable: Sendable {
         return (try? SmallFile.write(bytes, to: path)) != nil
     }
 
-    /// Sets the nice value, 1 to 19, of a process group that is alone in its leader's session. Raising it takes no privilege.
-    /// Errors are ignored.
+    /// Sets the nice value, 1 to 19, of a process group alone in its leader's session. Needs no privilege; errors are ignored.
     public func lowerPriority(ofGroup processID: pid_t, nice: Int) async {
         // For the group: by process id it would apply to the main thread only.
         _ = setpriority(__priority_which_t(PRIO_PGRP.rawValue), id_t(max(processID, 0)), Int32(nice))

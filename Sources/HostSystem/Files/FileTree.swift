@@ -30,8 +30,7 @@ public enum FileTree {
         try systemCall("rename", place) { rename(path, place) }
     }
 
-    /// Creates a file or link, or atomically replaces the existing one, with what `make` creates at a temporary path. When `make`
-    /// throws, nothing is left behind.
+    /// Creates a file or link, or atomically replaces one, by `make` at a temporary path, of which nothing stays when it throws.
     public static func replace(
         _ path: String, by make: (_ draft: String) throws(SystemCallError) -> Void
     ) throws(SystemCallError) {

@@ -59,8 +59,7 @@ extension HostFolder {
         }
     }
 
-    /// Moves a path to another folder of the same file system. When the destination exists and `replacing` is false, returns false
-    /// and changes nothing.
+    /// Moves a path to another folder of the same file system. False, without changes, when it exists and `replacing` is false.
     @discardableResult
     public func move(
         _ path: RelativePath, to folder: HostFolder, _ target: RelativePath, replacing: Bool

@@ -48,8 +48,7 @@ extension OwnedDescriptor {
         try systemCall("ftruncate", subject) { ftruncate(number, length) }
     }
 
-    /// Punches a hole into the file's first `length` bytes, which then read as zeros. A file system without support keeps them,
-    /// without an error.
+    /// Punches a hole into the first `length` bytes, which then read as zeros; no effect where the file system cannot.
     public borrowing func punchHole(length: UInt64) {
         _ = vmlab_punch_hole(number, 0, Int64(clamping: length))
     }

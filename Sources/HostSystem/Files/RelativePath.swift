@@ -1,5 +1,4 @@
-/// A path below some folder: names of at least one byte, none of them `..`. They may hold any bytes that a file system accepts;
-/// guests need not use UTF-8.
+/// A path below some folder: names of at least one byte, none of them `..`; not always UTF-8, which guests need not use.
 public struct RelativePath: Sendable, Hashable, CustomStringConvertible {
     /// Why a text is not such a path.
     public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {

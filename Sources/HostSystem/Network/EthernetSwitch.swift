@@ -53,8 +53,7 @@ public final class EthernetSwitch: Sendable {
 
     deinit { close() }
 
-    /// Adds the port whose process receives at `path`. The path need not exist yet. Throws `ENAMETOOLONG` beyond 107 bytes, more
-    /// than a process such as QEMU can bind.
+    /// Adds the port whose process receives at `path`, which need not exist yet. Throws `ENAMETOOLONG` beyond 107 bytes.
     public func attach(_ path: String) throws(SystemCallError) {
         guard path.utf8.count <= UnixAddress.longest else { throw SystemCallError("bind", errno: ENAMETOOLONG, path) }
         let port = SwitchPort(path) { [weak self] in self?.state.withLock { $0.statistics.dropped += 1 } }

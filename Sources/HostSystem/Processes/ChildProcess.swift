@@ -2,8 +2,7 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// A supervised child process in its own session, killed by the kernel when this process dies, reaped exactly once. It is reaped
-/// even if no task waits for it.
+/// A supervised child process in its own session, killed by the kernel when this process dies, always reaped exactly once.
 public final class ChildProcess: Sendable {
     /// Its process id, which may be reused after it was reaped; use `kill` instead of the number.
     public let processID: pid_t

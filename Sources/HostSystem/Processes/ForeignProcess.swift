@@ -5,8 +5,7 @@ import Glibc
 public struct ForeignProcess: ~Copyable, Sendable {
     private let pidfd: OwnedDescriptor
 
-    /// The running process with this id, this start time (clock ticks since boot) and `program` in its command line; nil when there
-    /// is none.
+    /// The running process with this id, start time (clock ticks since boot) and `program` in its command line; nil without one.
     public static func find(_ processID: pid_t, startTime: UInt64, program: String) -> ForeignProcess? {
         let number = vmlab_pidfd_open(processID)
         guard number >= 0 else { return nil }

@@ -63,8 +63,7 @@ public enum Sandbox {
         try systemCall("seccomp") { vmlab_filter_calls(program, program.count) }
     }
 
-    /// The number of threads that run code of this process. The kernel's own worker threads in it (KVM adds some, from Linux 6.13
-    /// on) do not count.
+    /// The number of threads that run code of this process, without the kernel's workers in it (from KVM, since Linux 6.13).
     private static func threadCount() throws(SystemCallError) -> Int {
         try FileTree.names(in: "/proc/self/task").count { thread in
             // A thread that ended meanwhile has no file.
