@@ -5,8 +5,7 @@ import HostSystem
 /// checked: an address comes from the guest and may be anything. The guest's processors read and write the same bytes at the same
 /// time, so a value that matters is read once and then checked, never the other way round.
 package final class GuestMemory: @unchecked Sendable {
-    // Unchecked because of the raw pointers: the regions never change after `init`, and what the guest does to the bytes no
-    // lock of ours could order.
+    // Unchecked for the raw pointers: the regions never change after `init`, and no lock could order the guest's writes.
 
     package struct Region: Sendable {
         /// Guest-physical address of its first byte, page-aligned.
@@ -18,8 +17,8 @@ package final class GuestMemory: @unchecked Sendable {
         package var end: UInt64 { base + size }
     }
 
-    /// Its initial bytes and where they are kept. A descriptor is needed only until `init` returns; the file has RAM's bytes, range
-    /// by range.
+    /// Its initial bytes and their place. A descriptor is needed only until `init` returns; the file has RAM's bytes, range by
+    /// range.
     package enum Backing: Sendable {
         /// Zeros, kept in memory of this process.
         case memory

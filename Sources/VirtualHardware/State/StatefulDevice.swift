@@ -1,5 +1,4 @@
-/// A device whose registers belong to the machine's state: they are reset and saved with it. All functions are called on one thread
-/// while the vCPUs are paused.
+/// A device with registers that are reset and saved with the machine. Called on one thread while the vCPUs are paused.
 package protocol StatefulDevice: AnyObject, Sendable {
     /// What it is, and the version of its state's form, such as `uart16550/1`.
     var stateForm: String { get }

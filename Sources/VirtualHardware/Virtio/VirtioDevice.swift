@@ -10,8 +10,8 @@ package struct VirtioFeatures: OptionSet, Sendable, Hashable {
     package static let version1 = VirtioFeatures(rawValue: 1 << 32)
 }
 
-/// A virtio device behind any transport. `activate` and `reset` alternate and never overlap; `notify` may be called on any thread
-/// at any time.
+/// A virtio device behind any transport. `activate` and `reset` alternate and never overlap; `notify` comes on any thread, any
+/// time.
 package protocol VirtioDevice: AnyObject, Sendable {
     /// The device type (virtio 1.2, chapter 5): 1 network, 2 block, 4 entropy.
     var identifier: UInt32 { get }

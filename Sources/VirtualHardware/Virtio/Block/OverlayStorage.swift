@@ -49,9 +49,8 @@ package final class OverlayStorage: BlockStorage {
         case base, layer, overlay
     }
 
-    /// Opens `base`, and `layer` over it, for reading and creates the file `overlay`, which the caller removes. The disk has the
-    /// base's size, or `size` bytes if that is more, which are zeros. Throws the kernel's error, and `EINVAL` for a layer with
-    /// blocks beyond the disk.
+    /// Opens `base`, and `layer` over it, for reading and creates `overlay`, which the caller removes. The disk has the base's
+    /// size, or more zeros up to `size` bytes. Throws the kernel's error, and `EINVAL` for a layer with blocks beyond the disk.
     package init(base: String, layer: Layer? = nil, overlay: String, size: UInt64 = 0) throws(SystemCallError) {
         let baseFile = try BackingFile(base, O_RDONLY)
         let bytes = max(baseFile.size, size)

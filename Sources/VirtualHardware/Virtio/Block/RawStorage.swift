@@ -1,8 +1,8 @@
 import Glibc
 import HostSystem
 
-/// The storage of a disk. Offsets and lengths are in bytes and within `size`: the device checks them. Called on the device's own
-/// thread, one call at a time; may block.
+/// The storage of a disk. Offsets and lengths are in bytes and within `size`. One call at a time, on the device's thread; may
+/// block.
 package protocol BlockStorage: AnyObject, Sendable {
     /// Bytes of the disk, a multiple of 512.
     var size: UInt64 { get }

@@ -10,8 +10,8 @@ package protocol FramePort: AnyObject, Sendable {
     func send(_ frame: UnsafeRawBufferPointer) -> Sent
     /// Receives one frame; one that fills the buffer was too long and is truncated. Nil when there is none.
     func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int?
-    /// A descriptor, other than `number`, that is writable when a `full` send may be retried. Valid as long as this object lives.
-    /// Throws when a retry cannot succeed.
+    /// A descriptor, other than `number`, that is writable when a `full` send may be retried; lives as long as this. Throws when
+    /// none can.
     func sendable() throws(SystemCallError) -> Int32
     /// Whether it has not connected to its peer yet, which happens on the first send.
     var isConnecting: Bool { get }

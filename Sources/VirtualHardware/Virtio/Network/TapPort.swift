@@ -7,8 +7,8 @@ package final class TapPort: FramePort {
     private let tun: OwnedDescriptor
     private let gauge: OwnedDescriptor
 
-    /// Attaches to the tap interface `name`, which root made for this user: `ip tuntap add NAME mode tap user USER`. Throws a
-    /// `TapError` that says what is missing.
+    /// Attaches to the tap interface `name`, made by root with `ip tuntap add NAME mode tap user USER`. Throws a `TapError`
+    /// otherwise.
     package init(name: String) throws(TapError) {
         do throws(SystemCallError) {
             tun = try OwnedDescriptor.open("/dev/net/tun", O_RDWR | O_NONBLOCK)

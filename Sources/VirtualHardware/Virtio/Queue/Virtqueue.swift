@@ -109,8 +109,7 @@ package final class Virtqueue: @unchecked Sendable {
 
     // MARK: Taking buffers
 
-    /// The next available chain; nil when there is none, or the queue is broken. Throws once when the driver violates the protocol;
-    /// the queue is broken then.
+    /// The next available chain; nil when there is none or the queue is broken. A protocol violation throws once and breaks it.
     package func next() throws(VirtqueueError) -> DescriptorChain? {
         guard !isBroken else { return nil }
         do throws(VirtqueueError) {

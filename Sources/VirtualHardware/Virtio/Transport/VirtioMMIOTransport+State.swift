@@ -30,8 +30,7 @@ extension VirtioMMIOTransport: StatefulDevice {
         }
     }
 
-    /// Restores them; the device checks at once for buffers available already. Throws when what drivers rely on differs, such as a
-    /// disk's size.
+    /// Restores them; checks at once for available buffers. Throws when what drivers rely on differs, such as a disk's size.
     package func restore(from decoder: inout StateDecoder) throws(StateError) {
         guard try decoder.bytes() == device.lastingConfiguration else {
             throw StateError("the device is configured otherwise, for example a disk of another size")

@@ -37,8 +37,7 @@ package final class VirtioMMIOTransport: BusDevice {
     /// Handles an ioeventfd's signal: buffers are available in this queue. Any number, any thread; does not block.
     package func notify(queue: Int) { device.notify(queue: queue) }
 
-    /// Resets the device as before any driver; a driver can do this too. On return it accesses no guest memory; waits for
-    /// transfers.
+    /// Resets the device as at power-on. On return it accesses no guest memory: waits for transfers under way.
     package func reset() { state.withLock { reset(&$0) } }
 
     private func reset(_ state: inout State) {
