@@ -1,8 +1,7 @@
 import Glibc
 import HostSystem
 
-/// A file of the host that the guest boots from, read in pieces. Stays open as long as the machine: a reset reads it again,
-/// when the sandbox no longer opens files.
+/// A file that the guest boots from, read in pieces. It stays open for resets, when the sandbox no longer opens files.
 final class HostFile: Sendable {
     let path: String
     let size: UInt64

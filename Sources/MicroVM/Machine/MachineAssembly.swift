@@ -59,8 +59,7 @@ package struct MachineAssembly: ~Copyable {
         if let device = device as? any StatefulDevice { devices.append(device) }
     }
 
-    /// Attaches a virtio device with a transport at the next slot. Its queues' doorbells are handled on the device's own thread
-    /// or on the reactor's.
+    /// Attaches a virtio device at the next slot. Its doorbells are handled on the device's own thread or on the reactor's.
     package mutating func attach(_ device: any VirtioDevice, reactor: Reactor) throws {
         let number = UInt64(virtioDevices)
         guard virtioDevices < MachineLayout.mostVirtioDevices else { throw AssemblyError.tooManyDevices }

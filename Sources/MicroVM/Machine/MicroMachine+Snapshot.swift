@@ -116,8 +116,7 @@ extension MicroMachine {
         }
     }
 
-    /// Written one after the other the counters differ a little, from each other, which KVM does not take for one clock then,
-    /// and from the clock.
+    /// Set one after another, the counters would differ from the clock and from each other, which KVM would not treat as one clock.
     private func setTimeStamps(_ snapshot: MachineSnapshot, _ parts: borrowing Parts) throws {
         guard var offset = runners.first?.withVCPU({ $0.timeStampOffset() }) else { return }
         if let saved = snapshot.clock, let now = try reading(parts),

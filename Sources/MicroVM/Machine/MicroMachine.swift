@@ -26,8 +26,8 @@ package final class MicroMachine: Sendable {
         let controllers: [kvm_irqchip]
         let events: [EventDescriptor]
 
-        /// Sets both PICs and the IOAPIC, given in this order. The second PIC is set before the first, which at once latches the
-        /// second's pending interrupts.
+        /// Sets PICs and IOAPIC, given in this order; the second PIC before the first, which at once latches its pending
+        /// interrupts.
         borrowing func setControllers(_ states: [kvm_irqchip]) throws(SystemCallError) {
             for state in states.reversed() { try machine.setInterruptController(state) }
         }

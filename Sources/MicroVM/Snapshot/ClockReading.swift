@@ -19,8 +19,8 @@ struct ClockReading: Sendable, Hashable {
         self.timeStamp = timeStamp
     }
 
-    /// Reads the counter between two readings of the clock, the closest pair of some tries. Nil where the host reports no clock;
-    /// throws what `clock` throws.
+    /// Reads the counter between two readings of the clock, the closest of some tries. Nil without a clock; throws what `clock`
+    /// throws.
     init?(clock: () throws -> UInt64?, timeStamp: () -> UInt64?) rethrows {
         guard var before = try clock() else { return nil }
         self.init(nanoseconds: before)

@@ -30,8 +30,7 @@ enum SnapshotLabel {
         try writeAll(file.number, bytes(kind, size, identity)[...], at: Int(size), path)
     }
 
-    /// Opens the file that belongs to a snapshot and has contents of `size` bytes; `what` names it in messages. Throws why it
-    /// is not that file.
+    /// Opens a snapshot's file with contents of `size` bytes; `what` names it in messages. Throws why it is not that file.
     static func open(
         _ kind: Kind, _ path: String, size: UInt64, identity: [UInt8], _ what: String
     ) throws(SnapshotError) -> HostFile {
