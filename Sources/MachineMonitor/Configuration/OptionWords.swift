@@ -59,8 +59,7 @@ extension VMConfiguration.Disk {
 }
 
 extension VMConfiguration.Network {
-    /// From `local=SOCKET,remote=SOCKET[,mac=ADDRESS]` or `tap=NAME[,mac=ADDRESS]`. Without an address, card number N gets
-    /// that of QEMU's card number N.
+    /// From `local=SOCKET,remote=SOCKET[,mac=ADDRESS]` or `tap=NAME[,mac=ADDRESS]`. Default addresses are QEMU's, by card number.
     init(words text: String, number: Int) throws(CommandLineProblem) {
         var words = OptionWords(text)
         let last = String(0x56 &+ UInt8(truncatingIfNeeded: number), radix: 16)

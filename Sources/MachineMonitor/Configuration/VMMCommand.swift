@@ -10,8 +10,7 @@ enum VMMCommand: Sendable, Hashable {
     /// The size limit of a configuration, in bytes.
     static let configurationLimit = 1 << 20
 
-    /// Parses a command line without the program's name, and the configuration that it names. Throws all errors at once, including
-    /// an unreadable configuration.
+    /// Parses a command line without the program's name, and the configuration it names. Throws all errors at once.
     static func parse(_ arguments: [String]) throws(DiagnosticList) -> VMMCommand {
         let draft = try draft(of: arguments)
         if draft.wantsHelp { return .print(CommandLineOption.helpText) }

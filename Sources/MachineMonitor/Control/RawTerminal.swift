@@ -1,8 +1,7 @@
 import CLinux
 import Glibc
 
-/// The terminal on standard input in raw mode: every key goes to the guest. It is restored by `restore`, by the process's
-/// exit, and when the process crashes.
+/// The terminal on standard input in raw mode, for the guest. Restored by `restore`, by the process's exit and by its crash.
 final class RawTerminal: Sendable {
     /// Nil when standard input is not a terminal.
     init?() {

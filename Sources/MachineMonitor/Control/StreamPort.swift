@@ -43,9 +43,8 @@ final class StreamPort: Sendable {
     private let terminal: RawTerminal?
     private let state = Mutex(State())
 
-    /// Opens an endpoint: a socket is bound, a terminal is set to raw mode. Nothing is read or written until `start`. `history` is
-    /// the number of bytes kept for a later client. Throws the kernel's error, such as `EADDRINUSE` when a process listens at the
-    /// path.
+    /// Opens an endpoint: binds a socket, sets a terminal to raw mode. Nothing is read or written until `start`. `history`: bytes
+    /// kept for a later client. Throws the kernel's error, such as `EADDRINUSE` when a process listens at the path.
     init(_ endpoint: VMConfiguration.Endpoint, history: Int, reactor: Reactor) throws(SystemCallError) {
         _ = Self.brokenPipesAreErrors
         self.endpoint = endpoint

@@ -32,8 +32,7 @@ extension GuestProcess {
         _ = try Sandbox.confineFiles(to: writtenFolders.map { Sandbox.Place($0, isWritable: true) })
     }
 
-    /// Drops the system calls that a running machine does not need: seccomp, which applies to all threads including the vCPUs',
-    /// which are paused until this returns.
+    /// Drops system calls that a running machine does not need (seccomp), for all threads; the vCPUs are paused until this returns.
     func confineCalls() throws {
         try Sandbox.confineCalls(
             .running(
