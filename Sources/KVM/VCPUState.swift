@@ -84,8 +84,7 @@ extension VCPU {
         return VCPUState(parts: parts, modelSpecificRegisters: registers, timeStampFrequency: frequency)
     }
 
-    /// Restores a state into a held vCPU that has its CPUID table. Throws the kernel's error, and `EINVAL` for parts of another
-    /// size.
+    /// Restores a state into a held vCPU that has its CPUID table. Throws the kernel's error; `EINVAL` for parts of another size.
     package func setState(_ state: VCPUState) throws(SystemCallError) {
         if let wanted = state.timeStampFrequency, let own = timeStampFrequency { try setFrequency(wanted, from: own) }
         for part in VCPUState.Part.allCases where part != .events { try write(state.parts[part], part) }
@@ -130,8 +129,8 @@ extension VCPU {
         }
     }
 
-    /// Reads or sets registers in batches of up to 256 and returns those that succeeded. The first one at which KVM stops is not
-    /// supported by this host.
+    /// Reads or sets registers in batches of up to 256; returns those that succeeded. KVM stops at one that the host does not
+    /// support.
     @discardableResult
     private func transferRegisters(
         _ call: String, _ request: UInt, _ entries: [kvm_msr_entry]
@@ -156,8 +155,7 @@ extension VCPU {
         let isDeadline = { (register: VCPUState.ModelSpecificRegister) in
             register.index == VCPUState.timeStampDeadline
         }
-        // A deadline of 0 may have passed with its interrupt still pending: make it due now. Without that timer the register is
-        // ignored.
+        // A deadline of 0 may have passed with its interrupt pending: make it due now. Ignored without that timer.
         let deadlines = registers.filter(isDeadline).map { register in
             VCPUState.ModelSpecificRegister(
                 index: register.index, value: register.value == 0 ? counter : register.value)
