@@ -34,8 +34,7 @@ enum Settings {
     /// Keys whose values are maps with names of the author's choice: a setting may name only existing ones.
     private static let named = ["guests", "images", "networks", "matrix"]
 
-    /// Whether a setting below `guests:` and the like names an existing entry; reports it when not. Only a whole guest group may be
-    /// new.
+    /// Whether a setting below `guests:` and the like names an existing entry, or a new guest group; reports it when not.
     private static func namesKnown(_ steps: [Step], in root: YAMLNode, _ decoding: Decoding) -> Bool {
         guard steps.count > (steps[0].key == "matrix" ? 1 : 2), named.contains(steps[0].key),
             let entries = root[steps[0].key]?.entries

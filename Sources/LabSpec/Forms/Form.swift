@@ -10,8 +10,7 @@ struct Form<Value>: Sendable {
     var definitions: [String: JSONValue] = [:]
     /// The expected value in messages: "a size such as `512MiB`".
     var noun: String
-    /// The value of a node; nil when it has none or its text awaits a matrix value that was not found, either of which was
-    /// reported.
+    /// The value of a node; nil when it has none or awaits a matrix value that was not found, which was reported.
     var decode: @Sendable (YAMLNode, Decoding) -> Value?
 
     /// The same form with its value made into another.

@@ -93,8 +93,7 @@ public enum BootChoice: String, Sendable, Hashable, CaseIterable {
 public enum DiskSpec: Sendable, Hashable {
     /// An empty disk of this size, gone with the guest.
     case scratch(size: ByteCount)
-    /// A disk image on the host; the guest writes to an overlay, never to the file. Without a format its bytes tell which
-    /// it has.
+    /// A disk image on the host; the guest writes to an overlay, never to the file. A nil format is detected from its bytes.
     case file(path: String, format: ImageDisk.Format? = nil)
 }
 

@@ -1,6 +1,5 @@
 extension Lab {
-    /// The lab with only those tasks whose names match one of the shell-style patterns (`*` and `?`), what they need, and
-    /// the groups that they run on.
+    /// The lab with only the tasks whose names match a shell-style pattern (`*`, `?`), what they need, and their groups.
     public func filtered(_ patterns: [String]) -> Lab {
         guard !patterns.isEmpty else { return self }
         var wanted = Set(
