@@ -1,5 +1,4 @@
-/// Everything that happens in a run, in the order it happens. The terminal, JSON lines, results and JUnit are sinks of
-/// this stream and nothing else prints.
+/// Everything that happens in a run, in order. The terminal, JSON lines, results and JUnit are sinks; nothing else prints.
 public enum RunEvent: Sendable, Hashable {
     /// First event.
     case runStarted(RunDescription)

@@ -2,8 +2,8 @@ import Diagnostics
 import Glibc
 import HostSystem
 
-/// Buffered writing to a file or a descriptor. The first failure is kept and everything after it is dropped: a full
-/// disk must not end a run.
+/// Buffered writing to a file or a descriptor. After the first failure, which is kept, all is dropped: a full disk must not end a
+/// run.
 struct FileWriter: ~Copyable {
     /// Where the bytes go.
     enum Target {

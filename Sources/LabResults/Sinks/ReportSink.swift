@@ -2,8 +2,7 @@ import Diagnostics
 import HostSystem
 import Synchronization
 
-/// Keeps a run's report and writes its files `results.json` and `junit.xml`, each atomically, at the end and already at an
-/// interruption.
+/// Keeps a run's report and writes `results.json` and `junit.xml`, each atomically, at the end and at an interruption.
 public final class ReportSink: RunSink {
     /// One file made from the report.
     public enum File: Sendable {

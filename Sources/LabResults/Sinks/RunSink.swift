@@ -1,11 +1,10 @@
 /// Something that receives a run's events: a terminal, a file, a test.
 public protocol RunSink: Sendable {
-    /// One event; called in order, never by two threads at once. It must not block for long and cannot fail: errors are kept for
-    /// `problems`.
+    /// One event; called in order, never by two threads at once. Must not block for long; errors are kept for `problems`.
     func receive(_ recorded: RecordedEvent)
 
-    /// The last line that a command on the guest has printed so far; not an event and not recorded. Called at any time on any
-    /// thread; must not block.
+    /// The last line that a command on the guest has printed so far; not recorded. Called at any time on any thread; must not
+    /// block.
     func show(_ line: String, of guest: String)
 
     /// After the last event: everything is written out.

@@ -21,8 +21,7 @@ public struct SinkSelection: Sendable, Hashable {
     public var style: TextStyle
 
     /// The choice: `--json` over `--quiet` over live lines, which need a terminal that is neither `TERM=dumb` nor a CI system's,
-    /// and on which nobody else writes lines, such as a log. `NO_COLOR` disables colours, a locale without UTF-8 non-ASCII
-    /// characters.
+    /// and without other writers, such as a log. `NO_COLOR` disables colours, a locale without UTF-8 non-ASCII characters.
     public init(
         quiet: Bool = false, json: Bool = false, environment: [String: String], isTerminal: Bool = isatty(1) == 1,
         isShared: Bool = false

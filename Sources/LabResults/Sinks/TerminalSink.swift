@@ -36,8 +36,7 @@ public final class TerminalSink: RunSink {
     private let clock: RunClock
     private let style: TextStyle
     private let state: Mutex<State>
-    /// Held while a frame is built and written, so that frames keep their order. Events do not take it: a terminal stopped with
-    /// Ctrl-S must not stop the run.
+    /// Held while a frame is built and written, to keep their order. Events do not take it: Ctrl-S must not stop the run.
     private let drawing = Mutex(())
     /// Draws on a thread of its own, for the same reason.
     private let timer = Mutex<(any DispatchSourceTimer)?>(nil)

@@ -63,8 +63,7 @@ public final class WriterQueue<Item: Sendable>: Sendable {
         }
     }
 
-    /// Queues an item of about `size` bytes, or drops it when there is no room. One larger than the queue waits alone. Never
-    /// blocks.
+    /// Queues an item of about `size` bytes, or drops it without room. One larger than the queue waits alone. Never blocks.
     public func put(_ item: Item, size: Int) {
         state.withLock { state in
             guard state.bytes + size <= limit || state.waiting.isEmpty else {
@@ -78,8 +77,7 @@ public final class WriterQueue<Item: Sendable>: Sendable {
         }
     }
 
-    /// Waits until everything is written, or the writer accepted nothing for `patience`, which is called repeatedly, and is
-    /// abandoned. Blocks; safe to repeat.
+    /// Waits until all is written, or nothing was accepted for `patience` (called repeatedly). Blocks; safe to repeat.
     public func finish(patience: () -> Duration) {
         var (taken, since) = (-1, ContinuousClock.now)
         state.withLock { $0.isEnding = true }

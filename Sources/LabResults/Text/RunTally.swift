@@ -82,8 +82,8 @@ struct RunTally {
         }
     }
 
-    /// The table of results, the failures and the last words. Only the table is fitted to the columns: a path that is copied must
-    /// stay whole.
+    /// The table of results, the failures and the last lines. Only the table is fitted to the columns: copied paths must stay
+    /// whole.
     func summary(_ status: ExitStatus, duration: Double, directory: String?, style: TextStyle, columns: Int = .max)
         -> [String]
     {

@@ -62,8 +62,7 @@ func cutBetweenWords(_ text: String, isWordStart: Bool, to columns: Int, _ ellip
     return truncated(words + ellipsis, to: columns)
 }
 
-/// The text within the columns, shortened in the middle: both ends distinguish long names, and messages have their reason at the
-/// end.
+/// The text within the columns, shortened in the middle: the ends distinguish long names, and messages end with their reason.
 func shortened(_ text: String, to columns: Int, ellipsis: String) -> String {
     guard displayWidth(text) > columns else { return text }
     let room = max(0, columns - displayWidth(ellipsis))
