@@ -22,8 +22,7 @@ public final class CommandInput: Sendable {
     /// Types bytes.
     public func send(_ bytes: [UInt8]) { put(.bytes(bytes)) }
 
-    /// Ends the input, as Ctrl-D at a terminal: the reading program gets an end of file. Later input is for a program that reads
-    /// on.
+    /// Ends the input, as Ctrl-D at a terminal: its reader gets an end of file. Later input is for a program that reads on.
     public func end() { put(.end) }
 
     /// Drops unread input and all later input.

@@ -101,8 +101,7 @@ public final class CommandSession: Sendable {
         core.update { $0.forgetGreeting() }
     }
 
-    /// Reports a reset of the guest's machine: a running command throws `greetedAgain`, and the next `open` waits for a later
-    /// greeting.
+    /// Reports a reset of the machine: a running command throws `greetedAgain`; the next `open` waits for a later greeting.
     public func machineWasReset() {
         log.debug("the machine was reset")
         core.machineWasReset()

@@ -24,27 +24,23 @@ public struct Dialect: Sendable {
     public var interrupts: [[UInt8]]
     /// Kills processes that an interrupted command has left in the background; nil where there can be none.
     public var cleanUp: (@Sendable () -> Exchange)?
-    /// The status of a preceding exchange which means that the shell was replaced for this command and will greet. Nil where
-    /// that does not happen.
+    /// The status of a preceding exchange that means: the shell was replaced for this command and will greet. Nil without that.
     public var renewed: Int32?
     /// As `exchanges`, in the guest's control shell; nil where there is none.
     public var controlShell: (@Sendable (GuestCommand) throws(ConsoleError) -> [Exchange])?
-    /// Input that sets variables of the session's shell, which its programs inherit: plain names and values. Prints nothing.
-    /// Nil where it is not needed.
+    /// Input that sets variables of the session's shell: plain names and values. Prints nothing. Nil where it is not needed.
     public var setting: (@Sendable ([(name: String, value: String)]) -> [UInt8])?
     /// How to start the next command before it is known; nil where commands start quickly.
     public var prewarmed: PrewarmedShell?
 }
 
-/// How a shell whose commands start slowly can have one waiting. Used before a guest is saved, so that its clones only have to
-/// release it.
+/// How a shell with slow command starts can have one waiting: used before a snapshot, so that clones only release it.
 public struct PrewarmedShell: Sendable {
     /// Starts a waiting command. The shell can do nothing else until that has run.
     public var exchanges: @Sendable () -> [Exchange]
     /// Replaces the dialect's setup and probe while a command waits.
     public var opening: @Sendable (Nonce) -> [UInt8]
-    /// Replaces the dialect's exchanges for the waiting command. The variables are set for it, and in the session's shell for
-    /// later commands.
+    /// Replaces the exchanges for the waiting command. The variables are set for it and for later commands of the session.
     public var command:
         @Sendable (GuestCommand, _ variables: [(name: String, value: String)]) throws(ConsoleError) -> [Exchange]
 }

@@ -1,6 +1,5 @@
-/// Extracts one framed answer from a byte stream: drops everything before the begin marker, passes on the output between the
-/// markers byte for byte, and parses the exit status behind the end marker. Memory is bounded: only bytes that may belong to a
-/// marker are kept back.
+/// Extracts a framed answer from a byte stream: drops bytes before the begin marker, passes on the output exactly, and parses the
+/// exit status behind the end marker. Memory is bounded: only possible parts of a marker are kept back.
 struct FrameScanner {
     private enum Place {
         case before, output, status

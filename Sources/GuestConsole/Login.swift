@@ -126,8 +126,7 @@ struct Login {
         }
     }
 
-    /// Whether the guest asks for a password before a user name was given: for another user, or after an empty name that was typed
-    /// too soon.
+    /// Whether a password is asked for before a user name was given: another user's, or after an empty name typed too soon.
     private func isOutOfOrder(_ index: Int) -> Bool {
         guard reactions[index].question == .password, reactions.contains(where: { $0.question == .login }) else {
             return false

@@ -83,8 +83,7 @@ final class SessionCore: Sendable {
         return try ending.get()
     }
 
-    /// Sleeps until the earlier of the deadline and the end of the permitted silence, and then ends the wait. Meanwhile handles a
-    /// stalled guest.
+    /// Sleeps until the earlier of deadline and silence limit, then ends the wait. Meanwhile handles a stalled guest.
     private func watch(
         _ number: Int, deadline: ContinuousClock.Instant, silence: Duration?, patience: Duration?
     ) async {

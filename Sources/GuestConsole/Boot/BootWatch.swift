@@ -60,8 +60,8 @@ public struct BootWatch: Sendable {
         lastStep + (isSilent ? patience.silence : patience.stall)
     }
 
-    /// What blocks the guest, if known by now. `hasSerialWords`: whether its kernel's command line selects the serial port; nil for
-    /// a boot from disk.
+    /// What blocks the guest, if known. `hasSerialWords`: whether the kernel's command line selects the serial port; nil for a disk
+    /// boot.
     public mutating func check(
         _ patience: Patience, hasSerialWords: Bool?, at time: ContinuousClock.Instant = HostClock.now
     ) -> BootTrouble? {

@@ -1,14 +1,13 @@
-/// What a session's resident POSIX shell is taught before its first command: functions, typed as one line.
+/// The functions of a session's resident POSIX shell, typed as one line before its first command.
 ///
-/// Its markers and its commands' output go through a pipe of its own making to a `cat` that writes them to the port, which is
-/// descriptor 6. What a command leaves in the background still holds that pipe; so a command that finds new orphans in the guest
-/// gets another pipe, and the old one is emptied into nothing from then on. A guest without descriptor 6, without a folder to
-/// write to or without the lists of `/proc` goes on as well as it can: on one pipe, or with a new one for each command.
+/// Its markers and its commands' output go through its own pipe to a `cat` that writes them to the port, which is descriptor 6.
+/// Background processes of a command still hold that pipe; so a command that finds new orphans in the guest gets another pipe, and
+/// the old one is drained from then on. A guest without descriptor 6, a writable folder or the lists of `/proc` uses one pipe, or a
+/// new one for each command.
 ///
-/// Beside the shell stands a process of it that waits for a signal which the terminal sends (`forceKey`), whatever the shell
-/// does meanwhile. It kills all that the shell's command has started, and nothing else: nothing of another terminal session, but
-/// where the whole system is there for this one (an image of vmlab's own), and never process 1, the session's first, the shell, or
-/// what was there before the command.
+/// A child of the shell waits for a signal that the terminal sends (`forceKey`), whatever the shell does meanwhile. It kills
+/// everything that the shell's command has started, and nothing else: nothing of another terminal session, unless the whole system
+/// belongs to this one (an image of vmlab's own), and never process 1, the session's first, the shell, or earlier processes.
 enum POSIXSession {
     /// Ends a command by force. The terminal takes it for the suspend character; no text in UTF-8 has this byte.
     static let forceKey: UInt8 = 0xfe
@@ -16,7 +15,7 @@ enum POSIXSession {
     /// The settings of a terminal that is a session's, for `stty`.
     static let terminal = "raw -echo isig intr ^C quit undef susp \(forceKey) noflsh"
 
-    /// Said again to a shell that was restored from a snapshot, it starts no process, which a fresh clone would wait for.
+    /// When repeated to a shell restored from a snapshot, it starts no process, which a fresh clone would wait for.
     static let setup = Array(
         ([preparation, markers, look, end, newPipe, kill, begin].joined(separator: ";") + "\n").utf8)
 

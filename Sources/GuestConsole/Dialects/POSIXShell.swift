@@ -87,8 +87,7 @@ enum POSIXShell {
         return (isLong ? blocks(of: script) : []) + [exchange(text, nonce)]
     }
 
-    /// The resident shell itself writes a file and then runs `then`; `path` needs no quotes. The last exchange's status is 0 on
-    /// success.
+    /// The resident shell writes a file and then runs `then`; `path` needs no quotes. The last exchange's status is 0 on success.
     static func writing(_ bytes: [UInt8], to path: String, then more: String? = nil) -> [Exchange] {
         let nonce = Nonce()
         let isLong = bytes.count > longestText
