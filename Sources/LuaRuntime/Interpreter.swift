@@ -26,8 +26,7 @@ final class Interpreter {
         host.owner = Unmanaged.passUnretained(self).toOpaque()
         Self.fill(&host)
         state = luart_new(&host, thread.limits.memory, isTrusted)
-        // Not caused by scripts, whose limit does not apply yet: the host has no memory, and Swift's next allocation would trap
-        // too.
+        // Not caused by scripts, whose limit does not apply yet: the host has no memory, and Swift would trap next too.
         if state == nil { fatalError("out of memory") }
     }
 

@@ -32,7 +32,7 @@ public final class LuaNative: Sendable {
     public let results: [LuaParameter]
     let body: Body
 
-    /// A function that returns at once. Its body runs on the state's thread and must not block. Its errors are raised in the
+    /// A function that returns at once. Its body runs on the state's thread and must not block. It may throw errors into the
     /// script.
     public init(
         _ name: String, _ documentation: String = "", parameters: [LuaParameter] = [], results: [LuaParameter] = [],
@@ -42,9 +42,8 @@ public final class LuaNative: Sendable {
         self.body = .atOnce(body)
     }
 
-    /// A function that may wait, while the state can run other scripts. Its body runs in the task that called
-    /// ``LuaState/run(source:name:)`` or ``LuaFunction/call(_:)``. Its errors are raised in the script, unless that task was
-    /// cancelled meanwhile.
+    /// A function that may wait, while the state runs other scripts. Its body runs in the task of ``LuaState/run(source:name:)`` or
+    /// ``LuaFunction/call(_:)``. Its errors are raised in the script, unless that task was cancelled meanwhile.
     public init(
         _ name: String, _ documentation: String = "", parameters: [LuaParameter] = [], results: [LuaParameter] = [],
         waiting body: @escaping @Sendable (LuaCall) async throws -> [LuaValue]

@@ -89,8 +89,7 @@ final class LuaThread: Sendable {
 
     var isAbandoned: Bool { queue.read { $0.isAbandoned } }
 
-    /// Gives up a cancelled strand that has not ended: only the strand when it waits for its turn, the thread when it is stuck in
-    /// it.
+    /// Gives up a cancelled strand that has not ended: only the strand when it waits for its turn, the thread when it is stuck.
     fileprivate func expire(_ strand: Strand) {
         guard strand.isAwaited else { return }
         let left = queue.withLock { queue -> (jobs: [Job], waiters: [CheckedContinuation<Void, Never>])? in
