@@ -17,8 +17,8 @@ extension Pattern {
         case nothing(resume: Int)
     }
 
-    /// Searches from a place in a text of valid UTF-8; blocks, see `withSearchThread`. Throws `stopped` soon after `stop`, and
-    /// `tooLarge`.
+    /// Searches a text of valid UTF-8 from a place; blocks, see `withSearchThread`. Throws `tooLarge`, and `stopped` soon after
+    /// `stop`.
     public func search(
         _ text: UnsafeRawBufferPointer, from start: Int = 0, ending: Ending = .final, stop: SearchStop
     ) throws(PatternFailure) -> Finding {
