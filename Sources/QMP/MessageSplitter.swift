@@ -1,5 +1,4 @@
-/// Splits a byte stream into JSON texts. Objects may follow each other without line ends (Python's `qemu.qmp`), so an object ends
-/// at its closing brace.
+/// Splits a byte stream into JSON texts. Line ends between objects are optional (Python's `qemu.qmp`): braces delimit them.
 package struct MessageSplitter: Sendable {
     package enum Piece: Sendable, Equatable {
         /// An object or array from its first to its last bracket; or a line that begins with something else.

@@ -1,10 +1,10 @@
-/// What a machine is made of: the one input of `vmlab-vmm`, as JSON or from its command line.
+/// A machine's configuration: the one input of `vmlab-vmm`, as JSON or from its command line.
 package struct VMConfiguration: Sendable, Hashable {
-    /// Where one end of a byte stream of the machine is on the host.
+    /// The host's end of a byte stream of the machine.
     package enum Endpoint: Sendable, Hashable {
-        /// Nowhere: what is written there is dropped.
+        /// Nowhere: output is dropped.
         case none
-        /// Standard input and output. A terminal is set to raw mode for as long as the machine lives.
+        /// Standard input and output. A terminal is in raw mode for the life of the machine.
         case terminal
         /// A connected stream socket that was inherited under this number.
         case descriptor(Int32)
@@ -15,7 +15,7 @@ package struct VMConfiguration: Sendable, Hashable {
     package struct Disk: Sendable, Hashable {
         /// A raw image, or a block device.
         package var path: String
-        /// By which the guest finds it: at most 20 printable ASCII characters.
+        /// The guest finds it by this: at most 20 printable ASCII characters.
         package var serial: String
         package var readOnly: Bool
         /// A file that takes what the guest writes, so that `path` is only read; nil writes to `path` itself.
@@ -60,25 +60,25 @@ package struct VMConfiguration: Sendable, Hashable {
     package var cpus: Int
     package var com1: Endpoint
     package var com2: Endpoint
-    /// Where QMP is spoken; not the terminal.
+    /// The QMP endpoint; not the terminal.
     package var monitor: Endpoint
     /// Disks in the order the guest finds them.
     package var disks: [Disk]
     /// Network cards in the order the guest finds them.
     package var networks: [Network]
-    /// A descriptor that gets one line per byte that the guest writes to the debug port 0x402: the byte, the nanoseconds of
-    /// the host's monotonic clock, and how often the processors had left the guest; nil for none.
+    /// A descriptor for one line per byte written to debug port 0x402: the byte, the host's monotonic clock in nanoseconds, and the
+    /// number of vCPU exits; nil for none.
     package var debugLog: Int32?
-    /// A folder in which `snapshot-save` may write the machine down; nil for none.
+    /// A folder in which `snapshot-save` may save the machine; nil for none.
     package var snapshots: String?
-    /// The snapshot that the machine is to become: its memory is kept in that one's file from the start; nil for none.
+    /// The snapshot that the machine will become: its memory is kept in that file from the start; nil for none.
     package var golden: String?
-    /// The snapshot that the machine goes on from instead of booting; nil boots.
+    /// The snapshot that the machine continues from instead of booting; nil boots.
     package var restore: String?
     /// Whether the process gives up what it does not need (seccomp, landlock) before the guest runs.
     package var sandbox: Bool
 
-    /// RAM when nobody says how much.
+    /// The default RAM.
     package static let usualMemory: UInt64 = 256 << 20
     /// How much RAM a machine can have, in bytes: 32 MiB to 1 TiB.
     package static let memoryRange = UInt64(32 << 20)...(1 << 40)
@@ -86,7 +86,7 @@ package struct VMConfiguration: Sendable, Hashable {
     /// How long a disk's serial may be, in bytes (virtio 1.2, 5.2.6).
     package static let serialLimit = 20
 
-    /// A machine as given; nothing is checked: that is vmlab-vmm's business.
+    /// A machine as given; vmlab-vmm checks it.
     package init(
         name: String = "vm", kernel: String, initrd: String? = nil, cmdline: String = "", memory: UInt64 = usualMemory,
         cpus: Int = 1, com1: Endpoint = .none, com2: Endpoint = .none, monitor: Endpoint = .none, disks: [Disk] = [],
