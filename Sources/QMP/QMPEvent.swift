@@ -22,7 +22,7 @@ package struct QMPEvent: Sendable, Hashable {
     /// When it happened, in microseconds of the machine's clock since 1970.
     package var time: Int64
 
-    /// An event as given; one of now, if nothing else is said.
+    /// An event as given; by default at the current time.
     package init(_ name: Name, _ data: JSONObject = [:], time: Int64 = QMPEvent.now) {
         self.name = name
         self.data = data

@@ -74,7 +74,7 @@ public enum SignalWatcher {
     /// Ignores SIGPIPE from now on: a write to a pipe without a reader fails with `EPIPE`. Children have the default action.
     public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
-    /// The signals of these numbers as they come; see `watch`. It ends when the stream's consumer is cancelled or lets go of it.
+    /// The signals of these numbers as they arrive; see `watch`. Ends when the stream's consumer is cancelled or releases it.
     public static func signals(_ numbers: [Int32] = endings) throws(SystemCallError) -> AsyncStream<Int32> {
         let (stream, continuation) = AsyncStream<Int32>.makeStream(bufferingPolicy: .bufferingNewest(64))
         let watch = try watch(numbers) { continuation.yield($0) }

@@ -1,4 +1,4 @@
-/// How much a lab may ask for, so that a slip of the pen is an error and not an exhausted host.
+/// The limits of a lab, so that a mistyped number is an error and not an exhausted host.
 enum Limits {
     /// Guests of a group, and of a lab.
     static let guests = 10_000
