@@ -189,8 +189,9 @@ final class SessionCore: Sendable {
         let (waiter, ending, search) = guarded.withLock { guarded -> Ended in
             if let number, guarded.number != number { return (nil, nil, nil) }
             let revision = guarded.state.revision
-            let actions = event(&guarded.state)
+            // First: who is handed output may turn the clock.
             guarded.lastReceived = HostClock.now
+            let actions = event(&guarded.state)
             if number != nil || guarded.state.revision != revision { guarded.lastStep = HostClock.now }
             if actions.dropsTyping { guarded.generation += 1 }
             for keys in actions.typing { typing.yield(Typing(bytes: keys, generation: guarded.generation)) }

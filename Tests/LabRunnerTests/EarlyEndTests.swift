@@ -58,7 +58,8 @@ struct EarlyEndTests {
             lab.timeouts.lab = .seconds(600)
             let clock = ManualClock()
             lab.clock = clock
-            let run = try await lab.run { _ in
+            let run = try await lab.run { sink in
+                for guest in ["g-1", "g-2"] { try await sink.waitForReady(guest) }
                 try await Self.hasBegun(folder)
                 try await clock.fire(after: .seconds(600))
             }
