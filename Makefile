@@ -1,7 +1,7 @@
 # vmlab's commands for people and for CI. `make demo` and `make test` do everything on a fresh machine.
 
 SHELL := /bin/bash
-SWIFT ?= swift
+export SWIFT ?= swift
 # A release build is what people run; tests are built for debugging.
 VMLAB := .build/release/vmlab
 
@@ -36,20 +36,20 @@ ALONE := MicroVMTests|MachineMonitorTests|LuaRuntimeTests|CostTests|PatternsTest
 test: export VMLAB_TEST_PYTHON = $(PYTHON)
 test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot guests too
 	$(SWIFT) build --build-tests
-	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8 $(SWIFT) test --skip-build --skip '^LabTests|$(ALONE)'
-	$(SWIFT) test --skip-build --no-parallel --filter '$(ALONE)'
+	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8 Scripts/swift-test --skip-build --skip '^LabTests|$(ALONE)'
+	Scripts/swift-test --skip-build --no-parallel --filter '$(ALONE)'
 	VMLAB_BIN=.build/debug Tests/Field/run --quick --jobs 2 --time-factor 3
 	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
-	$(SWIFT) test --skip-build --filter '^LabTests'
+	Scripts/swift-test --skip-build --filter '^LabTests'
 
 test-nested: deps ## builds, then tests the built-in backend against real guests in a nested guest
 	$(SWIFT) build --build-tests
 	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
-	$(SWIFT) test --skip-build --filter NestedTests
+	Scripts/swift-test --skip-build --filter NestedTests
 
 check: lint ## formatting, warnings as errors, the layers of imports
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --filter ArchitectureTests
+	Scripts/swift-test --skip-build --filter ArchitectureTests
 
 bench: build $(PYTHON) ## prints ratios against named baselines
 	$(PYTHON) Benchmarks/run
