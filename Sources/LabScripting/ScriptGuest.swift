@@ -88,7 +88,7 @@ extension ScriptGuest {
 
     func failure(_ command: String, _ answer: CommandAnswer, wanted: String) -> CommandFailed {
         CommandFailed(
-            headline: "\(live.name): `\(Self.first(command))` ended with exit status \(answer.result.exit), \(wanted)",
+            headline: "\(live.name): `\(Self.first(command))` \(live.planned.os.ending(answer.result.exit)), \(wanted)",
             output: answer.output, console: Array(live.consoleLines.suffix(5)))
     }
 

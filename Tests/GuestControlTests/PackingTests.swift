@@ -14,11 +14,12 @@ struct PackingTests {
     /// Packs for a guest and unpacks as one that has this program does.
     private func copy(
         _ host: String, as guest: String, into root: String, by program: [String] = ["tar", "-xf", "-"],
-        links: LinkCopy = .keep, keepsHoles: Bool = true
+        links: LinkCopy = .keep, ignore: IgnoreRules? = nil, keepsHoles: Bool = true
     ) async throws {
         let archive = try OwnedDescriptor.temporaryFile()
         _ = try await TreePacker.pack(
-            FileCopy(host: host, guest: guest, links: links), as: guest, with: .everything, keepsHoles: keepsHoles,
+            FileCopy(host: host, guest: guest, links: links, ignore: ignore), as: guest, with: .everything,
+            keepsHoles: keepsHoles,
             into: archive.number)
         #expect(lseek(archive.number, 0, SEEK_SET) == 0)
         try await Tool.run(
@@ -60,6 +61,48 @@ struct PackingTests {
             try FileTree.makeFolder(base + "/out")
             try await copy(base + "/tree", as: "/a b/target", into: base + "/out", by: Self.program(unpacker))
             #expect(try FileFixtures.listing(base + "/out/a b/target") == FileFixtures.listing(base + "/tree"))
+        }
+    }
+
+    @Test(
+        "`ignore: git` copies what git tracks or would: no ignored file, no `.git`, no file that is gone, submodules too"
+    )
+    func ignoredByGit() async throws {
+        try await withTemporaryFolder { base in
+            let tree = base + "/tree"
+            for (file, text) in [
+                (".gitignore", "*.o\nbuild/\n"), ("a b.c", "c"), ("a.o", "o"), ("build/x", "x"), ("gone", "g"),
+                ("src/deep/new.c", "n"), ("src/deep/new.o", "o"), ("sub/.gitignore", "*.log\n"), ("sub/kept", "k"),
+                ("sub/left.log", "l"),
+            ] {
+                let path = "\(tree)/\(file)"
+                try FileTree.makeFolder(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]))
+                try write(text, to: path)
+            }
+            symlink("a b.c", tree + "/link")
+            func git(_ folder: String, _ arguments: String...) async throws {
+                try await Tool.run("git", arguments, workingDirectory: folder).checked("git failed")
+            }
+            try await git(tree + "/sub", "init", "-q")
+            try await git(tree, "init", "-q")
+            try await git(tree, "add", "gone", "a b.c")
+            unlink(tree + "/gone")
+            try FileTree.makeFolder(base + "/out")
+            try await copy(tree, as: "/target", into: base + "/out", ignore: .git)
+            let copied = try await Tool.run("find", ["target", "!", "-type", "d"], workingDirectory: base + "/out").text
+            #expect(
+                copied.split(separator: "\n").sorted() == [
+                    "target/.gitignore", "target/a b.c", "target/link", "target/src/deep/new.c",
+                    "target/sub/.gitignore", "target/sub/kept",
+                ])
+            try await copy(tree + "/src", as: "/part", into: base + "/out", ignore: .git)
+            #expect(try FileTree.names(in: base + "/out/part/deep") == ["new.c"])
+            try FileTree.makeFolder(base + "/plain")
+            await #expect {
+                try await copy(base + "/plain", as: "/plain", into: base + "/out", ignore: .git)
+            } throws: { error in
+                (error as? Diagnostic)?.message == "\(base)/plain is in no git checkout"
+            }
         }
     }
 

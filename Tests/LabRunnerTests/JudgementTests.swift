@@ -90,6 +90,13 @@ struct JudgementTests {
         #expect(try run.result("next").outcome == .passed)
     }
 
+    @Test("a status that tells of a signal says so", arguments: [(9, "SIGKILL"), (15, "SIGTERM"), (11, "SIGSEGV")])
+    func signals(_ number: Int, _ name: String) async throws {
+        let result = try await TestLab(tasks: [task("t", "kill -\(number) $$")]).run().result("t")
+        #expect(result.outcome == .failed && result.exit == Int32(128 + number))
+        #expect(result.message == "killed by \(name) (\(128 + number)), expected 0")
+    }
+
     @Test("a wrong exit status is a verdict, however much was printed")
     func cutAndWrong() async throws {
         let lab = TestLab(tasks: [

@@ -117,7 +117,9 @@ struct TaskRunner: Sendable {
         // A command that ended in time is judged, even when it ended just before the deadline.
         let judged = max(time.deadline, HostClock.now + Self.judgementTime)
         let mismatch = try await bound(task) { () -> String? in
-            if let found = try await task.expect.mismatch(exit: exit, output: path, deadline: judged) {
+            if let found = try await task.expect.mismatch(
+                exit: exit, on: guest.planned.os, output: path, deadline: judged)
+            {
                 return found
             }
             guard let predicate = task.expect.predicate else { return nil }

@@ -123,7 +123,8 @@ enum GuestMethods {
                     answer = try await guest.perform(text, command, attempt)
                 } catch is GuestTimeout {
                     guard let ended, attempt.output.isEmpty else { throw end("did not end", attempt.output) }
-                    throw end("did not end, the one before ended with exit status \(ended.result.exit)", ended.output)
+                    let before = guest.live.planned.os.ending(ended.result.exit)
+                    throw end("did not end, the one before \(before)", ended.output)
                 }
                 notes.ended(answer.result)
                 ended = answer
@@ -132,7 +133,7 @@ enum GuestMethods {
                     return answer
                 }
                 guard HostClock.now + interval < deadline else {
-                    throw end("ended with exit status \(answer.result.exit)", answer.output)
+                    throw end(guest.live.planned.os.ending(answer.result.exit), answer.output)
                 }
                 try await HostClock.sleep(for: interval)
             }

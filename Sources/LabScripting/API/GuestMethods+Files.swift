@@ -23,17 +23,22 @@ extension GuestMethods {
                 LuaParameter(
                     "options", "table?",
                     "`timeout`; `links`, how links inside a folder are copied: `\"keep\"` (the default), as links, or "
-                        + "`\"follow\"`, as what they point to."),
+                        + "`\"follow\"`, as what they point to; `ignore`, with `\"git\"` to leave out what git ignores."
+                ),
             ],
             waiting: { call in
                 let guest = try call.receiver(as: ScriptGuest.self)
                 let (host, path) = (try call.hostPath(1), try call.guestPath(2))
-                let (timeout, links) = try call.options(3) {
-                    (try $0.duration("timeout"), try $0.choice("links", LinkCopy.self) ?? .keep)
+                let (timeout, links, ignore) = try call.options(3) {
+                    (
+                        try $0.duration("timeout"), try $0.choice("links", LinkCopy.self) ?? .keep,
+                        try $0.choice("ignore", IgnoreRules.self)
+                    )
                 }
                 try await ScriptScope.step(call, on: guest.live, "\(host) → \(path)") { _ in
                     var copy = FileCopy(
-                        host: try guest.world.readablePath(host, as: "the file"), guest: path, links: links)
+                        host: try guest.world.readablePath(host, as: "the file"), guest: path, links: links,
+                        ignore: ignore)
                     // The name is the one that was given, wherever a link has led.
                     if path.hasSuffix("/"), let name = host.split(separator: "/").last { copy.guest += name }
                     try await guest.live.put(copy, with: guest.world.access, timeout: timeout)

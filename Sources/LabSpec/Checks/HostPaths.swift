@@ -75,6 +75,16 @@ final class HostPaths {
         return false
     }
 
+    /// Whether a path is a folder with a `.git` in it or above.
+    func isInGitCheckout(_ path: String) -> Bool {
+        guard case .folder = look(path), var folder = FilePath.real(path)?[...] else { return false }
+        while !FileTree.exists("\(folder)/.git") {
+            guard let slash = folder.lastIndex(of: "/") else { return false }
+            folder = folder[..<slash]
+        }
+        return true
+    }
+
     private func look(_ path: String) -> Found {
         if let found = known[path] { return found }
         let found: Found

@@ -269,13 +269,27 @@ struct LabBuilder {
     }
 
     private func copy(_ put: Named<PutDraft>) -> FileCopy {
+        let copy = FileCopy(
+            host: paths.resolve(put.name), guest: put.value.to?.value ?? "", links: put.value.links ?? .keep,
+            ignore: put.value.ignore, span: put.nameSpan)
+        if let target = put.value.to {
+            if PutDraft.manner.contains(put.name), !target.value.hasPrefix("/") {
+                decoding.error(
+                    "`\(put.name)` belongs to one entry of `put`",
+                    remedy: "write it there: `./: {to: /src, \(put.name): \(target.value)}`", at: put.nameSpan)
+                return copy
+            }
+            GuestPaths.check(target, key: "put", decoding)
+        }
+        guard !put.name.hasExpression else { return copy }
         let source = Located(put.name, at: put.nameSpan)
-        let host =
-            put.name.hasExpression
-            ? put.name : paths.check(source, as: .fileOrFolder, what: "the source", decoding)
-        if let target = put.value.to { GuestPaths.check(target, key: "put", decoding) }
-        return FileCopy(
-            host: host, guest: put.value.to?.value ?? "", links: put.value.links ?? .keep, span: put.nameSpan)
+        let isFound = paths.find(source, as: .fileOrFolder, what: "the source", decoding)
+        if isFound, put.value.ignore == .git, !paths.isInGitCheckout(copy.host) {
+            decoding.error(
+                "the source \(put.name.quoted()) is no folder of a git checkout",
+                remedy: "run `git init` there, or leave `ignore: git` out", at: put.value.place.keys["ignore"])
+        }
+        return copy
     }
 }
 

@@ -65,7 +65,8 @@ struct TaskDraft: Draft {
                     + "given as the path is followed; links inside a folder stay links unless `links: follow` is set."),
             Field(
                 "get", \.get, .listOrOne(of: GetDraft.form),
-                "Absolute guest paths, or patterns such as `/root/*.log`, collected after it has run, even if it failed."
+                "Absolute guest paths, or patterns such as `/root/*.log`, collected after it has run, even if it failed. `*` "
+                    + "and `?` match within a name, `[a-z]` one character, `**` any number of folders."
             ),
             Field("reboot", \.reboot, .boolean, standard: false, "Whether the guest is rebooted after it."),
             Field(
@@ -85,6 +86,7 @@ struct PutDraft: Draft {
     var place = Place()
     var to: Located<String>?
     var links: LinkCopy?
+    var ignore: IgnoreRules?
 
     private static let path = Form<String>.line("a path in the guest").located
     private static let shape = Shape<PutDraft>(
@@ -97,10 +99,17 @@ struct PutDraft: Draft {
                 "links", \.links, .choice(), standard: "keep",
                 "How symbolic links inside a folder are copied: `keep` as links, `follow` as what they point to."
             ),
+            Field(
+                "ignore", \.ignore, .choice(),
+                "`git`: of a folder in a git checkout only the files that git tracks or would, without `.git` and what "
+                    + "`.gitignore` names."),
         ])
 
+    /// The keys that say how the copy is made.
+    static let manner = ["links", "ignore"]
+
     static let form: Form<PutDraft> = .byKind(
-        "a path in the guest, or a map with `to` and `links`",
+        "a path in the guest, or a map with `to`, `links` and `ignore`",
         scalar: path.alone(\.to), mapping: shape.form())
 }
 

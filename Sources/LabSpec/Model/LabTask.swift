@@ -132,14 +132,19 @@ public struct FileCopy: Sendable, Hashable {
     public var guest: String
     /// The handling of links below the source.
     public var links: LinkCopy
+    /// What of a folder is left out; nil copies all of it.
+    public var ignore: IgnoreRules?
     /// Where it is written.
     public var span: SourceSpan?
 
     /// A copy as given.
-    public init(host: String, guest: String, links: LinkCopy = .keep, span: SourceSpan? = nil) {
+    public init(
+        host: String, guest: String, links: LinkCopy = .keep, ignore: IgnoreRules? = nil, span: SourceSpan? = nil
+    ) {
         self.host = host
         self.guest = guest
         self.links = links
+        self.ignore = ignore
         self.span = span
     }
 }
@@ -150,6 +155,12 @@ public enum LinkCopy: String, Sendable, Hashable, CaseIterable {
     case keep
     /// They become what they lead to.
     case follow
+}
+
+/// What of a folder is left out of a copy into a guest.
+public enum IgnoreRules: String, Sendable, Hashable, CaseIterable {
+    /// What git ignores in this checkout, and its own `.git`.
+    case git
 }
 
 /// One entry of `get:`.

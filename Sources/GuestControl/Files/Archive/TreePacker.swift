@@ -17,6 +17,10 @@ struct TreePacker: ~Copyable {
     private var names: [FileNumber: [UInt8]] = [:]
     /// The stack of open folders, outermost first.
     private var open: [FileNumber] = []
+    /// The paths below the source that are copied; nil copies all.
+    private var chosen: Set<[UInt8]>?
+    /// The length of the source's path in the archive, with a slash.
+    private var rootLength = 0
 
     private struct FileNumber: Hashable {
         var device: UInt64
@@ -31,18 +35,25 @@ struct TreePacker: ~Copyable {
 
     /// Writes the archive to a descriptor, on a thread of its own. Its members have the copy's path in the guest, relative to the
     /// root, and replace existing files. Returns its length in bytes, and whether it has sparse files. Throws a `SystemCallError`
-    /// when reading or writing fails, a `Diagnostic` for paths beyond `access`, and `CancellationError`.
+    /// when reading or writing fails, a `Diagnostic` for paths beyond `access` and as `GitFiles.list`, and `CancellationError`.
     static func pack(
         _ copy: FileCopy, as guest: String, with access: HostAccess, keepsHoles: Bool, into output: Int32
     ) async throws -> (count: Int, hasHoles: Bool) {
-        try await HostThread.run("pack") { cancellation in
+        let chosen: Set<[UInt8]>? =
+            switch copy.ignore {
+            case .git: try await GitFiles.list(in: try real(copy.host, with: access))
+            case nil: nil
+            }
+        return try await HostThread.run("pack") { cancellation in
             try systemCall("lseek") { lseek(output, 0, SEEK_SET) }
             var packer = TreePacker(
                 copy: copy, access: access, keepsHoles: keepsHoles, cancellation: cancellation,
                 writer: TarWriter(output))
             let name = copy.host.split(separator: "/").last.map(String.init) ?? ""
             let target = guest.hasSuffix("/") ? guest + name : guest
-            try packer.pack(copy.host, as: Array(target.utf8.drop { $0 == UInt8(ascii: "/") }))
+            let member = Array(target.utf8.drop { $0 == UInt8(ascii: "/") })
+            (packer.chosen, packer.rootLength) = (chosen, member.count + 1)
+            try packer.pack(copy.host, as: member)
             try packer.writer.finish()
             return (packer.writer.count, packer.hasHoles)
         }
@@ -57,15 +68,17 @@ struct TreePacker: ~Copyable {
         self.writer = writer
     }
 
-    /// Packs the target of a path; links are followed within the permitted folders.
-    private mutating func pack(_ path: String, as member: [UInt8]) throws {
-        let real: String
+    private static func real(_ path: String, with access: HostAccess) throws(Diagnostic) -> String {
         do throws(HostAccess.Refusal) {
-            real = try access.real(path)
+            return try access.real(path)
         } catch {
             throw error.diagnostic("the file", path)
         }
-        let parts = real.split(separator: "/").map { Array($0.utf8) }
+    }
+
+    /// Packs the target of a path; links are followed within the permitted folders.
+    private mutating func pack(_ path: String, as member: [UInt8]) throws {
+        let parts = try Self.real(path, with: access).split(separator: "/").map { Array($0.utf8) }
         let root = try HostFolder("/")
         try pack(RelativePath(names: parts), in: root, as: member)
     }
@@ -82,7 +95,12 @@ struct TreePacker: ~Copyable {
         case S_IFREG:
             // Nonblocking, for files whose content comes later, as in /proc.
             try packFile(try folder.open(path, O_RDONLY | O_NONBLOCK), entry, status)
-        case S_IFLNK where copy.links == .follow: try pack(folder.subject(path), as: member)
+        case S_IFLNK where copy.links == .follow:
+            // What a link leads to is not asked about.
+            let rest = chosen
+            chosen = nil
+            try pack(folder.subject(path), as: member)
+            chosen = rest
         case S_IFLNK:
             entry.kind = .link(to: try folder.linkTarget(path))
             try writer.begin(entry, mode: 0o777)
@@ -103,7 +121,9 @@ struct TreePacker: ~Copyable {
         }
         open.append(number)
         for name in try folder.names().sorted(by: { $0.lexicographicallyPrecedes($1) }) {
-            try pack(RelativePath(names: [name]), in: folder, as: entry.path + [UInt8(ascii: "/")] + name)
+            let member = entry.path + [UInt8(ascii: "/")] + name
+            if let chosen, !chosen.contains(Array(member.dropFirst(rootLength))) { continue }
+            try pack(RelativePath(names: [name]), in: folder, as: member)
         }
         open.removeLast()
         // After its content, so that extraction keeps the source's time.
