@@ -30,7 +30,7 @@ umask 022
 
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1700000000}
 readonly epoch=$SOURCE_DATE_EPOCH
-readonly root=$VMLAB_WORK/root log=$VMLAB_WORK/dpkg.log disk=$VMLAB_WORK/root.ext4 owners=$VMLAB_WORK/owners
+readonly root=$VMLAB_WORK/root log=$VMLAB_WORK/dpkg.log disk=$VMLAB_WORK/root.ext4 owners=$VMLAB_WORK/owners refused=$VMLAB_WORK/refused
 # mke2fs makes up what is not given.
 readonly uuid=766d6c61-6200-4000-8000-64656269616e
 
@@ -162,17 +162,22 @@ install() {
 # What of it failed: the base must work, the rest can be completed in a guest.
 account() {
     local file name
-    packages '\(unpacked\|half-configured\|triggers-[a-z]*\)' | sort > "$VMLAB_WORK/unconfigured"
+    readonly incomplete='\(unpacked\|half-configured\|triggers-[a-z]*\)'
+    packages "$incomplete" > "$VMLAB_WORK/failed"
     missing > "$VMLAB_WORK/missing"
     while read -r file; do
-        name=${file%%_*}
-        ! grep -qxF "$name" "$VMLAB_WORK/unconfigured" || echo "$file"
+        ! grep -qxF "${file%%_*}" "$VMLAB_WORK/failed" || echo "$file"
     done < "$VMLAB_ESSENTIAL" >> "$VMLAB_WORK/missing"
     if [ -s "$VMLAB_WORK/missing" ]; then
         tail -n 30 "$log" >&2
         fail "dpkg could not install $(tr '\n' ' ' < "$VMLAB_WORK/missing")"
     fi
-    [ ! -s "$VMLAB_WORK/unconfigured" ] || mv "$VMLAB_WORK/unconfigured" "$VMLAB_OUT/unconfigured"
+    # Scripts that were refused another user, and said that all is well, have to run again.
+    sort -u "$refused" | while read -r name; do
+        sed -i "/^Package: $name\$/,/^\$/ s/^Status: install ok installed/Status: install ok unpacked/" "$root/var/lib/dpkg/status"
+    done
+    packages "$incomplete" | sort > "$VMLAB_OUT/unconfigured"
+    [ -s "$VMLAB_OUT/unconfigured" ] || rm "$VMLAB_OUT/unconfigured"
 }
 
 # vmlab's agent and what a person expects of a new system.
@@ -315,7 +320,7 @@ fi
 : > "$VMLAB_WORK/began"
 tools
 mkdir "$root"
-"$VMLAB_WORK/tools/vmlab-root" "$root" "$owners" bash "$0" inside
+"$VMLAB_WORK/tools/vmlab-root" "$root" "$owners" "$refused" bash "$0" inside
 settle
 step "writing the disk"
 qemu-img convert -f raw -O qcow2 "$disk" "$VMLAB_OUT/root.qcow2"

@@ -1,11 +1,14 @@
 // Runs a program as if it were root: dpkg can install a whole Debian with it, as any user and without any set-up of the host.
 //
-//   vmlab-root [TREE OWNERS] PROGRAM [ARGUMENT...]
+//   vmlab-root [TREE OWNERS REFUSED] PROGRAM [ARGUMENT...]
 //
 // The program has namespaces of its own (user, mount, process, IPC, host name), in which it is root, and the only user that exists.
-// So the kernel would refuse to give its files other owners. A seccomp filter answers for it instead: changes of the own user, and
-// device nodes, succeed and do nothing; changes of a file's owner are sent to this process, which remembers them. At the end
-// OWNERS has a line `UID GID PATH` for each file of TREE that is not root's, PATH as seen from TREE, in the order of the paths.
+// So the kernel would refuse to give its files other owners. A seccomp filter answers for it instead: becoming root once more, and
+// making device nodes, succeed and do nothing; changes of a file's owner are sent to this process, which remembers them. At the
+// end OWNERS has a line `UID GID PATH` for each file of TREE that is not root's, PATH as seen from TREE, in the order of the paths.
+//
+// Who wants to be another user is refused, since the files that he made would be root's. Some maintainers' scripts go on without
+// what failed; so REFUSED has the name of the package that tried, a line each time, as soon as it happens.
 //
 // Everything the program has started ends with it, and it ends with this process, and this one with its parent. The exit status
 // is the program's; 125 with a message when it could not be started.
@@ -91,46 +94,57 @@ static void enterNamespaces(void) {
 
 // MARK: The filter
 
-// The system calls that are recorded, and those that succeed and do nothing.
+// The calls that are recorded, as are others' refusals.
 static const int recorded[] = { SYS_chown, SYS_fchown, SYS_lchown, SYS_fchownat };
-static const int granted[] = {
-    SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid, SYS_setgroups, SYS_setfsuid, SYS_setfsgid,
-    SYS_capset,
+
+// The calls that succeed and do nothing, with how many identities they are given, if each is root's or -1, which means the same.
+static const struct {
+    int call;
+    unsigned identities;
+} granted[] = {
+    { SYS_setuid, 1 }, { SYS_setgid, 1 }, { SYS_setreuid, 2 }, { SYS_setregid, 2 }, { SYS_setresuid, 3 }, { SYS_setresgid, 3 },
+    { SYS_setfsuid, 1 }, { SYS_setfsgid, 1 }, { SYS_setgroups, 0 }, { SYS_capset, 0 },
 };
 #define COUNT(array) (sizeof array / sizeof *array)
 
 // Installs the filter in this process; the result is the descriptor on which the recorded calls arrive.
 static int installFilter(void) {
-    enum { ALLOW, GRANT, RECORD };
-    static const uint32_t verdicts[] = {
-        [ALLOW] = SECCOMP_RET_ALLOW, [GRANT] = SECCOMP_RET_ERRNO | 0, [RECORD] = SECCOMP_RET_USER_NOTIF,
-    };
-    struct sock_filter code[64];
+    struct sock_filter code[128];
     unsigned short count = 0;
-    // Jumps lead to the verdicts, which are at the end.
-    enum { NODES = 5, VERDICTS = 3 + COUNT(recorded) + COUNT(granted) + 2 * NODES + 1 };
-#define LOAD(field) code[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define TEST(value, yes, no) \
-    code[count] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no), count++
-#define TO(verdict) (unsigned char)(VERDICTS + (verdict) - count - 1)
+#define STATEMENT(what, value) code[count++] = (struct sock_filter)BPF_STMT(what, value)
+#define LOAD(field) STATEMENT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define RETURN(verdict) STATEMENT(BPF_RET | BPF_K, verdict)
+// How many statements to skip when it is the value, and when not.
+#define TEST(value, yes, no) code[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
     LOAD(arch);
-    TEST(AUDIT_ARCH_X86_64, 0, TO(ALLOW));
+    TEST(AUDIT_ARCH_X86_64, 1, 0);
+    RETURN(SECCOMP_RET_ALLOW);
     LOAD(nr);
-    for (size_t i = 0; i < COUNT(recorded); i++) TEST((uint32_t)recorded[i], TO(RECORD), 0);
-    for (size_t i = 0; i < COUNT(granted); i++) TEST((uint32_t)granted[i], TO(GRANT), 0);
+    for (size_t i = 0; i < COUNT(recorded); i++) {
+        TEST(recorded[i], 0, 1);
+        RETURN(SECCOMP_RET_USER_NOTIF);
+    }
+    for (size_t i = 0; i < COUNT(granted); i++) {
+        TEST(granted[i].call, 0, (unsigned char)(4 * granted[i].identities + 1));
+        for (unsigned j = 0; j < granted[i].identities; j++) {
+            LOAD(args[j]);
+            TEST(0, 2, 0);
+            TEST(-1, 1, 0);
+            RETURN(SECCOMP_RET_USER_NOTIF);
+        }
+        RETURN(SECCOMP_RET_ERRNO | 0);
+    }
     // mknod(2) makes FIFOs too; only devices are beyond a user.
-    for (int at = 0; at < 2; at++) {
-        TEST((uint32_t)(at ? SYS_mknodat : SYS_mknod), 0, NODES - 1);
-        if (at) LOAD(args[2]);
-        else LOAD(args[1]);
-        code[count++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, S_IFMT);
-        TEST(S_IFCHR, TO(GRANT), 0);
-        TEST(S_IFBLK, TO(GRANT), TO(ALLOW));
+    for (int isAt = 0; isAt < 2; isAt++) {
+        TEST(isAt ? SYS_mknodat : SYS_mknod, 0, 6);
+        LOAD(args[isAt ? 2 : 1]);
+        STATEMENT(BPF_ALU | BPF_AND | BPF_K, S_IFMT);
+        TEST(S_IFCHR, 1, 0);
+        TEST(S_IFBLK, 0, 1);
+        RETURN(SECCOMP_RET_ERRNO | 0);
+        RETURN(SECCOMP_RET_ALLOW);
     }
-    code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    for (size_t i = 0; i < COUNT(verdicts); i++) {
-        code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdicts[i]);
-    }
+    RETURN(SECCOMP_RET_ALLOW);
     struct sock_fprog program = { count, code };
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("prctl");
     int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
@@ -271,11 +285,35 @@ static int openDescriptor(pid_t process, int descriptor) {
     return open(name, O_PATH | O_CLOEXEC);
 }
 
+static FILE *refused;
+
+// Notes for which package a process works; dpkg says so to maintainers' scripts.
+static void refuse(pid_t process) {
+    static const char name[] = "DPKG_MAINTSCRIPT_PACKAGE=";
+    char path[64], *word = NULL;
+    size_t room = 0;
+    snprintf(path, sizeof path, "/proc/%d/environ", process);
+    FILE *environment = fopen(path, "re");
+    if (!environment) return;
+    while (refused && getdelim(&word, &room, 0, environment) > 0) {
+        if (strncmp(word, name, strlen(name)) == 0) fprintf(refused, "%s\n", word + strlen(name));
+    }
+    if (refused) fflush(refused);
+    free(word);
+    fclose(environment);
+}
+
 // Answers one call: its error number, or 0.
 static int answer(int listener, const struct seccomp_notif *call) {
     char path[PATH_MAX];
     const __u64 *words = call->data.args;
     pid_t process = (pid_t)call->pid;
+    bool isOwner = false;
+    for (size_t i = 0; i < COUNT(recorded); i++) isOwner = isOwner || call->data.nr == recorded[i];
+    if (!isOwner) {
+        refuse(process);
+        return EPERM;
+    }
     bool isAt = call->data.nr == SYS_fchownat, isDescriptor = call->data.nr == SYS_fchown;
     uid_t user = (uid_t)words[isAt ? 2 : 1];
     gid_t group = (gid_t)words[isAt ? 3 : 2];
@@ -361,13 +399,15 @@ static void writeOwners(const char *tree, const char *path) {
 int main(int count, char **words) {
     const char *tree = NULL, *owners = NULL;
     char **program = words + 1;
-    if (count > 3 && words[1][0] == '/') {
+    if (count > 4 && words[1][0] == '/') {
         tree = words[1];
         owners = words[2];
-        program = words + 3;
+        refused = fopen(words[3], "we");
+        if (!refused) fail(words[3]);
+        program = words + 4;
     }
     if (!*program) {
-        fprintf(stderr, "usage: vmlab-root [TREE OWNERS] PROGRAM [ARGUMENT...]\n");
+        fprintf(stderr, "usage: vmlab-root [TREE OWNERS REFUSED] PROGRAM [ARGUMENT...]\n");
         return FAILED;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
