@@ -4,8 +4,8 @@
 # packages: busybox-static kmod libkmod2
 # tools: dpkg-deb=dpkg cpio=cpio lz4=lz4 xz=xz-utils zstd=zstd zcat=gzip od=coreutils mksquashfs=squashfs-tools
 #
-# The packages are the host's release's; the kernel's own come with them in VMLAB_DEBS: linux-image-*, or since 2026
-# linux-binary-* and linux-modules-*. The driver also sets VMLAB_FILES (this folder), VMLAB_WORK (an empty scratch folder) and
+# The packages are the host's release's; the kernel's own come with them in VMLAB_DEBS: linux-image-RELEASE or, where that is
+# empty and depends on them (sid), linux-base-RELEASE, linux-binary-RELEASE and linux-modules-RELEASE. The driver also sets VMLAB_FILES (this folder), VMLAB_WORK (an empty scratch folder) and
 # VMLAB_OUT, where these go:
 #   kernel            the kernel as an ELF file
 #   initrd            busybox, a few drivers and debian-initrd.sh, which tells what becomes of the disks
@@ -33,6 +33,7 @@ ln -s . "$base/usr"
 mv "$(only "$packages"/{,usr/}lib/modules*)" "$base/lib/modules"
 modules=$(only "$base"/lib/modules/*)
 release=${modules##*/}
+[ -e "$modules/modules.builtin" ] || fail "a package of the kernel $release is missing (linux-base-$release?)"
 bzimage=$(only "$packages/boot/vmlinuz-$release"* "$modules"/vmlinuz*)
 
 # Booting the ELF kernel through its PVH entry skips the real-mode setup code and the guest's own decompression of 50 MB, which
