@@ -158,6 +158,20 @@ public final class CommandSession: Sendable {
         }
     }
 
+    /// Passes on what a command has written to standard error, up to its folder's limit, and removes that folder. Throws as `run`.
+    public func takeErrors(
+        in folder: CommandFolder, deadline: ContinuousClock.Instant,
+        output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
+    ) async throws(ConsoleError) {
+        let file = Mutex(FrameScanner(upTo: POSIXShell.endMarker(folder.nonce)))
+        let script = "cat \(folder.path)/stderr 2>/dev/null; rm -rf \(folder.path)"
+        _ = try await control(GuestCommand(script), deadline: deadline) { piece in
+            file.withLock { $0.pass(piece, to: output) }
+        }
+        let rest = file.withLock { $0.finish() }
+        if !rest.isEmpty { output(rest) }
+    }
+
     /// Runs `body`, which runs the command, and logs its progress; the command itself, which may hold secrets, only at `trace`.
     private func logged(
         _ what: String, _ command: GuestCommand, _ body: () async throws(ConsoleError) -> CommandResult
@@ -188,7 +202,9 @@ public final class CommandSession: Sendable {
         let start = HostClock.now
         var bytes = 0
         var status: Int32 = 0
+        var refusals: [Int32: CommandRefusal] = [:]
         for exchange in exchanges {
+            if let refusal = refusals[status] { throw .refused(refusal) }
             if status != 0, status == dialect.renewed { throw .renewed }
             if status != 0 {
                 throw .protocolViolation("the guest could not receive the command (status \(status))")
@@ -197,7 +213,7 @@ public final class CommandSession: Sendable {
                 $0.awaitEnd(
                     of: exchange, input: exchange.isOutput ? input : nil, output: exchange.isOutput ? output : nil)
             }
-            status = answer.status
+            (status, refusals) = (answer.status, exchange.refusals)
             if exchange.isOutput { bytes += answer.bytes }
         }
         return CommandResult(exit: status, bytes: bytes, duration: start.duration(to: HostClock.now))

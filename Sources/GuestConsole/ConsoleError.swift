@@ -20,6 +20,8 @@ public enum ConsoleError: Error, Sendable, Hashable, CustomStringConvertible {
     case bootTrouble(BootTrouble)
     /// No shell can be given this command; in words.
     case invalidCommand(String)
+    /// The guest cannot run the command as asked; none of it has run.
+    case refused(CommandRefusal)
     /// The guest's dialect has no way to do this; in words.
     case unsupported(String)
     /// The guest answered what the dialect does not allow; in words.
@@ -57,6 +59,7 @@ public enum ConsoleError: Error, Sendable, Hashable, CustomStringConvertible {
         case .bootTrouble(let trouble): Diagnostic(.guest, trouble.sentence, remedy: trouble.remedy)
         case .invalidCommand(let what):
             Diagnostic(.specification, what, remedy: "change the task")
+        case .refused(let refusal): Diagnostic(.guest, refusal.words.message, remedy: refusal.words.remedy)
         case .unsupported(let what):
             Diagnostic(.guest, what, remedy: "use another image or console dialect for this task")
         case .protocolViolation(let what):

@@ -57,6 +57,8 @@ public struct Exchange: Sendable {
     public var isOutput: Bool
     /// Whether the exit status follows the end, up to a line feed: decimal, or hexadecimal with `0x`.
     public var hasStatus: Bool
+    /// What a status of it means for the command that it prepares; other statuses than 0 mean that the guest could not receive it.
+    public var refusals: [Int32: CommandRefusal] = [:]
     /// Whether it releases the waiting command.
     public var usesPrewarmed = false
 

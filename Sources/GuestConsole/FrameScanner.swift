@@ -2,7 +2,7 @@
 /// exit status behind the end marker. Memory is bounded: only possible parts of a marker are kept back.
 struct FrameScanner {
     private enum Place {
-        case before, output, status
+        case before, output, status, ended
     }
 
     enum Progress: Equatable {
@@ -30,6 +30,20 @@ struct FrameScanner {
         end = exchange.end
         hasStatus = exchange.hasStatus
         place = begin.isEmpty ? .output : .before
+    }
+
+    /// For bytes up to a marker, or to their end.
+    init(upTo marker: [UInt8]) { self.init(Exchange(text: [], begin: [], end: marker, hasStatus: false)) }
+
+    /// Passes on what comes before the marker.
+    mutating func pass(_ piece: ArraySlice<UInt8>, to output: (ArraySlice<UInt8>) -> Void) {
+        if place != .ended, take(piece, output: output) != .more { (place, held) = (.ended, []) }
+    }
+
+    /// What may have begun the marker, when no more comes.
+    mutating func finish() -> ArraySlice<UInt8> {
+        defer { held = [] }
+        return held[...]
     }
 
     /// Whether the guest has begun to run the command.

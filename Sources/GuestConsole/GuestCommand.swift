@@ -1,5 +1,6 @@
 /// A script for a guest's own shell, run in its own process unless declared otherwise, so that nothing of it stays in the session.
-/// Its standard input is empty (`/dev/null`, `NUL`) without `input`; both outputs are one stream, in the order written.
+/// Its standard input is empty (`/dev/null`, `NUL`) without `input` or `folder`; both outputs are one stream, in the order
+/// written unless `folder` keeps standard error apart.
 public struct GuestCommand: Sendable {
     /// The text, one line or many, in the language of its shell. Without NUL.
     public let script: String
@@ -11,6 +12,10 @@ public struct GuestCommand: Sendable {
     public var environment: [(name: String, value: String)]
     /// Where it starts, an absolute path of the guest; nil for the session's own, the same for every command.
     public var workingDirectory: String?
+    /// The user that it runs as, with that user's home, shell and groups; nil for the session's own. It starts in the user's home.
+    public var user: String?
+    /// Where its input is, or its standard error is kept.
+    public var folder: CommandFolder?
     /// Its input, on a terminal where the guest has one; nil for an empty input.
     public var input: CommandInput?
     /// Whether the session's POSIX shell runs it itself, so that it can change the shell's state: for short lines, best of
@@ -20,8 +25,8 @@ public struct GuestCommand: Sendable {
     /// A command as given. Windows' line ends and a byte order mark are removed from the script.
     public init(
         _ script: String, shell: ScriptShell = .plain, name: String = "script",
-        environment: [(name: String, value: String)] = [], workingDirectory: String? = nil,
-        input: CommandInput? = nil, inSession: Bool = false
+        environment: [(name: String, value: String)] = [], workingDirectory: String? = nil, user: String? = nil,
+        folder: CommandFolder? = nil, input: CommandInput? = nil, inSession: Bool = false
     ) {
         self.inSession = inSession
         self.input = input
@@ -30,6 +35,16 @@ public struct GuestCommand: Sendable {
         self.name = name
         self.environment = environment
         self.workingDirectory = workingDirectory
+        self.user = user
+        self.folder = folder
+    }
+
+    /// Whether a text can be the name of a user: letters, digits, `_`, `.` and `-`, at most 32 of them, not beginning with `-`.
+    public static func isUser(_ name: String) -> Bool {
+        let bytes = Array(name.utf8)
+        let marks = [UInt8(ascii: "."), UInt8(ascii: "-")]
+        return (1...32).contains(bytes.count) && bytes.first != marks[1]
+            && bytes.allSatisfy { isWordByte($0) || marks.contains($0) }
     }
 
     /// Throws `invalidCommand` for what no shell can run.
@@ -47,6 +62,7 @@ public struct GuestCommand: Sendable {
                 throw .invalidCommand("the value of the environment variable `\(name)` contains a NUL byte")
             }
         }
+        if let user, !Self.isUser(user) { throw .invalidCommand("`\(user)` cannot be the name of a user") }
         if workingDirectory?.utf8.contains(0) == true {
             throw .invalidCommand("the working directory contains a NUL byte")
         }

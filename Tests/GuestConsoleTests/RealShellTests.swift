@@ -161,9 +161,9 @@ struct RealShellTests {
                 output.append($0)
             }
             #expect(output.text == "/usr\n")
-            let missing = try await session.run(
-                GuestCommand("echo no", workingDirectory: "/no such'"), deadline: deadline)
-            #expect(missing.exit != 0)
+            await #expect(throws: ConsoleError.refused(.noFolder("/no such'", user: nil))) {
+                _ = try await session.run(GuestCommand("echo no", workingDirectory: "/no such'"), deadline: deadline)
+            }
         }
     }
 

@@ -32,7 +32,7 @@ enum CmdShell {
         let nonce = Nonce()
         var run = """
             echo \u{1e}\(nonce)^+
-            cmd /c C:\\lab\\task.bat \(command.input == nil ? "<NUL " : "")2>&1
+            cmd /c C:\\lab\\task.bat \(command.input == nil ? "<\(command.folder?.input ?? "NUL") " : "")2>&1
             echo \u{1e}\(nonce)^-%ERRORLEVEL%
 
             """
@@ -44,7 +44,8 @@ enum CmdShell {
             run = "C:\\lab\\input.bat\n"
         }
         let begin = Array("\u{1e}\(nonce)+\r\n".utf8)
-        return [renewal()] + writing + [
+        let look = command.workingDirectory.map { [looking(for: $0)] } ?? []
+        return [renewal()] + look + writing + [
             Exchange(text: Array(run.utf8), begin: begin, end: Array("\u{1e}\(nonce)-".utf8))
         ]
     }
@@ -64,6 +65,16 @@ enum CmdShell {
 
     /// The control shell's status when it has had the session's cmd.exe replaced.
     static let renewed: Int32 = 75
+
+    /// Looks for a folder, without a process: refused where there is none.
+    private static func looking(for folder: String) -> Exchange {
+        let nonce = Nonce()
+        var exchange = Exchange(
+            text: Array("if exist \"\(folder)\\\" (echo \u{1e}\(nonce)^-0) else (echo \u{1e}\(nonce)^-83)\n".utf8),
+            begin: [], end: Array("\u{1e}\(nonce)-".utf8), isOutput: false)
+        exchange.refusals = [83: .noFolder(folder, user: nil)]
+        return exchange
+    }
 
     private static func renewal() -> Exchange {
         let nonce = Nonce()
@@ -104,10 +115,11 @@ enum CmdShell {
     static func release(
         _ command: GuestCommand, _ variables: [(name: String, value: String)]
     ) throws(ConsoleError) -> [Exchange] {
-        // Its input is empty, which does not fit a command that takes input.
+        // Its input is empty and its folder the session's, which does not fit every command.
         var command = command
-        let rest = command.input == nil ? [] : try exchanges(command)
-        if command.input != nil { command = GuestCommand("") }
+        let needsMore = command.input != nil || command.folder != nil || command.workingDirectory != nil
+        let rest = needsMore ? try exchanges(command) : []
+        if needsMore { command = GuestCommand("") }
         try command.check()
         command.environment = variables + command.environment
         let nonce = Nonce()
@@ -125,6 +137,10 @@ enum CmdShell {
         if command.shell != .plain, case .named(let shell) = command.shell, shell != "cmd" {
             throw .unsupported("a guest with cmd.exe runs its scripts with cmd.exe, not with `\(shell)`")
         }
+        if command.user != nil { throw .unsupported("a guest with cmd.exe runs its commands as its one user") }
+        if command.folder?.errorLimit != nil {
+            throw .unsupported("a guest with cmd.exe cannot keep standard error apart from the output")
+        }
         var lines = ["@echo off"]
         for (name, value) in command.environment {
             if value.utf8.contains(where: { $0 == 10 || $0 == 13 }) {
@@ -133,7 +149,9 @@ enum CmdShell {
             lines.append("set \"\(name)=\(value.replacing("%", with: "%%"))\"")
         }
         if let directory = command.workingDirectory {
-            lines.append("cd /d \"\(directory.replacing("%", with: "%%"))\" || exit /b 1")
+            let name = directory.replacing("%", with: "%%")
+            // Wine runs what follows `||` after a `cd` that succeeds, too.
+            lines += [#"if not exist "\#(name)\" exit /b 1"#, #"cd /d "\#(name)""#]
         }
         var result = Array((lines.joined(separator: "\r\n") + "\r\n").utf8)
         var rest = Array(command.script.utf8)[...]

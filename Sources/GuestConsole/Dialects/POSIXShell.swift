@@ -35,14 +35,14 @@ enum POSIXShell {
 
     static func exchanges(_ command: GuestCommand) throws(ConsoleError) -> [Exchange] {
         try command.check()
-        var exchanges = lines(command)
+        var exchanges = (preparing(command).map { [$0] } ?? []) + lines(command)
         if command.input != nil { exchanges[exchanges.count - 1].text.insert(contentsOf: lendTerminal, at: 0) }
         return exchanges
     }
 
     /// A line that calls `v`, or for a long one the blocks of that line and an `eval` of them.
     private static func lines(_ command: GuestCommand) -> [Exchange] {
-        let nonce = Nonce()
+        let nonce = command.folder?.nonce ?? Nonce()
         let script = Array(command.script.utf8)
         if command.inSession {
             let text = Array("b \(nonce);{ ".utf8) + script + Array(";}<&8 6>&- 2>&1;a \(nonce)".utf8)
@@ -52,8 +52,13 @@ enum POSIXShell {
         let preparation = preparation(of: command)
         let options: String
         switch command.shell.start(command.script, called: command.name) {
-        case .file(let start): return running(script, as: command.name, start, preparation, nonce)
+        case .file(let start): return running(command, start, nonce)
         case .argument(let given): options = given
+        }
+        if command.user != nil || command.folder != nil {
+            var command = command
+            command.name = "script"
+            return running(command, "exec /bin/sh \(options) '. {0}' sh", nonce)
         }
         if command.input == nil, let words = simpleCommand(script), words.count + preparation.count < longestText {
             let text = Array("b \(nonce);(".utf8) + preparation + words + Array(")\(input);a \(nonce)".utf8)
@@ -71,22 +76,6 @@ enum POSIXShell {
         return blocks(of: text) + [exchange(Array("eval \"$__s\"".utf8), nonce)]
     }
 
-    /// One command whose script is a file: made in a folder of its own by the command's process before that becomes its
-    /// program as `start` says, and removed by the resident shell once the command has ended.
-    private static func running(
-        _ script: [UInt8], as name: String, _ start: String, _ preparation: [UInt8], _ nonce: Nonce
-    ) -> [Exchange] {
-        let isLong = script.count > longestText / 2
-        let folder = "/tmp/vmlab-\(nonce.description.prefix(8))"
-        let file = Array(folder.utf8) + quoted(Array("/\(name)".utf8))
-        let program = start.replacing("{0}", with: String(decoding: file, as: UTF8.self))
-        var text = Array("b \(nonce);(mkdir -m 700 \(folder)&&printf %s ".utf8)
-        text += isLong ? Array("\"$__s\"".utf8) : quoted(script)
-        text += Array(" >".utf8) + file + Array("||exit;".utf8) + preparation
-        text += Array("\(program))\(input);a \(nonce);rm -rf \(folder)".utf8)
-        return (isLong ? blocks(of: script) : []) + [exchange(text, nonce)]
-    }
-
     /// The resident shell writes a file and then runs `then`; `path` needs no quotes. The last exchange's status is 0 on success.
     static func writing(_ bytes: [UInt8], to path: String, then more: String? = nil) -> [Exchange] {
         let nonce = Nonce()
@@ -97,19 +86,24 @@ enum POSIXShell {
     }
 
     /// Statements of the script's process before it becomes the script's shell or program.
-    private static func preparation(of command: GuestCommand) -> [UInt8] {
-        var text = command.input == nil ? [] : Array(terminal.utf8)
-        if let directory = command.workingDirectory {
-            text += Array("cd -- ".utf8) + quoted(Array(directory.utf8)) + Array("||exit;".utf8)
+    static func preparation(of command: GuestCommand) -> [UInt8] {
+        let folder = command.workingDirectory.map { entering($0) } ?? []
+        return terminal(for: command) + folder + exports(of: command)
+    }
+
+    static func terminal(for command: GuestCommand) -> [UInt8] { command.input == nil ? [] : Array(terminal.utf8) }
+
+    static func entering(_ directory: String) -> [UInt8] {
+        Array("cd -- ".utf8) + quoted(Array(directory.utf8)) + Array("||exit;".utf8)
+    }
+
+    static func exports(of command: GuestCommand) -> [UInt8] {
+        if command.environment.isEmpty { return [] }
+        var text = Array("export".utf8)
+        for (name, value) in command.environment {
+            text += Array(" \(name)=".utf8) + quoted(Array(value.utf8))
         }
-        if !command.environment.isEmpty {
-            text += Array("export".utf8)
-            for (name, value) in command.environment {
-                text += Array(" \(name)=".utf8) + quoted(Array(value.utf8))
-            }
-            text.append(UInt8(ascii: ";"))
-        }
-        return text
+        return text + [UInt8(ascii: ";")]
     }
 
     /// `text` as one word of the shell. Control characters are the script's own matter, but Ctrl-C typed is a signal.
@@ -160,7 +154,7 @@ enum POSIXShell {
     }
 
     /// Collects `text` in the shell's variable `__s`, block by block, each acknowledged before the next is typed.
-    private static func blocks(of text: [UInt8]) -> [Exchange] {
+    static func blocks(of text: [UInt8]) -> [Exchange] {
         var result: [Exchange] = []
         var rest = text[...]
         while !rest.isEmpty {
@@ -175,9 +169,12 @@ enum POSIXShell {
         return result
     }
 
-    private static func exchange(_ text: [UInt8], _ nonce: Nonce, begins: Bool = true) -> Exchange {
+    /// What the resident shell prints at a command's end, before the status.
+    static func endMarker(_ nonce: Nonce) -> [UInt8] { Array("\u{1e}\(nonce)-".utf8) }
+
+    static func exchange(_ text: [UInt8], _ nonce: Nonce, begins: Bool = true) -> Exchange {
         Exchange(
             text: text + [UInt8(ascii: "\n")], begin: begins ? Array("\u{1e}\(nonce.description.prefix(8))+".utf8) : [],
-            end: Array("\u{1e}\(nonce)-".utf8), isOutput: begins)
+            end: endMarker(nonce), isOutput: begins)
     }
 }
