@@ -67,11 +67,14 @@ public struct LuaTasks: TaskScripting {
     }
 
     /// Asks a predicate; see `TaskScripting`.
-    public func judge(_ predicate: LuaText, exit: Int32, output: [UInt8], in task: ScriptTask) async throws -> String? {
+    public func judge(_ predicate: LuaText, exit: Int32, output: [UInt8], errors: [UInt8]?, in task: ScriptTask)
+        async throws -> String?
+    {
         let source = task.lab.source
         return try await withState(for: task, source) { state, _ in
             try await state.setGlobal("exit", .integer(Int64(exit)))
             try await state.setGlobal("output", .string(LuaString(output)))
+            if let errors { try await state.setGlobal("stderr", .string(LuaString(errors))) }
             let chunk = LuaText(LuaPredicate.chunk(predicate.text), line: predicate.line).chunk
             do {
                 let answer = try await state.run(chunk, name: source.path)

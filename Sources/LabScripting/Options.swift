@@ -95,6 +95,18 @@ struct Options {
         }
     }
 
+    /// A text, or a table that names a file on the host, of which `path` makes the path to read.
+    mutating func source(_ name: String, path: (String) throws -> String) throws -> CommandSource? {
+        guard let value = value(name) else { return nil }
+        switch value {
+        case .string(let text): return .text(text.bytes)
+        case .table(let table) where table.array.isEmpty && table.names == ["file"]:
+            guard let file = table["file"].words else { throw wrong(name, "must name a file") }
+            return .file(try path(file))
+        default: throw wrong(name, "must be a string, or {file = \"path\"}")
+        }
+    }
+
     /// Throws when there is an option that nobody asked for.
     fileprivate func finish() throws {
         if !table.array.isEmpty { throw call.badArgument(place, "options have names, such as {timeout = \"30s\"}") }

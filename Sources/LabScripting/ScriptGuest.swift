@@ -3,6 +3,7 @@ import GuestConsole
 import HostSystem
 import GuestControl
 import LabResults
+import LabSpec
 import LuaRuntime
 import Quantities
 import Synchronization
@@ -32,13 +33,16 @@ final class ScriptGuest: Sendable {
 struct CommandAnswer {
     let result: CommandResult
     let output: [UInt8]
+    /// Its standard error, when that was kept apart.
+    var errors: [UInt8]?
 
     var table: LuaValue {
-        .table(
-            LuaTable(fields: [
-                "exit": .integer(Int64(result.exit)), "ok": .boolean(result.exit == 0),
-                "output": .string(LuaString(output)), "duration": .number(result.duration / .seconds(1)),
-            ]))
+        var table = LuaTable(fields: [
+            "exit": .integer(Int64(result.exit)), "ok": .boolean(result.exit == 0),
+            "output": .string(LuaString(output)), "duration": .number(result.duration / .seconds(1)),
+        ])
+        if let errors { table["stderr"] = .string(LuaString(errors)) }
+        return .table(table)
     }
 
     /// The output without the line ends behind it, as `$(…)` in a shell.
@@ -67,21 +71,26 @@ extension ScriptGuest {
     ) async throws -> CommandAnswer {
         notes.begins(command)
         let environment = world.environment + options.environment
+        let errors = StepNotes()
+        let streams = CommandStreams(
+            input: options.input, access: world.access, errorLimit: StepNotes.limit,
+            errors: options.errors == .separate ? { @Sendable in errors.append($0) } : nil)
         let result = try await live.run(
             GuestCommand(
                 command, shell: live.planned.shell(options.shell), environment: environment,
-                workingDirectory: options.folder), timeout: options.timeout
+                workingDirectory: options.folder, user: options.user), with: streams, timeout: options.timeout
         ) { [world, live] in
             notes.append($0)
             if let line = notes.lastLine { world.recorder.show(line, of: live.name) }
         }
         notes.ended(result)
-        if notes.isCut {
+        if notes.isCut || errors.isCut {
             throw Diagnostic(
                 .guest, "the command printed more than \(ByteCount(UInt64(StepNotes.limit)))",
                 remedy: "write it to a file of the guest, and collect that with `get`")
         }
-        let answer = CommandAnswer(result: result, output: notes.output)
+        let answer = CommandAnswer(
+            result: result, output: notes.output, errors: options.errors == .separate ? errors.output : nil)
         try judge(answer)
         return answer
     }
@@ -100,16 +109,23 @@ struct CommandOptions {
     var environment: [(name: String, value: String)]
     var folder: String?
     var shell: String?
+    var user: String?
+    var input: CommandSource?
+    var errors: ErrorStream
 
-    init(_ options: inout Options) throws {
+    init(_ options: inout Options, in world: ScriptWorld) throws {
         timeout = try options.duration("timeout")
         environment = try options.environment("env")
         folder = try options.string("cwd")
         shell = try options.string("shell")
+        user = try options.string("user")
+        input = try options.source("stdin") { try world.readablePath($0, as: "the input") }
+        errors = try options.choice("stderr", ErrorStream.self) ?? .merged
     }
 
     static let documentation = """
         `timeout`; `env`, a table of variables; `cwd`, a folder in the guest; `shell`, as in a lab file (`sh -e`, which \
-        stops at the first failing line).
+        stops at the first failing line); `user`, a user of a Linux guest that runs it; `stdin`, its input, a string or \
+        `{file = "path"}` for a file on the host; `stderr`, with `"separate"` to have standard error apart too.
         """
 }

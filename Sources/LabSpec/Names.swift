@@ -11,6 +11,7 @@ enum Names {
     static let longest = 63
     /// What the schema asks of a name.
     static let schemaPattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$|\\$\\{\\{"
+    static let userSchemaPattern = "^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,31}$|\\$\\{\\{"
     static let variableSchemaPattern = "^[A-Za-z_][A-Za-z0-9_]*$|\\$\\{\\{"
 
     /// Whether `name` is one; reports why it is not.
@@ -29,6 +30,13 @@ enum Names {
             return false
         }
         return true
+    }
+
+    /// Whether `name` can be that of a guest's user.
+    static func isUser(_ name: String) -> Bool {
+        let bytes = name.utf8
+        return (1...32).contains(bytes.count) && bytes.first != UInt8(ascii: "-")
+            && bytes.allSatisfy { isAlphanumeric($0) || ".-_".utf8.contains($0) }
     }
 
     /// Whether `name` can be an environment variable that a task may set; reports why it cannot.

@@ -37,6 +37,19 @@ struct RunPlanTests {
         #expect(found.contains("task t: two of its targets name the guest peer-1"))
     }
 
+    @Test("users and standard error apart are for Linux guests")
+    func windows() {
+        var lab = TestLab(tasks: [
+            task("plain"), task("user").with { $0.user = "a" }, task("errors").with { $0.errors = .separate },
+        ])
+        lab.image.os = .windows
+        #expect(
+            problems(lab) == [
+                "task user on g: `user` is for Linux guests, and this one is Windows-like",
+                "task errors on g: `stderr` is for Linux guests, and this one is Windows-like",
+            ])
+    }
+
     @Test("batches by memory and by slots")
     func batches() throws {
         var lab = TestLab(

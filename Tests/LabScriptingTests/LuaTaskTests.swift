@@ -186,6 +186,16 @@ private func lua(_ name: String, _ text: String, on guest: String = "a") -> LabT
         #expect(results.map(\.outcome) == [.passed, .passed], "\(results.map(\.message))")
     }
 
+    @Test("a predicate looks at standard error, where that is kept apart")
+    func predicateOnErrors() async throws {
+        for (predicate, outcome) in [("stderr == 'e\\n'", Outcome.passed), ("stderr == ''", .failed)] {
+            var task = LabTask(name: "t", targets: [.every(["a"])], action: .run("echo hello; echo e >&2"))
+            task.expect = Expectation(predicate: LuaText(predicate, line: 9))
+            task.errors = .separate
+            #expect(try await run([task]).map(\.outcome) == [outcome])
+        }
+    }
+
     @Test(
         "a predicate looks at status and output",
         arguments: [

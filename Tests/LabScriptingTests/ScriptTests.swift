@@ -29,6 +29,26 @@ import Testing
         #expect(run.report.guests.map(\.guest.name) == ["web"])
     }
 
+    @Test("a command has an input, a folder, a user, and its standard error apart")
+    func streams() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            local g = vmlab.boot{ image = "debian", name = "web" }
+            local r = g:run("cat; pwd; echo e >&2", { stdin = "in\\0\\n", cwd = "/usr", stderr = "separate" })
+            vmlab.equals(r.stderr, "e\\n")
+            vmlab.contains(r.output, "in\\0\\n/usr\\n")
+            vmlab.equals(g:run("true").stderr, nil)
+            vmlab.equals(g:succeed("cat", { stdin = { file = "input" } }), "of the host")
+            vmlab.raises(function() g:run("true", { cwd = "/no/such" }) end, "has no folder /no/such")
+            vmlab.raises(function() g:run("true", { user = "no-such" }) end, "has no user `no-such`")
+            vmlab.raises(function() g:run("cat", { stdin = { file = "/etc/passwd" } }) end, "outside of what may be read")
+            vmlab.raises(function() g:run("cat", { stdin = { fiel = "x" } }) end, "must be a string, or {file")
+            vmlab.raises(function() g:interact("cat", { stdin = "x" }) end, "its input is typed")
+            """, files: ["input": "of the host\n"])
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+    }
+
     @Test("a failed command says where, which guest, what command, and its output")
     func failure() async throws {
         let run = try await TestScript.run(

@@ -20,6 +20,23 @@ import Testing
                 "`shell` is empty"))
     }
 
+    @Test("`user`, `cwd`, `stdin` and `stderr` of a task")
+    func surroundings() throws {
+        let lab = try lab(
+            """
+            lab: l
+            guests: {a: {image: debian}}
+            tasks:
+              - {name: t, run: x, user: ada.b, cwd: /usr, stdin: 'text', stderr: separate}
+              - {name: u, script: work.sh, stdin: {file: work.sh}, expect: {stderr: '^e'}}
+              - {name: v, run: x}
+            """)
+        #expect(lab.tasks.map(\.user) == ["ada.b", nil, nil] && lab.tasks.map(\.folder) == ["/usr", nil, nil])
+        #expect(lab.tasks.map(\.input) == [.text(Array("text".utf8)), .file(fixtures + "/work.sh"), nil])
+        #expect(lab.tasks.map(\.separatesErrors) == [true, true, false])
+        #expect(lab.tasks.map(\.expect.stderr.count) == [0, 1, 0])
+    }
+
     @Test(
         "A10: a line that looks at the status of a failed one is warned of",
         arguments: [

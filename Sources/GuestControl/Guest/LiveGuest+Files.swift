@@ -75,7 +75,7 @@ extension LiveGuest {
         }
     }
 
-    private func withTemporaryFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+    func withTemporaryFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
         let folder = "\(directory)/copy-\(UInt64.random(in: .min ... .max))"
         try FileTree.makeFolder(folder, mode: 0o700)
         defer { try? FileTree.remove(folder) }

@@ -92,9 +92,14 @@ extension PatternFailure: Judged {
 }
 
 extension ConsoleError: Judged {
-    /// The guest's console failed, or the wait was cancelled.
+    /// The guest's console failed, the guest refused the command, or the wait was cancelled.
     package var verdict: Verdict {
-        self == .cancelled ? CancellationError().verdict : Verdict(.error, diagnostic.line, guest: .lost)
+        switch self {
+        case .cancelled: CancellationError().verdict
+        // The task asks for what its guest does not have.
+        case .refused: Verdict(.failed, diagnostic.lineWithRemedy)
+        default: Verdict(.error, diagnostic.line, guest: .lost)
+        }
     }
 }
 

@@ -80,6 +80,9 @@ extension TaskResult: JSONRecord {
         try members("trouble", &trouble, unless: [])
         try members("consoleTail", &consoleTail)
         try members("output", &outputPath)
+        try members("stderr", &errorsPath)
+        try members("stderrBytes", &errorBytes, unless: 0)
+        try members("stderrDropped", &errorsDropped, unless: 0)
         try members("artifacts", &artifacts)
         try members("earlier", &earlier, unless: [])
         var reported = steps.map { ReportedStep(step: $0) }

@@ -24,6 +24,7 @@ import JSON
 /// | `stepFinished`  | the same, `outcome`, `exit`?, `started`, `duration`, `message`?, `outputTail`
 /// | `taskFinished`  | task, `outcome`, `exit`?, `started`, `duration`, `attempts`, `message`?, `outputBytes`,
 /// |                 | `outputDropped`? (bytes beyond the limit), `outputTail`, `consoleTail` [lines], `output`? (path),
+/// |                 | `stderr`? (path), `stderrBytes`?, `stderrDropped`?
 /// |                 | `artifacts` [paths], `trouble`? [`guest`, `kind`, `message`, `lines` [lines]],
 /// |                 | `earlier`? [attempts before this one, with the same members]
 /// | `note`          | `level` (`info`, `warning`), `message`

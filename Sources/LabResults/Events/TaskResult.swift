@@ -97,6 +97,12 @@ public struct TaskResult: Sendable, Hashable {
     public var consoleTail: [String] = []
     /// The output's file, relative to the results directory; nil when nothing ran.
     public var outputPath: String?
+    /// The file of its standard error, relative to the results directory; nil when that is not kept apart.
+    public var errorsPath: String?
+    /// Bytes that it wrote to standard error, when that is kept apart.
+    public var errorBytes = 0
+    /// How many of them, the last, are not kept.
+    public var errorsDropped = 0
     /// Collected files, relative to the results directory.
     public var artifacts: [String] = []
     /// How the attempts before this one went, in order; their own `earlier` is empty.

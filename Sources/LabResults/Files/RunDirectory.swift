@@ -6,7 +6,7 @@ import HostSystem
 ///
 ///     results.json  events.jsonl  junit.xml
 ///     guests/<guest>/console.log
-///     tasks/<task>/<guest>/output          artifacts/ beside it; of the last attempt
+///     tasks/<task>/<guest>/output          artifacts/ beside it, and stderr where it is kept apart; of the last attempt
 ///     tasks/<task>/<guest>/attempt-1/…     the same of an attempt that was tried again
 ///     tasks/<task>/<guest>/<index>/output  for a task with repetitions
 ///     <cell>/…                             the same again for each cell of a matrix
@@ -89,6 +89,9 @@ public final class RunDirectory: Sendable {
     /// What a task printed on a guest.
     public static func taskOutput(_ id: TaskID) -> String { "\(folder(id))/output" }
 
+    /// What a task wrote to standard error on a guest, when that is kept apart.
+    public static func taskErrors(_ id: TaskID) -> String { "\(folder(id))/stderr" }
+
     /// The folder of the files collected from a guest.
     public static func artifacts(_ id: TaskID) -> String { "\(folder(id))/artifacts" }
 
@@ -107,6 +110,9 @@ public final class RunDirectory: Sendable {
         if let output = attempt.outputPath, rename(absolute(output), absolute("\(kept)/output")) == 0 {
             result.outputPath = "\(kept)/output"
         }
+        if let errors = attempt.errorsPath, rename(absolute(errors), absolute("\(kept)/stderr")) == 0 {
+            result.errorsPath = "\(kept)/stderr"
+        }
         let artifacts = Self.artifacts(attempt.id)
         if !attempt.artifacts.isEmpty, rename(absolute(artifacts), absolute("\(kept)/artifacts")) == 0 {
             result.artifacts = attempt.artifacts.map { "\(kept)/artifacts" + $0.dropFirst(artifacts.count) }
@@ -122,6 +128,11 @@ public final class RunDirectory: Sendable {
     /// A writer for a task's output, of which it keeps at most `limit` bytes; makes no file yet.
     public func outputWriter(_ id: TaskID, limit: Int = OutputWriter.standardLimit) -> OutputWriter {
         OutputWriter(to: file(Self.taskOutput(id), append: false), limit: limit)
+    }
+
+    /// The same for a task's standard error.
+    public func errorWriter(_ id: TaskID, limit: Int = OutputWriter.standardLimit) -> OutputWriter {
+        OutputWriter(to: file(Self.taskErrors(id), append: false), limit: limit)
     }
 
     private func file(_ relative: String, append: Bool) -> FileWriter.Target {

@@ -180,7 +180,7 @@ public struct RunPlan: Sendable {
         return problems
     }
 
-    /// On Windows-like guests cmd.exe runs all scripts itself.
+    /// On Windows-like guests cmd.exe runs all scripts itself, as the one user there is.
     private static func shellsOfOthers(_ lab: Lab, guests: [PlannedGuest]) -> [Diagnostic] {
         let windows = guests.filter { $0.os == .windows }
         let names = Set(windows.map(\.guest.name))
@@ -190,12 +190,23 @@ public struct RunPlan: Sendable {
                 .specification, "\(what): its scripts are run by cmd.exe, not by `\(shell)`",
                 remedy: "give Windows-like guests `shell: cmd`, or tasks of their own", at: span)
         }
+        /// What cmd.exe and its one user have no word for.
+        func foreign(_ task: LabTask, on guest: String) -> Diagnostic? {
+            guard task.user != nil || task.separatesErrors else { return nil }
+            let key = task.user == nil ? "stderr" : "user"
+            return Diagnostic(
+                .specification,
+                "task \(task.name) on \(guest): `\(key)` is for Linux guests, and this one is Windows-like",
+                remedy: "leave it out, or give Windows-like guests tasks of their own", at: task.place(of: key))
+        }
         var seen: Set<String> = []
         return windows.filter { seen.insert($0.group.name).inserted }
             .compactMap { problem($0.group.shell, $0.group.name, $0.group.span) }
             + lab.tasks.compactMap { task in
                 let guest = task.targets.flatMap(\.guests).first { names.contains($0) }
-                return guest.flatMap { problem(task.shell, "task \(task.name) on \($0)", task.span) }
+                return guest.flatMap {
+                    problem(task.shell, "task \(task.name) on \($0)", task.span) ?? foreign(task, on: $0)
+                }
             }
     }
 

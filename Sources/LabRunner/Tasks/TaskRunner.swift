@@ -35,6 +35,7 @@ struct TaskRunner: Sendable {
         if run.attempt > 1 { try? FileTree.remove(results.absolute(RunDirectory.artifacts(id))) }
         let limit = task.outputLimit ?? lab.outputLimit
         let output = results.outputWriter(id, limit: Int(clamping: limit.bytes))
+        let errors = task.separatesErrors ? results.errorWriter(id, limit: Int(clamping: limit.bytes)) : nil
         let troubles = TroubleLog()
         let failOn = task.failOn ?? lab.failOn
         var result = TaskResult(id, .passed, attempts: run.attempt)
@@ -55,7 +56,7 @@ struct TaskRunner: Sendable {
                     try await withinTime(time) { try await scripted().run(source, in: scriptTask) }
                 }
             } else if let script = try script(of: task.action) {
-                hasRebooted = try await perform(script, task, scriptTask, output, time, &result)
+                hasRebooted = try await perform(script, task, scriptTask, output, errors, time, &result)
             }
             await collect(task, guest, by: time, &result)
             if task.reboot, result.outcome == .passed, !hasRebooted {
@@ -71,6 +72,7 @@ struct TaskRunner: Sendable {
         result.judge(troubles.all, failOn: failOn)
         do throws(Diagnostic) {
             try output.close()
+            try errors?.close()
         } catch {
             result.outcome = .error
             result.message = sentence(of: error)
@@ -78,6 +80,10 @@ struct TaskRunner: Sendable {
         result.outputBytes = output.count
         result.outputDropped = output.dropped
         result.outputTail = output.tail
+        if let errors {
+            result.errorsPath = RunDirectory.taskErrors(id)
+            (result.errorBytes, result.errorsDropped) = (errors.count, errors.dropped)
+        }
         if result.outcome == .passed, run.attempt > 1 { result.outcome = .flaky }
         return result
     }
@@ -86,15 +92,20 @@ struct TaskRunner: Sendable {
     /// then lost and not judged.
     private func perform(
         _ script: (text: String, name: String), _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
-        _ time: TimeLimit, _ result: inout TaskResult
+        _ errors: OutputWriter?, _ time: TimeLimit, _ result: inout TaskResult
     ) async throws -> Bool {
         let guest = context.guest
         let command = GuestCommand(
             script.text, shell: guest.planned.shell(task.shell), name: script.name,
-            environment: context.environment.map { ($0.name, $0.value) })
+            environment: context.environment.map { ($0.name, $0.value) }, workingDirectory: task.folder,
+            user: task.user)
+        let limit = task.outputLimit ?? lab.outputLimit
+        let streams = CommandStreams(
+            input: task.input, access: lab.access, errorLimit: Int(clamping: limit.bytes),
+            errors: errors.map { errors in { @Sendable (bytes: ArraySlice<UInt8>) in errors.append(bytes) } })
         do {
             let ended = try await bound(task) { [recorder] in
-                try await guest.run(command, of: "task \(task.name)", within: time) { bytes in
+                try await guest.run(command, with: streams, of: "task \(task.name)", within: time) { bytes in
                     output.append(bytes)
                     if let line = output.lastLine { recorder.show(line, of: guest.name) }
                 }
@@ -105,12 +116,17 @@ struct TaskRunner: Sendable {
         }
         let hasRebooted = result.exit == nil
         let exit = result.exit ?? task.expect.exit.first ?? 0
-        try output.close()
         let path = results.absolute(RunDirectory.taskOutput(context.id))
-        if output.dropped > 0, task.expect.looksAtOutput, task.expect.exit.contains(exit) {
+        let errorsPath = results.absolute(RunDirectory.taskErrors(context.id))
+        let judgedStreams = [
+            ("the output", output, task.expect.looksAtOutput), ("standard error", errors, task.expect.looksAtErrors),
+        ]
+        for case (let what, let output?, let isJudged) in judgedStreams {
+            try output.close()
+            guard output.dropped > 0, isJudged, task.expect.exit.contains(exit) else { continue }
             throw Verdict(
                 .error,
-                "the output cannot be checked: of \(ByteCount(UInt64(output.count))) only the first "
+                "\(what) cannot be checked: of \(ByteCount(UInt64(output.count))) only the first "
                     + "\(ByteCount(UInt64(output.count - output.dropped))) are kept "
                     + "(print less, or raise the task's `output-limit`)")
         }
@@ -118,14 +134,20 @@ struct TaskRunner: Sendable {
         let judged = max(time.deadline, HostClock.now + Self.judgementTime)
         let mismatch = try await bound(task) { () -> String? in
             if let found = try await task.expect.mismatch(
-                exit: exit, on: guest.planned.os, output: path, deadline: judged)
+                exit: exit, on: guest.planned.os, output: path, errors: errorsPath, deadline: judged)
             {
                 return found
             }
             guard let predicate = task.expect.predicate else { return nil }
-            let bytes = try await HostThread.run("vmlab-output") { _ in try SmallFile.bytes(path, limit: .max) }
+            let hasErrors = errors != nil
+            let (bytes, errorBytes) = try await HostThread.run("vmlab-output") { _ in
+                (
+                    try SmallFile.bytes(path, limit: .max),
+                    hasErrors ? try SmallFile.bytes(errorsPath, limit: .max) : nil
+                )
+            }
             return try await withinTime(time, until: judged) {
-                try await scripted().judge(predicate, exit: exit, output: bytes, in: context)
+                try await scripted().judge(predicate, exit: exit, output: bytes, errors: errorBytes, in: context)
             }
         }
         if let mismatch {

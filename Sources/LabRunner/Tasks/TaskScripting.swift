@@ -8,9 +8,10 @@ public protocol TaskScripting: Sendable {
     /// Runs a task's script. Throws its `Verdict`, or the error that ended it.
     func run(_ script: LuaSource, in task: ScriptTask) async throws
 
-    /// Judges a command's exit status and output by a predicate: nil when it holds, else the reason. Throws when the predicate
+    /// Judges a command's exit status, output and, if it was kept apart, standard error by a predicate: nil when it holds, else the reason. Throws when the predicate
     /// itself fails.
-    func judge(_ predicate: LuaText, exit: Int32, output: [UInt8], in task: ScriptTask) async throws -> String?
+    func judge(_ predicate: LuaText, exit: Int32, output: [UInt8], errors: [UInt8]?, in task: ScriptTask) async throws
+        -> String?
 }
 
 /// The context of a script task.

@@ -38,8 +38,9 @@ enum GuestMethods {
             parameters: [command, options],
             results: [
                 LuaParameter(
-                    "result", "{exit: integer, ok: boolean, output: string, duration: number}",
-                    "The exit status, whether it is 0, everything the command printed, and the seconds it took.")
+                    "result", "{exit: integer, ok: boolean, output: string, stderr: string?, duration: number}",
+                    "The exit status, whether it is 0, everything the command printed, what of that went to standard error "
+                        + "(with `stderr = \"separate\"`), and the seconds it took.")
             ],
             waiting: { call in
                 let (guest, text, options) = try command(of: call)
@@ -86,14 +87,14 @@ enum GuestMethods {
     /// The receiver, a command and its options.
     private static func command(of call: LuaCall) throws -> (ScriptGuest, String, CommandOptions) {
         let guest = try call.receiver(as: ScriptGuest.self)
-        return (guest, try call.string(1), try call.options(2) { try CommandOptions(&$0) })
+        return (guest, try call.string(1), try call.options(2) { try CommandOptions(&$0, in: guest.world) })
     }
 
     private static func waitUntil(_ call: LuaCall) async throws -> [LuaValue] {
         let guest = try call.receiver(as: ScriptGuest.self)
         let text = try call.string(1)
         var (interval, command) = try call.options(2) {
-            (try $0.duration("interval") ?? .milliseconds(200), try CommandOptions(&$0))
+            (try $0.duration("interval") ?? .milliseconds(200), try CommandOptions(&$0, in: guest.world))
         }
         let limits = guest.live.limits
         let patience = command.timeout ?? limits.timeouts.task
@@ -243,11 +244,15 @@ enum GuestMethods {
         var place = 2
         if case .function(let function) = call[2] { (talk, place) = (function, 3) }
         if place == 2, call.isMissing(2), !call.isMissing(3) { place = 3 }
-        let command = try call.options(place) { try CommandOptions(&$0) }
+        let command = try call.options(place) { try CommandOptions(&$0, in: guest.world) }
+        guard command.input == nil, command.errors == .merged else {
+            throw call.badArgument(place, "an interactive command has no `stdin` and no `stderr`: its input is typed")
+        }
         let interaction = Interaction(
             GuestCommand(
                 text, shell: guest.live.planned.shell(command.shell),
-                environment: guest.world.environment + command.environment, workingDirectory: command.folder),
+                environment: guest.world.environment + command.environment, workingDirectory: command.folder,
+                user: command.user),
             on: guest.live, timeout: command.timeout)
         guest.interaction.withLock { $0 = interaction }
         guard let talk else {

@@ -234,9 +234,12 @@ struct LabBuilder {
     }
 
     private func task(_ task: TaskDraft, _ guests: GuestNames) -> LabTask {
-        LabTask(
+        checkScript(of: task)
+        if let cwd = task.cwd { GuestPaths.check(cwd, key: "cwd", decoding) }
+        return LabTask(
             name: task.name?.value ?? "", targets: guests.targets(of: task, decoding), action: action(task),
-            shell: task.shell, expect: task.expect ?? Expectation(), timeout: task.timeout,
+            shell: task.shell, user: task.user?.value, folder: task.cwd?.value, input: task.stdin.flatMap(input),
+            errors: task.stderr ?? .merged, expect: task.expect ?? Expectation(), timeout: task.timeout,
             retries: task.retries?.count ?? 0,
             retryOn: task.retries?.on ?? .infrastructure, repetitions: task.repeats ?? 1,
             needs: task.needs?.map(\.value) ?? [], condition: task.condition ?? .needsPassed,
@@ -250,6 +253,22 @@ struct LabBuilder {
             reboot: task.reboot ?? false, reset: task.reset ?? .nothing,
             failOn: task.failOn.map { Set($0) }, outputLimit: task.outputLimit, span: task.name?.span ?? task.place.span
         )
+    }
+
+    /// Reports what only a task with a script can have.
+    private func checkScript(of task: TaskDraft) {
+        guard !task.place.says("run"), !task.place.says("script") else { return }
+        for key in ["user", "cwd", "stdin", "stderr"] where task.place.keys[key] != nil {
+            decoding.error(
+                "`\(key)` is for `run` and `script`, and this task has neither",
+                remedy: task.place.says("lua") ? "in Lua, give it to `guest:run`: `{\(key) = …}`" : "leave it out",
+                at: task.place.keys[key])
+        }
+    }
+
+    private func input(_ draft: InputDraft) -> CommandSource? {
+        if let text = draft.text { return .text(Array(text.utf8)) }
+        return draft.file.map { .file(paths.check($0, as: .file, what: "the input", decoding)) }
     }
 
     private func action(_ task: TaskDraft) -> TaskAction {

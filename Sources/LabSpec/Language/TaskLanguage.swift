@@ -9,6 +9,10 @@ struct TaskDraft: Draft {
     var script: Located<String>?
     var lua: LuaText?
     var shell: String?
+    var user: Located<String>?
+    var cwd: Located<String>?
+    var stdin: InputDraft?
+    var stderr: ErrorStream?
     var expect: Expectation?
     var timeout: Duration?
     var retries: RetryDraft?
@@ -41,6 +45,21 @@ struct TaskDraft: Draft {
                 "A script file on the host, run by the interpreter of its `#!` line, or else like `run`."),
             Field("lua", \.lua, .lua, "Lua, or the path of a `.lua` file."),
             Field("shell", \.shell, .shell, Form.shellDocumentation),
+            Field(
+                "user", \.user, Form<String>.user.located,
+                "The user of a Linux guest that runs `run` or `script`, with the user's home, shell and groups; starts in the home."
+            ),
+            Field(
+                "cwd", \.cwd, Form<String>.line("a folder in the guest").located,
+                "The folder in the guest that `run` or `script` starts in, an absolute path."),
+            Field(
+                "stdin", \.stdin, InputDraft.form,
+                "The standard input of `run` or `script`: a text, or a file on the host, of at most 64 MiB; empty by default."
+            ),
+            Field(
+                "stderr", \.stderr, .choice(), standard: "merged",
+                "`separate` keeps standard error in a file of its own too, `stderr` beside `output`; so does `expect: {stderr: …}`. "
+                    + "Its order relative to standard output in `output` is then approximate. Linux guests only."),
             Field("expect", \.expect, .expectation, "What makes it pass; by default exit status 0."),
             Field("timeout", \.timeout, .duration, "How long one attempt may take; by default `timeouts.task`."),
             Field(
@@ -79,6 +98,22 @@ struct TaskDraft: Draft {
                 "How much of its output is kept; by default the lab's `output-limit`."),
         ],
         exclusive: [["run", "script", "lua"]], atLeastOne: ["run", "script", "lua", "put", "get", "reboot"])
+}
+
+/// What `stdin:` says: a text, or a map with `file`.
+struct InputDraft: Draft {
+    var place = Place()
+    var text: String?
+    var file: Located<String>?
+
+    private static let shape = Shape<InputDraft>(
+        id: "stdin", noun: "`stdin`", doc: "A file on the host that a task reads.",
+        fields: [
+            Field("file", \.file, .path, required: "file: ./input", "A file on the host; relative to the lab's folder.")
+        ])
+
+    static let form: Form<InputDraft> = .byKind(
+        "a text, or a map with `file`", scalar: Form<String>.text.alone(\.text), mapping: shape.form())
 }
 
 /// Where an entry of `put:` goes.
@@ -136,6 +171,18 @@ struct GetDraft: Draft {
 }
 
 extension Form where Value == String {
+    /// The name of a guest's user.
+    static let user: Form = {
+        var form = text("a user's name such as `nobody`").then { text, node, decoding -> String? in
+            if Names.isUser(text) { return text }
+            return decoding.refuse(
+                "\(text.quoted()) cannot be the name of a user",
+                remedy: "write letters, digits, `_`, `.` and `-`, at most 32 of them", at: node.span)
+        }
+        form.schema = form.schema.adding("pattern", .string(Names.userSchemaPattern))
+        return form
+    }()
+
     /// A program and its arguments that run scripts.
     static let shell = line("a shell such as `bash`, or a program with its arguments")
 
@@ -167,6 +214,7 @@ private struct ExpectDraft: Draft {
     var place = Place()
     var exit: [Int32]?
     var stdout: [Pattern]?
+    var stderr: [Pattern]?
     var lua: LuaText?
 
     static let shape = Shape<ExpectDraft>(
@@ -177,9 +225,13 @@ private struct ExpectDraft: Draft {
                 "stdout", \.stdout, .listOrOne(of: .pattern),
                 "Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends."),
             Field(
+                "stderr", \.stderr, .listOrOne(of: .pattern),
+                "The same for standard error, which is then kept apart; `\\A\\z` matches when there is none."),
+            Field(
                 "lua", \.lua, .lua,
-                "A Lua predicate over `exit` and `output`, such as `#output > 10`, that must be true."),
-        ], atLeastOne: ["exit", "stdout", "lua"])
+                "A Lua predicate over `exit`, `output` and, where it is kept apart, `stderr`, such as `#output > 10`, that must be true."
+            ),
+        ], atLeastOne: ["exit", "stdout", "stderr", "lua"])
 }
 
 extension Form where Value == LuaText {
@@ -209,9 +261,10 @@ extension Form where Value == Expectation {
             return pattern.decode(node, decoding).map { Expectation(stdout: [$0]) }
         }
         return .byKind(
-            "an exit status, a regular expression, or a map with `exit`, `stdout` and `lua`", scalar: word,
+            "an exit status, a regular expression, or a map with `exit`, `stdout`, `stderr` and `lua`", scalar: word,
             mapping: ExpectDraft.shape.form().map {
-                Expectation(exit: $0.exit ?? [0], stdout: $0.stdout ?? [], predicate: $0.lua)
+                Expectation(
+                    exit: $0.exit ?? [0], stdout: $0.stdout ?? [], stderr: $0.stderr ?? [], predicate: $0.lua)
             })
     }()
 }

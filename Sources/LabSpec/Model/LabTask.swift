@@ -12,6 +12,14 @@ public struct LabTask: Sendable {
     public var action: TaskAction
     /// What runs its script; nil for what its guest's group says.
     public var shell: String?
+    /// The user of the guest that its script runs as; nil for the session's own.
+    public var user: String?
+    /// The guest's folder that its script starts in; nil for the session's own, or the user's home.
+    public var folder: String?
+    /// What its script reads; nil for an empty input.
+    public var input: CommandSource?
+    /// Whether standard error is kept apart too.
+    public var errors = ErrorStream.merged
     /// What makes it pass.
     public var expect = Expectation()
     /// Deadline of one attempt; nil takes the lab's.
@@ -45,6 +53,9 @@ public struct LabTask: Sendable {
 }
 
 extension LabTask {
+    /// Whether its standard error is kept apart.
+    public var separatesErrors: Bool { errors == .separate || !expect.stderr.isEmpty }
+
     /// Where a text first stands in the lab file from the task's beginning on; where the task is named, if it does not.
     public func place(of text: String) -> SourceSpan? {
         guard let span else { return nil }
@@ -82,6 +93,22 @@ public enum TaskAction: Sendable, Hashable {
     case nothing
 }
 
+/// What a command reads.
+public enum CommandSource: Sendable, Hashable {
+    /// These bytes.
+    case text([UInt8])
+    /// A file on the host, absolute.
+    case file(String)
+}
+
+/// Where a command's standard error goes.
+public enum ErrorStream: String, Sendable, Hashable, CaseIterable {
+    /// To the output alone, in the order written.
+    case merged
+    /// To the output, and to a file of its own.
+    case separate
+}
+
 /// Where the Lua of a task comes from.
 public enum LuaSource: Sendable, Hashable {
     /// Written in the lab file.
@@ -96,7 +123,9 @@ public struct Expectation: Sendable {
     public var exit: [Int32] = [0]
     /// Regular expressions that must all match somewhere in the output; `^` and `$` match at line ends.
     public var stdout: [Pattern] = []
-    /// A Lua expression or chunk over `exit` and `output` that must come out true.
+    /// The same for standard error, which is then kept apart.
+    public var stderr: [Pattern] = []
+    /// A Lua expression or chunk over `exit`, `output` and, if it is kept apart, `stderr` that must come out true.
     public var predicate: LuaText?
 }
 
