@@ -73,7 +73,7 @@ extension ScriptGuest {
         let environment = world.environment + options.environment
         let errors = StepNotes()
         let streams = CommandStreams(
-            input: options.input, access: world.access, errorLimit: StepNotes.limit,
+            on: live.planned.os, input: options.input, access: world.access, errorLimit: StepNotes.limit,
             errors: options.errors == .separate ? { @Sendable in errors.append($0) } : nil)
         let result = try await live.run(
             GuestCommand(
@@ -123,9 +123,15 @@ struct CommandOptions {
         errors = try options.choice("stderr", ErrorStream.self) ?? .merged
     }
 
+    /// Those of every command.
     static let documentation = """
         `timeout`; `env`, a table of variables; `cwd`, a folder in the guest; `shell`, as in a lab file (`sh -e`, which \
-        stops at the first failing line); `user`, a user of a Linux guest that runs it; `stdin`, its input, a string or \
-        `{file = "path"}` for a file on the host; `stderr`, with `"separate"` to have standard error apart too.
+        stops at the first failing line); `user`, a user of a Linux guest that runs it.
+        """
+
+    /// Those of a command that nobody types to.
+    static let streamsDocumentation = """
+        \(documentation) Also `stdin`, its input, a string or `{file = "path"}` for a file on the host; `stderr`, with \
+        `"separate"` to have standard error apart too.
         """
 }

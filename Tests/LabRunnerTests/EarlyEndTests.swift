@@ -12,10 +12,14 @@ struct EarlyEndTests {
         TestLab(
             groups: [group("g", count: 2), group("late")],
             tasks: [
-                task("long", "echo kept > \(folder)/file; sh -c ': > \(folder)/begun; exec sleep 1000'", on: ["g-1"])
-                    .with {
-                        $0.get = [FileCollection("\(folder)/file")]
-                    },
+                task(
+                    "long", "echo kept > \(folder)/file; echo said >&2; sh -c ': > \(folder)/begun; exec sleep 1000'",
+                    on: ["g-1"]
+                )
+                .with {
+                    $0.get = [FileCollection("\(folder)/file")]
+                    $0.errors = .separate
+                },
                 task("other", on: ["g-1"]),
                 task("cleanup", "echo clean", on: ["g-1"], needs: ["long"]).with { $0.condition = .always },
                 task("never", on: ["late"], needs: ["long"]).with { $0.condition = .always },
@@ -34,6 +38,7 @@ struct EarlyEndTests {
                 let long = try run.result("long")
                 #expect(long.outcome == .skipped && long.message == "interrupted", "\(long)")
                 #expect(SmallFile.text(run.results.absolute(long.artifacts.first ?? "none")) == "kept\n")
+                #expect(SmallFile.text(run.results.absolute(long.errorsPath ?? "none")) == "said\n")
                 #expect(run.output(try run.result("cleanup")) == "clean\n")
             }) {
                 let run = try await Self.lab(in: folder).run(interrupting: true) { _ in try await Self.hasBegun(folder)

@@ -7,35 +7,31 @@ import Quantities
 
 /// What a command reads, and where its standard error goes besides its output.
 public struct CommandStreams: Sendable {
-    /// What it reads; nil for an empty input.
-    public var input: CommandSource?
-    /// The host files that an input may be.
-    public var access: HostAccess
-    /// Gets standard error once the command has ended; nil when it is not kept apart.
-    public var errors: (@Sendable (ArraySlice<UInt8>) -> Void)?
-    /// How much of standard error is kept apart, in bytes.
-    public var errorLimit: Int
+    let input: CommandSource?
+    let access: HostAccess
+    let errors: (@Sendable (ArraySlice<UInt8>) -> Void)?
+    /// The folder for them in the guest; nil when none is needed.
+    let folder: CommandFolder?
 
     /// The largest input, in bytes: a guest may have to keep it in memory.
-    public static let longestInput = ByteCount.mebibytes(64)
+    static let longestInput = ByteCount.mebibytes(64)
 
-    /// Streams as given.
+    /// Streams of one command in a guest. `input` is what it reads, where files are within `access`. `errors` gets at least the
+    /// first `errorLimit` bytes of its standard error once it has ended; nil when that is not kept apart.
     public init(
-        input: CommandSource? = nil, access: HostAccess = .everything, errorLimit: Int = 0,
+        on os: GuestOS, input: CommandSource? = nil, access: HostAccess = .everything, errorLimit: Int = 0,
         errors: (@Sendable (ArraySlice<UInt8>) -> Void)? = nil
     ) {
-        (self.input, self.access, self.errorLimit, self.errors) = (input, access, errorLimit, errors)
-    }
-
-    /// A folder for them in the guest; nil when none is needed.
-    func folder(on os: GuestOS) -> CommandFolder? {
-        guard input != nil || errors != nil else { return nil }
+        (self.input, self.access, self.errors) = (input, access, errors)
         let limit = errors == nil ? nil : errorLimit
-        if os == .windows {
-            return CommandFolder("/c/lab", input: input.map { _ in #"C:\lab\input"# }, errorLimit: limit)
+        if input == nil, errors == nil {
+            folder = nil
+        } else if os == .windows {
+            folder = CommandFolder("/c/lab", input: input.map { _ in #"C:\lab\input"# }, errorLimit: limit)
+        } else {
+            let path = "/tmp/vmlab-\(String(UInt64.random(in: .min ... .max), radix: 16))"
+            folder = CommandFolder(path, input: input.map { _ in "\(path)/input" }, errorLimit: limit)
         }
-        let path = "/tmp/vmlab-\(String(UInt64.random(in: .min ... .max), radix: 16))"
-        return CommandFolder(path, input: input.map { _ in "\(path)/input" }, errorLimit: limit)
     }
 }
 
@@ -53,7 +49,7 @@ extension LiveGuest {
         _ command: GuestCommand, with streams: CommandStreams, of owner: String? = nil, within time: TimeLimit,
         output: @escaping @Sendable (ArraySlice<UInt8>) -> Void
     ) async throws -> CommandResult {
-        guard let folder = streams.folder(on: planned.os) else {
+        guard let folder = streams.folder else {
             return try await run(command, of: owner, within: time, output: output)
         }
         return try await exclusive { [self] in
@@ -66,10 +62,10 @@ extension LiveGuest {
                 }
                 result = try await run(command, of: owner, within: time, output: output)
             } catch let timeout as GuestTimeout where timeout.recovery == .atPrompt {
-                try? await takeErrors(of: streams, in: folder)
+                try? await takeErrors(of: streams)
                 throw timeout
             }
-            try await takeErrors(of: streams, in: folder)
+            try await takeErrors(of: streams)
             return result
         }
     }
@@ -104,8 +100,9 @@ extension LiveGuest {
         }
     }
 
-    private func takeErrors(of streams: CommandStreams, in folder: CommandFolder) async throws {
-        guard let errors = streams.errors else { return }
+    /// Passes on what a command that has ended, or was ended, has written to standard error. Throws as `run`.
+    package func takeErrors(of streams: CommandStreams) async throws {
+        guard let errors = streams.errors, let folder = streams.folder else { return }
         try await operate(TimeLimit(Self.errorTime * limits.factor), "reading standard error") { [self] deadline in
             try await session.commands.takeErrors(in: folder, deadline: deadline, output: errors)
         }

@@ -33,13 +33,11 @@ struct TaskRunner: Sendable {
         let id = TaskID(task: task.name, guest: guest.name, index: run.index, repetitions: task.repetitions)
         // Files of an earlier attempt must not be taken for this one's.
         if run.attempt > 1 { try? FileTree.remove(results.absolute(RunDirectory.artifacts(id))) }
-        let limit = task.outputLimit ?? lab.outputLimit
-        let output = results.outputWriter(id, limit: Int(clamping: limit.bytes))
-        let errors = task.separatesErrors ? results.errorWriter(id, limit: Int(clamping: limit.bytes)) : nil
+        let streams = TaskStreams(
+            task, id, limit: task.outputLimit ?? lab.outputLimit, access: lab.access, os: guest.planned.os, in: results)
         let troubles = TroubleLog()
         let failOn = task.failOn ?? lab.failOn
         var result = TaskResult(id, .passed, attempts: run.attempt)
-        result.outputPath = RunDirectory.taskOutput(id)
         let timeout = (task.timeout ?? lab.timeouts.task) * timeFactor
         let time = TimeLimit(timeout, until: HostClock.now + timeout)
         var hasRebooted = false
@@ -49,14 +47,14 @@ struct TaskRunner: Sendable {
             }
             let scriptTask = ScriptTask(
                 lab: lab, id: id, guest: guest, environment: environment(of: task, id, guest.planned.group),
-                recorder: recorder, output: output, results: results, timeout: timeout, deadline: time.deadline,
+                recorder: recorder, output: streams.output, results: results, timeout: timeout, deadline: time.deadline,
                 troubles: troubles, failOn: failOn, board: board, ending: ending)
             if case .lua(let source) = task.action {
                 try await bound(task) {
                     try await withinTime(time) { try await scripted().run(source, in: scriptTask) }
                 }
             } else if let script = try script(of: task.action) {
-                hasRebooted = try await perform(script, task, scriptTask, output, errors, time, &result)
+                hasRebooted = try await perform(script, task, scriptTask, streams, time, &result)
             }
             await collect(task, guest, by: time, &result)
             if task.reboot, result.outcome == .passed, !hasRebooted {
@@ -66,24 +64,11 @@ struct TaskRunner: Sendable {
                 }
             }
         } catch {
-            await record(error, of: task, on: guest, by: time, in: &result)
+            await record(error, of: task, streams, on: guest, by: time, in: &result)
         }
         troubles.add(await guest.takeTroubles())
         result.judge(troubles.all, failOn: failOn)
-        do throws(Diagnostic) {
-            try output.close()
-            try errors?.close()
-        } catch {
-            result.outcome = .error
-            result.message = sentence(of: error)
-        }
-        result.outputBytes = output.count
-        result.outputDropped = output.dropped
-        result.outputTail = output.tail
-        if let errors {
-            result.errorsPath = RunDirectory.taskErrors(id)
-            (result.errorBytes, result.errorsDropped) = (errors.count, errors.dropped)
-        }
+        streams.complete(&result)
         if result.outcome == .passed, run.attempt > 1 { result.outcome = .flaky }
         return result
     }
@@ -91,23 +76,19 @@ struct TaskRunner: Sendable {
     /// Runs the task's script and judges it. True when the script rebooted the guest as the task demands: its exit status is
     /// then lost and not judged.
     private func perform(
-        _ script: (text: String, name: String), _ task: LabTask, _ context: ScriptTask, _ output: OutputWriter,
-        _ errors: OutputWriter?, _ time: TimeLimit, _ result: inout TaskResult
+        _ script: (text: String, name: String), _ task: LabTask, _ context: ScriptTask, _ streams: TaskStreams,
+        _ time: TimeLimit, _ result: inout TaskResult
     ) async throws -> Bool {
         let guest = context.guest
         let command = GuestCommand(
             script.text, shell: guest.planned.shell(task.shell), name: script.name,
             environment: context.environment.map { ($0.name, $0.value) }, workingDirectory: task.folder,
             user: task.user)
-        let limit = task.outputLimit ?? lab.outputLimit
-        let streams = CommandStreams(
-            input: task.input, access: lab.access, errorLimit: Int(clamping: limit.bytes),
-            errors: errors.map { errors in { @Sendable (bytes: ArraySlice<UInt8>) in errors.append(bytes) } })
         do {
             let ended = try await bound(task) { [recorder] in
-                try await guest.run(command, with: streams, of: "task \(task.name)", within: time) { bytes in
-                    output.append(bytes)
-                    if let line = output.lastLine { recorder.show(line, of: guest.name) }
+                try await guest.run(command, with: streams.ofCommand, of: "task \(task.name)", within: time) { bytes in
+                    streams.output.append(bytes)
+                    if let line = streams.output.lastLine { recorder.show(line, of: guest.name) }
                 }
             }
             result.exit = ended.exit
@@ -118,18 +99,7 @@ struct TaskRunner: Sendable {
         let exit = result.exit ?? task.expect.exit.first ?? 0
         let path = results.absolute(RunDirectory.taskOutput(context.id))
         let errorsPath = results.absolute(RunDirectory.taskErrors(context.id))
-        let judgedStreams = [
-            ("the output", output, task.expect.looksAtOutput), ("standard error", errors, task.expect.looksAtErrors),
-        ]
-        for case (let what, let output?, let isJudged) in judgedStreams {
-            try output.close()
-            guard output.dropped > 0, isJudged, task.expect.exit.contains(exit) else { continue }
-            throw Verdict(
-                .error,
-                "\(what) cannot be checked: of \(ByteCount(UInt64(output.count))) only the first "
-                    + "\(ByteCount(UInt64(output.count - output.dropped))) are kept "
-                    + "(print less, or raise the task's `output-limit`)")
-        }
+        try streams.finish(for: task.expect, exit: exit)
         // A command that ended in time is judged, even when it ended just before the deadline.
         let judged = max(time.deadline, HostClock.now + Self.judgementTime)
         let mismatch = try await bound(task) { () -> String? in
@@ -139,15 +109,15 @@ struct TaskRunner: Sendable {
                 return found
             }
             guard let predicate = task.expect.predicate else { return nil }
-            let hasErrors = errors != nil
-            let (bytes, errorBytes) = try await HostThread.run("vmlab-output") { _ in
+            let hasErrors = streams.errors != nil
+            let (bytes, errors) = try await HostThread.run("vmlab-output") { _ in
                 (
                     try SmallFile.bytes(path, limit: .max),
                     hasErrors ? try SmallFile.bytes(errorsPath, limit: .max) : nil
                 )
             }
             return try await withinTime(time, until: judged) {
-                try await scripted().judge(predicate, exit: exit, output: bytes, errors: errorBytes, in: context)
+                try await scripted().judge(predicate, exit: exit, output: bytes, errors: errors, in: context)
             }
         }
         if let mismatch {
@@ -198,7 +168,8 @@ struct TaskRunner: Sendable {
 
     /// Turns the error that ended an attempt into its outcome, and collects what can still be collected.
     private func record(
-        _ error: any Error, of task: LabTask, on guest: LiveGuest, by time: TimeLimit, in result: inout TaskResult
+        _ error: any Error, of task: LabTask, _ streams: TaskStreams, on guest: LiveGuest, by time: TimeLimit,
+        in result: inout TaskResult
     ) async {
         var verdict = Verdict(of: error)
         if let end = error as? EarlyEnd {
@@ -206,9 +177,11 @@ struct TaskRunner: Sendable {
                 verdict = Verdict(.timeout, "did not end within the grace time of \(end.grace.notation)", guest: .lost)
             }
             // When the guest ends now and nothing is collected, its command need not be interrupted.
-            if !task.get.isEmpty || cleansUp(on: guest.name) {
+            if !task.get.isEmpty || task.separatesErrors || cleansUp(on: guest.name) {
                 let recovery = try? await ending.bound(cleaningUp: true) {
-                    await guest.endLeftCommand("task \(task.name)")
+                    let recovery = await guest.endLeftCommand("task \(task.name)")
+                    if recovery == .atPrompt { try? await guest.takeErrors(of: streams.ofCommand) }
+                    return recovery
                 }
                 verdict.guest = recovery ?? .lost
             }

@@ -28,7 +28,7 @@ extension LuaClass {
 
 enum GuestMethods {
     static let command = LuaParameter("command", "string", "One or more lines for the guest's shell.")
-    static let options = LuaParameter("options", "table?", CommandOptions.documentation)
+    static let options = LuaParameter("options", "table?", CommandOptions.streamsDocumentation)
 
     // MARK: Commands
 
@@ -181,7 +181,7 @@ enum GuestMethods {
                     "talk", "fun(guest: guest)?",
                     "Drives the command: waits with `guest:expect`, types with `guest:send`, ends the input with `guest:eof`."
                 ),
-                options,
+                LuaParameter("options", "table?", CommandOptions.documentation),
             ],
             results: [
                 LuaParameter(
