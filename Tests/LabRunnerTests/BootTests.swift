@@ -65,7 +65,8 @@ struct BootTests {
     @Test("A12: a kernel that cannot mount its root file system")
     func noRoot() async throws {
         let (outcome, message) = try await failure(of: lab()) { machine, clock in
-            try await Self.say("Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n", machine)
+            let panic = "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
+            try await Self.say(panic, machine)
             machine.report(.panicked("the guest reported a kernel panic"))
             // What it may still have to say.
             while true { try await clock.fireNext(within: .seconds(1)) }
