@@ -33,12 +33,16 @@ until [ -c "/dev/$port" ] && [ -c "/dev/$keys" ] || [ $((tries += 1)) -gt 2000 ]
     [ -c "/dev/$port" ] && [ -c "/dev/$keys" ] || $busybox usleep 5000
 done
 
-# Ready is who has all services; but one that hangs must not keep people from looking for the reason.
-if [ ! -e /run/vmlab/booted ]; then
-    $busybox mkdir -p /run/vmlab
-    $busybox mkfifo /run/vmlab/booted
-    read -r -t 60 _ <> /run/vmlab/booted || echo 'vmlab: services are still being started: `systemctl list-jobs`' > /dev/kmsg
+# Ready is who has all services (debian-booted.service); but one that hangs must not keep people from looking for the reason.
+# The pipe is open before the look at the file, so that no word is missed.
+$busybox mkdir -p /run/vmlab
+[ -p /run/vmlab/boot ] || $busybox mkfifo /run/vmlab/boot
+exec 3<> /run/vmlab/boot
+if [ ! -e /run/vmlab/booted ] && ! read -r -t 60 _ <&3; then
+    echo 'vmlab: services are still being started: `systemctl list-jobs`' > /dev/kmsg
 fi
+$busybox rm /run/vmlab/boot
+exec 3<&-
 
 # From here on the console hears everything: the boot is over, and what tasks provoke is worth recording.
 echo 7 > /proc/sys/kernel/printk

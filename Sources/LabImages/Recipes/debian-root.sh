@@ -246,6 +246,7 @@ units() {
 # - Timers would run in each clone as soon as its clock is set: apt's, dpkg's, for disks and temporary files.
 # - Each module asked for in advance costs a process; whoever needs one loads it by its name. The same with device nodes for
 #   drivers that are not there, and file systems for debugging, queues, huge pages and foreign binaries.
+# - /tmp is on the disk, as in Debian 12: memory is what a guest is short of. /run/lock is a folder of a tmpfs anyway.
 # - The root is mounted as it should be, users are made by packages, and random numbers come from the host.
 readonly masked='getty.target serial-getty@hvc0.service systemd-logind.service systemd-ask-password-console.path
     systemd-ask-password-wall.path systemd-update-utmp.service systemd-update-utmp-runlevel.service
@@ -254,10 +255,12 @@ readonly masked='getty.target serial-getty@hvc0.service systemd-logind.service s
     modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service
     modprobe@loop.service kmod-static-nodes.service systemd-tmpfiles-setup-dev.service systemd-tmpfiles-setup-dev-early.service
     sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-hugepages.mount
-    dev-mqueue.mount proc-sys-fs-binfmt_misc.automount
-    systemd-remount-fs.service systemd-sysusers.service systemd-random-seed.service systemd-pstore.service'
+    dev-mqueue.mount proc-sys-fs-binfmt_misc.automount tmp.mount run-lock.mount
+    systemd-remount-fs.service systemd-sysusers.service systemd-random-seed.service systemd-pstore.service
+    systemd-udev-load-credentials.service'
 # Programs that look at each boot for encrypted disks, partitions, terminals, updates and hardware that are not there.
-readonly maskedGenerators='bless-boot cryptsetup debug getty gpt-auto hibernate-resume integritysetup system-update tpm2 veritysetup'
+readonly maskedGenerators='bless-boot cryptsetup debug getty gpt-auto hibernate-resume integritysetup ssh system-update tpm2
+    veritysetup'
 
 # What a build leaves behind, and what differs from build to build.
 clean() {
@@ -267,6 +270,11 @@ clean() {
     # Empty: whoever needs a machine id makes one.
     : > "$root/etc/machine-id"
     find "$root" -newer "$VMLAB_WORK/began" -exec touch -h -d "@$epoch" {} +
+    # Otherwise systemd takes the first boot for one after an update of /usr, and has ldconfig and others look through it.
+    : > "$root/etc/.updated"
+    : > "$root/var/.updated"
+    touch -r "$root/usr" "$root"/{etc,var}/.updated
+    touch -h -d "@$epoch" "$root"/{etc,var}
 }
 
 # ext4: made fastest, and what guests write goes to a disk instead of memory. The inode tables are left to be zeroed by the guest,

@@ -173,7 +173,28 @@ static const char *setHost(const char *words) {
     return NULL;
 }
 
+// journald goes on with the folder that has the former id; by this link its readers, who look for the new one, find it.
+static void linkJournal(const char *folder, const char *former, const char *id) {
+    char there[64], link[64];
+    size_t count = length(folder);
+    if (length(id) != 32) return;
+    memcpy(there, folder, count);
+    memcpy(there + count, former, 33);
+    memcpy(link, folder, count);
+    memcpy(link + count, id, 33);
+    if (call(SYS_access, (long)there, 0, 0, 0) == 0) call(SYS_symlink, (long)former, (long)link, 0, 0);
+}
+
 static const char *setMachineID(const char *id) {
+    char former[33] = { 0 };
+    long file = openFile("/etc/machine-id", O_RDONLY);
+    if (file >= 0) {
+        if (readSome(file, former, 32) == 32) {
+            linkJournal("/var/log/journal/", former, id);
+            linkJournal("/run/log/journal/", former, id);
+        }
+        closeFile(file);
+    }
     rewrite("/etc/machine-id", id, length(id));
     rewrite("/var/lib/dbus/machine-id", id, length(id));
     return NULL;
