@@ -17,10 +17,6 @@ struct CommandStreamTests {
         let lab = TestLab(tasks: [
             try errs("met", "^err$"), try errs("unmet", "out"),
             task("kept", "echo err >&2; exit 3").with { $0.errors = .separate },
-            task("late", "echo begun >&2; sleep 1000").with {
-                $0.errors = .separate
-                $0.timeout = .seconds(2)
-            },
             task("merged", "echo err >&2"),
         ])
         let inspect: @Sendable (TestRun) throws -> Void = { run in
@@ -32,7 +28,6 @@ struct CommandStreamTests {
             let met = try run.result("met")
             #expect(run.output(met).split(separator: "\n").sorted() == ["err", "out"])
             #expect(errors["kept"] == "err\n")
-            #expect(errors["late"] == "begun\n")
             #expect(errors["merged"] == nil)
         }
         let run = try await TestLab.$inspect.withValue(inspect) { try await lab.run() }
@@ -40,8 +35,26 @@ struct CommandStreamTests {
         #expect(try run.result("met").errorBytes == 4)
         #expect(try run.result("unmet").message == "standard error does not match /out/")
         #expect(try run.result("kept").exit == 3)
-        #expect(try run.result("late").outcome == .timeout)
         #expect(try run.result("merged").outcome == .passed)
+    }
+
+    @Test("standard error that came before a deadline is kept")
+    func late() async throws {
+        let lab = TestLab(tasks: [
+            task("t", "echo begun >&2; exec sleep 1000").with {
+                $0.errors = .separate
+                $0.timeout = .seconds(600)
+            }, task("after"),
+        ])
+        let inspect: @Sendable (TestRun) throws -> Void = { run in
+            let path = try #require(run.result("t").errorsPath)
+            #expect(SmallFile.text(run.results.absolute(path)) == "begun\n")
+        }
+        let run = try await TestLab.$inspect.withValue(inspect) {
+            try await lab.run(firing: .seconds(600), after: "begun")
+        }
+        #expect(try run.result("t").outcome == .timeout)
+        #expect(try run.result("after").outcome == .passed)
     }
 
     @Test("standard error beyond the limit is dropped, and not judged")

@@ -28,7 +28,7 @@ extension GuestTests {
                       - {name: input, stdin: {file: ./input}, run: cmp - /root/input}
                       - {name: all, user: ada, cwd: /, stdin: "it's\n", run: "cat; pwd; id -u >&2; exit 3", expect: {exit: 3, stderr: '\A1500\n\z'}}
                       - {name: killed, stderr: separate, run: "echo last >&2; kill -9 $$"}
-                      - {name: late, stderr: separate, timeout: 5s, run: "echo begun >&2; sleep 1000"}
+                      - {name: late, stderr: separate, timeout: 10s, run: "echo begun >&2; sleep 1000"}
                       - {name: no-user, user: nobody-at-all, run: id}
                       - {name: no-folder, cwd: /nowhere, run: pwd}
                       - {name: closed, user: ada, cwd: /closed, run: pwd}
