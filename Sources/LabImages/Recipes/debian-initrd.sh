@@ -39,10 +39,10 @@ for device in /sys/bus/virtio/devices/*/device; do
 done
 modprobe -a $drivers squashfs ext4
 
-# `find SERIAL` sets `disk` to the disk of this serial number. A disk appears a moment after its driver.
+# `find SERIAL MILLISECONDS` sets `disk` to the disk of this serial number. A disk may appear a moment after its driver.
 find() {
     tries=0
-    until [ $((tries += 1)) -gt 2000 ]; do
+    until [ $((tries += 5)) -gt "$2" ]; do
         for file in /sys/block/vd*/serial; do
             [ -e "$file" ] || continue
             read -r serial < "$file"
@@ -57,13 +57,13 @@ find() {
 }
 
 # Without noinit_itable the kernel would write zeroes to the whole disk while the guest has other things to do.
-find vmlab-root && mount -t ext4 -o noatime,noinit_itable "/dev/$disk" /new || exit 1
+find vmlab-root 10000 && mount -t ext4 -o noatime,noinit_itable "/dev/$disk" /new || exit 1
 read -r sectors < "/sys/block/$disk/size"
 read -r former < /new/usr/lib/vmlab/sectors
 [ "$sectors" -le "${former:-$sectors}" ] || /new/usr/lib/vmlab/grow /new "/dev/$disk"
 
-# The modules are a disk of their own, so that any kernel goes with any userland.
-if find vmlab-modules; then
+# The modules are a disk of their own, so that any kernel goes with any userland; one that needs none may have none.
+if find vmlab-modules 500; then
     read -r release < /proc/sys/kernel/osrelease
     [ -d "/new/usr/lib/modules/$release" ] || mkdir -p "/new/usr/lib/modules/$release"
     mount -t squashfs -o ro "/dev/$disk" "/new/usr/lib/modules/$release"

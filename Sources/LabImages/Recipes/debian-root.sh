@@ -15,7 +15,7 @@
 # the agent's, which must work whatever happens to the rest.
 #
 # The driver sets
-#   VMLAB_DEBS       a folder with exactly the .deb files to install
+#   VMLAB_DEBS       a folder with exactly the .deb files to install, as links to files in one other folder
 #   VMLAB_ESSENTIAL  a file with the names of those that are essential or that these depend on, one a line
 #   VMLAB_APT        a tree that is laid over the root: etc/apt/sources.list.d/*, and keyrings where those name them
 #   VMLAB_INIT       `small` (debian-root-init.sh) or `systemd`
@@ -23,14 +23,15 @@
 #   SOURCE_DATE_EPOCH  the time of what is made here; what comes from packages keeps its own
 #   VMLAB_FILES, VMLAB_WORK, VMLAB_OUT  this folder, an empty scratch folder, and where `root.qcow2` goes
 # A package that cannot be configured here, because it wants a running system or real users, is named in VMLAB_OUT/unconfigured:
-# `dpkg --configure -a` in a guest completes it. The same packages give the same bytes.
+# `DEBIAN_FRONTEND=noninteractive dpkg --configure -a` in a guest completes it. The same packages give the same bytes.
 set -euo pipefail
 export LC_ALL=C.UTF-8 TZ=UTC PATH=$PATH:/usr/sbin:/sbin
 umask 022
 
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1700000000}
 readonly epoch=$SOURCE_DATE_EPOCH
-readonly root=$VMLAB_WORK/root log=$VMLAB_WORK/dpkg.log disk=$VMLAB_WORK/root.ext4 owners=$VMLAB_WORK/owners refused=$VMLAB_WORK/refused
+readonly root=$VMLAB_WORK/root log=$VMLAB_WORK/dpkg.log disk=$VMLAB_WORK/root.ext4
+readonly owners=$VMLAB_WORK/owners refused=$VMLAB_WORK/refused
 # mke2fs makes up what is not given.
 readonly uuid=766d6c61-6200-4000-8000-64656269616e
 
@@ -80,7 +81,7 @@ END
 
 readonly devices='null zero full random urandom tty'
 
-# The packages' files, which are links to a cache: one folder, which the tree can see.
+# The packages' files in the cache, a folder that the tree can see.
 mapfile -t debs < <(readlink -f "$VMLAB_DEBS"/*.deb)
 readonly debs
 
@@ -161,8 +162,7 @@ install() {
 
 # What of it failed: the base must work, the rest can be completed in a guest.
 account() {
-    local file name
-    readonly incomplete='\(unpacked\|half-configured\|triggers-[a-z]*\)'
+    local file name incomplete='\(unpacked\|half-configured\|triggers-[a-z]*\)'
     packages "$incomplete" > "$VMLAB_WORK/failed"
     missing > "$VMLAB_WORK/missing"
     while read -r file; do
@@ -183,7 +183,7 @@ account() {
 # vmlab's agent and what a person expects of a new system.
 support() {
     step "adding vmlab's agent"
-    local tool word
+    local word
     # A second name for the same file: it stays when the package goes or is replaced.
     mkdir -p "$root/usr/lib/vmlab" "$root/etc/udhcpc" "$root/etc/apt"
     ln "$root/bin/busybox" "$root/usr/lib/vmlab/busybox"
@@ -224,7 +224,7 @@ units() {
     command install -m 755 "$VMLAB_FILES/debian-agent.sh" "$root/usr/lib/vmlab/agent"
     command install -m 644 "$VMLAB_FILES/debian-agent.service" "$system/vmlab-agent.service"
     command install -m 644 "$VMLAB_FILES/debian-booted.service" "$system/vmlab-booted.service"
-    mkdir -p "$system"/{basic,multi-user}.target.wants "$root/etc/systemd/system-generators" "$system/systemd-udev-trigger.service.d"
+    mkdir -p "$system"/{{basic,multi-user}.target.wants,systemd-udev-trigger.service.d} "$root/etc/systemd/system-generators"
     ln -s ../vmlab-agent.service "$system/basic.target.wants/"
     ln -s ../vmlab-booted.service "$system/multi-user.target.wants/"
     # Without a display manager to wait for.
@@ -281,8 +281,9 @@ clean() {
 # which debian-initrd.sh forbids: their groups know that they are empty.
 pack() {
     step "making the file system"
+    truncate -s "$VMLAB_SIZE" "$disk"
     E2FSPROGS_FAKE_TIME=$epoch mke2fs -q -t ext4 -d "$root" -L root -U "$uuid" -m 0 \
-        -E "hash_seed=$uuid,root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1" "$disk" $((VMLAB_SIZE / 1024))k >&2
+        -E "hash_seed=$uuid,root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1" "$disk" >&2
 }
 
 # --- Outside.
