@@ -90,7 +90,7 @@ struct QEMUCommandLineTests {
                 + disk(4, "/run/m/exchange", "raw", false, "vmlab-xchg") + [
                     #"-netdev {"type":"dgram","id":"net0","local":{"type":"unix","path":"/run/a"},"#
                         + #""remote":{"type":"unix","path":"/run/switch"}}"#,
-                    #"-device {"driver":"virtio-net-pci","netdev":"net0","mac":"52:54:00:00:00:02","romfile":""}"#,
+                    #"-device {"driver":"virtio-net-pci","netdev":"net0","mac":"52:54:00:00:00:02","romfile":"","guest_announce":false}"#,
                 ])
         #expect(small.isSuperset(of: ["-accel kvm", "-cpu host"]))
         #expect(!lines(.kvm, large).contains("-serial chardev:com2"))
