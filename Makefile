@@ -11,7 +11,7 @@ PYTHON := $(CURDIR)/.build/python/bin/python3
 # Debian packages: libraries to build with, programs to run and build images with, and what the tests look on with.
 PACKAGES := liblua5.4-dev libyaml-dev libedit-dev libpcre2-dev nettle-dev pkg-config \
 	qemu-system-x86 qemu-utils cpio lz4 zstd xz-utils gzip util-linux squashfs-tools gcc libc6-dev binutils \
-	busybox-static passt libxml2-utils acpica-tools python3 python3-venv
+	busybox-static kmod e2fsprogs passt libxml2-utils acpica-tools python3 python3-venv
 
 .PHONY: demo nested test test-nested build guests check bench fuzz format lint deps clean
 
@@ -38,6 +38,7 @@ test: deps guests $(PYTHON) ## builds and runs every test, the ones that boot gu
 	$(SWIFT) build --build-tests
 	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8 Scripts/swift-test --skip-build --skip '^LabTests|$(ALONE)'
 	Scripts/swift-test --skip-build --no-parallel --filter '$(ALONE)'
+	.build/debug/vmlab images build
 	VMLAB_BIN=.build/debug Tests/Field/run --quick --jobs 2 --time-factor 3
 	VMLAB_BIN=.build/debug Labs/nested-kvm/build-disk
 	Scripts/swift-test --skip-build --filter '^LabTests'

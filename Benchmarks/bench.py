@@ -108,7 +108,7 @@ def command_line_of_guest(image, folder):
 class Guest:
     """A guest as vmlab starts it, driven by somebody else.
 
-    `port` is its command channel. The `debian` image is typed to on a terminal, `keys`, and answers on `port`; elsewhere
+    `port` is its command channel. The `busybox` image is typed to on a terminal, `keys`, and answers on `port`; elsewhere
     both are one. `terminal` is the terminal's name in the guest.
     """
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time from exec of QEMU to the first answered command, for many ways to boot the `debian` image.
+"""Time from exec of QEMU to the first answered command, for many ways to boot the `busybox` image.
 
     Benchmarks/boot-flags.py IMAGE [ROUNDS] [FILTER]
 

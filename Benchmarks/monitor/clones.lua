@@ -2,7 +2,7 @@
 local vmlab = require "vmlab"
 
 local function boot(name, how)
-  local guest = vmlab.boot { image = "debian", name = name, memory = "128MiB", boot = how }
+  local guest = vmlab.boot { image = "busybox", name = name, memory = "128MiB", boot = how }
   guest:succeed("true")
   return guest
 end

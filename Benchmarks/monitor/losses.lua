@@ -8,7 +8,7 @@ local function trial(kind, how, round, cpus)
   local ok, problem = pcall(function()
     guest = vmlab.fleet {
       timeouts = { boot = "2m" },
-      guests = { [name] = { image = "debian", memory = "128MiB", boot = how, cpus = cpus } },
+      guests = { [name] = { image = "busybox", memory = "128MiB", boot = how, cpus = cpus } },
     }[name]
     guest:succeed("(sleep 0.1; cat /proc/interrupts) > /dev/null; echo ready", { timeout = "60s" })
   end)

@@ -1,5 +1,5 @@
 local vmlab = require "vmlab"
-local guests = vmlab.boot { image = "debian", name = "g", count = 3, memory = "256MiB" }
+local guests = vmlab.boot { image = "busybox", name = "g", count = 3, memory = "256MiB" }
 
 vmlab.each(guests, function(guest, number)
   vmlab.matches(guest:succeed("uname -sr"), "^Linux 6")

@@ -5,32 +5,51 @@ import HostSystem
 import KernelFormat
 import LabSpec
 
-/// An image that a lab declares, with the catalog's recipe for what it leaves out.
+/// What an image takes from another when it says nothing else.
+struct ImageBase: Sendable {
+    var facts: ImageFacts
+    var console: ConsoleSpec
+}
+
+extension CatalogImage {
+    var base: ImageBase { ImageBase(facts: facts, console: system.console) }
+}
+
+/// An image that a lab declares, with what it leaves out from the image that it is based on.
 struct DeclaredImage {
     let declaration: ImageDeclaration
-    let base: Recipe?
+    let base: ImageBase?
     /// The host files that its guests may read.
     let access: HostAccess
 
-    init(_ declaration: ImageDeclaration, base: Recipe?, access: HostAccess = .everything) {
+    init(_ declaration: ImageDeclaration, base: ImageBase?, access: HostAccess = .everything) {
         self.declaration = declaration
         self.base = base
         self.access = access
     }
 
-    var os: GuestOS { declaration.os ?? base?.os ?? .linux }
+    /// What an image that is made from this one takes from it.
+    var asBase: ImageBase { ImageBase(facts: facts, console: console) }
+
+    var os: GuestOS { declaration.os ?? base?.facts.os ?? .linux }
 
     var facts: ImageFacts {
-        let memory = declaration.memory ?? base?.memory ?? .mebibytes(512)
-        let minimum = base?.minimumMemory ?? .mebibytes(32)
+        let memory = declaration.memory ?? base?.facts.defaultMemory ?? .mebibytes(512)
+        let minimum = base?.facts.minimumMemory ?? .mebibytes(32)
         return ImageFacts(
             os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), isFreestanding: isFreestanding,
-            hasKernel: declaration.firmware == nil && (declaration.kernel != nil || base != nil),
-            isCloneable: (declaration.console ?? base?.console)?.announces == true && !isFreestanding)
+            hasKernel: declaration.firmware == nil && (declaration.kernel != nil || base?.facts.hasKernel == true),
+            isCloneable: console.announces && !isFreestanding)
+    }
+
+    private var console: ConsoleSpec {
+        if let own = declaration.console { return own }
+        if playsWindows { return ConsoleSpec(dialect: .cmd) }
+        return base?.console ?? ConsoleSpec(dialect: os == .windows ? .sac : .sh, announces: false, ports: 1)
     }
 
     /// A lab's own kernel is taken for an operating system's, not for a bare-metal program.
-    private var isFreestanding: Bool { base?.isFreestanding == true && declaration.kernel == nil }
+    private var isFreestanding: Bool { base?.facts.isFreestanding == true && declaration.kernel == nil }
 
     // MARK: Checks
 
@@ -135,12 +154,11 @@ struct DeclaredImage {
                 ImageDisk(path: disk, format: chain.format, serial: "vmlab-disk", readOnly: chain.format == .iso))
         }
         let kernel = declaration.kernel ?? built?.kernel
+        let usualShutdown = ShutdownCommands(of: console, isFreestanding: isFreestanding)
         let usualWords = kernel == nil || os == .windows || isFreestanding ? "" : "console=ttyS0"
-        let usualConsole = ConsoleSpec(dialect: os == .windows ? .sac : .sh, announces: false, ports: 1)
         let identity =
             [declaration.kernel, declaration.initrd, declaration.disk, declaration.firmware].map(stamp)
             + declaration.modules.map(stamp)
-        let console = declaration.console ?? inheritedConsole(on: built) ?? usualConsole
         return BootableImage(
             name: declaration.name, id: SHA256.hex((identity + [built?.id ?? "-"]).joined(separator: "\n")), os: os,
             kernel: kernel, initrd: declaration.initrd ?? built?.initrd,
@@ -150,15 +168,11 @@ struct DeclaredImage {
             console: console,
             defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory,
             isFreestanding: isFreestanding, hold: built?.hold ?? Hold(),
-            shutdown: ShutdownCommands(of: console, isFreestanding: isFreestanding))
+            shutdown: declaration.console == nil ? built?.shutdown ?? usualShutdown : usualShutdown)
     }
 
     /// A bare-metal guest emulates either system, by its kernel words.
     private var playsWindows: Bool { isFreestanding && os == .windows }
-
-    private func inheritedConsole(on built: BootableImage?) -> ConsoleSpec? {
-        playsWindows ? ConsoleSpec(dialect: .cmd) : built?.console
-    }
 
     /// The kernel command line; nil when neither side has one. The words of `from:` come first, because kernels use the last
     /// value of most parameters. Those that move the command channel to virtio ports are left out for a lab's own kernel, which

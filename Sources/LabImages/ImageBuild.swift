@@ -10,6 +10,8 @@ package typealias ImageProgress = @Sendable (_ step: String, _ fraction: Double?
 struct ImageBuild: Sendable {
     let recipe: Recipe
     let packages: PackageCache
+    /// In which way it is not the catalog's image itself; nil when it is.
+    let variant: String?
     /// An empty folder on the cache's file system; the finished image is `out` in it.
     let scratch: String
     let progress: ImageProgress
@@ -26,16 +28,20 @@ struct ImageBuild: Sendable {
         try write(recipe.script, to: "\(scratch)/files/recipe.sh")
         for (name, bytes) in recipe.support { try write(bytes, to: "\(scratch)/files/\(name)") }
 
-        let fetched = recipe.packages.isEmpty ? [] : try await packages.fetch(recipe.packages, progress: progress)
+        let fetched = try await packages.fetch(recipe.packages, progress: progress)
         // The script sees only its own packages.
-        for package in fetched {
+        for package in fetched.all {
             let link = "\(scratch)/debs/\(package.file)"
             try systemCall("symlink", link) { symlink("\(packages.directory)/\(package.file)", link) }
         }
+        try write(Array(fetched.essential.map { $0.file + "\n" }.joined().utf8), to: essential)
         try await runScript()
-        try await writeManifest(fetched)
+        try await writeManifest(fetched.all)
         return "\(scratch)/out"
     }
+
+    /// The list of the packages that a new system begins with.
+    private var essential: String { "\(scratch)/essential" }
 
     /// Throws one error that names all missing programs.
     private func checkTools() throws {
@@ -53,8 +59,9 @@ struct ImageBuild: Sendable {
     private func runScript() async throws {
         let environment = Environment.all.merging([
             "VMLAB_FILES": "\(scratch)/files", "VMLAB_DEBS": "\(scratch)/debs", "VMLAB_WORK": "\(scratch)/work",
-            "VMLAB_OUT": "\(scratch)/out",
-        ]) { $1 }
+            "VMLAB_OUT": "\(scratch)/out", "VMLAB_ESSENTIAL": essential,
+            "VMLAB_APT": packages.apt.guestTree ?? "",
+        ]) { $1 }.merging(recipe.variables) { $1 }
         let progress = progress
         progress("starting", nil)
         let result: ToolResult
@@ -75,11 +82,11 @@ struct ImageBuild: Sendable {
 
     private func writeManifest(_ packages: [DebianPackage]) async throws {
         let out = "\(scratch)/out"
-        guard let kernel = FileStamp("\(out)/kernel"), kernel.size > 0 else {
-            throw Diagnostic(.image, "the recipe of the image \(recipe.name) made no kernel")
+        guard ["kernel", "root.qcow2"].contains(where: { (FileStamp("\(out)/\($0)")?.size ?? 0) > 0 }) else {
+            throw Diagnostic(.image, "the recipe of the image \(recipe.name) made no kernel and no disk")
         }
         let manifest = ImageManifest(
-            image: recipe.name, key: recipe.key, built: Date(), packages: packages,
+            image: recipe.name, key: recipe.key, built: Date(), packages: packages, variant: variant,
             files: try await ImageManifest.files(in: out))
         try manifest.write(in: out)
     }

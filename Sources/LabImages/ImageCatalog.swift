@@ -5,26 +5,44 @@ import LabSpec
 /// The images that need no declaration.
 package struct ImageCatalog: Sendable {
     /// In listing order.
-    package let recipes: [Recipe]
+    package let images: [CatalogImage]
 
-    package init(_ recipes: [Recipe]) {
-        self.recipes = recipes
+    package init(_ images: [CatalogImage]) {
+        self.images = images
     }
 
     /// The built-in catalog.
-    package static let standard = ImageCatalog([
-        Recipe(name: "debian", script: PackageResources.debian_sh, files: supportFiles),
-        Recipe(
-            name: "wine", os: .windows, console: ConsoleSpec(dialect: .cmd), script: PackageResources.wine_sh,
-            files: supportFiles),
-        Recipe(name: "probe", script: PackageResources.probe_sh, files: supportFiles),
-    ])
+    package static let standard = ImageCatalog(
+        [DebianSystem(.usual).image(named: "debian")]
+            + DebianRelease.allCases.map { DebianSystem($0).image(named: "debian:\($0.number)") }
+            + [
+                CatalogImage(Recipe(name: "busybox", script: PackageResources.busybox_sh, files: supportFiles)),
+                CatalogImage(
+                    Recipe(
+                        name: "wine", os: .windows, console: ConsoleSpec(dialect: .cmd),
+                        script: PackageResources.wine_sh,
+                        files: supportFiles)),
+                CatalogImage(Recipe(name: "probe", script: PackageResources.probe_sh, files: supportFiles)),
+            ])
+
+    /// The recipes of all images, each once.
+    var recipes: [Recipe] {
+        var seen: Set<String> = []
+        return images.flatMap(\.recipes).filter { seen.insert("\($0.name)-\($0.key)").inserted }
+    }
 
     /// The support files for recipes in Recipes/, embedded so that the program needs no files at run time.
-    private static let supportFiles: [String: [UInt8]] = [
-        "debian-init.sh": PackageResources.debian_init_sh,
-        "debian-session.sh": PackageResources.debian_session_sh,
-        "debian-udhcpc.sh": PackageResources.debian_udhcpc_sh,
+    static let supportFiles: [String: [UInt8]] = [
+        "busybox-init.sh": PackageResources.busybox_init_sh,
+        "debian-agent.service": PackageResources.debian_agent_service,
+        "debian-agent.sh": PackageResources.debian_agent_sh,
+        "debian-booted.service": PackageResources.debian_booted_service,
+        "debian-initrd.sh": PackageResources.debian_initrd_sh,
+        "debian-root-init.sh": PackageResources.debian_root_init_sh,
+        "vmlab-grow.c": PackageResources.vmlab_grow_c,
+        "vmlab-root.c": PackageResources.vmlab_root_c,
+        "session.sh": PackageResources.session_sh,
+        "udhcpc.sh": PackageResources.udhcpc_sh,
         "wine-init.sh": PackageResources.wine_init_sh,
         "relay.c": PackageResources.relay_c,
         "vmlab-files.c": PackageResources.vmlab_files_c,
@@ -51,9 +69,9 @@ package struct ImageCatalog: Sendable {
         "probe-main.swift": PackageResources.probe_main_swift,
     ]
 
-    package static var names: [String] { standard.recipes.map(\.name) }
+    package static var names: [String] { standard.images.map(\.name) }
 
-    package subscript(name: String) -> Recipe? { recipes.first { $0.name == name } }
+    package subscript(name: String) -> CatalogImage? { images.first { $0.name == name } }
 
     /// The facts known before the build of the images that a lab uses, and problems of declared images and of the groups'
     /// disks. Reads a few bytes of each file.
@@ -65,15 +83,16 @@ package struct ImageCatalog: Sendable {
         var facts: [String: ImageFacts] = [:]
         var problems: [Diagnostic] = []
         for group in lab.groups where facts[group.image] == nil {
-            if let declaration = lab.images[group.image] {
-                let declared = DeclaredImage(
-                    declaration, base: declaration.from.flatMap { self[$0] }, access: lab.access)
-                facts[group.image] = declared.facts
-                problems += declared.problems()
-            } else if let recipe = self[group.image] {
-                facts[group.image] = recipe.facts
-            } else {
-                problems.append(unknown(group.image, at: group.span))
+            do throws(Diagnostic) {
+                guard let stack = try ImageStack(group.image, in: lab, catalog: self) else {
+                    problems.append(unknown(group.image, at: group.span))
+                    continue
+                }
+                let declared = stack.declared(access: lab.access)
+                facts[group.image] = declared.last?.facts ?? stack.base?.facts
+                problems += declared.flatMap { $0.problems() }
+            } catch {
+                problems.append(error)
             }
         }
         return (facts, problems + lab.groups.flatMap { unattachable($0, lab.access) })
@@ -95,15 +114,7 @@ package struct ImageCatalog: Sendable {
     func unknown(_ name: String, at span: SourceSpan? = nil) -> Diagnostic {
         Diagnostic(
             .specification, "the catalog has no image \"\(name)\"",
-            remedy: "it has \(recipes.map(\.name).joined(separator: ", ")); others are declared under `images:`",
+            remedy: "it has \(images.map(\.name).joined(separator: ", ")); others are declared under `images:`",
             at: span)
-    }
-}
-
-extension Recipe {
-    package var facts: ImageFacts {
-        ImageFacts(
-            os: os, defaultMemory: memory, minimumMemory: minimumMemory, isFreestanding: isFreestanding,
-            isCloneable: console.announces && !isFreestanding)
     }
 }

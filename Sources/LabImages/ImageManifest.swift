@@ -8,12 +8,16 @@ struct ImageManifest: ManifestFile {
     /// When it was built, in UTC.
     var built: Date
     var packages: [DebianPackage]
+    /// In which way it is not the catalog's image itself; nil when it is.
+    var variant: String?
     var files: [CachedFile]
 
     /// The release of its Linux kernel, such as `6.1.0-56-cloud-amd64`.
     var kernelRelease: String? {
         let prefix = "linux-image-"
-        return packages.first { $0.name.hasPrefix(prefix) }.map { String($0.name.dropFirst(prefix.count)) }
+        // A system may have packages of kernels, too, that it is not started with.
+        return files.contains { $0.name == "kernel" }
+            ? packages.first { $0.name.hasPrefix(prefix) }.map { String($0.name.dropFirst(prefix.count)) } : nil
     }
 
     /// A hash of the contents: images with equal ids boot alike.

@@ -17,14 +17,29 @@ package struct ImageEntry: Sendable {
     package let built: Date?
     /// The release of its Linux kernel; nil when it is not built.
     package let kernel: String?
+    /// How many Debian packages its system has; nil when it is not built, or is no whole Debian.
+    package let packages: Int?
+}
+
+/// One line of `vmlab images list` for what a lab asked for in its own way.
+package struct LabsImage: Sendable {
+    /// The lab's image, or the system that packages were added to.
+    package let name: String
+    /// What makes it another than that of the catalog, such as its packages.
+    package let variant: String
+    /// Bytes on disk.
+    package let size: UInt64
+    package let built: Date
+    package let used: Date
 }
 
 /// The catalog's images on this host: built on first request, then kept.
 ///
 /// ```
-/// images/<name>-<key>/   kernel, initrd, root.squashfs, manifest.json; appears whole or not at all
+/// images/<name>-<key>/   kernel, initrd, disks, manifest.json; appears whole or not at all
 /// build/<name>-<pid>/    a build in progress, or what a killed one left
 /// debs/                  downloaded packages, shared by all images
+/// apt/<release>/         a release's sources and lists of packages
 /// kernels/               unpacked kernels of labs' own, see `KernelCache`
 /// goldens/               machines saved at their ready point, see `GoldenStore`
 /// checked/               which of the files were read and found right, see `CheckedFiles`
@@ -35,6 +50,8 @@ package struct ImageEntry: Sendable {
 package struct ImageStore: Sendable {
     package let directory: String
     package let catalog: ImageCatalog
+    /// Seconds without use after which `prune` removes what a lab asked for in its own way.
+    static let labsImageAge = 30 * 86400.0
 
     /// `$XDG_CACHE_HOME/vmlab`, else `~/.cache/vmlab`.
     package static var defaultDirectory: String {
@@ -50,36 +67,48 @@ package struct ImageStore: Sendable {
 
     // MARK: Getting images
 
-    /// The image of that name, built first when it is missing or damaged. An existing image needs no network. One process builds at
-    /// a time and others wait; `progress` reports both. Cancellation stops the build and throws `CancellationError`; other errors
-    /// are a `Diagnostic`.
+    /// The image of that name in the catalog; see `image(_:progress:)`.
     package func image(named name: String, progress: @escaping ImageProgress) async throws -> BootableImage {
-        guard let recipe = catalog[name] else { throw catalog.unknown(name) }
-        let log = Logger(label: "vmlab.images")
-        let begun = ContinuousClock.now
-        let image: BootableImage
-        if let known = try await existing(recipe, progress) {
-            image = known
-            log.debug("image found", metadata: ["image": "\(name)", "ms": "\(begun.millisecondsAgo)"])
-        } else {
-            log.debug("image is built", metadata: ["image": "\(name)", "folder": "\(folder(of: recipe))"])
-            image = try await build(recipe) { step, fraction in
-                log.debug("building", metadata: ["image": "\(name)", "step": "\(step)"])
-                progress(step, fraction)
-            }
-            log.debug("image is ready", metadata: ["image": "\(name)", "ms": "\(begun.millisecondsAgo)"])
-        }
-        return image
+        guard let image = catalog[name] else { throw catalog.unknown(name) }
+        return try await self.image(image, progress: progress)
     }
 
-    private func existing(_ recipe: Recipe, _ progress: ImageProgress) async throws -> BootableImage? {
+    /// An image, built first where it is missing or damaged. An existing image needs no network. One process builds at a time and
+    /// others wait; `progress` reports both. Cancellation stops the build and throws `CancellationError`; other errors are a
+    /// `Diagnostic`.
+    func image(_ image: CatalogImage, progress: @escaping ImageProgress) async throws -> BootableImage {
+        let system = try await part(image.system, progress)
+        var kernel: ImagePart?
+        if let recipe = image.kernel { kernel = try await part(recipe, progress) }
+        return image.bootable(system, kernel: kernel)
+    }
+
+    /// What a recipe makes, made first when it is missing or damaged.
+    private func part(_ recipe: Recipe, _ progress: @escaping ImageProgress) async throws -> ImagePart {
+        let log = Logger(label: "vmlab.images")
+        let begun = ContinuousClock.now
+        if let part = try await existing(recipe, progress) {
+            log.debug("image found", metadata: ["image": "\(recipe.name)", "ms": "\(begun.millisecondsAgo)"])
+            return part
+        }
+        log.debug("image is built", metadata: ["image": "\(recipe.name)", "folder": "\(folder(of: recipe))"])
+        let part = try await build(recipe) { step, fraction in
+            log.debug("building", metadata: ["image": "\(recipe.name)", "step": "\(step)"])
+            progress(step, fraction)
+        }
+        log.debug("image is ready", metadata: ["image": "\(recipe.name)", "ms": "\(begun.millisecondsAgo)"])
+        return part
+    }
+
+    private func existing(_ recipe: Recipe, _ progress: ImageProgress) async throws -> ImagePart? {
         let folder = folder(of: recipe)
         guard access(folder, F_OK) == 0 else { return nil }
         let lease = FolderLease(folder)
         let (manifest, damage) = try await examine(recipe)
         if let damage { progress("it is damaged (\(damage)) and is built again", nil) }
         guard let lease, let manifest, damage == nil else { return nil }
-        return bootable(recipe, manifest, lease)
+        lease.noteUse()
+        return ImagePart(folder: folder, manifest: manifest, lease: lease)
     }
 
     /// The manifest in an image's folder, and the damage to its files; nil when there is none. Verified files are read only if
@@ -100,7 +129,8 @@ package struct ImageStore: Sendable {
         CheckedFiles(cacheDirectory: directory, name: "\(recipe.name)-\(recipe.key)")
     }
 
-    private func build(_ recipe: Recipe, _ progress: @escaping ImageProgress) async throws -> BootableImage {
+    /// Builds what a recipe makes, also where it is there already if `again`; its former build goes when no lab uses it any more.
+    func build(_ recipe: Recipe, again: Bool = false, _ progress: @escaping ImageProgress) async throws -> ImagePart {
         do throws(SystemCallError) {
             for folder in ["images", "build", "debs", "locks"] { try FileTree.makeFolder("\(directory)/\(folder)") }
         } catch {
@@ -111,24 +141,42 @@ package struct ImageStore: Sendable {
         }
         defer { lock.release() }
         // Another process may have built it during the wait.
-        if let image = try await existing(recipe, { _, _ in }) { return image }
+        if !again, let part = try await existing(recipe, { _, _ in }) { return part }
         removeLeftovers(of: recipe)
         let scratch = "\(directory)/build/\(recipe.name)-\(getpid())"
         defer { try? FileTree.remove(scratch) }
         do {
             try FileTree.makeFolder(scratch)
-            let packages = PackageCache(directory: "\(directory)/debs", lock: "\(directory)/locks/debs")
-            let build = ImageBuild(recipe: recipe, packages: packages, scratch: scratch, progress: progress)
+            let build = ImageBuild(
+                recipe: recipe, packages: packages(of: recipe), variant: isCatalogs(recipe) ? nil : recipe.variant,
+                scratch: scratch,
+                progress: progress)
             let built = try await build.run()
+            // A lab that runs would begin its next guest from another disk.
+            if again, case .inUse = CacheFolder.removeUnused(folder(of: recipe)) {
+                throw Diagnostic(
+                    .image, "the image \(recipe.name) is in use by a running lab",
+                    remedy: "update it when the lab has ended")
+            }
             try CacheFolder.publish(built, as: folder(of: recipe), aside: "\(built).damaged")
         } catch let error as SystemCallError {
             throw error.diagnostic("cannot build the image \(recipe.name)")
         }
-        guard let image = try await existing(recipe, progress) else {
+        guard let part = try await existing(recipe, progress) else {
             throw Diagnostic(.image, "the image \(recipe.name) is incomplete after its build")
         }
         progress("ready", 1)
-        return image
+        return part
+    }
+
+    func packages(of recipe: Recipe) -> PackageCache {
+        PackageCache(
+            directory: "\(directory)/debs", lock: "\(directory)/locks/debs",
+            apt: recipe.release.map { Apt($0, cacheDirectory: directory) } ?? .host)
+    }
+
+    private func isCatalogs(_ recipe: Recipe) -> Bool {
+        catalog.recipes.contains { $0.name == recipe.name && $0.key == recipe.key }
     }
 
     /// Removes leftovers of killed builds; requires the image's lock. What cannot be removed stays for the next time.
@@ -140,13 +188,30 @@ package struct ImageStore: Sendable {
     // MARK: Listing and removing
 
     package func list() -> [ImageEntry] {
-        catalog.recipes.map { recipe in
-            let manifest = manifest(of: recipe)
+        catalog.images.map { image in
+            let manifests = image.recipes.map(manifest)
+            let isBuilt = manifests.allSatisfy { $0 != nil }
             return ImageEntry(
-                name: recipe.name, os: recipe.os, isBuilt: manifest != nil,
-                size: manifest.map { _ in FileTree.space(of: folder(of: recipe)) }, built: manifest?.built,
-                kernel: manifest?.kernelRelease)
+                name: image.name, os: image.system.os, isBuilt: isBuilt,
+                size: isBuilt ? image.recipes.map { FileTree.space(of: folder(of: $0)) }.reduce(0, +) : nil,
+                built: isBuilt ? manifests.compactMap(\.?.built).min() : nil,
+                kernel: isBuilt ? manifests.compactMap { $0?.kernelRelease }.last : nil,
+                packages: image.release == nil ? nil : manifests[0]?.packages.count)
         }
+    }
+
+    /// What labs have asked for in their own way and is still there, the least recently used last.
+    package func listLabs() -> [LabsImage] {
+        let names = (try? FileTree.names(in: "\(directory)/images")) ?? []
+        return names.compactMap { name -> LabsImage? in
+            let folder = "\(directory)/images/\(name)"
+            guard let manifest = ImageManifest(in: folder), let variant = manifest.variant,
+                let used = FileStamp("\(folder)/\(manifestName)")?.modified
+            else { return nil }
+            return LabsImage(
+                name: manifest.image, variant: variant, size: FileTree.space(of: folder), built: manifest.built,
+                used: Date(timeIntervalSince1970: Double(used) / 1e9))
+        }.sorted { $0.used > $1.used }
     }
 
     /// Removes all versions of an image and its goldens, except those that a lab holds from the lookup of its images to its end.
@@ -156,28 +221,34 @@ package struct ImageStore: Sendable {
     package func remove(_ name: String) async throws -> CacheCleaning {
         let goldens = GoldenStore(cacheDirectory: directory)
         var cleaning = CacheCleaning()
-        guard let recipe = catalog[name] else {
+        guard let image = catalog[name] else {
             guard goldens.knows(image: name) else { throw catalog.unknown(name) }
             return goldens.remove(image: name)
         }
         guard access("\(directory)/locks", F_OK) == 0 else { return cleaning }
         do {
-            let lock = try await FileLock.acquire(lockPath(recipe))
-            defer { lock.release() }
-            cleaning.freed += removeLeftovers(of: recipe)
-            for entry in try FileTree.names(in: "\(directory)/images") where Self.imageName(entry) == name {
-                let path = "\(directory)/images/\(entry)"
-                switch CacheFolder.removeUnused(path) {
-                case .removed(let space): cleaning.freed += space
-                case .inUse: cleaning.imagesInUse.append(name)
-                // Throws the reason.
-                case .failed: try FileTree.remove(path)
-                }
-            }
+            for recipe in image.recipes { cleaning += try await remove(recipe, of: name) }
         } catch let error as SystemCallError {
             throw error.diagnostic("cannot remove the image \(name)")
         }
         cleaning += goldens.remove(image: name)
+        return cleaning
+    }
+
+    private func remove(_ recipe: Recipe, of image: String) async throws -> CacheCleaning {
+        var cleaning = CacheCleaning()
+        let lock = try await FileLock.acquire(lockPath(recipe))
+        defer { lock.release() }
+        cleaning.freed += removeLeftovers(of: recipe)
+        for entry in try FileTree.names(in: "\(directory)/images") where Self.imageName(entry) == recipe.name {
+            let path = "\(directory)/images/\(entry)"
+            switch CacheFolder.removeUnused(path) {
+            case .removed(let space): cleaning.freed += space
+            case .inUse: if !cleaning.imagesInUse.contains(image) { cleaning.imagesInUse.append(image) }
+            // Throws the reason.
+            case .failed: try FileTree.remove(path)
+            }
+        }
         return cleaning
     }
 
@@ -188,23 +259,24 @@ package struct ImageStore: Sendable {
         guard access("\(directory)/locks", F_OK) == 0 else { return CacheCleaning() }
         var freed: UInt64 = 0
         var isBusy = false
-        let known = Set(catalog.recipes.map(\.name))
-        for recipe in catalog.recipes {
+        let recipes = catalog.recipes
+        for recipe in recipes {
             guard let lock = try? FileLock.tryAcquire(lockPath(recipe)) else {
                 isBusy = true
                 continue
             }
             defer { lock.release() }
             freed += removeLeftovers(of: recipe)
-            let current = manifest(of: recipe).map { _ in "\(recipe.name)-\(recipe.key)" }
-            freed += removeUnused { Self.imageName($0) == recipe.name && $0 != current }
         }
-        freed += removeUnused { !known.contains(Self.imageName($0)) }
+        let current = Set(recipes.filter { manifest(of: $0) != nil }.map { "\($0.name)-\($0.key)" })
+        freed += removeUnused { !current.contains($0) && !isLabs($0) }
         freed += KernelCache(cacheDirectory: directory).prune()
         // A build in progress may need any download.
         if !isBusy, let lock = try? FileLock.tryAcquire("\(directory)/locks/debs") {
             defer { lock.release() }
-            let used = Set(catalog.recipes.flatMap { manifest(of: $0)?.packages.map(\.file) ?? [] })
+            let kept = (try? FileTree.names(in: "\(directory)/images")) ?? []
+            let used = Set(
+                kept.flatMap { ImageManifest(in: "\(directory)/images/\($0)")?.packages.map(\.file) ?? [] })
             freed += CacheFolder.remove(in: "\(directory)/debs") { !used.contains($0) }
         }
         var cleaning = CacheCleaning(freed: freed)
@@ -212,8 +284,8 @@ package struct ImageStore: Sendable {
         if allGoldens { goldens.forgetFailures { _ in true } }
         cleaning += goldens.prune { golden in
             // Goldens of declared images are removed only by age.
-            guard !allGoldens, let recipe = catalog[golden.image] else { return allGoldens }
-            return manifest(of: recipe)?.id != golden.imageID
+            guard !allGoldens, let image = catalog[golden.image] else { return allGoldens }
+            return image.id(of: image.recipes.map(manifest)) != golden.imageID
         }
         let checked = CheckedFiles.folder(in: directory)
         CacheFolder.remove(in: checked) { name in
@@ -222,6 +294,16 @@ package struct ImageStore: Sendable {
             return access("\(directory)/\(folder)", F_OK) != 0
         }
         return cleaning
+    }
+
+    /// Whether a folder is an image that a lab asked for in its own way, and that some lab has used in the last month.
+    private func isLabs(_ name: String) -> Bool {
+        let folder = "\(directory)/images/\(name)"
+        guard let manifest = ImageManifest(in: folder), manifest.variant != nil,
+            manifest.visibleDamage(in: folder) == nil,
+            let used = FileStamp("\(folder)/\(manifestName)")?.modified
+        else { return false }
+        return Date().timeIntervalSince1970 - Double(used) / 1e9 < Self.labsImageAge
     }
 
     /// Removes image folders that no lab uses; returns the bytes freed.
@@ -240,7 +322,7 @@ package struct ImageStore: Sendable {
         if let name, catalog[name] == nil, !goldens.knows(image: name) {
             throw catalog.unknown(name)
         }
-        for recipe in catalog.recipes where name == nil || recipe.name == name {
+        for recipe in name.map({ catalog[$0]?.recipes ?? [] }) ?? catalog.recipes {
             guard access(folder(of: recipe), F_OK) == 0 else { continue }
             found(CacheFinding(image: recipe.name, golden: nil, damage: try await examine(recipe, again: true).damage))
         }
@@ -249,10 +331,11 @@ package struct ImageStore: Sendable {
         }
     }
 
-    /// The folder of a built image's files. Throws a `Diagnostic` when the catalog has no such image, or its current recipe is not
-    /// built.
-    package func path(of name: String) throws(Diagnostic) -> String {
-        guard let recipe = catalog[name] else { throw catalog.unknown(name) }
+    /// The folder of a built image's files, or of its kernel's where that is another. Throws a `Diagnostic` when the catalog has no
+    /// such image, or its current recipe is not built.
+    package func path(of name: String, kernel: Bool = false) throws(Diagnostic) -> String {
+        guard let image = catalog[name] else { throw catalog.unknown(name) }
+        let recipe = kernel ? image.kernel ?? image.system : image.system
         guard manifest(of: recipe) != nil else {
             throw Diagnostic(
                 .image, "the image \(name) is not built", remedy: "build it: `vmlab images build \(name)`")
@@ -262,7 +345,7 @@ package struct ImageStore: Sendable {
 
     // MARK: Paths
 
-    private func folder(of recipe: Recipe) -> String { "\(directory)/images/\(recipe.name)-\(recipe.key)" }
+    func folder(of recipe: Recipe) -> String { "\(directory)/images/\(recipe.name)-\(recipe.key)" }
     private func lockPath(_ recipe: Recipe) -> String { "\(directory)/locks/\(recipe.name)" }
 
     /// The image's name from the name of its folder.
@@ -271,27 +354,11 @@ package struct ImageStore: Sendable {
     }
 
     /// The manifest of the recipe's image, if it exists and is intact.
-    private func manifest(of recipe: Recipe) -> ImageManifest? {
+    func manifest(of recipe: Recipe) -> ImageManifest? {
         let folder = folder(of: recipe)
         guard let manifest = ImageManifest(in: folder), manifest.visibleDamage(in: folder) == nil else {
             return nil
         }
         return manifest
-    }
-
-    private func bootable(_ recipe: Recipe, _ manifest: ImageManifest, _ lease: FolderLease) -> BootableImage {
-        let folder = folder(of: recipe)
-        func path(_ name: String) -> String? {
-            manifest.files.contains { $0.name == name } ? "\(folder)/\(name)" : nil
-        }
-        let root = path("root.squashfs").map {
-            ImageDisk(path: $0, format: .raw, serial: "vmlab-root", readOnly: true)
-        }
-        return BootableImage(
-            name: recipe.name, id: manifest.id, os: recipe.os, kernel: path("kernel"), initrd: path("initrd"),
-            disks: root.map { [$0] } ?? [], cmdline: recipe.cmdline, console: recipe.console,
-            defaultMemory: recipe.memory, minimumMemory: recipe.minimumMemory,
-            isFreestanding: recipe.isFreestanding, hold: Hold(lease),
-            shutdown: ShutdownCommands(of: recipe.console, isFreestanding: recipe.isFreestanding))
     }
 }

@@ -4,9 +4,11 @@ import LabSpec
 /// Provides the images of a lab's guests.
 package struct ImageSupply: Sendable {
     private let store: ImageStore
+    private let setup: any ImageSetup
 
-    package init(store: ImageStore = ImageStore()) {
+    package init(store: ImageStore = ImageStore(), setup: any ImageSetup) {
         self.store = store
+        self.setup = setup
     }
 
     /// The images of the lab's groups, ready to boot, by name. Missing ones are built one at a time; `progress` gets the image's
@@ -17,25 +19,33 @@ package struct ImageSupply: Sendable {
     ) async throws -> [String: BootableImage] {
         let (_, problems) = store.catalog.facts(of: lab)
         guard problems.isEmpty else { throw DiagnosticList(problems) }
-        var built: [String: BootableImage] = [:]
         var images: [String: BootableImage] = [:]
         for group in lab.groups where images[group.image] == nil {
-            let declaration = lab.images[group.image]
-            var base: BootableImage?
-            if let name = declaration == nil ? group.image : declaration?.from {
-                if built[name] == nil {
-                    built[name] = try await store.image(named: name) { progress(name, $0, $1) }
-                }
-                base = built[name]
-            }
-            if let declaration {
-                let recipe = declaration.from.flatMap { store.catalog[$0] }
-                images[group.image] = try DeclaredImage(declaration, base: recipe, access: lab.access).bootable(
-                    on: base)
-            } else {
-                images[group.image] = base
-            }
+            images[group.image] = try await image(group.image, of: lab, progress: progress)
         }
         return images
+    }
+
+    /// One image of a lab, or of the catalog. `isFresh` makes what the lab adds anew. Throws as `images` does.
+    package func image(
+        _ name: String, of lab: Lab, isFresh: Bool = false,
+        progress: @escaping @Sendable (_ image: String, _ step: String, _ fraction: Double?) -> Void
+    ) async throws -> BootableImage {
+        guard let stack = try ImageStack(name, in: lab, catalog: store.catalog) else {
+            throw store.catalog.unknown(name)
+        }
+        var image: BootableImage?
+        if let base = stack.catalogImage {
+            image = try await store.image(base) { progress(base.name, $0, $1) }
+        }
+        for layer in (stack.catalogImage.flatMap(store.rest).map { [$0] } ?? []) + stack.layers {
+            guard let parent = image else { break }
+            image = try await store.image(
+                parent, with: layer, by: setup, isFresh: isFresh, access: lab.access
+            ) { progress(layer.name, $0, $1) }
+        }
+        for declared in stack.declared(access: lab.access) { image = try declared.bootable(on: image) }
+        guard let image else { throw store.catalog.unknown(name) }
+        return image
     }
 }

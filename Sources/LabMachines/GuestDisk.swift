@@ -8,6 +8,8 @@ struct GuestDisk {
     enum Source {
         /// A file of the image or of the lab.
         case file(DiskChain)
+        /// The disk of an image that is being made: what the guest writes goes to the file itself.
+        case made(DiskChain)
         /// An empty disk of this many bytes.
         case scratch(UInt64)
         /// The exchange disk, which carries files between guest and host.
@@ -40,7 +42,13 @@ struct GuestDisk {
             return .saved(try chainOf(saved.path, saved.format))
         }
         for disk in configuration.image.disks {
-            let source = if let saved = try saved() { saved } else { Source.file(try chainOf(disk.path, disk.format)) }
+            let source: Source
+            if let saved = try saved() {
+                source = saved
+            } else {
+                let chain = try chainOf(disk.path, disk.format)
+                source = disk.isBeingMade ? .made(chain) : .file(chain)
+            }
             add(disk.serial, isReadOnly: disk.readOnly, isInDrive: disk.readOnly && disk.format == .iso, source)
         }
         for (index, disk) in configuration.disks.enumerated() {

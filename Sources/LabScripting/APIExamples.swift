@@ -14,9 +14,13 @@ extension APIDocument {
         }
         guests.client[1]:succeed("ping -c 1 server")
         """,
+        "vmlab.image": """
+        vmlab.image { name = "builder", from = "debian", packages = { "gcc", "libc6-dev" } }
+        local builder = vmlab.boot { image = "builder", memory = "512MiB" }
+        """,
         "vmlab.network": """
         vmlab.network("net", { nat = true, host = { 8080 } })
-        local web = vmlab.boot { image = "debian", networks = { "net" } }
+        local web = vmlab.boot { image = "busybox", networks = { "net" } }
         web:succeed("wget -q -O - http://10.0.2.2:8080/")
         """,
         "vmlab.parallel": """

@@ -5,6 +5,7 @@ import LabRunner
 import LabResults
 import LuaRuntime
 import Synchronization
+import YAMLTree
 
 /// What the functions of a script share.
 final class ScriptWorld: Sendable {
@@ -29,6 +30,7 @@ final class ScriptWorld: Sendable {
     private struct State {
         var guests: [ObjectIdentifier: ScriptGuest] = [:]
         var deferred: [LuaFunction] = []
+        var images: [String: YAMLNode] = [:]
     }
 
     private let state = Mutex(State())
@@ -50,6 +52,13 @@ final class ScriptWorld: Sendable {
         self.runLab = runLab
         self.onSubtest = onSubtest
     }
+
+    /// The images that the script has declared, by name.
+    var images: [(String, YAMLNode)] {
+        state.withLock { $0.images.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
+    }
+
+    func declare(image name: String, _ declaration: YAMLNode) { state.withLock { $0.images[name] = declaration } }
 
     /// A guest as a script holds it, the same each time.
     func object(_ live: LiveGuest) -> LuaValue {

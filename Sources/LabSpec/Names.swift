@@ -12,6 +12,8 @@ enum Names {
     /// What the schema asks of a name.
     static let schemaPattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$|\\$\\{\\{"
     static let userSchemaPattern = "^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,31}$|\\$\\{\\{"
+    /// What it asks of an image's name; one of the catalog may have a version.
+    static let imageSchemaPattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(:[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$|\\$\\{\\{"
     static let variableSchemaPattern = "^[A-Za-z_][A-Za-z0-9_]*$|\\$\\{\\{"
 
     /// Whether `name` is one; reports why it is not.

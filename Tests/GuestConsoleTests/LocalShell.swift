@@ -9,7 +9,7 @@ final class LocalShell: ByteChannel {
     /// Where its session keeps its files.
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("shell-\(UUID())")
 
-    /// What the guest's init runs, see `debian-session.sh`; `$1` is the terminal, `$2` the shell.
+    /// What the guest's init runs, see `session.sh`; `$1` is the terminal, `$2` the shell.
     static let arrangement = """
         cd /tmp
         exec < $1 6> $1

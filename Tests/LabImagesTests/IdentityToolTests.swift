@@ -13,7 +13,7 @@ struct IdentityToolTests {
         said: String, after: (String) throws -> String
     ) {
         try await withTemporaryFolder { folder in
-            let source = try #require(ImageCatalog.standard["debian"]?.support["vmlab-identity.c"])
+            let source = try #require(ImageCatalog.standard["debian"]?.system.support["vmlab-identity.c"])
             try Data(source).write(to: URL(fileURLWithPath: folder + "/identity.c"))
             for name in ["root/etc", "root/run"] {
                 try FileManager.default.createDirectory(

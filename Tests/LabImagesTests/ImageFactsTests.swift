@@ -14,15 +14,22 @@ struct ImageFactsTests {
         let entries = try FileManager.default.contentsOfDirectory(atPath: folder)
         let names = entries.filter { !$0.hasPrefix(".") && $0 != "README.md" }
         var used: Set<String> = []
-        for recipe in ImageCatalog.standard.recipes {
-            used.insert("\(recipe.name).sh")
-            used.formUnion(recipe.support.keys)
-            #expect(!recipe.tools.isEmpty)
-            let isLinux = !recipe.packages.isEmpty && recipe.cmdline.contains("console=ttyS0")
-            #expect(isLinux != recipe.isFreestanding)
+        for image in ImageCatalog.standard.images {
+            for recipe in image.recipes {
+                let script =
+                    image.release == nil
+                    ? recipe.name : recipe.name.hasPrefix("linux") ? "debian-kernel" : "debian-root"
+                used.insert("\(script).sh")
+                used.formUnion(recipe.support.keys)
+                #expect(!recipe.tools.isEmpty)
+            }
+            let isLinux = !image.system.packages.isEmpty && image.system.cmdline.contains("console=ttyS0")
+            #expect(isLinux != image.system.isFreestanding)
         }
         #expect(used == Set(names))
-        #expect(ImageCatalog.names == ["debian", "wine", "probe"])
+        #expect(
+            ImageCatalog.names
+                == ["debian", "debian:11", "debian:12", "debian:13", "debian:sid", "busybox", "wine", "probe"])
     }
 
     @Test("an apt line gives package, version, file, size and hash; other text gives nothing")
@@ -97,21 +104,22 @@ struct ImageFactsTests {
             let recipe = Recipe(
                 name: "fake", os: .windows, console: ConsoleSpec(dialect: .cmd),
                 script: Array("# memory: 300MiB\n".utf8))
+            let fake = CatalogImage(recipe).base
             let base = BootableImage(
                 name: "fake", id: "1", os: .windows, kernel: "/k", initrd: "/i",
                 cmdline: "words vmlab.port=p vmlab.keys=k", console: recipe.console)
             let own = try DeclaredImage(
-                ImageDeclaration(name: "own", from: "fake", kernel: kernel, cmdline: "more"), base: recipe
+                ImageDeclaration(name: "own", from: "fake", kernel: kernel, cmdline: "more"), base: fake
             ).bootable(on: base)
             #expect(own.kernel == kernel && own.initrd == "/i")
             // A kernel of the lab's own may not know virtio ports.
             #expect(own.cmdline == "words more")
-            let same = try DeclaredImage(ImageDeclaration(name: "same", from: "fake", cmdline: "more"), base: recipe)
+            let same = try DeclaredImage(ImageDeclaration(name: "same", from: "fake", cmdline: "more"), base: fake)
                 .bootable(on: base)
             #expect(same.cmdline == "words vmlab.port=p vmlab.keys=k more")
             #expect(own.os == .windows && own.console.dialect == .cmd && own.defaultMemory == .mebibytes(300))
             try Data([0x7f, 0x45, 0x4c, 0x46, 1]).write(to: URL(fileURLWithPath: kernel))
-            let changed = try DeclaredImage(ImageDeclaration(name: "own", from: "fake", kernel: kernel), base: recipe)
+            let changed = try DeclaredImage(ImageDeclaration(name: "own", from: "fake", kernel: kernel), base: fake)
                 .bootable(on: base)
             #expect(own.id != changed.id)
         }
@@ -119,12 +127,12 @@ struct ImageFactsTests {
 
     @Test("a freestanding image plays Windows when a declaration says so: console and kernel word follow")
     func freestandingWindows() throws {
-        let recipe = try #require(ImageCatalog.standard["probe"])
+        let probe = try #require(ImageCatalog.standard["probe"]).base
         let built = BootableImage(name: "probe", id: "1", os: .linux, kernel: "/k", isFreestanding: true)
-        let linux = try DeclaredImage(ImageDeclaration(name: "l", from: "probe"), base: recipe).bootable(on: built)
+        let linux = try DeclaredImage(ImageDeclaration(name: "l", from: "probe"), base: probe).bootable(on: built)
         #expect(linux.isFreestanding && linux.os == .linux && linux.cmdline == "" && linux.console == ConsoleSpec())
         let declared = DeclaredImage(
-            ImageDeclaration(name: "w", from: "probe", os: .windows, cmdline: "more"), base: recipe)
+            ImageDeclaration(name: "w", from: "probe", os: .windows, cmdline: "more"), base: probe)
         let windows = try declared.bootable(on: built)
         #expect(windows.cmdline == "vmlab.os=windows more" && windows.console == ConsoleSpec(dialect: .cmd))
         #expect(declared.facts.isFreestanding && declared.facts.os == .windows)

@@ -165,7 +165,7 @@ struct ImageStoreTests {
             #expect(try await newer.prune().freed == 0)
             #expect(store.list()[0].isBuilt)
             // Another's hold goes with it; that of a declared image is its base's.
-            var own: BootableImage? = try DeclaredImage(declared, base: recipe).bootable(on: image)
+            var own: BootableImage? = try DeclaredImage(declared, base: CatalogImage(recipe).base).bootable(on: image)
             image = nil
             #expect(try await store.remove("fake") == CacheCleaning(imagesInUse: ["fake"]))
             #expect(own?.name == "mine")
@@ -267,8 +267,12 @@ final class Steps: Sendable {
 struct TemporaryCache: Sendable {
     let directory: String
 
+    func store(_ image: CatalogImage) -> ImageStore {
+        ImageStore(cacheDirectory: "\(directory)/cache", catalog: ImageCatalog([image]))
+    }
+
     func store(_ recipe: Recipe) -> ImageStore {
-        ImageStore(cacheDirectory: "\(directory)/cache", catalog: ImageCatalog([recipe]))
+        ImageStore(cacheDirectory: "\(directory)/cache", catalog: ImageCatalog([CatalogImage(recipe)]))
     }
 
     var log: String { (try? String(contentsOfFile: "\(directory)/log", encoding: .utf8)) ?? "" }

@@ -56,7 +56,7 @@ public final class ShellMachine: Machine {
         try await begin()
     }
 
-    /// What the guest's init runs, see `debian-session.sh`; `$1` is the terminal, `$2` the shell, `$3` the delay.
+    /// What the guest's init runs, see `session.sh`; `$1` is the terminal, `$2` the shell, `$3` the delay.
     private static let session = """
         export TMPDIR="$PWD"
         exec < "$1" 6> "$1"

@@ -26,7 +26,7 @@ extension GuestTests {
                     "\(VMLab.root)/Tests/Dialogues/build", ["\(vmlab.path)/initrd"])
                 try built.checked("the dialogues' initial RAM disk could not be built")
                 let kernel = try #require(
-                    try await ImageStore().image(named: "debian") { _, _ in }.kernel)
+                    try await ImageStore().image(named: "busybox") { _, _ in }.kernel)
                 try vmlab.write("blank", bytes: [UInt8](repeating: 0, count: 1 << 20))
                 let modes =
                     Self.told.keys.filter { !["blank", "silent", "noroot", "wrongpw"].contains($0) } + Self.working
@@ -88,7 +88,7 @@ extension GuestTests {
                 try await Tool.run("\(VMLab.root)/Tests/Dialogues/build", ["\(vmlab.path)/initrd"])
                     .checked("the dialogues' initial RAM disk could not be built")
                 let kernel = try #require(
-                    try await ImageStore().image(named: "debian") { _, _ in }.kernel)
+                    try await ImageStore().image(named: "busybox") { _, _ in }.kernel)
                 var random = SystemRandomNumberGenerator()
                 let bytes = (0..<20_000).map { _ in UInt8.random(in: 0...255, using: &random) }
                 try vmlab.write("data", bytes: bytes)

@@ -74,7 +74,7 @@ extension GuestTests {
                     lab: identity
                     networks: {net: {}}
                     guests:
-                      box: {image: debian, count: 3, boot: clone, memory: 128MiB, networks: [net]}
+                      box: {image: busybox, count: 3, boot: clone, memory: 128MiB, networks: [net]}
                     tasks:
                       - name: who
                         on: box

@@ -93,7 +93,7 @@ extension GuestTests {
 
         @Test func linux() async throws {
             try await VMLab.with { vmlab in
-                let lab = OutputLab(image: "debian", memory: "256MiB", cases: Self.linux)
+                let lab = OutputLab(image: "busybox", memory: "256MiB", cases: Self.linux)
                 try lab.write(to: vmlab)
                 let ended = try await vmlab("run", "lab.yaml", "--out", "out")
                 #expect(ended.status == 0, "\(ended.everything)")

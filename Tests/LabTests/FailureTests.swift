@@ -13,8 +13,8 @@ extension GuestTests {
                     """
                     lab: killed
                     guests:
-                      victim: {image: debian, memory: 128MiB}
-                      other: {image: debian, memory: 128MiB}
+                      victim: {image: busybox, memory: 128MiB}
+                      other: {image: busybox, memory: 128MiB}
                     tasks:
                       - {name: long, on: victim, run: echo begun; sleep 1; echo '<1>begun' > /dev/kmsg; sleep 1000}
                       - {name: after, on: victim, run: 'true', needs: long}
@@ -53,9 +53,9 @@ extension GuestTests {
                     """
                     lab: ends
                     guests:
-                      panics: {image: debian, memory: 128MiB}
-                      leaves: {image: debian, memory: 128MiB}
-                      stubborn: {image: debian, memory: 128MiB}
+                      panics: {image: busybox, memory: 128MiB}
+                      leaves: {image: busybox, memory: 128MiB}
+                      stubborn: {image: busybox, memory: 128MiB}
                     timeouts: {task: 2m}
                     tasks:
                       - {name: crash, on: panics, run: echo before; sleep 1; echo c > /proc/sysrq-trigger; sleep 1000}
@@ -92,7 +92,7 @@ extension GuestTests {
                     """
                     lab: hangs
                     guests:
-                      box: {image: debian, memory: 128MiB}
+                      box: {image: busybox, memory: 128MiB}
                     timeouts: {task: 2m, silence: 8s}
                     tasks:
                       - {name: hangs, run: echo begun; echo kept > /kept; sleep 1234, timeout: 2s, get: [/kept]}
@@ -154,7 +154,7 @@ extension GuestTests {
                     """
                     lab: again
                     guests:
-                      box: {image: debian, memory: 128MiB}
+                      box: {image: busybox, memory: 128MiB}
                     tasks:
                       - {name: first, run: touch /tmp/mark}
                       - {name: unlucky, run: sleep 5; test ! -e /tmp/mark, retries: 1}
@@ -180,7 +180,7 @@ extension GuestTests {
                     """
                     lab: late
                     guests:
-                      box: {image: debian, memory: 128MiB}
+                      box: {image: busybox, memory: 128MiB}
                     timeouts: {lab: 25s, task: 10m}
                     tasks:
                       - {name: long, run: sleep 1000}
@@ -203,7 +203,7 @@ extension GuestTests {
                     """
                     lab: twin
                     guests:
-                      box: {image: debian, memory: 128MiB}
+                      box: {image: busybox, memory: 128MiB}
                     tasks:
                       - name: work
                         put: {./note.txt: /root/note.txt}
@@ -234,7 +234,7 @@ extension GuestTests {
                     """
                     lab: full
                     guests:
-                      box: {image: debian, memory: 128MiB}
+                      box: {image: busybox, memory: 128MiB}
                     tasks:
                       - {name: small, run: echo small}
                       - {name: large, run: dd if=/dev/zero bs=1k count=2000 2>/dev/null}

@@ -21,7 +21,7 @@ extension GuestTests {
                     """
                     lab: field
                     guests:
-                      box: {image: debian, memory: 256MiB}
+                      box: {image: busybox, memory: 256MiB}
                     tasks:
                       - name: kernel
                         get: [/proc/cpuinfo, /proc/kallsyms, /sys/kernel/mm/transparent_hugepage/enabled]

@@ -56,7 +56,7 @@ extension GuestTests {
                     """
                     lab: files
                     guests:
-                      box: {image: debian, memory: 512MiB}
+                      box: {image: busybox, memory: 512MiB}
                     timeouts: {task: 4m}
                     tasks:
                       - {name: tree, put: {./tree: /root/tree}, run: /root/tree/program && test $(stat -c %a /root/tree/secret) = 600, get: [/root/tree]}

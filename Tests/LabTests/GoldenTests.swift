@@ -18,7 +18,7 @@ extension GuestTests {
                     admission: overcommit
                     networks: [lan]
                     guests:
-                      c: {image: debian, count: \(count), memory: 128MiB, networks: [lan], boot: clone}
+                      c: {image: busybox, count: \(count), memory: 128MiB, networks: [lan], boot: clone}
                     tasks:
                       # The first that a clone draws, before anything else could have stirred its generator.
                       - {name: random, on: c, run: head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/uuid}
@@ -104,8 +104,8 @@ extension GuestTests {
                     lab: fresh
                     networks: [lan]
                     guests:
-                      box: {image: debian, memory: 128MiB, networks: [lan], disks: [64MiB]}
-                      peer: {image: debian, memory: 128MiB, networks: [lan]}
+                      box: {image: busybox, memory: 128MiB, networks: [lan], disks: [64MiB]}
+                      peer: {image: busybox, memory: 128MiB, networks: [lan]}
                     tasks:
                       - name: dirty
                         on: box
@@ -135,7 +135,7 @@ extension GuestTests {
 
         private static let lab = """
             lab: golden
-            guests: {box: {image: debian, memory: 128MiB, boot: clone}}
+            guests: {box: {image: busybox, memory: 128MiB, boot: clone}}
             timeouts: {boot: 3m}
             tasks: [{name: t, run: hostname}]
             """
@@ -215,14 +215,14 @@ extension GuestTests {
                 let cache = try VMLab.OwnCache(vmlab)
                 try vmlab.write("lab.yaml", Self.lab)
                 let run = try await vmlab.start(["run", "lab.yaml", "--out", "out"], environment: cache.environment)
-                _ = try await run.machine("debian")
+                _ = try await run.machine("busybox")
                 run.send(SIGKILL)
                 #expect(try await run.ended(within: .seconds(10)).status == -SIGKILL)
                 #expect(cache.builds.count == 1, "a killed run cannot have cleaned up")
 
                 let collected = try await vmlab("gc", environment: cache.environment)
                 #expect(
-                    collected.status == 0 && collected.out.contains("build/golden-debian"), "\(collected.everything)")
+                    collected.status == 0 && collected.out.contains("build/golden-busybox"), "\(collected.everything)")
                 #expect(vmlab.leftovers == [] && cache.builds == [])
                 let again = try await vmlab("run", "lab.yaml", "--out", "again", environment: cache.environment)
                 #expect(again.status == 0, "\(again.everything)")
@@ -237,7 +237,7 @@ extension GuestTests {
                     "lab.yaml",
                     """
                     lab: stopped
-                    guests: {c: {image: debian, count: 20, memory: 128MiB}}
+                    guests: {c: {image: busybox, count: 20, memory: 128MiB}}
                     tasks:
                       - {name: quick, on: c, run: 'true'}
                       - {name: long, on: c, run: sleep 1000}

@@ -10,7 +10,7 @@ extension GuestTests {
         private static let lab = """
             lab: stopped
             guests:
-              box: {image: debian, memory: 128MiB}
+              box: {image: busybox, memory: 128MiB}
             tasks:
               - {name: quick, run: echo done}
               - {name: long, run: echo begun; sleep 1000}
@@ -137,7 +137,7 @@ extension GuestTests {
                     """
                     lab: killed
                     guests:
-                      box: {image: debian, memory: 256MiB, disks: [64MiB]}
+                      box: {image: busybox, memory: 256MiB, disks: [64MiB]}
                     tasks:
                       - {name: quick, run: 'true'}
                       - {name: copy, run: 'true', put: {./big: /root/big}}

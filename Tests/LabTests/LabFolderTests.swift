@@ -24,6 +24,9 @@ struct LabFolder: Sendable, CustomStringConvertible {
         let changes: [String: [String]] = [
             "Labs/thousand": ["tasks.linux.repeat=5", "tasks.windows.repeat=4"],
             "Labs/alive-500": ["guests.lin.count=6"],
+            // One release, which is built anyway; the others are as many minutes.
+            "Labs/kernel-matrix": ["matrix.release=['12']", "matrix.kernel=['12']"],
+            "Labs/build-matrix": ["matrix.release=['12']", "matrix.compiler=[gcc]"],
         ]
         return (changes[description] ?? []).flatMap { ["--set", $0] }
     }

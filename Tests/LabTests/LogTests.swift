@@ -9,7 +9,7 @@ extension GuestTests {
         private static let lab = """
             lab: followed
             guests:
-              box: {image: debian, memory: 128MiB}
+              box: {image: busybox, memory: 128MiB}
             tasks:
               - {name: hello, run: 'echo secret | tr s S'}
             """
@@ -24,7 +24,7 @@ extension GuestTests {
                 #expect(ended.status == 0, "\(ended.everything)")
                 let records = [
                     "vmlab.commands: vmlab begins", "vmlab.machines: backend chosen",
-                    "vmlab.images: image found image=debian",
+                    "vmlab.images: image found image=busybox",
                     "vmlab.runner: admitted guest=box", "vmlab.machines: process started guest=box",
                     "vmlab.machines: QMP command guest=box command=qmp_capabilities",
                     "vmlab.console: session opened guest=box", "vmlab.guests: ready guest=box",

@@ -14,7 +14,7 @@ extension GuestTests {
                     """
                     lab: many
                     guests:
-                      worker: {image: debian, count: 4, memory: 128MiB}
+                      worker: {image: busybox, count: 4, memory: 128MiB}
                     tasks:
 
                     """ + tasks.joined(separator: "\n"))

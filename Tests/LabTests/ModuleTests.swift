@@ -23,10 +23,10 @@ extension GuestTests {
             networks: {lan: {}}
             images:
               given:
-                from: debian
+                from: busybox
                 initrd: ./initrd
                 modules: [modules/failover.ko, modules/net_failover.ko.xz, modules/virtio_net.ko]
-              lacking: {from: debian, initrd: ./initrd}
+              lacking: {from: busybox, initrd: ./initrd}
             guests: {given: {image: given}, lacking: {image: lacking}}
             tasks:
               - {name: card, run: 'grep ^virtio_net /proc/modules && ip address show', expect: {stdout: 'inet 10\\.'}}
@@ -35,7 +35,7 @@ extension GuestTests {
         @Test("N6: `modules:` gives a kernel its driver; without it the golden is tried once, and the driver is named")
         func drivers() async throws {
             try await VMLab.with { vmlab in
-                let initrd = try #require(try await ImageStore().image(named: "debian") { _, _ in }.initrd)
+                let initrd = try #require(try await ImageStore().image(named: "busybox") { _, _ in }.initrd)
                 try await Tool.run("bash", ["-c", "cd '\(vmlab.path)'; \(Self.takeOut)", "bash", initrd])
                     .checked("the driver could not be taken out")
                 try vmlab.write("lab.yaml", Self.lab)

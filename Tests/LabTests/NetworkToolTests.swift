@@ -26,8 +26,8 @@ extension GuestTests {
             defaults: {memory: 128MiB, networks: [lan], boot: cold}
             networks: {lan: {}}
             images:
-              new: {from: debian, initrd: ./new.initrd}
-              old: {from: debian, initrd: ./old.initrd}
+              new: {from: busybox, initrd: ./new.initrd}
+              old: {from: busybox, initrd: ./old.initrd}
             guests: {new: {image: new}, old: {image: old}}
             tasks:
               - {name: newTools, on: new, run: 'which ip; ! which ifconfig busybox'}
@@ -39,7 +39,7 @@ extension GuestTests {
         @Test("N5: guests with `ip` or `ifconfig` of their own, and without busybox, reach each other by name")
         func tools() async throws {
             try await VMLab.with { vmlab in
-                let initrd = try #require(try await ImageStore().image(named: "debian") { _, _ in }.initrd)
+                let initrd = try #require(try await ImageStore().image(named: "busybox") { _, _ in }.initrd)
                 try await Tool.run("bash", ["-c", "cd '\(vmlab.path)'; \(Self.make)", "bash", initrd])
                     .checked("the systems could not be made")
                 try vmlab.write("lab.yaml", Self.lab)

@@ -17,7 +17,7 @@ extension GuestTests {
                     """
                     lab: outside
                     networks: {net: {nat: true, host: [\(open.port)]}}
-                    guests: {box: {image: debian, networks: [net]}}
+                    guests: {box: {image: busybox, networks: [net]}}
                     tasks:
                       - name: closed
                         run: "for host in 10.0.2.2 10.0.2.3; do nc -w 2 $host \(closed.port) </dev/null && exit 1; done; true"
@@ -49,7 +49,7 @@ extension GuestTests {
                     """
                     lab: outside
                     networks: {net: {nat: true}}
-                    guests: {box: {image: debian, networks: [net]}}
+                    guests: {box: {image: busybox, networks: [net]}}
                     tasks: [{name: one, run: 'true'}]
                     """)
                 // All that is found in PATH but passt.

@@ -12,7 +12,7 @@ extension GuestTests {
             """
             lab: unread
             guests:
-              box: {image: debian, memory: 128MiB}
+              box: {image: busybox, memory: 128MiB}
             tasks:
               - {name: many, run: 'true', repeat: 60}
               - {name: late, run: sleep 1000, timeout: \(timeout)}

@@ -46,7 +46,7 @@ struct RefusalTests {
                 """
                 lab: inner
                 guests:
-                  box: {image: debian, nested: true}
+                  box: {image: busybox, nested: true}
                 tasks:
                   - {name: look, run: ls /dev/kvm}
                 """, arguments: ["--backend", "kvm"])
@@ -83,7 +83,7 @@ struct RefusalTests {
                 """
                 lab: unreadable
                 guests:
-                  box: {image: debian}
+                  box: {image: busybox}
                 tasks:
                   - {name: copy, put: {./secret: /root/x}, run: 'true'}
                 """)
@@ -108,7 +108,7 @@ struct RefusalTests {
                 """
                 lab: no-kernel
                 images:
-                  mine: {from: debian, kernel: ./bzImage}
+                  mine: {from: busybox, kernel: ./bzImage}
                 guests:
                   box: {image: mine}
                 tasks:
@@ -125,8 +125,8 @@ struct RefusalTests {
                 """
                 lab: giants
                 guests:
-                  giant: {image: debian, memory: 900GiB}
-                  dwarf: {image: debian, memory: 128MiB}
+                  giant: {image: busybox, memory: 900GiB}
+                  dwarf: {image: busybox, memory: 128MiB}
                 tasks:
                   - {name: t, run: 'true'}
                 """)
@@ -139,7 +139,7 @@ struct RefusalTests {
                 """
                 lab: limited
                 guests:
-                  box: {image: debian, memory: 512MiB}
+                  box: {image: busybox, memory: 512MiB}
                 tasks:
                   - {name: t, run: 'true'}
                 """, arguments: ["--memory", "300MiB"])
@@ -154,7 +154,7 @@ struct RefusalTests {
                 """
                 lab: bare
                 guests:
-                  box: {image: debian}
+                  box: {image: busybox}
                 tasks:
                   - {name: t, run: 'true'}
                 """, status: 3, environment: ["PATH": "\(vmlab.path)/nothing"])
@@ -175,7 +175,7 @@ struct RefusalTests {
                 """
                 lab: careful
                 guests:
-                  box: {image: debian}
+                  box: {image: busybox}
                 tasks:
                   - {name: t, run: 'true'}
                 """)
@@ -190,9 +190,9 @@ struct RefusalTests {
     func standardOutputThatTakesNothing() async throws {
         try await VMLab.with { vmlab in
             try vmlab.write(
-                "lab.yaml", "lab: full\nguests: {lin: {image: debian}}\ntasks: [{name: one, run: 'true'}]\n")
+                "lab.yaml", "lab: full\nguests: {lin: {image: busybox}}\ntasks: [{name: one, run: 'true'}]\n")
             try vmlab.write(
-                "failing.yaml", "lab: full\nguests: {lin: {image: debian}}\ntasks: [{name: one, run: 'false'}]\n")
+                "failing.yaml", "lab: full\nguests: {lin: {image: busybox}}\ntasks: [{name: one, run: 'false'}]\n")
             let shell = try #require(Tool.find("sh"))
             for verb in [
                 ["validate", "lab.yaml"], ["plan", "lab.yaml"], ["schema"], ["images", "list"], ["doctor"], ["ps"],
@@ -231,7 +231,7 @@ struct RefusalTests {
             func validate(_ memory: String) async throws -> Ended {
                 try vmlab.write(
                     "lab.yaml",
-                    "lab: x\nguests: {lin: {image: debian, memory: \(memory)}}\ntasks: [{name: t, run: date}]\n")
+                    "lab: x\nguests: {lin: {image: busybox, memory: \(memory)}}\ntasks: [{name: t, run: date}]\n")
                 return try await vmlab("validate", "lab.yaml")
             }
             let refused = try await validate(memory)
@@ -256,7 +256,7 @@ struct RefusalTests {
                 ("../secret.lua", "the Lua file `../secret.lua` is outside of what may be read here"),
             ] {
                 try vmlab.write(
-                    "lab/lab.yaml", "lab: x\nguests: {lin: {image: debian}}\ntasks:\n  - name: t\n    lua: \(lua)\n")
+                    "lab/lab.yaml", "lab: x\nguests: {lin: {image: busybox}}\ntasks:\n  - name: t\n    lua: \(lua)\n")
                 let ended = try await vmlab("validate", "lab/lab.yaml")
                 #expect(ended.status == 2, "\(ended.everything)")
                 #expect(ended.err.contains("lab/lab.yaml:5:10: error: \(message)"), "\(ended.everything)")
@@ -271,7 +271,7 @@ struct RefusalTests {
             let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
             try vmlab.write(
                 "lab.yaml",
-                bytes: mark + "lab: x\nguests: {lin: {image: debian}}\ntasks: [{name: t, lua: ./task.lua}]\n".utf8)
+                bytes: mark + "lab: x\nguests: {lin: {image: busybox}}\ntasks: [{name: t, lua: ./task.lua}]\n".utf8)
             try vmlab.write("task.lua", bytes: mark + "print(1)\n".utf8)
             try vmlab.write("module.lua", bytes: mark + "return 7\n".utf8)
             try vmlab.write("script.lua", bytes: mark + "print(require 'module')\n".utf8)
@@ -306,7 +306,7 @@ struct RefusalTests {
                 "lab.yaml",
                 """
                 lab: paths
-                guests: {lin: {image: debian}, win: {image: wine}}
+                guests: {lin: {image: busybox}, win: {image: wine}}
                 tasks:
                   - {name: drive, on: lin, run: 'true', put: {./x: 'C:\\lab\\x'}}
                   - {name: slash, on: win, run: 'ver', get: [/root/out]}

@@ -13,7 +13,7 @@ extension GuestTests {
                     "smoke.lua",
                     """
                     local vmlab = require "vmlab"
-                    local web = vmlab.boot { image = "debian", name = "web", memory = "128MiB" }
+                    local web = vmlab.boot { image = "busybox", name = "web", memory = "128MiB" }
                     vmlab.subtest("kernel", function() vmlab.matches(web:succeed("uname -s"), "Linux") end)
                     web:succeed("echo the reason; exit 4")
                     """)
@@ -42,7 +42,7 @@ extension GuestTests {
                     "ends.lua",
                     """
                     local vmlab = require "vmlab"
-                    local web = vmlab.boot { image = "debian", name = "web", memory = "128MiB" }
+                    local web = vmlab.boot { image = "busybox", name = "web", memory = "128MiB" }
                     print("booted")
                     \(line)
                     """)
@@ -64,7 +64,7 @@ extension GuestTests {
                     "inner.yaml",
                     """
                     lab: inner
-                    guests: {box: {image: debian, memory: 128MiB}}
+                    guests: {box: {image: busybox, memory: 128MiB}}
                     env: {WORD: nothing}
                     tasks:
                       - {name: good, run: echo $WORD}
@@ -101,7 +101,7 @@ extension GuestTests {
             try await VMLab.with { vmlab in
                 try vmlab.write(
                     "lab.yaml",
-                    "lab: talk\nguests: {web: {image: debian, memory: 128MiB}}\ntasks: [{name: t, run: 'true'}]\n")
+                    "lab: talk\nguests: {web: {image: busybox, memory: 128MiB}}\ntasks: [{name: t, run: 'true'}]\n")
                 var (main, other): (Int32, Int32) = (-1, -1)
                 try systemCall("openpty") { openpty(&main, &other, nil, nil, nil) }
                 let keys = OwnedDescriptor(owning: main)
@@ -157,7 +157,7 @@ extension GuestTests {
             try await VMLab.with { vmlab in
                 try vmlab.write(
                     "lab.yaml",
-                    "lab: talk\nguests: {web: {image: debian, memory: 128MiB}}\ntasks: [{name: t, run: 'true'}]\n")
+                    "lab: talk\nguests: {web: {image: busybox, memory: 128MiB}}\ntasks: [{name: t, run: 'true'}]\n")
                 try vmlab.write(
                     "input",
                     "web:succeed('uname -s')\nfunction twice(n)\n  return 2 * n\nend\ntwice(21)\nweb:nonsense()\n")

@@ -15,7 +15,7 @@ struct VerbTests {
         matrix:
           cpus: [1, 2]
         guests:
-          lin: {image: debian, count: 2, memory: 128MiB, cpus: "${{ matrix.cpus }}"}
+          lin: {image: busybox, count: 2, memory: 128MiB, cpus: "${{ matrix.cpus }}"}
           win: {image: wine, memory: 256MiB}
         tasks:
           - {name: kernel, on: lin, run: uname}
@@ -82,7 +82,7 @@ struct VerbTests {
             let text = try await vmlab("plan", "lab.yaml")
             #expect(text.status == 0, "\(text.everything)")
             for word in [
-                "lab small [cpus=1]", "lab small [cpus=2]", "lin-2", "debian", "128MiB", "all at once", "BOOT", "auto",
+                "lab small [cpus=1]", "lab small [cpus=2]", "lin-2", "busybox", "128MiB", "all at once", "BOOT", "auto",
                 "admission: strict",
             ] {
                 #expect(text.out.contains(word), "\(word) in:\n\(text.out)")
@@ -135,13 +135,14 @@ struct VerbTests {
             let empty = try await vmlab("images", "list", environment: ["XDG_CACHE_HOME": "\(vmlab.path)/cache"])
             #expect(empty.out.contains("not built"))
 
-            let path = try await vmlab("images", "path", "debian")
-            #expect(path.status == 0 && path.out.contains(#/^\/.+\/images\/debian-[0-9a-f]+\n$/#), "\(path.everything)")
+            let path = try await vmlab("images", "path", "busybox")
+            #expect(
+                path.status == 0 && path.out.contains(#/^\/.+\/images\/busybox-[0-9a-f]+\n$/#), "\(path.everything)")
             #expect(access("\(path.out.dropLast())/kernel", R_OK) == 0)
             let nowhere = try await vmlab(
-                "images", "path", "debian", environment: ["XDG_CACHE_HOME": "\(vmlab.path)/cache"])
+                "images", "path", "busybox", environment: ["XDG_CACHE_HOME": "\(vmlab.path)/cache"])
             #expect(nowhere.status == 3 && nowhere.out == "", "\(nowhere.everything)")
-            #expect(nowhere.err.contains("the image debian is not built"), "\(nowhere.err)")
+            #expect(nowhere.err.contains("the image busybox is not built"), "\(nowhere.err)")
 
             let doctor = try await vmlab("doctor")
             for subject in ["KVM:", "QEMU:", "memory:", "processors:", "open files:", "image cache:"] {
@@ -154,10 +155,10 @@ struct VerbTests {
         try await VMLab.with { vmlab in
             let cache = "\(vmlab.path)/cache/vmlab"
             try FileTree.makeFolder("\(cache)/locks")
-            let left = try vmlab.write("cache/vmlab/build/golden-debian-0123456789abcdef/memory", "half")
+            let left = try vmlab.write("cache/vmlab/build/golden-busybox-0123456789abcdef/memory", "half")
             let garbage = try await vmlab("gc", environment: ["XDG_CACHE_HOME": "\(vmlab.path)/cache"])
             #expect(garbage.status == 0, "\(garbage.everything)")
-            #expect(garbage.out == "removed \(cache)/build/golden-debian-0123456789abcdef\n")
+            #expect(garbage.out == "removed \(cache)/build/golden-busybox-0123456789abcdef\n")
             #expect(access(left, F_OK) != 0)
         }
     }
@@ -183,7 +184,7 @@ extension GuestTests {
         private static let lab = """
             lab: options
             guests:
-              box: {image: debian, memory: 128MiB}
+              box: {image: busybox, memory: 128MiB}
             tasks:
               - {name: wanted, run: echo wanted, needs: [before]}
               - {name: before, run: echo before}
@@ -232,16 +233,17 @@ extension GuestTests {
                     "lab.yaml",
                     """
                     lab: clone
-                    guests: {box: {image: debian, memory: 128MiB, boot: clone}}
+                    guests: {box: {image: busybox, memory: 128MiB, boot: clone}}
                     tasks: [{name: later, run: sleep 1000}]
                     """)
                 let run = try await vmlab.start(["run", "lab.yaml", "--out", "out"], environment: cache)
                 try await run.taskStarted("later")
                 let list = try await vmlab("images", "list", environment: cache)
-                #expect(list.out.contains(#/\ndebian .*\n  golden .* memory 128MiB, cpus 1/#), "\(list.everything)")
+                #expect(list.out.contains(#/\nbusybox .*\n  golden .* memory 128MiB, cpus 1/#), "\(list.everything)")
                 let kept = try await vmlab("images", "prune", "--goldens", environment: cache)
                 #expect(
-                    kept.out.hasPrefix("left alone, in use by a running lab: the golden debian-"), "\(kept.everything)")
+                    kept.out.hasPrefix("left alone, in use by a running lab: the golden busybox-"), "\(kept.everything)"
+                )
                 run.send(SIGTERM)
                 _ = try await run.ended()
                 let pruned = try await vmlab("images", "prune", "--goldens", environment: cache)

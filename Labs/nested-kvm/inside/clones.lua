@@ -31,7 +31,7 @@ end
 
 local function prepare(cpus)
   local guest = vmlab.boot {
-    image = "debian", name = "cpus" .. cpus, cpus = cpus, memory = "128MiB", boot = "cold", networks = { "lan" },
+    image = "busybox", name = "cpus" .. cpus, cpus = cpus, memory = "128MiB", boot = "cold", networks = { "lan" },
     disks = { "8MiB", "bottom.raw" },
   }
   guest:succeed("mke2fs -q /dev/disk/by-id/disk0 && mkdir -p /mnt && mount /dev/disk/by-id/disk0 /mnt")

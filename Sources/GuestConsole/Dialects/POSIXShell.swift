@@ -11,7 +11,7 @@ enum POSIXShell {
         ("stty icanon -iexten eof ^D eol undef erase undef kill undef </dev/tty;"
             + "__t='{ stty \(POSIXSession.terminal) min 0 time 1;cat >/dev/null;stty min 1 time 0;} </dev/tty';").utf8)
 
-    /// Replaces an interactive shell by one like that of vmlab's images; `debian-session.sh` has the reasons. Its input is the
+    /// Replaces an interactive shell by one like that of vmlab's images; `session.sh` has the reasons. Its input is the
     /// terminal as it is open: a user who became another may not open it anew. Where the kernel's log goes to the same port, all
     /// but its gravest messages are kept from it (`dmesg` has them): they would stand in the middle of what commands print.
     static func takeover(sharingConsole: Bool) -> [UInt8] {

@@ -54,10 +54,12 @@ struct CloneIdentity: Sendable {
         return lines.joined(separator: "&&")
     }
 
-    /// Sends words to the waiting program, or starts it so that it waits for the next ones.
+    /// Sends words to the waiting program, or starts it so that it waits for the next ones. dash's `read` knows no time limit and
+    /// says so with status 2: there only the boot's deadline ends the wait.
     private static func ask(_ resident: String, _ program: String, _ words: String) -> String {
         let fifo = "/run/vmlab/\(resident)"
-        return "if read -r p <\(fifo).pid&&kill -0 $p;then echo \(words) >\(fifo);read -r -t 60 p <\(fifo).answer;"
+        return "if read -r p <\(fifo).pid&&kill -0 $p;then echo \(words) >\(fifo);"
+            + "{ read -r -t 60 p||{ [ $? = 2 ]&&read -r p;};} <\(fifo).answer 2>/dev/null;"
             + "[ \"$p\" = ok ]||{ echo \"$p\";false;};else \(program) \(words);fi"
     }
 

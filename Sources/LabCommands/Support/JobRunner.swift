@@ -60,7 +60,9 @@ struct JobRunner: Sendable {
     ) async throws -> ExitStatus {
         do {
             let images = try await interruption.cancelling {
-                try await ImageSupply().images(for: plan.lab) { image, step, fraction in
+                try await ImageSupply(setup: SetupRunner(planner: planner, timeFactor: timeFactor)).images(
+                    for: plan.lab
+                ) { image, step, fraction in
                     recorder.emit(.imageProgress(image: image, step: step, fraction: fraction))
                 }
             }

@@ -69,7 +69,7 @@ struct Planner {
             memory: budget.limit, slots: host.jobs ?? Int(Int16.max), boots: boots,
             plan: { lab in try plan(lab, budget, backends).get() },
             images: { lab in
-                try await ImageSupply().images(for: lab) { image, step, fraction in
+                try await ImageSupply(setup: SetupRunner(planner: self)).images(for: lab) { image, step, fraction in
                     recorder.emit(.imageProgress(image: image, step: step, fraction: fraction))
                 }
             }, goldens: GoldenStore())

@@ -92,10 +92,10 @@ struct DoctorVerb: LoggingCommand {
     /// Which backend a guest of each image gets that asks for nothing in particular.
     private static func images() -> [Finding] {
         let backends = BackendSelection()
-        return ImageCatalog.standard.recipes.map { recipe in
-            let subject = "image \(recipe.name)"
+        return ImageCatalog.standard.images.filter { !$0.name.contains(":") }.map { image in
+            let subject = "image \(image.name)"
             do throws(Diagnostic) {
-                let choice = try backends.choice(for: recipe.facts)
+                let choice = try backends.choice(for: image.facts)
                 return Finding(level: .good, subject: subject, text: "\(choice.backend.name): \(choice.reason)")
             } catch {
                 return Finding(level: .bad, subject: subject, text: error.message, remedy: error.remedy)

@@ -11,16 +11,19 @@ struct ImagesVerb: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "images", abstract: "List, build and remove the catalog's images and their goldens.",
         discussion: """
-            Images are built from Debian packages, without root, when a lab first needs them, and kept in a cache.
+            Images are built from Debian packages, without root, when a lab first needs them, and kept in a cache. So are the images \
+            that labs declare; `prune` removes those that no lab has used for a month.
 
             So are goldens: guests of one image and shape, saved when they were ready, from which other guests are cloned. \
             They are made when a lab needs them. When all of them take more than \(GoldenStore.usualLimit), the least recently used \
             go; `prune` removes those that no lab has used for a week. A golden that could not be made is not tried again for a day.
 
               vmlab images build debian wine
+              vmlab images build --file lab.yaml
+              vmlab images update debian:13
               vmlab images prune
             """,
-        subcommands: [List.self, Build.self, Path.self, Verify.self, Remove.self, Prune.self],
+        subcommands: [List.self, Build.self, Update.self, Path.self, Verify.self, Remove.self, Prune.self],
         defaultSubcommand: List.self)
 
     struct List: LoggingCommand {
@@ -36,43 +39,107 @@ struct ImagesVerb: AsyncParsableCommand {
             var rows = images.map { image in
                 [
                     image.name, image.os.rawValue, image.isBuilt ? "built" : "not built",
-                    image.size.map { ByteCount($0).description } ?? "-", image.kernel ?? "-",
+                    image.size.map { ByteCount($0).description } ?? "-", image.built.map(ago) ?? "-",
+                    ([image.kernel] + [image.packages.map { "\($0) packages" }]).compactMap(\.self).joined(
+                        separator: ", "),
                 ]
             }
-            // Images that labs declare have no other line here.
-            let labs = Set(goldens.map(\.image) + failures.map(\.key.image)).subtracting(images.map(\.name))
-            rows += labs.sorted().map { [$0, "-", "a lab's own", "-", "-"] }
+            rows += ImageStore().listLabs().map { image in
+                [
+                    image.name, "", "a lab's, used \(ago(image.used))", ByteCount(image.size).description,
+                    ago(image.built),
+                    image.variant,
+                ]
+            }
+            // Goldens of images that labs declare have no other line here.
+            let labs = Set(goldens.map(\.image) + failures.map(\.key.image)).subtracting(rows.map { $0[0] })
+            rows += labs.sorted().map { [$0, "-", "a lab's own", "-", "-", ""] }
+            var shown: Set<String> = []
             let all = rows.flatMap { row in
-                [row] + goldens.filter { $0.image == row[0] }.map(self.row)
+                guard shown.insert(row[0]).inserted else { return [row] }
+                return [row] + goldens.filter { $0.image == row[0] }.map(self.row)
                     + failures.filter { $0.key.image == row[0] }.map(self.row)
             }
-            Output.table(["IMAGE", "OS", "STATE", "SIZE", "KERNEL"], all)
+            Output.table(["IMAGE", "OS", "STATE", "SIZE", "MADE", "WHAT IT HAS"], all)
         }
 
         private func row(_ golden: GoldenEntry) -> [String] {
-            let ages = "made \(ago(golden.built)), used \(ago(golden.lastUsed))"
-            let state = golden.isWhole ? ages : "damaged, will be made again"
-            return ["  golden", "", state, ByteCount(golden.size).description, golden.shape]
+            let state = golden.isWhole ? "used \(ago(golden.lastUsed))" : "damaged, will be made again"
+            return ["  golden", "", state, ByteCount(golden.size).description, ago(golden.built), golden.shape]
         }
 
         private func row(_ failure: GoldenFailure) -> [String] {
-            ["  golden", "", "failed \(ago(failure.failed))", "-", "\(failure.key.shape): \(failure.reason)"]
+            ["  golden", "", "failed \(ago(failure.failed))", "-", "-", "\(failure.key.shape): \(failure.reason)"]
         }
 
         private func ago(_ date: Date) -> String { Duration.seconds(Date().timeIntervalSince(date)).roughly + " ago" }
     }
 
     struct Build: LoggingCommand {
-        static let configuration = CommandConfiguration(abstract: "Build images; the whole catalog by default.")
+        static let configuration = CommandConfiguration(
+            abstract: "Build images: of the catalog by name, or those of a lab file.",
+            discussion:
+                "Without names and files it builds what labs usually begin with: \(usual.joined(separator: ", ")).")
+
+        /// One for each kind of guest.
+        static let usual = ["debian", "busybox", "wine", "probe"]
+
+        @Argument(help: "Names from the catalog; with --file, those of the lab's images that are wanted.") var names:
+            [String] = []
+        @Option(help: "Build the images of this lab file.") var file: String?
+        @Flag(name: .customLong("no-cache"), help: "With --file: run every `setup:` anew.") var isFresh = false
+        @OptionGroup var host: HostOptions
+        @OptionGroup var grants: GrantOptions
+        @OptionGroup var log: LogOptions
+
+        func run() async throws {
+            if let file { return try await build(labs: file) }
+            if isFresh { throw ValidationError("--no-cache is of images in a lab file: name it with --file") }
+            let store = ImageStore()
+            for name in names.isEmpty ? Self.usual : names {
+                report(try await store.image(named: name) { step, _ in Output.line("\(name): \(step)") }, name)
+            }
+        }
+
+        /// Each image once, though several cells of a matrix name it.
+        private func build(labs file: String) async throws {
+            let planner = Planner(host: host, access: grants.access)
+            let supply = ImageSupply(setup: SetupRunner(planner: planner))
+            let loaded = try LabFile.load(path: file, catalog: Set(ImageCatalog.names), access: grants.access)
+            let known = Set(loaded.labs.flatMap { $0.images.keys })
+            for name in names where !known.contains(name) {
+                throw ValidationError("\(file) has no image \(name); it has \(known.sorted().joined(separator: ", "))")
+            }
+            var built: Set<String> = []
+            for lab in loaded.labs {
+                for name in names.isEmpty ? lab.images.keys.sorted() : names {
+                    let image = try await supply.image(name, of: lab, isFresh: isFresh) { image, step, _ in
+                        Output.line("\(image): \(step)")
+                    }
+                    if built.insert(image.id).inserted { report(image, name) }
+                }
+            }
+        }
+
+        private func report(_ image: BootableImage, _ name: String) {
+            Output.line("\(name): ready (\(image.id.prefix(12)))")
+        }
+    }
+
+    struct Update: LoggingCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Build images again whose Debian packages have newer versions.",
+            discussion: "Without names: all images of the catalog that are built.")
 
         @Argument(help: "Names from the catalog.") var names: [String] = []
         @OptionGroup var log: LogOptions
 
         func run() async throws {
             let store = ImageStore()
-            for name in names.isEmpty ? ImageCatalog.names : names {
-                let image = try await store.image(named: name) { step, _ in Output.line("\(name): \(step)") }
-                Output.line("\(name): ready (\(image.id.prefix(12)))")
+            let built = store.list().filter(\.isBuilt).map(\.name)
+            for name in names.isEmpty ? built : names {
+                let isChanged = try await store.update(name) { step, _ in Output.line("\(name): \(step)") }
+                Output.line("\(name): \(isChanged ? "updated" : "up to date")")
             }
         }
     }
@@ -85,9 +152,11 @@ struct ImagesVerb: AsyncParsableCommand {
         )
 
         @Argument(help: "A name from the catalog.") var name: String
+        @Flag(help: "The folder with its kernel and the kernel's modules, which images of one release share.")
+        var kernel = false
         @OptionGroup var log: LogOptions
 
-        func run() async throws { Output.line(try ImageStore().path(of: name)) }
+        func run() async throws { Output.line(try ImageStore().path(of: name, kernel: kernel)) }
     }
 
     struct Verify: LoggingCommand {

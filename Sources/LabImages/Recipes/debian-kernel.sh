@@ -1,18 +1,18 @@
 #!/bin/bash
 # One of Debian's kernels, ready for a virtual machine: the other half of the `debian` image (debian-root.sh makes the first).
 #
-# packages: busybox-static kmod libkmod2
-# tools: dpkg-deb=dpkg cpio=cpio lz4=lz4 xz=xz-utils zstd=zstd zcat=gzip od=coreutils mksquashfs=squashfs-tools
+# packages: busybox-static
+# tools: dpkg-deb=dpkg cpio=cpio lz4=lz4 xz=xz-utils zstd=zstd zcat=gzip od=coreutils depmod=kmod modprobe=kmod mksquashfs=squashfs-tools
 #
-# The packages are the host's release's; the kernel's own come with them in VMLAB_DEBS: linux-image-RELEASE or, where that is
-# empty and depends on them (sid), linux-base-RELEASE, linux-binary-RELEASE and linux-modules-RELEASE. The driver also sets VMLAB_FILES (this folder), VMLAB_WORK (an empty scratch folder) and
+# In VMLAB_DEBS are busybox-static and the kernel's own packages: linux-image-RELEASE or, where that is empty and depends on them
+# (sid), linux-base-RELEASE, linux-binary-RELEASE and linux-modules-RELEASE. The driver also sets VMLAB_FILES (this folder), VMLAB_WORK (an empty scratch folder) and
 # VMLAB_OUT, where these go:
 #   kernel            the kernel as an ELF file
 #   initrd            busybox, a few drivers and debian-initrd.sh, which tells what becomes of the disks
 #   modules.squashfs  the kernel's modules, for /usr/lib/modules/RELEASE, without those for hardware that no virtual machine has
 # Needs no root, and the same packages always give the same bytes: times, owners and order are fixed.
 set -euo pipefail
-export LC_ALL=C TZ=UTC
+export LC_ALL=C TZ=UTC PATH=$PATH:/usr/sbin:/sbin
 umask 022
 # Of the places where releases have a file, those where it is not vanish.
 shopt -s nullglob
@@ -69,12 +69,8 @@ rm -rf "$modules"/{build,source,vmlinuz}
 find "$modules" -name '*.ko.xz' -print0 | xargs -0r -n 64 -P "$(nproc)" xz -d
 find "$modules" -name '*.ko.zst' -print0 | xargs -0r zstd -dq --rm
 
-# kmod's own, as busybox's depmod makes no indices for udev and modprobe. Any Debian has what kmod's library needs.
-kmod() {
-    LD_LIBRARY_PATH=$(dirname "$(find "$packages" -name libkmod.so.2)") \
-        bash -c 'program=$1; shift; exec -a "$1" "$program" "${@:2}"' kmod "$(only "$packages"/{,usr/}bin/kmod*)" "$@"
-}
-kmod depmod -b "$base" "$release"
+# The host's, as busybox's depmod makes no indices for udev and modprobe.
+depmod -b "$base" "$release"
 
 step "assembling the initial file system"
 root=$VMLAB_WORK/root
@@ -86,9 +82,9 @@ ln -s ../bin/busybox "$root/sbin/modprobe"
 install -m 755 "$VMLAB_FILES/debian-initrd.sh" "$root/init"
 # Buses, disks, the channel, networks; ext4 and the checksums it asks for are built into some kernels.
 for module in virtio_pci virtio_mmio virtio_blk virtio_scsi virtio_console virtio_net vmw_vsock_virtio_transport squashfs ext4; do
-    kmod modprobe -d "$base" -S "$release" --show-depends "$module" || fail "kernel $release has no module $module"
+    modprobe -d "$base" -S "$release" --show-depends "$module" || fail "kernel $release has no module $module"
 done > "$VMLAB_WORK/closure"
-kmod modprobe -d "$base" -S "$release" --show-depends crc32c_generic >> "$VMLAB_WORK/closure" 2> /dev/null || true
+modprobe -d "$base" -S "$release" --show-depends crc32c_generic >> "$VMLAB_WORK/closure" 2> /dev/null || true
 sed -n 's/^insmod \([^ ]*\).*/\1/p' "$VMLAB_WORK/closure" | sort -u | while read -r module; do
     install -D -m 644 "$module" "$root/lib/modules/$release/${module##*"/$release/"}"
 done

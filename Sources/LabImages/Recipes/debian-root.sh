@@ -2,7 +2,7 @@
 # The root file system of a whole Debian, as a disk for any of Debian's kernels: half of the `debian` image (debian-kernel.sh
 # makes the other). apt has chosen and fetched the packages; here dpkg installs them, as any user.
 #
-# packages: usr-is-merged adduser busybox-static ca-certificates iproute2 iputils-ping kmod netbase procps
+# packages: usr-is-merged adduser busybox-static ca-certificates e2fsprogs iproute2 iputils-ping kmod mount netbase procps
 # systemd-packages: systemd-sysv udev dbus
 # tools: dpkg-deb=dpkg tar=tar chroot=coreutils mount=util-linux mke2fs=e2fsprogs debugfs=e2fsprogs dumpe2fs=e2fsprogs awk=mawk qemu-img=qemu-utils cc=gcc strip=binutils
 # cmdline: console=ttyS0 loglevel=5 cryptomgr.notests noreplace-smp mitigations=off audit=0 net.ifnames=0 vmlab.port=vmlab.com2 vmlab.keys=hvc0

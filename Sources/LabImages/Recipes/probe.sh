@@ -8,7 +8,7 @@
 # minimum-memory: 32MiB
 # freestanding: yes
 #
-# No operating system is in it, so no packages. README.md says how it is made; the driver's variables are as in debian.sh.
+# No operating system is in it, so no packages. README.md says how it is made; the driver's variables are as in busybox.sh.
 set -euo pipefail
 umask 022
 export LC_ALL=C

@@ -42,7 +42,7 @@ struct MicroVMDisk: Sendable, Hashable {
             case .file(let chain) where chain.format.driver == ImageDisk.Format.raw.driver:
                 result.path = chain.path
                 result.overlay = disk.isReadOnly ? nil : file("overlay")
-            case .file(let chain):
+            case .file(let chain), .made(let chain):
                 // The raw copy is private to the machine and needs no overlay.
                 (result.path, result.preparation, result.keeping) = (file("disk"), .unpacked(from: chain), .copied)
             case .scratch(let bytes):

@@ -35,6 +35,8 @@ struct QEMUDrive: Sendable, Hashable {
                 QEMUDrive(
                     chain: base.under("\(folder)/overlay\(number).qcow2"), serial: disk.serial, isReadOnly: false,
                     preparation: .overlay(base: base.path, format: base.format))
+            case .made(let chain):
+                QEMUDrive(chain: chain, serial: disk.serial, isReadOnly: false, preparation: .none)
             case .scratch(let bytes):
                 QEMUDrive(
                     chain: DiskChain(path: "\(folder)/scratch\(number).raw", format: .raw), serial: disk.serial,

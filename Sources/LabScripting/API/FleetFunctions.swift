@@ -10,7 +10,7 @@ struct FleetFunctions {
     let world: ScriptWorld
     let catalog: Set<String>
 
-    var all: [LuaNative] { [boot, fleet, network] }
+    var all: [LuaNative] { [boot, fleet, image, network] }
 
     private var boot: LuaNative {
         LuaNative(
@@ -35,8 +35,10 @@ struct FleetFunctions {
                 var group = table
                 group["name"] = .nil
                 let networks = networks(of: table)
+                let images = world.images
                 let root = tree.map(
                     [("guests", tree.map([(name, try tree.value(.table(group), named: name, call))]))]
+                        + (images.isEmpty ? [] : [("images", tree.map(images))])
                         + (networks.isEmpty ? [] : [("networks", tree.list(networks.map(tree.word)))]))
                 let guests = try await start(call, root, "\(name)", tree, fleet, as: reservation)
                 return table["count"].isNil
@@ -46,7 +48,8 @@ struct FleetFunctions {
 
     /// Guests without a name of their own are called after their image: `debian-1`, and with a count `debians-1-1` and so on.
     private func reserveName(of table: LuaTable, _ fleet: ScriptFleet) -> ScriptFleet.Reservation {
-        let image = table["image"].words ?? "guest"
+        // `debian:13` is no host name.
+        let image = (table["image"].words ?? "guest").replacing(":", with: "-")
         if table["count"].isNil { return fleet.reserve(image, count: nil) }
         // Whether it is a count at all will be found out.
         var count = 1
@@ -74,6 +77,26 @@ struct FleetFunctions {
                 let guests = try await start(
                     call, try tree.value(.table(table), named: "fleet", call), "the fleet", tree, fleet)
                 return [.table(world.byGroup(guests))]
+            })
+    }
+
+    private var image: LuaNative {
+        LuaNative(
+            "image",
+            "Declares an image that guests booted later can name. It is made once, with the first of them, and cloned from then on.",
+            parameters: [
+                LuaParameter(
+                    "image", "table",
+                    "Its `name`, and the keys of an image under `images:` of a lab file: `from`, `packages`, `files`, `setup`, "
+                        + "`init`, `size`, `kernel` and others.")
+            ],
+            results: [LuaParameter("name", "string", "Its name, for `image` of `vmlab.boot`.")],
+            body: { call in
+                var table = try call.table(1)
+                guard let name = table["name"].words else { throw call.badArgument(1, "'name' must be a string") }
+                table["name"] = .nil
+                world.declare(image: name, try LabTree(call, in: world).value(.table(table), named: name, call))
+                return [.string(LuaString(name))]
             })
     }
 

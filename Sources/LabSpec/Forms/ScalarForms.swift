@@ -65,6 +65,16 @@ extension Form where Value == String {
         form.schema = form.schema.adding("pattern", .string(Names.schemaPattern))
         return form
     }()
+
+    /// The name of an image; one of the catalog may have a version behind a colon.
+    static let imageName: Form = {
+        var form = Form.text("the name of an image").then { text, node, decoding in
+            let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            return parts.allSatisfy { Names.check($0, what: decoding.subject, at: node.span, decoding) } ? text : nil
+        }
+        form.schema = form.schema.adding("pattern", .string(Names.imageSchemaPattern))
+        return form
+    }()
 }
 
 extension Form where Value == Bool {

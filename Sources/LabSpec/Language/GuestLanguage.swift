@@ -20,7 +20,7 @@ struct GuestDraft: Draft {
 
     static let fields: [Field<GuestDraft>] = [
         Field(
-            "image", \.image, Form.name.located,
+            "image", \.image, Form.imageName.located,
             "The image that the guests boot: a name from `images:` or from the catalog, such as `debian` or `wine`."),
         Field(
             "count", \.count, .integer(1...Limits.guests),

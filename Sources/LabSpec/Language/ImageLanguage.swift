@@ -5,6 +5,11 @@ import Quantities
 struct ImageDraft: Draft {
     var place = Place()
     var from: Located<String>?
+    var start: InitSystem?
+    var packages: [Located<String>]?
+    var files: [Named<PutDraft>]?
+    var setup: String?
+    var size: ByteCount?
     var os: GuestOS?
     var kernel: Located<String>?
     var initrd: Located<String>?
@@ -16,13 +21,33 @@ struct ImageDraft: Draft {
     var memory: ByteCount?
 
     static let shape = Shape<ImageDraft>(
-        id: "image", noun: "an image", doc: "An image of your own: a kernel, a disk, or a catalog image with changes.",
+        id: "image", noun: "an image",
+        doc:
+            "An image of your own: made from another once and cloned from then on, or a kernel or a disk that you bring.",
         fields: [
             Field(
-                "from", \.from, Form.name.located,
-                "A catalog image that supplies what is not set here, such as `debian` for a kernel of your own."),
+                "from", \.from, Form.imageName.located,
+                "The image that it is made from, such as `debian:13`: one of the catalog, or another of this file. It supplies "
+                    + "what is not set here."),
+            Field(
+                "init", \.start, .choice(), standard: "small",
+                "How a whole Debian starts: `small`, a shell within seconds; `systemd`, with its journal and services."),
+            Field(
+                "packages", \.packages, .listOrOne(of: Form<String>.package.located),
+                "Debian packages to install, with what they depend on."),
+            Field(
+                "files", \.files, PutDraft.entries,
+                "Files and folders to copy in: host path to absolute guest path, as in a task's `put`."),
+            Field(
+                "setup", \.setup, .text("commands"),
+                "Commands that are run once, as root, in a guest of this image, after the packages and files are there."
+            ),
+            Field("size", \.size, .size(atLeast: .mebibytes(256)), standard: "8GiB", "Size of its root disk."),
             Field("os", \.os, .choice(), "The kind of system; by default that of `from`."),
-            Field("kernel", \.kernel, .path, "Linux kernel on the host, bzImage or vmlinux."),
+            Field(
+                "kernel", \.kernel, .path,
+                "Linux kernel on the host, bzImage or vmlinux; or the name of a catalog image, such as `debian:13`, for its "
+                    + "kernel."),
             Field("initrd", \.initrd, .path, "Initial RAM disk on the host."),
             Field(
                 "modules", \.modules, .list(of: .path),
@@ -132,6 +157,26 @@ struct ReactionDraft: Draft {
 extension Form where Value == Located<String> {
     /// A path on the host, relative to the lab file's folder.
     static let path = Form<String>.line("a path").located
+}
+
+extension Form where Value == String {
+    /// The name of a Debian package, by Debian Policy 5.6.7.
+    static let package = Form<String>.line("a package").then { text, node, decoding -> String? in
+        let isName =
+            text.utf8.count > 1 && text.first != "-" && text.first != "+" && text.first != "."
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"),
+                    UInt8(ascii: "-"), UInt8(ascii: "."):
+                    true
+                default: false
+                }
+            }
+        if isName { return text }
+        return decoding.refuse(
+            "\(text.quoted()) is not the name of a Debian package",
+            remedy: "names have small letters, digits, `+`, `-` and `.`; a version cannot be asked for", at: node.span)
+    }
 }
 
 extension Form where Value == Pattern {

@@ -53,17 +53,37 @@ struct LabBuilder {
     // MARK: Images and networks
 
     private func images() -> [String: ImageDeclaration] {
-        Dictionary((draft.images ?? []).map { ($0.name, declaration($0.value, $0)) }) { $1 }
+        let images = Dictionary((draft.images ?? []).map { ($0.name, declaration($0.value, $0)) }) { $1 }
+        for named in draft.images ?? [] {
+            // An image may have the name of the one in the catalog that it is made from.
+            var name = named.name
+            var steps = 0
+            while let from = images[name]?.from, from != name, steps <= images.count {
+                name = from
+                steps += 1
+            }
+            guard steps > images.count else { continue }
+            decoding.error(
+                "the image \(named.name.quoted()) is made from itself", remedy: "begin with one of the catalog",
+                at: named.value.from?.span)
+        }
+        return images
     }
 
     private func declaration(_ image: ImageDraft, _ named: Named<ImageDraft>) -> ImageDeclaration {
-        if let from = image.from, !catalog.contains(from.value) {
+        if let from = image.from, !knownImages.contains(from.value) {
             decoding.error(
-                "the catalog has no image \(from.value.quoted())",
-                remedy: decoding.didYouMean(from.value, catalog) ?? "it has \(catalog.joined(separator: ", "))",
+                "there is no image \(from.value.quoted())",
+                remedy: decoding.didYouMean(from.value, knownImages.names)
+                    ?? "the catalog has \(catalog.joined(separator: ", "))",
                 at: from.span)
         }
         let given = image.place.keys
+        for key in ["init", "packages", "files", "setup", "size"] where given[key] != nil && !image.place.says("from") {
+            decoding.error(
+                "`\(key)` changes another image, and none is named", remedy: "add `from: debian`", at: given[key])
+        }
+        let kernelOf = image.kernel.flatMap { catalog.contains($0.value) ? $0.value : nil }
         if given["initrd"] != nil, !image.place.says("kernel"), !image.place.says("from") {
             decoding.error("an initrd needs a kernel", remedy: "add `kernel: …`", at: given["initrd"])
         }
@@ -81,11 +101,15 @@ struct LabBuilder {
         let isUsed =
             draft.defaults?.image?.value == named.name
             || (draft.guests ?? []).contains { $0.value.image?.value == named.name }
+            || (draft.images ?? []).contains { $0.value.from?.value == named.name }
         func file(_ path: Located<String>?, _ what: String) -> String? {
             path.map { isUsed ? paths.check($0, as: .file, what: what, decoding) : paths.resolve($0.value) }
         }
         return ImageDeclaration(
-            name: named.name, from: image.from?.value, os: os, kernel: file(image.kernel, "the kernel"),
+            name: named.name, from: image.from?.value, start: image.start,
+            packages: (image.packages ?? []).map(\.value), files: isUsed ? (image.files ?? []).map(copy) : [],
+            setup: image.setup, size: image.size, kernelOf: kernelOf, os: os,
+            kernel: kernelOf == nil ? file(image.kernel, "the kernel") : nil,
             initrd: file(image.initrd, "the initrd"),
             modules: (image.modules ?? []).compactMap { file($0, "the module") },
             disk: file(image.disk?.path, "the disk"), diskFormat: image.disk?.format, cmdline: image.cmdline,
@@ -205,7 +229,7 @@ struct LabBuilder {
 
     private func checkUse(_ groups: [GuestGroup]) {
         guard !decoding.hasErrors else { return }
-        let usedImages = Set(groups.map(\.image))
+        let usedImages = Set(groups.map(\.image) + (draft.images ?? []).compactMap { $0.value.from?.value })
         for image in draft.images ?? [] where !usedImages.contains(image.name) {
             decoding.warning("no guest boots the image \(image.name.quoted())", at: image.nameSpan)
         }
@@ -288,8 +312,11 @@ struct LabBuilder {
     }
 
     private func copy(_ put: Named<PutDraft>) -> FileCopy {
+        // `./site/: /srv/site/` is one folder to the other, as with rsync.
+        var guest = put.value.to?.value ?? ""
+        if put.name.hasSuffix("/"), guest.hasSuffix("/"), guest.count > 1 { guest.removeLast() }
         let copy = FileCopy(
-            host: paths.resolve(put.name), guest: put.value.to?.value ?? "", links: put.value.links ?? .keep,
+            host: paths.resolve(put.name), guest: guest, links: put.value.links ?? .keep,
             ignore: put.value.ignore, span: put.nameSpan)
         if let target = put.value.to {
             if PutDraft.manner.contains(put.name), !target.value.hasPrefix("/") {

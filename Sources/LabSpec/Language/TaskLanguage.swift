@@ -74,12 +74,7 @@ struct TaskDraft: Draft {
             Field("if", \.condition, .condition, "`always()`: run even if a task that it needs did not pass."),
             Field("env", \.env, .environment, "Environment variables, in addition to the guest's."),
             Field(
-                "put", \.put,
-                .dictionary(of: PutDraft.form, keys: "\\S", example: "{./file: /root/file}") { path, span, decoding in
-                    if path.contains(where: { !$0.isWhitespace }) { return true }
-                    decoding.error("`put` has an empty path", remedy: "name a file or a folder", at: span)
-                    return false
-                },
+                "put", \.put, PutDraft.entries,
                 "Files and folders copied into the guest before it runs: host path to absolute guest path. A link "
                     + "given as the path is followed; links inside a folder stay links unless `links: follow` is set."),
             Field(
@@ -146,6 +141,14 @@ struct PutDraft: Draft {
     static let form: Form<PutDraft> = .byKind(
         "a path in the guest, or a map with `to`, `links` and `ignore`",
         scalar: path.alone(\.to), mapping: shape.form())
+
+    /// Where each of several host paths goes.
+    static let entries = Form<[Named<PutDraft>]>.dictionary(of: form, keys: "\\S", example: "{./file: /root/file}") {
+        path, span, decoding in
+        if path.contains(where: { !$0.isWhitespace }) { return true }
+        decoding.error("a copy has an empty path", remedy: "name a file or a folder", at: span)
+        return false
+    }
 }
 
 /// An entry of `get:`.

@@ -11,8 +11,20 @@ public enum GuestOS: String, Sendable, Hashable, CaseIterable {
 public struct ImageDeclaration: Sendable, Hashable {
     /// The key in the file.
     public var name: String
-    /// A catalog image that supplies missing values (a kernel developer's own kernel under `debian`).
+    /// The image that it is made from, of the catalog or of the lab; it supplies what is not set here.
     public var from: String?
+    /// How a whole Debian begins its services; nil takes that of `from`.
+    public var start: InitSystem?
+    /// Debian packages that are installed in it, with what they depend on.
+    public var packages: [String] = []
+    /// Host files and folders that are copied into it.
+    public var files: [FileCopy] = []
+    /// What is run in a guest of it once, for the guest's own shell, as its administrator.
+    public var setup: String?
+    /// The size of its root disk; nil takes that of `from`.
+    public var size: ByteCount?
+    /// The image of the catalog whose kernel it boots; nil takes that of `from`.
+    public var kernelOf: String?
     /// The kind of system; nil takes that of `from`.
     public var os: GuestOS?
     /// Linux kernel (bzImage or vmlinux) on the host, absolute.
@@ -37,6 +49,14 @@ public struct ImageDeclaration: Sendable, Hashable {
     public var span: SourceSpan?
     /// Where each key's value is written, for errors found when the files are looked at.
     public var keySpans: [String: SourceSpan] = [:]
+}
+
+/// How a whole Debian begins its services.
+public enum InitSystem: String, Sendable, Hashable, CaseIterable {
+    /// vmlab's own: a shell within seconds, and no services.
+    case small
+    /// systemd, with its journal and services.
+    case systemd
 }
 
 /// How commands reach a guest.
@@ -209,6 +229,8 @@ public struct ImageDisk: Sendable, Hashable {
     public var serial: String
     /// Whether the guest only reads it; else it gets an overlay to write to.
     public var readOnly: Bool
+    /// Whether the guest writes to the file itself: that of an image which is being made. Only for qcow2 on QEMU.
+    public var isBeingMade = false
 
     /// A disk as given.
     public init(path: String, format: Format, serial: String, readOnly: Bool) {

@@ -36,6 +36,13 @@ public struct Lab: Sendable {
     public var guests: [Guest] { groups.flatMap(\.guests) }
 }
 
+extension Lab {
+    /// A lab that is in no file, with defaults for everything else.
+    public init(_ name: String, source: SourceFile, groups: [GuestGroup], tasks: [LabTask]) {
+        self.init(name: name, source: source, directory: "/", groups: groups, tasks: tasks)
+    }
+}
+
 /// What the guests that run at once may come to.
 public enum AdmissionMode: String, Sendable, Hashable, CaseIterable {
     /// The sum of the memory that they were promised: each may use all of its own at any time.

@@ -56,6 +56,11 @@ extension LabTask {
     /// Whether its standard error is kept apart.
     public var separatesErrors: Bool { errors == .separate || !expect.stderr.isEmpty }
 
+    /// A task with defaults for everything else.
+    public init(_ name: String, on targets: [TaskTarget], _ action: TaskAction) {
+        self.init(name: name, targets: targets, action: action)
+    }
+
     /// Where a text first stands in the lab file from the task's beginning on; where the task is named, if it does not.
     public func place(of text: String) -> SourceSpan? {
         guard let span else { return nil }

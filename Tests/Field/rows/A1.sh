@@ -5,14 +5,14 @@ mkdir other
 for name in a b; do
     lab $name.yaml <<END
 lab: $name
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks: [{name: one, on: lin, run: echo $name}]
 END
 done
 cp a.yaml other/a.yaml
 lab c.lua <<'END'
 local vmlab = require "vmlab"
-vmlab.boot{image = "debian"}:succeed("true")
+vmlab.boot{image = "busybox"}:succeed("true")
 END
 try run a.yaml b.yaml c.lua other/a.yaml --out results
 status_is 0

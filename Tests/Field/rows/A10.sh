@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: first-line
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: stops, on: lin, run: "false\necho reached"}
   - {name: goes-on, on: lin, shell: sh, run: "false\necho reached", expect: {stdout: reached}}

@@ -2,7 +2,7 @@
 # deadline: 60 s
 lab <<'END'
 lab: stubborn
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: ignores, on: lin, run: "trap '' INT TERM HUP; sleep 100", timeout: 3s}
   - {name: after-1, on: lin, run: echo well}

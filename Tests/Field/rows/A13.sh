@@ -6,7 +6,7 @@ ln -s file link
 mkdir folder; echo inner > folder/inner; ln -s folder way
 lab <<'END'
 lab: links
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: one, on: lin, put: {./link: /root/link, ./way: /root/way}, run: cat /root/link /root/way/inner}
 END

@@ -4,7 +4,7 @@ truncate -s 400M holes
 printf end | dd of=holes bs=1 seek=419430397 conv=notrunc status=none
 lab <<'END'
 lab: sparse
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: one, on: lin, put: {./holes: /root/holes}, run: 'tail -c 3 /root/holes; test $(du -k /root/holes | cut -f1) -lt 1000', get: [/root/holes]}
 END

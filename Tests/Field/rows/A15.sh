@@ -6,7 +6,7 @@ for format in vmdk vdi vpc vhdx; do
     qemu-img convert -O $format content.raw disk.$format
     lab <<END
 lab: foreign
-guests: {lin: {image: debian, disks: [./disk.$format]}}
+guests: {lin: {image: busybox, disks: [./disk.$format]}}
 tasks: [{name: one, on: lin, run: head -c 11 /dev/disk/by-id/disk0, expect: {stdout: the content}}]
 END
     try run lab.yaml --out out-$format

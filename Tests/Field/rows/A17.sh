@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: cleanup
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: long, on: lin, run: 'echo kept > /root/kept; echo begun; sleep 100', get: [/root/kept]}
   - {name: clean, on: lin, needs: [long], if: always(), run: echo cleaned}

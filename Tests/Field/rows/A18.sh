@@ -5,7 +5,7 @@ printf '\xef\xbb\xbfif true; then\r\n  echo one\r\nfi\r\n' > crlf.sh
 printf '#!/bin/busybox awk -f\nBEGIN { print "two" }\n' > shebang
 lab <<'END'
 lab: scripts
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: crlf, on: lin, script: ./crlf.sh, expect: {stdout: '^one$'}}
   - {name: shebang, on: lin, script: ./shebang, expect: {stdout: '^two$'}}

@@ -3,7 +3,7 @@
 # quick
 lab lab.lua <<'END'
 local vmlab = require "vmlab"
-local lin, other = vmlab.boot{image = "debian"}, vmlab.boot{image = "debian"}
+local lin, other = vmlab.boot{image = "busybox"}, vmlab.boot{image = "busybox"}
 lin:pause()
 vmlab.sleep("6s")
 lin:resume()

@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: patterns
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - name: nested
     on: lin

@@ -4,7 +4,7 @@
 lab <<'END'
 lab: own-keys
 x-common: &common {timeout: 30s}
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks: [{<<: *common, name: one, on: lin, run: 'true'}]
 END
 try validate lab.yaml

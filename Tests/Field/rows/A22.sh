@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: artifacts
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - name: make
     on: lin

@@ -3,7 +3,7 @@
 # quick
 tasks() {
     cat <<'END'
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - name: oops
     on: lin

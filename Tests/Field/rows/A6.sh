@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: words
-guests: {lin: {image: debian}, other: {image: debian}}
+guests: {lin: {image: busybox}, other: {image: busybox}}
 tasks:
   - name: words
     on: lin

@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: live
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks: [{name: slow, on: lin, run: 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 1; done'}]
 END
 begin run lab.yaml --out out

@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: late
-guests: {lin: {image: debian}, win: {image: wine}}
+guests: {lin: {image: busybox}, win: {image: wine}}
 tasks:
   - {name: first, on: lin, run: "(sleep 1; echo 'RESULT: PASS') &"}
   - {name: second, on: lin, run: sleep 3, expect: {stdout: 'RESULT: PASS'}}

@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: proc
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - name: collect
     on: lin
@@ -18,7 +18,7 @@ holds $files/enabled never
 has $files/growing.log
 lab lab.lua <<'END'
 local vmlab = require "vmlab"
-local lin = vmlab.boot{image = "debian"}
+local lin = vmlab.boot{image = "busybox"}
 vmlab.contains(lin:read("/proc/kallsyms"), "start_kernel")
 vmlab.contains(lin:read("/sys/kernel/mm/transparent_hugepage/enabled"), "never")
 END

@@ -4,7 +4,7 @@
 lab <<'END'
 lab: cells
 matrix: {n: [1, 2, 3]}
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks: [{name: one, on: lin, run: 'exit ${{ matrix.n }}'}]
 END
 lab_run --on-failure stop

@@ -2,7 +2,7 @@
 # deadline: 45 s
 lab lab.lua <<'END'
 local vmlab = require "vmlab"
-local g = vmlab.boot{image = "debian"}
+local g = vmlab.boot{image = "busybox"}
 local ok, why = pcall(g.run, g, "echo before; reboot; sleep 30")
 print("told: " .. tostring(why))
 END

@@ -2,7 +2,7 @@
 # deadline: 45 s
 lab <<'END'
 lab: reboot
-guests: {lin: {image: debian, disks: [64MiB]}}
+guests: {lin: {image: busybox, disks: [64MiB]}}
 tasks:
   - name: write
     on: lin

@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: pipe
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks: [{name: one, on: lin, run: 'true'}]
 END
 "$VMLAB" run lab.yaml --out out 2> said | head -1

@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: attempts
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - name: one
     on: lin

@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: globs
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: one, on: lin, run: 'echo a > /root/a.log; echo b > /root/b.log; echo c > "/root/c d.log"', get: ['/root/*.log']}
   - {name: none, on: lin, run: 'true', get: ['/root/*.nothing']}

@@ -4,7 +4,7 @@
 lab <<'END'
 lab: near
 matrix: {kernel: [a, b], exclude: [{kernal: a}]}
-guests: {web: {image: debian}}
+guests: {web: {image: busybox}}
 tasks: [{name: one, on: web, run: 'true'}]
 END
 try validate lab.yaml

@@ -3,7 +3,7 @@
 # quick
 lab lab.lua <<'END'
 local vmlab = require "vmlab"
-local g = vmlab.boot{image = "debian"}
+local g = vmlab.boot{image = "busybox"}
 local ok, err = pcall(g.succeed, g, "echo words; exit 7")
 assert(not ok and err.exit == 7, "err.exit")
 assert(tostring(err):match("7"), "tostring")

@@ -8,7 +8,7 @@ vmlab.matrix({n = {1, 2}, b = {true}}, function(cell)
   assert(math.type(cell.n) == "integer", "n is a " .. type(cell.n))
   assert(cell.b == true)
 end)
-local g = vmlab.boot{image = "debian"}
+local g = vmlab.boot{image = "busybox"}
 local ok, why = pcall(g.wait_until, g, "echo not yet; false", {timeout = "2s"})
 assert(not ok and tostring(why):find("not yet"), tostring(why))
 END

@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: narrow
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: a-task-with-a-name-that-is-as-long-as-a-name-can-be-in-a-lab, on: lin, run: 'exit 3'}
 END

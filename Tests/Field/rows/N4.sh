@@ -2,7 +2,7 @@
 # deadline: 40 s
 lab <<'END'
 lab: panics
-guests: {lin: {image: debian, count: 2}}
+guests: {lin: {image: busybox, count: 2}}
 tasks:
   - name: some
     on: any lin

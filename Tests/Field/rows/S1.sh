@@ -4,7 +4,7 @@
 mkdir victim
 lab lab.lua <<END
 local vmlab = require "vmlab"
-local g = vmlab.boot{image = "debian"}
+local g = vmlab.boot{image = "busybox"}
 g:succeed("ln -s $PWD/victim /root/logs; echo bad > /root/job")
 pcall(g.get, g, "/root/logs")
 pcall(g.get, g, "/root/job", "logs/")

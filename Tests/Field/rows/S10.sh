@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: signals
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: long, on: lin, run: 'echo begun; sleep 100'}
   - {name: clean, on: lin, needs: [long], if: always(), run: 'sleep 2; echo cleaned'}

@@ -20,7 +20,7 @@ read -r closed opened < ports
 lab <<END
 lab: nat
 networks: {net: {nat: true, host: [$opened]}}
-guests: {lin: {image: debian, networks: [net]}}
+guests: {lin: {image: busybox, networks: [net]}}
 tasks:
   - {name: one, on: lin, run: 'for h in 10.0.2.2 10.0.2.3; do echo | nc -w 2 \$h $closed || :; done; echo end'}
   - {name: two, on: lin, run: 'echo | nc -w 5 10.0.2.2 $opened'}

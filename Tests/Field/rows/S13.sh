@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: processes
-guests: {lin: {image: debian}, probe: {image: probe}}
+guests: {lin: {image: busybox}, probe: {image: probe}}
 tasks: [{name: one, on: lin, run: 'echo begun; sleep 5'}]
 END
 FIELD_SECRET=visible begin run lab.yaml --out out

@@ -7,7 +7,7 @@ trap 'umount small' EXIT
 head -c 8M /dev/urandom > big
 lab <<'END'
 lab: full
-guests: {lin: {image: debian, boot: cold}}
+guests: {lin: {image: busybox, boot: cold}}
 tasks: [{name: one, on: lin, put: {./big: /root/big}, run: ls -l /root/big}]
 END
 TMPDIR=$PWD/small lab_run
@@ -18,7 +18,7 @@ says_not 'tar: exit status'
 rm -rf small/*
 lab <<'END'
 lab: full-get
-guests: {lin: {image: debian, boot: cold}}
+guests: {lin: {image: busybox, boot: cold}}
 tasks: [{name: one, on: lin, run: head -c 6000000 /dev/urandom >/root/z, get: /root/z}]
 END
 TMPDIR=$PWD/small lab_run

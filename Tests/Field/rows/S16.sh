@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: full
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks: [{name: one, on: lin, run: 'true'}]
 END
 for verb in 'validate lab.yaml' 'plan lab.yaml' schema 'images list' doctor; do

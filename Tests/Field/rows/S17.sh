@@ -2,7 +2,7 @@
 # deadline: 60 s
 lab <<'END'
 lab: endless
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks: [{name: one, on: lin, run: 'yes "$(head -c 1000 /dev/zero | tr "\\0" y)"', timeout: 25s}]
 END
 lab_run

@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: vanish
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks: [{name: one, on: lin, run: 'echo begun; sleep 3; echo end'}]
 END
 begin run lab.yaml --out out

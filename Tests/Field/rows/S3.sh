@@ -3,7 +3,7 @@
 # quick
 lab <<'END'
 lab: long-lines
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - {name: a, on: lin, run: "head -c 200000 /dev/zero | tr '\\0' x", expect: {stdout: '.*done'}, timeout: 5s}
   - {name: b, on: lin, run: "head -c 300000 /dev/zero | tr '\\0' a", expect: {stdout: 'a*b'}, timeout: 5s}

@@ -3,7 +3,7 @@
 # quick
 lab lab.lua <<'END'
 local vmlab = require "vmlab"
-local g = vmlab.boot{image = "debian"}
+local g = vmlab.boot{image = "busybox"}
 for _, call in ipairs{
   function() g:get("/etc/passwd", "x\0y") end, function() g:get("/etc/pass\0wd") end,
   function() g:put("a\0b", "/root/x") end, function() g:write("/root/\0", "x") end, function() g:read("/root/\0") end,

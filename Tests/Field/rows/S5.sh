@@ -2,7 +2,7 @@
 # deadline: 40 s
 lab <<'END'
 lab: lies
-guests: {lin: {image: debian}}
+guests: {lin: {image: busybox}}
 tasks:
   - name: lie
     on: lin

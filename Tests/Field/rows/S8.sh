@@ -3,7 +3,7 @@
 # quick
 lab lab.lua <<'END'
 local vmlab = require "vmlab"
-local ok, why = pcall(vmlab.boot, {image = "debian", count = 20})
+local ok, why = pcall(vmlab.boot, {image = "busybox", count = 20})
 assert(not ok, "twenty guests in 400 MiB")
 END
 try run lab.lua --memory 400MiB --out out

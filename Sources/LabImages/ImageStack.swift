@@ -1,0 +1,119 @@
+import Diagnostics
+import HostSystem
+import LabSpec
+import Quantities
+
+/// What is added to an image's disk in a guest of it.
+package struct ImageLayer: Sendable, Hashable {
+    /// The image that it makes.
+    package var name: String
+    /// Debian packages that the guest's apt installs.
+    package var packages: [String] = []
+    package var files: [FileCopy] = []
+    package var setup: String?
+    /// The guest's RAM; nil takes the image's.
+    package var memory: ByteCount?
+    /// Where the image is declared.
+    package var span: SourceSpan?
+}
+
+/// How an image comes about: one of the catalog, as a lab wants it, then what guests add to its disk, then what the lab says of
+/// how it is booted.
+struct ImageStack {
+    /// A whole Debian, while nothing has been added to its disk.
+    var debian: DebianSystem?
+    /// The image of the catalog; nil for an image that the lab brings.
+    var base: CatalogImage?
+    var layers: [ImageLayer] = []
+    /// The lab's declarations, innermost first.
+    var declarations: [ImageDeclaration] = []
+
+    /// The stack of an image of a lab; nil when there is no such image. Throws a `Diagnostic` for what cannot be made, at its key.
+    init?(_ name: String, in lab: Lab, catalog: ImageCatalog) throws(Diagnostic) {
+        var names = [name]
+        while let declared = lab.images[names[names.count - 1]], let from = declared.from, from != declared.name,
+            names.count <= lab.images.count
+        {
+            names.append(from)
+        }
+        if let declared = lab.images[names[names.count - 1]] {
+            base = declared.from.flatMap { catalog[$0] }
+            if declared.from != nil, base == nil { return nil }
+        } else {
+            guard let image = catalog[names.removeLast()] else { return nil }
+            base = image
+        }
+        debian = base?.debian
+        for name in names.reversed() {
+            if let declaration = lab.images[name] { try add(declaration) }
+        }
+    }
+
+    private mutating func add(_ image: ImageDeclaration) throws(Diagnostic) {
+        declarations.append(image)
+        func refuse(_ key: String, _ message: String, _ remedy: String) -> Diagnostic {
+            Diagnostic(.specification, message, remedy: remedy, at: image.keySpans[key] ?? image.span)
+        }
+        let onlyDebian = "make it from `debian` or one of its releases"
+        if let kernel = image.kernelOf {
+            guard base?.debian != nil else {
+                throw refuse("kernel", "only a whole Debian takes the kernel of another image", onlyDebian)
+            }
+            guard let release = ImageCatalog.standard[kernel]?.release else {
+                throw refuse(
+                    "kernel", "the image \(kernel.quoted()) has no kernel for others",
+                    "those of `debian:11` to `debian:sid` have")
+            }
+            debian?.kernel = release
+            base = base?.with(kernel: release)
+        }
+        if image.start != nil || image.size != nil {
+            let key = image.start != nil ? "init" : "size"
+            guard debian != nil else {
+                throw refuse(
+                    key, "`\(key)` is of a Debian to which nothing has been added",
+                    layers.isEmpty ? onlyDebian : "say it where the image is made from the catalog's")
+            }
+            if let start = image.start { debian?.start = start }
+            if let size = image.size { debian?.size = size.bytes }
+        }
+        if !image.packages.isEmpty, base?.debian == nil {
+            throw refuse(
+                "packages", "packages can be installed in Debian only",
+                "\(onlyDebian); to other images `files:` and `setup:` add programs")
+        }
+        debian?.packages += image.packages
+        let needsGuest = debian == nil && !image.packages.isEmpty || !image.files.isEmpty || image.setup != nil
+        guard needsGuest else { return }
+        guard base?.hasDisk == true else {
+            let key = image.setup == nil ? "files" : "setup"
+            throw refuse(
+                key, "nothing can be added to an image without a disk of its own that guests write to",
+                "\(onlyDebian), or from `wine`")
+        }
+        layers.append(
+            ImageLayer(
+                name: image.name, packages: debian == nil ? image.packages : [], files: image.files, setup: image.setup,
+                memory: image.memory, span: image.span))
+        // What comes now is added to a disk.
+        settle()
+    }
+
+    private mutating func settle() {
+        if let debian { base = debian.image(named: base?.name ?? "debian") }
+        debian = nil
+    }
+
+    /// The image of the catalog as the lab wants it.
+    var catalogImage: CatalogImage? { debian.map { $0.image(named: base?.name ?? "debian") } ?? base }
+
+    /// The declarations with what each takes from those before it, innermost first. Empty for an image of the catalog itself.
+    func declared(access: HostAccess) -> [DeclaredImage] {
+        var base = base?.base
+        return declarations.map { declaration in
+            let image = DeclaredImage(declaration, base: base, access: access)
+            base = image.asBase
+            return image
+        }
+    }
+}

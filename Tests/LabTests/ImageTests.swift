@@ -1,0 +1,73 @@
+import Foundation
+import Testing
+
+extension GuestTests {
+    /// Whole Debians, and images that labs make of them.
+    @Suite struct ImageTests {
+        @Test(
+            "an image is made once from packages, files and commands, and cloned from then on", .timeLimit(.minutes(10))
+        )
+        func made() async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write("site/index.html", "hello\n")
+                let lab = """
+                    lab: made
+                    images:
+                      tool:
+                        from: debian
+                        packages: bc
+                        files: {./site/: /srv/site/}
+                        setup: |
+                          echo "$(echo 6*7 | bc) by $(id -un)" > /etc/made
+                          chown user /srv/site/index.html
+                    guests: {g: {image: tool, count: 2, boot: clone}}
+                    tasks:
+                      - {name: made, on: g, run: cat /etc/made, expect: {stdout: '^42 by root$'}}
+                      - {name: file, on: g, run: "stat -c '%U %a' /srv/site/index.html; cat /srv/site/index.html", expect: {stdout: '^user 644$'}}
+                      - {name: own, on: g, run: 'hostname > /etc/own; cat /etc/own; echo 1+1 | bc'}
+                      - {name: bash, on: g, run: 'echo ${BASH_VERSION:0:1}', shell: bash, expect: {stdout: '^5$'}}
+                    """
+                try vmlab.write("lab.yaml", lab)
+                let first = try await vmlab("run", "lab.yaml", "--out", "out")
+                #expect(first.status == 0, "\(first.everything)")
+                for guest in ["g-1", "g-2"] {
+                    #expect(try vmlab.text("out/tasks/own/\(guest)/output") == "\(guest)\n2\n")
+                }
+                let second = try await vmlab("run", "lab.yaml", "--out", "again")
+                #expect(second.status == 0 && !second.out.contains("image tool"), "\(second.everything)")
+                // Another command is another image, and of one that fails the end of its output is shown.
+                try vmlab.write(
+                    "lab.yaml", lab.replacingOccurrences(of: "chown user", with: "echo before; chown nobody-here"))
+                let failed = try await vmlab("run", "lab.yaml", "--out", "failed")
+                #expect(failed.status == 3)
+                #expect(failed.err.contains("the image tool cannot be made: its setup failed"), "\(failed.everything)")
+                #expect(failed.err.contains("nobody-here"), "\(failed.everything)")
+            }
+        }
+
+        @Test(
+            "systemd's services run, and its clones have names and machine ids of their own", .timeLimit(.minutes(10)))
+        func systemd() async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write(
+                    "lab.yaml",
+                    """
+                    lab: systemd
+                    images: {s: {from: debian, init: systemd}}
+                    guests: {g: {image: s, count: 2, boot: clone}}
+                    tasks:
+                      - {name: runs, on: g, run: systemctl is-system-running, expect: {stdout: '^running$'}}
+                      - {name: names, on: g, run: hostname; cat /etc/machine-id}
+                      - {name: journal, on: g, run: logger -t vmlab found; journalctl --sync; journalctl -q -t vmlab -o cat, expect: {stdout: '^found$'}}
+                    """)
+                let run = try await vmlab("run", "lab.yaml", "--out", "out")
+                #expect(run.status == 0, "\(run.everything)")
+                let said = try ["g-1", "g-2"].map {
+                    try vmlab.text("out/tasks/names/\($0)/output").split(separator: "\n")
+                }
+                #expect(said.map { $0.first ?? "" } == ["g-1", "g-2"])
+                #expect(Set(said.map(\.last)).count == 2)
+            }
+        }
+    }
+}
