@@ -1,11 +1,11 @@
 import HostSystem
 import LabSpec
 
-/// Does in a guest what makes one image of another. LabImages knows no labs that run: who composes it with the engine provides this.
+/// Does in a guest what makes one image of another. LabImages runs no labs: who composes it with the engine provides this.
 package protocol ImageSetup: Sendable {
     /// Boots a guest of `image`, whose root disk is written to, adds what the layer says, and powers it off in order. What it
-    /// printed is kept in `logs`, a folder that is not there yet; `access` is what its files may be. Throws a `Diagnostic` that shows the end of what failed, and
-    /// `CancellationError`.
+    /// printed is kept in `logs`, a folder that is not there yet; `access` is what its files may be. Throws a `Diagnostic` that
+    /// shows the end of what failed, and `CancellationError`.
     func add(
         _ layer: ImageLayer, to image: BootableImage, access: HostAccess, logs: String,
         progress: @escaping ImageProgress

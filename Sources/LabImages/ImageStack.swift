@@ -45,11 +45,11 @@ struct ImageStack {
         }
         debian = base?.debian
         for name in names.reversed() {
-            if let declaration = lab.images[name] { try add(declaration) }
+            if let declaration = lab.images[name] { try add(declaration, catalog) }
         }
     }
 
-    private mutating func add(_ image: ImageDeclaration) throws(Diagnostic) {
+    private mutating func add(_ image: ImageDeclaration, _ catalog: ImageCatalog) throws(Diagnostic) {
         declarations.append(image)
         func refuse(_ key: String, _ message: String, _ remedy: String) -> Diagnostic {
             Diagnostic(.specification, message, remedy: remedy, at: image.keySpans[key] ?? image.span)
@@ -59,7 +59,7 @@ struct ImageStack {
             guard base?.debian != nil else {
                 throw refuse("kernel", "only a whole Debian takes the kernel of another image", onlyDebian)
             }
-            guard let release = ImageCatalog.standard[kernel]?.release else {
+            guard let release = catalog[kernel]?.release else {
                 throw refuse(
                     "kernel", "the image \(kernel.quoted()) has no kernel for others",
                     "those of `debian:11` to `debian:sid` have")

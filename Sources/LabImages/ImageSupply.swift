@@ -3,7 +3,7 @@ import LabSpec
 
 /// Provides the images of a lab's guests.
 package struct ImageSupply: Sendable {
-    private let store: ImageStore
+    let store: ImageStore
     private let setup: any ImageSetup
 
     package init(store: ImageStore = ImageStore(), setup: any ImageSetup) {
@@ -26,9 +26,10 @@ package struct ImageSupply: Sendable {
         return images
     }
 
-    /// One image of a lab, or of the catalog. `isFresh` makes what the lab adds anew. Throws as `images` does.
+    /// One image of a lab, or of the catalog. `isFresh` makes what the lab adds anew; `made` gets each image on the way. Throws as
+    /// `images` does.
     package func image(
-        _ name: String, of lab: Lab, isFresh: Bool = false,
+        _ name: String, of lab: Lab, isFresh: Bool = false, made: (BootableImage) -> Void = { _ in },
         progress: @escaping @Sendable (_ image: String, _ step: String, _ fraction: Double?) -> Void
     ) async throws -> BootableImage {
         guard let stack = try ImageStack(name, in: lab, catalog: store.catalog) else {
@@ -36,13 +37,21 @@ package struct ImageSupply: Sendable {
         }
         var image: BootableImage?
         if let base = stack.catalogImage {
-            image = try await store.image(base) { progress(base.name, $0, $1) }
+            do {
+                image = try await store.image(base) { progress(base.name, $0, $1) }
+            } catch let problem as Diagnostic {
+                // Of what goes into a system a lab can only have got the packages wrong.
+                let named = stack.declarations.last { !$0.packages.isEmpty }
+                throw named.map { problem.placed(at: $0.keySpans["packages"]) } ?? problem
+            }
+            image.map(made)
         }
         for layer in (stack.catalogImage.flatMap(store.rest).map { [$0] } ?? []) + stack.layers {
             guard let parent = image else { break }
             image = try await store.image(
                 parent, with: layer, by: setup, isFresh: isFresh, access: lab.access
             ) { progress(layer.name, $0, $1) }
+            image.map(made)
         }
         for declared in stack.declared(access: lab.access) { image = try declared.bootable(on: image) }
         guard let image else { throw store.catalog.unknown(name) }

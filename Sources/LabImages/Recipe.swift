@@ -34,8 +34,8 @@ package struct Recipe: Sendable {
     package let key: String
 
     /// Parses a script. Keeps those of `files` whose names occur in the script or in a kept file, so that everything the script can
-    /// use is part of the key. `isSystem` makes the header's packages and the additions a whole system. A missing or malformed memory
-    /// header means 256 MiB, at least 64.
+    /// use is part of the key. `isSystem` makes the header's packages and the additions a whole system. A missing or malformed
+    /// memory header means 256 MiB, at least 64.
     package init(
         name: String, os: GuestOS = .linux, console: ConsoleSpec = ConsoleSpec(), script: [UInt8],
         files: [String: [UInt8]] = [:], release: DebianRelease? = nil, adding additions: [String] = [],

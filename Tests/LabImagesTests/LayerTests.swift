@@ -136,4 +136,33 @@ struct LayerTests {
             #expect(guest.layers.isEmpty)
         }
     }
+
+    @Test("images travel in one file; another cache takes them when every byte is right")
+    func travel() async throws {
+        try await withCache { cache in
+            let recipe = Recipe(name: "fake", script: Array("echo kernel > $VMLAB_OUT/kernel".utf8))
+            let store = cache.store(recipe)
+            let image = try await store.image(named: "fake") { _, _ in }
+            let file = "\(cache.directory)/fake.tar.zst"
+            try await store.export(store.folders(of: image), to: file)
+            try await withCache { other in
+                let there = other.store(recipe)
+                let (first, second) = (try await there.take(from: file), try await there.take(from: file))
+                #expect(first.count == 1 && second.isEmpty)
+                let same = try await there.image(named: "fake") { step, _ in Issue.record("\(step)") }
+                #expect(same.id == image.id)
+                #expect(other.names("build").isEmpty)
+            }
+            // One that was changed, or is none, is not taken.
+            let kernel = try #require(image.kernel)
+            try SmallFile.replace(kernel, with: Array("kernal\n".utf8))
+            try await store.export(store.folders(of: image), to: file)
+            for damaged in [file, kernel] {
+                try await withCache { other in
+                    await #expect(throws: Diagnostic.self) { try await other.store(recipe).take(from: damaged) }
+                    #expect(other.names("images").isEmpty && other.names("build").isEmpty)
+                }
+            }
+        }
+    }
 }

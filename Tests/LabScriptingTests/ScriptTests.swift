@@ -49,6 +49,20 @@ import Testing
         #expect(run.status == .passed, "\(run.main?.message ?? "")")
     }
 
+    @Test("an image that a script declares has the words and the checks of a lab file's")
+    func image() async throws {
+        let run = try await TestScript.run(
+            """
+            local vmlab = require "vmlab"
+            vmlab.equals(vmlab.image{ name = "debian", from = "debian", packages = { "gcc" }, setup = "true" }, "debian")
+            vmlab.boot{ image = "debian" }:succeed("true")
+            vmlab.raises(function() vmlab.image{ from = "debian" } end, "'name' must be a string")
+            vmlab.image{ name = "debian", from = "debian", packages = { "GCC!" } }
+            vmlab.raises(function() vmlab.boot{ image = "debian" } end, "is not the name of a Debian package")
+            """)
+        #expect(run.status == .passed, "\(run.main?.message ?? "")")
+    }
+
     @Test("a failed command says where, which guest, what command, and its output")
     func failure() async throws {
         let run = try await TestScript.run(

@@ -165,4 +165,31 @@ import Testing
         let circle = errors(head + chain + "- {name: t5000, run: 1, needs: t0}\n")
         #expect(circle.contains("t0 → t1 → t2 → t3 → t4 → t5 → … → t4997 → t4998 → t4999 → t5000 → t0"))
     }
+
+    @Test("an image that is made of another names it, and real packages")
+    func madeImages() throws {
+        let text = """
+            lab: l
+            images:
+              a: {from: debian, packages: [gcc, 'libstdc++-12-dev'], files: {./good/: /srv/}, init: systemd, size: 2GiB}
+              b: {from: a, setup: echo}
+            guests: {g: {image: b}}
+            tasks: [{name: t, run: 'true'}]
+            """
+        let images = try lab(text).images
+        #expect(images["a"]?.packages == ["gcc", "libstdc++-12-dev"] && images["a"]?.start == .systemd)
+        #expect(images["a"]?.files.map(\.guest) == ["/srv"], "one folder to the other")
+        #expect(images["a"]?.size == .gibibytes(2) && images["b"]?.from == "a" && images["b"]?.setup == "echo")
+        for (declaration, message) in [
+            ("{from: a}", "is made from itself"), ("{packages: gcc, kernel: /k}", "changes another image"),
+            ("{from: debian, packages: 'GCC 12'}", "is not the name of a Debian package"),
+            ("{from: debain}", "there is no image `debain`"),
+        ] {
+            let wrong =
+                "lab: l\nimages:\n  a: {from: b}\n  b: \(declaration)\nguests: {g: {image: b}}\n"
+                + "tasks: [{name: t, run: 'true'}]\n"
+            let problems = try #require(#expect(throws: DiagnosticList.self) { try lab(wrong) })
+            #expect(problems.all.contains { $0.message.contains(message) }, "\(problems.rendered())")
+        }
+    }
 }

@@ -84,8 +84,8 @@ struct SetupRunner: ImageSetup {
         if !layer.files.isEmpty { task("files", .nothing, put: layer.files) }
         if let setup = layer.setup { task("setup", .run(setup)) }
         task("power-off", .lua(.inline(LuaText("guest:poweroff()"))))
-        let source = layer.span?.file ?? SourceFile(path: "", text: "")
-        var lab = Lab("image-\(layer.name)", source: source, groups: [group], tasks: tasks)
+        var lab = Lab("image-\(layer.name)", groups: [group], tasks: tasks)
+        if let file = layer.span?.file { lab.source = file }
         lab.networks = group.networks.map { NetworkSpec(name: $0, nat: true) }
         lab.timeouts = Timeouts(boot: .seconds(600), task: Self.limit)
         return lab

@@ -23,7 +23,10 @@ struct ImagesVerb: AsyncParsableCommand {
               vmlab images update debian:13
               vmlab images prune
             """,
-        subcommands: [List.self, Build.self, Update.self, Path.self, Verify.self, Remove.self, Prune.self],
+        subcommands: [
+            List.self, Build.self, Update.self, Export.self, Import.self, Path.self, Verify.self, Remove.self,
+            Prune.self,
+        ],
         defaultSubcommand: List.self)
 
     struct List: LoggingCommand {
@@ -141,6 +144,47 @@ struct ImagesVerb: AsyncParsableCommand {
                 let isChanged = try await store.update(name) { step, _ in Output.line("\(name): \(step)") }
                 Output.line("\(name): \(isChanged ? "updated" : "up to date")")
             }
+        }
+    }
+
+    struct Export: LoggingCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Write an image, with all that it is made from, to a file for another host or a CI cache.",
+            discussion: "It is made first where it is not there. Goldens stay: each host makes its own.")
+
+        @Argument(help: "A name from the catalog, or with --file of the lab's images.") var name: String
+        @Argument(help: "The file to write, such as web.tar.zst.") var output: String
+        @Option(help: "The lab file that declares the image.") var file: String?
+        @OptionGroup var host: HostOptions
+        @OptionGroup var grants: GrantOptions
+        @OptionGroup var log: LogOptions
+
+        func run() async throws {
+            let supply = ImageSupply(setup: SetupRunner(planner: Planner(host: host, access: grants.access)))
+            let labs = try file.map {
+                try LabFile.load(path: $0, catalog: Set(ImageCatalog.names), access: grants.access).labs
+            }
+            let lab = labs?.first { $0.images[name] != nil } ?? Lab("export", groups: [], tasks: [])
+            if let file, lab.images[name] == nil { throw ValidationError("\(file) has no image \(name)") }
+            try await supply.export(name, of: lab, to: output) { image, step, _ in Output.line("\(image): \(step)") }
+            Output.line("\(name): written to \(output)")
+        }
+    }
+
+    struct Import: LoggingCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take images from a file that `export` wrote, after every byte is verified.",
+            discussion:
+                "A lab that asks for the same image finds it there. Take files only from whom you trust: guests will boot them."
+        )
+
+        @Argument(help: "The file.") var file: String
+        @OptionGroup var log: LogOptions
+
+        func run() async throws {
+            let taken = try await ImageStore().take(from: file)
+            for name in taken { Output.line("taken: \(name)") }
+            if taken.isEmpty { Output.line("nothing new: all its images are there already") }
         }
     }
 

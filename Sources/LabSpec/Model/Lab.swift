@@ -38,7 +38,9 @@ public struct Lab: Sendable {
 
 extension Lab {
     /// A lab that is in no file, with defaults for everything else.
-    public init(_ name: String, source: SourceFile, groups: [GuestGroup], tasks: [LabTask]) {
+    public init(
+        _ name: String, source: SourceFile = SourceFile(path: "", text: ""), groups: [GuestGroup], tasks: [LabTask]
+    ) {
         self.init(name: name, source: source, directory: "/", groups: groups, tasks: tasks)
     }
 }
