@@ -22,7 +22,7 @@ package struct ImageLayer: Sendable, Hashable {
 struct ImageStack {
     /// A whole Debian, while nothing has been added to its disk.
     var debian: DebianSystem?
-    /// The image of the catalog; nil for an image that the lab brings.
+    /// The image of the catalog that it begins with; nil for an image that the lab brings.
     var base: CatalogImage?
     var layers: [ImageLayer] = []
     /// The lab's declarations, innermost first.
@@ -80,7 +80,7 @@ struct ImageStack {
         if !image.packages.isEmpty, base?.debian == nil {
             throw refuse(
                 "packages", "packages can be installed in Debian only",
-                "\(onlyDebian); to other images `files:` and `setup:` add programs")
+                "\(onlyDebian), or bring programs by a task's `put:`")
         }
         debian?.packages += image.packages
         let needsGuest = debian == nil && !image.packages.isEmpty || !image.files.isEmpty || image.setup != nil
@@ -88,8 +88,7 @@ struct ImageStack {
         guard base?.hasDisk == true else {
             let key = image.setup == nil ? "files" : "setup"
             throw refuse(
-                key, "nothing can be added to an image without a disk of its own that guests write to",
-                "\(onlyDebian), or from `wine`")
+                key, "nothing can be added to an image without a disk of its own that guests write to", onlyDebian)
         }
         layers.append(
             ImageLayer(
@@ -100,7 +99,7 @@ struct ImageStack {
     }
 
     private mutating func settle() {
-        if let debian { base = debian.image(named: base?.name ?? "debian") }
+        base = catalogImage
         debian = nil
     }
 

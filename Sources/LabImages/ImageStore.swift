@@ -43,6 +43,7 @@ package struct LabsImage: Sendable {
 /// kernels/               unpacked kernels of labs' own, see `KernelCache`
 /// goldens/               machines saved at their ready point, see `GoldenStore`
 /// checked/               which of the files were read and found right, see `CheckedFiles`
+/// logs/<name>-<key>/     what the guest printed in which a lab's image was made
 /// locks/                 one lock file per image, one for debs/
 /// ```
 /// The key is a hash of the recipe, so a new recipe makes a new image and does not affect guests of the old one. An image in
@@ -270,6 +271,7 @@ package struct ImageStore: Sendable {
         }
         let current = Set(recipes.filter { manifest(of: $0) != nil }.map { "\($0.name)-\($0.key)" })
         freed += removeUnused { !current.contains($0) && !isLabs($0) }
+        freed += CacheFolder.remove(in: "\(directory)/logs") { isOld("\(directory)/logs/\($0)") }
         freed += KernelCache(cacheDirectory: directory).prune()
         // A build in progress may need any download.
         if !isBusy, let lock = try? FileLock.tryAcquire("\(directory)/locks/debs") {
@@ -299,11 +301,13 @@ package struct ImageStore: Sendable {
     /// Whether a folder is an image that a lab asked for in its own way, and that some lab has used in the last month.
     private func isLabs(_ name: String) -> Bool {
         let folder = "\(directory)/images/\(name)"
-        guard let manifest = ImageManifest(in: folder), manifest.variant != nil,
-            manifest.visibleDamage(in: folder) == nil,
-            let used = FileStamp("\(folder)/\(manifestName)")?.modified
-        else { return false }
-        return Date().timeIntervalSince1970 - Double(used) / 1e9 < Self.labsImageAge
+        guard let manifest = ImageManifest(in: folder), manifest.variant != nil else { return false }
+        return manifest.visibleDamage(in: folder) == nil && !isOld("\(folder)/\(manifestName)")
+    }
+
+    private func isOld(_ path: String) -> Bool {
+        guard let modified = FileStamp(path)?.modified else { return true }
+        return Date().timeIntervalSince1970 - Double(modified) / 1e9 > Self.labsImageAge
     }
 
     /// Removes image folders that no lab uses; returns the bytes freed.

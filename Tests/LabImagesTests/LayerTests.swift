@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Glibc
 import HostSystem
 import LabSpec
 import Synchronization
@@ -69,9 +70,20 @@ struct LayerTests {
             // It needs no other disk.
             let info = try await Tool.run("qemu-img", ["info", first.disks[0].path]).text
             #expect(!info.contains("backing file"))
-            // A lab has used them just now; what was never finished goes.
+            // Labs have used them just now; one that none has used for a month goes, and so does an old log.
+            let log = "\(cache.directory)/cache/logs/old"
+            try FileTree.makeFolder(log)
+            let held = FilePath.folder(of: first.disks[0].path)
+            let folders = cache.names("images").map { "\(store.directory)/images/\($0)" }
+            let old = try #require(folders.first { $0 != held })
+            for path in [log, "\(old)/manifest.json", "\(held)/manifest.json"] {
+                let times = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 0)]
+                #expect(utimensat(AT_FDCWD, path, times, 0) == 0)
+            }
             _ = try await store.prune()
-            #expect(cache.names("images").count == 4)
+            #expect(cache.names("images").count == 3 && !FileTree.exists(old) && !FileTree.exists(log))
+            #expect(FileTree.exists(held), "it is in use")
+            withExtendedLifetime(first) {}
         }
     }
 

@@ -131,8 +131,9 @@ extension GuestTests {
                           echo begun
                           :loop
                           goto loop
-                      - {name: program, put: {./wait.vbs: 'C:\lab\wait.vbs'}, run: cscript //nologo C:\lab\wait.vbs, timeout: 20s}
+                      # Before a program that is killed, after which Wine once could not open a window at all.
                       - {name: window, run: notepad, timeout: 3s}
+                      - {name: program, put: {./wait.vbs: 'C:\lab\wait.vbs'}, run: cscript //nologo C:\lab\wait.vbs, timeout: 20s}
                       - {name: alive, run: echo alive}
                     """#)
                 let ended = try await vmlab("run", "lab.yaml", "--out", "out")
