@@ -95,7 +95,7 @@ let package = Package(
         library(
             "LabImages",
             [
-                "GuestControl", "LabSpec", "KernelFormat", "Hashing", "HostSystem", "Quantities", "Diagnostics",
+                "GuestControl", "LabSpec", "KernelFormat", "Hashing", "HostSystem", "JSON", "Quantities", "Diagnostics",
                 logging,
             ],
             resources: [.embedInCode("Recipes")]),

@@ -17,7 +17,7 @@ extension CatalogImage {
 
 /// An image that a lab declares, with what it leaves out from the image that it is based on.
 struct DeclaredImage {
-    let declaration: ImageDeclaration
+    var declaration: ImageDeclaration
     let base: ImageBase?
     /// The host files that its guests may read.
     let access: HostAccess
@@ -28,8 +28,22 @@ struct DeclaredImage {
         self.access = access
     }
 
+    /// The serial by which guests find the lab's own disk.
+    static let diskSerial = "vmlab-disk"
+
     /// What an image that is made from this one takes from it.
-    var asBase: ImageBase { ImageBase(facts: facts, console: console) }
+    var asBase: ImageBase { ImageBase(facts: facts, console: takesAgent ? LearnedGuest.console : console) }
+
+    /// Whether vmlab installs its agent in a copy of its disk, where that turns out to be possible.
+    var takesAgent: Bool {
+        declaration.agent != false && base == nil && os == .linux && !console.announces && console.dialect == .sh
+            && (declaration.download != nil || hasWritableDisk)
+    }
+
+    private var hasWritableDisk: Bool {
+        guard let disk = declaration.disk else { return false }
+        return (try? DiskChain(reading: disk, as: declaration.diskFormat, within: access))?.format != .iso
+    }
 
     var os: GuestOS { declaration.os ?? base?.facts.os ?? .linux }
 
@@ -39,10 +53,11 @@ struct DeclaredImage {
         return ImageFacts(
             os: os, defaultMemory: memory, minimumMemory: min(minimum, memory), isFreestanding: isFreestanding,
             hasKernel: declaration.firmware == nil && (declaration.kernel != nil || base?.facts.hasKernel == true),
-            isCloneable: console.announces && !isFreestanding)
+            isCloneable: console.isCloneable && !isFreestanding)
     }
 
-    private var console: ConsoleSpec {
+    /// By which commands reach its guests, before they have the agent.
+    var console: ConsoleSpec {
         if let own = declaration.console { return own }
         if playsWindows { return ConsoleSpec(dialect: .cmd) }
         return base?.console ?? ConsoleSpec(dialect: os == .windows ? .sac : .sh, announces: false, ports: 1)
@@ -67,7 +82,16 @@ struct DeclaredImage {
         if let firmware = declaration.firmware, let problem = unusable(firmware, "firmware") {
             problems.append(problem)
         }
-        if declaration.kernel == nil, declaration.disk == nil, declaration.firmware == nil, base == nil {
+        if declaration.agent == true, !takesAgent {
+            problems.append(
+                problem(
+                    "vmlab's agent cannot be installed in the image \"\(declaration.name)\"",
+                    "leave `agent:` out: " + (base == nil ? "it is for a Linux disk" : "its base has the agent"),
+                    key: "agent"))
+        }
+        if declaration.kernel == nil, declaration.disk == nil, declaration.download == nil,
+            declaration.firmware == nil, base == nil
+        {
             problems.append(
                 problem(
                     "the image \"\(declaration.name)\" has nothing to boot",
@@ -151,9 +175,12 @@ struct DeclaredImage {
                 throw DiagnosticList([error])
             }
             disks.append(
-                ImageDisk(path: disk, format: chain.format, serial: "vmlab-disk", readOnly: chain.format == .iso))
+                ImageDisk(
+                    path: disk, format: chain.format, serial: Self.diskSerial, readOnly: chain.format == .iso))
         }
         let kernel = declaration.kernel ?? built?.kernel
+        // What its base has turned out to be, which may have no agent.
+        let console = declaration.console == nil && !playsWindows ? built?.console ?? self.console : self.console
         let usualShutdown = ShutdownCommands(of: console, isFreestanding: isFreestanding)
         let usualWords = kernel == nil || os == .windows || isFreestanding ? "" : "console=ttyS0"
         let identity =

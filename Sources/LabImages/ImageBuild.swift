@@ -82,7 +82,8 @@ struct ImageBuild: Sendable {
 
     private func writeManifest(_ packages: [DebianPackage]) async throws {
         let out = "\(scratch)/out"
-        guard ["kernel", "root.qcow2"].contains(where: { (FileStamp("\(out)/\($0)")?.size ?? 0) > 0 }) else {
+        guard ["kernel", "root.qcow2", "agent.img"].contains(where: { (FileStamp("\(out)/\($0)")?.size ?? 0) > 0 })
+        else {
             throw Diagnostic(.image, "the recipe of the image \(recipe.name) made no kernel and no disk")
         }
         let manifest = ImageManifest(

@@ -33,10 +33,11 @@ package struct ImageCatalog: Sendable {
 
     /// The support files for recipes in Recipes/, embedded so that the program needs no files at run time.
     static let supportFiles: [String: [UInt8]] = [
+        "agent-install.sh": PackageResources.agent_install_sh,
         "busybox-init.sh": PackageResources.busybox_init_sh,
-        "debian-agent.service": PackageResources.debian_agent_service,
-        "debian-agent.sh": PackageResources.debian_agent_sh,
-        "debian-booted.service": PackageResources.debian_booted_service,
+        "vmlab-agent.service": PackageResources.vmlab_agent_service,
+        "vmlab-agent.sh": PackageResources.vmlab_agent_sh,
+        "vmlab-booted.service": PackageResources.vmlab_booted_service,
         "debian-initrd.sh": PackageResources.debian_initrd_sh,
         "debian-root-init.sh": PackageResources.debian_root_init_sh,
         "vmlab-grow.c": PackageResources.vmlab_grow_c,

@@ -10,6 +10,8 @@ struct ImageManifest: ManifestFile {
     var packages: [DebianPackage]
     /// In which way it is not the catalog's image itself; nil when it is.
     var variant: String?
+    /// What was learned of a guest of a lab's own disk; nil for others.
+    var learned: LearnedGuest?
     var files: [CachedFile]
 
     /// The release of its Linux kernel, such as `6.1.0-56-cloud-amd64`.

@@ -13,6 +13,8 @@ package struct ImageLayer: Sendable, Hashable {
     package var setup: String?
     /// The guest's RAM; nil takes the image's.
     package var memory: ByteCount?
+    /// Whether it is the agent's installation in a lab's own disk.
+    package var isAgent = false
     /// Where the image is declared.
     package var span: SourceSpan?
 }

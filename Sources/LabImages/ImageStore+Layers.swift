@@ -7,9 +7,10 @@ import LabSpec
 extension ImageStore {
     /// An image with a layer added to its disk, made first when it is missing or damaged, or when `isFresh`. One process makes it
     /// at a time. Throws a `Diagnostic`, also when a file changes meanwhile, and `CancellationError`.
+    /// `disks` and `strings` are for the guest in which it is made; their contents are part of what the layer says.
     func image(
         _ parent: BootableImage, with layer: ImageLayer, by setup: any ImageSetup, isFresh: Bool = false,
-        access: HostAccess, progress: @escaping ImageProgress
+        access: HostAccess, disks: [ImageDisk] = [], strings: [String] = [], progress: @escaping ImageProgress
     ) async throws -> BootableImage {
         let contents = try await ContentHash.of(layer, access: access)
         let key = String(SHA256.hex("\(parent.id)\n\(contents)\n").prefix(16))
@@ -27,16 +28,20 @@ extension ImageStore {
             try FileTree.remove(scratch)
             defer { try? FileTree.remove(scratch) }
             try FileTree.makeFolder("\(scratch)/out")
-            try await make(
-                layer, on: parent, in: scratch, by: setup, access: access, logs: "\(directory)/logs/\(name)", progress)
+            var parent = parent
+            parent.strings = strings
+            let learned = try await make(
+                layer, on: parent, with: disks, in: scratch, by: setup, access: access,
+                logs: "\(directory)/logs/\(name)", progress)
             guard try await ContentHash.of(layer, access: access) == contents else {
                 throw Diagnostic(
                     .image, "a file of the image \(layer.name) changed while the image was made",
                     remedy: "leave its `files:` alone and run it again", at: layer.span)
             }
             let manifest = ImageManifest(
-                image: layer.name, key: key, built: Date(), packages: [], variant: "made from \(parent.name)",
-                files: try await ImageManifest.files(in: "\(scratch)/out"))
+                image: layer.name, key: key, built: Date(), packages: [],
+                variant: layer.isAgent ? learned?.summary ?? "" : "made from \(parent.name)",
+                learned: learned, files: try await ImageManifest.files(in: "\(scratch)/out"))
             try manifest.write(in: "\(scratch)/out")
             try CacheFolder.publish("\(scratch)/out", as: folder, aside: "\(scratch)/damaged")
             guard let part = try await layerPart(name, progress) else {
@@ -56,22 +61,30 @@ extension ImageStore {
         return ImageLayer(name: image.system.name, setup: "DEBIAN_FRONTEND=noninteractive dpkg --configure -a")
     }
 
-    /// Makes `out/root.qcow2` in `scratch`.
+    /// Makes `out/root.qcow2` in `scratch`. Returns what an agent's installation has learned; without an agent there is no disk.
     private func make(
-        _ layer: ImageLayer, on parent: BootableImage, in scratch: String, by setup: any ImageSetup, access: HostAccess,
-        logs: String, _ progress: @escaping ImageProgress
-    ) async throws {
+        _ layer: ImageLayer, on parent: BootableImage, with disks: [ImageDisk], in scratch: String,
+        by setup: any ImageSetup, access: HostAccess, logs: String, _ progress: @escaping ImageProgress
+    ) async throws -> LearnedGuest? {
         guard let place = parent.rootDisk else {
             throw Diagnostic(.image, "the image \(parent.name) has no disk to add something to", at: layer.span)
         }
-        let (base, disk) = (parent.disks[place].path, "\(scratch)/root.qcow2")
-        try await qemuImg(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, disk], layer, near: scratch)
+        let (base, disk) = (parent.disks[place], "\(scratch)/root.qcow2")
+        try await qemuImg(
+            ["create", "-q", "-f", "qcow2", "-F", base.format.driver, "-b", base.path, disk], layer, near: scratch)
         try FileTree.remove(logs)
-        try await setup.add(
-            layer, to: parent.with(root: disk, isBeingMade: true), access: access, logs: logs, progress: progress)
+        var guest = parent.with(root: disk, isBeingMade: true)
+        guest.disks += disks
+        let said = try await setup.add(layer, to: guest, access: access, logs: logs, progress: progress)
+        let learned = layer.isAgent ? LearnedGuest(said) : nil
+        if let learned, learned.channel == nil {
+            try SmallFile.replace("\(scratch)/out/obstacle", with: Array((learned.obstacle ?? "").utf8))
+            return learned
+        }
         // One file that needs no other: its parent may go.
         progress("saving", nil)
         try await qemuImg(["convert", "-q", "-O", "qcow2", disk, "\(scratch)/out/root.qcow2"], layer, near: scratch)
+        return learned
     }
 
     private func qemuImg(_ arguments: [String], _ layer: ImageLayer, near scratch: String) async throws {
@@ -96,11 +109,13 @@ extension ImageStore {
 extension ImagePart {
     /// The image that this layer makes of its parent.
     fileprivate func layered(on parent: BootableImage) -> BootableImage {
-        var image = parent.with(root: path("root.qcow2") ?? "")
+        var image = path("root.qcow2").map { parent.with(root: $0) } ?? parent
         image.name = manifest.image
+        image.strings = []
         // What it boots is its parent's kernel.
         image.id = SHA256.hex("\(manifest.id)\n\(parent.id)\n")
         image.hold = parent.hold + Hold([lease])
+        manifest.learned.map { image.apply($0) }
         return image
     }
 }

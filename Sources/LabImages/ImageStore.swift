@@ -85,7 +85,7 @@ package struct ImageStore: Sendable {
     }
 
     /// What a recipe makes, made first when it is missing or damaged.
-    private func part(_ recipe: Recipe, _ progress: @escaping ImageProgress) async throws -> ImagePart {
+    func part(_ recipe: Recipe, _ progress: @escaping ImageProgress) async throws -> ImagePart {
         let log = Logger(label: "vmlab.images")
         let begun = ContinuousClock.now
         if let part = try await existing(recipe, progress) {
@@ -176,8 +176,24 @@ package struct ImageStore: Sendable {
             apt: recipe.release.map { Apt($0, cacheDirectory: directory) } ?? .host)
     }
 
+    /// An empty folder for the work on a lab's own disk; its maker removes it.
+    func makeScratch() throws -> String {
+        let folder = "\(directory)/build/\(Self.scratch)\(UUID().uuidString)"
+        do throws(SystemCallError) {
+            try FileTree.makeFolder(folder)
+        } catch {
+            throw error.diagnostic("cannot use the image cache \(directory)")
+        }
+        return folder
+    }
+
+    private static let scratch = "own-"
+
+    /// Every recipe of vmlab's own.
+    private var recipes: [Recipe] { catalog.recipes + [AgentInstallation.recipe] }
+
     private func isCatalogs(_ recipe: Recipe) -> Bool {
-        catalog.recipes.contains { $0.name == recipe.name && $0.key == recipe.key }
+        recipes.contains { $0.name == recipe.name && $0.key == recipe.key }
     }
 
     /// Removes leftovers of killed builds; requires the image's lock. What cannot be removed stays for the next time.
@@ -260,7 +276,6 @@ package struct ImageStore: Sendable {
         guard access("\(directory)/locks", F_OK) == 0 else { return CacheCleaning() }
         var freed: UInt64 = 0
         var isBusy = false
-        let recipes = catalog.recipes
         for recipe in recipes {
             guard let lock = try? FileLock.tryAcquire(lockPath(recipe)) else {
                 isBusy = true
@@ -271,6 +286,10 @@ package struct ImageStore: Sendable {
         }
         let current = Set(recipes.filter { manifest(of: $0) != nil }.map { "\($0.name)-\($0.key)" })
         freed += removeUnused { !current.contains($0) && !isLabs($0) }
+        freed += CacheFolder.remove(in: "\(directory)/build") {
+            $0.hasPrefix(Self.scratch) && isOld("\(directory)/build/\($0)")
+        }
+        freed += CacheFolder.remove(in: "\(directory)/downloads") { isOld("\(directory)/downloads/\($0)") }
         freed += CacheFolder.remove(in: "\(directory)/logs") { isOld("\(directory)/logs/\($0)") }
         freed += KernelCache(cacheDirectory: directory).prune()
         // A build in progress may need any download.

@@ -4,7 +4,7 @@ import LabSpec
 /// Provides the images of a lab's guests.
 package struct ImageSupply: Sendable {
     let store: ImageStore
-    private let setup: any ImageSetup
+    let setup: any ImageSetup
 
     package init(store: ImageStore = ImageStore(), setup: any ImageSetup) {
         self.store = store
@@ -46,14 +46,25 @@ package struct ImageSupply: Sendable {
             }
             image.map(made)
         }
+        var declared = stack.declared(access: lab.access)
+        if image == nil, let first = declared.first {
+            declared.removeFirst()
+            image = try await own(first, isFresh: isFresh) { progress(first.declaration.name, $0, $1) }
+            image.map(made)
+        }
         for layer in (stack.catalogImage.flatMap(store.rest).map { [$0] } ?? []) + stack.layers {
             guard let parent = image else { break }
+            guard parent.console.announces else {
+                throw Diagnostic(
+                    .image, "nothing can be added to the image \(layer.name): it has not vmlab's agent",
+                    remedy: "add it to the disk by other means", cause: parent.agentObstacle, at: layer.span)
+            }
             image = try await store.image(
                 parent, with: layer, by: setup, isFresh: isFresh, access: lab.access
             ) { progress(layer.name, $0, $1) }
             image.map(made)
         }
-        for declared in stack.declared(access: lab.access) { image = try declared.bootable(on: image) }
+        for declared in declared { image = try declared.bootable(on: image) }
         guard let image else { throw store.catalog.unknown(name) }
         return image
     }

@@ -102,7 +102,8 @@ struct GoldenGuest: Sendable {
     private func configuration(in directory: String, saving folder: String) -> MachineConfiguration {
         MachineConfiguration(
             name: planned.guest.name, image: image, memory: planned.memory, cpus: planned.group.cpus,
-            nested: planned.group.nested, disks: planned.group.disks, exchangeDisk: "\(directory)/exchange",
+            nested: planned.group.nested, disks: planned.group.disks,
+            exchangeDisk: image.hasExchangeDisk ? "\(directory)/exchange" : nil,
             networks: cards.enumerated().map { index, kind in
                 switch kind {
                 case .segment:

@@ -99,14 +99,17 @@ struct CloneIdentity: Sendable {
 
     private var naming: [String] {
         let lines = [
+            // A system of another make has either its own tools or busybox.
+            "either() { if command -v $1 > /dev/null; then \"$@\"; else busybox \"$@\"; fi; }",
+            "[ \"$(id -u)\" = 0 ] || { echo only root can give it a name; exit 1; }",
             "echo \(name) > /proc/sys/kernel/hostname || exit",
             "[ ! -f /etc/hostname ] || echo \(name) > /etc/hostname",
             isWindows ? "[ ! -x /sbin/vmlab-rename ] || vmlab-rename \(name) || exit" : "",
-            "busybox sed -i 's/^\\(127[^#]*\\) \(formerly.replacing(".", with: "\\."))$/\\1 \(name)/' /etc/hosts",
+            "either sed -i 's/^\\(127[^#]*\\) \(formerly.replacing(".", with: "\\."))$/\\1 \(name)/' /etc/hosts",
             "for f in /etc/machine-id /var/lib/dbus/machine-id; do",
             "    [ ! -s $f ] || [ -L $f ] || echo \(Self.machineID()) > $f",
             "done",
-            "busybox date -u -s @\(time(nil)) > /dev/null || exit",
+            "either date -u -s @\(time(nil)) > /dev/null || exit",
         ]
         return lines.filter { !$0.isEmpty } + Self.reseed
     }
@@ -133,9 +136,9 @@ struct CloneIdentity: Sendable {
         let program = "/tmp/.vmlab-reseed"
         return [
             "printf '\(escaped(randomBytes(64)))' > /dev/urandom || exit",
-            "printf '\(escaped(reseedProgram))' > \(program) && busybox chmod 700 \(program) || exit",
+            "printf '\(escaped(reseedProgram))' > \(program) && either chmod 700 \(program) || exit",
             "\(program) < /dev/urandom || [ $? = 61 ] || { echo its random numbers could not be renewed; exit 1; }",
-            "busybox rm \(program)",
+            "either rm \(program)",
         ]
     }
 

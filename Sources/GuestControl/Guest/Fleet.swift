@@ -114,7 +114,7 @@ package struct Fleet: Sendable {
         _ number: Int, _ guest: PlannedGuest, _ image: BootableImage, hasExchange: Bool, in directory: String
     ) throws -> MachineConfiguration {
         var exchange: String?
-        if image.console.announces, hasExchange {
+        if image.hasExchangeDisk, hasExchange {
             let path = directory + "/exchange"
             try ExchangeDisk.make(at: path)
             exchange = path

@@ -58,9 +58,9 @@ enum NetworkScript {
             "        read -r mac < $d/address; d=${d##*/}",
             "        [ $mac = $1 ] || continue",
             // Down, which drops the original's addresses and neighbour entries.
-            "        busybox ip link set $d down; busybox ip link set $d address $2 || return",
-            "        busybox ip addr flush dev $d; busybox ip addr add $3 dev $d || return",
-            "        busybox ip link set $d up; return",
+            "        either ip link set $d down; either ip link set $d address $2 || return",
+            "        either ip addr flush dev $d; either ip addr add $3 dev $d || return",
+            "        either ip link set $d up; return",
             "    done",
             "    echo no network card $1; return 1",
             "}",
@@ -73,7 +73,7 @@ enum NetworkScript {
 
     static var outside: [String] {
         [
-            "busybox ip route add default via \(OutsideLink.router) 2> /dev/null || busybox ip route | grep -q ^default",
+            "either ip route add default via \(OutsideLink.router) 2> /dev/null || either ip route | grep -q ^default",
             nameServer,
         ]
     }

@@ -19,11 +19,12 @@ struct SetupRunner: ImageSetup {
     static let limit = Duration.seconds(30 * 60)
 
     private static let guest = "setup"
+    private static let setup = "setup"
 
     func add(
         _ layer: ImageLayer, to image: BootableImage, access: HostAccess, logs: String,
         progress: @escaping ImageProgress
-    ) async throws {
+    ) async throws -> String {
         var lab = lab(layer, image)
         lab.access = access
         let plan: RunPlan
@@ -51,7 +52,9 @@ struct SetupRunner: ImageSetup {
         await recorder.finished()
         try Task.checkCancellation()
         // Its last task leaves the guest powered off, which for another lab would be an error.
-        guard report.report.tasks.contains(where: { $0.outcome != .passed }) else { return }
+        guard report.report.tasks.contains(where: { $0.outcome != .passed }) else {
+            return report.report.tasks.first { $0.id.task == Self.setup }?.outputTail ?? ""
+        }
         throw problem(layer, report.report, logs)
     }
 
@@ -61,7 +64,8 @@ struct SetupRunner: ImageSetup {
         group.backend = .qemu
         group.boot = .cold
         group.cpus = 1
-        group.networks = image.os == .linux ? [Self.outside] : []
+        // A disk that has no agent yet may have no tools for a network either.
+        group.networks = image.os == .linux && !layer.isAgent ? [Self.outside] : []
         var tasks: [LabTask] = []
         func task(_ name: String, _ action: TaskAction, put: [FileCopy] = []) {
             var task = LabTask(name, on: [.every([Self.guest])], action)
@@ -78,11 +82,12 @@ struct SetupRunner: ImageSetup {
             task(
                 "packages",
                 .run(
-                    "export DEBIAN_FRONTEND=noninteractive\napt-get -q update\n"
+                    "command -v apt-get >/dev/null || { echo 'the guest has no apt-get: use `setup:`'; exit 1; }\n"
+                        + "export DEBIAN_FRONTEND=noninteractive\napt-get -q update\n"
                         + "apt-get -q install -y --no-install-recommends \(names)\napt-get clean\n"))
         }
         if !layer.files.isEmpty { task("files", .nothing, put: layer.files) }
-        if let setup = layer.setup { task("setup", .run(setup)) }
+        if let setup = layer.setup { task(Self.setup, .run(setup)) }
         task("power-off", .lua(.inline(LuaText("guest:poweroff()"))))
         var lab = Lab("image-\(layer.name)", groups: [group], tasks: tasks)
         if let file = layer.span?.file { lab.source = file }

@@ -221,9 +221,9 @@ support() {
 # emulated processor pays for at each boot: a third of Debian's own time is left. `systemctl unmask UNIT` brings a unit back.
 units() {
     local name system=$root/etc/systemd/system
-    command install -m 755 "$VMLAB_FILES/debian-agent.sh" "$root/usr/lib/vmlab/agent"
-    command install -m 644 "$VMLAB_FILES/debian-agent.service" "$system/vmlab-agent.service"
-    command install -m 644 "$VMLAB_FILES/debian-booted.service" "$system/vmlab-booted.service"
+    command install -m 755 "$VMLAB_FILES/vmlab-agent.sh" "$root/usr/lib/vmlab/agent"
+    command install -m 644 "$VMLAB_FILES/vmlab-agent.service" "$system/vmlab-agent.service"
+    command install -m 644 "$VMLAB_FILES/vmlab-booted.service" "$system/vmlab-booted.service"
     mkdir -p "$system"/{{basic,multi-user}.target.wants,systemd-udev-trigger.service.d} "$root/etc/systemd/system-generators"
     ln -s ../vmlab-agent.service "$system/basic.target.wants/"
     ln -s ../vmlab-booted.service "$system/multi-user.target.wants/"

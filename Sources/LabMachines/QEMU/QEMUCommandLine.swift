@@ -69,7 +69,8 @@ struct QEMUCommandLine: Sendable {
             "-device", "pvpanic", "-action", "panic=none,reboot=reset,shutdown=poweroff",
             "-device", "virtio-rng-pci",
         ]
-        return words + memory.arguments(mebibytes: mebibytes)
+        let strings = configuration.image.strings.flatMap { ["-smbios", "type=11,value=\(Self.escaped($0))"] }
+        return words + strings + memory.arguments(mebibytes: mebibytes)
     }
 
     /// Has a BIOS that boots a disk use the serial port as its console, which shows when nothing bootable is found.

@@ -17,6 +17,8 @@ struct ImageDraft: Draft {
     var disk: DiskFileDraft?
     var cmdline: String?
     var firmware: Located<String>?
+    var agent: Bool?
+    var cloudInit: CloudInitDraft?
     var console: ConsoleDraft?
     var memory: ByteCount?
 
@@ -53,12 +55,22 @@ struct ImageDraft: Draft {
                 "modules", \.modules, .list(of: .path),
                 "Kernel modules on the host, `.ko` or compressed, loaded in order once the guest is ready: drivers that a "
                     + "kernel of your own does not have built in."),
-            Field("disk", \.disk, DiskFileDraft.form, "System disk on the host, a path or a map; never written to."),
+            Field(
+                "disk", \.disk, DiskFileDraft.form,
+                "System disk: a path on the host, or a map of a path or an address; never written to."),
             Field(
                 "cmdline", \.cmdline, .line("kernel command line words"),
                 "Kernel command line; with `from`, added to its own."),
             Field(
-                "firmware", \.firmware, .path, "Firmware file on the host, such as OVMF for a disk that boots by UEFI."),
+                "firmware", \.firmware, .path,
+                "Firmware file on the host. A disk that boots by UEFI gets the host's OVMF by itself."),
+            Field(
+                "agent", \.agent, .boolean,
+                "Whether vmlab installs its agent in a Linux disk that has none, in a copy of it, once: with it guests have a "
+                    + "command channel of their own, fast files, networks and clones. By default it does where it can."),
+            Field(
+                "cloud-init", \.cloudInit, CloudInitDraft.form,
+                "What cloud-init does at the disk's first boot, by a seed that vmlab brings: `true`, or a map."),
             Field(
                 "console", \.console, ConsoleDraft.form, "How commands reach the guest: a dialect, or a map of details."
             ),
@@ -71,20 +83,52 @@ struct DiskFileDraft: Draft {
     var place = Place()
     var path: Located<String>?
     var format: ImageDisk.Format?
+    var url: Located<String>?
+    var sha256: Located<String>?
 
     static let formatHelp =
         "The file's format, detected by default. `raw` attaches any file as it is, such as a disk that a guest has written."
 
     private static let shape = Shape<DiskFileDraft>(
-        id: "diskFile", noun: "a disk image", doc: "A disk image on the host.",
+        id: "diskFile", noun: "a disk image", doc: "A disk image on the host, or one that is fetched once and kept.",
         fields: [
             Field("path", \.path, .path, "The file."),
             Field("format", \.format, .choice(), formatHelp),
-        ], atLeastOne: ["path"])
+            Field("url", \.url, Form<String>.address.located, "An `https://` address to fetch it from."),
+            Field(
+                "sha256", \.sha256, Form<String>.sha256.located,
+                "The SHA-256 of what is fetched: another file is refused."),
+        ], atLeastOne: ["path", "url"])
 
     static let form: Form<DiskFileDraft> = .byKind(
-        "a path, or a map of `path` and `format`",
+        "a path, or a map of `path` and `format`, or of `url` and `sha256`",
         scalar: Form<Located<String>>.path.alone(\.path), mapping: shape.form())
+}
+
+/// What an image's `cloud-init:` says.
+struct CloudInitDraft: Draft {
+    var place = Place()
+    /// `cloud-init: false` is the same as nothing.
+    var isWanted: Bool?
+    var user: String?
+    var password: String?
+    var keys: [String]?
+    var commands: [String]?
+
+    private static let shape = Shape<CloudInitDraft>(
+        id: "cloudInit", noun: "a cloud-init seed", doc: "What cloud-init does at a disk's first boot.",
+        fields: [
+            Field("user", \.user, .filled("a user name"), "A user to make, who may use sudo."),
+            Field("password", \.password, .text("a password"), "The user's password."),
+            Field("ssh-keys", \.keys, .listOrOne(of: .line("a key")), "The user's public keys for SSH."),
+            Field(
+                "runcmd", \.commands, .listOrOne(of: .text("commands")),
+                "Commands for its shell, as root, at the end of the first boot."),
+        ])
+
+    static let form: Form<CloudInitDraft> = .byKind(
+        "`true`, or a map of `user`, `password`, `ssh-keys` and `runcmd`",
+        scalar: Form<Bool>.boolean.alone(\.isWanted), mapping: shape.form())
 }
 
 struct ConsoleDraft: Draft {
@@ -176,6 +220,31 @@ extension Form where Value == String {
         return decoding.refuse(
             "\(text.quoted()) is not the name of a Debian package",
             remedy: "names have small letters, digits, `+`, `-` and `.`; a version cannot be asked for", at: node.span)
+    }
+}
+
+extension Form where Value == String {
+    /// An address on the web that nobody between can change.
+    static let address = Form<String>.line("an address").then { text, node, decoding -> String? in
+        let rest = text.dropFirst("https://".count)
+        if text.hasPrefix("https://"), let first = rest.first, first != "/", !text.contains(where: \.isWhitespace) {
+            return text
+        }
+        return decoding.refuse(
+            "\(text.quoted()) is not an `https://` address",
+            remedy: text.hasPrefix("http://")
+                ? "write `https://`; what comes without it could be anybody's" : "a file on this host is a `path:`",
+            at: node.span)
+    }
+
+    /// A SHA-256 in hexadecimal; in lower case.
+    static let sha256 = Form<String>.line("a SHA-256").then { text, node, decoding -> String? in
+        if text.utf8.count == 64, text.allSatisfy(\.isHexDigit), text.utf8.count == text.count {
+            return text.lowercased()
+        }
+        return decoding.refuse(
+            "\(text.quoted()) is not a SHA-256, which has 64 hexadecimal digits",
+            remedy: "`sha256sum FILE` prints it; who publishes an image publishes it too", at: node.span)
     }
 }
 

@@ -3,13 +3,13 @@ import YAMLTree
 
 /// Builds a lab from a decoded file: applies defaults, resolves names and reports what does not fit together.
 struct LabBuilder {
-    private let draft: LabDraft
-    private let catalog: [String]
-    private let paths: HostPaths
-    private let decoding: Decoding
+    let draft: LabDraft
+    let catalog: [String]
+    let paths: HostPaths
+    let decoding: Decoding
     /// Names that the file declares; one whose value was refused is still not unknown.
     private let declaredGuests: [String]
-    private let knownImages: KnownNames
+    let knownImages: KnownNames
     private let knownNetworks: KnownNames
 
     init(draft: LabDraft, root: YAMLNode, catalog: Set<String>, paths: HostPaths, decoding: Decoding) {
@@ -50,87 +50,7 @@ struct LabBuilder {
             failOn: draft.failOn.map { Set($0) } ?? TroubleKind.grave, outputLimit: draft.outputLimit ?? .mebibytes(64))
     }
 
-    // MARK: Images and networks
-
-    private func images() -> [String: ImageDeclaration] {
-        let images = Dictionary((draft.images ?? []).map { ($0.name, declaration($0.value, $0)) }) { $1 }
-        for named in draft.images ?? [] {
-            // An image may have the name of the one in the catalog that it is made from.
-            var name = named.name
-            var steps = 0
-            while let from = images[name]?.from, from != name, steps <= images.count {
-                name = from
-                steps += 1
-            }
-            guard steps > images.count else { continue }
-            decoding.error(
-                "the image \(named.name.quoted()) is made from itself", remedy: "begin with one of the catalog",
-                at: named.value.from?.span)
-        }
-        return images
-    }
-
-    private func declaration(_ image: ImageDraft, _ named: Named<ImageDraft>) -> ImageDeclaration {
-        if let from = image.from, !knownImages.contains(from.value) {
-            decoding.error(
-                "there is no image \(from.value.quoted())",
-                remedy: decoding.didYouMean(from.value, knownImages.names)
-                    ?? "the catalog has \(catalog.joined(separator: ", "))",
-                at: from.span)
-        }
-        let given = image.place.keys
-        for key in ["init", "packages", "files", "setup", "size"] where given[key] != nil && !image.place.says("from") {
-            decoding.error(
-                "`\(key)` changes another image, and none is named", remedy: "add `from: debian`", at: given[key])
-        }
-        let kernelOf = image.kernel.flatMap { catalog.contains($0.value) ? $0.value : nil }
-        if given["initrd"] != nil, !image.place.says("kernel"), !image.place.says("from") {
-            decoding.error("an initrd needs a kernel", remedy: "add `kernel: …`", at: given["initrd"])
-        }
-        var os = image.os
-        if !image.place.says("os"), !image.place.says("from") {
-            if image.place.says("kernel") {
-                os = .linux
-            } else {
-                decoding.error(
-                    "the image \(named.name.quoted()) needs `os:`",
-                    remedy: "add `os: linux` or `os: windows`", at: named.nameSpan)
-            }
-        }
-        // An image that no guest boots may name files that are not there yet.
-        let isUsed =
-            draft.defaults?.image?.value == named.name
-            || (draft.guests ?? []).contains { $0.value.image?.value == named.name }
-            || (draft.images ?? []).contains { $0.value.from?.value == named.name }
-        func file(_ path: Located<String>?, _ what: String) -> String? {
-            path.map { isUsed ? paths.check($0, as: .file, what: what, decoding) : paths.resolve($0.value) }
-        }
-        return ImageDeclaration(
-            name: named.name, from: image.from?.value, start: image.start,
-            packages: (image.packages ?? []).map(\.value), files: isUsed ? (image.files ?? []).map(copy) : [],
-            setup: image.setup, size: image.size, kernelOf: kernelOf, os: os,
-            kernel: kernelOf == nil ? file(image.kernel, "the kernel") : nil,
-            initrd: file(image.initrd, "the initrd"),
-            modules: (image.modules ?? []).compactMap { file($0, "the module") },
-            disk: file(image.disk?.path, "the disk"), diskFormat: image.disk?.format, cmdline: image.cmdline,
-            firmware: file(image.firmware, "the firmware"),
-            console: image.console.map { console($0, of: image, os: os) },
-            memory: image.memory, span: named.nameSpan, keySpans: given)
-    }
-
-    /// An image of the catalog announces itself on COM2; one of the user's own does neither by default.
-    private func console(_ console: ConsoleDraft, of image: ImageDraft, os: GuestOS?) -> ConsoleSpec {
-        let dialect = console.dialect ?? (os == .windows ? .cmd : .sh)
-        let isOwn = image.from == nil || dialect == .sac || dialect == .uefi
-        return ConsoleSpec(
-            dialect: dialect, announces: console.announces ?? (!isOwn && console.prompt == nil),
-            ports: console.ports ?? (isOwn ? 1 : 2), prompt: console.prompt?.text, user: console.user,
-            password: console.password,
-            reactions: (console.reactions ?? []).compactMap { reaction in
-                guard let expect = reaction.expect, let send = reaction.send else { return nil }
-                return ConsoleReaction(expect: expect, send: send, times: reaction.times ?? 1)
-            })
-    }
+    // MARK: Networks
 
     private func networks() -> [NetworkSpec] {
         var seen: Set<String> = []
@@ -311,7 +231,7 @@ struct LabBuilder {
         return lua.map { .lua($0) } ?? .nothing
     }
 
-    private func copy(_ put: Named<PutDraft>) -> FileCopy {
+    func copy(_ put: Named<PutDraft>) -> FileCopy {
         // `./site/: /srv/site/` is one folder to the other, as with rsync.
         var guest = put.value.to?.value ?? ""
         if put.name.hasSuffix("/"), guest.hasSuffix("/"), guest.count > 1 { guest.removeLast() }
@@ -340,7 +260,7 @@ struct LabBuilder {
 }
 
 /// Names that a reference may use.
-private struct KnownNames {
+struct KnownNames {
     let names: [String]
     /// Whether a name awaits a matrix value that was not found: then any reference may mean it.
     private let isOpen: Bool

@@ -35,12 +35,18 @@ public struct ImageDeclaration: Sendable, Hashable {
     public var modules: [String] = []
     /// System disk on the host, absolute; never written to.
     public var disk: String?
+    /// Where the system disk is fetched from, instead of one on the host.
+    public var download: DiskDownload?
     /// How the disk is laid out; nil lets its bytes tell.
     public var diskFormat: ImageDisk.Format?
     /// Kernel command line words; with `from`, added to its own.
     public var cmdline: String?
-    /// Firmware file on the host, absolute, such as OVMF for a disk that boots by UEFI.
+    /// Firmware file on the host, absolute, such as OVMF for a disk that boots by UEFI; nil lets the disk tell.
     public var firmware: String?
+    /// Whether vmlab installs its agent in a disk that has none; nil does so where it can.
+    public var agent: Bool?
+    /// What a disk with cloud-init is told at its first boot; nil when it is not asked for.
+    public var cloudInit: CloudInit?
     /// How to talk to it; nil takes that of `from`, or the usual one of `os`.
     public var console: ConsoleSpec?
     /// Default RAM; nil takes that of `from`, or 512 MiB.
@@ -49,6 +55,36 @@ public struct ImageDeclaration: Sendable, Hashable {
     public var span: SourceSpan?
     /// Where each key's value is written, for errors found when the files are looked at.
     public var keySpans: [String: SourceSpan] = [:]
+}
+
+/// A disk that is fetched once and kept.
+public struct DiskDownload: Sendable, Hashable {
+    /// An `https://` address.
+    public var url: String
+    /// The SHA-256 of the file, 64 hexadecimal digits in lower case.
+    public var sha256: String
+
+    /// A download as given.
+    public init(url: String, sha256: String) {
+        (self.url, self.sha256) = (url, sha256)
+    }
+}
+
+/// What a guest's cloud-init does at its first boot, by a NoCloud seed.
+public struct CloudInit: Sendable, Hashable {
+    /// The user to make or to change; nil for none.
+    public var user: String?
+    /// The user's password, in clear; nil for none.
+    public var password: String?
+    /// The user's keys for SSH, a line each.
+    public var keys: [String]
+    /// Commands for the guest's shell, as root, at the end of that boot.
+    public var commands: [String]
+
+    /// What is given.
+    public init(user: String? = nil, password: String? = nil, keys: [String] = [], commands: [String] = []) {
+        (self.user, self.password, self.keys, self.commands) = (user, password, keys, commands)
+    }
 }
 
 /// How a whole Debian begins its services.
@@ -87,6 +123,9 @@ public struct ConsoleSpec: Sendable, Hashable {
     public var user: String?
     /// Password, for guests that ask.
     public var password: String?
+
+    /// Whether there is a shell behind it that can give a clone its identity.
+    public var isCloneable: Bool { announces || dialect == .sh }
 
     /// A console as given; by default that of our own Linux images.
     public init(
@@ -148,8 +187,16 @@ public struct BootableImage: Sendable, Hashable {
     /// How its guests go down by themselves.
     public var shutdown: ShutdownCommands
 
+    /// Whether its guests get files by a disk that they share with the host.
+    public var hasExchangeDisk: Bool { console.announces }
+
+    /// Why vmlab's agent could not be installed in it; nil where it was, or was not to be.
+    public var agentObstacle: String?
+    /// SMBIOS strings (type 11) that its guests find, as systemd's credentials.
+    public var strings: [String] = []
+
     /// Whether its guests can be told apart once they are clones of one: it has a shell that gives them names.
-    public var isCloneable: Bool { console.announces && !isFreestanding }
+    public var isCloneable: Bool { console.isCloneable && !isFreestanding }
 
     /// An image as given.
     public init(
