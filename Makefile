@@ -11,7 +11,7 @@ PYTHON := $(CURDIR)/.build/python/bin/python3
 # Debian packages: libraries to build with, programs to run and build images with, and what the tests look on with.
 PACKAGES := liblua5.4-dev libyaml-dev libedit-dev libpcre2-dev nettle-dev pkg-config \
 	qemu-system-x86 qemu-utils cpio lz4 zstd xz-utils gzip util-linux squashfs-tools gcc libc6-dev binutils \
-	busybox-static kmod e2fsprogs passt libxml2-utils acpica-tools python3 python3-venv
+	busybox-static kmod e2fsprogs passt ovmf mtools mmdebstrap curl openssl libxml2-utils acpica-tools python3 python3-venv
 
 .PHONY: demo nested test test-nested build guests check bench fuzz format lint deps clean
 

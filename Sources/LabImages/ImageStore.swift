@@ -60,10 +60,17 @@ package struct ImageStore: Sendable {
         return "\(Environment["HOME"] ?? NSHomeDirectory())/.cache/vmlab"
     }
 
+    /// What the program that fetches disks finds in its environment beside vmlab's own; for tests.
+    let fetchEnvironment: [String: String]
+
     /// The store in `cacheDirectory`, which is created with the first image.
-    package init(cacheDirectory: String = Self.defaultDirectory, catalog: ImageCatalog = .standard) {
+    package init(
+        cacheDirectory: String = Self.defaultDirectory, catalog: ImageCatalog = .standard,
+        fetchEnvironment: [String: String] = [:]
+    ) {
         directory = cacheDirectory
         self.catalog = catalog
+        self.fetchEnvironment = fetchEnvironment
     }
 
     // MARK: Getting images

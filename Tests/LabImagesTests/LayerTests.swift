@@ -23,10 +23,11 @@ struct LayerTests {
         func add(
             _ layer: ImageLayer, to image: BootableImage, access: HostAccess, logs: String,
             progress: @escaping ImageProgress
-        ) async throws {
+        ) async throws -> String {
             added.withLock { $0.append(layer) }
             #expect(image.disks[0].isBeingMade)
             try await work(image.disks[0].path, logs)
+            return ""
         }
     }
 

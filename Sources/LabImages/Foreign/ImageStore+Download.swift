@@ -31,22 +31,26 @@ extension ImageStore {
         let what = "the disk \(download.url) cannot be fetched"
         do {
             try await withDeadline(.now + Self.downloadTime) {
-                let result = try await Tool.run(
-                    "curl",
-                    [
-                        "--fail", "--location", "--silent", "--show-error", "--proto", "=https", "--proto-redir",
-                        "=https",
-                        "--max-redirs", "5", "--connect-timeout", "30", "--speed-limit", "1024", "--speed-time", "60",
-                        "--retry", "3", "--max-filesize", "\(Self.largestDownload)", "--continue-at", "-",
-                        "--output", part, "--", download.url,
-                    ], package: "curl")
+                var result = try await curl(download.url, to: part)
+                // A server that cannot go on where it was cut off, or a file that has become another.
+                if !result.status.isSuccess, FileTree.exists(part), BuildFailure.fullDisk(near: folder) == nil,
+                    result.status == .exited(33) || result.status == .exited(22)
+                {
+                    try FileTree.remove(part)
+                    result = try await curl(download.url, to: part)
+                }
                 if !result.status.isSuccess, let full = BuildFailure.fullDisk(near: folder) {
-                    try? FileTree.remove(part)
+                    try FileTree.remove(part)
                     throw full
                 }
-                try result.checked(
-                    what, category: .image,
-                    remedy: "run it again: what has come is kept; a file that is already here goes in as `path:`")
+                guard result.status.isSuccess else {
+                    // After its reason curl may go on with advice.
+                    let reason = result.errors.last { $0.hasPrefix("curl: ") } ?? result.errors.last
+                    throw Diagnostic(
+                        .image, what,
+                        remedy: "run it again, what has come is kept; a file that is already here is a `path:`",
+                        cause: reason ?? "curl: \(result.status)")
+                }
             }
         } catch is DeadlineExceeded {
             throw Diagnostic(.image, what, cause: "it took longer than two hours", at: span)
@@ -68,5 +72,16 @@ extension ImageStore {
             throw error.diagnostic("cannot keep what was fetched")
         }
         return path
+    }
+
+    private func curl(_ url: String, to file: String) async throws -> ToolResult {
+        try await Tool.run(
+            "curl",
+            [
+                "--fail", "--location", "--silent", "--show-error", "--proto", "=https", "--proto-redir", "=https",
+                "--max-redirs", "5", "--connect-timeout", "30", "--speed-limit", "1024", "--speed-time", "60",
+                "--retry", "3", "--max-filesize", "\(Self.largestDownload)", "--continue-at", "-", "--output", file,
+                "--", url,
+            ], package: "curl", environment: Environment.all.merging(fetchEnvironment) { $1 })
     }
 }
