@@ -186,7 +186,7 @@ struct DeclaredImage {
         let identity =
             [declaration.kernel, declaration.initrd, declaration.disk, declaration.firmware].map(stamp)
             + declaration.modules.map(stamp)
-        return BootableImage(
+        var image = BootableImage(
             name: declaration.name, id: SHA256.hex((identity + [built?.id ?? "-"]).joined(separator: "\n")), os: os,
             kernel: kernel, initrd: declaration.initrd ?? built?.initrd,
             modules: declaration.modules, disks: disks,
@@ -196,6 +196,8 @@ struct DeclaredImage {
             defaultMemory: facts.defaultMemory, minimumMemory: facts.minimumMemory,
             isFreestanding: isFreestanding, hold: built?.hold ?? Hold(),
             shutdown: declaration.console == nil ? built?.shutdown ?? usualShutdown : usualShutdown)
+        image.onClone = (built?.onClone ?? []) + [declaration.onClone].compactMap(\.self)
+        return image
     }
 
     /// A bare-metal guest emulates either system, by its kernel words.

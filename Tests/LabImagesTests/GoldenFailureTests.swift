@@ -44,7 +44,7 @@ struct GoldenFailureTests {
             let first = await want(Self.key, in: store, loss)
             #expect(first.0 && first.1 as? GuestLoss == loss)
             let second = await want(Self.key, in: store, loss)
-            let problem = try #require(second.1 as? Diagnostic)
+            let problem = try #require((second.1 as? KnownGoldenFailure)?.diagnostic)
             #expect(!second.0 && problem.message.contains("failed: no network card: needs virtio_net"), "\(problem)")
             #expect(problem.remedy?.contains("`vmlab images rm own`") == true, "\(problem)")
             #expect(store.listFailures().map(\.reason) == [loss.message])
@@ -53,6 +53,16 @@ struct GoldenFailureTests {
             #expect(await want(changed, in: store, loss).0)
             _ = store.remove(image: "own")
             #expect(await want(Self.key, in: store, loss).0)
+        }
+    }
+
+    @Test("why guests cannot be cloned is news once, until it is forgotten")
+    func saidOnce() async throws {
+        try await withStore { store in
+            #expect(store.remember(Self.key, cannotBeCloned: "no shell"))
+            #expect(!store.remember(Self.key, cannotBeCloned: "no shell"))
+            store.forgetFailures { _ in true }
+            #expect(store.remember(Self.key, cannotBeCloned: "no shell"))
         }
     }
 

@@ -43,7 +43,7 @@ struct GoldenStoreTests {
 
     private func hasNoGolden(_ golden: Golden?) -> Bool { golden == nil }
 
-    @Test("N6: that a golden cannot be made is noted for its key, and forgotten with its image, with all or in a day")
+    @Test("N6: that a golden cannot be made is noted for its key, and forgotten with its image or with all")
     func failures() async throws {
         try await withCache { cache in
             let store = store(cache)

@@ -47,6 +47,49 @@ struct GoldenTests {
         }
     }
 
+    @Test("hooks run in each clone before its first task, the base's first, and not in a guest that boots")
+    func hooks() async throws {
+        try await withShelf { shelf in
+            var lab = lab(shelf)
+            lab.image.onClone = ["note base's", "note own"]
+            let run = try await TestLab.$inspect.withValue(
+                { run in
+                    for result in run.finished {
+                        #expect(run.output(result) == "\(result.id.guest ?? "")\nbase's\nown\n")
+                    }
+                },
+                operation: { try await lab.run(on: NotebookBackend()) })
+            #expect(run.status == .passed && run.finished.count == 3)
+            let cold = NotebookBackend()
+            lab.groups[0].boot = .cold
+            try await TestLab.$inspect.withValue(
+                { run in
+                    for result in run.finished { #expect(run.output(result) == "\(result.id.guest ?? "")\n") }
+                },
+                operation: { _ = try await lab.run(on: cold) })
+            #expect(cold.count(.cold) == 3)
+        }
+    }
+
+    @Test("a clone whose hook fails has failed to start, and its golden is not to blame", arguments: BootChoice.allCases)
+    func failingHook(_ boot: BootChoice) async throws {
+        try await withShelf { shelf in
+            let notebooks = NotebookBackend()
+            var lab = lab(shelf, count: 1, boot: boot)
+            lab.image.onClone = ["note told\nnotes\nexit 3", "note never"]
+            let run = try await lab.run(on: notebooks)
+            guard boot != .cold else {
+                #expect(run.status == .passed)
+                return
+            }
+            #expect(run.status == .infrastructure)
+            #expect(
+                run.failedGuests["g-1"]?.contains("its commands for clones (on-clone) failed with status 3: told")
+                    == true, "\(run.failedGuests)")
+            #expect([shelf.made, shelf.discarded, notebooks.count(.cold)] == [1, 0, 0])
+        }
+    }
+
     @Test("`boot: cold` neither makes one nor uses one")
     func cold() async throws {
         try await withShelf { shelf in

@@ -69,5 +69,31 @@ extension GuestTests {
                 #expect(Set(said.map(\.last)).count == 2)
             }
         }
+
+        @Test("clones have SSH host keys of their own, and run their hooks", .timeLimit(.minutes(10)))
+        func clones() async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write(
+                    "lab.yaml",
+                    """
+                    lab: own
+                    images:
+                      ssh: {from: debian, packages: openssh-server, on-clone: hostname >> /root/hooks}
+                    guests: {g: {image: ssh, count: 2, boot: clone}}
+                    tasks:
+                      - {name: hook, on: g, run: cat /root/hooks}
+                      - {name: key, on: g, run: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key}
+                    """)
+                let run = try await vmlab("run", "lab.yaml", "--out", "out")
+                #expect(run.status == 0, "\(run.everything)")
+                for guest in ["g-1", "g-2"] {
+                    #expect(try vmlab.text("out/tasks/hook/\(guest)/output") == "\(guest)\n")
+                }
+                let keys = try ["g-1", "g-2"].map {
+                    try vmlab.text("out/tasks/key/\($0)/output").split(separator: " ").dropFirst().first ?? ""
+                }
+                #expect(Set(keys).count == 2 && keys.allSatisfy { $0.hasPrefix("SHA256:") }, "\(keys)")
+            }
+        }
     }
 }

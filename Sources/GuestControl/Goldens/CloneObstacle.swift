@@ -16,13 +16,16 @@ package enum CloneObstacle: Sendable, Hashable {
 
     /// The error for a group that demands clones.
     package func diagnostic(_ group: GuestGroup) -> Diagnostic {
-        let reason =
-            switch self {
-            case .noShell: "the image \(group.image) has no shell to give each clone its name"
-            case .backend(let name): "the backend \(name) cannot save machines"
-            }
-        return Diagnostic(
-            .specification, "\(group.name): its guests cannot be cloned: \(reason)",
+        Diagnostic(
+            .specification, "\(group.name): its guests cannot be cloned: \(reason(group.image))",
             remedy: "use `boot: cold`, or leave it to `auto`", at: group.span)
+    }
+
+    /// A clause that says why.
+    func reason(_ image: String) -> String {
+        switch self {
+        case .noShell: "the image \(image) has no shell to give each clone its name"
+        case .backend(let name): "the backend \(name) cannot save machines"
+        }
     }
 }

@@ -69,12 +69,14 @@ struct GoldenGuest: Sendable {
     ) async -> Result<SavedMachine, any Error> {
         do {
             try await session.becomeReady(deadline: deadline)
+            let needs = try await session.learnNeeds(forgetting: true, deadline: deadline)
             try await session.prepareForClones(
                 CloneIdentity(again: planned.guest.name, os: planned.os), deadline: deadline)
-            return .success(
-                try await withDeadline(deadline) { [machine = session.machine] in
-                    try await machine.save(to: folder)
-                })
+            var saved = try await withDeadline(deadline) { [machine = session.machine] in
+                try await machine.save(to: folder)
+            }
+            saved.needs = needs
+            return .success(saved)
         } catch is DeadlineExceeded {
             return .failure(session.lose("the guest was not saved before its boot deadline"))
         } catch {

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// Stores golden snapshots on this host across runs: each is made once, when it is first needed.
 public protocol GoldenStoring: Sendable {
     /// The handle of a stored golden.
@@ -10,6 +12,23 @@ public protocol GoldenStoring: Sendable {
         _ key: GoldenKey, progress: @escaping @Sendable (String) -> Void,
         make: @escaping @Sendable (_ folder: String) async throws -> SavedMachine
     ) async throws -> Kept
+
+    /// Remembers that guests of this key cannot be cloned, for this reason. False when that was known, or cannot be remembered.
+    func remember(_ key: GoldenKey, cannotBeCloned reason: String) -> Bool
+}
+
+extension GoldenStoring {
+    /// A store that remembers nothing.
+    public func remember(_ key: GoldenKey, cannotBeCloned reason: String) -> Bool { false }
+}
+
+/// A golden that an earlier run could not make, and said so.
+public struct KnownGoldenFailure: Error, Sendable {
+    /// For who demands a clone.
+    public let diagnostic: Diagnostic
+
+    /// A failure as recorded.
+    public init(_ diagnostic: Diagnostic) { self.diagnostic = diagnostic }
 }
 
 /// A stored golden. Its read-only files stay as long as this is referenced.

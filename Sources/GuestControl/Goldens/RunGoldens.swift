@@ -10,8 +10,8 @@ import Synchronization
 
 /// The goldens of one run: each shape of guest is booted once, saved at its ready point, and then cloned.
 package final class RunGoldens: Sendable {
-    /// The format of goldens, including the programs that wait in them; a new version makes all of them anew.
-    private static let version = 3
+    /// The format of goldens, including the programs that wait in them and what is learned of them; a new version makes all of them anew.
+    private static let version = 4
 
     private enum Found: Sendable {
         case snapshot(GuestSnapshot)
@@ -50,7 +50,10 @@ package final class RunGoldens: Sendable {
         for guest: PlannedGuest, _ image: BootableImage, cards: [NetworkAttachment.Kind]
     ) async throws -> GuestSnapshot? {
         if let obstacle = CloneObstacle(isCloneable: image.isCloneable) {
-            guard guest.group.boot == .clone else { return nil }
+            guard guest.group.boot == .clone else {
+                say(obstacle, of: image)
+                return nil
+            }
             throw obstacle.diagnostic(guest.group)
         }
         let golden = GoldenGuest(of: guest, image, cards: cards)
@@ -78,6 +81,16 @@ package final class RunGoldens: Sendable {
             guard guest.group.boot == .clone else { return nil }
             throw problem
         }
+    }
+
+    /// Says once, not in each run, why guests of an image boot although they may be clones. A bare-metal program boots in no time,
+    /// so nobody misses its clones.
+    private func say(_ obstacle: CloneObstacle, of image: BootableImage) {
+        guard !image.isFreestanding else { return }
+        let reason = obstacle.reason(image.name)
+        let key = GoldenKey(image: image.name, imageID: image.id, facts: [("console", image.console.dialect.rawValue)])
+        guard store.remember(key, cannotBeCloned: reason) else { return }
+        recorder.emit(.note(level: .info, message: "guests of \(image.name) boot each time: \(reason)"))
     }
 
     /// Discards a golden that did not work, so that the next guest makes it again. After the second failure this run clones no
@@ -123,16 +136,24 @@ package final class RunGoldens: Sendable {
                     "state": "\(kept.machine.state)", "ms": "\(begun.millisecondsAgo)",
                 ]) { $1 })
             return .snapshot(golden.snapshot(of: kept))
+        } catch let known as KnownGoldenFailure {
+            log.debug(
+                "no golden, as before", metadata: Self.metadata(key).merging(["why": "\(known.diagnostic.message)"]) { $1 })
+            return .nothing(Self.problem(key, known.diagnostic))
         } catch  where !Task.isCancelled {
             log.debug(
                 "no golden", metadata: Self.metadata(key).merging(["why": "\(sentence(of: error))"]) { $1 })
-            let problem = Diagnostic(
-                .guest, "no golden snapshot of the image \(key.image) could be made",
-                remedy: (error as? Diagnostic)?.remedy, cause: sentence(of: error),
-                notes: (error as? GuestLoss)?.consoleTail ?? (error as? Diagnostic)?.notes ?? [])
+            let problem = Self.problem(key, error)
             recorder.emit(.note(level: .warning, message: sentence(of: problem)))
             return .nothing(problem)
         }
+    }
+
+    private static func problem(_ key: GoldenKey, _ error: any Error) -> Diagnostic {
+        Diagnostic(
+            .guest, "no golden snapshot of the image \(key.image) could be made",
+            remedy: (error as? Diagnostic)?.remedy, cause: sentence(of: error),
+            notes: (error as? GuestLoss)?.consoleTail ?? (error as? Diagnostic)?.notes ?? [])
     }
 
     private static func metadata(_ key: GoldenKey) -> Logger.Metadata {

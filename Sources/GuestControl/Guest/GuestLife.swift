@@ -149,6 +149,8 @@ final class GuestLife: Sendable {
         guard let golden = try await golden() else { return try await attempt(nil) }
         do {
             return try await attempt(golden)
+        } catch let loss as GuestLoss where loss.isHooksDoing {
+            throw loss
         } catch  where !Task.isCancelled {
             log.debug("the golden did not work", metadata: ["why": "\(sentence(of: error))"])
             // The golden is discarded whatever the cause, and made again now or for the next guest.
@@ -198,6 +200,11 @@ final class GuestLife: Sendable {
             } else {
                 try await session.becomeReady(deadline: deadline)
             }
+            if let snapshot, snapshot.isCloned(as: name) {
+                // Only now, as it has its place in the networks, too.
+                try await session.runHooks(
+                    of: image, carried: snapshot.machine.needs?.hooks ?? [], deadline: deadline)
+            }
             fleet.recorder.emit(
                 .guestReady(guest: name, seconds: (HostClock.now - started) / .seconds(1)))
             log.debug("ready", metadata: ["ms": "\(started.millisecondsAgo)"])
@@ -215,7 +222,10 @@ final class GuestLife: Sendable {
         _ session: GuestSession, _ snapshot: GuestSnapshot, _ deadline: ContinuousClock.Instant
     ) async throws {
         let identity = CloneIdentity(guest.guest.name, number: number, from: snapshot, on: fleet.networks)
-        try await session.resume(identity, prewarmed: snapshot.isPrewarmed, deadline: deadline)
+        try await session.resume(identity, prewarmed: snapshot.isPrewarmed, deadline: deadline) { [guest] in
+            guard snapshot.isCloned(as: guest.guest.name), let needs = snapshot.machine.needs else { return }
+            try await session.renew(needs, deadline: deadline)
+        }
     }
 
     /// Gives a prepared machine the guest's identity, except for the clock, warms it up and pauses it.

@@ -12,6 +12,9 @@ public struct GuestLoss: Error, Sendable, Hashable, CustomStringConvertible {
     /// overloaded or killing the machine, and a retry may succeed.
     public var isGuestsDoing: Bool
 
+    /// Whether its `on-clone` commands are the cause, so that neither its golden is to blame nor would a boot do instead.
+    package var isHooksDoing = false
+
     package init(outcome: Outcome, message: String, consoleTail: [String], isGuestsDoing: Bool = false) {
         self.outcome = outcome
         self.message = message

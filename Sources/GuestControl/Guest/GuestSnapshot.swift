@@ -30,6 +30,9 @@ public final class GuestSnapshot: Sendable {
         self.files = files
     }
 
+    /// Whether a guest of this name that is restored from it is another than the saved one. A golden is none of the run's guests.
+    func isCloned(as name: String) -> Bool { files is any KeptGolden || name != planned.guest.name }
+
     /// Why a guest with this many network cards cannot be restored from this snapshot; completes a sentence that begins with
     /// its name. Nil when it can.
     func obstacle(for guest: PlannedGuest, cards: Int) -> String? {

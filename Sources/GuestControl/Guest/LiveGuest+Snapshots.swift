@@ -13,9 +13,11 @@ extension LiveGuest {
         return try await operate(limits.time(timeout), "the snapshot") { [self] deadline in
             try FileTree.makeFolder(folder, mode: 0o700)
             do {
+                let needs = try await session.learnNeeds(forgetting: false, deadline: deadline)
                 // Prewarmed, so that the first command after a restore starts fast.
                 try await session.commands.prewarm(deadline: deadline)
-                let saved = try await withDeadline(deadline) { [session] in try await session.machine.save(to: folder) }
+                var saved = try await withDeadline(deadline) { [session] in try await session.machine.save(to: folder) }
+                saved.needs = needs
                 // The guest was paused meanwhile.
                 try await setClock()
                 return GuestSnapshot(

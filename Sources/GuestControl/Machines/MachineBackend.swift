@@ -109,9 +109,12 @@ public struct SavedMachine: Sendable, Hashable, Codable {
     public var memory: String?
     /// The disks that the guest wrote to, by disk index.
     public var disks: [Int: Disk]
+    /// What its clones renew of their own, where that was learned.
+    public var needs: CloneNeeds?
 
     /// A saved machine as given.
-    public init(state: String, memory: String? = nil, disks: [Int: Disk] = [:]) {
+    public init(state: String, memory: String? = nil, disks: [Int: Disk] = [:], needs: CloneNeeds? = nil) {
+        self.needs = needs
         self.state = state
         self.memory = memory
         self.disks = disks

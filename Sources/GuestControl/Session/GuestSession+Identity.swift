@@ -4,8 +4,11 @@ import HostResources
 
 extension GuestSession {
     /// Takes over a guest that was restored from a snapshot at a prompt, and gives it its own identity. Throws as `becomeReady`.
-    /// `prewarmed` says that the task shell has a prewarmed command.
-    func resume(_ identity: CloneIdentity, prewarmed: Bool, deadline: ContinuousClock.Instant) async throws {
+    /// `prewarmed` says that the task shell has a prewarmed command; `renewal` follows the identity.
+    func resume(
+        _ identity: CloneIdentity, prewarmed: Bool, deadline: ContinuousClock.Instant,
+        renewal: () async throws -> Void
+    ) async throws {
         do {
             try await whileAlive { [commands] in
                 try await commands.open(
@@ -13,6 +16,7 @@ extension GuestSession {
             }
             log.debug("went on from its snapshot")
             try await identify(identity, deadline, failure: "the guest could not be given an identity of its own")
+            try await renewal()
             log.debug("has an identity of its own")
             onReady()
         } catch let error as ConsoleError where !Task.isCancelled {

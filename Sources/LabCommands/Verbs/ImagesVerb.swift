@@ -16,7 +16,8 @@ struct ImagesVerb: AsyncParsableCommand {
 
             So are goldens: guests of one image and shape, saved when they were ready, from which other guests are cloned. \
             They are made when a lab needs them. When all of them take more than \(GoldenStore.usualLimit), the least recently used \
-            go; `prune` removes those that no lab has used for a week. A golden that could not be made is not tried again for a day.
+            go; `prune` removes those that no lab has used for a week. A golden that could not be made is not tried again until its \
+            image changes, or `rm` or `prune --goldens` forgets it.
 
               vmlab images build debian wine
               vmlab images build --file lab.yaml

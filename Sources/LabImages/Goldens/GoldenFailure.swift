@@ -3,15 +3,16 @@ import Foundation
 import GuestControl
 import HostSystem
 
-/// Records that a golden cannot be made because its guest failed, so that not every run tries again.
+/// Records that a golden cannot be made because of its guest, so that not every run tries again and says so. It holds until the
+/// image changes, which is another key then, or it is forgotten.
 package struct GoldenFailure: Sendable, Hashable, ManifestFile {
     package let key: GoldenKey
     /// Why its guest did not come up, one line.
     package let reason: String
     package let failed: Date
 
-    /// How long it is not tried again, in seconds.
-    private static let age = 24 * 3600.0
+    /// How long it is kept without its image, in seconds: changed images leave theirs behind.
+    private static let age = 90 * 24 * 3600.0
 
     init(_ key: GoldenKey, _ reason: String) {
         self.key = key
@@ -26,7 +27,7 @@ package struct GoldenFailure: Sendable, Hashable, ManifestFile {
         Diagnostic(
             .guest, "the attempt at \(failed.formatted(.iso8601)) failed: \(reason)",
             remedy:
-                "`vmlab images rm \(key.image)` has it tried again, as does waiting a day; `boot: cold` needs no golden"
+                "`vmlab images rm \(key.image)` has it tried again, as does a change of the image; `boot: cold` needs no golden"
         )
     }
 
@@ -41,11 +42,17 @@ extension GoldenStore {
         return failure
     }
 
-    /// Records for a day that the golden of this key cannot be made. In a read-only cache it is tried each time.
+    /// Records that the golden of this key cannot be made. In a read-only cache it is tried each time.
     package func noteFailure(of key: GoldenKey, _ reason: String) {
+        _ = remember(key, cannotBeCloned: reason)
+    }
+
+    /// See the protocol.
+    package func remember(_ key: GoldenKey, cannotBeCloned reason: String) -> Bool {
+        guard failure(of: key) == nil else { return false }
         let folder = "\(failures)/\(key.name)"
-        guard (try? FileTree.makeFolder(folder)) != nil else { return }
-        try? GoldenFailure(key, reason).write(in: folder)
+        guard (try? FileTree.makeFolder(folder)) != nil else { return false }
+        return (try? GoldenFailure(key, reason).write(in: folder)) != nil
     }
 
     /// All recorded failures, by image, the latest first.

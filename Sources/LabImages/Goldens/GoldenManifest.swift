@@ -44,6 +44,6 @@ extension SavedMachine {
     fileprivate func withFiles(_ place: (String) -> String) -> SavedMachine {
         SavedMachine(
             state: place(state), memory: memory.map(place),
-            disks: disks.mapValues { Disk(path: place($0.path), format: $0.format) })
+            disks: disks.mapValues { Disk(path: place($0.path), format: $0.format) }, needs: needs)
     }
 }

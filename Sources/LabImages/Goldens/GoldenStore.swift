@@ -42,7 +42,7 @@ package struct GoldenStore: GoldenStoring {
         return golden
     }
 
-    /// See the protocol. A golden whose guest did not come up is not tried again for a day. Each wait blocks a thread. After an
+    /// See the protocol. A golden whose guest did not come up is not tried again. Each wait blocks a thread. After an
     /// error nothing is left; errors include a full disk and a read-only cache.
     package func golden(
         _ key: GoldenKey, progress: @escaping @Sendable (String) -> Void,
@@ -102,7 +102,7 @@ package struct GoldenStore: GoldenStoring {
     /// Requires the golden's lock.
     private func makeGolden(_ key: GoldenKey, _ make: (String) async throws -> SavedMachine) async throws -> Golden {
         // A wait for a builder that failed does not try again.
-        if let failure = failure(of: key) { throw failure.diagnostic }
+        if let failure = failure(of: key) { throw KnownGoldenFailure(failure.diagnostic) }
         let scratch = scratch(key.name)
         do {
             _ = removeLeftovers(key.name)

@@ -88,7 +88,7 @@ struct FleetFunctions {
                 LuaParameter(
                     "image", "table",
                     "Its `name`, and the keys of an image under `images:` of a lab file: `from`, `packages`, `files`, `setup`, "
-                        + "`init`, `size`, `kernel` and others.")
+                        + "`on-clone`, `init`, `size`, `kernel` and others.")
             ],
             results: [LuaParameter("name", "string", "Its name, for `image` of `vmlab.boot`.")],
             body: { call in

@@ -9,6 +9,7 @@ struct ImageDraft: Draft {
     var packages: [Located<String>]?
     var files: [Named<PutDraft>]?
     var setup: String?
+    var onClone: String?
     var size: ByteCount?
     var os: GuestOS?
     var kernel: Located<String>?
@@ -44,6 +45,10 @@ struct ImageDraft: Draft {
                 "setup", \.setup, .text("commands"),
                 "Commands that are run once, as root, in a guest of this image, after the packages and files are there."
             ),
+            Field(
+                "on-clone", \.onClone, .text("commands"),
+                "Commands that are run as root in each guest that is cloned, once it has its own name and network, before its "
+                    + "first task: for services that must notice them."),
             Field("size", \.size, .size(atLeast: .mebibytes(256)), standard: "8GiB", "Size of its root disk."),
             Field("os", \.os, .choice(), "The kind of system; by default that of `from`."),
             Field(

@@ -40,6 +40,11 @@ extension LabBuilder {
                     ? "leave out `agent: false`: it is done by the agent" : "add `from: debian`", at: given[key])
         }
         checkDisk(image)
+        if let dialect = image.console?.dialect, dialect == .sac || dialect == .uefi, image.onClone != nil {
+            decoding.error(
+                "`on-clone` is for guests that are cloned, and those with the console `\(dialect.rawValue)` cannot be",
+                remedy: "leave it out", at: given["on-clone"])
+        }
         let kernelOf = image.kernel.flatMap { catalog.contains($0.value) ? $0.value : nil }
         if given["initrd"] != nil, !image.place.says("kernel"), !image.place.says("from") {
             decoding.error("an initrd needs a kernel", remedy: "add `kernel: …`", at: given["initrd"])
@@ -65,7 +70,7 @@ extension LabBuilder {
         return ImageDeclaration(
             name: named.name, from: image.from?.value, start: image.start,
             packages: (image.packages ?? []).map(\.value), files: isUsed ? (image.files ?? []).map(copy) : [],
-            setup: image.setup, size: image.size, kernelOf: kernelOf, os: os,
+            setup: image.setup, onClone: image.onClone, size: image.size, kernelOf: kernelOf, os: os,
             kernel: kernelOf == nil ? file(image.kernel, "the kernel") : nil,
             initrd: file(image.initrd, "the initrd"),
             modules: (image.modules ?? []).compactMap { file($0, "the module") },

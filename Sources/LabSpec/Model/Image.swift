@@ -21,6 +21,8 @@ public struct ImageDeclaration: Sendable, Hashable {
     public var files: [FileCopy] = []
     /// What is run in a guest of it once, for the guest's own shell, as its administrator.
     public var setup: String?
+    /// What is run in each clone once it is a guest of its own, for the guest's own shell, as its administrator.
+    public var onClone: String?
     /// The size of its root disk; nil takes that of `from`.
     public var size: ByteCount?
     /// The image of the catalog whose kernel it boots; nil takes that of `from`.
@@ -192,6 +194,9 @@ public struct BootableImage: Sendable, Hashable {
 
     /// Why vmlab's agent could not be installed in it; nil where it was, or was not to be.
     public var agentObstacle: String?
+    /// What each clone runs before its first task, in order: its base's, then its own. It makes no other image, so the id does
+    /// not depend on it.
+    public var onClone: [String] = []
     /// SMBIOS strings (type 11) that its guests find, as systemd's credentials.
     public var strings: [String] = []
 
