@@ -1,5 +1,6 @@
-import HostSystem
+import Diagnostics
 import GuestControl
+import HostSystem
 import Synchronization
 
 /// Keeps goldens in a folder, and counts them.
@@ -7,7 +8,19 @@ final class GoldenShelf: GoldenStoring {
     private let path: String
     private let state = Mutex((made: 0, discarded: 0, machines: [String: SavedMachine]()))
 
-    init(in path: String) { self.path = path }
+    /// What it remembers of those that cannot be: each `make` that fails is recorded, as the real store does when the guest is the
+    /// cause.
+    private let failures = Mutex<[GoldenKey: String]>([:])
+    private let isForgetful: Bool
+
+    init(in path: String, isForgetful: Bool = true) {
+        self.path = path
+        self.isForgetful = isForgetful
+    }
+
+    func remember(_ key: GoldenKey, cannotBeCloned reason: String) -> Bool {
+        isForgetful ? false : failures.withLock { $0.updateValue(reason, forKey: key) == nil }
+    }
 
     /// How often one was made to the end.
     var made: Int { state.withLock { $0.made } }
@@ -27,12 +40,16 @@ final class GoldenShelf: GoldenStoring {
         if let machine = state.withLock({ $0.machines[folder] }) {
             return Kept(machine: machine, path: folder, shelf: self)
         }
+        if let reason = failures.withLock({ $0[key] }) {
+            throw KnownGoldenFailure(Diagnostic(.guest, "the attempt failed: \(reason)"))
+        }
         let machine: SavedMachine
         do {
             try FileTree.makeFolder(folder)
             machine = try await make(folder)
         } catch {
             try FileTree.remove(folder)
+            _ = remember(key, cannotBeCloned: sentence(of: error))
             throw error
         }
         state.withLock { state in

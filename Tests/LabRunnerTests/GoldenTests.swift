@@ -71,7 +71,8 @@ struct GoldenTests {
         }
     }
 
-    @Test("a clone whose hook fails has failed to start, and its golden is not to blame", arguments: BootChoice.allCases)
+    @Test(
+        "a clone whose hook fails has failed to start, and its golden is not to blame", arguments: BootChoice.allCases)
     func failingHook(_ boot: BootChoice) async throws {
         try await withShelf { shelf in
             let notebooks = NotebookBackend()
@@ -241,6 +242,46 @@ struct GoldenTests {
             #expect([notebooks.count(.golden), notebooks.count(.restored), notebooks.count(.cold)] == [1, 0, 6])
             #expect(run.warnings.count == 1 && shelf.folders.isEmpty, "\(run.warnings)")
             #expect(run.warnings.first?.hasPrefix("no golden snapshot of the image debian could be made") == true)
+        }
+    }
+
+    @Test(
+        "why a golden cannot be made is said by the first run; later ones boot at once, and `boot: clone` says it again"
+    )
+    func saidOnce() async throws {
+        try await withTemporaryFolder { folder in
+            let shelf = GoldenShelf(in: folder, isForgetful: false)
+            let notebooks = NotebookBackend(saving: { _ in .fails(Self.trouble) })
+            let first = try await lab(shelf).run(on: notebooks)
+            #expect(first.status == .passed && first.warnings.count == 1, "\(first.warnings)")
+            let second = try await lab(shelf).run(on: notebooks)
+            #expect(second.status == .passed && second.warnings == [])
+            #expect([notebooks.count(.golden), notebooks.count(.cold)] == [1, 6])
+            let demanding = try await lab(shelf, count: 1, boot: .clone).run(on: notebooks)
+            #expect(demanding.status == .infrastructure)
+            #expect(demanding.failedGuests["g-1"]?.contains("the printer is on fire") == true)
+        }
+    }
+
+    @Test("that an image's guests cannot be clones is said by the first run that would clone them")
+    func obstacleSaidOnce() async throws {
+        try await withTemporaryFolder { folder in
+            let shelf = GoldenShelf(in: folder, isForgetful: false)
+            // A console without a shell that sets names; the notebook speaks as ever.
+            func notes(_ boot: BootChoice) async throws -> [String] {
+                var lab = lab(shelf, count: 2, boot: boot)
+                lab.image.console = ConsoleSpec(dialect: .uefi, announces: false)
+                lab.timeouts.boot = .milliseconds(10)
+                lab.tasks = []
+                return try await lab.run(on: NotebookBackend()).events.compactMap {
+                    if case .note(_, let message) = $0, message.contains("boot each time") { message } else { nil }
+                }
+            }
+            #expect(try await notes(.cold) == [])
+            let said = try await notes(.auto)
+            #expect(
+                said == ["guests of debian boot each time: the image debian has no shell to give each clone its name"])
+            #expect(try await notes(.auto) == [])
         }
     }
 

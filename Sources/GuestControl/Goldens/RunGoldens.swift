@@ -138,7 +138,8 @@ package final class RunGoldens: Sendable {
             return .snapshot(golden.snapshot(of: kept))
         } catch let known as KnownGoldenFailure {
             log.debug(
-                "no golden, as before", metadata: Self.metadata(key).merging(["why": "\(known.diagnostic.message)"]) { $1 })
+                "no golden, as before",
+                metadata: Self.metadata(key).merging(["why": "\(known.diagnostic.message)"]) { $1 })
             return .nothing(Self.problem(key, known.diagnostic))
         } catch  where !Task.isCancelled {
             log.debug(
