@@ -76,6 +76,12 @@ public struct CloneNeeds: Sendable, Hashable, Codable {
             ]
         }
         if !keys.isEmpty {
+            // One that is being made has its random numbers already, which all clones would share.
+            lines += [
+                "for p in \(root)/proc/[0-9]*; do",
+                "    { read -r c <$p/comm; } 2>/dev/null && [ \"$c\" = ssh-keygen ] && kill -9 ${p##*/}",
+                "done",
+            ]
             lines.append("rm -f \(root)/etc/ssh/ssh_host_*_key \(root)/etc/ssh/ssh_host_*_key.pub || exit")
         }
         return lines.isEmpty ? nil : lines.joined(separator: "\n")
