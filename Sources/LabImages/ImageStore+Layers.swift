@@ -77,6 +77,11 @@ extension ImageStore {
         guest.disks += disks
         let said = try await setup.add(layer, to: guest, access: access, logs: logs, progress: progress)
         let learned = layer.isAgent ? LearnedGuest(said) : nil
+        if let learned, !learned.isWhole {
+            throw Diagnostic(
+                .image, "vmlab's agent could not be installed in the image \(layer.name)",
+                remedy: "its output and the guest's console lie in \(logs); `agent: false` does without", at: layer.span)
+        }
         if let learned, learned.channel == nil {
             try SmallFile.replace("\(scratch)/out/obstacle", with: Array((learned.obstacle ?? "").utf8))
             return learned

@@ -29,6 +29,9 @@ struct LearnedGuest: Codable, Sendable, Hashable {
     /// Programs that it has, of those that labs want to know of.
     var tools: [String] = []
 
+    /// Whether it says either what the agent has or why there is none; else the installation did not get to its end.
+    var isWhole: Bool { channel != nil || obstacle != nil }
+
     /// Reads the lines; others are the guest's own.
     init(_ text: String) {
         var isInstalled = false
@@ -50,7 +53,6 @@ struct LearnedGuest: Codable, Sendable, Hashable {
             }
         }
         self.channel = isInstalled ? channel : nil
-        if !isInstalled, obstacle == nil { obstacle = "its installation ended too soon" }
     }
 
     /// In a few words, for `vmlab images list`.
