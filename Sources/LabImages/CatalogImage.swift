@@ -77,5 +77,5 @@ extension CatalogImage {
     }
 
     /// Whether it has a disk that its guests write to.
-    var hasDisk: Bool { debian != nil }
+    var hasDisk: Bool { system.hasDisk }
 }

@@ -47,6 +47,7 @@ package struct ImageCatalog: Sendable {
         "wine-init.sh": PackageResources.wine_init_sh,
         "relay.c": PackageResources.relay_c,
         "vmlab-files.c": PackageResources.vmlab_files_c,
+        "vmlab-halt.sh": PackageResources.vmlab_halt_sh,
         "vmlab-identity.c": PackageResources.vmlab_identity_c,
         "vmlab-kill.sh": PackageResources.vmlab_kill_sh,
         "vmlab-rename.c": PackageResources.vmlab_rename_c,

@@ -15,7 +15,6 @@ struct ImagePart: Sendable {
     /// Its disks in the order in which guests see them: the root file system, the kernel's modules.
     var disks: [ImageDisk] {
         [
-            path("root.squashfs").map { ImageDisk(path: $0, format: .raw, serial: "vmlab-root", readOnly: true) },
             path("root.qcow2").map { ImageDisk(path: $0, format: .qcow2, serial: "vmlab-root", readOnly: false) },
             path("modules.squashfs").map { ImageDisk(path: $0, format: .raw, serial: "vmlab-modules", readOnly: true) },
         ].compactMap { $0 }
@@ -28,6 +27,7 @@ extension CatalogImage {
         let parts = [made] + (kernel.map { [$0] } ?? [])
         let starter = kernel ?? made
         let isSystemd = debian?.start == .systemd
+        let usual = ShutdownCommands(of: system.console, isFreestanding: system.isFreestanding)
         return BootableImage(
             name: name, id: id(of: parts.map(\.manifest)) ?? "", os: system.os, kernel: starter.path("kernel"),
             initrd: starter.path("initrd"),
@@ -39,7 +39,7 @@ extension CatalogImage {
             hold: Hold(parts.map(\.lease)),
             shutdown: isSystemd
                 ? ShutdownCommands(powerOff: "systemctl poweroff", reboot: "systemctl reboot")
-                : ShutdownCommands(of: system.console, isFreestanding: system.isFreestanding))
+                : system.shutdown.map { ShutdownCommands(powerOff: "\($0) poweroff", reboot: "\($0) reboot") } ?? usual)
     }
 
     /// A hash of all contents, from the manifests of its recipes' folders; nil when one is missing.

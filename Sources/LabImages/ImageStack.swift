@@ -80,9 +80,10 @@ struct ImageStack {
             if let size = image.size { debian?.size = size.bytes }
         }
         if !image.packages.isEmpty, base?.debian == nil {
+            let programs = base?.hasDisk == true ? "`files:`, and install them in `setup:`" : "a task's `put:`"
             throw refuse(
                 "packages", "packages can be installed in Debian only",
-                "\(onlyDebian), or bring programs by a task's `put:`")
+                "\(onlyDebian), or bring programs by \(programs)")
         }
         debian?.packages += image.packages
         let needsGuest = debian == nil && !image.packages.isEmpty || !image.files.isEmpty || image.setup != nil
@@ -90,7 +91,8 @@ struct ImageStack {
         guard base?.hasDisk == true else {
             let key = image.setup == nil ? "files" : "setup"
             throw refuse(
-                key, "nothing can be added to an image without a disk of its own that guests write to", onlyDebian)
+                key, "nothing can be added to an image without a disk of its own that guests write to",
+                "make it from `debian`, one of its releases, or `wine`")
         }
         layers.append(
             ImageLayer(

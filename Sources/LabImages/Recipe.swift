@@ -30,6 +30,10 @@ package struct Recipe: Sendable {
     package let minimumMemory: ByteCount
     /// Whether its kernel is a bare-metal program rather than an operating system's.
     package let isFreestanding: Bool
+    /// Whether it makes a disk that guests write to.
+    let hasDisk: Bool
+    /// The program of its guests that ends them in order when told `poweroff` or `reboot`; nil for the usual way.
+    let shutdown: String?
     /// A hash of all that goes in but the packages' versions: another key means another image.
     package let key: String
 
@@ -62,6 +66,8 @@ package struct Recipe: Sendable {
         memory = header["memory"].flatMap(ByteCount.init(parsing:)) ?? .mebibytes(256)
         minimumMemory = header["minimum-memory"].flatMap(ByteCount.init(parsing:)) ?? .mebibytes(64)
         isFreestanding = header["freestanding"] == "yes"
+        hasDisk = isSystem || header["disk"] == "yes"
+        shutdown = header["shutdown"]
 
         var hash = SHA256()
         for (name, bytes) in [("", script)] + support.sorted(by: { $0.key < $1.key }) {

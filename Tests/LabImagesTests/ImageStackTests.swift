@@ -56,6 +56,29 @@ struct ImageStackTests {
         #expect(stack.declared(access: .everything).last?.facts.defaultMemory == .gibibytes(1))
     }
 
+    @Test("files and setup are added to wine's disk; what guests of others write is memory")
+    func windows() throws {
+        let found = try stack(
+            """
+              b: {from: wine, setup: 'mkdir C:\\work'}
+              a: {from: b, files: {/etc/passwd: 'C:\\tool.exe'}}
+            """)
+        let stack = try #require(found)
+        #expect(stack.catalogImage?.name == "wine" && stack.layers.map(\.name) == ["b", "a"])
+        #expect(stack.layers[0].setup == "mkdir C:\\work" && stack.layers[1].files.first?.guest == "C:\\tool.exe")
+        #expect(ImageCatalog.standard.images.filter { !$0.hasDisk }.map(\.name) == ["busybox", "probe"])
+    }
+
+    @Test("packages are refused with what the image takes instead")
+    func otherPrograms() throws {
+        for (base, instead) in [("wine", "`files:`, and install them in `setup:`"), ("busybox", "a task's `put:`")] {
+            let problem = try #require(
+                #expect(throws: Diagnostic.self) { try stack("  a: {from: \(base), packages: gcc}") })
+            #expect(
+                problem.remedy?.hasSuffix(instead) == true && problem.span?.start.column == 25 + base.utf8.count)
+        }
+    }
+
     @Test("an image may have the name of the one in the catalog that it is made from")
     func sameName() throws {
         #expect(

@@ -46,6 +46,43 @@ extension GuestTests {
         }
 
         @Test(
+            "an image made of wine has its files, folders and registry in every guest, and what one writes outlasts its reboot",
+            .timeLimit(.minutes(10)))
+        func windows() async throws {
+            try await VMLab.with { vmlab in
+                try vmlab.write("tool.txt", "tool\n")
+                let lab = #"""
+                    lab: made
+                    images:
+                      tools:
+                        from: wine
+                        files: {./tool.txt: 'C:\tools\tool.txt'}
+                        setup: |
+                          mkdir C:\work
+                          copy C:\tools\tool.txt C:\work\copy.txt
+                          reg add HKCU\Software\Mine /v User /d 1 /f
+                          reg add HKLM\Software\Mine /v Machine /d 2 /f
+                    guests: {g: {image: tools, boot: clone}}
+                    tasks:
+                      - {name: file, run: 'type C:\tools\tool.txt C:\work\copy.txt', expect: {stdout: '(?s)tool.*tool'}}
+                      - {name: user, run: 'reg query HKCU\Software\Mine /v User', expect: {stdout: 'User +REG_SZ +1'}}
+                      - {name: machine, run: 'reg query HKLM\Software\Mine /v Machine', expect: {stdout: 'Machine +REG_SZ +2'}}
+                      - {name: name, run: echo %COMPUTERNAME%, expect: {stdout: '^G'}}
+                      - {name: write, run: reg add HKCU\Software\Mine /v User /d 3 /f, reboot: true}
+                      - {name: kept, run: 'reg query HKCU\Software\Mine /v User', expect: {stdout: 'User +REG_SZ +3'}}
+                    """#
+                try vmlab.write("lab.yaml", lab)
+                let made = try await vmlab("run", "lab.yaml", "--out", "out")
+                #expect(made.status == 0, "\(made.everything)")
+                try vmlab.write("lab.yaml", lab.replacingOccurrences(of: "mkdir C:\\work", with: "echo before& exit 7"))
+                let failed = try await vmlab("run", "lab.yaml", "--out", "failed")
+                #expect(failed.status == 3)
+                #expect(failed.err.contains("the image tools cannot be made: its setup failed"), "\(failed.everything)")
+                #expect(failed.err.contains("before"), "\(failed.everything)")
+            }
+        }
+
+        @Test(
             "systemd's services run, and its clones have names and machine ids of their own", .timeLimit(.minutes(10)))
         func systemd() async throws {
             try await VMLab.with { vmlab in

@@ -2,22 +2,26 @@
 # The `wine` image: a Windows-like guest, Wine's cmd.exe on a serial port over Debian's cloud kernel.
 #
 # packages: linux-image-cloud-amd64 busybox-static wine64 libwine libz-mingw-w64 fonts-wine libc6 libc-bin libgcc-s1 libunwind8 liblzma5 libfreetype6 libpng16-16 zlib1g libbrotli1 libfontconfig1 libexpat1 binutils-mingw-w64-x86-64 libzstd1
-# tools: mksquashfs=squashfs-tools cpio=cpio dpkg-deb=dpkg unshare=util-linux cc=gcc strip=binutils lz4=lz4 clang=clang ld.lld=lld
-# version: 1
+# tools: mke2fs=e2fsprogs debugfs=e2fsprogs dumpe2fs=e2fsprogs awk=mawk qemu-img=qemu-utils cpio=cpio dpkg-deb=dpkg unshare=util-linux cc=gcc strip=binutils lz4=lz4 clang=clang ld.lld=lld
+# version: 2
+# disk: yes
+# shutdown: vmlab-halt
 # memory: 256MiB
 # minimum-memory: 96MiB
 # cmdline: console=ttyS0 vmlab.port=vmlab.com2 quiet nokaslr mitigations=off tsc=reliable no_timer_check cryptomgr.notests random.trust_cpu=on i8042.noaux i8042.nokbd lsm= audit=0 8250.nr_uarts=2 rcupdate.rcu_expedited=1 clearcpuid=smap
 #
 # Reads VMLAB_DEBS (the packages), VMLAB_FILES (this folder); works in VMLAB_WORK; leaves kernel, initrd and
-# root.squashfs in VMLAB_OUT. Needs no network, no root and no mounts outside its own namespaces. The same packages
+# root.qcow2 in VMLAB_OUT. Needs no network, no root and no mounts outside its own namespaces. The same packages
 # give the same bytes. `step:` lines on stdout are its progress.
 set -euo pipefail
 umask 022
-export LC_ALL=C TZ=UTC
+export LC_ALL=C TZ=UTC PATH=$PATH:/usr/sbin:/sbin
 
 readonly epoch=1700000000
 readonly tree=$VMLAB_WORK/tree root=$VMLAB_WORK/root initrd=$VMLAB_WORK/initrd
-readonly lib=usr/lib/x86_64-linux-gnu
+readonly lib=usr/lib/x86_64-linux-gnu disk=$VMLAB_WORK/root.ext4
+# mke2fs makes up what is not given.
+readonly uuid=766d6c61-6200-4000-8000-000077696e65
 
 step() { echo "step: $*"; }
 die() { echo "wine.sh: $*" >&2; exit 1; }
@@ -30,7 +34,7 @@ unpack() {
 
 # The guest's root without the Windows part: the libraries of Wine's Unix side, busybox, the relay.
 makeRoot() {
-    mkdir -p "$root"/{bin,dev,etc,lib64,lower,proc,root,run,sbin,sys,tmp,usr/share,wine} "$root/$lib" "$root/lib"
+    mkdir -p "$root"/{bin,dev,etc,lib64,proc,root,run,sbin,sys,tmp,usr/share,wine} "$root/$lib" "$root/lib"
     cp -a "$tree/lib/x86_64-linux-gnu" "$root/lib/"
     rm -rf "$root"/lib/x86_64-linux-gnu/{libmemusage,libpcprofile,libthread_db,libc_malloc_debug}*
     cp -a "$tree/lib64/." "$root/lib64/"
@@ -61,6 +65,7 @@ makeRoot() {
         strip -R .comment -R .note.gnu.property "$root/sbin/$(basename "$tool" .c)"
     done
     install -m 755 "$VMLAB_FILES/wine-init.sh" "$root/sbin/init"
+    install -m 755 "$VMLAB_FILES/vmlab-halt.sh" "$root/sbin/vmlab-halt"
     install -m 755 "$VMLAB_FILES/vmlab-kill.sh" "$root/sbin/vmlab-kill"
     install -m 755 "$VMLAB_FILES/vmlab-rename.sh" "$root/sbin/vmlab-rename"
     echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
@@ -88,7 +93,7 @@ EOF
     (cd "$tree/$lib/wine/x86_64-windows" && find . -type f -print0 |
         xargs -0 -P "$(nproc)" -I{} "$VMLAB_WORK/objcopy" --strip-unneeded --file-alignment=4096 {} \
             "$root/$lib/wine/x86_64-windows/{}") >&2
-    unset SOURCE_DATE_EPOCH # mksquashfs takes the same from its options, and refuses both
+    unset SOURCE_DATE_EPOCH
     cp "$tree/usr/x86_64-w64-mingw32/lib/zlib1.dll" "$root/$lib/wine/x86_64-windows/"
 }
 
@@ -206,14 +211,14 @@ finishPrefix() {
 
 makeInitrd() {
     local modules source
-    mkdir -p "$initrd"/{bin,dev,proc,sys,lower,upper,root,modules}
+    mkdir -p "$initrd"/{bin,dev,proc,sys,root,modules}
     cp "$tree/bin/busybox" "$initrd/bin/"
     install -m 755 "$VMLAB_FILES/wine-init.sh" "$initrd/init"
     source=$(echo "$tree"/lib/modules/*/kernel)
     [ -d "$source" ] || die "no kernel package, or more than one, in $VMLAB_DEBS"
     # In the order of their dependencies.
     for modules in failover net_failover virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_blk \
-        virtio_net virtio-rng virtio_console virtio_pci virtio_mmio squashfs overlay; do
+        virtio_net virtio-rng virtio_console virtio_pci virtio_mmio crc32c_generic crc16 mbcache jbd2 ext4; do
         find "$source" -name "$modules.ko" -exec cp {} "$initrd/modules/" ';'
         [ ! -e "$initrd/modules/$modules.ko" ] || echo "$modules" >>"$initrd/modules/order"
     done
@@ -234,6 +239,27 @@ makeKernel() {
     [ "$(head -c 4 "$VMLAB_OUT/kernel" | tail -c 3)" = ELF ] || die "no ELF kernel in $image"
 }
 
+# ext4: an emulated guest has nothing to decompress, and what it writes goes to a disk instead of memory. All is root's, and no
+# older or newer than the rest. The inode tables are left to be zeroed by the guest, which wine-init.sh forbids.
+makeDisk() {
+    local inode inodes
+    find "$root" -exec touch -h -d "@$epoch" {} +
+    truncate -s 8G "$disk"
+    E2FSPROGS_FAKE_TIME=$epoch unshare --user --map-root-user mke2fs -q -t ext4 -d "$root" -L root -U "$uuid" -m 0 \
+        -E "hash_seed=$uuid,root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1" "$disk" >&2
+    # Of each file mke2fs takes when it was made and read.
+    inodes=$(dumpe2fs -h "$disk" 2>/dev/null | awk '/^Inode count/ { all = $3 } /^Free inodes/ { print all - $3 }')
+    # 11 is the first that is not the file system's own.
+    for ((inode = 11; inode <= inodes; inode++)); do
+        echo "sif <$inode> ctime @$epoch"
+        echo "sif <$inode> atime @$epoch"
+    done >"$VMLAB_WORK/debugfs"
+    # It ends well whatever happens; what it says, but for the commands, is errors.
+    E2FSPROGS_FAKE_TIME=$epoch debugfs -w -f "$VMLAB_WORK/debugfs" "$disk" >"$VMLAB_WORK/debugfs.log" 2>&1
+    ! grep -v '^debugfs' "$VMLAB_WORK/debugfs.log" >&2 || die "debugfs could not set the files' times"
+    qemu-img convert -f raw -O qcow2 "$disk" "$VMLAB_OUT/root.qcow2"
+}
+
 step "unpacking packages"
 unpack
 step "making the root"
@@ -248,5 +274,4 @@ step "packing"
 mkdir -p "$VMLAB_OUT"
 makeInitrd
 makeKernel
-mksquashfs "$root" "$VMLAB_OUT/root.squashfs" -noappend -quiet -no-progress -all-root -no-xattrs \
-    -mkfs-time "$epoch" -all-time "$epoch" -comp lz4 -Xhc >&2
+makeDisk
