@@ -59,6 +59,13 @@ extension GuestTests {
                 try await Tool.run("\(VMLab.root)/Labs/kernel-smoke/get-kernel.sh", [], package: "apt").checked(
                     "the kernel under test could not be had")
             }
+            if lab.name == "foreign-disk" {
+                let folder = "\(VMLab.root)/Labs/foreign-disk"
+                try await Tool.run(
+                    "\(folder)/make-disks", ["\(folder)/disks", "small.vmdk", "small-uefi.raw", "cloud.qcow2"],
+                    package: "apt"
+                ).checked("the lab's disks could not be made")
+            }
             try await VMLab.with { vmlab in
                 let run = try await vmlab.start(["run", lab.file, "--out", "out"] + lab.settings).ended()
                 #expect(run.status == lab.status, "\(run.everything)")
