@@ -12,6 +12,7 @@ enum ContentHash {
     /// Throws a `Diagnostic` for a file that cannot be read or that the lab may not name.
     static func of(_ layer: ImageLayer, access: HostAccess) async throws -> String {
         var lines = [layer.packages.joined(separator: " "), layer.setup.map { SHA256.hex($0) } ?? ""]
+        if let size = layer.size { lines.append("size \(size.bytes)") }
         for copy in layer.files {
             do throws(HostAccess.Refusal) {
                 _ = try access.real(copy.host)

@@ -13,6 +13,8 @@ package struct ImageLayer: Sendable, Hashable {
     package var setup: String?
     /// The guest's RAM; nil takes the image's.
     package var memory: ByteCount?
+    /// The size that its disk is to have, with the file system on it; nil leaves it.
+    package var size: ByteCount?
     /// Whether it is the agent's installation in a lab's own disk.
     package var isAgent = false
     /// Where the image is declared.
@@ -69,26 +71,30 @@ struct ImageStack {
             debian?.kernel = release
             base = base?.with(kernel: release)
         }
-        if image.start != nil || image.size != nil {
-            let key = image.start != nil ? "init" : "size"
+        if let start = image.start {
             guard debian != nil else {
                 throw refuse(
-                    key, "`\(key)` is of a Debian to which nothing has been added",
+                    "init", "`init` is of a Debian to which nothing has been added",
                     layers.isEmpty ? onlyDebian : "say it where the image is made from the catalog's")
             }
-            if let start = image.start { debian?.start = start }
-            if let size = image.size { debian?.size = size.bytes }
+            debian?.start = start
         }
-        if !image.packages.isEmpty, base?.debian == nil {
+        if let size = image.size {
+            guard base?.debian != nil else {
+                throw refuse("size", "the disk of another image than a whole Debian has its size", onlyDebian)
+            }
+            debian?.size = size.bytes
+        }
+        if !image.packages.isEmpty, base?.debian == nil, !isOwnDisk {
             let programs = base?.hasDisk == true ? "`files:`, and install them in `setup:`" : "a task's `put:`"
             throw refuse(
                 "packages", "packages can be installed in Debian only",
                 "\(onlyDebian), or bring programs by \(programs)")
         }
         debian?.packages += image.packages
-        let needsGuest = debian == nil && !image.packages.isEmpty || !image.files.isEmpty || image.setup != nil
-        guard needsGuest else { return }
-        guard base?.hasDisk == true else {
+        let isAdded = debian == nil && (!image.packages.isEmpty || image.size != nil)
+        guard isAdded || !image.files.isEmpty || image.setup != nil else { return }
+        guard base?.hasDisk == true || isOwnDisk else {
             let key = image.setup == nil ? "files" : "setup"
             throw refuse(
                 key, "nothing can be added to an image without a disk of its own that guests write to",
@@ -97,9 +103,15 @@ struct ImageStack {
         layers.append(
             ImageLayer(
                 name: image.name, packages: debian == nil ? image.packages : [], files: image.files, setup: image.setup,
-                memory: image.memory, span: image.span))
+                memory: image.memory, size: debian == nil ? image.size : nil, span: image.span))
         // What comes now is added to a disk.
         settle()
+    }
+
+    /// Whether it begins with a disk that the lab brings, which gets the agent.
+    private var isOwnDisk: Bool {
+        guard base == nil, let own = declarations.first else { return false }
+        return (own.disk != nil || own.download != nil) && own.agent != false && own.os != .windows
     }
 
     private mutating func settle() {

@@ -3,6 +3,7 @@ import Foundation
 import Hashing
 import HostSystem
 import LabSpec
+import Quantities
 
 extension ImageStore {
     /// An image with a layer added to its disk, made first when it is missing or damaged, or when `isFresh`. One process makes it
@@ -72,6 +73,10 @@ extension ImageStore {
         let (base, disk) = (parent.disks[place], "\(scratch)/root.qcow2")
         try await qemuImg(
             ["create", "-q", "-f", "qcow2", "-F", base.format.driver, "-b", base.path, disk], layer, near: scratch)
+        if let size = layer.size {
+            // Its initial file system finds the disk larger than the file system, which grows.
+            try await grow(disk, to: size, layer, near: scratch)
+        }
         try FileTree.remove(logs)
         var guest = parent.with(root: disk, isBeingMade: true)
         guest.disks += disks
@@ -80,7 +85,8 @@ extension ImageStore {
         if let learned, !learned.isWhole {
             throw Diagnostic(
                 .image, "vmlab's agent could not be installed in the image \(layer.name)",
-                remedy: "its output and the guest's console lie in \(logs); `agent: false` does without", at: layer.span)
+                remedy: "its output and the guest's console lie in \(logs); `agent: false` does without", at: layer.span
+            )
         }
         if let learned, learned.channel == nil {
             try SmallFile.replace("\(scratch)/out/obstacle", with: Array((learned.obstacle ?? "").utf8))
@@ -90,6 +96,17 @@ extension ImageStore {
         progress("saving", nil)
         try await qemuImg(["convert", "-q", "-O", "qcow2", disk, "\(scratch)/out/root.qcow2"], layer, near: scratch)
         return learned
+    }
+
+    private func grow(_ disk: String, to size: ByteCount, _ layer: ImageLayer, near scratch: String) async throws {
+        let result = try await Tool.run("qemu-img", ["resize", "-q", disk, "\(size.bytes)"], package: "qemu-utils")
+        let refusal = "the disk of the image \(layer.name) cannot be made of \(size)"
+        if result.errors.contains(where: { $0.contains("hrink") }) {
+            throw Diagnostic(
+                .specification, refusal, remedy: "leave `size:` out, or write a larger one: a disk only grows",
+                cause: "what it is made from is larger", at: layer.span)
+        }
+        try BuildFailure.check(result, refusal, near: scratch) { nil }
     }
 
     private func qemuImg(_ arguments: [String], _ layer: ImageLayer, near scratch: String) async throws {

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import HostSystem
 import LabSpec
+import Quantities
 import Synchronization
 import Testing
 
@@ -176,6 +177,25 @@ struct LayerTests {
                     #expect(other.names("images").isEmpty && other.names("build").isEmpty)
                 }
             }
+        }
+    }
+
+    @Test("a layer can make the disk larger, and not smaller")
+    func size() async throws {
+        try await withCache { cache in
+            let (store, guest) = (store(cache), Guest())
+            let parent = try await parent(cache)
+            func make(_ size: ByteCount) async throws -> BootableImage {
+                try await store.image(
+                    parent, with: ImageLayer(name: "web", size: size), by: guest, access: .everything
+                ) { _, _ in }
+            }
+            let made = try await make(.mebibytes(3))
+            let info = try await Tool.run("qemu-img", ["info", made.disks[0].path]).text
+            #expect(info.contains("(3145728 bytes)"), "\(info)")
+            let refused = await #expect(throws: Diagnostic.self) { _ = try await make(ByteCount(512 << 10)) }
+            #expect(refused?.remedy?.contains("a disk only grows") == true)
+            #expect(cache.names("build").isEmpty)
         }
     }
 }
