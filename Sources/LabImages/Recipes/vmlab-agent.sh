@@ -47,7 +47,12 @@ until [ -c "/dev/$port" ] && [ -c "/dev/$keys" ] || [ $((tries += 1)) -gt 2000 ]
 done
 
 # A small system's /run is part of its root file system, and full of what was there before the last boot.
-$busybox mountpoint -q /run || $busybox mountpoint -q /run/vmlab || {
+# Debian's busybox does not have `mountpoint`.
+mounted() {
+    while read -r _ place _; do [ "$place" != "$1" ] || return 0; done < /proc/mounts
+    return 1
+}
+mounted /run || mounted /run/vmlab || {
     $busybox mkdir -p /run/vmlab
     $busybox mount -t tmpfs -o mode=755 tmpfs /run/vmlab
 }
