@@ -169,7 +169,10 @@ let package = Package(
             ]),
         tests(
             of: "LabImages",
-            ["GuestControl", "LabTestSupport", "KernelFormat", "LabSpec", "Hashing", "HostSystem", "JSON", "Quantities"]),
+            [
+                "GuestControl", "LabTestSupport", "KernelFormat", "LabSpec", "Hashing", "HostSystem", "JSON",
+                "Quantities",
+            ]),
         // The probe guest's interpreters, whose sources are among the recipes; the folder has links to them.
         .testTarget(
             name: "ProbeTests", dependencies: ["GuestConsole", "LabTestSupport"], swiftSettings: strict),
