@@ -40,7 +40,7 @@ extension Trait where Self == ConditionTrait {
             // QEMU's emulation of SVM loses machines; each cost its task an attempt.
             let lost = try vmlab.report().tasks.map { $0.attempts - 1 }.reduce(0, +)
             print("Labs/nested-kvm: \(run.duration), \(lost) machines lost to QEMU's emulation of SVM")
-            for lab in ["quickstart", "linux", "login", "clones", "endings"] {
+            for lab in ["quickstart", "linux", "boots", "login", "clones", "endings"] {
                 let report = try vmlab.report(inner(lab, vmlab))
                 #expect(report.guests.allSatisfy { $0.guest.backend == "kvm" }, "\(lab): \(report.guests)")
                 #expect(report.guests.allSatisfy { ($0.bootSeconds ?? 0) > 0 }, "\(lab): \(report.guests)")
@@ -48,6 +48,7 @@ extension Trait where Self == ConditionTrait {
             }
             try quickstart(vmlab)
             try linux(vmlab)
+            try boots(vmlab)
             try clones(vmlab)
             // Both guests and the one that rebooted had the one kernel that was unpacked for them.
             let host = try #require(vmlab.report().task("linux").id.guest)
@@ -72,6 +73,15 @@ extension Trait where Self == ConditionTrait {
         let out = try inner("linux", vmlab)
         for (guest, count) in [("one", "1"), ("two", "2")] {
             #expect(try text(vmlab, "processors", on: guest, in: out).hasPrefix("\(count)\n"))
+            try expectNoTrouble(vmlab, guest, in: out)
+        }
+    }
+
+    /// Both inits, four processors, a disk that knew nothing of vmlab: each with its root on a virtio disk.
+    private func boots(_ vmlab: VMLab) throws {
+        let out = try inner("boots", vmlab)
+        for (guest, name) in [("service", "service"), ("four", "four"), ("foreign", "small")] {
+            #expect(try text(vmlab, "root", on: guest, in: out).hasPrefix("\(name)\n/dev/vd"))
             try expectNoTrouble(vmlab, guest, in: out)
         }
     }
