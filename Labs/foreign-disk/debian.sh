@@ -25,7 +25,7 @@ make_debian() {
 inside_debian() {
     local tree=$1 release
     release=$(basename "$(ls -d "$tree"/lib/modules/*)")
-    mkdir -p "$work/debian/packages" "$work/debian/tree" "$tree/boot/grub"
+    mkdir -p "$work/debian/packages" "$work/debian/tree"
     mv "$tree"/var/cache/apt/archives/*.deb "$work/debian/packages/"
     chmod -R a+rX "$work/debian/packages"
     printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n' "$name" > "$tree/etc/hosts"
@@ -37,16 +37,7 @@ inside_debian() {
         chroot "$tree" useradd -m -s /bin/bash -G sudo bob
         echo bob:secret | chroot "$tree" chpasswd
     fi
-    cat > "$tree/boot/grub/grub.cfg" <<END
-serial --unit=0 --speed=115200
-terminal_input serial
-terminal_output serial
-set timeout=0
-menuentry Debian {
-    linux /boot/vmlinuz-$release root=LABEL=$label ro console=ttyS0,115200 quiet
-    initrd /boot/initrd.img-$release
-}
-END
+    grub_menu "$tree" "/boot/vmlinuz-$release root=LABEL=$label ro console=ttyS0,115200 quiet" "/boot/initrd.img-$release"
     # Without what is mounted in it.
     mount --bind "$tree" "$work/debian/tree"
     ext4 "$work/debian/tree" "$work/debian/ext4" 300

@@ -30,7 +30,7 @@ unpack() {
     done
 }
 
-# TREE KERNEL-OPTIONS: the boot menu, which does not appear.
+# TREE KERNEL-AND-OPTIONS INITRD: the boot menu, which does not appear.
 grub_menu() {
     mkdir -p "$1/boot/grub"
     cat > "$1/boot/grub/grub.cfg" <<END

@@ -102,7 +102,7 @@ extension GuestTests {
                         initrd: ./initrd
                         cmdline: console=ttyS0 mode=plain
                         console: {dialect: sh, ports: 1, announces: false, user: admin, password: s3cret}
-                    guests: {box: {image: box, backend: qemu, memory: 96MiB}}
+                    guests: {box: {image: box, backend: qemu, memory: 96MiB, boot: cold}}
                     tasks:
                       - {name: copy, put: {./data: /tmp/data}, run: cp /tmp/data /tmp/back, get: [/tmp/back]}
                       - {name: other, run: 'head -c 200000 /tmp/data > /dev/ttyS1; tr "\\\\0" x < /dev/zero | head -c 100000 > /dev/ttyS1'}

@@ -40,6 +40,16 @@ struct BootSectors {
     ]
 }
 
+/// How a disk that a lab brings is booted.
+enum DiskStart: Sendable, Hashable {
+    /// As the lab says, or by BIOS.
+    case asDeclared
+    /// By this firmware.
+    case firmware(String)
+    /// It has no boot loader.
+    case nothing
+}
+
 /// UEFI for guests.
 enum Firmware {
     /// Where distributions put OVMF as one file.
@@ -53,27 +63,22 @@ enum Firmware {
 }
 
 extension ImageStore {
-    /// What a lab's own disk is booted by: the lab's firmware, the host's OVMF for a disk that boots by UEFI only, or nil for BIOS.
-    /// Throws a `Diagnostic` for a disk that has no boot loader at all.
-    func firmware(of image: BootableImage, declared: DeclaredImage) async throws -> String? {
+    /// How a lab's own disk is booted: by the lab's kernel or firmware, by BIOS, by the host's OVMF, or not at all. Throws a
+    /// `Diagnostic` when the host has no OVMF for it.
+    func start(of image: BootableImage, declared: DeclaredImage) async throws -> DiskStart {
         guard image.firmware == nil, image.kernel == nil, let disk = image.disks.last, disk.format != .iso else {
-            return image.firmware
+            return .asDeclared
         }
         let sectors = BootSectors(try await firstSectors(of: disk))
-        if sectors.hasBIOSCode { return nil }
-        let span = declared.declaration.keySpans["disk"] ?? declared.declaration.span
-        guard sectors.hasSystemPartition else {
-            throw Diagnostic(
-                .specification, "the disk \(disk.path) has no boot loader",
-                remedy: "install one in it, such as GRUB, or give the image a `kernel:` and `cmdline: root=…`",
-                cause: "its first sector has no program, and there is no EFI system partition", at: span)
-        }
+        if sectors.hasBIOSCode { return .asDeclared }
+        guard sectors.hasSystemPartition else { return .nothing }
         guard let firmware = Firmware.found else {
             throw Diagnostic(
                 .host, "the disk \(disk.path) boots by UEFI, and this host has no OVMF",
-                remedy: "on Debian: `apt-get install ovmf`; or name a firmware file by `firmware:`", at: span)
+                remedy: "on Debian: `apt-get install ovmf`; or name a firmware file by `firmware:`",
+                at: declared.declaration.keySpans["disk"] ?? declared.declaration.span)
         }
-        return firmware
+        return .firmware(firmware)
     }
 
     private func firstSectors(of disk: ImageDisk) async throws -> [UInt8] {

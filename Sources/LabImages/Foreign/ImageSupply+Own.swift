@@ -14,7 +14,14 @@ extension ImageSupply {
             image.declaration.disk = path
         }
         var bootable = try image.bootable(on: nil)
-        bootable.firmware = try await store.firmware(of: bootable, declared: image)
+        switch try await store.start(of: bootable, declared: image) {
+        case .asDeclared: break
+        case .firmware(let file): bootable.firmware = file
+        case .nothing:
+            // Its guests' firmware says so. Other guests of the lab have their own disks.
+            bootable.agentObstacle = "its disk has no boot loader"
+            return bootable
+        }
         guard image.takesAgent else {
             if image.declaration.agent == false { progress(Self.withoutAgent, nil) }
             return bootable
