@@ -81,7 +81,8 @@ package final class GuestSession: Sendable {
     /// `setup` is run by the control shell at each ready point. `observers` observe the machine as that of guest `number`; a
     /// machine outside a run has none, and a spare is observed from `register` on.
     ///
-    /// Throws the backend's error when the machine cannot be started; after that only errors of `body`.
+    /// Throws the backend's error when the machine cannot be started, and a `Diagnostic` for an image that cannot boot; after
+    /// that only errors of `body`.
     static func withGuest<Result: Sendable>(
         _ guest: PlannedGuest, number: Int? = nil, isSpare: Bool = false,
         observers: [any MachineObserver] = [OutOfMemoryOrder()], image: BootableImage,
@@ -92,6 +93,9 @@ package final class GuestSession: Sendable {
     ) async throws -> Result {
         let logger = Logger(label: "vmlab.guests", guest: guest.guest.name)
         let begun = ContinuousClock.now
+        if let obstacle = image.bootObstacle {
+            throw Diagnostic(.guest, obstacle.reason, remedy: obstacle.remedy)
+        }
         let machine = try await guest.backend.start(configuration)
         logger.debug("machine started", metadata: ["pid": "\(machine.processID)", "ms": "\(begun.millisecondsAgo)"])
         // A machine that cannot be recorded still ends with this process.

@@ -18,8 +18,13 @@ extension ImageSupply {
         case .asDeclared: break
         case .firmware(let file): bootable.firmware = file
         case .nothing:
-            // Its guests' firmware says so. Other guests of the lab have their own disks.
+            // The firmware would run whatever is there, or say nothing. Other guests of the lab have their own disks.
             bootable.agentObstacle = "its disk has no boot loader"
+            bootable.bootObstacle = BootObstacle(
+                "there is no bootable system on the guest's disk: its first sector has no program, and there is no EFI "
+                    + "system partition",
+                remedy: "the disk is blank or has no boot loader: install one in it, such as GRUB, or give the image a "
+                    + "`kernel:` and `cmdline: root=…`")
             return bootable
         }
         guard image.takesAgent else {

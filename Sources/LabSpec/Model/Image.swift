@@ -197,6 +197,8 @@ public struct BootableImage: Sendable, Hashable {
     /// What each clone runs before its first task, in order: its base's, then its own. It makes no other image, so the id does
     /// not depend on it.
     public var onClone: [String] = []
+    /// Why none of its guests can boot; nil when nothing is known.
+    public var bootObstacle: BootObstacle?
     /// SMBIOS strings (type 11) that its guests find, as systemd's credentials.
     public var strings: [String] = []
 
@@ -225,6 +227,19 @@ public struct BootableImage: Sendable, Hashable {
         self.minimumMemory = minimumMemory
         self.isFreestanding = isFreestanding
         self.hold = hold
+    }
+}
+
+/// What is known beforehand to keep the guests of an image from booting.
+public struct BootObstacle: Sendable, Hashable {
+    /// What it is, as a sentence without a period.
+    public var reason: String
+    /// What to do about it.
+    public var remedy: String
+
+    /// An obstacle as given.
+    public init(_ reason: String, remedy: String) {
+        (self.reason, self.remedy) = (reason, remedy)
     }
 }
 
