@@ -55,8 +55,8 @@ struct AgentInstallation {
             sh -c "$script"
         elif sudo -n true 2>/dev/null; then
             sudo -n sh -c "$script"
-        elif echo \((password ?? "").shellQuoted) | sudo -S -p '' true 2>/dev/null; then
-            echo \((password ?? "").shellQuoted) | sudo -S -p '' sh -c "$script"
+        elif printf '%s\\n' \((password ?? "").shellQuoted) | sudo -S -p '' true 2>/dev/null; then
+            printf '%s\\n' \((password ?? "").shellQuoted) | sudo -S -p '' sh -c "$script"
         else
             echo "vmlab-learned: obstacle its user $(id -un) is not root, and sudo does not make it so"
         fi
